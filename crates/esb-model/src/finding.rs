@@ -1,0 +1,93 @@
+//! What a stage has to say about its input: plain data, no colour, no I/O.
+
+use std::fmt;
+
+use crate::Span;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing; nothing is lost.
+    Note,
+    /// Something is ignored or guessed.
+    Warning,
+    /// The input is wrong; `deploy` and `build` refuse it.
+    Error,
+}
+
+/// The stable name of a kind of finding, such as `esb::sam::unresolved-ref`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(pub &'static str);
+
+/// One statement about the input, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub severity: Severity,
+    pub code: Code,
+    /// A sentence fragment; may hold untrusted text, which the printer escapes.
+    pub message: String,
+    pub span: Option<Span>,
+    /// Words put under the place in the excerpt.
+    pub label: Option<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Further places that matter, each with its words.
+    pub related: Vec<(Span, String)>,
+}
+
+impl Finding {
+    /// A finding without label, help and further places.
+    pub fn new(
+        severity: Severity,
+        code: Code,
+        span: impl Into<Option<Span>>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity,
+            code,
+            message: message.into(),
+            span: span.into(),
+            label: None,
+            help: None,
+            related: Vec::new(),
+        }
+    }
+
+    /// Adds the words that stand under the place.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds a further place.
+    #[must_use]
+    pub fn related(mut self, span: Span, words: impl Into<String>) -> Self {
+        self.related.push((span, words.into()));
+        self
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}

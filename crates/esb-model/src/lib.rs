@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+//!
+//! This crate owns values and the rules that several stages share (names, platforms, redaction).
+//! It refuses I/O, SAM, YAML and async.
+
+mod application;
+mod brand;
+mod finding;
+mod function;
+mod name;
+mod platform;
+mod publish;
+mod recipe;
+mod report;
+mod resource;
+mod route;
+mod runtime;
+mod secret;
+mod source;
+
+pub use application::{Application, Layer, TemplateId};
+pub use brand::{Brand, InvalidBrand};
+pub use finding::{Code as FindingCode, Finding, Severity};
+pub use function::{
+    Code, DockerBuild, EnvValue, Function, FunctionId, ImagePackage, LayerRef, Package, ZipPackage,
+};
+pub use name::{EmptyName, InvalidEnvironmentName, check_environment_name, image_name};
+pub use platform::{Architecture, Platform, UnknownArchitecture};
+pub use publish::{ImageRef, InvalidTarget, PublishTarget};
+pub use recipe::{
+    BaseRef, BuildContext, Dependencies, ImageKind, ImageRecipe, Staged, StagedSource,
+};
+pub use report::{Event, NullReporter, Reporter};
+pub use resource::{
+    Attribute, AttributeType, Bucket, GlobalIndex, Key, KeyType, LifecycleRule, Projection, Table,
+    Throughput,
+};
+pub use route::{Api, Method, Route, Schedule, Trigger};
+pub use runtime::{Family, Runtime, UnknownRuntime};
+pub use secret::Secret;
+pub use source::{Place, Source, SourceId, SourceMap, Span};

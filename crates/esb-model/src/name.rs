@@ -1,0 +1,83 @@
+//! The naming rules that the command line, the Agent and the registry share.
+
+/// Nothing that may stand in an image name is left of a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` has no letter or digit that an image name could keep", .0.escape_debug())]
+pub struct EmptyName(pub String);
+
+/// The environment's name cannot be a folder of the project.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{}` cannot name an environment: use letters, digits, `.`, `_` and `-`, starting with a \
+     letter or digit, and not `staging`", .0.escape_debug()
+)]
+pub struct InvalidEnvironmentName(pub String);
+
+/// The image name of a function name: lower-case, with runs of separators collapsed to their
+/// first, and none at either end (contracts, section 2.1; the Agent has the same rule).
+///
+/// # Errors
+/// When nothing is left.
+pub fn image_name(name: &str) -> Result<String, EmptyName> {
+    let mut image = String::with_capacity(name.len());
+    let mut separator = None;
+    for c in name.trim().chars().flat_map(char::to_lowercase) {
+        match c {
+            'a'..='z' | '0'..='9' => {
+                if let Some(separator) = separator.take()
+                    && !image.is_empty()
+                {
+                    image.push(separator);
+                }
+                image.push(c);
+            }
+            '.' | '_' | '-' => separator = separator.or(Some(c)),
+            _ => separator = separator.or(Some('-')),
+        }
+    }
+    if image.is_empty() { Err(EmptyName(name.to_owned())) } else { Ok(image) }
+}
+
+/// Accepts what can be one folder below `.<brand>/` (architecture, "Names on disk").
+///
+/// # Errors
+/// When the name is no plain path segment, or `staging`, which is taken.
+pub fn check_environment_name(name: &str) -> Result<(), InvalidEnvironmentName> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let valid = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(plain)
+        && name.len() <= 64
+        && !name.eq_ignore_ascii_case("staging");
+    if valid { Ok(()) } else { Err(InvalidEnvironmentName(name.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sanitises_as_the_agent_does() {
+        for (name, image) in [
+            ("My Func!!", "my-func"),
+            ("Lambda_One", "lambda_one"),
+            (" a..b__c-_d ", "a.b_c-d"),
+            ("größe", "gr-e"),
+            ("--x--", "x"),
+            ("K\u{212A}", "kk"), // the Kelvin sign lower-cases to an ASCII k
+        ] {
+            assert_eq!(image_name(name).as_deref(), Ok(image), "{name:?}");
+        }
+        assert_eq!(image_name("___"), Err(EmptyName("___".into())));
+        assert_eq!(image_name(""), Err(EmptyName(String::new())));
+    }
+
+    #[test]
+    fn environments_are_plain_folders() {
+        for good in ["default", "dev", "Prod-2", "a.b"] {
+            assert!(check_environment_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", "staging", "Staging", "../x", ".hidden", "a/b", "a b", "é"] {
+            assert!(check_environment_name(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Recipes: everything that a builder needs to know to make one image.
+
+use std::path::PathBuf;
+
+use crate::{FunctionId, Platform, Runtime};
+
+/// How one image is made. Pure data: paths are relative to the project root, nothing was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageRecipe {
+    /// The image's repository without registry: `esb-hello`, `esb-lambda-base`.
+    pub repository: String,
+    /// The tag beside the content tag: `latest`, or `latest-python3.13` for a base.
+    pub tag: String,
+    pub kind: ImageKind,
+    pub platform: Platform,
+    /// What the Dockerfile's `FROM` stands for.
+    pub base: BaseRef,
+    /// The Dockerfile's text, as it lies on disk.
+    pub dockerfile: String,
+    /// The text of `Dockerfile.dockerignore` beside it.
+    pub dockerignore: String,
+    /// The folder that holds Dockerfile and staged inputs, relative to the project root.
+    pub folder: PathBuf,
+    pub context: BuildContext,
+    /// What has to be prepared before the build, in this order.
+    pub staged: Vec<Staged>,
+    /// Dependencies to install before the build.
+    pub dependencies: Option<Dependencies>,
+}
+
+/// What an image is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageKind {
+    /// The base of all functions of a runtime.
+    Base(Runtime),
+    Function(FunctionId),
+}
+
+/// What `FROM` stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseRef {
+    /// An image of the outside world, by its reference: `public.ecr.aws/lambda/python:3.12`.
+    External { reference: String },
+    /// Our own base of a runtime, under the name that the Dockerfile uses.
+    Own { runtime: Runtime, reference: String },
+}
+
+impl BaseRef {
+    /// The name that stands in the Dockerfile.
+    pub fn reference(&self) -> &str {
+        match self {
+            Self::External { reference } | Self::Own { reference, .. } => reference,
+        }
+    }
+}
+
+/// The folder that `COPY` reads, relative to the project root (empty: the root itself).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BuildContext {
+    pub folder: PathBuf,
+}
+
+/// Something that is put below a recipe's folder before the build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// Where it goes, relative to the project root.
+    pub target: PathBuf,
+    pub source: StagedSource,
+}
+
+/// What is staged. Sources are relative to the project root, or absolute when outside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StagedSource {
+    /// The content of an archive.
+    Unpack(PathBuf),
+    /// A copy of a folder or file; `exclude` holds patterns in `.dockerignore` syntax.
+    Copy { from: PathBuf, exclude: Vec<String> },
+    /// Bytes that esb makes or carries.
+    Content(Vec<u8>),
+}
+
+/// Packages that a package manager installs into a folder of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependencies {
+    /// The requirements file, relative to the project root.
+    pub requirements: PathBuf,
+    /// Where the packages go, relative to the project root.
+    pub target: PathBuf,
+    pub runtime: Runtime,
+    pub platform: Platform,
+}

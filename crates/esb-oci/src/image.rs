@@ -1,0 +1,72 @@
+//! One image: its manifest's raw bytes, its config, and its layers with their sources.
+
+use bytes::Bytes;
+
+use crate::{Blob, Descriptor, Digest, Manifest, manifest::media_type};
+
+/// The most bytes that a manifest, an index or a config may have; registries refuse larger ones.
+pub const DOCUMENT_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// An image for one platform, complete enough to be pushed anywhere.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Exactly what `descriptor` is the digest of.
+    pub manifest_bytes: Bytes,
+    pub descriptor: Descriptor,
+    pub manifest: Manifest,
+    /// The config's JSON.
+    pub config_bytes: Bytes,
+    pub config: Blob,
+    pub layers: Vec<Blob>,
+}
+
+/// Bytes are not the image that they should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidImage {
+    #[error("the {what} is not valid JSON of its kind")]
+    Json {
+        what: &'static str,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("manifest `{digest}` names {expected} layers, and {actual} came with it")]
+    LayerCount { digest: Digest, expected: usize, actual: usize },
+    #[error("`{media_type}` is no image manifest")]
+    NotAManifest { media_type: String },
+}
+
+impl Image {
+    /// Puts an image together from a manifest's raw bytes and its blobs.
+    ///
+    /// # Errors
+    /// When the bytes are no manifest, or the layers are not as many as it names.
+    pub fn new(
+        manifest_bytes: Bytes,
+        config_bytes: Bytes,
+        config: Blob,
+        layers: Vec<Blob>,
+    ) -> Result<Self, InvalidImage> {
+        let manifest: Manifest = serde_json::from_slice(&manifest_bytes)
+            .map_err(|source| InvalidImage::Json { what: "manifest", source })?;
+        let kind = manifest.media_type.as_deref().unwrap_or(media_type::OCI_MANIFEST);
+        if !media_type::is_manifest(kind) {
+            return Err(InvalidImage::NotAManifest { media_type: kind.to_owned() });
+        }
+        let digest = Digest::of(&manifest_bytes);
+        if manifest.layers.len() != layers.len() {
+            return Err(InvalidImage::LayerCount {
+                digest,
+                expected: manifest.layers.len(),
+                actual: layers.len(),
+            });
+        }
+        let descriptor = Descriptor::new(kind, digest, manifest_bytes.len() as u64);
+        Ok(Self { manifest_bytes, descriptor, manifest, config_bytes, config, layers })
+    }
+
+    /// The manifest's digest, which is the image's.
+    pub fn digest(&self) -> Digest {
+        self.descriptor.digest
+    }
+}

@@ -1,0 +1,216 @@
+//! OCI image layouts: folders that skopeo, crane and we ourselves read.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use tempfile::NamedTempFile;
+
+use crate::{
+    Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor, Digest, Image,
+    Index, InvalidImage, StoreError,
+    blob::file_stream,
+    image::DOCUMENT_LIMIT,
+    manifest::{PlatformSpec, media_type},
+};
+
+/// The annotation of an index entry that names an image in a layout.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// A layout that exists.
+#[derive(Clone)]
+pub struct OciLayout {
+    root: Arc<PathBuf>,
+    index: Arc<Index>,
+}
+
+impl fmt::Debug for OciLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OciLayout({})", self.root.display())
+    }
+}
+
+/// A layout cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    #[error("`{}` is not an OCI layout: it has no readable `{file}`", path.display())]
+    NotALayout {
+        path: PathBuf,
+        file: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{name}` is not in the OCI layout `{}`", path.display())]
+    NotFound { path: PathBuf, name: String },
+    #[error("`{name}` in the OCI layout `{}` has no image for {architecture}", path.display())]
+    NoPlatform { path: PathBuf, name: String, architecture: String },
+    #[error(transparent)]
+    Invalid(#[from] InvalidImage),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("could not write the OCI layout `{}`", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl OciLayout {
+    /// Opens a layout and reads its index.
+    ///
+    /// # Errors
+    /// When the folder is no layout.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, LayoutError> {
+        let root = root.into();
+        let missing = |file| {
+            let path = root.clone();
+            move |source| LayoutError::NotALayout { path, file, source }
+        };
+        fs::metadata(root.join("oci-layout")).map_err(missing("oci-layout"))?;
+        let bytes = fs::read(root.join("index.json")).map_err(missing("index.json"))?;
+        let index = serde_json::from_slice(&bytes)
+            .map_err(|source| InvalidImage::Json { what: "index.json of a layout", source })?;
+        Ok(Self { root: Arc::new(root), index: Arc::new(index) })
+    }
+
+    /// The layout's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The names of its images.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.index
+            .manifests
+            .iter()
+            .filter_map(|entry| entry.annotations.get(REF_NAME))
+            .map(|name| &**name)
+    }
+
+    /// The entry of a name, or of a manifest's digest.
+    pub fn find(&self, name: &str, digest: Option<Digest>) -> Option<&Descriptor> {
+        let fits = |entry: &&Descriptor| match digest {
+            Some(digest) => entry.digest == digest,
+            None => entry.annotations.get(REF_NAME).is_some_and(|own| own == name),
+        };
+        self.index.manifests.iter().find(fits)
+    }
+
+    /// The image of a name (or digest) for an architecture, through indexes.
+    ///
+    /// # Errors
+    /// When there is none, or its documents are damaged.
+    pub async fn image(
+        &self,
+        name: &str,
+        digest: Option<Digest>,
+        architecture: &str,
+    ) -> Result<Image, LayoutError> {
+        let path = || self.root.to_path_buf();
+        let entry = self
+            .find(name, digest)
+            .ok_or_else(|| LayoutError::NotFound { path: path(), name: name.to_owned() })?;
+        let no_platform = || LayoutError::NoPlatform {
+            path: path(),
+            name: name.to_owned(),
+            architecture: architecture.to_owned(),
+        };
+        let mut entry = entry.clone();
+        // An index may hold an index; more than a few levels are a loop.
+        for _ in 0..4 {
+            let bytes = self.blob(entry.clone()).read(DOCUMENT_LIMIT).await?;
+            if !media_type::is_index(&entry.media_type) {
+                return self.assemble(bytes).await;
+            }
+            let index: Index = serde_json::from_slice(&bytes)
+                .map_err(|source| InvalidImage::Json { what: "index", source })?;
+            entry = index.select(architecture).cloned().ok_or_else(no_platform)?;
+        }
+        Err(no_platform())
+    }
+
+    async fn assemble(&self, manifest_bytes: Bytes) -> Result<Image, LayoutError> {
+        let manifest: crate::Manifest = serde_json::from_slice(&manifest_bytes)
+            .map_err(|source| InvalidImage::Json { what: "manifest", source })?;
+        let config = self.blob(manifest.config);
+        let config_bytes = config.read(DOCUMENT_LIMIT).await?;
+        let layers = manifest.layers.into_iter().map(|layer| self.blob(layer)).collect();
+        Ok(Image::new(manifest_bytes, config_bytes, config, layers)?)
+    }
+
+    fn blob(&self, descriptor: Descriptor) -> Blob {
+        Blob { descriptor, source: Arc::new(self.clone()) }
+    }
+}
+
+impl BlobSource for OciLayout {
+    fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
+        let path = self.root.join("blobs/sha256").join(blob.digest.hex());
+        Box::pin(async move { file_stream(&path, blob.digest) })
+    }
+}
+
+/// Writes images into a layout, keeping what it holds under other names. The index is replaced
+/// last, by rename, so that a reader sees the old images or the new ones.
+///
+/// # Errors
+/// When a blob cannot be had or the disk fails; the index is then the old one.
+pub async fn write_layout(root: &Path, images: &[(String, Image)]) -> Result<(), LayoutError> {
+    let store = ContentStore::open(root)?;
+    for (_, image) in images {
+        for blob in image.layers.iter().chain([&image.config]) {
+            store.ingest(blob).await?;
+        }
+        store.put(&image.manifest_bytes)?;
+    }
+    let mut entries: BTreeMap<String, Descriptor> = BTreeMap::new();
+    if let Ok(old) = OciLayout::open(root) {
+        for entry in &old.index.manifests {
+            let name = entry.annotations.get(REF_NAME).cloned().unwrap_or_default();
+            entries.insert(name, entry.clone());
+        }
+    }
+    for (name, image) in images {
+        let mut entry = image.descriptor.clone();
+        let architecture =
+            crate::ImageConfig::parse(&image.config_bytes)?.architecture().to_owned();
+        entry.platform = Some(PlatformSpec { architecture, os: "linux".to_owned(), variant: None });
+        entry.annotations.insert(REF_NAME.to_owned(), name.clone());
+        entries.insert(name.clone(), entry);
+    }
+    let index = Index {
+        schema_version: 2,
+        media_type: Some(media_type::OCI_INDEX.to_owned()),
+        manifests: entries.into_values().collect(),
+        annotations: BTreeMap::new(),
+    };
+    let failed = |source| LayoutError::Write { path: root.to_owned(), source };
+    let bytes = serde_json::to_vec_pretty(&index).map_err(io::Error::from).map_err(failed)?;
+    publish(root, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#).map_err(failed)?;
+    publish(root, "index.json", &bytes).map_err(failed)?;
+    // Only the store needs it, and only while it writes; other readers expect it gone.
+    let _ = fs::remove_dir(root.join("tmp"));
+    Ok(())
+}
+
+fn publish(root: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = NamedTempFile::new_in(root)?;
+    file.write_all(bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    file.as_file().sync_data()?;
+    file.persist(root.join(name)).map_err(|error| error.error)?;
+    Ok(())
+}

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+//!
+//! This crate owns formats and the local disk below a store's or a layout's folder. It refuses
+//! the network, and decides nothing about what goes into an image.
+
+mod archive;
+mod blob;
+mod config;
+mod credential;
+mod digest;
+mod gzip;
+mod image;
+mod layer;
+mod layout;
+pub mod manifest;
+mod reference;
+mod store;
+
+pub use archive::{ArchiveImage, docker_archive};
+pub use blob::{
+    Blob, BlobError, BlobLocation, BlobSource, BlobStream, BoxFuture, file_stream, verified,
+};
+pub use config::{History, ImageConfig};
+pub use credential::{Anonymous, CredentialError, CredentialSource, Credentials};
+pub use digest::{Digest, Hasher, HashingWriter, InvalidDigest};
+pub use image::{DOCUMENT_LIMIT, Image, InvalidImage};
+pub use layer::{Attributes, DEFAULT_EPOCH, LayerDigests, LayerWriter};
+pub use layout::{LayoutError, OciLayout, REF_NAME, write_layout};
+pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
+pub use reference::{InvalidReference, Reference};
+pub use store::{BlobWriter, ContentStore, StoreError, hash_file};
