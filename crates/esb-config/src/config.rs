@@ -1,0 +1,217 @@
+//! The four files as one value, and reading what is published in a folder.
+
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use serde::Deserialize;
+
+use crate::{
+    Error,
+    functions::FunctionsFile,
+    import::ImageImportFile,
+    read::{self, FILE_LIMIT},
+    resources::ResourcesFile,
+    routing::RoutingFile,
+    state::{STATE_VERSION, State},
+};
+
+/// What a run writes for the platform.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConfigSet {
+    pub functions: FunctionsFile,
+    pub routing: RoutingFile,
+    pub resources: ResourcesFile,
+    pub images: ImageImportFile,
+}
+
+/// What is published in a folder: the files and our own side file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Published {
+    pub config: ConfigSet,
+    pub state: State,
+}
+
+/// A file of a config folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConfigFile {
+    Functions,
+    Routing,
+    Resources,
+    Images,
+    State,
+}
+
+impl ConfigFile {
+    /// The files that the platform and its operators read.
+    pub const GENERATED: [Self; 4] =
+        [Self::Functions, Self::Routing, Self::Resources, Self::Images];
+
+    /// The file's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Functions => "functions.yml",
+            Self::Routing => "routing.yml",
+            Self::Resources => "resources.yml",
+            Self::Images => "image-import.json",
+            Self::State => "state.json",
+        }
+    }
+}
+
+impl ConfigSet {
+    /// The text of one of the [`ConfigFile::GENERATED`]; none for the side file.
+    pub fn text(&self, file: ConfigFile) -> Option<String> {
+        match file {
+            ConfigFile::Functions => Some(self.functions.to_yaml()),
+            ConfigFile::Routing => Some(self.routing.to_yaml()),
+            ConfigFile::Resources => Some(self.resources.to_yaml()),
+            ConfigFile::Images => Some(self.images.to_json()),
+            ConfigFile::State => None,
+        }
+    }
+}
+
+/// Reads what is published in a folder. A file that is not there is empty.
+///
+/// # Errors
+/// When a file is there and cannot be read or understood.
+pub fn read(dir: &Path) -> Result<Published, Error> {
+    Published::parse(|file| {
+        let path = dir.join(file.name());
+        Ok(load(&path)?.map(|text| (path, text)))
+    })
+}
+
+impl Published {
+    /// Takes what is published out of texts, for folders that are not on this machine.
+    ///
+    /// `load` gives the text of a file, with the path that messages shall name; none when there is
+    /// no such file.
+    ///
+    /// # Errors
+    /// Those of `load`, and when a text cannot be understood.
+    pub fn parse<P: Into<std::path::PathBuf>>(
+        mut load: impl FnMut(ConfigFile) -> Result<Option<(P, String)>, Error>,
+    ) -> Result<Self, Error> {
+        let state: State = parse_one(load(ConfigFile::State)?, json)?;
+        Ok(Self {
+            config: ConfigSet {
+                functions: parse_one(load(ConfigFile::Functions)?, yaml)?,
+                routing: parse_one(load(ConfigFile::Routing)?, yaml)?,
+                resources: parse_one(load(ConfigFile::Resources)?, yaml)?,
+                images: parse_one(load(ConfigFile::Images)?, json)?,
+            },
+            state,
+        })
+    }
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+fn parse_one<T: Default, P: Into<std::path::PathBuf>>(
+    loaded: Option<(P, String)>,
+    parse: impl FnOnce(&str) -> Result<T, Cause>,
+) -> Result<T, Error> {
+    let Some((path, text)) = loaded else { return Ok(T::default()) };
+    let parsed = if text.trim().is_empty() {
+        // A writer was cut off: what stood there is lost, not gone.
+        Err("the file is empty".into())
+    } else {
+        parse(&text)
+    };
+    parsed.map_err(|source| Error::Parse { path: path.into(), source })
+}
+
+fn yaml<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Cause> {
+    Ok(read::yaml(text)?)
+}
+
+fn json<T: Checked + for<'de> Deserialize<'de>>(text: &str) -> Result<T, Cause> {
+    let value: T = serde_json::from_str(text)?;
+    value.check()?;
+    Ok(value)
+}
+
+/// Checks what serde does not.
+trait Checked {
+    fn check(&self) -> Result<(), Cause>;
+}
+
+impl Checked for State {
+    fn check(&self) -> Result<(), Cause> {
+        if self.version > STATE_VERSION {
+            return Err(format!("version {} is newer than this program", self.version).into());
+        }
+        Ok(())
+    }
+}
+
+impl Checked for ImageImportFile {
+    fn check(&self) -> Result<(), Cause> {
+        Ok(())
+    }
+}
+
+/// The text of a file, if there is one.
+fn load(path: &Path) -> Result<Option<String>, Error> {
+    let Some(bytes) = load_bytes(path)? else { return Ok(None) };
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|error| Error::Parse { path: path.to_owned(), source: error.utf8_error().into() })
+}
+
+/// The content of a file, if there is one.
+pub(crate) fn load_bytes(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("open", path)(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(Error::TooLarge { path: path.to_owned(), limit: FILE_LIMIT });
+    }
+    Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_empty_and_what_is_broken_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(dir.path()).unwrap(), Published::default());
+        assert_eq!(read(&dir.path().join("no such folder")).unwrap(), Published::default());
+        for (file, content, cause) in [
+            ("functions.yml", &b""[..], "empty"),
+            ("functions.yml", b"functions: [", "line 1"),
+            ("routing.yml", b"routes: {}", "line 1"),
+            ("resources.yml", b"\xff", "utf-8"),
+            ("image-import.json", b"{", "line 1"),
+            ("state.json", b"{\"version\": 2}", "newer"),
+        ] {
+            fs::write(dir.path().join(file), content).unwrap();
+            let error = read(dir.path()).unwrap_err();
+            assert!(error.to_string().contains(file), "{error}");
+            assert!(error.hint().unwrap().contains(file), "{error}");
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains(cause), "{file}: {source}");
+            fs::remove_file(dir.path().join(file)).unwrap();
+        }
+        fs::create_dir(dir.path().join("routing.yml")).unwrap();
+        assert!(matches!(read(dir.path()), Err(Error::Io { action: "read", .. })));
+    }
+
+    #[test]
+    fn a_huge_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = fs::File::create(dir.path().join("routing.yml")).unwrap();
+        file.set_len(FILE_LIMIT + 1).unwrap();
+        assert!(matches!(read(dir.path()), Err(Error::TooLarge { .. })));
+    }
+}

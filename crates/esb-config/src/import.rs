@@ -1,0 +1,68 @@
+//! image-import.json: which external images the internal registry needs (contracts, sections 1.5
+//! and 10.7).
+
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageImportFile {
+    pub version: String,
+    /// `HOST[:PORT]` that the operator's machine pushes to.
+    #[serde(default)]
+    pub push_target: String,
+    /// Sorted by function name.
+    #[serde(default)]
+    pub images: Vec<ImportEntry>,
+}
+
+/// One external image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportEntry {
+    pub function_name: String,
+    /// As in the template.
+    pub image_source: String,
+    /// Where the runtime finds it: always `name:tag`, for scripts `docker tag` to it.
+    pub image_ref: String,
+    /// What the source's tag stood for when it was copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+impl Default for ImageImportFile {
+    fn default() -> Self {
+        Self { version: "1".to_owned(), push_target: String::new(), images: Vec::new() }
+    }
+}
+
+impl ImageImportFile {
+    /// The text of the file.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("strings and lists are JSON");
+        text.push('\n');
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes() {
+        let text = r#"{
+  "version": "1",
+  "push_target": "127.0.0.1:5010",
+  "images": [
+    {
+      "function_name": "f",
+      "image_source": "ghcr.io/a/b:1",
+      "image_ref": "registry:5010/ghcr.io/a/b:1"
+    }
+  ]
+}
+"#;
+        let file: ImageImportFile = serde_json::from_str(text).unwrap();
+        assert_eq!(file.to_json(), text);
+        assert!(ImageImportFile::default().to_json().contains("\"images\": []"));
+    }
+}

@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules
+//!
+//! A value per file (`functions`, `routing`, `resources`, `import`, and the side file `state`)
+//! with its reader and writer; [`render()`] makes them, [`merge()`] joins them with what is
+//! published, [`publish()`] puts them where others read them. This crate knows neither images nor
+//! registries: references and digests come in as text.
+
+mod config;
+mod defaults;
+mod error;
+mod functions;
+mod import;
+mod ledger;
+mod lock;
+mod merge;
+mod publish;
+mod read;
+mod render;
+mod resources;
+mod routing;
+mod state;
+mod text;
+mod value;
+mod write;
+
+pub use config::{ConfigFile, ConfigSet, Published, read};
+pub use error::{Conflict, Error};
+pub use functions::{
+    Defaults, Environment, Event, FunctionEntry, FunctionsFile, Scaling, ScheduleEntry,
+};
+pub use import::{ImageImportFile, ImportEntry};
+pub use lock::Lock;
+pub use merge::{Change, ChangeKind, Merged, merge, remove_owner};
+pub use publish::{Publication, Step, check_writable, next_mtime, publish, write_generated};
+pub use render::{ImportedImage, PublishedImage, Rendered, Settings, render};
+pub use resources::ResourcesFile;
+pub use routing::{RouteEntry, RoutingFile};
+pub use state::{EntryKey, Owners, Section, State};
+pub use text::{Part, Parts, Text};
+pub use value::{Fields, Value};

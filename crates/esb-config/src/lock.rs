@@ -1,0 +1,117 @@
+//! The lock that makes one run at a time publish into a folder.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::Error;
+
+/// An exclusive lock on a folder's `.deploy.lock`, held until it is dropped (contracts, 3.3).
+///
+/// The system lets go of it when the process ends, however it ends; the file stays.
+#[derive(Debug)]
+pub struct Lock {
+    dir: PathBuf,
+    _file: File,
+}
+
+const FILE_NAME: &str = ".deploy.lock";
+const RETRY: Duration = Duration::from_millis(100);
+
+impl Lock {
+    /// How long a run waits for another one unless it is told otherwise (contracts, section 3.3).
+    pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
+
+    /// Creates the folder if it is not there and waits, at most `limit`, for its lock.
+    ///
+    /// Blocks the thread.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] with the process that holds it, or when the folder is not writable.
+    pub fn acquire(dir: &Path, limit: Duration) -> Result<Self, Error> {
+        std::fs::create_dir_all(dir).map_err(Error::io("create folder", dir))?;
+        let path = dir.join(FILE_NAME);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false) // another run's number may stand there
+            .open(&path)
+            .map_err(Error::io("open", &path))?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if start.elapsed() < limit => {
+                    thread::sleep(RETRY.min(limit));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Locked { holder: holder(&mut file), path, limit });
+                }
+                Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
+            }
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", std::process::id()))
+            .map_err(Error::io("write", &path))?;
+        Ok(Self { dir: dir.to_owned(), _file: file })
+    }
+
+    /// The folder that is locked.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+/// The process that wrote its number last.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a/b");
+        let first = Lock::acquire(&folder, Duration::ZERO).unwrap();
+        let error = Lock::acquire(&folder, Duration::ZERO).unwrap_err();
+        let pid = std::process::id();
+        assert!(
+            matches!(&error, Error::Locked { holder: Some(holder), .. } if *holder == pid),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains(&format!("(process {pid})")), "{error}");
+        assert!(error.hint().unwrap().contains(&pid.to_string()));
+        drop(first);
+        Lock::acquire(&folder, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_waiting_run_gets_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::acquire(dir.path(), Duration::ZERO).unwrap();
+        thread::scope(|scope| {
+            let second = scope.spawn(|| Lock::acquire(dir.path(), Lock::DEFAULT_LIMIT));
+            drop(first);
+            assert_eq!(second.join().unwrap().unwrap().dir(), dir.path());
+        });
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Lock::acquire(file.path(), Duration::ZERO).unwrap_err();
+        assert!(matches!(error, Error::Io { action: "create folder", .. }), "{error:?}");
+    }
+}

@@ -1,0 +1,221 @@
+//! Joins what a run's templates have with what is published, by ownership.
+//!
+//! Pure: gives the new state of the files as values, what changed, and what stands between.
+//! Removes what the run's templates published earlier and have no longer; never touches what
+//! belongs to another template; keeps what belongs to nobody (contracts, 3.3 and 10.11).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    EntryKey, Error, Published, Rendered, Section,
+    config::ConfigSet,
+    defaults,
+    functions::FunctionsFile,
+    import::ImageImportFile,
+    ledger::Ledger,
+    resources::{BUCKET_NAME, LAYER_NAME, ResourcesFile, TABLE_NAME},
+    routing::RoutingFile,
+    state::State,
+    value::Value,
+};
+
+/// What is to be published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Merged {
+    pub config: ConfigSet,
+    pub state: State,
+    /// Old and new functions together: what may be read while routes still lead to old ones.
+    pub(crate) interim_functions: FunctionsFile,
+    /// Owners of old and new entries, for a run that ends half-way.
+    pub(crate) interim_state: State,
+    /// In the order of sections, then keys.
+    pub changes: Vec<Change>,
+    /// Kept entries that belong to nobody: hand-written, or from the earlier tool.
+    pub unowned: Vec<EntryKey>,
+    /// Defaults that are not ours and differ from what this run would write, such as
+    /// `environment.AWS_REGION`.
+    pub kept_defaults: Vec<String>,
+}
+
+/// What happens to one entry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    pub entry: EntryKey,
+    pub kind: ChangeKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangeKind {
+    Added,
+    Changed,
+    Removed,
+}
+
+/// Joins a run's entries with the published ones.
+///
+/// `owners` are the templates of the run, as [`Rendered::state`] names them: an entry of theirs
+/// that the run no longer has is removed.
+///
+/// # Errors
+/// [`Error::Conflict`] when the run has a function, route or resource of another template.
+pub fn merge(
+    published: &Published,
+    rendered: &Rendered,
+    owners: &BTreeSet<String>,
+) -> Result<Merged, Error> {
+    let old = &published.config;
+    let new = &rendered.config;
+    let mut ledger = Ledger::new(&published.state.owners, &rendered.state.owners, owners);
+    let settled = defaults::settle(
+        &old.functions.defaults,
+        &new.functions.defaults,
+        &published.state.defaults,
+    );
+    let functions = ledger.settle(
+        Section::Function,
+        old.functions.functions.clone().into_iter().collect(),
+        new.functions.functions.clone().into_iter().collect(),
+    );
+    let config = ConfigSet {
+        functions: FunctionsFile {
+            defaults: settled.defaults,
+            functions: functions.into_iter().collect(),
+            extra: old.functions.extra.clone(),
+        },
+        routing: routing(&mut ledger, &old.routing, &new.routing),
+        resources: resources(&mut ledger, &old.resources, &new.resources),
+        images: images(&mut ledger, &old.images, &new.images),
+    };
+    let settlement = ledger.close()?;
+
+    let digests = digests(&config, &[&rendered.state.digests, &published.state.digests]);
+    let mut changes = settlement.changes;
+    changes.extend(changed_digests(&published.state.digests, &digests));
+    changes.sort();
+    changes.dedup();
+    let state =
+        State { owners: settlement.owners, digests, defaults: settled.ours, ..State::default() };
+    Ok(Merged {
+        interim_functions: with_old_functions(config.functions.clone(), &old.functions),
+        interim_state: with_old_owners(state.clone(), &published.state),
+        config,
+        state,
+        changes,
+        unowned: settlement.unowned,
+        kept_defaults: settled.kept,
+    })
+}
+
+/// Removes every entry of one template.
+pub fn remove_owner(published: &Published, owner: &str) -> Merged {
+    let mut nothing = Rendered::default();
+    nothing.config.functions.defaults = published.state.defaults.clone();
+    merge(published, &nothing, &BTreeSet::from([owner.to_owned()]))
+        .expect("a run without entries conflicts with nobody")
+}
+
+fn routing(ledger: &mut Ledger<'_>, old: &RoutingFile, new: &RoutingFile) -> RoutingFile {
+    let by_key = |file: &RoutingFile| {
+        // Schedules of the earlier tool left routes without a path, which match nothing.
+        let routes = file.routes.iter().filter(|route| !route.path.is_empty()).cloned();
+        let routes = routes.map(|mut route| {
+            if route.method.is_empty() {
+                "GET".clone_into(&mut route.method);
+            }
+            (route.key(), route)
+        });
+        routes.collect()
+    };
+    let routes = values(ledger.settle(Section::Route, by_key(old), by_key(new)));
+    let mut file = RoutingFile { routes, extra: old.extra.clone() };
+    file.sort();
+    file
+}
+
+fn resources(ledger: &mut Ledger<'_>, old: &ResourcesFile, new: &ResourcesFile) -> ResourcesFile {
+    let mut items = |section, key, old: &[Value], new: &[Value]| {
+        let mut items = ledger.settle(section, by_name(old, key), by_name(new, key));
+        items.sort_by(|(a, _), (b, _)| a.cmp(b));
+        // The Provisioner skips what has no name; it is not ours to remove.
+        let nameless = old.iter().filter(|item| name_of(item, key).is_none()).cloned();
+        values(items).into_iter().chain(nameless).collect()
+    };
+    ResourcesFile {
+        dynamodb: items(Section::Table, TABLE_NAME, &old.dynamodb, &new.dynamodb),
+        s3: items(Section::Bucket, BUCKET_NAME, &old.s3, &new.s3),
+        layers: items(Section::Layer, LAYER_NAME, &old.layers, &new.layers),
+        extra: old.extra.clone(),
+        root_extra: old.root_extra.clone(),
+    }
+}
+
+fn images(
+    ledger: &mut Ledger<'_>,
+    old: &ImageImportFile,
+    new: &ImageImportFile,
+) -> ImageImportFile {
+    let by_key = |file: &ImageImportFile| {
+        let images = file.images.iter().cloned();
+        images.map(|image| (image.function_name.clone(), image)).collect()
+    };
+    let mut images = values(ledger.settle(Section::Image, by_key(old), by_key(new)));
+    images.sort_by(|a, b| a.function_name.cmp(&b.function_name));
+    let push_target = if new.push_target.is_empty() { old } else { new }.push_target.clone();
+    ImageImportFile { version: new.version.clone(), push_target, images }
+}
+
+fn values<T>(entries: Vec<(String, T)>) -> Vec<T> {
+    entries.into_iter().map(|(_, entry)| entry).collect()
+}
+
+fn name_of<'a>(item: &'a Value, key: &str) -> Option<&'a str> {
+    item.get(key).and_then(Value::as_text)
+}
+
+fn by_name(items: &[Value], key: &str) -> Vec<(String, Value)> {
+    let named =
+        items.iter().filter_map(|item| Some((name_of(item, key)?.to_owned(), item.clone())));
+    named.collect()
+}
+
+type Digests = BTreeMap<String, String>;
+
+/// The digests of the functions that there are, from the first map that has one.
+fn digests(config: &ConfigSet, maps: &[&Digests]) -> Digests {
+    let functions = config.functions.functions.keys();
+    functions
+        .filter_map(|name| {
+            let digest = maps.iter().find_map(|map| map.get(name))?;
+            Some((name.clone(), digest.clone()))
+        })
+        .collect()
+}
+
+/// Functions with another image under the same reference.
+fn changed_digests(old: &Digests, new: &Digests) -> Vec<Change> {
+    let changed = new.iter().filter(|(name, digest)| old.get(*name).is_some_and(|o| o != *digest));
+    let change = |(name, _): (&String, &String)| Change {
+        entry: EntryKey::new(Section::Function, name),
+        kind: ChangeKind::Changed,
+    };
+    changed.map(change).collect()
+}
+
+fn with_old_functions(mut new: FunctionsFile, old: &FunctionsFile) -> FunctionsFile {
+    for (name, entry) in &old.functions {
+        new.functions.entry(name.clone()).or_insert_with(|| entry.clone());
+    }
+    new
+}
+
+fn with_old_owners(mut new: State, old: &State) -> State {
+    for (entry, owner) in old.owners.iter() {
+        if new.owners.get(entry.section, &entry.key).is_none() {
+            new.owners.insert(entry.section, entry.key, owner);
+        }
+    }
+    for (name, digest) in &old.digests {
+        new.digests.entry(name.clone()).or_insert_with(|| digest.clone());
+    }
+    new
+}

@@ -1,0 +1,175 @@
+//! Functions and their settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use esb_model::{EnvValue, Finding, FindingCode, Function, FunctionId, Severity};
+
+use super::{Context, Names, PublishedImage};
+use crate::{
+    functions::{Environment, FunctionEntry, Scaling},
+    state::Section,
+    text::Text,
+};
+
+const DUPLICATE: FindingCode = FindingCode("esb::platform::duplicate-function");
+const NO_IMAGE: FindingCode = FindingCode("esb::platform::function-without-image");
+const UNKNOWN_VALUE: FindingCode = FindingCode("esb::platform::unknown-variable");
+const SECRET: FindingCode = FindingCode("esb::platform::secret-in-config");
+const SECRET_ENV: FindingCode = FindingCode("esb::platform::secret-env");
+const OVERRIDDEN: FindingCode = FindingCode("esb::platform::overridden-variable");
+const NO_CAPACITY: FindingCode = FindingCode("esb::platform::no-capacity");
+
+/// Variables that the Gateway sets itself, whatever functions.yml says (contracts, section 1.2).
+const FORCED: [&str; 13] = [
+    "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+    "AWS_ENDPOINT_URL_DYNAMO",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_TIMEOUT",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "DYNAMODB_ENDPOINT",
+    "GATEWAY_INTERNAL_URL",
+    "LOG_LEVEL",
+    "S3_ENDPOINT",
+    "VICTORIALOGS_URL",
+];
+
+/// Writes the functions that have an image, and gives their names.
+pub(super) fn render(
+    context: &mut Context<'_>,
+    images: &BTreeMap<FunctionId, PublishedImage>,
+) -> Names {
+    let mut names = Names::new();
+    let mut first: BTreeMap<&str, &Function> = BTreeMap::new();
+    let mut used = BTreeSet::new();
+    for function in &context.app.functions {
+        let name = function.effective_name();
+        if let Some(other) = first.get(name) {
+            let finding = Finding::new(
+                Severity::Error,
+                DUPLICATE,
+                function.span,
+                format!("a second function is called `{name}`"),
+            );
+            let finding = finding.related(other.span, "the first is here");
+            context.find(finding.help("give one of them another `FunctionName`"));
+            continue;
+        }
+        first.insert(name, function);
+        let Some(image) = images.get(&function.id) else {
+            context.find(Finding::new(
+                Severity::Note,
+                NO_IMAGE,
+                function.span,
+                format!("function `{name}` has no image and is left out of the configuration"),
+            ));
+            continue;
+        };
+        let entry = FunctionEntry {
+            image: Some(Text::literal(&image.reference)),
+            timeout: Some(function.effective_timeout().into()),
+            memory_size: Some(function.effective_memory().into()),
+            environment: environment(context, function, &mut used),
+            scaling: Scaling {
+                max_capacity: function.reserved_concurrency.map(i64::from),
+                min_capacity: function.provisioned_concurrency.map(i64::from),
+                ..Scaling::default()
+            },
+            ..FunctionEntry::default()
+        };
+        if function.reserved_concurrency == Some(0) {
+            context.find(Finding::new(
+                Severity::Warning,
+                NO_CAPACITY,
+                function.span,
+                format!("no container of function `{name}` may run: every call of it times out"),
+            ));
+        }
+        context.own(Section::Function, name, function.id.template);
+        let rendered = &mut context.rendered;
+        rendered.state.digests.insert(name.to_owned(), image.digest.clone());
+        rendered.config.functions.functions.insert(name.to_owned(), entry);
+        names.insert(function.id.clone(), name.to_owned());
+    }
+    for (function, variable) in context.settings.secret_env.difference(&used) {
+        context.rendered.findings.push(Finding::new(
+            Severity::Error,
+            SECRET_ENV,
+            None,
+            format!("`{function}.{variable}` of `--secret-env` names no variable of a function"),
+        ));
+    }
+    names
+}
+
+/// The variables of a function; `used` collects the `--secret-env` entries that name one.
+fn environment(
+    context: &mut Context<'_>,
+    function: &Function,
+    used: &mut BTreeSet<(String, String)>,
+) -> Environment {
+    let name = function.effective_name();
+    let warn = |severity, code, message| Finding::new(severity, code, function.span, message);
+    let mut environment = BTreeMap::new();
+    for (variable, value) in &function.environment {
+        let mut outside = false;
+        for given in [name, &function.id.logical_id] {
+            let entry = (given.to_owned(), variable.clone());
+            if context.settings.secret_env.contains(&entry) {
+                used.insert(entry);
+                outside = true;
+            }
+        }
+        let text = if outside {
+            Text::placeholder(variable).unwrap_or_else(|| {
+                context.find(warn(
+                    Severity::Error,
+                    SECRET_ENV,
+                    format!("the Gateway cannot fill in a variable called `{variable}`"),
+                ));
+                Text::default()
+            })
+        } else {
+            match value {
+                EnvValue::Known(text) => Text::literal(text),
+                EnvValue::Secret(secret) => {
+                    let message = format!(
+                        "the secret value of `{variable}` of function `{name}` is written into \
+                         functions.yml"
+                    );
+                    let help = format!(
+                        "with `--secret-env {name}.{variable}` the Gateway fills it in from its \
+                         own environment"
+                    );
+                    context.find(warn(Severity::Note, SECRET, message).help(help));
+                    Text::literal(secret.reveal())
+                }
+                EnvValue::Symbolic(symbolic) => {
+                    let message = format!(
+                        "the value of `{variable}` of function `{name}` is known to AWS alone and \
+                         stays empty: `{symbolic}`"
+                    );
+                    let help = "give it a value with `--env-vars`";
+                    context.find(warn(Severity::Warning, UNKNOWN_VALUE, message).help(help));
+                    Text::default()
+                }
+            }
+        };
+        environment.insert(variable.clone(), text);
+    }
+    let overridden: Vec<&str> =
+        FORCED.into_iter().filter(|name| environment.contains_key(*name)).collect();
+    if !overridden.is_empty() {
+        context.find(warn(
+            Severity::Note,
+            OVERRIDDEN,
+            format!(
+                "the Gateway replaces {} of function `{name}` by values of its own",
+                overridden.join(", ")
+            ),
+        ));
+    }
+    Environment(environment)
+}

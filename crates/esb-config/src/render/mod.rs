@@ -1,0 +1,128 @@
+//! From an application and its images to the four files.
+//!
+//! Pure. What the platform cannot do becomes a finding, never a guess.
+
+mod functions;
+mod path;
+mod resources;
+mod routes;
+mod schedules;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use esb_model::{Application, Finding, FunctionId, TemplateId};
+
+use crate::{
+    config::ConfigSet,
+    functions::own_defaults,
+    import::{ImageImportFile, ImportEntry},
+    state::{Section, State},
+};
+
+/// Where a function's image is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedImage {
+    /// What the runtime pulls: the text of `image`.
+    pub reference: String,
+    /// The manifest that the reference is meant to lead to.
+    pub digest: String,
+    /// Set for an external image that is copied to the internal registry.
+    pub import: Option<ImportedImage>,
+}
+
+/// An external image of a function of package type `Image`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedImage {
+    /// As in the template.
+    pub source: String,
+    /// Where it is copied to, as the runtime names it: `name:tag`.
+    pub image_ref: String,
+}
+
+/// What a run decides beside the templates.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// For each template of the application, its path relative to the project's root: the owner of
+    /// what it publishes. Where one is missing, the template's name stands in.
+    pub owners: Vec<String>,
+    /// `HOST[:PORT]` of the internal registry as this machine reaches it.
+    pub push_target: String,
+    /// Function (name or logical id) and variable whose value comes from the Gateway's
+    /// environment instead of from the template.
+    pub secret_env: BTreeSet<(String, String)>,
+}
+
+/// What an application has to publish.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rendered {
+    pub config: ConfigSet,
+    /// Owners and digests of the entries.
+    pub state: State,
+    pub findings: Vec<Finding>,
+}
+
+/// Gives the files of an application whose images are known.
+///
+/// Functions without an image are left out with their routes and schedules.
+pub fn render(
+    app: &Application,
+    images: &BTreeMap<FunctionId, PublishedImage>,
+    settings: &Settings,
+) -> Rendered {
+    let mut context = Context { app, settings, rendered: Rendered::default() };
+    context.rendered.config.functions.defaults = own_defaults(&app.region);
+    let names = functions::render(&mut context, images);
+    schedules::render(&mut context, &names);
+    routes::render(&mut context, &names);
+    resources::render(&mut context);
+    context.rendered.config.images = imports(&mut context, images, &names);
+    context.rendered
+}
+
+/// The functions that are written, with their names.
+type Names = BTreeMap<FunctionId, String>;
+
+struct Context<'a> {
+    app: &'a Application,
+    settings: &'a Settings,
+    rendered: Rendered,
+}
+
+impl Context<'_> {
+    fn find(&mut self, finding: Finding) {
+        self.rendered.findings.push(finding);
+    }
+
+    /// Records which template an entry comes from.
+    fn own(&mut self, section: Section, key: &str, template: TemplateId) {
+        let owner = self.settings.owners.get(template.0);
+        let owner = owner.or_else(|| self.app.templates.get(template.0));
+        if let Some(owner) = owner {
+            self.rendered.state.owners.insert(section, key, owner);
+        }
+    }
+}
+
+fn imports(
+    context: &mut Context<'_>,
+    images: &BTreeMap<FunctionId, PublishedImage>,
+    names: &Names,
+) -> ImageImportFile {
+    let mut file = ImageImportFile {
+        push_target: context.settings.push_target.clone(),
+        ..ImageImportFile::default()
+    };
+    for (id, name) in names {
+        let Some(image) = images.get(id) else { continue };
+        let Some(import) = &image.import else { continue };
+        context.own(Section::Image, name, id.template);
+        file.images.push(ImportEntry {
+            function_name: name.clone(),
+            image_source: import.source.clone(),
+            image_ref: import.image_ref.clone(),
+            digest: Some(image.digest.clone()),
+        });
+    }
+    file.images.sort_by(|a, b| a.function_name.cmp(&b.function_name));
+    file
+}

@@ -1,0 +1,106 @@
+//! Routes of APIs, as the Gateway can have them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use esb_model::{Api, Finding, FindingCode, Method, Route, Severity};
+
+use super::{Context, Names, path};
+use crate::{routing::RouteEntry, state::Section};
+
+const FUNCTION_URL: FindingCode = FindingCode("esb::platform::function-url");
+const OPTIONS: FindingCode = FindingCode("esb::platform::options-route");
+const PATH: FindingCode = FindingCode("esb::platform::route-path");
+const DUPLICATE: FindingCode = FindingCode("esb::platform::duplicate-route");
+
+/// What `ANY` stands for; the Gateway answers HEAD by GET, and OPTIONS itself.
+const ANY: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
+
+pub(super) fn render(context: &mut Context<'_>, names: &Names) {
+    let mut wanted = Vec::new();
+    for route in &context.app.routes {
+        let Some(name) = names.get(&route.function) else { continue };
+        if let Some(path) = encode(context, route, name) {
+            wanted.push((route, name, path));
+        }
+    }
+    let entry = |path: &str, method: &str, name: &str| RouteEntry {
+        path: path.to_owned(),
+        method: method.to_owned(),
+        function: name.to_owned(),
+        ..RouteEntry::default()
+    };
+    // A method that an API names goes before its `ANY`, wherever the two stand.
+    let explicit: BTreeSet<(&Api, String)> = wanted
+        .iter()
+        .filter(|(route, ..)| route.method != Method::Any)
+        .map(|(route, name, path)| (&route.api, entry(path, &route.method.to_string(), name).key()))
+        .collect();
+    let mut taken: BTreeMap<String, &Route> = BTreeMap::new();
+    for (route, name, path) in &wanted {
+        let entries: Vec<RouteEntry> = match &route.method {
+            Method::Any => ANY
+                .into_iter()
+                .map(|method| entry(path, method, name))
+                .filter(|entry| !explicit.contains(&(&route.api, entry.key())))
+                .collect(),
+            Method::Named(method) => vec![entry(path, method, name)],
+        };
+        let mut reported = false;
+        for entry in entries {
+            let key = entry.key();
+            let Some(first) = taken.get(&key) else {
+                context.own(Section::Route, &key, route.function.template);
+                context.rendered.config.routing.routes.push(entry);
+                taken.insert(key, route);
+                continue;
+            };
+            // The same route of two APIs is one route here.
+            if (first.function == route.function && first.api != route.api)
+                || std::mem::replace(&mut reported, true)
+            {
+                continue;
+            }
+            context.find(duplicate(first, route, &entry.method));
+        }
+    }
+    context.rendered.config.routing.sort();
+}
+
+/// The path as the file has it; findings say why a route is left out.
+fn encode(context: &mut Context<'_>, route: &Route, name: &str) -> Option<String> {
+    if route.api == Api::FunctionUrl {
+        let message = format!("the Gateway has no URL of its own for function `{name}`");
+        let help = format!("call it at `/2015-03-31/functions/{name}/invocations`");
+        context.find(Finding::new(Severity::Note, FUNCTION_URL, route.span, message).help(help));
+        return None;
+    }
+    if route.method == Method::Named("OPTIONS".to_owned()) {
+        let message =
+            format!("the Gateway answers OPTIONS itself: `{}` is never called for it", route.path);
+        context.find(Finding::new(Severity::Warning, OPTIONS, route.span, message));
+        return None;
+    }
+    match path::encode(&route.path) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            let message = format!("route `{}` cannot be served: {error}", route.path);
+            context.find(Finding::new(Severity::Error, PATH, route.span, message));
+            None
+        }
+    }
+}
+
+fn duplicate(first: &Route, second: &Route, method: &str) -> Finding {
+    let (severity, what) = if first.function == second.function {
+        (Severity::Warning, "is there twice")
+    } else {
+        (Severity::Error, "leads to two functions, and the Gateway has one table for all APIs")
+    };
+    let message = if first.path == second.path {
+        format!("route `{method} {}` {what}", second.path)
+    } else {
+        format!("route `{method} {}` is `{}` again: it {what}", second.path, first.path)
+    };
+    let finding = Finding::new(severity, DUPLICATE, second.span, message);
+    finding.related(first.span, "the first is here")
+}

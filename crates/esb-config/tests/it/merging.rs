@@ -1,0 +1,228 @@
+//! Several templates, several runs, and what others wrote.
+
+use std::collections::BTreeSet;
+
+use esb_config::{
+    ChangeKind, Error, Merged, Published, Rendered, Section, merge, read, remove_owner,
+};
+use esb_model::{Application, Table, TemplateId};
+
+use crate::sample::{app, rendered, route, schedule, span};
+
+/// Merges a run of one template.
+fn run(published: &Published, app: &Application, owner: &str) -> Result<Merged, Error> {
+    merge(published, &rendered(app, owner), &BTreeSet::from([owner.to_owned()]))
+}
+
+fn published(merged: &Merged) -> Published {
+    Published { config: merged.config.clone(), state: merged.state.clone() }
+}
+
+fn functions(merged: &Merged) -> Vec<&str> {
+    merged.config.functions.functions.keys().map(String::as_str).collect()
+}
+
+fn routes(merged: &Merged) -> Vec<String> {
+    merged.config.routing.routes.iter().map(esb_config::RouteEntry::key).collect()
+}
+
+/// `kind entry` of each change.
+fn changes(merged: &Merged) -> Vec<String> {
+    let changes = merged.changes.iter();
+    changes.map(|change| format!("{:?} {}", change.kind, change.entry)).collect()
+}
+
+/// A published folder with the given files.
+fn folder(files: &[(&str, &str)]) -> Published {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    read(dir.path()).unwrap()
+}
+
+#[test]
+fn a_template_removes_only_its_own() {
+    let mut a = app(&["A1", "A2"]);
+    a.routes = vec![route("A1", "GET", "/a1"), route("A2", "GET", "/a2")];
+    let mut b = app(&["B"]);
+    b.routes = vec![route("B", "GET", "/b")];
+    let first = run(&Published::default(), &a, "a.yaml").unwrap();
+    assert_eq!(
+        changes(&first),
+        [
+            "Added function `A1`",
+            "Added function `A2`",
+            "Added route `GET /a1`",
+            "Added route `GET /a2`",
+        ]
+    );
+    let both = run(&published(&first), &b, "b.yaml").unwrap();
+    assert_eq!(functions(&both), ["A1", "A2", "B"]);
+
+    a.functions.pop();
+    a.functions[0].timeout = Some(99);
+    a.routes.pop();
+    let less = run(&published(&both), &a, "a.yaml").unwrap();
+    assert_eq!(functions(&less), ["A1", "B"]);
+    assert_eq!(routes(&less), ["GET /a1", "GET /b"]);
+    assert_eq!(
+        changes(&less),
+        ["Changed function `A1`", "Removed function `A2`", "Removed route `GET /a2`"]
+    );
+    assert_eq!(less.state.digests.keys().collect::<Vec<_>>(), ["A1", "B"]);
+    assert_eq!(less.state.owners.get(Section::Function, "A2"), None);
+
+    let again = run(&published(&less), &a, "a.yaml").unwrap();
+    assert_eq!(again.changes, []);
+    assert_eq!(published(&again), published(&less));
+}
+
+#[test]
+fn a_run_of_two_templates_moves_entries_between_them() {
+    let both = BTreeSet::from(["a.yaml".to_owned(), "b.yaml".to_owned()]);
+    let first = run(&Published::default(), &app(&["F"]), "a.yaml").unwrap();
+    let moved = merge(&published(&first), &rendered(&app(&["F"]), "b.yaml"), &both).unwrap();
+    assert_eq!(moved.state.owners.get(Section::Function, "F"), Some("b.yaml"));
+    assert_eq!(moved.changes, []);
+}
+
+#[test]
+fn two_templates_cannot_have_the_same() {
+    let mut a = app(&["A"]);
+    a.routes = vec![route("A", "GET", "/x/{id}")];
+    let first = run(&Published::default(), &a, "a.yaml").unwrap();
+
+    let error = run(&published(&first), &app(&["A"]), "b.yaml").unwrap_err();
+    assert_eq!(error.to_string(), "function `A` of `b.yaml` is already published by `a.yaml`");
+    assert!(error.hint().unwrap().contains("config rm --owner a.yaml"), "{error:?}");
+
+    let mut b = app(&["B"]);
+    b.routes = vec![route("B", "GET", "/x/{other}")];
+    let error = run(&published(&first), &b, "b.yaml").unwrap_err();
+    assert_eq!(error.to_string(), "route `GET /x/{}` of `b.yaml` is already published by `a.yaml`");
+}
+
+#[test]
+fn a_shared_table_is_no_conflict_while_it_is_the_same() {
+    let mut a = app(&[]);
+    a.tables.push(Table {
+        template: TemplateId(0),
+        logical_id: "T".into(),
+        span: span(0),
+        name: "orders".into(),
+        keys: Vec::new(),
+        attributes: Vec::new(),
+        indexes: Vec::new(),
+        on_demand: true,
+        throughput: None,
+    });
+    let first = run(&Published::default(), &a, "a.yaml").unwrap();
+    let second = run(&published(&first), &a, "b.yaml").unwrap();
+    assert_eq!(second.changes, []);
+    assert_eq!(second.state.owners.get(Section::Table, "orders"), Some("a.yaml"));
+    a.tables[0].on_demand = false;
+    run(&published(&first), &a, "b.yaml").unwrap_err();
+}
+
+#[test]
+fn what_the_earlier_tool_left_is_adopted_or_kept() {
+    let old = folder(&[
+        (
+            "functions.yml",
+            r#"
+defaults:
+  environment: {LOG_LEVEL: DEBUG, AWS_DEFAULT_REGION: "ap-northeast-1", MINE: "1"}
+  scaling: {idle_timeout: 60}
+functions:
+  F: {image: "127.0.0.1:5010/esb-f:latest"}
+  gone: {image: "127.0.0.1:5010/esb-gone:latest", handler: x.y}
+"#,
+        ),
+        (
+            "routing.yml",
+            r#"
+routes:
+  - {path: "/{proxy+}", method: "GET", function: "F"}
+  - {path: "", method: "", function: "F"}
+  - {path: "/gone", method: "", function: "gone"}
+"#,
+        ),
+        (
+            "resources.yml",
+            r"
+resources:
+  dynamodb: [{TableName: z, StreamSpecification: {StreamEnabled: true}}, {Name: nameless}]
+  sqs: [{QueueName: q}]
+",
+        ),
+        ("image-import.json", r#"{"version": "1", "push_target": "h:1", "images": []}"#),
+    ]);
+    let mut app = app(&["F"]);
+    app.region = "eu-west-1".into();
+    app.routes = vec![route("F", "GET", "/{proxy+}")];
+    app.schedules = vec![schedule("F", "rate(1 day)")];
+    let merged = run(&old, &app, "t.yaml").unwrap();
+    assert_eq!(functions(&merged), ["F", "gone"]);
+    assert_eq!(routes(&merged), ["GET /gone", "GET /{+}"]);
+    assert_eq!(changes(&merged), ["Changed function `F`", "Changed route `GET /{+}`"],);
+    let unowned: Vec<String> = merged.unowned.iter().map(ToString::to_string).collect();
+    assert_eq!(unowned, ["function `gone`", "route `GET /gone`", "table `z`"]);
+    assert_eq!(
+        merged.kept_defaults,
+        ["environment.AWS_DEFAULT_REGION", "environment.LOG_LEVEL", "scaling.idle_timeout"]
+    );
+    let text = merged.config.functions.to_yaml();
+    for line in [
+        "\"AWS_DEFAULT_REGION\": \"ap-northeast-1\"",
+        "\"AWS_REGION\": \"eu-west-1\"",
+        "\"LOG_LEVEL\": \"DEBUG\"",
+        "\"MINE\": \"1\"",
+        "\"idle_timeout\": 60",
+        "\"acquire_timeout\": 30.0",
+        "\"handler\": \"x.y\"",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let text = merged.config.resources.to_yaml();
+    for line in ["\"StreamEnabled\": true", "\"Name\": \"nameless\"", "\"QueueName\": \"q\""] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+
+    // Our own default follows the template; what a person wrote does not.
+    app.region = "us-east-1".into();
+    let next = run(&published(&merged), &app, "t.yaml").unwrap();
+    let environment = &next.config.functions.defaults.environment.0;
+    assert_eq!(environment["AWS_REGION"].template(), "us-east-1");
+    assert_eq!(environment["AWS_DEFAULT_REGION"].template(), "ap-northeast-1");
+}
+
+#[test]
+fn an_owner_can_be_removed() {
+    let first = run(&Published::default(), &app(&["A"]), "a.yaml").unwrap();
+    let both = run(&published(&first), &app(&["B"]), "b.yaml").unwrap();
+    let left = remove_owner(&published(&both), "a.yaml");
+    assert_eq!(functions(&left), ["B"]);
+    assert_eq!(left.config.functions.defaults, both.config.functions.defaults);
+    assert_eq!(left.state.defaults, both.state.defaults);
+    assert_eq!(left.changes.len(), 1);
+    assert_eq!(left.changes[0].kind, ChangeKind::Removed);
+    assert_eq!(remove_owner(&published(&both), "c.yaml").changes, []);
+}
+
+#[test]
+fn nothing_is_published_for_an_empty_run() {
+    let merged = merge(&Published::default(), &Rendered::default(), &BTreeSet::new()).unwrap();
+    assert_eq!(merged.config.functions.to_yaml(), "\"functions\": {}\n");
+    assert_eq!(merged.changes, []);
+}
+
+#[test]
+fn another_image_under_the_same_reference_is_a_change() {
+    let first = run(&Published::default(), &app(&["A"]), "a.yaml").unwrap();
+    let mut next = rendered(&app(&["A"]), "a.yaml");
+    next.state.digests.insert("A".into(), "sha256:other".into());
+    let next = merge(&published(&first), &next, &BTreeSet::from(["a.yaml".to_owned()])).unwrap();
+    assert_eq!(changes(&next), ["Changed function `A`"]);
+    assert_eq!(next.state.digests["A"], "sha256:other");
+}

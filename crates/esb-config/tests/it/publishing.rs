@@ -1,0 +1,224 @@
+//! Files that others read while they are written.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::Path,
+    thread,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use esb_config::{
+    ConfigFile, Error, Lock, Merged, Publication, Published, check_writable, merge, next_mtime,
+    publish, read, write_generated,
+};
+use esb_model::Application;
+
+use crate::sample::{app, rendered, route};
+
+const ALL: [ConfigFile; 5] = [
+    ConfigFile::Functions,
+    ConfigFile::Routing,
+    ConfigFile::Resources,
+    ConfigFile::Images,
+    ConfigFile::State,
+];
+
+/// A function `name` with a route to it.
+fn one(name: &str) -> Application {
+    let mut app = app(&[name]);
+    app.routes = vec![route(name, "GET", &format!("/{name}"))];
+    app
+}
+
+fn merged(published: &Published, app: &Application) -> Merged {
+    merge(published, &rendered(app, "t.yaml"), &BTreeSet::from(["t.yaml".to_owned()])).unwrap()
+}
+
+fn deploy(dir: &Path, app: &Application) -> Result<Publication, Error> {
+    let lock = Lock::acquire(dir, Lock::DEFAULT_LIMIT)?;
+    publish(&lock, &merged(&read(dir)?, app))
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn only_what_changed_is_replaced_and_times_move_a_whole_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = [
+        ".deploy.lock",
+        "functions.yml",
+        "image-import.json",
+        "resources.yml",
+        "routing.yml",
+        "state.json",
+    ];
+    let first = deploy(dir.path(), &one("a")).unwrap();
+    assert_eq!(names(dir.path()), all);
+    assert_eq!(first.written.len(), 5);
+    let stat = |file: ConfigFile| fs::metadata(dir.path().join(file.name())).unwrap();
+    for file in ALL {
+        assert_eq!(stat(file).permissions().mode() & 0o777, 0o644, "{file:?}");
+    }
+
+    let before = ALL.map(|file| (stat(file).ino(), stat(file).mtime()));
+    let again = deploy(dir.path(), &one("a")).unwrap();
+    assert_eq!(again.written, []);
+    assert_eq!(ALL.map(|file| (stat(file).ino(), stat(file).mtime())), before);
+
+    let next = deploy(dir.path(), &one("b")).unwrap();
+    assert_eq!(next.written, [ConfigFile::State, ConfigFile::Functions, ConfigFile::Routing]);
+    assert_eq!(next.unchanged, [ConfigFile::Resources, ConfigFile::Images]);
+    for (file, (inode, time)) in ALL.into_iter().zip(before) {
+        let replaced = next.written.contains(&file);
+        assert_eq!(stat(file).mtime() > time, replaced, "{file:?}");
+        assert!(replaced || stat(file).ino() == inode, "{file:?}");
+    }
+    assert_eq!(names(dir.path()), all);
+}
+
+#[test]
+fn times() {
+    let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
+    assert_eq!(next_mtime(None, at(5_500)), at(5_500));
+    assert_eq!(next_mtime(Some(at(2_900)), at(5_500)), at(5_500));
+    assert_eq!(next_mtime(Some(at(5_100)), at(5_500)), at(6_000));
+    assert_eq!(next_mtime(Some(at(9_900)), at(5_500)), at(10_000)); // a clock that went back
+}
+
+#[test]
+fn after_each_step_routes_have_functions_and_the_next_run_ends_the_work() {
+    let before = merged(&Published::default(), &one("old"));
+    let before = Published { config: before.config, state: before.state };
+    let text = |published: &Published, file| match file {
+        ConfigFile::State => published.state.to_json(),
+        file => published.config.text(file).unwrap(),
+    };
+    let goal = merged(&before, &one("new"));
+    let steps = goal.steps(|file| Some(text(&before, file).into_bytes()));
+    let files: Vec<ConfigFile> = steps.iter().map(|step| step.file).collect();
+    assert_eq!(
+        files,
+        [
+            ConfigFile::State,
+            ConfigFile::Functions,
+            ConfigFile::Routing,
+            ConfigFile::Functions,
+            ConfigFile::State,
+        ]
+    );
+    for killed_after in 0..=steps.len() {
+        // The next run wants the same, or something else.
+        for next in ["new", "third"] {
+            let dir = tempfile::tempdir().unwrap();
+            for file in ALL {
+                fs::write(dir.path().join(file.name()), text(&before, file)).unwrap();
+            }
+            for step in &steps[..killed_after] {
+                fs::write(dir.path().join(step.file.name()), &step.text).unwrap();
+            }
+            let left = read(dir.path()).unwrap();
+            for route in &left.config.routing.routes {
+                let functions = &left.config.functions.functions;
+                assert!(functions.contains_key(&route.function), "{killed_after}: {route:?}");
+            }
+            deploy(dir.path(), &one(next)).unwrap();
+            let done = read(dir.path()).unwrap();
+            let goal = merged(&Published::default(), &one(next));
+            assert_eq!((&done.config, &done.state), (&goal.config, &goal.state), "{killed_after}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_leaves_no_half_file() {
+    let dir = tempfile::tempdir().unwrap();
+    deploy(dir.path(), &one("a")).unwrap();
+    let merged = merged(&read(dir.path()).unwrap(), &one("b"));
+    let lock = Lock::acquire(dir.path(), Duration::ZERO).unwrap();
+    // A folder that is not empty cannot be replaced by a file.
+    let blocked = tempfile::tempdir().unwrap();
+    fs::create_dir_all(blocked.path().join("image-import.json/x")).unwrap();
+    let other = Lock::acquire(blocked.path(), Duration::ZERO).unwrap();
+    let error = publish(&other, &merged).unwrap_err();
+    assert!(error.to_string().ends_with("image-import.json`"), "{error}");
+    assert_eq!(names(blocked.path()), [".deploy.lock", "image-import.json"]);
+    publish(&lock, &merged).unwrap();
+}
+
+#[test]
+fn leftovers_of_a_killed_run_go() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in [".functions.yml.x1.tmp", ".other.tmp", "functions.yml.tmp"] {
+        fs::write(dir.path().join(name), "functions: [").unwrap();
+    }
+    deploy(dir.path(), &one("a")).unwrap();
+    assert_eq!(
+        names(dir.path()),
+        [
+            ".deploy.lock",
+            ".other.tmp",
+            "functions.yml",
+            "functions.yml.tmp",
+            "image-import.json",
+            "resources.yml",
+            "routing.yml",
+            "state.json",
+        ]
+    );
+}
+
+#[test]
+fn two_runs_of_different_templates_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    thread::scope(|scope| {
+        for worker in ["a", "b"] {
+            let dir = dir.path();
+            scope.spawn(move || {
+                for round in 0..5 {
+                    let lock = Lock::acquire(dir, Lock::DEFAULT_LIMIT).unwrap();
+                    let rendered = rendered(&one(&format!("{worker}{round}")), worker);
+                    let run = BTreeSet::from([worker.to_owned()]);
+                    let merged = merge(&read(dir).unwrap(), &rendered, &run).unwrap();
+                    publish(&lock, &merged).unwrap();
+                }
+            });
+        }
+    });
+    let done = read(dir.path()).unwrap();
+    assert_eq!(done.config.functions.functions.keys().collect::<Vec<_>>(), ["a4", "b4"]);
+    assert_eq!(done.config.routing.routes.len(), 2);
+    assert_eq!(done.state.owners.iter().count(), 4);
+}
+
+#[test]
+fn generated_files_have_no_side_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("dev/config");
+    let config = rendered(&one("a"), "t.yaml").config;
+    assert_eq!(write_generated(&folder, &config).unwrap().written, ConfigFile::GENERATED);
+    assert_eq!(write_generated(&folder, &config).unwrap().unchanged, ConfigFile::GENERATED);
+    assert_eq!(
+        names(&folder),
+        ["functions.yml", "image-import.json", "resources.yml", "routing.yml"]
+    );
+    assert_eq!(read(&folder).unwrap().config, config);
+}
+
+#[test]
+fn a_place_that_cannot_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    check_writable(&dir.path().join("new")).unwrap();
+    assert_eq!(names(&dir.path().join("new")), Vec::<String>::new());
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = check_writable(&file.join("below")).unwrap_err();
+    assert!(matches!(error, Error::Io { action: "create folder", .. }), "{error:?}");
+}

@@ -1,0 +1,190 @@
+//! What the platform cannot have, and what becomes of it.
+
+use std::collections::BTreeSet;
+
+use esb_config::{Section, Settings, render};
+use esb_model::{Api, Application, EnvValue, Route, TemplateId};
+
+use crate::sample::{app, findings, function, id, images, rendered, route, schedule, span};
+
+/// Renders routes to the functions `F` and `G`: `METHOD path -> function` of each, and findings.
+#[track_caller]
+fn check(routes: Vec<Route>, expected: &[&str], expected_findings: &[&str]) {
+    let mut app = app(&["F", "G"]);
+    app.routes = routes;
+    let rendered = rendered(&app, "t.yaml");
+    let routes = &rendered.config.routing.routes;
+    let routes: Vec<String> = routes
+        .iter()
+        .map(|route| format!("{} {} -> {}", route.method, route.path, route.function))
+        .collect();
+    assert_eq!(routes, expected);
+    let findings = findings(&rendered);
+    assert_eq!(findings.len(), expected_findings.len(), "{findings:?}");
+    for (finding, expected) in findings.iter().zip(expected_findings) {
+        assert!(finding.contains(expected), "{finding}: {expected}");
+    }
+}
+
+fn http(mut route: Route) -> Route {
+    route.api = Api::Http(None);
+    route
+}
+
+#[test]
+fn named_methods_go_before_any() {
+    check(
+        vec![route("F", "ANY", "/x"), route("G", "GET", "/x"), http(route("G", "ANY", "$default"))],
+        &[
+            "DELETE /x -> F",
+            "GET /x -> G",
+            "PATCH /x -> F",
+            "POST /x -> F",
+            "PUT /x -> F",
+            "DELETE /.* -> G",
+            "GET /.* -> G",
+            "PATCH /.* -> G",
+            "POST /.* -> G",
+            "PUT /.* -> G",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn one_table_for_all_apis() {
+    check(
+        vec![
+            route("F", "GET", "/a/{x}"),
+            http(route("F", "GET", "/a/{x}")), // the same function: fine
+            http(route("G", "GET", "/a/{y}")),
+            route("F", "GET", "/a/{x}"),
+        ],
+        &["GET /a/{x} -> F"],
+        &[
+            "error esb::platform::duplicate-route: route `GET /a/{y}` is `/a/{x}` again",
+            "warning esb::platform::duplicate-route: route `GET /a/{x}` is there twice",
+        ],
+    );
+    // One finding for the five methods of an `ANY`.
+    check(
+        vec![http(route("F", "ANY", "/a")), route("G", "ANY", "/a")],
+        &["DELETE /a -> F", "GET /a -> F", "PATCH /a -> F", "POST /a -> F", "PUT /a -> F"],
+        &["error esb::platform::duplicate-route"],
+    );
+}
+
+#[test]
+fn what_the_gateway_cannot_route() {
+    check(
+        vec![
+            route("F", "GET", "/u/{user-id}"),
+            route("F", "GET", "/{a}/{a}"),
+            route("F", "OPTIONS", "/o"),
+            route("Missing", "GET", "/m"),
+            route("F", "HEAD", "h"),
+        ],
+        &["HEAD /h -> F"],
+        &[
+            "error esb::platform::route-path: route `/u/{user-id}` cannot be served: parameter \
+             `user-id` is no identifier",
+            "error esb::platform::route-path: route `/{a}/{a}` cannot be served: parameter `a` \
+             stands in the path twice",
+            "warning esb::platform::options-route",
+        ],
+    );
+}
+
+#[test]
+fn schedules_that_cannot_run_are_left_out() {
+    let mut app = app(&["F"]);
+    let mut unknown = schedule("F", "");
+    unknown.expression = None;
+    let mut empty = schedule("F", "rate(1 day)");
+    empty.input = Some(String::new());
+    app.schedules = vec![schedule("F", "at(2030-01-01T00:00:00)"), unknown, empty];
+    let rendered = rendered(&app, "t.yaml");
+    let events = &rendered.config.functions.functions["F"].events;
+    assert_eq!(*events, [esb_config::Event::schedule("rate(1 day)", None)]);
+    assert_eq!(
+        findings(&rendered),
+        [
+            "warning esb::platform::schedule-expression: schedule `Tick` is left out: \
+             `at(2030-01-01T00:00:00)` runs once, which the Gateway cannot do",
+            "warning esb::platform::schedule-expression: schedule `Tick` is left out: its \
+             expression is known to AWS alone",
+        ]
+    );
+}
+
+#[test]
+fn functions_of_one_name_and_without_image() {
+    let mut app = app(&["A", "B", "C"]);
+    app.functions[1].name = Some("A".into());
+    app.functions[1].span = span(7);
+    app.routes = vec![route("B", "GET", "/b"), route("C", "GET", "/c")];
+    let mut images = images(&app);
+    images.remove(&id("C"));
+    let rendered = render(&app, &images, &Settings::default());
+    assert_eq!(rendered.config.functions.functions.keys().collect::<Vec<_>>(), ["A"]);
+    assert_eq!(rendered.config.routing.routes, []);
+    assert_eq!(
+        findings(&rendered),
+        [
+            "error esb::platform::duplicate-function: a second function is called `A`",
+            "note esb::platform::function-without-image: function `C` has no image and is left \
+             out of the configuration",
+        ]
+    );
+    assert_eq!(rendered.findings[0].related, [(span(0), "the first is here".to_owned())]);
+}
+
+#[test]
+fn variables_that_do_not_do_what_they_say() {
+    let mut app = app(&["F"]);
+    app.functions[0].reserved_concurrency = Some(0);
+    let known = |text: &str| EnvValue::Known(text.to_owned());
+    app.functions[0].environment = [
+        ("LOG_LEVEL".to_owned(), known("DEBUG")),
+        ("S3_ENDPOINT".to_owned(), known("x")),
+        ("not-a-name".to_owned(), known("x")),
+    ]
+    .into();
+    let settings = Settings {
+        secret_env: BTreeSet::from([
+            ("F".to_owned(), "not-a-name".to_owned()),
+            ("F".to_owned(), "TYPO".to_owned()),
+        ]),
+        ..Settings::default()
+    };
+    let rendered = render(&app, &images(&app), &settings);
+    assert_eq!(
+        findings(&rendered),
+        [
+            "error esb::platform::secret-env: the Gateway cannot fill in a variable called \
+             `not-a-name`",
+            "note esb::platform::overridden-variable: the Gateway replaces LOG_LEVEL, S3_ENDPOINT \
+             of function `F` by values of its own",
+            "warning esb::platform::no-capacity: no container of function `F` may run: every call \
+             of it times out",
+            "error esb::platform::secret-env: `F.TYPO` of `--secret-env` names no variable of a \
+             function",
+        ]
+    );
+}
+
+#[test]
+fn each_template_owns_what_is_its_own() {
+    let mut second = function("B");
+    second.id.template = TemplateId(1);
+    let app = Application {
+        templates: vec!["a.yaml".into(), "b.yaml".into()],
+        functions: vec![function("A"), second],
+        ..Application::default()
+    };
+    let settings = Settings { owners: vec!["x/a.yaml".into()], ..Settings::default() };
+    let rendered = render(&app, &images(&app), &settings);
+    let owner = |name| rendered.state.owners.get(Section::Function, name);
+    assert_eq!((owner("A"), owner("B")), (Some("x/a.yaml"), Some("b.yaml")));
+    assert_eq!(rendered.state.digests["B"], "sha256:b");
+}

@@ -1,0 +1,96 @@
+//! Small applications to render.
+
+use std::collections::BTreeMap;
+
+use esb_config::{PublishedImage, Rendered, Settings, render};
+use esb_model::{
+    Api, Application, Code, Function, FunctionId, Package, Route, Schedule, SourceMap, Span,
+    TemplateId, ZipPackage,
+};
+
+pub(crate) fn id(logical_id: &str) -> FunctionId {
+    FunctionId { template: TemplateId(0), logical_id: logical_id.to_owned() }
+}
+
+/// A place; `at` tells places apart.
+pub(crate) fn span(at: usize) -> Span {
+    Span { source: SourceMap::default().add("template.yaml", ""), start: at, end: at + 1 }
+}
+
+pub(crate) fn function(logical_id: &str) -> Function {
+    Function {
+        id: id(logical_id),
+        span: span(0),
+        name: None,
+        package: Package::Zip(ZipPackage {
+            runtime: None,
+            handler: None,
+            code: Code::Path { path: "./".into(), span: None },
+            layers: Vec::new(),
+        }),
+        timeout: None,
+        memory: None,
+        ephemeral_storage: None,
+        architectures: Vec::new(),
+        environment: BTreeMap::new(),
+        reserved_concurrency: None,
+        provisioned_concurrency: None,
+    }
+}
+
+pub(crate) fn route(function: &str, method: &str, path: &str) -> Route {
+    Route {
+        function: id(function),
+        api: Api::Rest(None),
+        path: path.to_owned(),
+        method: method.parse().unwrap(),
+        span: span(0),
+    }
+}
+
+pub(crate) fn schedule(function: &str, expression: &str) -> Schedule {
+    Schedule {
+        function: id(function),
+        name: "Tick".to_owned(),
+        expression: Some(expression.to_owned()),
+        input: None,
+        enabled: true,
+        span: span(0),
+    }
+}
+
+/// An application of functions alone.
+pub(crate) fn app(functions: &[&str]) -> Application {
+    Application {
+        templates: vec!["template.yaml".to_owned()],
+        functions: functions.iter().map(|name| function(name)).collect(),
+        ..Application::default()
+    }
+}
+
+/// An image for every function.
+pub(crate) fn images(app: &Application) -> BTreeMap<FunctionId, PublishedImage> {
+    let image = |function: &Function| {
+        let name = function.effective_name().to_lowercase();
+        PublishedImage {
+            reference: format!("127.0.0.1:5010/esb-{name}:latest-000000000000"),
+            digest: format!("sha256:{name}"),
+            import: None,
+        }
+    };
+    app.functions.iter().map(|function| (function.id.clone(), image(function))).collect()
+}
+
+/// Renders with an image for every function, for the given owner.
+pub(crate) fn rendered(app: &Application, owner: &str) -> Rendered {
+    let settings = Settings { owners: vec![owner.to_owned()], ..Settings::default() };
+    render(app, &images(app), &settings)
+}
+
+/// `severity code: message` of each finding.
+pub(crate) fn findings(rendered: &Rendered) -> Vec<String> {
+    let text = |finding: &esb_model::Finding| {
+        format!("{} {}: {}", finding.severity, finding.code, finding.message)
+    };
+    rendered.findings.iter().map(text).collect()
+}
