@@ -1,0 +1,66 @@
+//! The names of all findings of this stage.
+//!
+//! A name is stable: people silence it, search for it and link to it.
+
+use esb_model::FindingCode;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $name: FindingCode = FindingCode($code);)+
+
+        /// Every code of this stage with what it means, sorted by code.
+        pub const CODES: &[(FindingCode, &str)] = &[$(($name, concat!($($doc),+))),+];
+    };
+}
+
+codes! {
+    /// An image function is built from a Dockerfile, which is not supported yet; it is skipped.
+    IMAGE_BUILD = "esb::platform::image-build";
+    /// Images of this runtime are made without the platform's hooks.
+    NO_HOOKS = "esb::platform::no-hooks";
+    /// A published layer cannot be fetched without AWS; it is left out.
+    PUBLISHED_LAYER = "esb::platform::published-layer";
+    /// Code or layer content lies in S3 and is skipped.
+    S3_CONTENT = "esb::platform::s3-content";
+    /// A file that is named as an archive is none.
+    BROKEN_ARCHIVE = "esb::recipe::broken-archive";
+    /// The template names no handler; the default is taken.
+    DEFAULT_HANDLER = "esb::recipe::default-handler";
+    /// The template names no runtime; the default is taken.
+    DEFAULT_RUNTIME = "esb::recipe::default-runtime";
+    /// Two functions would have the same image name.
+    DUPLICATE_IMAGE = "esb::recipe::duplicate-image";
+    /// A name cannot stand in a Dockerfile.
+    INVALID_NAME = "esb::recipe::invalid-name";
+    /// A layer's folder has a requirements file that nothing installs.
+    LAYER_REQUIREMENTS = "esb::recipe::layer-requirements";
+    /// The code of a function or the content of a layer does not exist.
+    MISSING_CODE = "esb::recipe::missing-code";
+    /// A function refers to a layer that the template does not have.
+    MISSING_LAYER = "esb::recipe::missing-layer";
+    /// Nothing of the function's name may stand in an image name.
+    NO_IMAGE_NAME = "esb::recipe::no-image-name";
+    /// The function's image would have the name of the base image.
+    RESERVED_IMAGE = "esb::recipe::reserved-image";
+    /// The place of code or of a layer is not known without AWS.
+    UNKNOWN_CODE = "esb::recipe::unknown-code";
+    /// No Lambda runtime has this name.
+    UNKNOWN_RUNTIME = "esb::recipe::unknown-runtime";
+    /// A file or folder could not be read.
+    UNREADABLE = "esb::recipe::unreadable";
+    /// A path has characters that no Dockerfile can hold.
+    UNUSABLE_PATH = "esb::recipe::unusable-path";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_and_unique() {
+        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        for (code, meaning) in CODES {
+            assert!(code.0.starts_with("esb::") && meaning.trim().ends_with('.'), "{code}");
+        }
+    }
+}

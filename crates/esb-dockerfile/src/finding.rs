@@ -1,0 +1,60 @@
+//! Findings that several modules make, and words for people.
+
+use std::path::Path;
+
+use esb_model::{Finding, Severity, Span};
+
+use crate::{codes, content::plain};
+
+/// A real path that no Dockerfile can name.
+pub(crate) fn unusable_path(path: &Path, what: &str, span: Span) -> Finding {
+    let message = format!("the {what} lies at `{}`, which no Dockerfile can name", plain(path));
+    Finding::new(Severity::Error, codes::UNUSABLE_PATH, span, message)
+        .help("rename it: line breaks, control characters and broken encodings are not possible")
+}
+
+/// The known name that is nearest to a wrong one, when it is near enough to be meant.
+pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    if name.len() > 40 {
+        return None;
+    }
+    let lower = name.to_ascii_lowercase();
+    let with_distance = known.iter().map(|known| (distance(&lower, known), *known));
+    let (distance, nearest) = with_distance.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 3).then_some(nearest)
+}
+
+/// Insertions, deletions and replacements from one text to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names() {
+        let known = ["python3.12", "python3.13", "nodejs20.x"];
+        let check = |name: &str, expected: Option<&str>| {
+            assert_eq!(nearest(name, &known), expected, "{name:?}");
+        };
+        check("pyhton3.12", Some("python3.12"));
+        check("python-3.13", Some("python3.13"));
+        check("Node.js20.x", Some("nodejs20.x"));
+        check("cobol85", None);
+        check("", None);
+        check(&"x".repeat(1000), None);
+    }
+}

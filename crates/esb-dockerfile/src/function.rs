@@ -1,0 +1,290 @@
+//! One function's recipe.
+//!
+//! Owns the defaults of a function without runtime or handler, and the order of a Dockerfile's
+//! parts. Refuses to name images: the caller has settled those.
+
+use std::{error::Error, io, path::PathBuf};
+
+use esb_model::{
+    BaseRef, BuildContext, Dependencies, Family, Finding, Function, ImageKind, ImageRecipe,
+    Platform, Runtime, Severity, Span, ZipPackage,
+};
+
+use crate::{
+    Settings, codes,
+    content::{Content, Found, NotFound, find, plain},
+    finding::{nearest, unusable_path},
+    ignore::{Exclusions, Included},
+    layer::{Layers, ReadyLayer},
+    project::{EntryKind, Project},
+    requirements::Requirements,
+    settings::{DEFAULT_HANDLER, DEFAULT_RUNTIME},
+    template::{CopyView, LayerView, View, function_dockerfile},
+};
+
+/// Where code goes; Docker expands it from the base's environment.
+const TASK_ROOT: &str = "${LAMBDA_TASK_ROOT}/";
+
+/// The most bytes of a requirements file.
+const MAX_REQUIREMENTS: u64 = 1024 * 1024;
+
+/// Names for a hint; which runtimes exist is the base images' matter.
+const RUNTIMES: [&str; 24] = [
+    "dotnet6",
+    "dotnet8",
+    "dotnet9",
+    "go1.x",
+    "java8.al2",
+    "java11",
+    "java17",
+    "java21",
+    "java25",
+    "nodejs18.x",
+    "nodejs20.x",
+    "nodejs22.x",
+    "nodejs24.x",
+    "provided.al2",
+    "provided.al2023",
+    "python3.9",
+    "python3.10",
+    "python3.11",
+    "python3.12",
+    "python3.13",
+    "python3.14",
+    "ruby3.2",
+    "ruby3.3",
+    "ruby3.4",
+];
+
+/// Makes recipes of functions.
+pub(crate) struct Maker<'a> {
+    pub(crate) settings: &'a Settings<'a>,
+    pub(crate) project: &'a dyn Project,
+    pub(crate) exclusions: &'a Exclusions,
+}
+
+impl Maker<'_> {
+    /// The recipe of one function, or nothing when findings say why.
+    pub(crate) fn recipe(
+        &self,
+        function: &Function,
+        package: &ZipPackage,
+        image: &str,
+        layers: &mut Layers<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Option<ImageRecipe> {
+        let who = format!("code of function `{}`", function.effective_name());
+        let folder = self.settings.template_folder(function.id.template);
+        let code = match find(self.project, &folder, &package.code, &who, function.span) {
+            Ok(found) => Some(found),
+            Err(NotFound::S3 { uri, span }) => {
+                findings.push(skipped(function, &who, &uri, span));
+                return None; // the runtime and layers of what is skipped do not matter
+            }
+            Err(NotFound::Wrong(finding)) => {
+                findings.push(*finding);
+                None
+            }
+        };
+        // All parts are looked at before the first gives up, so that one run shows all findings.
+        let runtime = runtime(function, package, findings);
+        let command = handler(function, package, findings);
+        let layers = layers.of(function, &package.layers, findings);
+        let (found, runtime, layers) = (code?, runtime?, layers?);
+
+        let folder = self.settings.function_folder(image);
+        let code_target = folder.join("code");
+        let code = match Content::new(&found, &code_target, self.exclusions) {
+            Ok(code) => code,
+            Err(path) => {
+                findings.push(unusable_path(&path, &who, function.span));
+                return None;
+            }
+        };
+        let architecture = function.architecture();
+        let platform = self.settings.platform.unwrap_or(Platform { architecture });
+        let dependencies = match self.requirements(&found, &runtime) {
+            Ok(requirements) => requirements.map(|requirements| Dependencies {
+                requirements,
+                target: folder.join("dependencies"),
+                runtime: runtime.clone(),
+                platform,
+            }),
+            Err(cause) => {
+                let message = format!("could not read the requirements.txt of the {who}: {cause}");
+                let code = codes::UNREADABLE;
+                findings.push(Finding::new(Severity::Error, code, function.span, message));
+                return None;
+            }
+        };
+
+        let mut parts = Parts { code, code_target, layers, dependencies };
+        let included = parts.settle(self.exclusions);
+        let base = self.base(&runtime);
+        let dockerfile = match function_dockerfile(&parts.view(&base, &runtime, command)) {
+            Ok(text) => text,
+            Err(error) => {
+                let cause = innermost(&error);
+                let message = format!("could not write the Dockerfile of `{image}`: {cause}");
+                let code = codes::INVALID_NAME;
+                findings.push(Finding::new(Severity::Error, code, function.span, message));
+                return None;
+            }
+        };
+        Some(ImageRecipe {
+            repository: self.settings.brand.function_repository(image),
+            tag: self.settings.tag.to_owned(),
+            kind: ImageKind::Function(function.id.clone()),
+            platform,
+            base,
+            dockerfile,
+            dockerignore: self.exclusions.dockerignore(&included),
+            folder,
+            context: BuildContext::default(),
+            staged: parts.contents().filter_map(Content::staged).cloned().collect(),
+            dependencies: parts.dependencies,
+        })
+    }
+
+    fn base(&self, runtime: &Runtime) -> BaseRef {
+        if runtime.has_python_hooks() {
+            let reference = self.settings.base_reference(runtime);
+            BaseRef::Own { runtime: runtime.clone(), reference }
+        } else {
+            BaseRef::External { reference: runtime.aws_base_image() }
+        }
+    }
+
+    /// The requirements file of Python code, when something of it is still to be installed.
+    fn requirements(&self, found: &Found, runtime: &Runtime) -> io::Result<Option<PathBuf>> {
+        let Found::Folder(folder) = found else { return Ok(None) };
+        if runtime.family() != Family::Python {
+            return Ok(None);
+        }
+        let entries = self.project.entries(folder)?;
+        let file = |name: &str| entries.iter().any(|e| e.name == name && e.kind == EntryKind::File);
+        if !file("requirements.txt") {
+            return Ok(None);
+        }
+        let path = folder.join("requirements.txt");
+        let text = self.project.read(&path, MAX_REQUIREMENTS)?;
+        let wanted = Requirements::parse(&String::from_utf8_lossy(&text));
+        let held = || wanted.are_held_by(entries.iter().map(|entry| entry.name.as_str()));
+        Ok((!wanted.is_empty() && !held()).then_some(path))
+    }
+}
+
+/// What a function's image is put together from.
+struct Parts {
+    code: Content,
+    code_target: PathBuf,
+    layers: Vec<ReadyLayer>,
+    dependencies: Option<Dependencies>,
+}
+
+impl Parts {
+    /// Everything that is copied, in the Dockerfile's order, apart from dependencies.
+    fn contents(&self) -> impl Iterator<Item = &Content> {
+        self.layers.iter().map(|layer| &layer.content).chain([&self.code])
+    }
+
+    /// Stages what would take along what was excluded for a reason, such as `CodeUri: ./` beside
+    /// installed dependencies, and gives what the context has to include.
+    fn settle(&mut self, exclusions: &Exclusions) -> Included {
+        loop {
+            let included = self.included(exclusions);
+            let mut changed = self.code.stage_around(&included, &self.code_target, exclusions);
+            for layer in &mut self.layers {
+                changed |= layer.content.stage_around(&included, &layer.target, exclusions);
+            }
+            if !changed {
+                return included;
+            }
+        }
+    }
+
+    fn included(&self, exclusions: &Exclusions) -> Included {
+        let mut included = Included::default();
+        for content in self.contents() {
+            content.include(exclusions, &mut included);
+        }
+        included.staged.extend(self.dependencies.iter().map(|d| plain(&d.target)));
+        included
+    }
+
+    fn view(&self, base: &BaseRef, runtime: &Runtime, command: String) -> View {
+        let to_task = |source| CopyView { source, destination: TASK_ROOT.to_owned() };
+        View {
+            base: base.reference().to_owned(),
+            layers: self
+                .layers
+                .iter()
+                .map(|layer| LayerView {
+                    name: layer.name.clone(),
+                    content: CopyView {
+                        source: layer.content.source(),
+                        destination: layer.layout.destination(runtime),
+                    },
+                })
+                .collect(),
+            dependencies: self
+                .dependencies
+                .as_ref()
+                .map(|dependencies| to_task(format!("{}/", plain(&dependencies.target)))),
+            code: to_task(self.code.source()),
+            command,
+        }
+    }
+}
+
+/// The error that says what is wrong, below those that say where it came through.
+fn innermost(error: &dyn Error) -> &dyn Error {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost
+}
+
+fn skipped(function: &Function, what: &str, uri: &str, span: Span) -> Finding {
+    let message = format!("the {what} is in S3 (`{uri}`); the function is skipped");
+    let help = format!("give a local folder with `--code {}=PATH`", function.id.logical_id);
+    Finding::new(Severity::Warning, codes::S3_CONTENT, span, message).help(help)
+}
+
+fn runtime(
+    function: &Function,
+    package: &ZipPackage,
+    findings: &mut Vec<Finding>,
+) -> Option<Runtime> {
+    let name = function.effective_name();
+    match &package.runtime {
+        Some(Ok(runtime)) => Some(runtime.clone()),
+        Some(Err(unknown)) => {
+            let message = format!("function `{name}` has the unknown runtime `{unknown}`");
+            let code = codes::UNKNOWN_RUNTIME;
+            let finding = Finding::new(Severity::Error, code, function.span, message);
+            findings.push(match nearest(unknown, &RUNTIMES) {
+                Some(known) => finding.help(format!("did you mean `{known}`?")),
+                None => finding,
+            });
+            None
+        }
+        None => {
+            let message = format!("function `{name}` has no Runtime; {DEFAULT_RUNTIME} is taken");
+            let code = codes::DEFAULT_RUNTIME;
+            findings.push(Finding::new(Severity::Warning, code, function.span, message));
+            Some(DEFAULT_RUNTIME.parse().expect("the default is a runtime's name"))
+        }
+    }
+}
+
+fn handler(function: &Function, package: &ZipPackage, findings: &mut Vec<Finding>) -> String {
+    package.handler.clone().unwrap_or_else(|| {
+        let name = function.effective_name();
+        let message = format!("function `{name}` has no Handler; {DEFAULT_HANDLER} is taken");
+        let code = codes::DEFAULT_HANDLER;
+        findings.push(Finding::new(Severity::Warning, code, function.span, message));
+        DEFAULT_HANDLER.to_owned()
+    })
+}

@@ -1,0 +1,208 @@
+//! Layers: found once, shared by all functions that have them.
+//!
+//! Owns the folder names of staged layers and the findings about layers. Refuses to decide where
+//! a layer's content goes: that is `layout`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use esb_model::{
+    Application, Finding, Function, Layer, LayerRef, Severity, TemplateId, image_name,
+};
+
+use crate::{
+    Settings, codes,
+    content::{Content, Found, NotFound, find},
+    finding::unusable_path,
+    ignore::Exclusions,
+    layout::Layout,
+    project::Project,
+};
+
+/// A layer whose content was found.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadyLayer {
+    /// As the Dockerfile's comment calls it.
+    pub(crate) name: String,
+    pub(crate) content: Content,
+    /// Where it goes when it has to be staged.
+    pub(crate) target: PathBuf,
+    pub(crate) layout: Layout,
+}
+
+/// What became of a layer.
+#[derive(Debug, Clone)]
+enum State {
+    Ready(Box<ReadyLayer>),
+    /// Left out with a warning.
+    Skipped,
+    /// The functions that have it cannot be built.
+    Wrong,
+}
+
+/// The layers of an application, found on first use.
+pub(crate) struct Layers<'a> {
+    app: &'a Application,
+    settings: &'a Settings<'a>,
+    project: &'a dyn Project,
+    exclusions: &'a Exclusions,
+    folders: BTreeMap<(TemplateId, &'a str), String>,
+    states: BTreeMap<(TemplateId, &'a str), State>,
+}
+
+impl<'a> Layers<'a> {
+    pub(crate) fn new(
+        app: &'a Application,
+        settings: &'a Settings<'a>,
+        project: &'a dyn Project,
+        exclusions: &'a Exclusions,
+    ) -> Self {
+        let folders = folder_names(&app.layers);
+        Self { app, settings, project, exclusions, folders, states: BTreeMap::new() }
+    }
+
+    /// The layers of a function in its order; `None` when one of them is wrong.
+    pub(crate) fn of(
+        &mut self,
+        function: &Function,
+        references: &[LayerRef],
+        findings: &mut Vec<Finding>,
+    ) -> Option<Vec<ReadyLayer>> {
+        let mut right = true;
+        let mut layers = Vec::new();
+        for reference in references {
+            let (code, problem) = match reference {
+                LayerRef::Local(id) => match self.app.layer(function.id.template, id) {
+                    Some(layer) => {
+                        match self.state(layer, findings) {
+                            State::Ready(ready) => layers.push(*ready),
+                            State::Skipped => {}
+                            State::Wrong => right = false,
+                        }
+                        continue;
+                    }
+                    None => {
+                        (codes::MISSING_LAYER, format!("`{id}`, which its template does not have"))
+                    }
+                },
+                LayerRef::Arn(arn) => (
+                    codes::PUBLISHED_LAYER,
+                    format!("`{arn}`, which cannot be fetched without AWS"),
+                ),
+                LayerRef::Unknown(symbolic) => {
+                    (codes::PUBLISHED_LAYER, format!("`{symbolic}`, which only AWS knows"))
+                }
+            };
+            let who = function.effective_name();
+            let message = format!("the image of `{who}` lacks the layer {problem}");
+            findings.push(Finding::new(Severity::Warning, code, function.span, message));
+        }
+        right.then_some(layers)
+    }
+
+    fn state(&mut self, layer: &'a Layer, findings: &mut Vec<Finding>) -> State {
+        let key = (layer.template, layer.logical_id.as_str());
+        if let Some(known) = self.states.get(&key) {
+            return known.clone();
+        }
+        let state = self.find(layer, findings);
+        self.states.insert(key, state.clone());
+        state
+    }
+
+    fn find(&self, layer: &Layer, findings: &mut Vec<Finding>) -> State {
+        let name = layer.name.as_deref().unwrap_or(&layer.logical_id);
+        let what = format!("content of layer `{name}`");
+        let folder = self.settings.template_folder(layer.template);
+        let found = match find(self.project, &folder, &layer.content, &what, layer.span) {
+            Ok(found) => found,
+            Err(NotFound::S3 { uri, span }) => {
+                let message = format!("the {what} is in S3 (`{uri}`); images are made without it");
+                let code = codes::S3_CONTENT;
+                findings.push(Finding::new(Severity::Warning, code, span, message));
+                return State::Skipped;
+            }
+            Err(NotFound::Wrong(finding)) => {
+                findings.push(*finding);
+                return State::Wrong;
+            }
+        };
+        let names = match names(&found, self.project) {
+            Ok(names) => names,
+            Err(cause) => {
+                let message = format!("could not list the {what}: {cause}");
+                let code = codes::UNREADABLE;
+                findings.push(Finding::new(Severity::Error, code, layer.span, message));
+                return State::Wrong;
+            }
+        };
+        let id = (layer.template, layer.logical_id.as_str());
+        let target = self.settings.layer_folder(&self.folders[&id]);
+        match Content::new(&found, &target, self.exclusions) {
+            Ok(content) => {
+                let layout = Layout::of(&names);
+                if layout.lacks_installed_requirements(&names) {
+                    let finding = Finding::new(
+                        Severity::Warning,
+                        codes::LAYER_REQUIREMENTS,
+                        layer.span,
+                        format!("the {what} has a requirements.txt that nothing installs"),
+                    );
+                    findings.push(finding.help("run `sam build` and deploy its template, or install the packages into `python/` of the layer"));
+                }
+                let name = name.to_owned();
+                State::Ready(Box::new(ReadyLayer { name, content, target, layout }))
+            }
+            Err(path) => {
+                findings.push(unusable_path(&path, &what, layer.span));
+                State::Wrong
+            }
+        }
+    }
+}
+
+/// The names in a layer as an archive would list them, two levels deep where it matters.
+fn names(found: &Found, project: &dyn Project) -> std::io::Result<Vec<String>> {
+    use crate::project::EntryKind::Dir;
+    let folder = match found {
+        Found::Folder(folder) => folder,
+        Found::File(path) => {
+            return Ok(path.file_name().map(|n| n.to_string_lossy().into()).into_iter().collect());
+        }
+        Found::Archive { names, .. } => return Ok(names.clone()),
+        Found::Inline { file_name, .. } => return Ok(vec![file_name.clone()]),
+    };
+    let mut names = Vec::new();
+    for entry in project.entries(folder)? {
+        if entry.kind != Dir {
+            names.push(entry.name);
+            continue;
+        }
+        // A folder that cannot be listed fails where it is copied, with its own message.
+        for inner in project.entries(&folder.join(&entry.name)).unwrap_or_default() {
+            let slash = if inner.kind == Dir { "/" } else { "" };
+            names.push(format!("{}/{}{slash}", entry.name, inner.name));
+        }
+        names.push(format!("{}/", entry.name));
+    }
+    Ok(names)
+}
+
+/// One folder name for each layer; two of the same name are told apart by a number.
+fn folder_names(layers: &[Layer]) -> BTreeMap<(TemplateId, &str), String> {
+    let mut taken = BTreeSet::new();
+    let mut names = BTreeMap::new();
+    for layer in layers {
+        let wanted = layer.name.as_deref().unwrap_or(&layer.logical_id);
+        let wanted = image_name(wanted).unwrap_or_else(|_| "layer".to_owned());
+        let name = (1..=layers.len())
+            .map(|n| if n == 1 { wanted.clone() } else { format!("{wanted}-{n}") })
+            .find(|name| !taken.contains(name))
+            .expect("one of as many names as there are layers is free");
+        taken.insert(name.clone());
+        names.insert((layer.template, layer.logical_id.as_str()), name);
+    }
+    names
+}

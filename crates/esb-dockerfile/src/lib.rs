@@ -1,0 +1,122 @@
+#![doc = include_str!("../README.md")]
+
+mod base;
+pub mod codes;
+mod content;
+mod finding;
+mod function;
+mod ignore;
+mod layer;
+mod layout;
+mod names;
+mod project;
+mod quote;
+mod requirements;
+mod settings;
+mod template;
+
+use std::collections::BTreeSet;
+
+use esb_model::{
+    Application, BaseRef, Finding, Function, ImagePackage, ImageRecipe, Package, Runtime, Severity,
+};
+
+pub use project::{DiskProject, Entry, EntryKind, Located, Project};
+pub use settings::Settings;
+
+use crate::{function::Maker, ignore::Exclusions, layer::Layers, names::Names};
+
+/// What [`recipes`] makes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recipes {
+    /// Base images first, one per runtime and platform in use; then functions by image name.
+    pub images: Vec<ImageRecipe>,
+    /// In the order in which they were found; any error means that a function has no recipe.
+    pub findings: Vec<Finding>,
+}
+
+/// Turns the functions of an application into image recipes.
+///
+/// Looks at the disk through `project` only as far as a recipe needs it, and changes nothing.
+/// Functions that cannot or need not be built have no recipe; findings say why. Several recipes
+/// may stage the same layer: equal entries of [`ImageRecipe::staged`] are one piece of work.
+pub fn recipes(app: &Application, settings: &Settings<'_>, project: &dyn Project) -> Recipes {
+    let exclusions = Exclusions::new(settings.brand);
+    let maker = Maker { settings, project, exclusions: &exclusions };
+    let mut layers = Layers::new(app, settings, project, &exclusions);
+    let mut names = Names::default();
+    let mut findings = Vec::new();
+    let mut functions = Vec::new();
+    for function in &app.functions {
+        let package = match &function.package {
+            Package::Zip(package) => package,
+            Package::Image(package) => {
+                findings.extend(unsupported_build(function, package));
+                continue;
+            }
+        };
+        let Some(image) = names.take(function, &mut findings) else { continue };
+        functions.extend(maker.recipe(function, package, &image, &mut layers, &mut findings));
+    }
+    functions.sort_by(|a, b| a.repository.cmp(&b.repository));
+    findings.extend(missing_hooks(app, &functions));
+
+    let bases: BTreeSet<_> = functions
+        .iter()
+        .filter_map(|recipe| match &recipe.base {
+            BaseRef::Own { runtime, .. } => Some((runtime.clone(), recipe.platform)),
+            BaseRef::External { .. } => None,
+        })
+        .collect();
+    let mut images: Vec<_> = bases
+        .iter()
+        .map(|(runtime, platform)| {
+            let both = bases.iter().filter(|(other, _)| other == runtime).count() > 1;
+            base::recipe(settings, runtime, *platform, both)
+        })
+        .collect();
+    images.append(&mut functions);
+    Recipes { images, findings }
+}
+
+/// A finding for an image function that would have to be built.
+fn unsupported_build(function: &Function, package: &ImagePackage) -> Option<Finding> {
+    package.build.as_ref()?;
+    let name = function.effective_name();
+    let message = format!(
+        "building the image function `{name}` from a Dockerfile is not supported yet; it is skipped"
+    );
+    Some(
+        Finding::new(Severity::Warning, codes::IMAGE_BUILD, function.span, message)
+            .help("build and push the image yourself and name it in `ImageUri`"),
+    )
+}
+
+/// One finding for each runtime whose images go without hooks.
+fn missing_hooks(app: &Application, functions: &[ImageRecipe]) -> Vec<Finding> {
+    let built = |function: &Function| {
+        functions.iter().any(|recipe| match &recipe.kind {
+            esb_model::ImageKind::Function(id) => *id == function.id,
+            esb_model::ImageKind::Base(_) => false,
+        })
+    };
+    let mut told = BTreeSet::new();
+    let mut findings = Vec::new();
+    for function in app.functions.iter().filter(|function| built(function)) {
+        let Package::Zip(package) = &function.package else { continue };
+        let Some(Ok(runtime)) = &package.runtime else { continue };
+        if !runtime.has_python_hooks() && told.insert(runtime.name()) {
+            findings.push(no_hooks(runtime, function));
+        }
+    }
+    findings
+}
+
+fn no_hooks(runtime: &Runtime, function: &Function) -> Finding {
+    let message = format!(
+        "images of {runtime} are made from {} without the platform's hooks: no log shipping, no \
+         trace ids, no redirected AWS clients",
+        runtime.aws_base_image()
+    );
+    Finding::new(Severity::Warning, codes::NO_HOOKS, function.span, message)
+}

@@ -1,0 +1,60 @@
+//! Image names of functions, each given once.
+
+use std::collections::BTreeMap;
+
+use esb_model::{Finding, Function, Severity, Span, image_name};
+
+use crate::codes;
+
+/// What no function may be called: its image would have the name of the base image.
+const RESERVED: &str = "lambda-base";
+
+/// The names that functions have taken.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// Image name to function name and place.
+    taken: BTreeMap<String, (String, Span)>,
+}
+
+impl Names {
+    /// Takes the image name of a function; nothing when a finding says why (contracts, section
+    /// 2.1).
+    pub(crate) fn take(
+        &mut self,
+        function: &Function,
+        findings: &mut Vec<Finding>,
+    ) -> Option<String> {
+        let name = function.effective_name();
+        let error =
+            |code, message: String| Finding::new(Severity::Error, code, function.span, message);
+        let Ok(image) = image_name(name) else {
+            let message = format!(
+                "the function name `{name}` has no letter or digit that an image name could keep"
+            );
+            findings.push(
+                error(codes::NO_IMAGE_NAME, message).help("give the function a `FunctionName`"),
+            );
+            return None;
+        };
+        if image == RESERVED {
+            let message =
+                format!("function `{name}` would have the image name of the base, `{image}`");
+            findings.push(error(codes::RESERVED_IMAGE, message).help("rename the function"));
+            return None;
+        }
+        if let Some((other, place)) = self.taken.get(&image) {
+            let message = format!(
+                "functions `{other}` and `{name}` would both have the image name `{image}`"
+            );
+            findings.push(
+                error(codes::DUPLICATE_IMAGE, message)
+                    .label("the second function of this image name")
+                    .related(*place, "the first function of this image name")
+                    .help("rename one of them with `FunctionName`"),
+            );
+            return None;
+        }
+        self.taken.insert(image.clone(), (name.to_owned(), function.span));
+        Some(image)
+    }
+}

@@ -1,0 +1,134 @@
+//! What a recipe needs to know of the disk, behind a trait.
+//!
+//! Owns the questions (what is there, what does a folder hold, which names has an archive) and
+//! their limits. Refuses to write, and to read more than a recipe needs.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+/// The most entries of one folder or archive.
+const MAX_ENTRIES: usize = 200_000;
+
+/// What lies at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    Dir,
+    File,
+    /// A socket, a device and the like: never part of an image.
+    Other,
+}
+
+/// A path after symbolic links were followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Relative to the project root when inside it (empty: the root itself), else absolute.
+    pub path: PathBuf,
+    pub kind: EntryKind,
+}
+
+/// One entry of a folder. Symbolic links are followed for `kind`; a dangling one is `Other`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub kind: EntryKind,
+}
+
+/// The disk as seen from the project root: relative paths count from there.
+pub trait Project {
+    /// Where a path leads.
+    fn locate(&self, path: &Path) -> io::Result<Located>;
+
+    /// The entries of a folder, sorted by name.
+    fn entries(&self, path: &Path) -> io::Result<Vec<Entry>>;
+
+    /// A whole file of at most `limit` bytes; a longer one is an error.
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
+
+    /// The names in a zip archive, as they are stored: `/` between parts and after folders.
+    fn archive_names(&self, path: &Path) -> io::Result<Vec<String>>;
+}
+
+/// A project on the local disk.
+#[derive(Debug, Clone)]
+pub struct DiskProject {
+    /// Absolute and without symbolic links.
+    root: PathBuf,
+}
+
+impl DiskProject {
+    /// Opens the project whose root is `root`.
+    ///
+    /// # Errors
+    /// When there is no such folder.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        Ok(Self { root: fs::canonicalize(root)? })
+    }
+
+    /// The root, absolute and without symbolic links.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+impl Project for DiskProject {
+    fn locate(&self, path: &Path) -> io::Result<Located> {
+        let real = fs::canonicalize(self.root.join(path))?;
+        let kind = kind(&fs::metadata(&real)?);
+        let path = real.strip_prefix(&self.root).map_or_else(|_| real.clone(), Path::to_path_buf);
+        Ok(Located { path, kind })
+    }
+
+    fn entries(&self, path: &Path) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(self.root.join(path))? {
+            let entry = entry?;
+            limit_entries(entries.len())?;
+            let kind = fs::metadata(entry.path()).map_or(EntryKind::Other, |found| kind(&found));
+            // A name that is not UTF-8 is no module's, no requirement's and no layer folder's.
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entries.push(Entry { name, kind });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(self.root.join(path))?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(io::Error::other(format!("is longer than {limit} bytes")));
+        }
+        Ok(bytes)
+    }
+
+    fn archive_names(&self, path: &Path) -> io::Result<Vec<String>> {
+        let file = BufReader::new(File::open(self.root.join(path))?);
+        let archive = zip::ZipArchive::new(file)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        limit_entries(archive.len())?;
+        Ok(archive
+            .file_names_raw()
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect())
+    }
+}
+
+fn kind(metadata: &fs::Metadata) -> EntryKind {
+    if metadata.is_dir() {
+        EntryKind::Dir
+    } else if metadata.is_file() {
+        EntryKind::File
+    } else {
+        EntryKind::Other
+    }
+}
+
+fn limit_entries(count: usize) -> io::Result<()> {
+    if count > MAX_ENTRIES {
+        return Err(io::Error::other(format!("has more than {MAX_ENTRIES} entries")));
+    }
+    Ok(())
+}

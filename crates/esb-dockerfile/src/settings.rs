@@ -1,0 +1,80 @@
+//! What a run decides about names, tags and folders.
+//!
+//! Owns the derivation of every image name and of every path below `.<brand>/<env>/`. Refuses to
+//! look at a template or the disk.
+
+use std::path::PathBuf;
+
+use esb_model::{Brand, Platform, Runtime, TemplateId};
+
+/// The runtime whose base image carries the plain tag, and the default of a function without one
+/// (contracts, section 10.4; sam, section 8.2).
+pub(crate) const DEFAULT_RUNTIME: &str = "python3.12";
+
+/// The handler of a function without one (sam, section 8.2).
+pub(crate) const DEFAULT_HANDLER: &str = "lambda_function.lambda_handler";
+
+/// What recipes depend on besides the application and the disk.
+#[derive(Debug, Clone)]
+pub struct Settings<'a> {
+    pub brand: &'a Brand,
+    /// One plain path segment.
+    pub environment: &'a str,
+    /// The value of `CONTAINER_REGISTRY`; without it Dockerfiles carry local names.
+    pub registry_prefix: Option<&'a str>,
+    /// The tag of function images and of the default base image.
+    pub tag: &'a str,
+    /// The folder of each template by its id, relative to the project root or absolute.
+    pub template_folders: Vec<PathBuf>,
+    /// Overrides what templates say.
+    pub platform: Option<Platform>,
+}
+
+impl Settings<'_> {
+    /// `.esb/<env>`: where everything that is made for a build lies.
+    pub(crate) fn folder(&self) -> PathBuf {
+        [self.brand.folder_name().as_str(), self.environment].iter().collect()
+    }
+
+    /// Dockerfile and staged inputs of one function.
+    pub(crate) fn function_folder(&self, image: &str) -> PathBuf {
+        self.folder().join("functions").join(image)
+    }
+
+    /// The staged content of one layer, which functions share.
+    pub(crate) fn layer_folder(&self, name: &str) -> PathBuf {
+        self.folder().join("layers").join(name)
+    }
+
+    /// The build context of a base image; the architecture is named where a run has both.
+    pub(crate) fn base_folder(&self, runtime: &Runtime, architecture: Option<&str>) -> PathBuf {
+        let name = match architecture {
+            Some(architecture) => format!("{}-{architecture}", runtime.name()),
+            None => runtime.name().to_owned(),
+        };
+        self.folder().join("base").join(name)
+    }
+
+    /// The tag of a runtime's base image (contracts, section 10.4).
+    pub(crate) fn base_tag(&self, runtime: &Runtime) -> String {
+        if runtime.name() == DEFAULT_RUNTIME {
+            self.tag.to_owned()
+        } else {
+            format!("{}-{}", self.tag, runtime.name())
+        }
+    }
+
+    /// The name of a runtime's base image in `FROM`.
+    pub(crate) fn base_reference(&self, runtime: &Runtime) -> String {
+        let name = format!("{}:{}", self.brand.base_repository(), self.base_tag(runtime));
+        match self.registry_prefix.map(|prefix| prefix.trim_end_matches('/')) {
+            None | Some("") => name,
+            Some(prefix) => format!("{prefix}/{name}"),
+        }
+    }
+
+    /// The folder that paths of a template count from.
+    pub(crate) fn template_folder(&self, template: TemplateId) -> PathBuf {
+        self.template_folders.get(template.0).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,93 @@
+//! Rendering of the Dockerfile templates.
+//!
+//! Owns the handlebars registry with its typed helpers; every value reaches the text through one
+//! of them. Refuses to know what a recipe is.
+
+use std::error::Error;
+
+use esb_runtime::function_dockerfile_template;
+use handlebars::{Handlebars, RenderError, RenderErrorReason, handlebars_helper, no_escape};
+use serde::{Deserialize, Serialize};
+
+use crate::quote;
+
+/// What a function's Dockerfile says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct View {
+    pub(crate) base: String,
+    pub(crate) layers: Vec<LayerView>,
+    pub(crate) dependencies: Option<CopyView>,
+    pub(crate) code: CopyView,
+    pub(crate) command: String,
+}
+
+/// One layer's comment and `COPY`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct LayerView {
+    pub(crate) name: String,
+    pub(crate) content: CopyView,
+}
+
+/// One `COPY`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CopyView {
+    /// A real path relative to the context; a folder ends with `/`.
+    pub(crate) source: String,
+    pub(crate) destination: String,
+}
+
+/// The text of a function's Dockerfile (contracts, section 10.2).
+///
+/// # Errors
+/// When a value cannot stand where it is wanted.
+pub(crate) fn function_dockerfile(view: &View) -> Result<String, RenderError> {
+    handlebars_helper!(comment: |text: str| quote::comment(text));
+    handlebars_helper!(exec: |word: str| quote::exec_form(&[word]));
+    handlebars_helper!(reference: |text: str| quote::reference(text).map_err(nested)?);
+    handlebars_helper!(copy: |content: Json| {
+        let view = CopyView::deserialize(content).map_err(nested)?;
+        quote::copy_arguments(&view.source, &view.destination).map_err(nested)?
+    });
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    registry.register_escape_fn(no_escape);
+    registry.register_helper("comment", Box::new(comment));
+    registry.register_helper("copy", Box::new(copy));
+    registry.register_helper("exec", Box::new(exec));
+    registry.register_helper("reference", Box::new(reference));
+    registry.render_template(function_dockerfile_template(), view)
+}
+
+fn nested(error: impl Error + Send + Sync + 'static) -> RenderErrorReason {
+    RenderErrorReason::NestedError(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(base: &str, source: &str) -> View {
+        let code = CopyView { source: source.into(), destination: "/var/task/".into() };
+        View {
+            base: base.into(),
+            layers: Vec::new(),
+            dependencies: None,
+            code,
+            command: "a.b".into(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_escaped_for_html() {
+        let text = function_dockerfile(&view("base:1", "a&<b>/")).unwrap();
+        assert!(text.contains(r#"COPY ["a&<b>/", "/var/task/"]"#), "{text}");
+    }
+
+    #[test]
+    fn values_that_cannot_be_quoted_are_errors() {
+        for (base, source) in [("a b", "x/"), ("$X", "x/"), ("base:1", "a*/"), ("base:1", "a\nb/")]
+        {
+            assert!(function_dockerfile(&view(base, source)).is_err(), "{base:?} {source:?}");
+        }
+    }
+}

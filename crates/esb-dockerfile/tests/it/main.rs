@@ -1,0 +1,14 @@
+//! Recipes as a whole: from an application and a project to Dockerfiles and contexts.
+
+#![cfg(test)]
+
+mod bases;
+mod code;
+mod context;
+mod dependencies;
+mod disk;
+mod document;
+mod findings;
+mod layers;
+mod quoting;
+mod support;

@@ -1,0 +1,114 @@
+//! The list of what is carried, and nothing else.
+//!
+//! Every file is named here by hand, so that what goes into an image is what was reviewed; a test
+//! compares the list with the tree. Nothing is read at run time, and nothing is interpreted.
+
+/// One file that this crate carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asset {
+    /// Relative to the root of its tree, with `/` between the parts.
+    pub path: &'static str,
+    pub content: &'static [u8],
+}
+
+/// A list of assets below one folder of this crate.
+macro_rules! assets {
+    ($root:literal: $($path:literal),* $(,)?) => {
+        &[$(Asset { path: $path, content: include_bytes!(concat!("../", $root, "/", $path)) }),*]
+    };
+}
+
+/// The build context of the Python base image (contracts, section 10.3), sorted by path.
+const PYTHON_BASE: &[Asset] = assets!["python":
+    "docker/Dockerfile",
+    "extensions/sitecustomize/site-packages/esb_hooks/__init__.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/cloudwatch.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/exits.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/http1.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/lambda_runtime.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/logrecords.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/records.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/report.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/sdk.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/shipping.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/sink.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/start.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/streams.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/trace.py",
+    "extensions/sitecustomize/site-packages/sitecustomize.py",
+    "extensions/trace-bridge/layer/trace_bridge.py",
+];
+
+/// The build context of the Python base image, its `docker/Dockerfile` included, sorted by path.
+///
+/// Paths are relative to the context.
+pub fn python_base() -> &'static [Asset] {
+    PYTHON_BASE
+}
+
+/// The handlebars template of a function's Dockerfile (contracts, section 10.2).
+///
+/// Its helpers (`reference`, `comment`, `copy`, `exec`) quote what they are given; it is meant to
+/// be rendered in strict mode and without escaping for HTML.
+pub fn function_dockerfile_template() -> &'static str {
+    include_str!("../templates/function.Dockerfile.hbs")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fs, path::Path};
+
+    use super::*;
+
+    /// What lies beside the sources and is never part of the base image.
+    fn is_development_file(name: &str) -> bool {
+        matches!(name, "tests" | "__pycache__" | "pyproject.toml")
+            || name.starts_with("README")
+            || name.starts_with('.')
+    }
+
+    fn walk(folder: &Path, prefix: &str, found: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if is_development_file(&name) {
+                continue;
+            }
+            let path = format!("{prefix}{name}");
+            if entry.file_type().unwrap().is_dir() {
+                walk(&entry.path(), &format!("{path}/"), found);
+            } else {
+                found.insert(path, fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_is_the_tree() {
+        let mut tree = BTreeMap::new();
+        walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("python"), "", &mut tree);
+        let listed: Vec<_> = python_base().iter().map(|asset| asset.path).collect();
+        assert_eq!(listed, tree.keys().collect::<Vec<_>>(), "adjust the list in this file");
+        for asset in python_base() {
+            assert_eq!(asset.content, tree[asset.path], "{} is an old copy", asset.path);
+        }
+    }
+
+    #[test]
+    fn the_base_has_its_dockerfile_and_hooks() {
+        for wanted in [
+            "docker/Dockerfile",
+            "extensions/sitecustomize/site-packages/sitecustomize.py",
+            "extensions/trace-bridge/layer/trace_bridge.py",
+        ] {
+            let asset = python_base().iter().find(|asset| asset.path == wanted);
+            assert!(asset.is_some_and(|asset| !asset.content.is_empty()), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn the_template_ends_with_one_line_feed() {
+        let template = function_dockerfile_template();
+        assert!(template.ends_with("}}\n") && template.starts_with("FROM "), "{template}");
+    }
+}

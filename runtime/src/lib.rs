@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+mod assets;
+
+pub use assets::{Asset, function_dockerfile_template, python_base};
