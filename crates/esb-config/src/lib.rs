@@ -7,6 +7,8 @@
 //! published, [`publish()`] puts them where others read them. This crate knows neither images nor
 //! registries: references and digests come in as text.
 
+pub mod codes;
+
 mod config;
 mod defaults;
 mod error;

@@ -2,18 +2,7 @@
 //!
 //! A name is stable: people silence it, search for it and link to it.
 
-use esb_model::FindingCode;
-
-macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal;)+) => {
-        $($(#[doc = $doc])+ pub const $name: FindingCode = FindingCode($code);)+
-
-        /// Every code of this stage with what it means, sorted by code.
-        pub const CODES: &[(FindingCode, &str)] = &[$(($name, concat!($($doc),+))),+];
-    };
-}
-
-codes! {
+esb_model::finding_codes! {
     /// An image function is built from a Dockerfile, which is not supported yet; it is skipped.
     IMAGE_BUILD = "esb::platform::image-build";
     /// Images of this runtime are made without the platform's hooks.

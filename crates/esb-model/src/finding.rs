@@ -91,3 +91,15 @@ impl fmt::Display for Code {
         f.write_str(self.0)
     }
 }
+
+/// Declares a stage's finding codes as constants, and `CODES`: the table of all of them with what
+/// they mean, from which the reference page is made.
+#[macro_export]
+macro_rules! finding_codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $name: $crate::FindingCode = $crate::FindingCode($code);)+
+
+        /// Every code of this stage with what it means.
+        pub const CODES: &[($crate::FindingCode, &str)] = &[$(($name, concat!($($doc),+))),+];
+    };
+}

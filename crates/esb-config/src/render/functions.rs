@@ -2,22 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_model::{EnvValue, Finding, FindingCode, Function, FunctionId, Severity};
+use esb_model::{EnvValue, Finding, Function, FunctionId, Severity};
 
 use super::{Context, Names, PublishedImage};
 use crate::{
+    codes,
     functions::{Environment, FunctionEntry, Scaling},
     state::Section,
     text::Text,
 };
-
-const DUPLICATE: FindingCode = FindingCode("esb::platform::duplicate-function");
-const NO_IMAGE: FindingCode = FindingCode("esb::platform::function-without-image");
-const UNKNOWN_VALUE: FindingCode = FindingCode("esb::platform::unknown-variable");
-const SECRET: FindingCode = FindingCode("esb::platform::secret-in-config");
-const SECRET_ENV: FindingCode = FindingCode("esb::platform::secret-env");
-const OVERRIDDEN: FindingCode = FindingCode("esb::platform::overridden-variable");
-const NO_CAPACITY: FindingCode = FindingCode("esb::platform::no-capacity");
 
 /// Variables that the Gateway sets itself, whatever functions.yml says (contracts, section 1.2).
 const FORCED: [&str; 13] = [
@@ -49,7 +42,7 @@ pub(super) fn render(
         if let Some(other) = first.get(name) {
             let finding = Finding::new(
                 Severity::Error,
-                DUPLICATE,
+                codes::DUPLICATE_FUNCTION,
                 function.span,
                 format!("a second function is called `{name}`"),
             );
@@ -61,7 +54,7 @@ pub(super) fn render(
         let Some(image) = images.get(&function.id) else {
             context.find(Finding::new(
                 Severity::Note,
-                NO_IMAGE,
+                codes::FUNCTION_WITHOUT_IMAGE,
                 function.span,
                 format!("function `{name}` has no image and is left out of the configuration"),
             ));
@@ -82,7 +75,7 @@ pub(super) fn render(
         if function.reserved_concurrency == Some(0) {
             context.find(Finding::new(
                 Severity::Warning,
-                NO_CAPACITY,
+                codes::NO_CAPACITY,
                 function.span,
                 format!("no container of function `{name}` may run: every call of it times out"),
             ));
@@ -96,7 +89,7 @@ pub(super) fn render(
     for (function, variable) in context.settings.secret_env.difference(&used) {
         context.rendered.findings.push(Finding::new(
             Severity::Error,
-            SECRET_ENV,
+            codes::SECRET_ENV,
             None,
             format!("`{function}.{variable}` of `--secret-env` names no variable of a function"),
         ));
@@ -126,7 +119,7 @@ fn environment(
             Text::placeholder(variable).unwrap_or_else(|| {
                 context.find(warn(
                     Severity::Error,
-                    SECRET_ENV,
+                    codes::SECRET_ENV,
                     format!("the Gateway cannot fill in a variable called `{variable}`"),
                 ));
                 Text::default()
@@ -143,7 +136,7 @@ fn environment(
                         "with `--secret-env {name}.{variable}` the Gateway fills it in from its \
                          own environment"
                     );
-                    context.find(warn(Severity::Note, SECRET, message).help(help));
+                    context.find(warn(Severity::Note, codes::SECRET_IN_CONFIG, message).help(help));
                     Text::literal(secret.reveal())
                 }
                 EnvValue::Symbolic(symbolic) => {
@@ -152,7 +145,8 @@ fn environment(
                          stays empty: `{symbolic}`"
                     );
                     let help = "give it a value with `--env-vars`";
-                    context.find(warn(Severity::Warning, UNKNOWN_VALUE, message).help(help));
+                    context
+                        .find(warn(Severity::Warning, codes::UNKNOWN_VARIABLE, message).help(help));
                     Text::default()
                 }
             }
@@ -164,7 +158,7 @@ fn environment(
     if !overridden.is_empty() {
         context.find(warn(
             Severity::Note,
-            OVERRIDDEN,
+            codes::OVERRIDDEN_VARIABLE,
             format!(
                 "the Gateway replaces {} of function `{name}` by values of its own",
                 overridden.join(", ")

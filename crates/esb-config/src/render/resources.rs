@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 
 use esb_model::{
-    Attribute, AttributeType, Bucket, Code, Finding, FindingCode, GlobalIndex, Key, KeyType, Layer,
-    Projection, Severity, Span, Table, TemplateId, Throughput,
+    Attribute, AttributeType, Bucket, Code, Finding, GlobalIndex, Key, KeyType, Layer, Projection,
+    Severity, Span, Table, TemplateId, Throughput,
 };
 
 use super::Context;
 use crate::{
+    codes,
     resources::{BUCKET_NAME, LAYER_NAME, TABLE_NAME},
     state::Section,
     value::{Value, map},
 };
-
-const DUPLICATE: FindingCode = FindingCode("esb::platform::duplicate-resource");
-const LIFECYCLE: FindingCode = FindingCode("esb::platform::lifecycle-rule");
 
 /// What DynamoDB demands where a provisioned table says nothing.
 const LEAST: Throughput = Throughput { read: 1, write: 1 };
@@ -54,7 +52,8 @@ fn unique(
             Some((_, first)) if *first == item || section == Section::Layer => {}
             Some((first, _)) => {
                 let message = format!("two different {}s are called `{name}`", section.noun());
-                let finding = Finding::new(Severity::Error, DUPLICATE, span, message);
+                let finding =
+                    Finding::new(Severity::Error, codes::DUPLICATE_RESOURCE, span, message);
                 context.find(finding.related(*first, "the first is here"));
             }
         }
@@ -143,7 +142,7 @@ fn bucket(context: &mut Context<'_>, bucket: &Bucket) -> Value {
         let Some(days) = rule.expiration_days else {
             context.find(Finding::new(
                 Severity::Warning,
-                LIFECYCLE,
+                codes::LIFECYCLE_RULE,
                 bucket.span,
                 format!(
                     "lifecycle rule {} of bucket `{}` is left out: only expiration after days is \

@@ -2,15 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_model::{Api, Finding, FindingCode, Method, Route, Severity};
+use esb_model::{Api, Finding, Method, Route, Severity};
 
 use super::{Context, Names, path};
-use crate::{routing::RouteEntry, state::Section};
-
-const FUNCTION_URL: FindingCode = FindingCode("esb::platform::function-url");
-const OPTIONS: FindingCode = FindingCode("esb::platform::options-route");
-const PATH: FindingCode = FindingCode("esb::platform::route-path");
-const DUPLICATE: FindingCode = FindingCode("esb::platform::duplicate-route");
+use crate::{codes, routing::RouteEntry, state::Section};
 
 /// What `ANY` stands for; the Gateway answers HEAD by GET, and OPTIONS itself.
 const ANY: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
@@ -71,20 +66,24 @@ fn encode(context: &mut Context<'_>, route: &Route, name: &str) -> Option<String
     if route.api == Api::FunctionUrl {
         let message = format!("the Gateway has no URL of its own for function `{name}`");
         let help = format!("call it at `/2015-03-31/functions/{name}/invocations`");
-        context.find(Finding::new(Severity::Note, FUNCTION_URL, route.span, message).help(help));
+        context.find(
+            Finding::new(Severity::Note, codes::FUNCTION_URL, route.span, message).help(help),
+        );
         return None;
     }
     if route.method == Method::Named("OPTIONS".to_owned()) {
-        let message =
-            format!("the Gateway answers OPTIONS itself: `{}` is never called for it", route.path);
-        context.find(Finding::new(Severity::Warning, OPTIONS, route.span, message));
+        let message = format!(
+            "the Gateway answers OPTIONS itself: `{}` is never called for it",
+            route.path
+        );
+        context.find(Finding::new(Severity::Warning, codes::OPTIONS_ROUTE, route.span, message));
         return None;
     }
     match path::encode(&route.path) {
         Ok(path) => Some(path),
         Err(error) => {
             let message = format!("route `{}` cannot be served: {error}", route.path);
-            context.find(Finding::new(Severity::Error, PATH, route.span, message));
+            context.find(Finding::new(Severity::Error, codes::ROUTE_PATH, route.span, message));
             None
         }
     }
@@ -101,6 +100,6 @@ fn duplicate(first: &Route, second: &Route, method: &str) -> Finding {
     } else {
         format!("route `{method} {}` is `{}` again: it {what}", second.path, first.path)
     };
-    let finding = Finding::new(severity, DUPLICATE, second.span, message);
+    let finding = Finding::new(severity, codes::DUPLICATE_ROUTE, second.span, message);
     finding.related(first.span, "the first is here")
 }

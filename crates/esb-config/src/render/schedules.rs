@@ -1,11 +1,9 @@
 //! Schedules, in the two forms that the Gateway knows (contracts, section 1.2).
 
-use esb_model::{Finding, FindingCode, Severity};
+use esb_model::{Finding, Severity};
 
 use super::{Context, Names};
-use crate::functions::Event;
-
-const EXPRESSION: FindingCode = FindingCode("esb::platform::schedule-expression");
+use crate::{codes, functions::Event};
 
 pub(super) fn render(context: &mut Context<'_>, names: &Names) {
     for schedule in context.app.schedules.iter().filter(|schedule| schedule.enabled) {
@@ -16,7 +14,7 @@ pub(super) fn render(context: &mut Context<'_>, names: &Names) {
                 let expression = schedule.expression.as_deref().unwrap_or_default();
                 context.find(Finding::new(
                     Severity::Warning,
-                    EXPRESSION,
+                    codes::SCHEDULE_EXPRESSION,
                     schedule.span,
                     format!("schedule `{}` is left out: `{expression}` {reason}", schedule.name),
                 ));
@@ -25,7 +23,7 @@ pub(super) fn render(context: &mut Context<'_>, names: &Names) {
             None => {
                 context.find(Finding::new(
                     Severity::Warning,
-                    EXPRESSION,
+                    codes::SCHEDULE_EXPRESSION,
                     schedule.span,
                     format!(
                         "schedule `{}` is left out: its expression is known to AWS alone",

@@ -1,0 +1,34 @@
+//! The names of all findings of this stage.
+//!
+//! A name is stable: people silence it, search for it and link to it.
+
+esb_model::finding_codes! {
+    /// Two functions have the same name; the Gateway knows one.
+    DUPLICATE_FUNCTION = "esb::platform::duplicate-function";
+    /// Two tables or buckets have the same physical name.
+    DUPLICATE_RESOURCE = "esb::platform::duplicate-resource";
+    /// Two functions want the same path and method.
+    DUPLICATE_ROUTE = "esb::platform::duplicate-route";
+    /// The Gateway serves no function URLs; the function is invoked by its name.
+    FUNCTION_URL = "esb::platform::function-url";
+    /// A function has no image and is left out of functions.yml.
+    FUNCTION_WITHOUT_IMAGE = "esb::platform::function-without-image";
+    /// A bucket's lifecycle rule has something that the platform does not do.
+    LIFECYCLE_RULE = "esb::platform::lifecycle-rule";
+    /// A function with no concurrency never answers.
+    NO_CAPACITY = "esb::platform::no-capacity";
+    /// The Gateway answers OPTIONS itself; the route is left out.
+    OPTIONS_ROUTE = "esb::platform::options-route";
+    /// The Gateway sets this variable itself, whatever the template says.
+    OVERRIDDEN_VARIABLE = "esb::platform::overridden-variable";
+    /// The Gateway cannot match this path.
+    ROUTE_PATH = "esb::platform::route-path";
+    /// The platform's scheduler cannot do this expression; the schedule is left out.
+    SCHEDULE_EXPRESSION = "esb::platform::schedule-expression";
+    /// A variable that shall come from the Gateway's environment is none of the function's.
+    SECRET_ENV = "esb::platform::secret-env";
+    /// The value of a NoEcho parameter is written into functions.yml.
+    SECRET_IN_CONFIG = "esb::platform::secret-in-config";
+    /// The value of a variable is known to AWS alone; it is empty here.
+    UNKNOWN_VARIABLE = "esb::platform::unknown-variable";
+}

@@ -1,0 +1,130 @@
+//! Collects findings: each thing once, and never more than a person can use.
+
+use std::collections::{BTreeSet, HashSet};
+
+use esb_model::{Finding, FindingCode, Severity, SourceId, Span};
+
+use crate::codes;
+
+/// All findings of a run so far.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    list: Vec<Finding>,
+    seen: HashSet<(FindingCode, Option<Span>, u64)>,
+    /// What was said once for the whole run.
+    once: HashSet<(FindingCode, u64)>,
+    /// Places about which something was said.
+    places: BTreeSet<(SourceId, usize)>,
+    limit: usize,
+    left_out: usize,
+}
+
+impl Findings {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            list: Vec::new(),
+            seen: HashSet::new(),
+            once: HashSet::new(),
+            places: BTreeSet::new(),
+            limit,
+            left_out: 0,
+        }
+    }
+
+    /// Keeps a finding unless the same was said about the same place before.
+    pub(crate) fn push(&mut self, finding: Finding) {
+        // Errors always find room, so that a flood of warnings cannot hide them.
+        let room = finding.severity == Severity::Error && self.list.len() < 2 * self.limit;
+        if self.list.len() >= self.limit && !room {
+            self.left_out += 1;
+        } else if self.seen.insert((finding.code, finding.span, hash(&finding.message))) {
+            self.places.extend(finding.span.map(|span| (span.source, span.start)));
+            self.list.push(finding);
+        }
+    }
+
+    /// Keeps a finding unless its message was said before, at any place.
+    pub(crate) fn push_once(&mut self, finding: Finding) {
+        if self.once.insert((finding.code, hash(&finding.message))) {
+            self.push(finding);
+        }
+    }
+
+    /// Whether something was said about this place or a part of it.
+    pub(crate) fn mentions(&self, span: Span) -> bool {
+        self.places.range((span.source, span.start)..=(span.source, span.end)).next().is_some()
+    }
+
+    pub(crate) fn warn(&mut self, code: FindingCode, span: Span, message: impl Into<String>) {
+        self.push(Finding::new(Severity::Warning, code, span, message));
+    }
+
+    pub(crate) fn error(&mut self, code: FindingCode, span: Span, message: impl Into<String>) {
+        self.push(Finding::new(Severity::Error, code, span, message));
+    }
+
+    /// All findings in the order of their places; those without a place come first.
+    pub(crate) fn finish(mut self) -> Vec<Finding> {
+        if self.left_out > 0 {
+            let message = format!("{} more findings are left out", self.left_out);
+            self.list.push(Finding::new(Severity::Note, codes::LIMIT, None, message));
+        }
+        self.list.sort_by_key(|finding| finding.span.map(|span| (span.source, span.start)));
+        self.list
+    }
+}
+
+/// FNV-1a: stable, and good enough to tell messages of one place apart.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Untrusted text for a message: escaped, in backticks, and cut when it is long.
+pub(crate) fn quote(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut quoted = String::from("`");
+    for (count, c) in text.chars().enumerate() {
+        if count == LONGEST {
+            quoted.push('…');
+            break;
+        }
+        // Only what would move a terminal or break the line is escaped: `"` and `'` stay.
+        if c.is_control()
+            || ('\u{200b}'..='\u{200f}').contains(&c)
+            || ('\u{202a}'..='\u{202e}').contains(&c)
+        {
+            quoted.extend(c.escape_debug());
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted.push('`');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_each_thing_once_and_counts_the_rest() {
+        let mut findings = Findings::new(2);
+        let span = esb_model::SourceMap::default().add("t", "text");
+        let at = |start| Span { source: span, start, end: start };
+        findings.warn(codes::LAYER, at(4), "b");
+        findings.warn(codes::LAYER, at(4), "b");
+        findings.warn(codes::LAYER, at(1), "a");
+        findings.warn(codes::LAYER, at(9), "too many");
+        findings.error(codes::LAYER, at(0), "an error still fits");
+        let messages: Vec<_> = findings.finish().into_iter().map(|f| f.message).collect();
+        assert_eq!(messages, ["1 more findings are left out", "an error still fits", "a", "b"]);
+    }
+
+    #[test]
+    fn quotes_escape_and_cut() {
+        assert_eq!(quote("a\u{1b}[31mb\"é"), "`a\\u{1b}[31mb\"é`");
+        assert_eq!(quote(&"x".repeat(100)).chars().count(), 83);
+    }
+}

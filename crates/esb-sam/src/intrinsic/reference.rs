@@ -1,0 +1,151 @@
+//! `Ref` and `Fn::GetAtt`: which thing a name means. What the thing's name or attribute looks
+//! like is the resource's business.
+
+use std::rc::Rc;
+
+use super::symbolic;
+use crate::{
+    codes,
+    evaluator::Evaluator,
+    findings::quote,
+    pseudo::{self, Pseudo},
+    resource::Generated,
+    suggest,
+    value::{Origin, Text, Unknown, Value},
+    yaml::Node,
+};
+
+pub(super) fn reference(
+    this: &mut Evaluator<'_, '_>,
+    node: &Rc<Node>,
+    argument: &Rc<Node>,
+) -> Value {
+    let Some(name) = argument.scalar().cloned() else {
+        this.error(codes::INTRINSIC, node.span(), "`Ref` needs a name");
+        return Value::unknown(symbolic(node));
+    };
+    named(this, node, &name).unwrap_or_else(|| Value::unknown(format!("!Ref {name}")))
+}
+
+pub(super) fn get_att(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<Node>) -> Value {
+    let unknown = || Value::unknown(symbolic(node));
+    let (id, name) = if let Some(text) = argument.scalar() {
+        let Some((id, name)) = text.split_once('.') else {
+            let message = format!("{} has no attribute: write `Resource.Attribute`", quote(text));
+            this.error(codes::INTRINSIC, node.span(), message);
+            return unknown();
+        };
+        (Rc::from(id), name.to_owned())
+    } else {
+        let Some((id, rest)) = argument.items().and_then(<[_]>::split_first) else {
+            this.error(codes::INTRINSIC, node.span(), "`Fn::GetAtt` needs a name and an attribute");
+            return unknown();
+        };
+        let mut names = Vec::new();
+        for part in rest {
+            match this.eval(part) {
+                Value::Text(text) => names.push(text.text.to_string()),
+                Value::Unknown(_) => return unknown(),
+                _ => names.clear(),
+            }
+        }
+        let Some(id) = id.scalar().cloned().filter(|_| !names.is_empty()) else {
+            this.error(codes::INTRINSIC, node.span(), "`Fn::GetAtt` needs a name and an attribute");
+            return unknown();
+        };
+        (id, names.join("."))
+    };
+    attribute(this, node, &id, &name).unwrap_or_else(unknown)
+}
+
+/// What a name gives: a parameter, a pseudo parameter, or a resource. `None` for a name that
+/// means nothing, which is reported.
+pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -> Option<Value> {
+    if let Some(value) = this.parameters.get(name).cloned() {
+        if let Value::List(items) = &value
+            && !this.run.step(items.len(), node.span())
+        {
+            return Some(Value::unknown(format!("!Ref {name}")));
+        }
+        return Some(value);
+    }
+    if name.starts_with("AWS::") {
+        return Some(this.pseudo.get(name).unwrap_or_else(|| {
+            let help = suggest::help(name, pseudo::NAMES.iter().copied());
+            let message = format!("there is no pseudo parameter {}", quote(name));
+            this.warning_with_help(codes::UNRESOLVED_REF, node.span(), message, help);
+            Pseudo::unknown(name)
+        }));
+    }
+    let unknown =
+        |origin| Some(Value::Unknown(Unknown { symbolic: format!("!Ref {name}").into(), origin }));
+    if let Some(resource) = this.resources.get(name) {
+        if !resource.exists() {
+            not_created(this, node, name);
+            return unknown(None);
+        }
+        let origin = Some(Rc::new(Origin { id: resource.id.clone(), attribute: None }));
+        return match this.reference_of(&resource) {
+            Some(text) => Some(Value::Text(Text { origin, ..Text::new(text) })),
+            None => unknown(origin),
+        };
+    }
+    match this.generated(name, None) {
+        Generated::Known(text) => Some(Value::text(text)),
+        Generated::Unknown => unknown(None),
+        Generated::No => {
+            no_such_name(this, node, name);
+            None
+        }
+    }
+}
+
+/// The attribute of a resource. `None` when there is no such resource, which is reported.
+pub(super) fn attribute(
+    this: &mut Evaluator<'_, '_>,
+    node: &Rc<Node>,
+    id: &str,
+    name: &str,
+) -> Option<Value> {
+    let unknown = |origin| {
+        let symbolic = format!("!GetAtt {id}.{name}").into();
+        Some(Value::Unknown(Unknown { symbolic, origin }))
+    };
+    if let Some(resource) = this.resources.get(id) {
+        if !resource.exists() {
+            not_created(this, node, id);
+            return unknown(None);
+        }
+        if let Some(output) = name.strip_prefix("Outputs.")
+            && let Some(value) = this.outputs.get(id).and_then(|outputs| outputs.get(output))
+        {
+            return Some(value.clone());
+        }
+        let origin = Origin { id: resource.id.clone(), attribute: Some(name.into()) };
+        let origin = Some(Rc::new(origin));
+        return match this.attribute_of(&resource, name) {
+            Some(text) => Some(Value::Text(Text { origin, ..Text::new(text) })),
+            None => unknown(origin),
+        };
+    }
+    match this.generated(id, Some(name)) {
+        Generated::Known(text) => Some(Value::text(text)),
+        Generated::Unknown => unknown(None),
+        Generated::No => {
+            no_such_name(this, node, id);
+            None
+        }
+    }
+}
+
+fn not_created(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) {
+    let message = format!("{} is not created, because its condition is false", quote(name));
+    this.warn(codes::UNRESOLVED_REF, node.span(), message);
+}
+
+fn no_such_name(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) {
+    let names: Vec<_> = this.resources.ids().chain(this.parameters.keys().cloned()).collect();
+    let help = suggest::help(name, names.iter().map(|name| &**name));
+    let message = format!("the template has no parameter or resource {}", quote(name));
+    this.warning_with_help(codes::UNRESOLVED_REF, node.span(), message, help);
+}

@@ -1,0 +1,133 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # What this crate owns and refuses
+//!
+//! Owns the reading of SAM and CloudFormation templates: YAML and JSON with places, parameters,
+//! mappings, conditions, intrinsic functions, globals, and the way from resources to
+//! [`esb_model`]'s values. Refuses files (it takes text and a [`Loader`]), printing, network and
+//! environment variables. No input makes it panic, recurse without end, or work beyond
+//! [`Limits`].
+
+pub mod codes;
+
+mod condition;
+mod evaluator;
+mod findings;
+mod for_each;
+mod globals;
+mod intrinsic;
+mod limits;
+mod loader;
+mod parameter;
+mod platform;
+mod pseudo;
+mod resource;
+mod suggest;
+mod template;
+mod value;
+mod yaml;
+
+use std::collections::BTreeMap;
+
+use esb_model::{Application, Finding, Severity, SourceMap, TemplateId};
+
+pub use limits::Limits;
+pub use loader::{LoadError, Loader, NoLoader};
+pub use parameter::{Parameter, ParameterOrigin};
+pub use platform::platform_findings;
+
+use evaluator::Run;
+use resource::Scope;
+use value::Value;
+
+/// What a template cannot know by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Values for parameters; they win over the template's defaults.
+    pub parameters: BTreeMap<String, String>,
+    /// `AWS::Region`, also in ARNs.
+    pub region: String,
+    /// `AWS::AccountId`, also in ARNs.
+    pub account_id: String,
+    /// `AWS::StackName`.
+    pub stack_name: String,
+    /// Values for environment variables that AWS would compute: by function (logical id or name),
+    /// or by `Parameters` for all of them; then by variable.
+    pub env_vars: BTreeMap<String, BTreeMap<String, String>>,
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            parameters: BTreeMap::new(),
+            region: "us-east-1".to_owned(),
+            account_id: "123456789012".to_owned(),
+            stack_name: "local".to_owned(),
+            env_vars: BTreeMap::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// Whatever could be extracted, also beside errors.
+    pub application: Application,
+    /// All findings of the template and the files it includes, in the order of their places.
+    pub findings: Vec<Finding>,
+    /// The parameters that the template declares, in its order.
+    pub parameters: Vec<Parameter>,
+    /// Whether an application could be extracted: the text is a template with resources.
+    pub readable: bool,
+}
+
+impl Parsed {
+    /// Parameters without a value: `inspect` keeps what depends on them symbolic, `deploy` refuses.
+    pub fn missing_parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().filter(|parameter| parameter.origin == ParameterOrigin::Missing)
+    }
+
+    /// Whether a finding is an error.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+}
+
+/// Reads a template.
+///
+/// `name` is how the user calls the file: findings show it, and the loader gets it as the place
+/// that other files are relative to. The text is added to `sources`, and so are included files.
+/// Errors are findings: the result holds whatever could be extracted beside them.
+pub fn parse(
+    sources: &mut SourceMap,
+    template: TemplateId,
+    name: &str,
+    text: &str,
+    options: &Options,
+    loader: &dyn Loader,
+) -> Parsed {
+    let mut run = Run::new(sources, loader, options);
+    let given = options
+        .parameters
+        .iter()
+        .map(|(name, value)| (name.as_str().into(), Value::text(value.as_str())))
+        .collect();
+    let scope = Scope {
+        template,
+        prefix: String::new(),
+        folder: String::new(),
+        depth: 0,
+        files: vec![name.to_owned()],
+    };
+    let lowered = template::read(&mut run, &scope, name, text, &given);
+    let mut application = lowered.application;
+    application.templates = vec![name.to_owned()];
+    Parsed {
+        application,
+        findings: run.findings.finish(),
+        parameters: lowered.parameters,
+        readable: lowered.readable,
+    }
+}

@@ -1,0 +1,45 @@
+//! The border to the file system, which this crate never crosses itself.
+
+/// Loads files that a template includes.
+pub trait Loader {
+    /// The text of the file that the template `from` names as `location`, relative to `from`.
+    ///
+    /// Implementations stay inside the project, read regular files only, and bound their size.
+    ///
+    /// # Errors
+    /// When the file is not given, for one of the reasons of [`LoadError`].
+    fn load(&self, from: &str, location: &str) -> Result<String, LoadError>;
+}
+
+/// Why a file is not loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Nobody loads files here.
+    #[error("included files are not read here")]
+    Unsupported,
+    #[error("there is no such file")]
+    NotFound,
+    #[error("the file lies outside the project")]
+    Outside,
+    #[error("it is no regular file")]
+    NotAFile,
+    /// The file is larger than this many bytes.
+    #[error("the file has more than {0} bytes")]
+    TooLarge(usize),
+    #[error("the file is not UTF-8 text")]
+    NotText,
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Loads nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoLoader;
+
+impl Loader for NoLoader {
+    fn load(&self, _: &str, _: &str) -> Result<String, LoadError> {
+        Err(LoadError::Unsupported)
+    }
+}

@@ -1,0 +1,231 @@
+//! Parameters: declarations, values and where they come from, constraints.
+
+use std::{collections::HashMap, rc::Rc};
+
+use esb_model::{Finding, Severity, Span};
+
+use crate::{
+    codes,
+    evaluator::{Run, literal},
+    findings::quote,
+    suggest,
+    value::{Text, Unknown, Value},
+    yaml::{Entry, Kind, Node},
+};
+
+/// A parameter as a template declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    pub name: String,
+    /// The place of the declaration.
+    pub span: Span,
+    /// `String`, `Number`, `CommaDelimitedList`, `List<…>` or a type that only AWS checks.
+    pub kind: String,
+    pub description: Option<String>,
+    /// The default's text; hidden where `no_echo` is set.
+    pub default: Option<String>,
+    pub allowed: Vec<String>,
+    /// The value must never be shown.
+    pub no_echo: bool,
+    pub origin: ParameterOrigin,
+}
+
+/// Where a parameter's value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParameterOrigin {
+    /// The caller gave it.
+    Given,
+    /// The template's default.
+    Default,
+    /// There is none: `inspect` keeps references symbolic, `deploy` refuses.
+    Missing,
+    /// Only AWS can look it up (`AWS::SSM::Parameter::Value<…>`).
+    Aws,
+}
+
+/// The values of a template's parameters.
+pub(crate) type Parameters = HashMap<Rc<str>, Value>;
+
+/// What is given for parameters: texts from outside, or values from a parent template.
+pub(crate) type Given = HashMap<Rc<str>, Value>;
+
+/// Reads the section and gives every parameter its value.
+pub(crate) fn read(
+    run: &mut Run<'_>,
+    section: Option<&Rc<Node>>,
+    given: &Given,
+) -> (Vec<Parameter>, Parameters) {
+    let mut declared = Vec::new();
+    let mut values = Parameters::new();
+    let entries = section.and_then(|section| section.entries()).unwrap_or_default();
+    if let Some(section) = section
+        && section.entries().is_none()
+    {
+        let message = format!("Parameters must be a map, not {}", section.describe());
+        run.findings.error(codes::WRONG_TYPE, section.span(), message);
+    }
+    for entry in entries {
+        let (parameter, value) = read_one(run, entry, given.get(&entry.key));
+        declared.push(parameter);
+        values.insert(entry.key.clone(), value);
+    }
+    let mut unknown: Vec<_> = given.keys().filter(|name| !values.contains_key(*name)).collect();
+    unknown.sort();
+    for name in unknown {
+        let message = format!("the template has no parameter {}", quote(name));
+        let span = section.map(|section| section.span());
+        let finding = Finding::new(Severity::Warning, codes::UNKNOWN_PARAMETER, span, message);
+        run.findings.push(match suggest::help(name, values.keys().map(|name| &**name)) {
+            Some(help) => finding.help(help),
+            None => finding,
+        });
+    }
+    (declared, values)
+}
+
+fn read_one(run: &mut Run<'_>, entry: &Entry, given: Option<&Value>) -> (Parameter, Value) {
+    let body = &entry.value;
+    let field = |name: &str| body.get(name).and_then(scalar_text).map(|text| text.text.to_string());
+    let kind = field("Type").unwrap_or_else(|| "String".to_owned());
+    let no_echo = field("NoEcho").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let default = body.get("Default").and_then(default_text);
+    let allowed = body
+        .get("AllowedValues")
+        .and_then(|node| node.items())
+        .unwrap_or_default()
+        .iter()
+        .filter_map(scalar_text)
+        .map(|text| text.text.to_string())
+        .collect();
+    let shown = default.as_ref().map(|text| if no_echo { "****".into() } else { text.to_string() });
+    let mut parameter = Parameter {
+        name: entry.key.to_string(),
+        span: entry.place.span(),
+        kind,
+        description: field("Description"),
+        default: shown,
+        allowed,
+        no_echo,
+        origin: ParameterOrigin::Default,
+    };
+    let symbolic = || Value::Unknown(Unknown::new(format!("!Ref {}", entry.key)));
+    let value = match (given, default) {
+        (Some(value), _) => {
+            parameter.origin = ParameterOrigin::Given;
+            value.clone()
+        }
+        (None, _) if parameter.kind.starts_with("AWS::SSM::Parameter::Value<") => {
+            parameter.origin = ParameterOrigin::Aws;
+            return (parameter, symbolic());
+        }
+        (None, Some(text)) => Value::text(text),
+        (None, None) => {
+            parameter.origin = ParameterOrigin::Missing;
+            return (parameter, symbolic());
+        }
+    };
+    if let Value::Text(text) = &value
+        && text.text.matches(',').count() >= run.limits().list_items
+        && is_list(&parameter)
+    {
+        let message = format!("parameter {} has too many items", quote(&parameter.name));
+        run.findings.error(codes::LIMIT, parameter.span, message);
+        return (parameter, symbolic());
+    }
+    let value = typed(&parameter, value);
+    check(run, &parameter, body, &value);
+    (parameter, value)
+}
+
+/// The text of a literal scalar.
+fn scalar_text(node: &Rc<Node>) -> Option<Text> {
+    match &node.kind {
+        Kind::Scalar { text, style } => match literal(text, *style) {
+            Value::Text(text) => Some(text),
+            _ => None,
+        },
+        Kind::Seq(_) | Kind::Map(_) => None,
+    }
+}
+
+/// A default's text; SAM CLI joins a list with commas.
+fn default_text(node: &Rc<Node>) -> Option<Rc<str>> {
+    if let Some(items) = node.items() {
+        let texts: Vec<_> = items.iter().filter_map(scalar_text).collect();
+        let texts: Vec<_> = texts.iter().map(|text| &*text.text).collect();
+        return Some(texts.join(",").into());
+    }
+    scalar_text(node).map(|text| text.text)
+}
+
+fn is_list(parameter: &Parameter) -> bool {
+    parameter.kind == "CommaDelimitedList" || parameter.kind.starts_with("List<")
+}
+
+/// Gives a value the type of its parameter and marks secrets.
+fn typed(parameter: &Parameter, value: Value) -> Value {
+    let mark = |text: &Text| Text { secret: text.secret || parameter.no_echo, ..text.clone() };
+    match value {
+        Value::Text(text) if is_list(parameter) => {
+            let items = text.text.split(',').map(str::trim).filter(|_| !text.text.is_empty());
+            let items = items
+                .map(|item| Value::Text(mark(&Text { secret: text.secret, ..Text::new(item) })));
+            Value::list(items.collect())
+        }
+        Value::Text(text) => Value::Text(mark(&text)),
+        other => other,
+    }
+}
+
+/// Checks what the template demands of the value.
+fn check(run: &mut Run<'_>, parameter: &Parameter, body: &Node, value: &Value) {
+    let items = match value {
+        Value::List(items) => items.to_vec(),
+        other => vec![other.clone()],
+    };
+    let bound = |name: &str| {
+        body.get(name).and_then(scalar_text).and_then(|text| text.text.parse::<f64>().ok())
+    };
+    for item in &items {
+        let Value::Text(text) = item else { continue };
+        let mut broken = Vec::new();
+        if !parameter.allowed.is_empty() && !parameter.allowed.iter().any(|a| **a == *text.text) {
+            broken.push(format!("is none of the allowed values {}", list(&parameter.allowed)));
+        }
+        let is_number = parameter.kind == "Number" || parameter.kind == "List<Number>";
+        let number = text.text.trim().parse::<f64>().ok();
+        if is_number && number.is_none() {
+            broken.push("is no number".to_owned());
+        }
+        let length = f64::from(u32::try_from(text.text.chars().count()).unwrap_or(u32::MAX));
+        for (name, measure, low) in [
+            ("MinLength", Some(length), true),
+            ("MaxLength", Some(length), false),
+            ("MinValue", number, true),
+            ("MaxValue", number, false),
+        ] {
+            if let (Some(bound), Some(measure)) = (bound(name), measure)
+                && (low && measure < bound || !low && measure > bound)
+            {
+                broken.push(format!("breaks {name} {bound}"));
+            }
+        }
+        for words in broken {
+            let message = format!(
+                "the value {} of parameter {} {words}",
+                quote(text.shown()),
+                quote(&parameter.name)
+            );
+            run.findings.warn(codes::PARAMETER_CONSTRAINT, parameter.span, message);
+        }
+    }
+}
+
+fn list(allowed: &[String]) -> String {
+    const MOST: usize = 10;
+    let mut words: Vec<_> = allowed.iter().take(MOST).map(|value| quote(value)).collect();
+    if allowed.len() > MOST {
+        words.push("…".to_owned());
+    }
+    words.join(", ")
+}

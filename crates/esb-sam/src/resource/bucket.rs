@@ -1,0 +1,52 @@
+//! S3 buckets and the expiry of their objects.
+
+use std::rc::Rc;
+
+use esb_model::{Bucket, LifecycleRule};
+
+use super::{Resource, lower::Lowering, table};
+use crate::yaml::Node;
+
+/// Lowers a bucket; other resources are left alone.
+pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
+    if &*resource.kind != "AWS::S3::Bucket" {
+        return;
+    }
+    let given = this.ev.given_name(resource).map(|name| name.to_string());
+    let name = given.unwrap_or_else(|| this.own_name(&resource.id).to_lowercase());
+    let mut lifecycle = Vec::new();
+    let what = Lowering::what(resource, "LifecycleConfiguration");
+    let configuration = resource.property("LifecycleConfiguration").cloned();
+    let configuration = configuration.and_then(|node| this.ev.open_map(&node, &what));
+    if let Some(rules) = configuration.and_then(|node| node.get("Rules").cloned()) {
+        for node in table::maps(this, &rules, &what) {
+            if let Some(rule) = rule(this, &node, &what) {
+                lifecycle.push(rule);
+            }
+        }
+    }
+    this.app.buckets.push(Bucket {
+        template: this.scope.template,
+        logical_id: this.full_id(&resource.id),
+        span: resource.span(),
+        name,
+        lifecycle,
+    });
+}
+
+/// A rule that expires objects after days; others have no counterpart here.
+fn rule(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &str) -> Option<LifecycleRule> {
+    let days = node.get("ExpirationInDays")?.clone();
+    let expiration_days = this.ev.number(&days, what);
+    let mut field = |name: &str| {
+        let node = node.get(name)?.clone();
+        this.ev.known(&node, what).map(|text| text.text.to_string())
+    };
+    let (id, status, prefix) = (field("Id"), field("Status"), field("Prefix"));
+    Some(LifecycleRule {
+        id,
+        enabled: status.is_none_or(|status| status == "Enabled"),
+        prefix: prefix.unwrap_or_default(),
+        expiration_days,
+    })
+}

@@ -1,0 +1,116 @@
+//! Environment variables: every value is a text, a secret, or symbolic.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use esb_model::EnvValue;
+
+use super::{Resource, lower::Lowering};
+use crate::{
+    codes,
+    findings::quote,
+    value::Value,
+    yaml::{Entry, Kind, Style, meaning, reads_differently},
+};
+
+/// Variables that the platform sets itself, whatever the template says (contracts, section 1.2).
+const OVERRIDDEN: &[&str] = &[
+    "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+    "AWS_ENDPOINT_URL_DYNAMO",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_TIMEOUT",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "DYNAMODB_ENDPOINT",
+    "GATEWAY_INTERNAL_URL",
+    "LOG_LEVEL",
+    "S3_ENDPOINT",
+    "VICTORIALOGS_URL",
+];
+
+/// The variables of a function.
+pub(super) fn lower(
+    this: &mut Lowering<'_, '_, '_>,
+    resource: &Rc<Resource>,
+) -> Option<BTreeMap<String, EnvValue>> {
+    let what = Lowering::what(resource, "Environment");
+    let node = resource.property("Environment")?.clone();
+    let environment = this.ev.open_map(&node, &what)?;
+    let variables = environment.get("Variables")?.clone();
+    let variables = this.ev.open_map(&variables, &what)?;
+    let mut result = BTreeMap::new();
+    for entry in variables.entries().unwrap_or_default() {
+        if let Some(value) = variable(this, resource, entry) {
+            result.insert(entry.key.to_string(), value);
+        }
+    }
+    Some(result)
+}
+
+fn variable(
+    this: &mut Lowering<'_, '_, '_>,
+    resource: &Rc<Resource>,
+    entry: &Entry,
+) -> Option<EnvValue> {
+    let name = &entry.key;
+    let span = entry.value.span();
+    let what = format!("variable {} of {}", quote(name), quote(&resource.id));
+    if OVERRIDDEN.contains(&&**name) {
+        let message = format!("the platform sets {} itself", quote(name));
+        this.platform_note(codes::PLATFORM_ENVIRONMENT, entry.place.span(), message);
+    }
+    if let Some(value) = given(this, resource, name) {
+        return Some(EnvValue::Known(value));
+    }
+    if entry.value.is_null() {
+        this.ev.warn(codes::WRONG_TYPE, entry.place.span(), format!("{what} is empty"));
+        return Some(EnvValue::Known(String::new()));
+    }
+    match this.ev.eval(&entry.value) {
+        Value::Absent => None,
+        Value::Text(text) => {
+            if let Kind::Scalar { text: written, style: Style::Plain } = &entry.value.kind
+                && reads_differently(written, &meaning(written))
+            {
+                let message = format!(
+                    "{what} reads {}, as YAML 1.1 understands {}",
+                    quote(&text.text),
+                    quote(written)
+                );
+                let help = "put it in quotes to keep it as it is written".to_owned();
+                this.ev.warning_with_help(codes::NUMBER_READING, span, message, Some(help));
+            }
+            if text.text.len() > 64 && !this.ev.run.charge(text.text.len(), span) {
+                return None;
+            }
+            if text.text.contains("{{resolve:") && !text.secret {
+                this.ev.kept(span, &what, &text.text);
+                return Some(EnvValue::Symbolic(text.text.to_string()));
+            }
+            Some(EnvValue::from(&text))
+        }
+        Value::Unknown(unknown) => {
+            this.ev.kept(span, &what, &unknown.symbolic);
+            Some(EnvValue::Symbolic(unknown.symbolic.to_string()))
+        }
+        other @ (Value::List(_) | Value::Map(_)) => {
+            let message = format!("{what} must be text, not {}", other.describe());
+            this.ev.error(codes::WRONG_TYPE, span, message);
+            Some(EnvValue::Known(String::new()))
+        }
+    }
+}
+
+/// A value that the caller gave for a variable, for all functions or for this one.
+fn given(this: &mut Lowering<'_, '_, '_>, resource: &Resource, name: &str) -> Option<String> {
+    let options = this.ev.run.options;
+    if options.env_vars.is_empty() {
+        return None;
+    }
+    let full_id = this.full_id(&resource.id);
+    let physical = this.ev.physical_name(resource);
+    [&*full_id, &*resource.id, &*physical, "Parameters"]
+        .into_iter()
+        .find_map(|key| options.env_vars.get(key)?.get(name).cloned())
+}

@@ -1,0 +1,157 @@
+//! Events of functions: routes, schedules, and triggers that are only listed.
+
+use std::rc::Rc;
+
+use esb_model::{Api, Span, Trigger};
+
+use super::{
+    Resource,
+    lower::Lowering,
+    route::{self, Named, Wanted},
+    schedule,
+};
+use crate::{
+    codes,
+    evaluator::Opened,
+    findings::quote,
+    suggest,
+    yaml::{Entry, Node},
+};
+
+/// Kinds of events that SAM knows.
+const KINDS: &[&str] = &[
+    "AlexaSkill",
+    "Api",
+    "CloudWatchEvent",
+    "CloudWatchLogs",
+    "Cognito",
+    "DocumentDB",
+    "DynamoDB",
+    "EventBridgeRule",
+    "HttpApi",
+    "IoTRule",
+    "Kinesis",
+    "MQ",
+    "MSK",
+    "S3",
+    "SNS",
+    "SQS",
+    "Schedule",
+    "ScheduleV2",
+    "SelfManagedKafka",
+];
+
+/// One event of a function.
+pub(super) struct Event {
+    pub(super) function: Rc<str>,
+    /// The event's own name.
+    pub(super) name: Rc<str>,
+    pub(super) span: Span,
+    pub(super) properties: Option<Rc<Node>>,
+    /// The words for it in messages.
+    pub(super) what: String,
+}
+
+impl Event {
+    pub(super) fn property(&self, name: &str) -> Option<Rc<Node>> {
+        self.properties.as_ref()?.get(name).cloned()
+    }
+}
+
+/// Lowers the events of a function; other resources have none here.
+pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
+    if &*resource.kind != "AWS::Serverless::Function" {
+        return;
+    }
+    let what = Lowering::what(resource, "Events");
+    let Some(node) = resource.property("Events").cloned() else { return };
+    let Some(events) = this.ev.open_map(&node, &what) else { return };
+    for entry in events.entries().unwrap_or_default() {
+        one(this, resource, entry);
+    }
+}
+
+fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &Entry) {
+    let what = format!("event {} of {}", quote(&entry.key), quote(&resource.id));
+    let span = entry.place.span();
+    let Some(body) = this.ev.open_map(&entry.value, &what) else { return };
+    let Some(kind) = body.get("Type").and_then(|node| node.scalar()).cloned() else {
+        this.ev.error(codes::EVENT, span, format!("{what} has no type"));
+        return;
+    };
+    let properties = body.get("Properties").cloned();
+    let properties = properties.and_then(|node| this.ev.open_map(&node, &what));
+    let event =
+        Event { function: resource.id.clone(), name: entry.key.clone(), span, properties, what };
+    match &*kind {
+        "Api" => api(this, &event),
+        "HttpApi" => http_api(this, &event),
+        "Schedule" => schedule::lower(this, &event, "Schedule"),
+        "ScheduleV2" => schedule::lower(this, &event, "ScheduleExpression"),
+        kind => {
+            if KINDS.contains(&kind) {
+                let message = format!("the platform does not serve {kind} events");
+                this.platform_note(codes::PLATFORM_TRIGGER, span, message);
+            } else {
+                let message = format!("{} has the unknown type {}", event.what, quote(kind));
+                let help = suggest::help(kind, KINDS.iter().copied());
+                this.ev.warning_with_help(codes::EVENT, span, message, help);
+            }
+            let function = this.function_id(&resource.id);
+            let (name, kind) = (entry.key.to_string(), kind.to_owned());
+            this.app.triggers.push(Trigger { function, name, kind, span });
+        }
+    }
+}
+
+fn api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
+    let text = |this: &mut Lowering<'_, '_, '_>, name: &str| {
+        let node = event.property(name)?;
+        this.ev.known(&node, &format!("{name} of {}", event.what))
+    };
+    let (path, method) = (text(this, "Path"), text(this, "Method"));
+    let (Some(path), Some(method)) = (path, method) else {
+        let message = format!("{} needs a path and a method", event.what);
+        this.ev.error(codes::EVENT, event.span, message);
+        return;
+    };
+    let api = match route::named_api(this, event.property("RestApiId").as_ref(), &event.what) {
+        Named::Implicit => Api::Rest(None),
+        Named::Explicit(id) => Api::Rest(Some(this.full_id(&id))),
+        Named::Gone => return,
+    };
+    let (path, method, span) = (&*path.text, &*method.text, event.span);
+    route::add(this, Wanted { function: &event.function, api, path, method, span });
+}
+
+fn http_api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
+    let mut text = |name: &str| {
+        let node = event.property(name)?;
+        Some(this.ev.known(&node, &format!("{name} of {}", event.what)))
+    };
+    let (path, method) = match (text("Path"), text("Method")) {
+        (None, None) => ("$default".into(), "ANY".into()),
+        (Some(Some(path)), Some(Some(method))) => (path.text, method.text),
+        (Some(Some(path)), None) if &*path.text == "$default" => (path.text, "ANY".into()),
+        _ => {
+            let message = format!("{} needs both a path and a method, or neither", event.what);
+            this.ev.error(codes::EVENT, event.span, message);
+            return;
+        }
+    };
+    let api = match route::named_api(this, event.property("ApiId").as_ref(), &event.what) {
+        Named::Implicit => Api::Http(None),
+        Named::Explicit(id) => Api::Http(Some(this.full_id(&id))),
+        Named::Gone => return,
+    };
+    let span = event.span;
+    route::add(this, Wanted { function: &event.function, api, path: &path, method: &method, span });
+}
+
+/// The map behind a node, without a word when there is none.
+pub(super) fn quiet_map(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>) -> Option<Rc<Node>> {
+    match this.ev.open(node) {
+        Opened::Node(node) if node.entries().is_some() => Some(node),
+        _ => None,
+    }
+}

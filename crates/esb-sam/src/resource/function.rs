@@ -1,0 +1,144 @@
+//! Functions: `AWS::Serverless::Function` and `AWS::Lambda::Function`.
+
+use std::rc::Rc;
+
+use esb_model::{Api, Architecture, Function, Method, Package, Route, Runtime, ZipPackage};
+
+use super::{Resource, environment, image, layer, lower::Lowering, package, property};
+use crate::{codes, evaluator::Evaluator, findings::quote, suggest, value::Value};
+
+/// Lowers a function; other resources are left alone.
+pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
+    if !resource.is_function() {
+        return;
+    }
+    let ev = &mut this.ev;
+    property::check(ev, resource);
+    let number = |ev: &mut Evaluator<'_, '_>, name: &str| {
+        let node = resource.property(name)?.clone();
+        ev.number(&node, &Lowering::what(resource, name))
+    };
+    let inner = |ev: &mut Evaluator<'_, '_>, name: &str, key: &str| {
+        let what = Lowering::what(resource, name);
+        let node = resource.property(name)?.clone();
+        let value = ev.open_map(&node, &what)?.get(key)?.clone();
+        ev.number(&value, &what)
+    };
+    let name = ev.given_name(resource).map(|name| name.to_string());
+    let timeout = number(ev, "Timeout");
+    let memory = number(ev, "MemorySize");
+    let ephemeral_storage = inner(ev, "EphemeralStorage", "Size");
+    let reserved_concurrency = number(ev, "ReservedConcurrentExecutions");
+    let provisioned_concurrency =
+        inner(ev, "ProvisionedConcurrencyConfig", "ProvisionedConcurrentExecutions");
+    let architectures = architectures(ev, resource);
+    let environment = environment::lower(this, resource).unwrap_or_default();
+    let package = if image::is_image(&mut this.ev, resource) {
+        Package::Image(image::lower(this, resource))
+    } else {
+        let runtime = runtime(&mut this.ev, resource);
+        let handler = handler(&mut this.ev, resource);
+        let code = package::function_code(this, resource, runtime.as_ref());
+        let layers = layer::references(this, resource);
+        Package::Zip(ZipPackage { runtime, handler, code, layers })
+    };
+    let id = this.function_id(&resource.id);
+    if let Some(node) = resource.property("FunctionUrlConfig") {
+        this.app.routes.push(Route {
+            function: id.clone(),
+            api: Api::FunctionUrl,
+            path: "/{proxy+}".to_owned(),
+            method: Method::Any,
+            span: node.span(),
+        });
+    }
+    this.app.functions.push(Function {
+        id,
+        span: resource.span(),
+        name,
+        package,
+        timeout,
+        memory,
+        ephemeral_storage,
+        architectures,
+        environment,
+        reserved_concurrency,
+        provisioned_concurrency,
+    });
+}
+
+fn architectures(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Vec<Architecture> {
+    let what = Lowering::what(resource, "Architectures");
+    let Some(node) = resource.property("Architectures").cloned() else { return Vec::new() };
+    let mut known = Vec::new();
+    for (value, span) in ev.list(&node, &what).unwrap_or_default() {
+        match value {
+            Value::Text(text) => match text.text.parse() {
+                Ok(architecture) => known.push(architecture),
+                Err(error) => ev.warn(codes::WRONG_TYPE, span, format!("{what}: {error}")),
+            },
+            Value::Unknown(unknown) => ev.kept(span, &what, &unknown.symbolic),
+            other => {
+                let message = format!("{what} holds texts, not {}", other.describe());
+                ev.error(codes::WRONG_TYPE, span, message);
+            }
+        }
+    }
+    known
+}
+
+fn runtime(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<Result<Runtime, String>> {
+    let what = Lowering::what(resource, "Runtime");
+    let Some(node) = resource.property("Runtime").cloned() else {
+        let message = format!("{} names no runtime", quote(&resource.id));
+        let help = "python3.12 is used; name one with `Runtime`".to_owned();
+        ev.warning_with_help(codes::MISSING_PROPERTY, resource.span(), message, Some(help));
+        return None;
+    };
+    Some(match ev.scalar(&node, &what)? {
+        Ok(text) => text.text.parse::<Runtime>().map_err(|error| {
+            let help = suggest::help(&text.text, RUNTIMES.iter().copied());
+            let message = format!("{what}: {error}");
+            ev.warning_with_help(codes::UNKNOWN_RUNTIME, node.span(), message, help);
+            text.text.to_string()
+        }),
+        Err(unknown) => {
+            ev.kept(node.span(), &what, &unknown.symbolic);
+            Err(unknown.symbolic.to_string())
+        }
+    })
+}
+
+fn handler(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<String> {
+    let Some(node) = resource.property("Handler").cloned() else {
+        let message = format!("{} names no handler", quote(&resource.id));
+        let help = "lambda_function.lambda_handler is used; name one with `Handler`".to_owned();
+        ev.warning_with_help(codes::MISSING_PROPERTY, resource.span(), message, Some(help));
+        return None;
+    };
+    ev.known(&node, &Lowering::what(resource, "Handler")).map(|text| text.text.to_string())
+}
+
+/// Today's runtimes, for suggestions only.
+const RUNTIMES: &[&str] = &[
+    "python3.9",
+    "python3.10",
+    "python3.11",
+    "python3.12",
+    "python3.13",
+    "python3.14",
+    "nodejs18.x",
+    "nodejs20.x",
+    "nodejs22.x",
+    "nodejs24.x",
+    "java11",
+    "java17",
+    "java21",
+    "java25",
+    "dotnet8",
+    "dotnet10",
+    "ruby3.3",
+    "ruby3.4",
+    "provided.al2",
+    "provided.al2023",
+];

@@ -1,0 +1,108 @@
+//! Resources: what they are called, and how each kind becomes part of the application.
+//!
+//! This file owns the table of a template's resources. `naming` knows what `Ref` and `GetAtt`
+//! give; every other file lowers one kind of resource.
+
+mod bucket;
+mod environment;
+mod event;
+mod function;
+mod image;
+mod layer;
+mod lower;
+mod naming;
+mod nested;
+mod openapi;
+mod package;
+mod property;
+mod raw_api;
+mod raw_schedule;
+mod route;
+mod schedule;
+mod table;
+
+use std::{collections::HashMap, rc::Rc};
+
+use esb_model::Span;
+
+use crate::{
+    condition::Truth,
+    yaml::{Node, Place},
+};
+
+pub(crate) use lower::{Lowered, Scope, lower};
+pub(crate) use naming::{Generated, Names};
+
+/// A resource of a template, with its globals merged.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) id: Rc<str>,
+    /// The place of the logical id.
+    pub(crate) place: Place,
+    /// `AWS::Serverless::Function`.
+    pub(crate) kind: Rc<str>,
+    /// The whole resource.
+    pub(crate) body: Rc<Node>,
+    /// A map, after the merge.
+    pub(crate) properties: Rc<Node>,
+    /// What its condition says; an undecided one keeps the resource.
+    pub(crate) condition: Truth,
+}
+
+/// The resources of a template, in its order and by id.
+#[derive(Debug, Default)]
+pub(crate) struct Resources {
+    order: Vec<Rc<Resource>>,
+    by_id: HashMap<Rc<str>, Rc<Resource>>,
+}
+
+impl Resource {
+    pub(crate) fn span(&self) -> Span {
+        self.place.span()
+    }
+
+    /// Whether the resource is created, as far as is known.
+    pub(crate) fn exists(&self) -> bool {
+        self.condition != Some(false)
+    }
+
+    /// A property; null counts as absent.
+    pub(crate) fn property(&self, name: &str) -> Option<&Rc<Node>> {
+        self.properties.get(name)
+    }
+
+    /// An entry of `Metadata`.
+    pub(crate) fn metadata(&self, name: &str) -> Option<&Rc<Node>> {
+        self.body.get("Metadata")?.get(name)
+    }
+
+    pub(crate) fn is_function(&self) -> bool {
+        matches!(&*self.kind, "AWS::Serverless::Function" | "AWS::Lambda::Function")
+    }
+
+    pub(crate) fn is_layer(&self) -> bool {
+        matches!(&*self.kind, "AWS::Serverless::LayerVersion" | "AWS::Lambda::LayerVersion")
+    }
+}
+
+impl Resources {
+    pub(crate) fn push(&mut self, resource: Resource) {
+        let resource = Rc::new(resource);
+        self.by_id.insert(resource.id.clone(), resource.clone());
+        self.order.push(resource);
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<Rc<Resource>> {
+        self.by_id.get(id).cloned()
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Rc<str>> {
+        self.order.iter().map(|resource| resource.id.clone())
+    }
+
+    /// All resources whose condition is not false, in the template's order.
+    pub(crate) fn present(&self) -> Vec<Rc<Resource>> {
+        let present = |resource: &&Rc<Resource>| resource.condition != Some(false);
+        self.order.iter().filter(present).cloned().collect()
+    }
+}

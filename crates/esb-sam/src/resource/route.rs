@@ -1,0 +1,80 @@
+//! Routes: which function answers a path and method of an API, each once.
+
+use std::{collections::HashMap, rc::Rc};
+
+use esb_model::{Api, Finding, FunctionId, Method, Route, Severity, Span};
+
+use super::lower::Lowering;
+use crate::{codes, findings::quote};
+
+/// The paths and methods that are taken.
+#[derive(Debug, Default)]
+pub(crate) struct Claims(HashMap<(Api, String, Method), (FunctionId, Span)>);
+
+/// A route that something asks for.
+pub(super) struct Wanted<'t> {
+    pub(super) function: &'t str,
+    pub(super) api: Api,
+    pub(super) path: &'t str,
+    pub(super) method: &'t str,
+    pub(super) span: Span,
+}
+
+/// Adds a route, unless the same path and method of its API leads somewhere already.
+pub(super) fn add(this: &mut Lowering<'_, '_, '_>, wanted: Wanted<'_>) {
+    let Wanted { function, api, path, method, span } = wanted;
+    let function = this.function_id(function);
+    let Ok(method) = method.trim().parse::<Method>();
+    let key = (api.clone(), path.to_owned(), method.clone());
+    if let Some((owner, first)) = this.routes.0.get(&key) {
+        if *owner != function {
+            let message =
+                format!("{method} {} leads to {} already", quote(path), quote(&owner.logical_id));
+            let finding = Finding::new(Severity::Error, codes::ROUTE_CONFLICT, span, message)
+                .related(*first, "the first one is here");
+            this.ev.run.findings.push(finding);
+        }
+        return;
+    }
+    this.routes.0.insert(key, (function.clone(), span));
+    this.app.routes.push(Route { function, api, path: path.to_owned(), method, span });
+}
+
+/// The API that an event names: absent, by reference, or by its logical id.
+pub(super) enum Named {
+    Implicit,
+    Explicit(Rc<str>),
+    /// Its condition is false, so that the route vanishes too.
+    Gone,
+}
+
+/// Finds out which API a property of an event means.
+pub(super) fn named_api(
+    this: &mut Lowering<'_, '_, '_>,
+    node: Option<&Rc<crate::yaml::Node>>,
+    what: &str,
+) -> Named {
+    let Some(node) = node else { return Named::Implicit };
+    let value = this.ev.eval(node);
+    let id: Rc<str> = match (value.origin(), &value) {
+        (Some(origin), _) => origin.id.clone(),
+        (None, crate::value::Value::Text(text)) => text.text.clone(),
+        // `!Ref` of an API whose condition is false has no origin, but its name.
+        (None, crate::value::Value::Unknown(unknown)) => {
+            unknown.symbolic.strip_prefix("!Ref ").unwrap_or(&unknown.symbolic).into()
+        }
+        (None, _) => return Named::Implicit,
+    };
+    match this.ev.resources.get(&id) {
+        Some(resource) if resource.exists() => Named::Explicit(resource.id.clone()),
+        Some(_) => Named::Gone,
+        None if id.starts_with("ServerlessRestApi") || id.starts_with("ServerlessHttpApi") => {
+            Named::Implicit
+        }
+        None => {
+            let message = format!("{what}: {} is no API of this template", quote(&id));
+            this.ev.warn(codes::EVENT, node.span(), message);
+            Named::Explicit(id)
+        }
+    }
+}

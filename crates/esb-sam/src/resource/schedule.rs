@@ -1,0 +1,95 @@
+//! Schedules of functions, and what the platform's scheduler makes of them.
+
+use esb_model::{Schedule, Span};
+
+use super::{event::Event, lower::Lowering};
+use crate::{codes, findings::quote, intrinsic::json, value::Value};
+
+/// Lowers a `Schedule` or `ScheduleV2` event; `property` holds the expression.
+pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, event: &Event, property: &str) {
+    let what = &event.what;
+    let Some(node) = event.property(property) else {
+        let message = format!("{what} has no {property}");
+        this.ev.error(codes::EVENT, event.span, message);
+        return;
+    };
+    let expression =
+        this.ev.known(&node, &format!("{property} of {what}")).map(|text| text.text.to_string());
+    let mut flag = |name: &str| {
+        let node = event.property(name)?;
+        this.ev.known(&node, &format!("{name} of {what}")).map(|text| text.text)
+    };
+    let enabled = flag("Enabled").is_none_or(|text| !text.eq_ignore_ascii_case("false"));
+    let state = flag("State").is_none_or(|text| !text.eq_ignore_ascii_case("DISABLED"));
+    if event.property("ScheduleExpressionTimezone").is_some() {
+        let message = "the platform's schedules run in UTC, whatever their time zone";
+        this.platform_note(codes::PLATFORM_SCHEDULE, event.span, message);
+    }
+    let input = event.property("Input").and_then(|node| input(this, &node, what));
+    let function = event.function.clone();
+    add(
+        this,
+        New {
+            function: &function,
+            name: event.name.to_string(),
+            expression,
+            input,
+            enabled: enabled && state,
+            span: event.span,
+        },
+    );
+}
+
+/// The text that the function gets.
+pub(super) fn input(
+    this: &mut Lowering<'_, '_, '_>,
+    node: &std::rc::Rc<crate::yaml::Node>,
+    what: &str,
+) -> Option<String> {
+    let span = node.span();
+    match this.ev.eval(node) {
+        Value::Absent => None,
+        Value::Text(text) => {
+            this.ev.run.charge(text.text.len(), span).then(|| text.text.to_string())
+        }
+        Value::Unknown(unknown) => {
+            this.ev.kept(span, &format!("Input of {what}"), &unknown.symbolic);
+            None
+        }
+        structure => {
+            let message = format!("Input of {what} must be text; it is sent as JSON");
+            this.ev.warn(codes::WRONG_TYPE, span, message);
+            let limit = this.ev.run.limits().text_bytes;
+            json(&structure, limit).map(|text| text.text.to_string())
+        }
+    }
+}
+
+/// A schedule that something asks for.
+pub(super) struct New<'t> {
+    pub(super) function: &'t str,
+    pub(super) name: String,
+    pub(super) expression: Option<String>,
+    pub(super) input: Option<String>,
+    pub(super) enabled: bool,
+    pub(super) span: Span,
+}
+
+pub(super) fn add(this: &mut Lowering<'_, '_, '_>, new: New<'_>) {
+    let New { function, name, expression, input, enabled, span } = new;
+    match &expression {
+        Some(text) if text.trim_start().starts_with("at(") => {
+            let message = "the platform's scheduler does not know `at(…)`";
+            this.platform_note(codes::PLATFORM_SCHEDULE, span, message);
+        }
+        Some(text)
+            if !["rate(", "cron("].iter().any(|start| text.trim_start().starts_with(start)) =>
+        {
+            let message = format!("{} is no schedule expression", quote(text));
+            this.ev.warn(codes::EVENT, span, message);
+        }
+        _ => {}
+    }
+    let function = this.function_id(function);
+    this.app.schedules.push(Schedule { function, name, expression, input, enabled, span });
+}

@@ -1,0 +1,251 @@
+//! One template: its sections, in the order in which they depend on each other.
+
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
+
+use esb_model::{Finding, Severity};
+
+use crate::{
+    codes,
+    condition::{Conditions, Truth},
+    evaluator::{Evaluator, Run},
+    findings::quote,
+    for_each,
+    globals::Globals,
+    parameter::{self, Given},
+    pseudo::Pseudo,
+    resource::{self, Lowered, Resource, Resources, Scope},
+    suggest,
+    value::Value,
+    yaml::{self, Entry, Node},
+};
+
+const SECTIONS: &[&str] = &[
+    "AWSTemplateFormatVersion",
+    "Conditions",
+    "Description",
+    "Globals",
+    "Hooks",
+    "Mappings",
+    "Metadata",
+    "Outputs",
+    "Parameters",
+    "Resources",
+    "Rules",
+    "Transform",
+];
+
+/// Reads a template and lowers it.
+pub(crate) fn read(
+    run: &mut Run<'_>,
+    scope: &Scope,
+    name: &str,
+    text: &str,
+    given: &Given,
+) -> Lowered {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let source = run.sources.add(name, text);
+    let root = match yaml::compose(source, text, run.limits()) {
+        Ok(document) => {
+            document.findings.into_iter().for_each(|finding| run.findings.push(finding));
+            document.root
+        }
+        Err(error) => {
+            run.findings.push(error.into_finding());
+            return Lowered::default();
+        }
+    };
+    let Some(sections) = root.entries() else {
+        let message = format!("a template is a map, not {}", root.describe());
+        run.findings.error(codes::NO_RESOURCES, root.span(), message);
+        return Lowered::default();
+    };
+    check_sections(run, sections);
+    let (parameters, values) = parameter::read(run, root.get("Parameters"), given);
+    let mut ev = Evaluator {
+        pseudo: Pseudo::new(run.options),
+        run,
+        parameters: values,
+        mappings: root.get("Mappings").cloned(),
+        conditions: Conditions::default(),
+        resources: Resources::default(),
+        names: HashMap::new(),
+        outputs: HashMap::new(),
+        depth: 0,
+        undecided: HashSet::new(),
+    };
+    let root = if for_each::may_occur(text) { for_each::expand(&mut ev, &root) } else { root };
+    check_transform(&mut ev, &root, text);
+    if let Some(conditions) = root.get("Conditions") {
+        if let Some(entries) = conditions.entries() {
+            ev.conditions = Conditions::new(entries);
+        } else {
+            let message = format!("Conditions must be a map, not {}", conditions.describe());
+            ev.error(codes::WRONG_TYPE, conditions.span(), message);
+        }
+    }
+    ev.decide_all();
+    let readable = read_resources(&mut ev, &root);
+    let (mut ev, mut application) = resource::lower(ev, scope);
+    application.region = ev.pseudo.region.to_string();
+    let outputs = if scope.depth > 0 { outputs(&mut ev, &root) } else { HashMap::new() };
+    Lowered { application, parameters, outputs, readable }
+}
+
+fn check_sections(run: &mut Run<'_>, sections: &[Entry]) {
+    for entry in sections {
+        if SECTIONS.contains(&&*entry.key) || entry.key.starts_with("Fn::") {
+            continue;
+        }
+        let message = format!("{} is no section of a template", quote(&entry.key));
+        let span = entry.place.span();
+        let finding = Finding::new(Severity::Warning, codes::UNKNOWN_SECTION, span, message);
+        run.findings.push(match suggest::help(&entry.key, SECTIONS.iter().copied()) {
+            Some(help) => finding.help(help),
+            None => finding,
+        });
+    }
+}
+
+/// Macros: SAM's own are assumed wherever its resources are used; others are left out.
+fn check_transform(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>, text: &str) {
+    let mut names = Vec::new();
+    if let Some(node) = root.get("Transform") {
+        let nodes = node.items().map_or_else(|| vec![node.clone()], <[_]>::to_vec);
+        for node in nodes {
+            let name = node.scalar().or_else(|| node.get("Name").and_then(|name| name.scalar()));
+            match name.map(|name| &**name) {
+                Some("AWS::Serverless-2016-10-31" | "AWS::LanguageExtensions") => {
+                    names.push(name.cloned());
+                }
+                Some(other) => {
+                    let message = format!("the macro {} is left out", quote(other));
+                    ev.warn(codes::TRANSFORM, node.span(), message);
+                }
+                None => {
+                    ev.warn(
+                        codes::TRANSFORM,
+                        node.span(),
+                        "a transform must be the name of a macro",
+                    );
+                }
+            }
+        }
+    }
+    let has = |wanted: &str| names.iter().flatten().any(|name| &**name == wanted);
+    if for_each::may_occur(text) && !has("AWS::LanguageExtensions") {
+        let message = "loops need `AWS::LanguageExtensions` among the transforms";
+        ev.warn(codes::TRANSFORM, root.span(), message);
+    }
+    if !has("AWS::Serverless-2016-10-31")
+        && let Some(entry) = first_serverless(root)
+    {
+        let message = "SAM's resources need `Transform: AWS::Serverless-2016-10-31`";
+        ev.warn(codes::TRANSFORM, entry.place.span(), message);
+    }
+}
+
+fn first_serverless(root: &Node) -> Option<&Entry> {
+    root.get("Resources")?.entries()?.iter().find(|entry| {
+        let kind = entry.value.get("Type").and_then(|kind| kind.scalar());
+        kind.is_some_and(|kind| kind.starts_with("AWS::Serverless::"))
+    })
+}
+
+/// Fills the table of resources. `false` when there is none to read.
+fn read_resources(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>) -> bool {
+    let globals = Globals::read(ev.run, root.get("Globals"));
+    let Some(section) = root.get("Resources") else {
+        ev.error(codes::NO_RESOURCES, root.span(), "the template has no resources");
+        return false;
+    };
+    let Some(entries) = section.entries() else {
+        let message = format!("Resources must be a map, not {}", section.describe());
+        ev.error(codes::NO_RESOURCES, section.span(), message);
+        return false;
+    };
+    for entry in entries {
+        if let Some(resource) = read_resource(ev, &globals, entry) {
+            ev.resources.push(resource);
+        }
+    }
+    true
+}
+
+fn read_resource(ev: &mut Evaluator<'_, '_>, globals: &Globals, entry: &Entry) -> Option<Resource> {
+    let (body, span) = (&entry.value, entry.place.span());
+    if entry.key.starts_with("Fn::") {
+        let message = format!("{} among the resources is left out", quote(&entry.key));
+        ev.warn(codes::TRANSFORM, span, message);
+        return None;
+    }
+    let kind = body.get("Type").and_then(|kind| kind.scalar()).cloned();
+    let Some(kind) = kind.filter(|_| body.entries().is_some()) else {
+        let message = format!("resource {} is not a map with a type", quote(&entry.key));
+        ev.error(codes::RESOURCE_SHAPE, span, message);
+        return None;
+    };
+    let condition = match body.get("Condition") {
+        None => Some(true),
+        Some(node) => resource_condition(ev, &entry.key, node),
+    };
+    let properties = match body.get("Properties") {
+        Some(node) if node.entries().is_some() => node.clone(),
+        Some(node) => {
+            let message = format!(
+                "the properties of {} must be a map, not {}",
+                quote(&entry.key),
+                node.describe()
+            );
+            ev.error(codes::RESOURCE_SHAPE, node.span(), message);
+            Node::map(entry.place, Vec::new())
+        }
+        None => Node::map(entry.place, Vec::new()),
+    };
+    let properties = globals.apply(&kind, body, &properties);
+    Some(Resource {
+        id: entry.key.clone(),
+        place: entry.place,
+        kind,
+        body: body.clone(),
+        properties,
+        condition,
+    })
+}
+
+fn resource_condition(ev: &mut Evaluator<'_, '_>, id: &str, node: &Rc<Node>) -> Truth {
+    let span = node.span();
+    let Some(name) = node.scalar().cloned() else {
+        let message = format!("the condition of {} must be a name", quote(id));
+        ev.error(codes::RESOURCE_SHAPE, span, message);
+        return None;
+    };
+    let truth = ev.condition(&name, span);
+    if truth.is_none() && ev.conditions.contains(&name) && ev.undecided.insert(name.clone()) {
+        let message = format!(
+            "condition {} cannot be decided without AWS; what depends on it is kept",
+            quote(&name)
+        );
+        ev.warn(codes::UNDECIDED_CONDITION, span, message);
+    }
+    truth
+}
+
+/// The outputs of a nested template.
+fn outputs(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>) -> HashMap<Rc<str>, Value> {
+    let entries = root.get("Outputs").and_then(|node| node.entries()).unwrap_or_default();
+    let mut outputs = HashMap::new();
+    for entry in entries {
+        let Some(node) = entry.value.get("Value").cloned() else { continue };
+        let value = match ev.eval(&node) {
+            // What it refers to is not a resource of the parent.
+            Value::Text(text) => Value::Text(crate::value::Text { origin: None, ..text }),
+            Value::Unknown(unknown) => Value::unknown(unknown.symbolic),
+            value => value,
+        };
+        outputs.insert(entry.key.clone(), value);
+    }
+    outputs
+}

@@ -1,0 +1,431 @@
+//! Events of the YAML parser → tree, within limits.
+//!
+//! The only file that names the parser's crate. Everything is counted before it is built; the
+//! parser is pulled, so nothing here recurses.
+
+use std::{borrow::Cow, collections::HashMap, rc::Rc};
+
+use esb_model::{Finding, FindingCode, Severity, SourceId, Span};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Tag};
+
+use super::{
+    merge::{Duplicate, last_wins, merge, merge_sources},
+    node::{Entry, Kind, Node, Place, Style},
+};
+use crate::{codes, findings::quote, limits::Limits};
+
+/// Why a text is no usable document.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Error {
+    code: FindingCode,
+    message: String,
+    span: Span,
+    help: Option<String>,
+}
+
+impl Error {
+    fn syntax(place: Place, message: impl Into<String>) -> Self {
+        Self { code: codes::SYNTAX, message: message.into(), span: place.span(), help: None }
+    }
+
+    fn limit(place: Place, message: String) -> Self {
+        Self { code: codes::LIMIT, message, span: place.span(), help: None }
+    }
+
+    pub(crate) fn into_finding(self) -> Finding {
+        let finding = Finding::new(Severity::Error, self.code, self.span, self.message);
+        match self.help {
+            Some(help) => finding.help(help),
+            None => finding,
+        }
+    }
+}
+
+/// One document with what is worth saying about it.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) root: Rc<Node>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// Reads exactly one document.
+pub(crate) fn compose(source: SourceId, text: &str, limits: &Limits) -> Result<Document, Error> {
+    let at = |start, end| Place::new(source, start, end);
+    if text.len() > limits.file_bytes {
+        let message = format!("the file has more than {} bytes", limits.file_bytes);
+        return Err(Error::limit(at(0, 0), message));
+    }
+    if let Some((offset, c)) = first_unprintable(text) {
+        let message = format!("the control character U+{:04X} cannot stand in YAML", u32::from(c));
+        return Err(Error::syntax(at(offset, offset + c.len_utf8()), message));
+    }
+    let options = granit_parser::options! {
+        emit_comments: false,
+        flow_nesting_limit: limits.depth,
+        block_nesting_limit: limits.depth,
+        block_scalar_eof_without_line_feed: true,
+    };
+    let mut composer = Composer::new(source, limits);
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(|error| {
+            let offset = error.marker().byte_offset().unwrap_or(text.len());
+            let place = at(offset, offset);
+            match error.kind() {
+                ErrorKind::RecursionLimitExceeded => too_deep(place, limits),
+                _ => Error::syntax(place, error.info()),
+            }
+        })?;
+        let range = span.byte_range().unwrap_or_default();
+        let place = match span.tag_start().and_then(|mark| mark.byte_offset()) {
+            Some(tag) => at(tag.min(range.start), range.end.max(range.start)),
+            None => at(range.start, range.end),
+        };
+        composer.event(event, place, range.is_empty())?;
+    }
+    let root = composer
+        .root
+        .take()
+        .ok_or_else(|| Error::syntax(at(0, 0), "the file holds no document"))?;
+    Ok(Document { root, findings: composer.findings() })
+}
+
+/// The first character that PyYAML's reader refuses.
+fn first_unprintable(text: &str) -> Option<(usize, char)> {
+    let printable = |c: char| match c {
+        '\t' | '\n' | '\r' | '\u{85}' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        _ => !c.is_control(),
+    };
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t' | b'\r')) {
+        return None;
+    }
+    text.char_indices().find(|(_, c)| !printable(*c))
+}
+
+/// A container whose end has not come yet.
+#[derive(Debug)]
+struct Frame {
+    place: Place,
+    wrap: Option<Wrap>,
+    anchor: usize,
+    /// Nodes that were counted before this one.
+    before: usize,
+    /// Containers below this one.
+    height: usize,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Seq(Vec<Rc<Node>>),
+    Map { entries: Vec<Entry>, key: Option<(Rc<str>, Place, bool)>, merges: Vec<Rc<Node>> },
+}
+
+/// What a tag makes of its node.
+#[derive(Debug)]
+enum Wrap {
+    /// `!Ref x` is a map with this one key.
+    Call(Rc<str>),
+}
+
+/// A complete node that an alias may repeat.
+#[derive(Debug, Clone)]
+struct Anchor {
+    node: Rc<Node>,
+    nodes: usize,
+    height: usize,
+}
+
+#[derive(Debug)]
+struct Composer<'a> {
+    source: SourceId,
+    limits: &'a Limits,
+    open: Vec<Frame>,
+    anchors: HashMap<usize, Anchor>,
+    /// Nodes of the tree so far, repeated ones counted as often as they stand.
+    nodes: usize,
+    /// Those that aliases and merge keys added.
+    copied: usize,
+    duplicates: Vec<Duplicate>,
+    extensions: Vec<(Place, &'static str)>,
+    root: Option<Rc<Node>>,
+    documents: usize,
+}
+
+impl<'a> Composer<'a> {
+    fn new(source: SourceId, limits: &'a Limits) -> Self {
+        Self {
+            source,
+            limits,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            nodes: 0,
+            copied: 0,
+            duplicates: Vec::new(),
+            extensions: Vec::new(),
+            root: None,
+            documents: 0,
+        }
+    }
+
+    fn event(&mut self, event: Event<'_>, place: Place, empty: bool) -> Result<(), Error> {
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    let message = "a template is one document, and a second one starts here";
+                    return Err(Error::syntax(place, message));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                // The parser puts `~` where nothing stands.
+                let text = if empty { Cow::Borrowed("") } else { text };
+                self.scalar(&text, style, anchor, tag.as_deref(), place)?;
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.start(Content::Seq(Vec::new()), anchor, tag.as_deref(), place)?;
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                let content = Content::Map { entries: Vec::new(), key: None, merges: Vec::new() };
+                self.start(content, anchor, tag.as_deref(), place)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(place)?,
+            Event::Alias(id) => self.alias(id, place)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        place: Place,
+    ) -> Result<(), Error> {
+        if text.len() > self.limits.scalar_bytes {
+            let message = format!("a scalar has more than {} bytes", self.limits.scalar_bytes);
+            return Err(Error::limit(place, message));
+        }
+        let before = self.nodes;
+        self.count(1, place)?;
+        let plain = style == ScalarStyle::Plain;
+        let mut style = if plain { Style::Plain } else { Style::Text };
+        let mut wrap = None;
+        match tag.map(tag_meaning) {
+            None => {}
+            Some(TagMeaning::Plain) => style = Style::Plain,
+            Some(TagMeaning::Text) => style = Style::Text,
+            Some(TagMeaning::Special(words)) => {
+                style = Style::Text;
+                self.extensions.push((place, words));
+            }
+            Some(TagMeaning::Call(key)) => {
+                style = Style::Text;
+                self.count(2, place)?;
+                wrap = Some(Wrap::Call(key));
+            }
+            Some(TagMeaning::Refused(tag)) => return Err(refused_tag(place, &tag)),
+        }
+        let node = Rc::new(Node { place, kind: Kind::Scalar { text: text.into(), style } });
+        let height = usize::from(wrap.is_some());
+        self.finish(node, wrap, anchor, before, height, plain)
+    }
+
+    fn start(
+        &mut self,
+        content: Content,
+        anchor: usize,
+        tag: Option<&Tag>,
+        place: Place,
+    ) -> Result<(), Error> {
+        let before = self.nodes;
+        self.count(1, place)?;
+        let mut wrap = None;
+        match tag.map(tag_meaning) {
+            None | Some(TagMeaning::Plain | TagMeaning::Text) => {}
+            Some(TagMeaning::Special(words)) => self.extensions.push((place, words)),
+            Some(TagMeaning::Call(key)) => {
+                self.count(2, place)?;
+                wrap = Some(Wrap::Call(key));
+            }
+            Some(TagMeaning::Refused(tag)) => return Err(refused_tag(place, &tag)),
+        }
+        if let Some(Frame { content: Content::Map { key: None, .. }, .. }) = self.open.last() {
+            return Err(Error::syntax(place, "a key must be a scalar, not a list or a map"));
+        }
+        self.open.push(Frame { place, wrap, anchor, before, height: 0, content });
+        self.check_depth(0, place)
+    }
+
+    fn end(&mut self, end: Place) -> Result<(), Error> {
+        let Some(frame) = self.open.pop() else { return Ok(()) };
+        let start = frame.place.span();
+        let place = Place::new(self.source, start.start, end.span().end.max(start.start));
+        let kind = match frame.content {
+            Content::Seq(items) => Kind::Seq(items.into()),
+            Content::Map { entries, merges, .. } => {
+                let entries = last_wins(entries, &mut self.duplicates);
+                let entries = if merges.is_empty() { entries } else { merge(entries, &merges) };
+                Kind::Map(entries.into())
+            }
+        };
+        let node = Rc::new(Node { place, kind });
+        let height = frame.height + 1 + usize::from(frame.wrap.is_some());
+        self.finish(node, frame.wrap, frame.anchor, frame.before, height, false)
+    }
+
+    fn alias(&mut self, id: usize, place: Place) -> Result<(), Error> {
+        // Only complete nodes are known, so `&a [*a]` ends here.
+        let Some(Anchor { node, nodes, height }) = self.anchors.get(&id).cloned() else {
+            return Err(Error::syntax(place, "an alias stands inside the node that it repeats"));
+        };
+        self.extensions.push((place, "an alias"));
+        self.copied = self.copied.saturating_add(nodes);
+        let before = self.nodes;
+        self.count(nodes, place)?;
+        self.check_depth(height, place)?;
+        self.finish(node, None, 0, before, height, false)
+    }
+
+    /// Hands a complete node to its container.
+    fn finish(
+        &mut self,
+        node: Rc<Node>,
+        wrap: Option<Wrap>,
+        anchor: usize,
+        before: usize,
+        height: usize,
+        plain: bool,
+    ) -> Result<(), Error> {
+        let place = node.place;
+        let node = match wrap {
+            None => node,
+            Some(Wrap::Call(key)) => {
+                self.check_depth(1, place)?;
+                Node::map(place, vec![Entry { key, place, value: node }])
+            }
+        };
+        if anchor > 0 {
+            let nodes = self.nodes - before;
+            self.anchors.insert(anchor, Anchor { node: node.clone(), nodes, height });
+        }
+        let Some(frame) = self.open.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        frame.height = frame.height.max(height);
+        match &mut frame.content {
+            Content::Seq(items) => items.push(node),
+            Content::Map { key: key @ None, .. } => {
+                let Kind::Scalar { text, .. } = &node.kind else {
+                    return Err(Error::syntax(place, "a key must be a scalar"));
+                };
+                *key = Some((text.clone(), place, plain));
+            }
+            Content::Map { entries, key, merges } => {
+                let (key, key_place, plain) = key.take().expect("the other arm took maps without");
+                if plain
+                    && &*key == "<<"
+                    && let Some(sources) = merge_sources(&node)
+                {
+                    let added =
+                        sources.iter().filter_map(|source| source.entries()).map(<[_]>::len);
+                    let added = added.sum::<usize>().saturating_mul(2);
+                    merges.extend(sources);
+                    self.extensions.push((key_place, "a merge key"));
+                    self.copied = self.copied.saturating_add(added);
+                    return self.count(added, key_place);
+                }
+                entries.push(Entry { key, place: key_place, value: node });
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, nodes: usize, place: Place) -> Result<(), Error> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        let written = self.nodes.saturating_sub(self.copied);
+        let expanded = self.copied > 10_000
+            && self.copied > written.saturating_mul(self.limits.expansion_ratio);
+        if expanded {
+            let message = "aliases repeat far more than the text holds".to_owned();
+            return Err(Error::limit(place, message));
+        }
+        if self.nodes > self.limits.nodes {
+            let message = format!("the document has more than {} values", self.limits.nodes);
+            return Err(Error::limit(place, message));
+        }
+        Ok(())
+    }
+
+    fn check_depth(&self, below: usize, place: Place) -> Result<(), Error> {
+        let wraps = self.open.iter().filter(|frame| frame.wrap.is_some()).count();
+        if self.open.len() + wraps + below > self.limits.depth {
+            return Err(too_deep(place, self.limits));
+        }
+        Ok(())
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        const MOST: usize = 1_000;
+        let repeated = self.duplicates.iter().take(MOST).map(|duplicate| {
+            let message =
+                format!("the key {} is repeated; the last one counts", quote(&duplicate.key));
+            Finding::new(Severity::Warning, codes::DUPLICATE_KEY, duplicate.last.span(), message)
+                .label("this one is used")
+                .related(duplicate.first.span(), "this one is ignored")
+        });
+        let extended = self.extensions.first().into_iter().map(|(place, words)| {
+            let message = format!("{words} is accepted here, but CloudFormation refuses it");
+            Finding::new(Severity::Warning, codes::YAML_EXTENSION, place.span(), message)
+        });
+        repeated.chain(extended).collect()
+    }
+}
+
+fn too_deep(place: Place, limits: &Limits) -> Error {
+    Error::limit(place, format!("lists and maps are nested more than {} deep", limits.depth))
+}
+
+enum TagMeaning {
+    /// The text decides.
+    Plain,
+    /// Always a string; for containers, what they are anyway.
+    Text,
+    /// Accepted by SAM CLI, refused by CloudFormation.
+    Special(&'static str),
+    Call(Rc<str>),
+    Refused(String),
+}
+
+fn tag_meaning(tag: &Tag) -> TagMeaning {
+    if let Some(name) = tag.suffix_in_namespace("tag:yaml.org,2002:") {
+        return match &*name {
+            "str" | "timestamp" | "map" | "seq" => TagMeaning::Text,
+            "int" | "float" | "bool" | "null" => TagMeaning::Plain,
+            "binary" => TagMeaning::Special("the tag `!!binary`"),
+            "set" => TagMeaning::Special("the tag `!!set`"),
+            "omap" => TagMeaning::Special("the tag `!!omap`"),
+            "pairs" => TagMeaning::Special("the tag `!!pairs`"),
+            _ => TagMeaning::Refused(tag.original()),
+        };
+    }
+    if tag.handle() != "!" && !(tag.handle().is_empty() && tag.suffix().starts_with('!')) {
+        return TagMeaning::Refused(tag.original());
+    }
+    match tag.suffix().trim_start_matches('!') {
+        "" => TagMeaning::Text,
+        name @ ("Ref" | "Condition") => TagMeaning::Call(name.into()),
+        name => TagMeaning::Call(format!("Fn::{name}").into()),
+    }
+}
+
+fn refused_tag(place: Place, tag: &str) -> Error {
+    Error {
+        help: Some("use plain values, or a short form such as `!Sub`".to_owned()),
+        ..Error::syntax(place, format!("the tag {} has no meaning in a template", quote(tag)))
+    }
+}

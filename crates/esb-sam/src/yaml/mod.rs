@@ -1,0 +1,13 @@
+//! Reading YAML and JSON texts into trees with places.
+//!
+//! Owns the tree, its composer and the meaning of scalars. Knows nothing of CloudFormation except
+//! that a short tag `!Name` is written for a map with one key.
+
+mod compose;
+mod merge;
+mod node;
+mod scalar;
+
+pub(crate) use compose::compose;
+pub(crate) use node::{Entry, Kind, Node, Place, Style};
+pub(crate) use scalar::{Meaning, meaning, reads_differently};

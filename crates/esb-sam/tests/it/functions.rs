@@ -1,0 +1,164 @@
+//! Functions: code in all forms, images, layers, limits, what is wrong with them.
+
+use esb_model::{Code, EnvValue, LayerRef, Package};
+
+use crate::{findings, function, read};
+
+fn template(body: &str) -> String {
+    format!(
+        "Transform: AWS::Serverless-2016-10-31\nParameters:\n  Dir: {{Type: String, Default: from/}}\n  \
+         Bucket: {{Type: String}}\nResources:\n  L: {{Type: AWS::Serverless::LayerVersion, Properties: \
+         {{ContentUri: layer/, LayerName: named}}}}\n  F:\n    {body}\n"
+    )
+}
+
+fn code(body: &str) -> String {
+    match function(&template(body), "F").package {
+        Package::Zip(zip) => match zip.code {
+            Code::Path { path, .. } => format!("path {path}"),
+            Code::S3 { uri, .. } => format!("s3 {uri}"),
+            Code::Inline { text, file_name } => format!("inline {file_name} {text}"),
+            Code::Unknown { symbolic, .. } => format!("unknown {symbolic}"),
+        },
+        Package::Image(image) => {
+            let uri = match image.uri {
+                Some(EnvValue::Known(uri)) => uri,
+                other => format!("{other:?}"),
+            };
+            let build = image.build.map(|b| format!("{:?} {:?}", b.dockerfile, b.context));
+            format!("image {uri} {}", build.unwrap_or_default())
+        }
+    }
+}
+
+#[test]
+fn code_in_all_forms() {
+    let serverless = |properties: &str| {
+        format!(
+            "{{Type: AWS::Serverless::Function, Properties: {{Runtime: nodejs22.x, Handler: index.h, {properties}}}}}"
+        )
+    };
+    let lambda = |properties: &str| {
+        format!(
+            "{{Type: AWS::Lambda::Function, Properties: {{Runtime: python3.12, Handler: index.h, {properties}}}}}"
+        )
+    };
+    for (body, expected) in [
+        (serverless("CodeUri: ./src/fn/"), "path ./src/fn/"),
+        (serverless(""), "path ."),
+        (serverless("CodeUri: !Ref Dir"), "path from/"),
+        (serverless("CodeUri: !Ref Bucket"), "unknown !Ref Bucket"),
+        (serverless("CodeUri: 's3://b/k'"), "s3 s3://b/k"),
+        (serverless("CodeUri: {Bucket: b, Key: !Ref Dir}"), "s3 s3://b/from/"),
+        (serverless("CodeUri: {Bucket: !Ref Bucket, Key: k}"), "s3 s3://${Bucket}/k"),
+        (serverless("InlineCode: 'x', CodeUri: y"), "inline index.js x"),
+        (serverless("InlineCode: !Sub '// ${Dir}'"), "inline index.js // from/"),
+        (lambda("Code: {ZipFile: 'print()'}"), "inline index.py print()"),
+        (lambda("Code: {S3Bucket: b, S3Key: k}"), "s3 s3://b/k"),
+        (lambda("Code: src"), "path src"),
+        (lambda("PackageType: Image, Code: {ImageUri: 'repo/i:1'}"), "image repo/i:1 "),
+        ("{Type: AWS::Serverless::Function, Properties: {PackageType: Image, ImageUri: 'i:1'}}".into(), "image i:1 "),
+        ("{Type: AWS::Serverless::Function, Properties: {ImageUri: 'i:1'}}".into(), "image i:1 "),
+        ("{Type: AWS::Serverless::Function, Properties: {PackageType: Image, ImageUri: 'i:1'}, Metadata: {DockerContext: ./c, Dockerfile: D}}".into(),
+         "image None Some(\"D\") Some(\"./c\")"),
+        ("{Type: AWS::Lambda::Function, Properties: {Runtime: python3.12, Handler: a.b, Code: {S3Bucket: b, S3Key: k}}, Metadata: {'aws:asset:path': ../asset.1, 'aws:asset:property': Code}}".into(),
+         "path ../asset.1"),
+    ] {
+        assert_eq!(code(&body), expected, "{body}");
+    }
+}
+
+#[test]
+fn layers_by_reference_id_and_arn() {
+    let body = "{Type: AWS::Serverless::Function, Properties: {Runtime: python3.12, Handler: a.b, \
+                Layers: [!Ref L, L, !Sub 'arn:aws:lambda:${AWS::Region}:1:layer:x:1', !Ref Bucket]}}";
+    let Package::Zip(zip) = function(&template(body), "F").package else { panic!("no zip") };
+    assert_eq!(
+        zip.layers,
+        [
+            LayerRef::Local("L".into()),
+            LayerRef::Local("L".into()),
+            LayerRef::Arn("arn:aws:lambda:us-east-1:1:layer:x:1".into()),
+            LayerRef::Unknown("!Ref Bucket".into()),
+        ]
+    );
+    let layer = &read(&template(body)).application.layers[0];
+    assert_eq!((&*layer.logical_id, layer.name.as_deref()), ("L", Some("named")));
+}
+
+#[test]
+fn numbers() {
+    let body = "{Type: AWS::Serverless::Function, Properties: {Runtime: python3.12, Handler: a.b, \
+                Timeout: '30', MemorySize: 1_024, EphemeralStorage: {Size: '600'}, \
+                ReservedConcurrentExecutions: 4, \
+                ProvisionedConcurrencyConfig: {ProvisionedConcurrentExecutions: 2}}}";
+    let function = function(&template(body), "F");
+    assert_eq!(
+        (
+            function.timeout,
+            function.memory,
+            function.ephemeral_storage,
+            function.reserved_concurrency,
+            function.provisioned_concurrency
+        ),
+        (Some(30), Some(1024), Some(600), Some(4), Some(2))
+    );
+}
+
+#[test]
+fn image_configuration() {
+    let body = "{Type: AWS::Serverless::Function, Properties: {PackageType: Image, ImageUri: i, \
+                ImageConfig: {Command: [app.handler], EntryPoint: [/e, x], WorkingDirectory: /w}}}";
+    let Package::Image(image) = function(&template(body), "F").package else { panic!("no image") };
+    assert_eq!(image.command, Some(vec!["app.handler".to_owned()]));
+    assert_eq!(image.entry_point, Some(vec!["/e".to_owned(), "x".to_owned()]));
+    assert_eq!(image.working_directory.as_deref(), Some("/w"));
+}
+
+#[test]
+fn a_secret_stays_one_on_every_way() {
+    let text = "
+Parameters: {P: {Type: String, NoEcho: true, Default: hunter2}}
+Resources:
+  F:
+    Type: AWS::Lambda::Function
+    Properties:
+      PackageType: Image
+      Code: {ImageUri: !Sub 'repo/${P}'}
+      Environment: {Variables: {A: !Ref P, B: !Sub 'x${P}', C: !Join ['', [a, !Ref P]], D: !Base64 {Ref: P}, E: !Select [0, !Split [',', !Ref P]]}}
+";
+    let function = function(text, "F");
+    for (name, value) in &function.environment {
+        assert!(matches!(value, EnvValue::Secret(_)), "{name}: {value:?}");
+    }
+    assert!(!format!("{function:?}").contains("hunter2"));
+    let EnvValue::Secret(joined) = &function.environment["C"] else { panic!("no secret") };
+    assert_eq!(joined.reveal(), "ahunter2");
+}
+
+#[test]
+fn what_is_wrong_with_a_function() {
+    let text = "
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: pythn3.12
+      Timeout: abc
+      Enviroment: {}
+      Architectures: [sparc]
+  G: {Type: AWS::Serverless::Function, Properties: {PackageType: Image}}
+";
+    assert_eq!(
+        findings(text),
+        [
+            "warning sam::missing-property 4:3 `F` names no handler (lambda_function.lambda_handler is used; name one with `Handler`)",
+            "warning sam::unknown-runtime 7:16 Runtime of `F`: unknown runtime `pythn3.12` (did you mean `python3.12`?)",
+            "error sam::wrong-type 8:16 Timeout of `F` must be a whole number, not `abc`",
+            "warning sam::unknown-property 9:7 AWS::Serverless::Function has no property `Enviroment` (did you mean `Environment`?)",
+            "warning sam::wrong-type 10:23 Architectures of `F`: unknown platform `sparc`: known are linux/amd64 and linux/arm64",
+            "error sam::image-source 11:3 image function `G` names no image (name one with `ImageUri`, or build one with `Metadata: DockerContext`)",
+        ]
+    );
+}

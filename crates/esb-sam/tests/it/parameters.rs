@@ -1,0 +1,146 @@
+//! Parameters: where values come from, types, constraints.
+
+use esb_sam::{
+    Options,
+    ParameterOrigin::{Aws, Default as InTemplate, Given, Missing},
+};
+
+use crate::{findings_with, read_with, shown};
+
+fn options(given: &[(&str, &str)]) -> Options {
+    let parameters = given.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    Options { parameters, ..Options::default() }
+}
+
+const TEXT: &str = r"
+Parameters:
+  Stage: {Type: String, Default: dev, AllowedValues: [dev, prod], Description: the stage}
+  Size: {Type: Number, Default: 5, MinValue: 1, MaxValue: 9}
+  Flag: {Type: String, Default: true}
+  Names: {Type: List<String>, Default: [a, b]}
+  Key: {Type: String, NoEcho: 'true', Default: s3cret, MinLength: 3}
+  Image: {Type: AWS::SSM::Parameter::Value<String>, Default: /path}
+  Needed: {Type: String}
+Resources:
+  F:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: python3.12
+      Handler: a.b
+      Code: src
+      Environment:
+        Variables:
+          STAGE: !Ref Stage
+          SIZE: !Ref Size
+          FLAG: !Ref Flag
+          NAMES: !Join ['+', !Ref Names]
+          KEY: !Ref Key
+          IMAGE: !Ref Image
+          NEEDED: !Ref Needed
+";
+
+#[test]
+fn defaults_and_given_values() {
+    let values = |given| {
+        let parsed = read_with(TEXT, &options(given));
+        let environment = shown(&parsed.application.functions[0].environment);
+        environment.into_values().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(values(&[]), "true <!Ref Image> **** a+b <!Ref Needed> 5 dev");
+    assert_eq!(
+        values(&[("Stage", "prod"), ("Names", "x, y"), ("Image", "i"), ("Needed", "n")]),
+        "true i **** x+y n 5 prod"
+    );
+}
+
+#[test]
+fn declarations_are_listed() {
+    let parsed = read_with(TEXT, &options(&[("Stage", "prod")]));
+    let origins: Vec<_> = parsed.parameters.iter().map(|p| (p.name.as_str(), p.origin)).collect();
+    assert_eq!(
+        origins,
+        [
+            ("Stage", Given),
+            ("Size", InTemplate),
+            ("Flag", InTemplate),
+            ("Names", InTemplate),
+            ("Key", InTemplate),
+            ("Image", Aws),
+            ("Needed", Missing),
+        ]
+    );
+    let missing: Vec<_> = parsed.missing_parameters().map(|p| &*p.name).collect();
+    assert_eq!(missing, ["Needed"]);
+    let stage = &parsed.parameters[0];
+    assert_eq!(stage.allowed, ["dev", "prod"]);
+    assert_eq!(stage.description.as_deref(), Some("the stage"));
+    let key = &parsed.parameters[4];
+    assert!(key.no_echo);
+    assert_eq!(key.default.as_deref(), Some("****"));
+}
+
+#[test]
+fn a_secret_never_shows() {
+    let parsed = read_with(TEXT, &options(&[("Key", "x")]));
+    assert!(!format!("{parsed:?}").contains("s3cret"));
+    let given = findings_with(TEXT, &options(&[("Key", "zz"), ("Needed", ""), ("Image", "")]));
+    assert_eq!(
+        given,
+        [
+            "warning sam::parameter-constraint 7:3 the value `****` of parameter `Key` breaks MinLength 3",
+        ]
+    );
+}
+
+#[test]
+fn constraints_and_unknown_names() {
+    let given =
+        options(&[("Stage", "test"), ("Size", "12"), ("Stag", "x"), ("Needed", ""), ("Image", "")]);
+    assert_eq!(
+        findings_with(TEXT, &given),
+        [
+            "warning sam::parameter-constraint 3:3 the value `test` of parameter `Stage` is none of the allowed values `dev`, `prod`",
+            "warning sam::unknown-parameter 3:3 the template has no parameter `Stag` (did you mean `Stage`?)",
+            "warning sam::parameter-constraint 4:3 the value `12` of parameter `Size` breaks MaxValue 9",
+        ]
+    );
+}
+
+#[test]
+fn env_vars_replace_what_aws_would_compute() {
+    let mut options = options(&[]);
+    options.env_vars.entry("F".into()).or_default().insert("IMAGE".into(), "one".into());
+    options.env_vars.entry("Parameters".into()).or_default().insert("NEEDED".into(), "all".into());
+    let parsed = read_with(TEXT, &options);
+    let environment = shown(&parsed.application.functions[0].environment);
+    assert_eq!((&*environment["IMAGE"], &*environment["NEEDED"]), ("one", "all"));
+}
+
+#[test]
+fn region_account_and_stack_name() {
+    let options = Options {
+        region: "cn-north-1".into(),
+        account_id: "000000000000".into(),
+        stack_name: "shop".into(),
+        ..Options::default()
+    };
+    let text = r"
+Resources:
+  Q: {Type: AWS::SQS::Queue}
+  F:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: python3.12
+      Handler: a.b
+      Code: src
+      FunctionName: !Sub '${AWS::StackName}-f'
+      Environment: {Variables: {A: !GetAtt Q.Arn, B: !Ref Q}}
+";
+    let parsed = read_with(text, &options);
+    let function = &parsed.application.functions[0];
+    let environment = shown(&function.environment);
+    assert_eq!(environment["A"], "arn:aws-cn:sqs:cn-north-1:000000000000:Q");
+    assert_eq!(environment["B"], "https://sqs.cn-north-1.amazonaws.com.cn/000000000000/Q");
+    assert_eq!(function.name.as_deref(), Some("shop-f"));
+    assert_eq!(parsed.application.region, "cn-north-1");
+}
