@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod apt;
+mod engine;
+mod error;
+mod http;
+mod mounts;
+mod port;
+mod process;
+mod proxy;
+mod registry;
+mod skip;
+mod wire;
+
+pub use apt::{ensure_packages, find_program};
+pub use engine::DockerEngine;
+pub use error::Error;
+pub use http::{Response, request};
+pub use port::free_port;
+pub use process::Daemon;
+pub use proxy::{Exchange, Fault, LoggingProxy, RequestHead, Rule};
+pub use registry::Registry;
+pub use skip::{Missing, Skip, Skips};

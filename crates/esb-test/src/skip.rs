@@ -1,0 +1,104 @@
+//! What could not be tested here, and why.
+//!
+//! Owns the reason ([`Missing`]) and the list of what was skipped for it ([`Skips`]). Refuses to
+//! decide whether a skip is a failure: that is the caller's policy.
+
+use std::fmt;
+
+/// A part that this machine does not have and cannot get.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no {what} here: {why}")]
+pub struct Missing {
+    /// The part, as a noun: `Docker engine`.
+    pub what: String,
+    /// What stands in the way, and what would help, as one sentence without a period.
+    pub why: String,
+}
+
+impl Missing {
+    /// A missing part and its reason.
+    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.into() }
+    }
+}
+
+/// One check that did not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// The check's name.
+    pub name: String,
+    /// Why it did not run.
+    pub reason: Missing,
+}
+
+/// The checks that did not run, in the order in which they were given up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Skips {
+    list: Vec<Skip>,
+}
+
+impl Skips {
+    /// Notes that the check `name` did not run for want of `reason`.
+    pub fn add(&mut self, name: impl Into<String>, reason: &Missing) {
+        self.list.push(Skip { name: name.into(), reason: reason.clone() });
+    }
+
+    /// Whether everything ran.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// How many checks did not run.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The skips, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Skip> {
+        self.list.iter()
+    }
+}
+
+impl Extend<Skip> for Skips {
+    fn extend<T: IntoIterator<Item = Skip>>(&mut self, skips: T) {
+        self.list.extend(skips);
+    }
+}
+
+impl IntoIterator for Skips {
+    type Item = Skip;
+    type IntoIter = std::vec::IntoIter<Skip>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
+/// One line for each skip: `skipped NAME: no WHAT here: WHY`.
+impl fmt::Display for Skips {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Skip { name, reason } in &self.list {
+            writeln!(f, "skipped {name}: {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skips_say_what_and_why() {
+        let mut skips = Skips::default();
+        assert!(skips.is_empty());
+        skips.add("a pull", &Missing::new("registry", "`docker-registry` needs root"));
+        skips.add("a load", &Missing::new("Docker engine", "this is not Debian"));
+        assert_eq!(skips.len(), 2);
+        assert_eq!(
+            skips.to_string(),
+            "skipped a pull: no registry here: `docker-registry` needs root\n\
+             skipped a load: no Docker engine here: this is not Debian\n"
+        );
+    }
+}
