@@ -1,0 +1,132 @@
+//! Named checks with their times, their failures and their skips.
+//!
+//! Owns the policy that a skip is a failure where `CI` is set. Prints through `steps`.
+
+use std::time::{Duration, Instant};
+
+use esb_test::{Missing, Skips};
+
+use crate::steps::say;
+
+/// Why a check did not succeed.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It could not run for want of a part.
+    Missing(Missing),
+    /// It ran, and something is wrong.
+    Failed(String),
+}
+
+/// What a check comes to.
+pub(crate) type Outcome<T = ()> = Result<T, Trouble>;
+
+impl From<Missing> for Trouble {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
+    }
+}
+
+impl From<String> for Trouble {
+    fn from(text: String) -> Self {
+        Self::Failed(text)
+    }
+}
+
+impl From<&str> for Trouble {
+    fn from(text: &str) -> Self {
+        Self::Failed(text.to_owned())
+    }
+}
+
+impl From<std::io::Error> for Trouble {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<esb_test::Error> for Trouble {
+    fn from(error: esb_test::Error) -> Self {
+        match error {
+            esb_test::Error::Missing(missing) => Self::Missing(missing),
+            error => Self::Failed(chain(&error)),
+        }
+    }
+}
+
+/// An error with its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Checks that ran, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Checks {
+    times: Vec<(String, Duration, &'static str)>,
+    passed: usize,
+    failed: Vec<(String, String)>,
+    skips: Skips,
+}
+
+impl Checks {
+    /// Runs a check, prints how it went, and gives what it made when it succeeded.
+    pub(crate) fn run<T>(&mut self, name: &str, check: impl FnOnce() -> Outcome<T>) -> Option<T> {
+        let start = Instant::now();
+        let outcome = check();
+        self.note(name, start.elapsed(), outcome)
+    }
+
+    /// Notes the outcome of a check that ran elsewhere.
+    pub(crate) fn note<T>(&mut self, name: &str, time: Duration, outcome: Outcome<T>) -> Option<T> {
+        let (word, made) = match outcome {
+            Ok(made) => {
+                self.passed += 1;
+                ("ok", Some(made))
+            }
+            Err(Trouble::Missing(missing)) => {
+                self.skips.add(name, &missing);
+                say(&format!("  {missing}"));
+                ("skipped", None)
+            }
+            Err(Trouble::Failed(reason)) => {
+                say(&format!("  {}", reason.replace('\n', "\n  ")));
+                self.failed.push((name.to_owned(), reason));
+                ("FAILED", None)
+            }
+        };
+        say(&format!("{word:>8} {:7.1} s  {name}", time.as_secs_f64()));
+        self.times.push((name.to_owned(), time, word));
+        made
+    }
+
+    /// Prints the table of times and the closing line; whether the run counts as passed.
+    pub(crate) fn finish(self, what: &str) -> bool {
+        say(&format!("\n{what}\n\n| step | minutes | |\n|---|---:|---|"));
+        for (name, time, word) in &self.times {
+            say(&format!("| {name} | {:.2} | {word} |", time.as_secs_f64() / 60.0));
+        }
+        if !self.skips.is_empty() {
+            say(self.skips.to_string().trim_end());
+        }
+        for (name, reason) in &self.failed {
+            say(&format!("failed {name}: {}", reason.lines().next().unwrap_or_default()));
+        }
+        let strict = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
+        if strict && !self.skips.is_empty() {
+            say("CI is set: a skip is a failure");
+        }
+        say(&format!(
+            "{} passed, {} failed, {} skipped",
+            self.passed,
+            self.failed.len(),
+            self.skips.len()
+        ));
+        self.failed.is_empty() && (self.skips.is_empty() || !strict)
+    }
+}

@@ -1,0 +1,63 @@
+//! Running programs: their output shown or taken, their failure told with their own words.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::checks::{Outcome, Trouble};
+
+/// The project's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root").to_owned()
+}
+
+/// Everything that tasks make lies below it.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// A command in the project's root.
+pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// The cargo that runs this task.
+pub(crate) fn cargo() -> Command {
+    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs a command whose output everybody may see.
+pub(crate) fn run(command: &mut Command) -> Outcome {
+    let status = command.status().map_err(|error| cannot(command, &error))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Trouble::Failed(format!("{} ended with {status}", words(command))))
+    }
+}
+
+/// Runs a command and gives what it wrote to stdout; its stderr is told when it fails.
+pub(crate) fn output(command: &mut Command) -> Outcome<String> {
+    let output = command.output().map_err(|error| cannot(command, &error))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = if said.trim().is_empty() { String::from_utf8_lossy(&output.stdout) } else { said };
+    Err(Trouble::Failed(format!("{} ended with {}:\n{said}", words(command), output.status)))
+}
+
+/// The command line, for a message.
+pub(crate) fn words(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let mut words = vec![program.to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    format!("`{}`", words.join(" "))
+}
+
+fn cannot(command: &Command, error: &std::io::Error) -> Trouble {
+    Trouble::Failed(format!("could not run {}: {error}", words(command)))
+}

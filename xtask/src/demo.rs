@@ -1,0 +1,136 @@
+//! `demo`: the product's main job on the embedded default, on a machine that has nothing.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use esb_test::DockerEngine;
+
+use crate::{
+    base_image::Version,
+    bases,
+    checks::{Checks, Outcome, Trouble},
+    command::{command, output, root, run, target},
+    e2e::release_build,
+    steps::say,
+};
+
+/// The function that is invoked.
+const FUNCTION: &str = "GetOrderFunction";
+
+/// Deploys the quickstart into an OCI layout and, where an engine is there, invokes a function.
+pub(crate) fn demo() -> bool {
+    let start = Instant::now();
+    let mut checks = Checks::default();
+    let esb = checks.run("build esb (release)", release_build);
+    let mirrors = checks.run("AWS base image", || bases::mirrors(&[Version::Python313]));
+    if let (Some(esb), Some(mirrors)) = (esb, mirrors) {
+        let demo = Demo { esb, mirrors, project: root().join("fixtures/quickstart") };
+        let deployed = checks.run("esb deploy (embedded engine, OCI layout)", || demo.deploy());
+        if deployed.is_some() {
+            checks.run("what was written", || demo.tree());
+            let engine = checks.run("container engine", engine);
+            if let Some(engine) = engine {
+                checks.run(&format!("esb invoke {FUNCTION}"), || demo.invoke(&engine));
+            }
+        }
+    }
+    say(&format!("demo took {:.1} s", start.elapsed().as_secs_f64()));
+    checks.finish("demo")
+}
+
+struct Demo {
+    esb: PathBuf,
+    mirrors: Vec<String>,
+    project: PathBuf,
+}
+
+impl Demo {
+    fn esb(&self) -> Command {
+        let mut esb = command(&self.esb);
+        esb.env("ESB_CACHE_DIR", target().join("demo/cache"))
+            .env("ESB_MIRRORS", self.mirrors.join(","))
+            .env_remove("CONTAINER_REGISTRY")
+            .env_remove("CONFIG_DIR");
+        esb
+    }
+
+    fn deploy(&self) -> Outcome {
+        let template = self.project.join("template.yaml");
+        let mut esb = self.esb();
+        esb.args(["deploy", "--env", "dev", "--to", "oci", "--template"]).arg(template);
+        say(&format!("$ {}", crate::command::words(&esb).trim_matches('`')));
+        run(&mut esb)
+    }
+
+    /// Prints the generated files; blobs and stores are counted.
+    fn tree(&self) -> Outcome {
+        let folder = self.project.join(".esb/dev");
+        say(&folder.display().to_string());
+        print_tree(&folder, 1)?;
+        say(&fs::read_to_string(folder.join("config/functions.yml"))?);
+        Ok(())
+    }
+
+    fn invoke(&self, engine: &DockerEngine) -> Outcome {
+        let event = self.project.join(format!("events/{FUNCTION}.json"));
+        let template = self.project.join("template.yaml");
+        let mut esb = self.esb();
+        esb.env("DOCKER_HOST", engine.host())
+            .args(["invoke", FUNCTION, "--env", "dev", "--template"])
+            .arg(template)
+            .arg("--event")
+            .arg(&event);
+        let response = output(&mut esb)?;
+        say(&format!("response: {}", response.trim_end()));
+        let parse = |text: &str| {
+            serde_json::from_str::<serde_json::Value>(text).map_err(|error| error.to_string())
+        };
+        let expected = self.project.join(format!("expected/{FUNCTION}.json"));
+        if parse(&response)? == parse(&fs::read_to_string(expected)?)? {
+            return Ok(());
+        }
+        Err(Trouble::Failed("that is not the expected response".to_owned()))
+    }
+}
+
+/// An engine of this machine, else one of our own where it can be had.
+fn engine() -> Outcome<DockerEngine> {
+    let host = std::env::var("DOCKER_HOST");
+    let host = host.unwrap_or_else(|_| DockerEngine::DEFAULT_HOST.to_owned());
+    if let Ok(engine) = DockerEngine::existing(&host) {
+        return Ok(engine);
+    }
+    Ok(DockerEngine::start(&target().join("demo/engine"))?)
+}
+
+fn print_tree(folder: &Path, depth: usize) -> Outcome {
+    let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    let indent = "  ".repeat(depth);
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
+        if !path.is_dir() {
+            say(&format!("{indent}{name}  {} bytes", entry.metadata()?.len()));
+        } else if depth >= 3 || name == "blobs" {
+            say(&format!("{indent}{name}/  {} files", count(&path)?));
+        } else {
+            say(&format!("{indent}{name}/"));
+            print_tree(&path, depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn count(folder: &Path) -> Outcome<usize> {
+    let mut files = 0;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        files += if path.is_dir() { count(&path)? } else { 1 };
+    }
+    Ok(files)
+}

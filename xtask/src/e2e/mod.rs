@@ -1,0 +1,78 @@
+//! End-to-end checks of `esb` against a real registry and a real engine.
+
+mod bad_input;
+mod deploy;
+mod flatten;
+mod invoke;
+pub(crate) mod parts;
+
+use std::path::PathBuf;
+
+use crate::{
+    checks::{Checks, Outcome},
+    command::{cargo, run, target},
+};
+
+use deploy::Deployed;
+use parts::Parts;
+
+/// The release build that all checks use.
+pub(crate) fn release_build() -> Outcome<PathBuf> {
+    run(cargo().args(["build", "--release", "--quiet", "--package", "esb-cli"]))?;
+    Ok(target().join("release/esb"))
+}
+
+/// Values of `--mirror` for the bases of both fixtures; empty where the real registry answers.
+#[derive(Debug)]
+pub(crate) struct Bases {
+    pub(crate) quickstart: Vec<String>,
+    /// May be missing alone: its stand-in needs an interpreter that Debian does not have.
+    pub(crate) document: Outcome<Vec<String>>,
+}
+
+/// Runs every check.
+pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
+    let Bases { quickstart: mirrors, document } = bases;
+    let Some(mut parts) = checks.run("start registry and engine", || Parts::start(esb, mirrors))
+    else {
+        return;
+    };
+    let quickstart = checks
+        .run("deploy quickstart", || deploy::deploy(&parts, "quickstart", "quickstart", "main"));
+    if let Some(quickstart) = &quickstart {
+        of_quickstart(checks, &parts, quickstart);
+    }
+    let document = checks.run("deploy document", || {
+        parts.mirrors.extend(document?);
+        deploy::deploy(&parts, "document", "document", "main")
+    });
+    if let Some(document) = &document {
+        checks.run("document: images answer", || deploy::images_answer(&parts, document));
+        checks.run("document: engines agree", || deploy::engines_agree(&parts, document));
+    }
+}
+
+type Check = fn(&Parts, &Deployed) -> Outcome;
+
+fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
+    let list: [(&str, Check); 11] = [
+        ("images answer", deploy::images_answer),
+        ("esb invoke", deploy::esb_invokes),
+        ("engines agree on functions", deploy::engines_agree),
+        ("engines agree on the base", |parts, deployed| {
+            deploy::bases_agree(parts, deployed, "python3.13")
+        }),
+        ("esb's docker builder agrees", deploy::docker_builder_agrees),
+        ("digests depend on content alone", deploy::digests_depend_on_content_alone),
+        ("skopeo reads registry and layout", deploy::skopeo_reads),
+        ("bad input: templates", bad_input::wrong_templates),
+        ("bad input: absent parts", bad_input::absent_parts),
+        ("bad input: full disk", bad_input::full_disk),
+        ("bad input: Ctrl-C", bad_input::interrupt),
+    ];
+    for (name, check) in list {
+        checks.run(name, || check(parts, quickstart));
+    }
+    checks.run("second deploy uploads nothing", || deploy::second_deploy_uploads_nothing(parts));
+    checks.run("registry that the host cannot resolve", || deploy::unresolvable_registry(parts));
+}

@@ -1,0 +1,83 @@
+//! Development tasks of esb: one module for each, and nothing here but the choice among them.
+
+mod base_image;
+mod bases;
+mod bench;
+mod checks;
+mod command;
+mod demo;
+mod e2e;
+mod generate;
+mod probe;
+mod steps;
+mod test;
+mod tidy;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+use checks::{Outcome, Trouble};
+
+/// Development tasks of esb.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Deploys the quickstart without a Docker daemon; invokes a function when an engine is there
+    Demo,
+    /// Runs everything that must pass
+    Test,
+    /// Runs the end-to-end checks alone
+    E2e,
+    /// Measures esb beside its peers
+    Bench(bench::Args),
+    /// Makes a stand-in for an AWS base image, as an OCI layout, from Debian and Python packages
+    BaseImage(base_image::Args),
+    /// Makes the reference pages of docs/reference from the code
+    Generate {
+        /// Only tell which pages differ
+        #[arg(long)]
+        check: bool,
+    },
+    /// Checks the invariants of docs/architecture.md
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let passed = match Cli::parse().task {
+        Task::Demo => demo::demo(),
+        Task::Test => test::test(),
+        Task::E2e => test::e2e_alone(),
+        Task::Bench(args) => told(bench::run(&args)),
+        Task::BaseImage(args) => match base_image::run(&args) {
+            Ok(()) => true,
+            Err(error) => {
+                steps::failed(&error);
+                false
+            }
+        },
+        Task::Generate { check } => told(generate::generate(check)),
+        Task::Tidy => told(tidy::tidy()),
+    };
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Prints what went wrong with a task that is one check.
+fn told(outcome: Outcome) -> bool {
+    match outcome {
+        Ok(()) => true,
+        Err(Trouble::Missing(missing)) => {
+            steps::failed(&missing);
+            false
+        }
+        Err(Trouble::Failed(text)) => {
+            steps::wrong(&text);
+            false
+        }
+    }
+}

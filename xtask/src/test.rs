@@ -1,0 +1,133 @@
+//! `test`: everything that must pass, with the minutes of each step.
+
+use std::{
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use esb_test::{Missing, ensure_packages, find_program};
+
+use crate::{
+    base_image::Version,
+    bases,
+    checks::{Checks, Outcome, Trouble},
+    command::{cargo, command, output, run, target},
+    e2e, generate,
+    steps::say,
+    tidy,
+};
+
+/// Runs all steps. What waits for a network or a disk is prepared beside what compiles.
+pub(crate) fn test() -> bool {
+    let start = Instant::now();
+    let mut checks = Checks::default();
+    let parts = thread::spawn(|| timed(prepare));
+    checks.run("fmt", || run(cargo().args(["fmt", "--all", "--check"])));
+    checks.run("tidy", tidy::tidy);
+    checks.run("clippy", || {
+        run(cargo()
+            .args(["clippy", "--quiet", "--workspace", "--all-targets", "--all-features"])
+            .args(["--", "-D", "warnings"]))
+    });
+    checks.run("unit, snapshot and documentation tests", || {
+        run(cargo().args(["test", "--quiet", "--workspace", "--all-features"]))
+    });
+    checks.run("documentation builds", || {
+        let mut doc = cargo();
+        doc.args(["doc", "--quiet", "--workspace", "--no-deps", "--all-features"]);
+        run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    checks.run("reference pages are those of the code", || generate::generate(true));
+    let esb = checks.run("release build", e2e::release_build);
+    let (time, bases) = parts.join().unwrap_or_else(|_| {
+        (Duration::ZERO, Err(Trouble::Failed("the preparation panicked".to_owned())))
+    });
+    let bases = checks.note("packages and base images (beside the steps above)", time, bases);
+    checks.run("Python hooks", python_hooks);
+    checks.run("configuration as PyYAML and string.Template read it", pyyaml);
+    if let (Some(esb), Some(bases)) = (esb, bases) {
+        e2e::e2e(&mut checks, esb, bases);
+    } else {
+        let missing = Missing::new("end-to-end run", "its build or its base images failed");
+        checks.note::<()>("end-to-end", Duration::ZERO, Err(missing.into()));
+    }
+    say(&format!("test took {:.1} min", start.elapsed().as_secs_f64() / 60.0));
+    checks.finish("cargo xtask test")
+}
+
+/// `e2e` alone.
+pub(crate) fn e2e_alone() -> bool {
+    let mut checks = Checks::default();
+    let esb = checks.run("release build", e2e::release_build);
+    let bases = checks.run("packages and base images", prepare);
+    if let (Some(esb), Some(bases)) = (esb, bases) {
+        e2e::e2e(&mut checks, esb, bases);
+    }
+    checks.finish("cargo xtask e2e")
+}
+
+fn timed<T>(work: impl FnOnce() -> Outcome<T>) -> (Duration, Outcome<T>) {
+    let start = Instant::now();
+    let outcome = work();
+    (start.elapsed(), outcome)
+}
+
+/// Debian packages that end-to-end checks start, then the base images.
+fn prepare() -> Outcome<e2e::Bases> {
+    let programs =
+        [("dockerd", "docker.io"), ("docker-registry", "docker-registry"), ("skopeo", "skopeo")];
+    let absent: Vec<&str> = programs
+        .iter()
+        .filter(|(program, _)| find_program(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    if !absent.is_empty() {
+        ensure_packages(&absent)?;
+    }
+    Ok(e2e::Bases {
+        quickstart: bases::mirrors(&[Version::Python313])?,
+        document: bases::mirrors(&[Version::Python312]),
+    })
+}
+
+/// A virtual environment below `target/` with the packages of a requirements file.
+fn python(name: &str, requirements: &[&str]) -> Outcome<PathBuf> {
+    let folder = target().join("python").join(name);
+    let python = folder.join("bin/python");
+    let stamp = folder.join("installed");
+    let wanted = requirements.join("\n");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    if output(command("python3").args(["-c", "import ensurepip, venv"])).is_err() {
+        ensure_packages(&["python3-venv"])?;
+    }
+    output(command("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    output(command(&python).args(["-m", "pip", "install", "--quiet"]).args(requirements))?;
+    std::fs::write(stamp, wanted)?;
+    Ok(python)
+}
+
+fn python_hooks() -> Outcome {
+    let python = python("hooks", &["--requirement", "runtime/python/tests/requirements.txt"])?;
+    run(command(python).args([
+        "-m",
+        "pytest",
+        "--quiet",
+        "-p",
+        "no:cacheprovider",
+        "runtime/python/tests",
+    ]))
+}
+
+/// What we write is what the platform's readers read.
+fn pyyaml() -> Outcome {
+    let python = python("pyyaml", &["pyyaml==6.0.3"])?;
+    let mut example = cargo();
+    example.args(["run", "--quiet", "--package", "esb-config", "--example", "awkward"]);
+    let document = output(&mut example)?;
+    let path = target().join("python/awkward.json");
+    std::fs::write(&path, document)?;
+    run(command(python).arg("xtask/tools/read_config.py").arg(path))
+}
