@@ -26,6 +26,7 @@ const PYTHON_BASE: &[Asset] = assets!["python":
     "extensions/sitecustomize/site-packages/esb_hooks/exits.py",
     "extensions/sitecustomize/site-packages/esb_hooks/http1.py",
     "extensions/sitecustomize/site-packages/esb_hooks/lambda_runtime.py",
+    "extensions/sitecustomize/site-packages/esb_hooks/lines.py",
     "extensions/sitecustomize/site-packages/esb_hooks/logrecords.py",
     "extensions/sitecustomize/site-packages/esb_hooks/records.py",
     "extensions/sitecustomize/site-packages/esb_hooks/report.py",
