@@ -1,0 +1,307 @@
+//! oci-client behind our trait.
+//!
+//! Owns what oci-client does well: the body of a blob in both directions and the manifest of a
+//! tag. What it cannot do as one request, or not without hiding the answer, is done by
+//! [`DirectRegistry`]; so is the repetition of a request that oci-client saw refused, because it
+//! keeps neither the status nor `Retry-After`. It never authenticates by itself: it would ask
+//! `GET /v2/` before each request. It gets our tokens.
+
+use std::{
+    collections::HashMap,
+    future::ready,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use esb_oci::{BlobError, BlobStream, BoxFuture, Descriptor, Digest};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use oci_client::{
+    Client, Reference, RegistryOperation,
+    client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol},
+    errors::{DigestError, OciDistributionError},
+    manifest::OciDescriptor,
+    secrets::RegistryAuth,
+    token_cache::{RegistryToken, RegistryTokenType},
+};
+use reqwest::header::HeaderValue;
+
+use crate::{
+    Access, Action, Attempted, Error, ManifestHead, Mount, RawManifest, Registry, Repository,
+    Upload, UploadSession,
+    auth::Authorization,
+    direct::{DirectRegistry, about_blob, about_manifest},
+    http::{USER_AGENT, source_failed},
+    registry::name,
+    settings::contact,
+    stream::{Cut, Sending, guarded},
+};
+
+/// Blobs smaller than this are read directly. Most are configs, read where nothing else is
+/// transferred, and making an oci-client costs more than that: it reads the system's certificates
+/// even for a registry of plain HTTP.
+const SMALL: u64 = 1024 * 1024;
+
+/// Speaks to registries through oci-client where that serves, and directly where it does not.
+#[derive(Clone)]
+pub struct OciClientRegistry {
+    direct: DirectRegistry,
+    /// One client for each registry: its scheme is a setting of the whole client.
+    clients: Arc<Mutex<HashMap<String, Client>>>,
+}
+
+impl std::fmt::Debug for OciClientRegistry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OciClientRegistry").field("direct", &self.direct).finish_non_exhaustive()
+    }
+}
+
+impl OciClientRegistry {
+    /// Wraps what replaces the requests that oci-client is not made for.
+    pub fn new(direct: DirectRegistry) -> Self {
+        Self { direct, clients: Arc::default() }
+    }
+
+    fn client(&self, registry: &str) -> Result<Client, Error> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(registry) {
+            return Ok(client.clone());
+        }
+        let client = Client::try_from(self.config(registry)).map_err(|source| Error::Settings {
+            reason: "oci-client does not take them",
+            source: Some(source.into()),
+        })?;
+        clients.insert(registry.to_owned(), client.clone());
+        Ok(client)
+    }
+
+    fn config(&self, registry: &str) -> ClientConfig {
+        let settings = self.direct.settings();
+        let plain = settings.is_plain(registry);
+        let roots = settings.extra_roots.iter().flat_map(|pem| certificates(pem));
+        // Without any proxy the environment's would be used: one that is used for nothing prevents it.
+        let proxies = settings.proxy.http.is_some() || settings.proxy.https.is_some();
+        let nowhere = || Some("http://127.0.0.1:9".to_owned());
+        ClientConfig {
+            protocol: if plain { ClientProtocol::Http } else { ClientProtocol::Https },
+            use_monolithic_push: true,
+            extra_root_certificates: roots.collect(),
+            platform_resolver: None,
+            connect_timeout: Some(settings.timeouts.connect),
+            user_agent: USER_AGENT,
+            https_proxy: settings.proxy.https.clone().or_else(|| nowhere().filter(|_| !proxies)),
+            http_proxy: settings.proxy.http.clone(),
+            no_proxy: Some(if proxies { settings.direct_hosts() } else { "*".to_owned() }),
+            ..ClientConfig::default()
+        }
+    }
+
+    /// A client and a reference of its own, ready for one request that will not be preceded by
+    /// another. `None` where oci-client cannot serve.
+    async fn ready(
+        &self,
+        at: &Repository,
+        target: Target<'_>,
+        access: Access,
+        attempted: &Attempted,
+    ) -> Option<(Client, Reference)> {
+        let client = self.client(&at.registry).ok()?;
+        let (registry, repository) = (contact(&at.registry).to_owned(), at.repository.clone());
+        let reference = match target {
+            Target::Tag(tag) => Reference::with_tag(registry, repository, tag.to_owned()),
+            Target::Digest(digest) => {
+                Reference::with_digest(registry, repository, digest.to_string())
+            }
+        };
+        let token = match self.direct.authorization(at, access, attempted).await.ok()? {
+            Some(Authorization::Basic { username, password }) => {
+                RegistryTokenType::Basic(username, password.reveal().clone())
+            }
+            Some(Authorization::Bearer(token)) => {
+                RegistryTokenType::Bearer(RegistryToken::Token { token: token.reveal().clone() })
+            }
+            // Without stored authentication it sends the request at once.
+            None => return Some((client, reference)),
+        };
+        let operation = match access {
+            Access::Pull => RegistryOperation::Pull,
+            Access::Push => RegistryOperation::Push,
+        };
+        client.store_auth_if_needed(reference.resolve_registry(), &RegistryAuth::Anonymous).await;
+        client.tokens.insert(&reference, operation, token).await;
+        Some((client, reference))
+    }
+}
+
+/// What a reference points at.
+enum Target<'a> {
+    Tag(&'a str),
+    Digest(Digest),
+}
+
+/// The certificates of a PEM bundle, one each: oci-client reads the first of each text.
+fn certificates(pem: &[u8]) -> Vec<Certificate> {
+    const END: &str = "-----END CERTIFICATE-----";
+    String::from_utf8_lossy(pem)
+        .split_inclusive(END)
+        .filter(|text| text.ends_with(END))
+        .map(|text| Certificate {
+            encoding: CertificateEncoding::Pem,
+            data: text.as_bytes().to_vec(),
+        })
+        .collect()
+}
+
+impl Registry for OciClientRegistry {
+    /// Directly: oci-client falls back to GET and keeps no status.
+    fn manifest_head<'a>(
+        &'a self,
+        at: &'a Repository,
+        target: &'a str,
+        access: Access,
+    ) -> BoxFuture<'a, Result<Option<ManifestHead>, Error>> {
+        self.direct.manifest_head(at, target, access)
+    }
+
+    /// Directly: oci-client reads a manifest of any size and drops its media type.
+    fn manifest_get<'a>(
+        &'a self,
+        at: &'a Repository,
+        target: &'a str,
+    ) -> BoxFuture<'a, Result<RawManifest, Error>> {
+        self.direct.manifest_get(at, target)
+    }
+
+    /// Through oci-client for a tag. Directly for a digest, where it panics at a registry that
+    /// sends no `Location`.
+    fn manifest_put<'a>(
+        &'a self,
+        at: &'a Repository,
+        target: &'a str,
+        media_type: &'a str,
+        bytes: &'a Bytes,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let attempted = about_manifest(at, target, Action::WriteManifest, Access::Push);
+            let tag = (!target.contains(':')).then_some(Target::Tag(target));
+            if let (Some(tag), Ok(kind)) = (tag, HeaderValue::from_str(media_type))
+                && let Some((client, reference)) =
+                    self.ready(at, tag, Access::Push, &attempted).await
+            {
+                let put = client.push_manifest_raw(&reference, bytes.clone(), kind);
+                let limit = self.direct.settings().timeouts.answer;
+                if let Ok(Ok(_)) = tokio::time::timeout(limit, put).await {
+                    return Ok(());
+                }
+            }
+            self.direct.manifest_put(at, target, media_type, bytes).await
+        })
+    }
+
+    /// Directly: oci-client asks with the scope of pulling only, so that a push needs two tokens.
+    fn blob_head<'a>(
+        &'a self,
+        at: &'a Repository,
+        digest: Digest,
+        access: Access,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        self.direct.blob_head(at, digest, access)
+    }
+
+    /// Through oci-client, unless the blob is small.
+    fn blob_get<'a>(
+        &'a self,
+        at: &'a Repository,
+        blob: &'a Descriptor,
+    ) -> BoxFuture<'a, Result<BlobStream, Error>> {
+        Box::pin(async move {
+            let digest = blob.digest;
+            let attempted = about_blob(at, digest, Action::ReadBlob, Access::Pull);
+            let target = Target::Digest(digest);
+            if blob.size >= SMALL
+                && let Some((client, reference)) =
+                    self.ready(at, target, Access::Pull, &attempted).await
+            {
+                let descriptor =
+                    OciDescriptor { digest: digest.to_string(), ..OciDescriptor::default() };
+                let get = client.pull_blob_stream(&reference, &descriptor);
+                let limit = self.direct.settings().timeouts.answer;
+                if let Ok(Ok(sized)) = tokio::time::timeout(limit, get).await {
+                    let place = format!("`{}`", name(at));
+                    let of = place.clone();
+                    // All bytes have passed when its own check fails; ours says so better.
+                    let stream = sized.stream.take_while(|item| ready(!is_mismatch(item)));
+                    let stream = stream.map_err(move |source| BlobError::Read {
+                        digest,
+                        place: of.clone(),
+                        source: Box::new(Transfer(source)),
+                    });
+                    return Ok(guarded(stream.boxed(), digest, place, self.direct.settings()));
+                }
+            }
+            self.direct.blob_get(at, blob).await
+        })
+    }
+
+    /// Directly: oci-client asks for no scope of the source and leaves the upload open that a
+    /// registry offers instead.
+    fn blob_mount<'a>(
+        &'a self,
+        to: &'a Repository,
+        from: &'a str,
+        digest: Digest,
+    ) -> BoxFuture<'a, Result<Mount, Error>> {
+        self.direct.blob_mount(to, from, digest)
+    }
+
+    /// Through oci-client. Directly where an upload is open already, and for a blob without bytes,
+    /// which oci-client refuses.
+    fn blob_push<'a>(
+        &'a self,
+        to: &'a Repository,
+        upload: Upload<'a>,
+        session: Option<UploadSession>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let descriptor = &upload.blob.descriptor;
+            let attempted = about_blob(to, descriptor.digest, Action::UploadBlob, Access::Push);
+            let target = Target::Digest(descriptor.digest);
+            if session.is_none()
+                && descriptor.size > 0
+                && let Some((client, reference)) =
+                    self.ready(to, target, Access::Push, &attempted).await
+            {
+                let opened = Sending::open(&upload).await;
+                let (body, sending) =
+                    opened.map_err(|source| source_failed(source, &attempted).error)?;
+                let body =
+                    body.map_err(|Cut| OciDistributionError::GenericError(Some(Cut.to_string())));
+                let digest = descriptor.digest.to_string();
+                let size = Some(descriptor.size);
+                let push = client.push_blob_stream(&reference, body, &digest, size);
+                let pushed = sending.watch(self.direct.settings().timeouts, push).await;
+                if let Some(source) = sending.failure() {
+                    let failure = source_failed(source, &attempted);
+                    if failure.again == crate::retry::Again::Never {
+                        return Err(failure.error);
+                    }
+                }
+                if let Ok(Ok(_)) = pushed {
+                    return Ok(());
+                }
+            }
+            self.direct.blob_push(to, upload, session).await
+        })
+    }
+}
+
+fn is_mismatch(item: &Result<Bytes, std::io::Error>) -> bool {
+    match item.as_ref().err().and_then(std::io::Error::get_ref) {
+        Some(inner) => inner.is::<DigestError>(),
+        None => false,
+    }
+}
+
+/// A download that broke: not an error of the local disk, although oci-client gives an I/O error.
+#[derive(Debug, thiserror::Error)]
+#[error("the transfer broke off")]
+struct Transfer(#[source] std::io::Error);

@@ -1,0 +1,349 @@
+//! Authentication: what each registry wants, credentials asked for once a host, tokens asked for
+//! once a scope.
+//!
+//! Owns what is known of each registry while a client lives. The first request to a registry goes
+//! alone, so that many at once do not all run into the same 401; nothing is asked beforehand.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use esb_model::Secret;
+use esb_oci::Credentials;
+use reqwest::{
+    Method, Response, Url,
+    header::{HeaderValue, WWW_AUTHENTICATE},
+};
+use tokio::{
+    sync::{OnceCell, OwnedMutexGuard},
+    time::Instant,
+};
+
+use crate::{
+    Attempted, Error,
+    challenge::{self, Challenge},
+    http::{Http, Payload, Request, answer, read, refusal},
+    retry::Failure,
+};
+
+/// The most bytes of a token server's answer.
+const TOKEN_LIMIT: usize = 256 * 1024;
+/// How long a token lives that does not say so (distribution's token specification).
+const TOKEN_LIFE: u64 = 60;
+
+/// The registries of a client.
+#[derive(Debug, Default)]
+pub(crate) struct Authenticator {
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+/// What is known of one registry.
+#[derive(Debug)]
+pub(crate) struct Host {
+    registry: String,
+    first: Arc<tokio::sync::Mutex<()>>,
+    /// Whether the first request has ended, well or not.
+    spoken: AtomicBool,
+    wants: Mutex<Wants>,
+    credentials: OnceCell<Option<Credentials>>,
+    /// By scopes.
+    tokens: Mutex<HashMap<Vec<String>, Slot>>,
+}
+
+/// A token, locked while it is asked for.
+type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wants {
+    Unknown,
+    Nothing,
+    Something(Challenge),
+}
+
+#[derive(Clone)]
+struct Token {
+    text: Secret<String>,
+    expires: Instant,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").finish_non_exhaustive()
+    }
+}
+
+/// What a request is authorized with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Authorization {
+    Basic { username: String, password: Secret<String> },
+    Bearer(Secret<String>),
+}
+
+impl Authorization {
+    /// The value of the `Authorization` header.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        let text = match self {
+            Self::Basic { username, password } => {
+                format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.reveal())))
+            }
+            Self::Bearer(token) => format!("Bearer {}", token.reveal()),
+        };
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+impl Authenticator {
+    /// What is known of a registry.
+    pub(crate) fn host(&self, registry: &str) -> Arc<Host> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = hosts.entry(registry.to_owned()).or_insert_with(|| {
+            Arc::new(Host {
+                registry: registry.to_owned(),
+                first: Arc::default(),
+                spoken: AtomicBool::new(false),
+                wants: Mutex::new(Wants::Unknown),
+                credentials: OnceCell::new(),
+                tokens: Mutex::default(),
+            })
+        });
+        Arc::clone(host)
+    }
+}
+
+impl Host {
+    /// Waits until the registry has been spoken to, or gives the right to be the first to do so.
+    /// Where the first request failed, the others do not wait for each other.
+    pub(crate) async fn first_contact(&self) -> Option<OwnedMutexGuard<()>> {
+        if self.spoken.load(Ordering::SeqCst) {
+            return None;
+        }
+        let guard = Arc::clone(&self.first).lock_owned().await;
+        (!self.spoken.load(Ordering::SeqCst)).then_some(guard)
+    }
+
+    /// Notes that a request has ended.
+    pub(crate) fn spoke(&self) {
+        self.spoken.store(true, Ordering::SeqCst);
+    }
+
+    fn wants(&self) -> Wants {
+        self.wants.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether nothing is known of the registry yet.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.wants() == Wants::Unknown
+    }
+
+    /// Learns from an answer; gives whether it asks for authentication that we know how to give.
+    pub(crate) fn learn(&self, response: &Response) -> bool {
+        let mut wants = self.wants.lock().unwrap_or_else(PoisonError::into_inner);
+        if response.status().as_u16() != 401 {
+            if *wants == Wants::Unknown {
+                *wants = Wants::Nothing;
+            }
+            return false;
+        }
+        let values = response.headers().get_all(WWW_AUTHENTICATE);
+        let challenge = challenge::read(values.iter().filter_map(|value| value.to_str().ok()));
+        let Some(challenge) = challenge else { return false };
+        *wants = Wants::Something(challenge);
+        true
+    }
+
+    /// Forgets a token that the registry did not take.
+    pub(crate) async fn forget(&self, scopes: &[String], used: &Authorization) {
+        let Authorization::Bearer(used) = used else { return };
+        let slot = self.slot(scopes);
+        let mut token = slot.lock().await;
+        if token.as_ref().is_some_and(|token| token.text == *used) {
+            *token = None;
+        }
+    }
+
+    fn slot(&self, scopes: &[String]) -> Slot {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tokens.entry(scopes.to_vec()).or_default())
+    }
+
+    /// Whether there are credentials that the connection does not allow to be sent.
+    pub(crate) fn withholds(&self, http: &Http, origin: &Url) -> bool {
+        let has = self.credentials.get().is_some_and(Option::is_some);
+        has && !allowed(http, origin)
+    }
+
+    /// What to authorize a request with, as far as it is known that the registry wants something.
+    pub(crate) async fn authorization(
+        &self,
+        http: &Http,
+        origin: &Url,
+        scopes: &[String],
+        attempted: &Attempted,
+    ) -> Result<Option<Authorization>, Failure> {
+        match self.wants() {
+            Wants::Unknown | Wants::Nothing => Ok(None),
+            Wants::Something(Challenge::Basic) => {
+                let credentials = self.credentials(http, attempted).await?;
+                if !allowed(http, origin) {
+                    return Ok(None);
+                }
+                Ok(match credentials {
+                    Some(Credentials::Basic { username, password }) => Some(Authorization::Basic {
+                        username: username.clone(),
+                        password: Secret::new(password.clone()),
+                    }),
+                    Some(Credentials::IdentityToken(_)) | None => None,
+                })
+            }
+            Wants::Something(Challenge::Bearer { realm, service }) => {
+                let slot = self.slot(scopes);
+                let mut token = slot.lock().await;
+                if let Some(token) = token.as_ref().filter(|token| token.expires > Instant::now()) {
+                    return Ok(Some(Authorization::Bearer(token.text.clone())));
+                }
+                let asked = Asked { realm: &realm, service: service.as_deref(), scopes };
+                let new = self.fetch(http, origin, &asked, attempted).await?;
+                let text = new.text.clone();
+                *token = Some(new);
+                Ok(Some(Authorization::Bearer(text)))
+            }
+        }
+    }
+
+    async fn credentials(
+        &self,
+        http: &Http,
+        attempted: &Attempted,
+    ) -> Result<Option<&Credentials>, Error> {
+        let failed = |source| Error::Credentials { attempted: Box::new(attempted.clone()), source };
+        let ask = || async {
+            let source = Arc::clone(&http.settings.credentials);
+            let registry = self.registry.clone();
+            // A helper program may run.
+            tokio::task::spawn_blocking(move || source.credentials(&registry))
+                .await
+                .expect("a credential source does not panic")
+        };
+        self.credentials.get_or_try_init(ask).await.map(Option::as_ref).map_err(failed)
+    }
+
+    /// Asks the token server.
+    async fn fetch(
+        &self,
+        http: &Http,
+        origin: &Url,
+        asked: &Asked<'_>,
+        attempted: &Attempted,
+    ) -> Result<Token, Failure> {
+        let realm = Url::parse(asked.realm).ok();
+        let plain_origin = origin.scheme() == "http";
+        let realm = realm
+            .filter(|url| url.scheme() == "https" || url.scheme() == "http" && plain_origin)
+            .ok_or_else(|| answer(attempted, "its token server has no usable URL"))?;
+        let credentials = self.credentials(http, attempted).await?;
+        let credentials = credentials.filter(|_| allowed(http, &realm) && allowed(http, origin));
+        let (request, authorization) = asked.request(realm, credentials);
+        let header = authorization.and_then(|authorization| authorization.header());
+        let asked_at = Instant::now();
+        let response = http.execute(&request, header.as_ref(), attempted).await?;
+        if !response.status().is_success() {
+            let mut error = refusal(response, attempted).await;
+            if let Error::Refused { words, .. } | Error::NotFound { words, .. } = error {
+                // Token servers say 400 and 404 where they mean "no".
+                let attempted = Box::new(attempted.clone());
+                error = Error::Unauthorized { attempted, words, withheld: false };
+            }
+            return Err(error.into());
+        }
+        let stall = http.settings.timeouts.stall;
+        let body = read(response, TOKEN_LIMIT, stall, attempted).await?;
+        let unusable = || answer(attempted, "its token server sent no token");
+        let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| unusable())?;
+        let text = answer.token.or(answer.access_token).filter(|text| !text.is_empty());
+        let text = text.ok_or_else(unusable)?;
+        let life = answer.expires_in.unwrap_or(TOKEN_LIFE).clamp(1, 24 * 3600);
+        // Renewed a little early, so that it does not expire on its way.
+        let life =
+            Duration::from_secs(life).saturating_sub(Duration::from_secs((life / 4).min(10)));
+        Ok(Token { text: Secret::new(text), expires: asked_at + life })
+    }
+}
+
+fn allowed(http: &Http, url: &Url) -> bool {
+    let authority = match (url.host_str(), url.port()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        (host, _) => host.unwrap_or_default().to_owned(),
+    };
+    http.settings.may_send_credentials(url.scheme(), &authority)
+}
+
+#[derive(serde::Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+    /// Seconds.
+    expires_in: Option<u64>,
+}
+
+/// A token that is asked for.
+struct Asked<'a> {
+    realm: &'a str,
+    service: Option<&'a str>,
+    scopes: &'a [String],
+}
+
+impl Asked<'_> {
+    /// The request: GET with a name and password or without, POST with an identity token (the
+    /// distribution project's token and `OAuth2` specifications).
+    fn request(
+        &self,
+        mut realm: Url,
+        credentials: Option<&Credentials>,
+    ) -> (Request<'static>, Option<Authorization>) {
+        let mut pairs = Vec::new();
+        pairs.extend(self.service.map(|service| ("service", service)));
+        match credentials {
+            Some(Credentials::IdentityToken(token)) => {
+                let scopes = self.scopes.join(" ");
+                pairs.extend([
+                    ("grant_type", "refresh_token"),
+                    ("client_id", "esb"),
+                    ("scope", scopes.as_str()),
+                    ("refresh_token", token.as_str()),
+                ]);
+                // The one form encoder at hand is that of queries.
+                let mut form = realm.clone();
+                form.query_pairs_mut().clear().extend_pairs(pairs);
+                let body = form.query().unwrap_or_default().to_owned();
+                let mut request = Request::new(Method::POST, realm);
+                request.content_type = Some("application/x-www-form-urlencoded");
+                request.body = Payload::Bytes(body.into());
+                (request, None)
+            }
+            basic => {
+                pairs.extend(self.scopes.iter().map(|scope| ("scope", scope.as_str())));
+                let authorization = match basic {
+                    Some(Credentials::Basic { username, password }) => {
+                        pairs.push(("account", username));
+                        Some(Authorization::Basic {
+                            username: username.clone(),
+                            password: Secret::new(password.clone()),
+                        })
+                    }
+                    _ => None,
+                };
+                realm.query_pairs_mut().extend_pairs(pairs);
+                (Request::new(Method::GET, realm), authorization)
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The client of all registries: settings, transport, and the bound on transfers.
+//!
+//! Owns what the operations share; each operation is a module of its own.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{DirectRegistry, Error, OciClientRegistry, Registry, Settings, Transport};
+
+/// How long [`Client::ping`] waits.
+const PING: Duration = Duration::from_secs(2);
+
+/// Resolves, pushes, copies and verifies images. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    settings: Arc<Settings>,
+    direct: DirectRegistry,
+    registry: Arc<dyn Registry>,
+    transfers: Arc<Semaphore>,
+}
+
+impl Client {
+    /// Checks the settings; connects to nothing yet.
+    ///
+    /// Where the process has no provider of cryptography for TLS, ring becomes it.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] when a proxy or a certificate is not usable.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        let settings = Arc::new(settings);
+        let direct = DirectRegistry::new(Arc::clone(&settings))?;
+        let registry: Arc<dyn Registry> = match settings.transport {
+            Transport::OciClient => Arc::new(OciClientRegistry::new(direct.clone())),
+            Transport::Direct => Arc::new(direct.clone()),
+        };
+        let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
+        Ok(Self { settings, direct, registry, transfers })
+    }
+
+    /// What the client was told.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The requests that the operations are made of.
+    pub fn registry(&self) -> &Arc<dyn Registry> {
+        &self.registry
+    }
+
+    /// Whether a registry answers at `host[:port]`, within two seconds and without a second try:
+    /// any answer from 200 to 499 will do (contracts, section 2.3).
+    pub async fn ping(&self, registry: &str) -> bool {
+        tokio::time::timeout(PING, self.direct.answers(registry)).await.unwrap_or(false)
+    }
+
+    /// Waits for the right to transfer one blob.
+    pub(crate) async fn transfer(&self) -> SemaphorePermit<'_> {
+        self.transfers.acquire().await.expect("the semaphore is never closed")
+    }
+}

@@ -1,0 +1,446 @@
+//! What can go wrong between us and a registry, and what the user can do about it.
+//!
+//! Owns the crate's one error type, its codes, kinds and hints. Registries' own words are bounded
+//! and escaped here, so that no caller has to.
+
+use std::{
+    fmt::{self, Write as _},
+    path::PathBuf,
+};
+
+use esb_oci::{BlobError, CredentialError, Digest, InvalidImage, InvalidReference, LayoutError};
+
+/// The most characters of a registry's own words that a message quotes.
+const WORDS_LIMIT: usize = 300;
+
+/// Which right a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Access {
+    Pull,
+    Push,
+}
+
+/// What a request was meant to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    CheckManifest,
+    ReadManifest,
+    WriteManifest,
+    CheckBlob,
+    ReadBlob,
+    MountBlob,
+    UploadBlob,
+}
+
+/// One request, as a message names it: `upload blob sha256:… to registry/repository`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempted {
+    pub action: Action,
+    pub access: Access,
+    /// Host and port, as the reference names them.
+    pub registry: String,
+    /// `registry/repository:tag`, or a blob and its repository.
+    pub subject: String,
+}
+
+impl fmt::Display for Attempted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.action {
+            Action::CheckManifest => "check",
+            Action::ReadManifest => "read",
+            Action::WriteManifest => "write",
+            Action::CheckBlob => "check blob",
+            Action::ReadBlob => "read blob",
+            Action::MountBlob => "mount blob",
+            Action::UploadBlob => "upload blob",
+        };
+        write!(f, "{verb} `{}`", self.subject)
+    }
+}
+
+/// A registry's refusal in its own words (OCI distribution specification, "Error Codes").
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words {
+    /// The first error's code: `DENIED`, `MANIFEST_UNKNOWN`; empty when there is none.
+    pub code: String,
+    text: String,
+}
+
+impl Words {
+    /// Reads the body of a refusal: the specification's JSON, else any text.
+    pub(crate) fn read(body: &[u8]) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Envelope {
+            errors: Vec<Entry>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Entry {
+            #[serde(default)]
+            code: String,
+            #[serde(default)]
+            message: String,
+        }
+        if let Ok(Envelope { errors }) = serde_json::from_slice(body) {
+            let code = errors.first().map(|entry| entry.code.clone()).unwrap_or_default();
+            let texts: Vec<String> = errors
+                .into_iter()
+                .take(5)
+                .map(|Entry { code, message }| match (code.is_empty(), message.is_empty()) {
+                    (false, false) => format!("{code}: {message}"),
+                    _ => format!("{code}{message}"),
+                })
+                .collect();
+            return Self { code, text: texts.join("; ") };
+        }
+        Self { code: String::new(), text: String::from_utf8_lossy(body).trim().to_owned() }
+    }
+
+    /// Words of our own about an answer.
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self { code: String::new(), text: text.into() }
+    }
+}
+
+/// Bounded and escaped; `no reason given` when the registry said nothing.
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.text.is_empty() {
+            return f.write_str("no reason given");
+        }
+        for c in self.text.chars().take(WORDS_LIMIT) {
+            // Quotation marks are harmless, and common in these texts.
+            if matches!(c, '"' | '\'') {
+                f.write_char(c)?;
+            } else {
+                write!(f, "{}", c.escape_debug())?;
+            }
+        }
+        if self.text.chars().nth(WORDS_LIMIT).is_some() {
+            f.write_str("…")?;
+        }
+        Ok(())
+    }
+}
+
+/// One place where an image was looked for in vain.
+#[derive(Debug)]
+pub struct Tried {
+    /// A registry's repository or a layout's folder.
+    pub place: String,
+    pub error: Error,
+}
+
+/// A step of pulling, pushing, copying or verifying failed.
+///
+/// Messages are lowercase fragments that name their own step and leave the cause to `source()`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error(transparent)]
+    Reference(#[from] InvalidReference),
+    #[error("`{}` is not a mirror: {reason}", text.escape_debug())]
+    Mirror { text: String, reason: &'static str },
+    #[error("the registry settings are not usable: {reason}")]
+    Settings {
+        reason: &'static str,
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    #[error("could not read credentials from `{}`", path.display())]
+    CredentialFile {
+        path: PathBuf,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("could not {attempted}")]
+    Credentials {
+        attempted: Box<Attempted>,
+        #[source]
+        source: CredentialError,
+    },
+    #[error("`{}` did not let us {attempted}: {words}", attempted.registry)]
+    Unauthorized {
+        attempted: Box<Attempted>,
+        words: Words,
+        /// Whether we have credentials and did not send them, because the connection is plain HTTP.
+        withheld: bool,
+    },
+    #[error("`{}` is not there: {words}", attempted.subject)]
+    NotFound { attempted: Box<Attempted>, words: Words },
+    #[error("could not {attempted}: status {status}, {words}")]
+    Refused { attempted: Box<Attempted>, status: u16, words: Words },
+    #[error("could not {attempted}: the registry's answer is not usable: {reason}")]
+    Answer { attempted: Box<Attempted>, reason: String },
+    #[error("could not {attempted}: the connection to `{}` failed", attempted.registry)]
+    Unreachable {
+        attempted: Box<Attempted>,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("could not {attempted}: its source failed")]
+    Source {
+        attempted: Box<Attempted>,
+        #[source]
+        source: BlobError,
+    },
+    #[error("`{subject}` is `{actual}`, not `{expected}`")]
+    DigestMismatch { subject: String, expected: Digest, actual: Digest },
+    #[error("`{reference}` has no image for {platform}; it has {available}")]
+    Platform { reference: String, platform: String, available: String },
+    #[error("`{reference}` is an image of the old format (schema 1), which is not supported")]
+    Schema1 { reference: String },
+    #[error("`{reference}` is no container image: its media type is `{}`", media_type.escape_debug())]
+    NotAnImage { reference: String, media_type: String },
+    #[error("`{reference}` is damaged")]
+    Document {
+        reference: String,
+        #[source]
+        source: InvalidImage,
+    },
+    #[error("could not read `{reference}` from its layout")]
+    Layout {
+        reference: String,
+        #[source]
+        source: LayoutError,
+    },
+    #[error("`{reference}` was not found{}", list(tried, *offline))]
+    Unresolved { reference: String, tried: Vec<Tried>, offline: bool },
+}
+
+fn list(tried: &[Tried], offline: bool) -> String {
+    let mut text = String::new();
+    for Tried { place, error } in tried {
+        let _ = write!(text, "{} {place} ({error}", if text.is_empty() { ": tried" } else { "," });
+        let mut cause = std::error::Error::source(error);
+        // A chain is short; the limit is for a foreign error that names itself.
+        for _ in 0..8 {
+            let Some(inner) = cause else { break };
+            let _ = write!(text, ": {inner}");
+            cause = inner.source();
+        }
+        text.push(')');
+    }
+    if offline {
+        let end = "no registry is asked while offline";
+        let _ = write!(text, "{} {end}", if text.is_empty() { ":" } else { ";" });
+    }
+    text
+}
+
+/// Who or what has to change for an [`Error`] to go away; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A reference, a flag, a file of settings.
+    Input,
+    /// Credentials, or the rights that go with them.
+    Auth,
+    /// The image does not exist where it was looked for.
+    NotFound,
+    /// No registry answers.
+    Unreachable,
+    /// A registry answers and does not do what was asked.
+    Refused,
+    /// Bytes or a tag are not what was promised.
+    Digest,
+    /// The local disk.
+    Local,
+}
+
+impl Error {
+    /// See [`Kind`].
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Reference(_)
+            | Self::Mirror { .. }
+            | Self::Settings { .. }
+            | Self::CredentialFile { .. }
+            | Self::Platform { .. }
+            | Self::Schema1 { .. }
+            | Self::NotAnImage { .. } => Kind::Input,
+            Self::Credentials { .. } | Self::Unauthorized { .. } => Kind::Auth,
+            Self::NotFound { .. } => Kind::NotFound,
+            Self::Refused { .. } | Self::Answer { .. } => Kind::Refused,
+            Self::DigestMismatch { .. }
+            | Self::Document { .. }
+            | Self::Source { source: BlobError::Mismatch { .. }, .. } => Kind::Digest,
+            Self::Source { source, .. } if is_local(source) => Kind::Local,
+            Self::Unreachable { .. } | Self::Source { .. } => Kind::Unreachable,
+            Self::Layout { source, .. } => match source {
+                LayoutError::NotFound { .. } | LayoutError::NoPlatform { .. } => Kind::NotFound,
+                LayoutError::Invalid(_) | LayoutError::Blob(BlobError::Mismatch { .. }) => {
+                    Kind::Digest
+                }
+                _ => Kind::Local,
+            },
+            Self::Unresolved { tried, .. } => {
+                let kinds: Vec<Kind> = tried.iter().map(|tried| tried.error.kind()).collect();
+                // The first reason that is more than "not here" tells what has to change.
+                kinds.into_iter().find(|kind| *kind != Kind::NotFound).unwrap_or(Kind::NotFound)
+            }
+        }
+    }
+
+    /// The code that prefixes errors of syncing (command line contract, "Streams and exit codes").
+    pub fn code(&self) -> Option<&'static str> {
+        let of = |access| match access {
+            Access::Pull => "IMAGE_PULL_FAILED",
+            Access::Push => "IMAGE_PUSH_FAILED",
+        };
+        match self {
+            _ if self.kind() == Kind::Auth => Some("IMAGE_AUTH_FAILED"),
+            _ if self.kind() == Kind::Digest => Some("IMAGE_DIGEST_MISMATCH"),
+            Self::NotFound { attempted, .. }
+            | Self::Refused { attempted, .. }
+            | Self::Answer { attempted, .. }
+            | Self::Unreachable { attempted, .. } => Some(of(attempted.access)),
+            Self::Source { source, .. } if is_local(source) => Some(of(Access::Push)),
+            Self::Source { .. }
+            | Self::Platform { .. }
+            | Self::Schema1 { .. }
+            | Self::NotAnImage { .. }
+            | Self::Layout { .. }
+            | Self::Unresolved { .. } => Some(of(Access::Pull)),
+            _ => None,
+        }
+    }
+
+    /// What the user can do about it, when that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Mirror { .. } => {
+                Some("write `--mirror HOST=HOST[:PORT][/PREFIX]` or `--mirror HOST=oci:DIR`".into())
+            }
+            Self::Unauthorized { attempted, withheld: true, .. } => Some(format!(
+                "credentials are not sent over plain HTTP; let `{}` use TLS",
+                attempted.registry
+            )),
+            Self::Unauthorized { attempted, .. } | Self::Credentials { attempted, .. } => {
+                Some(format!("run `docker login {}`", attempted.registry))
+            }
+            Self::Unreachable { attempted, source } if speaks_plain_http(&**source) => {
+                Some(format!(
+                    "`{0}` seems to speak plain HTTP: allow it with `--registry-insecure {0}`",
+                    attempted.registry
+                ))
+            }
+            Self::Unreachable { attempted, source } if distrusts(&**source) => Some(format!(
+                "give the certificate authority of `{}` with `--ca-file FILE`",
+                attempted.registry
+            )),
+            Self::Unreachable { attempted, .. } if attempted.access == Access::Push => {
+                Some(format!(
+                    "start the registry at `{}`, or name another with `--registry`",
+                    attempted.registry
+                ))
+            }
+            Self::Unreachable { attempted, .. } => Some(mirror_hint(&attempted.registry)),
+            Self::Schema1 { .. } => Some("push the image again with a current tool".into()),
+            Self::Unresolved { tried, .. } if self.kind() == Kind::Auth => tried
+                .iter()
+                .find(|tried| tried.error.kind() == Kind::Auth)
+                .and_then(|tried| tried.error.hint()),
+            Self::Unresolved { reference, .. } => {
+                Some(mirror_hint(reference.split('/').next().unwrap_or_default()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn mirror_hint(host: &str) -> String {
+    format!(
+        "give a copy with `--mirror {host}=oci:DIR` (an OCI layout) or \
+         `--mirror {host}=HOST[:PORT][/PREFIX]` (another registry)"
+    )
+}
+
+/// Whether any text of a chain has one of the words.
+fn mentions(error: &(dyn std::error::Error + 'static), words: &[&str]) -> bool {
+    let mut cause = Some(error);
+    for _ in 0..10 {
+        let Some(error) = cause else { return false };
+        let text = error.to_string();
+        if words.iter().any(|word| text.contains(word)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn speaks_plain_http(error: &(dyn std::error::Error + 'static)) -> bool {
+    mentions(error, &["received corrupt message", "InvalidContentType"])
+}
+
+fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
+    mentions(error, &["invalid peer certificate"])
+}
+
+/// Whether a blob's source failed on this machine: the disk, not a connection.
+pub(crate) fn is_local(error: &BlobError) -> bool {
+    match error {
+        BlobError::Read { source, .. } => source.is::<std::io::Error>(),
+        _ => true,
+    }
+}
+
+/// Whether a connection failed for a reason that another attempt will not take away.
+pub(crate) fn is_hopeless(error: &(dyn std::error::Error + 'static)) -> bool {
+    speaks_plain_http(error) || distrusts(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempted(action: Action, access: Access) -> Attempted {
+        let (registry, subject) = ("r.example".to_owned(), "r.example/a:1".to_owned());
+        Attempted { action, access, registry, subject }
+    }
+
+    #[test]
+    fn words_are_read_bounded_and_escaped() {
+        let check = |body: &[u8], code: &str, text: &str| {
+            let words = Words::read(body);
+            assert_eq!((words.code.as_str(), words.to_string().as_str()), (code, text));
+        };
+        let json = br#"{"errors":[{"code":"DENIED","message":"no \u001b[31m\"pull\""}]}"#;
+        check(json, "DENIED", r#"DENIED: no \u{1b}[31m"pull""#);
+        check(br#"{"errors":[{"code":"UNKNOWN"}]}"#, "UNKNOWN", "UNKNOWN");
+        check(b" plain\n", "", "plain");
+        check(b"", "", "no reason given");
+        let long = Words::read(&[b'x'; 1000]).to_string();
+        assert_eq!(long.chars().count(), WORDS_LIMIT + 1);
+    }
+
+    #[test]
+    fn codes_kinds_and_hints() {
+        let check = |error: Error, kind: Kind, code: Option<&str>, hint: &str| {
+            assert_eq!((error.kind(), error.code()), (kind, code), "{error}");
+            assert!(error.hint().unwrap_or_default().contains(hint), "{:?}", error.hint());
+        };
+        let words = Words::default;
+        let pull = || Box::new(attempted(Action::ReadManifest, Access::Pull));
+        let push = || Box::new(attempted(Action::UploadBlob, Access::Push));
+        let denied = |withheld| Error::Unauthorized { attempted: pull(), words: words(), withheld };
+        check(denied(false), Kind::Auth, Some("IMAGE_AUTH_FAILED"), "docker login r.example");
+        check(denied(true), Kind::Auth, Some("IMAGE_AUTH_FAILED"), "plain HTTP");
+        let refused = Error::Refused { attempted: push(), status: 507, words: words() };
+        check(refused, Kind::Refused, Some("IMAGE_PUSH_FAILED"), "");
+        let tried = vec![
+            Tried {
+                place: "oci:x".to_owned(),
+                error: Error::NotFound { attempted: pull(), words: words() },
+            },
+            Tried { place: "r.example/a".to_owned(), error: denied(false) },
+        ];
+        let reference = "r.example/a:1".to_owned();
+        let error = Error::Unresolved { reference: reference.clone(), tried, offline: false };
+        assert!(error.to_string().contains("tried oci:x ("), "{error}");
+        check(error, Kind::Auth, Some("IMAGE_AUTH_FAILED"), "docker login");
+        let offline = Error::Unresolved { reference, tried: Vec::new(), offline: true };
+        assert!(offline.to_string().ends_with("no registry is asked while offline"), "{offline}");
+        check(offline, Kind::NotFound, Some("IMAGE_PULL_FAILED"), "--mirror r.example=oci:DIR");
+    }
+}

@@ -1,0 +1,325 @@
+//! HTTP as registries need it: explicit proxies and roots, redirects without credentials, bounded
+//! answers.
+//!
+//! Owns the connections and the classification of their failures. Refuses to know the
+//! distribution protocol and how one authenticates.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use reqwest::{
+    Body, Certificate, Method, NoProxy, Proxy, Response, Url,
+    header::{
+        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER,
+    },
+};
+
+use crate::{
+    Attempted, Error, Settings,
+    error::{Words, is_hopeless, is_local},
+    registry::Upload,
+    retry::{Again, Failure, is_transient, retry_after},
+    stream::{Sending, Stalled},
+};
+
+/// The most redirects that one request follows.
+const REDIRECTS: usize = 5;
+/// The most bytes of a refusal that are read.
+const REFUSAL_LIMIT: usize = 64 * 1024;
+
+/// Who we are.
+pub(crate) const USER_AGENT: &str = concat!("esb/", env!("CARGO_PKG_VERSION"));
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(crate) struct Request<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) accept: Option<&'static str>,
+    pub(crate) content_type: Option<&'a str>,
+    pub(crate) body: Payload<'a>,
+}
+
+/// What a request carries; it can be sent again.
+#[derive(Debug, Clone)]
+pub(crate) enum Payload<'a> {
+    Nothing,
+    Bytes(Bytes),
+    Blob(Upload<'a>),
+}
+
+impl Request<'_> {
+    /// A request that carries nothing.
+    pub(crate) fn new(method: Method, url: Url) -> Self {
+        Self { method, url, accept: None, content_type: None, body: Payload::Nothing }
+    }
+}
+
+/// The connections of a client. They are made when they are needed: the system's certificates are
+/// not read where only plain HTTP is spoken.
+#[derive(Debug)]
+pub(crate) struct Http {
+    pub(crate) settings: Arc<Settings>,
+    roots: Vec<Certificate>,
+    plain: Mutex<Option<reqwest::Client>>,
+    secure: Mutex<Option<reqwest::Client>>,
+}
+
+impl Http {
+    /// Checks the settings that can be wrong.
+    pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, Error> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Whoever was faster has installed one.
+            let _installed = rustls::crypto::ring::default_provider().install_default();
+        }
+        let mut roots = Vec::new();
+        for pem in &settings.extra_roots {
+            let failed = |source: Option<reqwest::Error>| Error::Settings {
+                reason: "a certificate authority is no PEM certificate",
+                source: source.map(Into::into),
+            };
+            let certificates =
+                Certificate::from_pem_bundle(pem).map_err(|source| failed(Some(source)))?;
+            if certificates.is_empty() {
+                return Err(failed(None));
+            }
+            roots.extend(certificates);
+        }
+        let http = Self { settings, roots, plain: Mutex::new(None), secure: Mutex::new(None) };
+        http.proxies()?;
+        Ok(http)
+    }
+
+    fn proxies(&self) -> Result<Vec<Proxy>, Error> {
+        let failed = |source: reqwest::Error| Error::Settings {
+            reason: "a proxy is no URL",
+            source: Some(source.into()),
+        };
+        let proxy = &self.settings.proxy;
+        let mut proxies = Vec::new();
+        if let Some(url) = &proxy.http {
+            proxies.push(Proxy::http(url).map_err(failed)?);
+        }
+        if let Some(url) = &proxy.https {
+            proxies.push(Proxy::https(url).map_err(failed)?);
+        }
+        let direct = NoProxy::from_string(&self.settings.direct_hosts());
+        Ok(proxies.into_iter().map(|proxy| proxy.no_proxy(direct.clone())).collect())
+    }
+
+    fn client(&self, scheme: &str) -> Result<reqwest::Client, Error> {
+        let secure = scheme == "https";
+        let slot = if secure { &self.secure } else { &self.plain };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*slot {
+            return Ok(client.clone());
+        }
+        let mut builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .user_agent(USER_AGENT)
+            .connect_timeout(self.settings.timeouts.connect)
+            .pool_idle_timeout(std::time::Duration::from_secs(20));
+        for proxy in self.proxies()? {
+            builder = builder.proxy(proxy);
+        }
+        builder = if secure {
+            builder.tls_certs_merge(self.roots.clone())
+        } else {
+            builder.tls_certs_only(Vec::new())
+        };
+        let client = builder.build().map_err(|source| Error::Settings {
+            reason: "no HTTP client can be made of them",
+            source: Some(source.into()),
+        })?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    /// Sends a request and gives whatever answer comes, but for those that say "later".
+    ///
+    /// `authorization` goes to the request's own origin only, wherever redirects lead.
+    pub(crate) async fn execute(
+        &self,
+        request: &Request<'_>,
+        authorization: Option<&HeaderValue>,
+        attempted: &Attempted,
+    ) -> Result<Response, Failure> {
+        let mut url = request.url.clone();
+        let mut method = request.method.clone();
+        for _ in 0..=REDIRECTS {
+            let authorization = authorization.filter(|_| url.origin() == request.url.origin());
+            let response = self.hop(request, &method, &url, authorization, attempted).await?;
+            let status = response.status().as_u16();
+            let location = match status {
+                301 | 302 | 303 | 307 | 308 => response.headers().get(LOCATION),
+                _ => None,
+            };
+            let Some(location) = location else {
+                return transient(response, attempted).await;
+            };
+            let next = location.to_str().ok().and_then(|text| url.join(text).ok());
+            let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));
+            let Some(next) = next else {
+                return Err(answer(attempted, "it redirects to no URL").into());
+            };
+            if url.scheme() == "https" && next.scheme() == "http" {
+                return Err(answer(attempted, "it redirects from TLS to plain HTTP").into());
+            }
+            if status == 303 {
+                method = Method::GET;
+            }
+            url = next;
+        }
+        Err(answer(attempted, "it redirects too often").into())
+    }
+
+    async fn hop(
+        &self,
+        request: &Request<'_>,
+        method: &Method,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+        attempted: &Attempted,
+    ) -> Result<Response, Failure> {
+        let client = self.client(url.scheme())?;
+        let mut builder = client.request(method.clone(), url.clone());
+        if let Some(accept) = request.accept {
+            builder = builder.header(ACCEPT, accept);
+        }
+        if let Some(content_type) = request.content_type {
+            builder = builder.header(CONTENT_TYPE, content_type);
+        }
+        if let Some(authorization) = authorization {
+            builder = builder.header(AUTHORIZATION, authorization);
+        }
+        let carries = !matches!(*method, Method::GET | Method::HEAD);
+        let sent = match &request.body {
+            Payload::Blob(upload) if carries => {
+                let opened = Sending::open(upload).await;
+                let (body, sending) = opened.map_err(|source| source_failed(source, attempted))?;
+                let builder = builder
+                    .header(CONTENT_LENGTH, upload.blob.descriptor.size)
+                    .body(Body::wrap_stream(body));
+                let sent = sending.watch(self.settings.timeouts, builder.send()).await;
+                if let Some(source) = sending.failure() {
+                    return Err(source_failed(source, attempted));
+                }
+                sent
+            }
+            payload => {
+                let builder = match payload {
+                    Payload::Bytes(bytes) if carries => builder.body(bytes.clone()),
+                    _ if carries => builder.header(CONTENT_LENGTH, 0),
+                    _ => builder,
+                };
+                let limit = self.settings.timeouts.answer;
+                tokio::time::timeout(limit, builder.send()).await.map_err(|_| Stalled(limit))
+            }
+        };
+        match sent {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(broken(error, attempted)),
+            Err(stalled) => {
+                Err(Failure { error: unreachable(attempted, stalled), again: Again::Later(None) })
+            }
+        }
+    }
+}
+
+/// Passes an answer on unless it says "later".
+async fn transient(response: Response, attempted: &Attempted) -> Result<Response, Failure> {
+    if !is_transient(response.status().as_u16()) {
+        return Ok(response);
+    }
+    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let again = Again::Later(retry_after(after));
+    Err(Failure { error: refusal(response, attempted).await, again })
+}
+
+/// The error of an answer that is a refusal, with the registry's own words.
+pub(crate) async fn refusal(response: Response, attempted: &Attempted) -> Error {
+    let status = response.status().as_u16();
+    let body = match tokio::time::timeout(
+        std::time::Duration::from_secs(5),
+        read_up_to(response, REFUSAL_LIMIT),
+    )
+    .await
+    {
+        Ok(Ok((body, _))) => body,
+        // The refusal stands without its reason.
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    };
+    let words =
+        if body.is_empty() { Words::plain(format!("status {status}")) } else { Words::read(&body) };
+    let attempted = Box::new(attempted.clone());
+    match status {
+        401 | 403 => Error::Unauthorized { attempted, words, withheld: false },
+        404 => Error::NotFound { attempted, words },
+        _ => Error::Refused { attempted, status, words },
+    }
+}
+
+/// Reads a whole answer of at most `limit` bytes.
+pub(crate) async fn read(
+    response: Response,
+    limit: usize,
+    stall: std::time::Duration,
+    attempted: &Attempted,
+) -> Result<Bytes, Failure> {
+    match tokio::time::timeout(stall, read_up_to(response, limit)).await {
+        Ok(Ok((body, true))) => Ok(body),
+        Ok(Ok((_, false))) => {
+            Err(answer(attempted, &format!("it is larger than {limit} bytes")).into())
+        }
+        Ok(Err(error)) => Err(broken(error, attempted)),
+        Err(_) => Err(Failure {
+            error: unreachable(attempted, Stalled(stall)),
+            again: Again::Later(None),
+        }),
+    }
+}
+
+/// The first `limit` bytes, and whether that is all.
+async fn read_up_to(mut response: Response, limit: usize) -> Result<(Bytes, bool), reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            body.extend_from_slice(&chunk[..limit - body.len()]);
+            return Ok((body.into(), false));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body.into(), true))
+}
+
+/// A connection that failed; its URL is left out of the message, for it may hold a token.
+fn broken(error: reqwest::Error, attempted: &Attempted) -> Failure {
+    let error = error.without_url();
+    let again = match () {
+        () if error.is_builder() || is_hopeless(&error) => Again::Never,
+        () if error.is_connect() => Again::Connect,
+        () => Again::Later(None),
+    };
+    Failure { error: unreachable(attempted, error), again }
+}
+
+fn unreachable(
+    attempted: &Attempted,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Error {
+    Error::Unreachable { attempted: Box::new(attempted.clone()), source: source.into() }
+}
+
+/// An upload whose source failed: worth another attempt when the source is a connection too.
+pub(crate) fn source_failed(source: esb_oci::BlobError, attempted: &Attempted) -> Failure {
+    let again = if is_local(&source) { Again::Never } else { Again::Later(None) };
+    Failure { error: Error::Source { attempted: Box::new(attempted.clone()), source }, again }
+}
+
+/// An answer that the protocol does not allow.
+pub(crate) fn answer(attempted: &Attempted, reason: &str) -> Error {
+    Error::Answer { attempted: Box::new(attempted.clone()), reason: reason.to_owned() }
+}

@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+//!
+//! This crate owns the registries' protocol, authentication, and the order of requests. It refuses
+//! to build, and it reads neither the environment nor any file that it was not given.
+
+mod adapter;
+mod auth;
+mod challenge;
+mod client;
+mod copy;
+mod direct;
+mod docker_config;
+mod document;
+mod error;
+mod http;
+mod mapping;
+mod mirror;
+mod push;
+mod registry;
+mod resolve;
+mod retry;
+mod session;
+mod settings;
+mod source;
+mod stream;
+
+pub use adapter::OciClientRegistry;
+pub use client::Client;
+pub use copy::CopyScope;
+pub use direct::DirectRegistry;
+pub use docker_config::DockerConfig;
+pub use error::{Access, Action, Attempted, Error, Kind, Tried, Words};
+pub use mapping::internal_reference;
+pub use mirror::{Mirror, MirrorPlace, Mirrors};
+pub use push::{PushReport, push_reference};
+pub use registry::{
+    ManifestHead, Mount, RawManifest, Registry, Repository, Upload, UploadSession, repository,
+};
+pub use resolve::ResolvedImage;
+pub use retry::RetryPolicy;
+pub use session::PushSession;
+pub use settings::{ProxySettings, Settings, Timeouts, Transport, is_loopback};

@@ -1,0 +1,285 @@
+//! Pushes images: nothing that is there already, each blob once, the manifest last.
+//!
+//! Owns the order of requests of a push. Works on any source of blobs, so that a copy between
+//! registries is a push as well.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use esb_model::{Event, ImageRef, Reporter};
+use esb_oci::{Blob, Digest, Image, Reference};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::{
+    Access, Client, Error, Mount, PushSession, Upload, UploadSession,
+    registry::{Repository, repository},
+};
+
+/// What registries say of a manifest whose blobs they do not have.
+const MISSING: [&str; 2] = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"];
+
+/// What a push did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PushReport {
+    /// The manifest's digest, or the index's.
+    pub digest: Option<Digest>,
+    /// The reference had the digest already; nothing was asked beyond that.
+    pub unchanged: bool,
+    pub uploaded: usize,
+    pub uploaded_bytes: u64,
+    /// Blobs that another repository of the registry had.
+    pub mounted: usize,
+    /// Blobs that the repository had.
+    pub skipped: usize,
+}
+
+impl PushReport {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.uploaded += other.uploaded;
+        self.uploaded_bytes += other.uploaded_bytes;
+        self.mounted += other.mounted;
+        self.skipped += other.skipped;
+    }
+}
+
+/// Everything that one manifest needs in a repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) bytes: Bytes,
+    pub(crate) media_type: String,
+    pub(crate) digest: Digest,
+    pub(crate) blobs: Vec<Blob>,
+}
+
+impl From<&Image> for Parts {
+    fn from(image: &Image) -> Self {
+        Self {
+            bytes: image.manifest_bytes.clone(),
+            media_type: image.descriptor.media_type.clone(),
+            digest: image.digest(),
+            blobs: image.layers.iter().chain([&image.config]).cloned().collect(),
+        }
+    }
+}
+
+/// How a repository came to have a blob.
+#[derive(Debug, Clone, Copy)]
+enum Came {
+    Was,
+    Mounted,
+    Uploaded(u64),
+}
+
+/// The reference that this machine pushes an image's reference to.
+///
+/// # Errors
+/// When the parts make no reference.
+pub fn push_reference(image: &ImageRef) -> Result<Reference, Error> {
+    // A host without a dot or a port would be read as a part of the repository.
+    let here = Reference::with_tag("localhost", &image.repository, &image.tag)?;
+    Ok(here.moved_to(&image.push_host, None))
+}
+
+impl Client {
+    /// Pushes an image to `target` (by tag, or by digest when it has no tag), and to `extra` tags
+    /// of the same repository, which are written last.
+    ///
+    /// Where `target` has the image's digest already, that is found out with one request. An extra
+    /// tag of which the session knows nothing costs one more; one that the session knows to be
+    /// right costs none.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached or refuses, or a blob's source fails. No tag is written
+    /// before all blobs are there.
+    pub async fn push(
+        &self,
+        image: &Image,
+        target: &Reference,
+        extra: &[&str],
+        session: &PushSession,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<PushReport, Error> {
+        let at = repository(target);
+        let subject = target.to_string();
+        reporter.event(&Event::Started { subject: &subject, action: "push" });
+        let parts = Parts::from(image);
+        let target = target.tag().map_or_else(|| parts.digest.to_string(), str::to_owned);
+        let mut report = if self.has(&at, &target, parts.digest).await? {
+            session.tag_seen(&at, &target, parts.digest);
+            PushReport { unchanged: true, ..PushReport::default() }
+        } else {
+            self.push_parts(&parts, &at, &target, session, reporter).await?
+        };
+        for tag in extra.iter().copied().filter(|tag| *tag != target) {
+            let right = match session.tag(&at, tag) {
+                Some(known) => known == parts.digest,
+                None => report.unchanged && self.has(&at, tag, parts.digest).await?,
+            };
+            if !right {
+                self.registry().manifest_put(&at, tag, &parts.media_type, &parts.bytes).await?;
+                session.tag_seen(&at, tag, parts.digest);
+            }
+        }
+        report.digest = Some(parts.digest);
+        let detail = if report.unchanged { "unchanged" } else { "pushed" };
+        reporter.event(&Event::Finished { subject: &subject, action: "push", detail });
+        Ok(report)
+    }
+
+    /// Whether a tag has a digest; one request, but for registries that do not tell digests.
+    pub(crate) async fn has(
+        &self,
+        at: &Repository,
+        target: &str,
+        digest: Digest,
+    ) -> Result<bool, Error> {
+        let head = self.registry().manifest_head(at, target, Access::Push).await?;
+        Ok(match head.map(|head| head.digest) {
+            Some(Some(actual)) => actual == digest,
+            Some(None) => self.registry().manifest_get(at, target).await?.digest == digest,
+            None => false,
+        })
+    }
+
+    /// Brings the blobs of a manifest into a repository, then the manifest itself.
+    pub(crate) async fn push_parts(
+        &self,
+        parts: &Parts,
+        at: &Repository,
+        target: &str,
+        session: &PushSession,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<PushReport, Error> {
+        // An image may have the same layer twice.
+        let blobs: BTreeMap<Digest, &Blob> =
+            parts.blobs.iter().map(|blob| (blob.descriptor.digest, blob)).collect();
+        let mut report = self.push_blobs(&blobs, at, session, reporter).await?;
+        let put = self.registry().manifest_put(at, target, &parts.media_type, &parts.bytes).await;
+        match put {
+            // A blob was collected, or a mount came too early: look again, once.
+            Err(Error::Refused { words, .. } | Error::NotFound { words, .. })
+                if MISSING.contains(&words.code.as_str()) =>
+            {
+                for digest in blobs.keys() {
+                    session.absent(at, *digest);
+                }
+                let again = self.push_blobs(&blobs, at, session, reporter).await?;
+                report.uploaded += again.uploaded;
+                report.uploaded_bytes += again.uploaded_bytes;
+                report.mounted += again.mounted;
+                let registry = self.registry();
+                registry.manifest_put(at, target, &parts.media_type, &parts.bytes).await?;
+            }
+            put => put?,
+        }
+        session.tag_seen(at, target, parts.digest);
+        report.digest = Some(parts.digest);
+        Ok(report)
+    }
+
+    async fn push_blobs(
+        &self,
+        blobs: &BTreeMap<Digest, &Blob>,
+        at: &Repository,
+        session: &PushSession,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<PushReport, Error> {
+        let work: Vec<_> =
+            blobs.values().map(|blob| self.push_blob(blob, at, session, reporter)).collect();
+        let limit = self.settings().transfers.max(1);
+        stream::iter(work)
+            .buffer_unordered(limit)
+            .try_fold(PushReport::default(), async |mut report, came| {
+                match came {
+                    Came::Was => report.skipped += 1,
+                    Came::Mounted => report.mounted += 1,
+                    Came::Uploaded(bytes) => {
+                        report.uploaded += 1;
+                        report.uploaded_bytes += bytes;
+                    }
+                }
+                Ok(report)
+            })
+            .await
+    }
+
+    /// Brings one blob into a repository in the cheapest way.
+    async fn push_blob(
+        &self,
+        blob: &Blob,
+        at: &Repository,
+        session: &PushSession,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<Came, Error> {
+        let digest = blob.descriptor.digest;
+        let turn = session.turn(at, digest);
+        if session.holder(at, digest).is_none() {
+            let _turn = turn.lock().await;
+            // Whoever had the turn before may have brought it.
+            if session.holder(at, digest).is_none() {
+                let came = self.place(blob, at, None, session, reporter).await?;
+                session.present(at, digest);
+                return Ok(came);
+            }
+        }
+        if session.is_present(at, digest) {
+            return Ok(Came::Was);
+        }
+        // Mounting needs no turn: many repositories may do it at once.
+        let mut opened = None;
+        if let Some(holder) = session.holder(at, digest) {
+            match self.registry().blob_mount(at, &holder, digest).await? {
+                Mount::Mounted => {
+                    session.present(at, digest);
+                    return Ok(Came::Mounted);
+                }
+                Mount::Opened(upload) => opened = Some(upload),
+                Mount::Refused => {}
+            }
+        }
+        let _turn = turn.lock().await;
+        let came = self.place(blob, at, opened, session, reporter).await?;
+        session.present(at, digest);
+        Ok(came)
+    }
+
+    /// Looks for a blob, mounts it from where it was seen, or uploads it.
+    async fn place(
+        &self,
+        blob: &Blob,
+        at: &Repository,
+        mut opened: Option<UploadSession>,
+        session: &PushSession,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<Came, Error> {
+        let digest = blob.descriptor.digest;
+        let registry = self.registry();
+        if registry.blob_head(at, digest, Access::Push).await? {
+            return Ok(Came::Was);
+        }
+        let mut from = session.candidates(at, digest);
+        if let Some(location) = blob.source.location()
+            && location.registry == at.registry
+            && location.repository != at.repository
+        {
+            from.insert(0, location.repository);
+        }
+        for from in from {
+            if opened.is_some() {
+                break;
+            }
+            match registry.blob_mount(at, &from, digest).await? {
+                Mount::Mounted => return Ok(Came::Mounted),
+                Mount::Opened(upload) => opened = Some(upload),
+                Mount::Refused => {}
+            }
+        }
+        let subject = digest.to_string();
+        let permit = self.transfer().await;
+        reporter.event(&Event::Started { subject: &subject, action: "upload" });
+        registry.blob_push(at, Upload { blob, reporter }, opened).await?;
+        reporter.event(&Event::Finished { subject: &subject, action: "upload", detail: "" });
+        drop(permit);
+        Ok(Came::Uploaded(blob.descriptor.size))
+    }
+}

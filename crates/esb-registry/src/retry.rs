@@ -1,0 +1,152 @@
+//! The one retry policy: what is tried again, how often, and after how long.
+//!
+//! Owns numbers and decisions. Refuses to know what a request is.
+
+use std::{future::Future, time::Duration};
+
+use crate::Error;
+
+/// How often and after which waits a request is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included.
+    pub attempts: u32,
+    /// Attempts in all where nobody accepts a connection.
+    pub connects: u32,
+    /// The longest wait before the first repetition; it doubles from one to the next.
+    pub base: Duration,
+    /// The longest wait that we choose ourselves.
+    pub cap: Duration,
+    /// The longest wait that a registry may ask for; where it asks for more, the request fails.
+    pub patience: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 6,
+            connects: 3,
+            base: Duration::from_millis(200),
+            cap: Duration::from_secs(10),
+            patience: Duration::from_mins(1),
+        }
+    }
+}
+
+/// A failed attempt, and whether another may go better.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) again: Again,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    Never,
+    /// Nobody accepted the connection.
+    Connect,
+    /// The registry is busy or the connection broke; it may have said how long to wait.
+    Later(Option<Duration>),
+}
+
+impl From<Error> for Failure {
+    /// A failure that will not go away by itself.
+    fn from(error: Error) -> Self {
+        Self { error, again: Again::Never }
+    }
+}
+
+impl RetryPolicy {
+    /// The wait after a failed attempt (counted from 1), or `None` to give up.
+    ///
+    /// `random` is in 0..1: the whole wait is random ("full jitter"), so that many clients that
+    /// failed together do not come back together.
+    fn wait(&self, attempt: u32, again: Again, random: f64) -> Option<Duration> {
+        let (limit, asked) = match again {
+            Again::Never => return None,
+            Again::Connect => (self.connects, None),
+            Again::Later(asked) => (self.attempts, asked),
+        };
+        if attempt >= limit {
+            return None;
+        }
+        let double = self.base.saturating_mul(1 << attempt.saturating_sub(1).min(16));
+        let own = double.min(self.cap).mul_f64(random);
+        match asked {
+            Some(asked) if asked > self.patience => None,
+            // Never earlier than asked, and not all at once.
+            Some(asked) => Some(asked + own.min(self.base)),
+            None => Some(own),
+        }
+    }
+
+    /// Runs `attempt` until it succeeds or this policy gives up.
+    pub(crate) async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut count = 1;
+        loop {
+            let Failure { error, again } = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(failure) => failure,
+            };
+            match self.wait(count, again, fastrand::f64()) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(error),
+            }
+            count += 1;
+        }
+    }
+}
+
+/// Whether a status says that the same request may succeed later.
+pub(crate) fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// Reads `Retry-After` in seconds. Dates are not read: they would need a clock that agrees with
+/// the registry's.
+pub(crate) fn retry_after(header: Option<&str>) -> Option<Duration> {
+    header?.trim().parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_are_random_and_obey() {
+        let policy = RetryPolicy {
+            attempts: 4,
+            connects: 2,
+            base: Duration::from_millis(100),
+            cap: Duration::from_millis(250),
+            patience: Duration::from_mins(1),
+        };
+        let check = |attempt, again, random, millis: Option<u64>| {
+            let expected = millis.map(Duration::from_millis);
+            assert_eq!(policy.wait(attempt, again, random), expected, "{attempt} {again:?}");
+        };
+        let later = Again::Later(None);
+        check(1, Again::Never, 0.5, None);
+        check(1, later, 1.0, Some(100));
+        check(1, later, 0.0, Some(0));
+        check(2, later, 1.0, Some(200));
+        check(3, later, 1.0, Some(250));
+        check(4, later, 1.0, None);
+        check(1, Again::Connect, 0.5, Some(50));
+        check(2, Again::Connect, 0.5, None);
+        check(1, Again::Later(Some(Duration::from_secs(2))), 0.5, Some(2050));
+        check(1, Again::Later(Some(Duration::from_secs(61))), 0.5, None);
+    }
+
+    #[test]
+    fn retry_after_in_seconds() {
+        for (text, seconds) in
+            [(Some(" 7 "), Some(7)), (Some("Wed, 21 Oct"), None), (Some("-1"), None), (None, None)]
+        {
+            assert_eq!(retry_after(text), seconds.map(Duration::from_secs), "{text:?}");
+        }
+    }
+}

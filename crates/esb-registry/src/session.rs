@@ -1,0 +1,115 @@
+//! What a run knows of registries: which repository has which blob, and where tags point.
+//!
+//! Owns that memory, and the rule that a blob is uploaded once a run whoever needs it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use esb_oci::{BlobLocation, Digest};
+
+use crate::Repository;
+
+/// The memory of one run, shared by all its pushes. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct PushSession {
+    memory: Arc<Mutex<Memory>>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    blobs: BTreeMap<(String, Digest), Slot>,
+    tags: BTreeMap<(String, String, String), Digest>,
+}
+
+/// What is known of one blob in one registry.
+#[derive(Debug, Clone, Default)]
+struct Slot {
+    /// Repositories that have it, for certain.
+    present: BTreeSet<String>,
+    /// Repositories that had it once.
+    seen: BTreeSet<String>,
+    /// Held by whoever finds out whether the registry has it, and uploads it.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl PushSession {
+    /// A memory of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slot<T>(&self, registry: &str, digest: Digest, look: impl FnOnce(&mut Slot) -> T) -> T {
+        look(self.memory().blobs.entry((registry.to_owned(), digest)).or_default())
+    }
+
+    /// Tells that a repository had a blob when it was last seen: a candidate for mounting.
+    pub fn blob_seen(&self, at: &BlobLocation, digest: Digest) {
+        self.slot(&at.registry, digest, |slot| slot.seen.insert(at.repository.clone()));
+    }
+
+    /// Tells where a tag pointed when it was last written or seen, by this run or an earlier one.
+    ///
+    /// Without that knowledge an extra tag of an image that is already there is taken for right.
+    pub fn tag_seen(&self, at: &Repository, tag: &str, digest: Digest) {
+        self.memory().tags.insert(key(at, tag), digest);
+    }
+
+    /// Where every known tag points, for a later run's [`PushSession::tag_seen`].
+    pub fn tags(&self) -> Vec<(Repository, String, Digest)> {
+        let memory = self.memory();
+        let known = memory.tags.iter().map(|((registry, repository, tag), digest)| {
+            let at = Repository { registry: registry.clone(), repository: repository.clone() };
+            (at, tag.clone(), *digest)
+        });
+        known.collect()
+    }
+
+    /// Where a tag pointed when it was last written or seen.
+    pub fn tag(&self, at: &Repository, tag: &str) -> Option<Digest> {
+        self.memory().tags.get(&key(at, tag)).copied()
+    }
+
+    /// Notes that a repository has a blob.
+    pub(crate) fn present(&self, at: &Repository, digest: Digest) {
+        self.slot(&at.registry, digest, |slot| slot.present.insert(at.repository.clone()));
+    }
+
+    /// Forgets that a repository has a blob.
+    pub(crate) fn absent(&self, at: &Repository, digest: Digest) {
+        self.slot(&at.registry, digest, |slot| {
+            slot.present.remove(&at.repository);
+            slot.seen.remove(&at.repository);
+        });
+    }
+
+    pub(crate) fn is_present(&self, at: &Repository, digest: Digest) -> bool {
+        self.slot(&at.registry, digest, |slot| slot.present.contains(&at.repository))
+    }
+
+    /// A repository of the same registry that has the blob for certain.
+    pub(crate) fn holder(&self, at: &Repository, digest: Digest) -> Option<String> {
+        self.slot(&at.registry, digest, |slot| slot.present.iter().next().cloned())
+    }
+
+    /// At most three other repositories that had the blob once.
+    pub(crate) fn candidates(&self, at: &Repository, digest: Digest) -> Vec<String> {
+        self.slot(&at.registry, digest, |slot| {
+            slot.seen.iter().filter(|name| **name != at.repository).take(3).cloned().collect()
+        })
+    }
+
+    /// Whose holder alone looks for the blob in the registry and uploads it.
+    pub(crate) fn turn(&self, at: &Repository, digest: Digest) -> Arc<tokio::sync::Mutex<()>> {
+        self.slot(&at.registry, digest, |slot| Arc::clone(&slot.turn))
+    }
+}
+
+fn key(at: &Repository, tag: &str) -> (String, String, String) {
+    (at.registry.clone(), at.repository.clone(), tag.to_owned())
+}

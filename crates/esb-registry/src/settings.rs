@@ -1,0 +1,165 @@
+//! What a client is told: which registries may speak plain HTTP, whom to trust, whom to go
+//! through, how long to wait.
+//!
+//! Owns the decision of scheme and of whether credentials may travel. Reads nothing by itself: no
+//! environment, no file.
+
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+
+use esb_oci::{Anonymous, CredentialSource};
+
+use crate::{Mirrors, RetryPolicy};
+
+/// The settings of a [`Client`](crate::Client).
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Registries (`host` or `host:port`) that are spoken to over plain HTTP. Loopback always is.
+    pub insecure: BTreeSet<String>,
+    /// Of those, the ones that get credentials all the same. Loopback does.
+    pub plain_credentials: BTreeSet<String>,
+    /// Certificate authorities in PEM, trusted beside those of the system.
+    pub extra_roots: Vec<Vec<u8>>,
+    pub proxy: ProxySettings,
+    pub timeouts: Timeouts,
+    pub retry: RetryPolicy,
+    pub credentials: Arc<dyn CredentialSource>,
+    pub mirrors: Mirrors,
+    /// Ask no registry when an image is resolved; mirrors that are layouts still count.
+    pub offline: bool,
+    /// How many blobs are transferred at once, over all images of a client.
+    pub transfers: usize,
+    /// Which code carries blobs and tagged manifests.
+    pub transport: Transport,
+}
+
+/// The proxies to go through. Never used for loopback and for registries of plain HTTP.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProxySettings {
+    /// URL of the proxy for `http://`.
+    pub http: Option<String>,
+    /// URL of the proxy for `https://`.
+    pub https: Option<String>,
+    /// Host names, domains, addresses and networks that are reached directly; `*` is all.
+    pub no_proxy: Vec<String>,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For an answer, once the request is sent.
+    pub answer: Duration,
+    /// For the next bytes of a transfer; a transfer that goes on has no limit.
+    pub stall: Duration,
+}
+
+/// See [`Settings::transport`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// oci-client transfers blobs and writes tagged manifests; the rest is [`Transport::Direct`].
+    #[default]
+    OciClient,
+    /// Every request is made by this crate.
+    Direct,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            insecure: BTreeSet::new(),
+            plain_credentials: BTreeSet::new(),
+            extra_roots: Vec::new(),
+            proxy: ProxySettings::default(),
+            timeouts: Timeouts::default(),
+            retry: RetryPolicy::default(),
+            credentials: Arc::new(Anonymous),
+            mirrors: Mirrors::default(),
+            offline: false,
+            transfers: 6,
+            transport: Transport::default(),
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            answer: Duration::from_mins(2),
+            stall: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Settings {
+    /// Whether a registry is spoken to over plain HTTP.
+    pub fn is_plain(&self, registry: &str) -> bool {
+        is_loopback(registry) || self.insecure.contains(registry)
+    }
+
+    /// Whether credentials may be sent to an origin.
+    pub(crate) fn may_send_credentials(&self, scheme: &str, authority: &str) -> bool {
+        scheme == "https" || is_loopback(authority) || self.plain_credentials.contains(authority)
+    }
+
+    /// Hosts that no proxy is used for, as a comma list.
+    pub(crate) fn direct_hosts(&self) -> String {
+        let mut hosts = vec!["localhost".to_owned(), "127.0.0.0/8".to_owned(), "::1".to_owned()];
+        hosts.extend(self.insecure.iter().map(|registry| host(registry).to_owned()));
+        hosts.extend(self.proxy.no_proxy.iter().cloned());
+        hosts.join(",")
+    }
+}
+
+/// The host without its port, and without the brackets of IPv6.
+fn host(registry: &str) -> &str {
+    if let Some((address, _)) = registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address;
+    }
+    registry.split_once(':').map_or(registry, |(host, _)| host)
+}
+
+/// Whether a registry (`host[:port]`) is this machine, by its name alone.
+pub fn is_loopback(registry: &str) -> bool {
+    let host = host(registry);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The host that a registry's name stands for: Docker Hub answers under another one.
+pub(crate) fn contact(registry: &str) -> &str {
+    match registry {
+        "docker.io" | "index.docker.io" => "registry-1.docker.io",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_only_where_it_is_allowed() {
+        let mut settings = Settings::default();
+        settings.insecure.insert("registry:5010".to_owned());
+        for (registry, plain, credentials) in [
+            ("127.0.0.1:5010", true, true),
+            ("127.9.9.9", true, true),
+            ("[::1]:5000", true, true),
+            ("localhost:5000", true, true),
+            ("registry:5010", true, false),
+            ("registry:5011", false, false),
+            ("registry", false, false),
+            ("10.0.0.1:5000", false, false),
+            ("localhost.example", false, false),
+            ("127.0.0.1.example:5000", false, false),
+        ] {
+            assert_eq!(settings.is_plain(registry), plain, "{registry}");
+            assert_eq!(settings.may_send_credentials("http", registry), credentials, "{registry}");
+            assert!(settings.may_send_credentials("https", registry));
+        }
+        settings.plain_credentials.insert("registry:5010".to_owned());
+        assert!(settings.may_send_credentials("http", "registry:5010"));
+        assert_eq!(settings.direct_hosts(), "localhost,127.0.0.0/8,::1,registry");
+    }
+}

@@ -1,0 +1,152 @@
+//! Places that images come from: a repository of a registry, or a layout on disk.
+//!
+//! Owns the one way to read a manifest or a blob from either.
+
+use std::{fmt, path::Path, sync::Arc};
+
+use esb_oci::{
+    Blob, BlobError, BlobLocation, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor,
+    Digest, Index, LayoutError, OciLayout, Reference, manifest::media_type,
+};
+
+use crate::{Error, RawManifest, Registry, Repository, direct::is_understood, registry::name};
+
+/// The blobs of one repository.
+#[derive(Debug, Clone)]
+pub(crate) struct RepositorySource {
+    registry: Arc<dyn Registry>,
+    repository: Repository,
+}
+
+impl BlobSource for RepositorySource {
+    fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
+        Box::pin(async move {
+            self.registry.blob_get(&self.repository, blob).await.map_err(|error| match error {
+                Error::NotFound { .. } => BlobError::Missing {
+                    digest: blob.digest,
+                    place: format!("`{}`", name(&self.repository)),
+                },
+                error => BlobError::Read {
+                    digest: blob.digest,
+                    place: format!("`{}`", name(&self.repository)),
+                    source: error.into(),
+                },
+            })
+        })
+    }
+
+    fn location(&self) -> Option<BlobLocation> {
+        Some(self.repository.clone())
+    }
+}
+
+/// Where an image is read from.
+#[derive(Clone)]
+pub(crate) enum Place {
+    Repository(RepositorySource),
+    Layout(OciLayout),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Repository(source) => f.write_str(&name(&source.repository)),
+            Self::Layout(layout) => write!(f, "oci:{}", layout.root().display()),
+        }
+    }
+}
+
+impl Place {
+    pub(crate) fn repository(registry: Arc<dyn Registry>, repository: Repository) -> Self {
+        Self::Repository(RepositorySource { registry, repository })
+    }
+
+    pub(crate) fn layout(root: &Path, reference: &Reference) -> Result<Self, Error> {
+        OciLayout::open(root)
+            .map(Self::Layout)
+            .map_err(|source| Error::Layout { reference: reference.to_string(), source })
+    }
+
+    /// A blob of this place.
+    pub(crate) fn blob(&self, descriptor: Descriptor) -> Blob {
+        let source: Arc<dyn BlobSource> = match self {
+            Self::Repository(source) => Arc::new(source.clone()),
+            Self::Layout(layout) => Arc::new(layout.clone()),
+        };
+        Blob { descriptor, source }
+    }
+
+    /// The manifest or index that a reference stands for.
+    pub(crate) async fn root(&self, reference: &Reference) -> Result<RawManifest, Error> {
+        match self {
+            Self::Repository(source) => {
+                let target = reference.target();
+                source.registry.manifest_get(&source.repository, &target).await
+            }
+            Self::Layout(layout) => {
+                let failed = |source| Error::Layout { reference: reference.to_string(), source };
+                let tag = reference.tag().unwrap_or("latest");
+                let name = format!("{}:{tag}", reference.repository());
+                let digest = reference.digest();
+                let entry = match (layout.find(&name, digest), digest) {
+                    (Some(entry), _) => Some(entry.clone()),
+                    (None, Some(digest)) => self.nested(layout, digest).await.map_err(failed)?,
+                    (None, None) => None,
+                };
+                let entry = entry.ok_or_else(|| {
+                    let name = digest.map_or(name, |digest| digest.to_string());
+                    failed(LayoutError::NotFound { path: layout.root().to_owned(), name })
+                })?;
+                self.manifest(reference, &entry).await
+            }
+        }
+    }
+
+    /// The entry of a digest inside the indexes that a layout's own index lists.
+    async fn nested(
+        &self,
+        layout: &OciLayout,
+        digest: Digest,
+    ) -> Result<Option<Descriptor>, LayoutError> {
+        let names: Vec<&str> = layout.names().take(1000).collect();
+        for entry in names.into_iter().filter_map(|name| layout.find(name, None)) {
+            if !media_type::is_index(&entry.media_type) {
+                continue;
+            }
+            let bytes = self.blob(entry.clone()).read(DOCUMENT_LIMIT).await?;
+            let index: Option<Index> = serde_json::from_slice(&bytes).ok();
+            let children = index.map(|index| index.manifests).unwrap_or_default();
+            if let Some(child) = children.into_iter().find(|child| child.digest == digest) {
+                return Ok(Some(child));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The manifest or index of a descriptor.
+    pub(crate) async fn manifest(
+        &self,
+        reference: &Reference,
+        descriptor: &Descriptor,
+    ) -> Result<RawManifest, Error> {
+        match self {
+            Self::Repository(source) => {
+                let target = descriptor.digest.to_string();
+                source.registry.manifest_get(&source.repository, &target).await
+            }
+            Self::Layout(_) => {
+                let bytes = self.blob(descriptor.clone()).read(DOCUMENT_LIMIT).await;
+                let bytes = bytes.map_err(|source| Error::Layout {
+                    reference: reference.to_string(),
+                    source: source.into(),
+                })?;
+                let own = crate::document::media_type(&bytes);
+                let media_type = match own {
+                    Some(own) if is_understood(&own) => own,
+                    _ => descriptor.media_type.clone(),
+                };
+                Ok(RawManifest { bytes, media_type, digest: descriptor.digest })
+            }
+        }
+    }
+}

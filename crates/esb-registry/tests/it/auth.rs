@@ -1,0 +1,214 @@
+//! Authentication: who is asked, how often, and where credentials never go.
+
+use std::sync::Arc;
+
+use esb_oci::{Credentials, Digest};
+use esb_registry::{Client, Error, Kind, PushSession, Settings, Transport};
+use futures_util::future::join_all;
+
+use crate::{
+    fake::{Response, Server},
+    images::{Fixed, TRANSPORTS, image, noise, quiet, reference, settings},
+    memory::{Manners, MemoryRegistry, Wants},
+};
+
+fn with(transport: Transport, credentials: Arc<Fixed>) -> Client {
+    Client::new(Settings { credentials, ..settings(transport) }).unwrap()
+}
+
+fn wanting(wants: Wants) -> MemoryRegistry {
+    MemoryRegistry::start(Manners { wants, ..Manners::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_token_for_each_scope_and_one_401() {
+    for transport in TRANSPORTS {
+        for credentials in
+            [Fixed::basic("secret"), Fixed::new(Credentials::IdentityToken("refresh".to_owned()))]
+        {
+            let registry = wanting(Wants::Bearer);
+            let client = with(transport, Arc::clone(&credentials));
+            let (session, reporter) = (PushSession::new(), quiet());
+            let images: Vec<_> = (0..5).map(|n| image("amd64", &[noise(n, 100)])).collect();
+            let pushes = images.iter().enumerate().map(|(at, image)| {
+                let target = reference(&format!("{}/app:{at}", registry.server.address()));
+                let (client, session, reporter) = (&client, &session, &reporter);
+                async move { client.push(image, &target, &[], session, reporter).await.unwrap() }
+            });
+            join_all(pushes).await;
+            assert_eq!(credentials.asked(), 1);
+            let requests = registry.server.requests();
+            let tokens: Vec<_> = requests.iter().filter(|r| r.path() == "/token").collect();
+            assert_eq!(tokens.len(), 1, "{transport:?} {tokens:#?}");
+            assert_eq!(registry.server.count("GET", "/v2/"), 0, "no ping");
+            let bare = requests.iter().filter(|r| r.header("authorization").is_none());
+            let bare = bare.filter(|r| r.path().starts_with("/v2/")).count();
+            assert_eq!(bare, 1, "only the first request goes without a token");
+            let only_token = |r: &&crate::fake::Request| {
+                r.header("authorization").is_some_and(|value| value.starts_with("Basic"))
+            };
+            assert!(requests.iter().filter(only_token).all(|r| r.path() == "/token"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_revoked_is_replaced() {
+    for transport in TRANSPORTS {
+        let registry = wanting(Wants::Bearer);
+        let client = with(transport, Fixed::basic("secret"));
+        let session = PushSession::new();
+        for tag in 0..3 {
+            let target = reference(&format!("{}/app:{tag}", registry.server.address()));
+            let image = image("amd64", &[noise(tag, 100)]);
+            client.push(&image, &target, &[], &session, &quiet()).await.unwrap();
+            client.verify(&target, image.digest()).await.unwrap();
+            registry.revoke();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mounting_asks_for_both_repositories() {
+    for transport in TRANSPORTS {
+        let registry = wanting(Wants::Bearer);
+        let client = with(transport, Fixed::basic("secret"));
+        let session = PushSession::new();
+        let image = image("amd64", &[noise(1, 100)]);
+        let name = |repository| reference(&format!("{}/{repository}:1", registry.server.address()));
+        client.push(&image, &name("one"), &[], &session, &quiet()).await.unwrap();
+        let report = client.push(&image, &name("two"), &[], &session, &quiet()).await.unwrap();
+        assert_eq!((report.mounted, report.uploaded), (2, 0), "{transport:?}");
+        let scopes: Vec<Vec<String>> = registry
+            .server
+            .requests()
+            .iter()
+            .filter(|r| r.path() == "/token")
+            .map(|r| r.query("scope"))
+            .collect();
+        assert_eq!(
+            scopes,
+            [
+                vec!["repository:one:pull,push"],
+                vec!["repository:two:pull,push"],
+                vec!["repository:two:pull,push", "repository:one:pull"],
+            ]
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_and_password() {
+    for transport in TRANSPORTS {
+        let registry = wanting(Wants::Basic);
+        let target = reference(&format!("{}/app:1", registry.server.address()));
+        let image = image("amd64", &[noise(1, 100)]);
+        let good = Fixed::basic("secret");
+        let client = with(transport, Arc::clone(&good));
+        client.push(&image, &target, &[], &PushSession::new(), &quiet()).await.unwrap();
+        client.resolve(&target, esb_model::Platform::default()).await.unwrap();
+        assert_eq!(good.asked(), 1);
+
+        let bad = with(transport, Fixed::basic("wrong"));
+        let error = bad.push(&image, &target, &[], &PushSession::new(), &quiet()).await;
+        let error = error.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (Kind::Auth, Some("IMAGE_AUTH_FAILED")));
+        let login = format!("docker login {}", registry.server.address());
+        assert!(error.hint().unwrap().contains(&login), "{:?}", error.hint());
+        registry.server.clear();
+        let error = bad.resolve(&target, esb_model::Platform::default()).await.unwrap_err();
+        assert_eq!(error.code(), Some("IMAGE_AUTH_FAILED"));
+        assert!(error.to_string().contains("the fake says no"), "{error}");
+        assert!(error.hint().unwrap().contains(&login));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_token_is_an_auth_error() {
+    for transport in TRANSPORTS {
+        let registry = wanting(Wants::Bearer);
+        let target = reference(&format!("{}/app:1", registry.server.address()));
+        let image = image("amd64", &[]);
+        let client = with(transport, Fixed::basic("wrong"));
+        let push = client.push(&image, &target, &[], &PushSession::new(), &quiet()).await;
+        let error = push.unwrap_err();
+        assert_eq!(error.code(), Some("IMAGE_AUTH_FAILED"), "{error}");
+        assert_eq!(registry.server.count("GET", "/token"), 1, "it is not tried again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_do_not_follow_to_another_origin() {
+    for transport in TRANSPORTS {
+        let layer = noise(5, 2000);
+        let kept = layer.clone();
+        let storage = Server::start(move |request| match &*request.method {
+            "PUT" => Response::new(201).with("Location", "/somewhere"),
+            _ => Response::new(200).body(kept.clone()),
+        });
+        let manners = Manners {
+            wants: Wants::Basic,
+            elsewhere: Some(storage.address()),
+            ..Manners::default()
+        };
+        let registry = MemoryRegistry::start(manners);
+        let client = with(transport, Fixed::basic("secret"));
+        let target = reference(&format!("{}/app:1", registry.server.address()));
+        let image = image("amd64", std::slice::from_ref(&layer));
+        client.push(&image, &target, &[], &PushSession::new(), &quiet()).await.unwrap();
+        let uploads: Vec<_> =
+            storage.requests().into_iter().filter(|r| r.method == "PUT").collect();
+        assert_eq!(uploads.len(), 2, "{transport:?}");
+        assert!(uploads.iter().any(|r| r.body == layer));
+
+        registry.plant_blob("app", &layer);
+        let mut stream = client
+            .registry()
+            .blob_get(&esb_registry::repository(&target), &image.layers[0].descriptor)
+            .await
+            .unwrap();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = futures_util::StreamExt::next(&mut stream).await {
+            bytes.extend_from_slice(&chunk.unwrap());
+        }
+        assert_eq!(Digest::of(&bytes), Digest::of(&layer));
+        let leaked = |r: &crate::fake::Request| r.header("authorization").is_some();
+        assert!(!storage.requests().iter().any(leaked), "{:#?}", storage.requests());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_http_is_allowed_by_name_and_carries_no_credentials() {
+    for transport in TRANSPORTS {
+        let registry = wanting(Wants::Basic);
+        // Not loopback by its name, and reachable all the same.
+        let host = format!("0.0.0.0:{}", registry.server.port);
+        let target = reference(&format!("{host}/app:1"));
+        let image = image("amd64", &[noise(1, 100)]);
+        let allow = |insecure: &[&str], plain: &[&str]| {
+            let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            Client::new(Settings {
+                insecure: set(insecure),
+                plain_credentials: set(plain),
+                credentials: Fixed::basic("secret"),
+                ..settings(transport)
+            })
+            .unwrap()
+        };
+        let push = async |client: Client| {
+            client.push(&image, &target, &[], &PushSession::new(), &quiet()).await
+        };
+        let error = push(allow(&[], &[])).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unreachable, "{error}");
+        let hint = error.hint().unwrap();
+        assert!(hint.contains(&format!("--registry-insecure {host}")), "{hint} {error:?}");
+
+        registry.server.clear();
+        let error = push(allow(&[&host], &[])).await.unwrap_err();
+        assert!(matches!(error, Error::Unauthorized { withheld: true, .. }), "{error:?}");
+        let sent = registry.server.requests();
+        assert!(sent.iter().all(|r| r.header("authorization").is_none()), "{sent:#?}");
+
+        push(allow(&[&host], &[&host])).await.unwrap();
+    }
+}

@@ -1,0 +1,128 @@
+//! What breaks on the way: busy registries, cut connections, wrong bytes.
+
+use esb_model::Platform;
+use esb_registry::{CopyScope, Kind, PushSession};
+use esb_test::{Fault, LoggingProxy, Rule};
+
+use crate::images::{TRANSPORTS, client, image, noise, quiet, real_registry, reference};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_survives_trouble_and_repeats_only_what_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(registry) = real_registry(folder.path()) else { return };
+    let busy = || Fault::Answer {
+        status: 429,
+        headers: vec![("Retry-After".to_owned(), "0".to_owned())],
+        body: Vec::new(),
+    };
+    for (number, transport) in TRANSPORTS.into_iter().enumerate() {
+        for (name, rule) in [
+            ("head", Rule::on("HEAD", "/manifests/", Fault::status(503)).times(2)),
+            ("blob-head", Rule::on("HEAD", "/blobs/", busy()).times(3)),
+            ("open", Rule::on("POST", "/uploads/", Fault::status(500)).times(2)),
+            ("put", Rule::on("PUT", "/uploads/", Fault::status(502)).times(2)),
+            (
+                "reset",
+                Rule::on("PUT", "/uploads/", Fault::ResetRequest { after: 100_000 }).times(2),
+            ),
+            ("manifest", Rule::on("PUT", "/manifests/", busy()).times(2)),
+            ("cut", Rule::on("PUT", "/manifests/", Fault::ResetRequest { after: 10 }).times(1)),
+        ] {
+            let proxy = LoggingProxy::start(registry.address()).unwrap();
+            proxy.inject(rule);
+            let target = reference(&format!("{}/push-{number}/{name}:1", proxy.address()));
+            let image = image("amd64", &[noise(number as u64, 300_000)]);
+            let (client, session) = (client(transport), PushSession::new());
+            client
+                .push(&image, &target, &[], &session, &quiet())
+                .await
+                .unwrap_or_else(|error| panic!("{transport:?} {name}: {error}"));
+            assert!(proxy.requests().iter().any(|r| r.harmed), "{name} did no harm");
+            proxy.heal();
+            client.verify(&target, image.digest()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_survives_a_cut_source_and_refuses_wrong_bytes() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let Some(source) = real_registry(one.path()) else { return };
+    let Some(target) = real_registry(two.path()) else { return };
+    let image = image("amd64", &[noise(1, 1_500_000), noise(2, 400_000)]);
+    let layer = image.layers[0].descriptor.digest.hex();
+    let stored = reference(&format!("{}/app:1", source.address()));
+    let scope = CopyScope::Platform(Platform::default());
+    for (number, transport) in TRANSPORTS.into_iter().enumerate() {
+        let client = client(transport);
+        client.push(&image, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
+        let copy = async |fault: Option<Rule>, name: &str| {
+            let proxy = LoggingProxy::start(source.address()).unwrap();
+            if let Some(rule) = fault {
+                proxy.inject(rule);
+            }
+            let from = reference(&format!("{}/app:1", proxy.address()));
+            let to = reference(&format!("{}/copy-{number}/{name}:1", target.address()));
+            let copied = client.copy(&from, &to, scope, &PushSession::new(), &quiet()).await;
+            (copied, to)
+        };
+        for (name, fault) in [
+            ("reset", Fault::ResetResponse { after: 700_000 }),
+            ("truncated", Fault::Truncate { after: 700_000 }),
+        ] {
+            let rule = Rule::on("GET", &layer, fault).times(1);
+            let (copied, to) = copy(Some(rule), name).await;
+            copied.unwrap_or_else(|error| panic!("{transport:?} {name}: {error}"));
+            client.verify(&to, image.digest()).await.unwrap();
+        }
+        let rule = Rule::on("GET", &layer, Fault::Corrupt { at: 1_200_000 });
+        let (copied, to) = copy(Some(rule), "corrupt").await;
+        let error = copied.unwrap_err();
+        let code = error.code();
+        assert_eq!((error.kind(), code), (Kind::Digest, Some("IMAGE_DIGEST_MISMATCH")), "{error}");
+        let absent = client.verify(&to, image.digest()).await.unwrap_err();
+        assert_eq!(absent.kind(), Kind::NotFound, "no manifest without its blobs");
+
+        let (copied, to) = copy(None, "corrupt").await;
+        // The other layer and the config had arrived or not; the rerun ends well either way.
+        assert!(copied.unwrap().uploaded >= 1);
+        client.verify(&to, image.digest()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_that_stalls_is_cut_and_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(registry) = real_registry(folder.path()) else { return };
+    let image = image("amd64", &[noise(1, 1_500_000)]);
+    for transport in TRANSPORTS {
+        let mut settings = crate::images::settings(transport);
+        settings.timeouts.stall = std::time::Duration::from_millis(300);
+        let client = esb_registry::Client::new(settings).unwrap();
+        let stored = reference(&format!("{}/app:1", registry.address()));
+        client.push(&image, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
+        let proxy = LoggingProxy::start(registry.address()).unwrap();
+        let hour = std::time::Duration::from_hours(1);
+        let layer = image.layers[0].descriptor.digest.hex();
+        proxy.inject(Rule::on("GET", &layer, Fault::Stall { after: 500_000, time: hour }).times(1));
+        let from = reference(&format!("{}/app:1", proxy.address()));
+        let to = reference(&format!("{}/stalled:{transport:?}", registry.address()));
+        let scope = CopyScope::Platform(Platform::default());
+        client.copy(&from, &to, scope, &PushSession::new(), &quiet()).await.unwrap();
+        client.verify(&to, image.digest()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_does_not_answer_is_named() {
+    let free = esb_test::free_port().unwrap();
+    let target = reference(&format!("127.0.0.1:{free}/a:1"));
+    for transport in TRANSPORTS {
+        let client = client(transport);
+        let image = image("amd64", &[]);
+        let push = client.push(&image, &target, &[], &PushSession::new(), &quiet()).await;
+        let error = push.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (Kind::Unreachable, Some("IMAGE_PUSH_FAILED")));
+        assert!(error.hint().unwrap().contains(&format!("127.0.0.1:{free}")), "{error}");
+    }
+}

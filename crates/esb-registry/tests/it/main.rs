@@ -1,0 +1,15 @@
+//! Tests against registries: Debian's `docker-registry` behind a recording proxy, and a small one of
+//! our own that authenticates and misbehaves on demand.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::print_stdout, reason = "a skipped test says why")]
+
+mod auth;
+mod fake;
+mod faults;
+mod helpers;
+mod images;
+mod memory;
+mod misbehaving;
+mod real;
+mod resolving;

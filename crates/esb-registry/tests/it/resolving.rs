@@ -1,0 +1,76 @@
+//! From references to images: mirrors, layouts, offline.
+
+use esb_model::Platform;
+use esb_oci::write_layout;
+use esb_registry::{Client, Kind, Mirrors, PushSession, Settings};
+
+use crate::{
+    images::{TRANSPORTS, client, image, noise, quiet, reference, settings},
+    memory::{Manners, MemoryRegistry},
+};
+
+fn mirrored(mirrors: &[&str], offline: bool) -> Client {
+    let mirrors = Mirrors::parse(mirrors.iter().copied()).unwrap();
+    Client::new(Settings { mirrors, offline, ..settings(TRANSPORTS[0]) }).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mirrors_are_tried_in_order_and_all_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = folder.path().join("bases");
+    let (one, two) = (image("amd64", &[noise(1, 10)]), image("amd64", &[noise(2, 20)]));
+    let images = [("lambda/python:3.12".to_owned(), one.clone())];
+    write_layout(&layout, &images).await.unwrap();
+    let registry = MemoryRegistry::start(Manners::default());
+    let address = registry.server.address();
+    let stored = reference(&format!("{address}/ecr/lambda/python:3.13"));
+    client(TRANSPORTS[0]).push(&two, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
+
+    let oci = format!("public.ecr.aws=oci:{}", layout.display());
+    let other = format!("public.ecr.aws={address}/ecr");
+    let missing = format!("public.ecr.aws=oci:{}/nowhere", folder.path().display());
+    let client = mirrored(&[&missing, &oci, &other], false);
+    let python = |tag: &str| reference(&format!("public.ecr.aws/lambda/python:{tag}"));
+    let found = client.resolve(&python("3.12"), Platform::default()).await.unwrap();
+    assert_eq!((found.digest, found.index), (one.digest(), None));
+    assert_eq!(found.source, format!("oci:{}", layout.display()));
+    assert_eq!(found.image.layers[0].read(100).await.unwrap(), noise(1, 10));
+    let found = client.resolve(&python("3.13"), Platform::default()).await.unwrap();
+    assert_eq!(
+        (found.digest, &*found.source),
+        (two.digest(), &*format!("{address}/ecr/lambda/python"))
+    );
+    let found = client.resolve(&python("x").pinned(one.digest()), Platform::default()).await;
+    assert_eq!(found.unwrap().digest, one.digest());
+
+    // Offline, only layouts count; what was tried and what would help is said.
+    let offline = mirrored(&[&missing, &oci, &other], true);
+    registry.server.clear();
+    assert!(offline.resolve(&python("3.12"), Platform::default()).await.is_ok());
+    let error = offline.resolve(&python("3.13"), Platform::default()).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("nowhere") && text.contains("is not in the OCI layout"), "{text}");
+    assert!(text.ends_with("no registry is asked while offline"), "{text}");
+    assert!(error.hint().unwrap().contains("--mirror public.ecr.aws=oci:DIR"));
+    assert_eq!(registry.server.requests().len(), 0);
+
+    let arm = client.resolve(&python("3.12"), "linux/arm64".parse().unwrap()).await.unwrap_err();
+    assert!(arm.to_string().contains("has no image for linux/arm64; it has linux/amd64"), "{arm}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_nowhere_says_where_it_was_looked_for() {
+    let registry = MemoryRegistry::start(Manners::default());
+    let address = registry.server.address();
+    let free = esb_test::free_port().unwrap();
+    let client = mirrored(&[&format!("127.0.0.1:{free}={address}")], false);
+    let error = client
+        .resolve(&reference(&format!("127.0.0.1:{free}/a:1")), Platform::default())
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains(&format!("tried {address}/a (")), "{text}");
+    assert!(text.contains(&format!(", 127.0.0.1:{free}/a (")), "{text}");
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert_eq!(error.code(), Some("IMAGE_PULL_FAILED"));
+}
