@@ -40,13 +40,12 @@ pub struct LayerDigests {
 
 /// Writes one gzip-compressed layer in a single pass.
 pub struct LayerWriter<W: Write> {
-    tar: HashingWriter<GzipWriter<HashingWriter<W>>>,
-    epoch: i64,
+    tar: TarWriter<HashingWriter<GzipWriter<HashingWriter<W>>>>,
 }
 
 impl<W: Write> std::fmt::Debug for LayerWriter<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LayerWriter").field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("LayerWriter").field("epoch", &self.tar.epoch).finish_non_exhaustive()
     }
 }
 
@@ -54,7 +53,78 @@ impl<W: Write> LayerWriter<W> {
     /// A layer into `inner`, all entries with the time `epoch` (seconds since 1970).
     pub fn new(inner: W, epoch: i64) -> Self {
         let gzip = GzipWriter::new(HashingWriter::new(inner));
-        Self { tar: HashingWriter::new(gzip), epoch }
+        Self { tar: TarWriter::new(HashingWriter::new(gzip), epoch) }
+    }
+
+    /// See [`TarWriter::dir`].
+    pub fn dir(&mut self, path: &str, attributes: Attributes) -> io::Result<()> {
+        self.tar.dir(path, attributes)
+    }
+
+    /// See [`TarWriter::file`].
+    ///
+    /// # Errors
+    /// Also when the content is shorter or longer: a file that changed while it was read.
+    pub fn file(
+        &mut self,
+        path: &str,
+        attributes: Attributes,
+        size: u64,
+        content: &mut dyn Read,
+    ) -> io::Result<()> {
+        self.tar.file(path, attributes, size, content)
+    }
+
+    /// A symbolic link.
+    pub fn symlink(&mut self, path: &str, attributes: Attributes, target: &str) -> io::Result<()> {
+        self.tar.symlink(path, attributes, target)
+    }
+
+    /// A hard link to an entry written before.
+    pub fn hard_link(&mut self, path: &str, attributes: Attributes, to: &str) -> io::Result<()> {
+        self.tar.hard_link(path, attributes, to)
+    }
+
+    /// Ends the layer.
+    pub fn finish(self) -> io::Result<(W, LayerDigests)> {
+        finish(self.tar.finish()?)
+    }
+}
+
+/// Compresses a layer that is a tar already, as [`LayerWriter`] does it, without a change.
+///
+/// # Errors
+/// When `tar` cannot be read to its end, or `into` fails.
+pub fn compress_layer<W: Write>(tar: &mut dyn Read, into: W) -> io::Result<(W, LayerDigests)> {
+    let mut writer = HashingWriter::new(GzipWriter::new(HashingWriter::new(into)));
+    io::copy(tar, &mut writer)?;
+    finish(writer)
+}
+
+fn finish<W: Write>(
+    tar: HashingWriter<GzipWriter<HashingWriter<W>>>,
+) -> io::Result<(W, LayerDigests)> {
+    let (gzip, diff_id, _) = tar.finish();
+    let (inner, digest, size) = gzip.finish()?.finish();
+    Ok((inner, LayerDigests { diff_id, digest, size }))
+}
+
+/// Writes an uncompressed tar: what a layer holds, or a build context.
+pub struct TarWriter<W: Write> {
+    inner: W,
+    epoch: i64,
+}
+
+impl<W: Write> std::fmt::Debug for TarWriter<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TarWriter").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl<W: Write> TarWriter<W> {
+    /// A tar into `inner`, all entries with the time `epoch` (seconds since 1970).
+    pub fn new(inner: W, epoch: i64) -> Self {
+        Self { inner, epoch }
     }
 
     /// A folder; `path` is relative and without a trailing slash.
@@ -74,7 +144,7 @@ impl<W: Write> LayerWriter<W> {
         content: &mut dyn Read,
     ) -> io::Result<()> {
         self.header(path, tar::EntryType::Regular, attributes, size, None)?;
-        let copied = io::copy(&mut content.take(size), &mut self.tar)?;
+        let copied = io::copy(&mut content.take(size), &mut self.inner)?;
         let more = content.read(&mut [0])?;
         if copied != size || more != 0 {
             let text = format!("`{}` changed while it was read", path.escape_debug());
@@ -93,12 +163,10 @@ impl<W: Write> LayerWriter<W> {
         self.header(path, tar::EntryType::Link, attributes, 0, Some(to))
     }
 
-    /// Ends the layer.
-    pub fn finish(mut self) -> io::Result<(W, LayerDigests)> {
-        self.tar.write_all(&[0; 1024])?;
-        let (gzip, diff_id, _) = self.tar.finish();
-        let (inner, digest, size) = gzip.finish()?.finish();
-        Ok((inner, LayerDigests { diff_id, digest, size }))
+    /// Ends the tar and gives the writer back.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.inner.write_all(&[0; 1024])?;
+        Ok(self.inner)
     }
 
     fn header(
@@ -135,7 +203,7 @@ impl<W: Write> LayerWriter<W> {
             pax.set_entry_type(tar::EntryType::XHeader);
             pax.set_size(extended.len() as u64);
             self.write_header(&mut pax, Attributes::root(0o644))?;
-            self.tar.write_all(&extended)?;
+            self.inner.write_all(&extended)?;
             self.pad(extended.len() as u64)?;
         }
         header.set_entry_type(kind);
@@ -149,12 +217,12 @@ impl<W: Write> LayerWriter<W> {
         header.set_gid(if attributes.gid >= 1 << 21 { 0 } else { attributes.gid });
         header.set_mtime(self.epoch.max(0).cast_unsigned());
         header.set_cksum();
-        self.tar.write_all(header.as_bytes())
+        self.inner.write_all(header.as_bytes())
     }
 
     fn pad(&mut self, size: u64) -> io::Result<()> {
         let over = usize::try_from(size % 512).expect("below 512");
-        if over == 0 { Ok(()) } else { self.tar.write_all(&[0; 512][over..]) }
+        if over == 0 { Ok(()) } else { self.inner.write_all(&[0; 512][over..]) }
     }
 }
 
@@ -215,6 +283,16 @@ mod tests {
                 "644 0:0 opt/b Some(\"opt/a\") ",
             ]
         );
+    }
+
+    #[test]
+    fn a_tar_at_hand_is_compressed_the_same_way() {
+        let mut tar = TarWriter::new(Vec::new(), DEFAULT_EPOCH);
+        tar.file("a", Attributes::root(0o644), 3, &mut &b"abc"[..]).unwrap();
+        let tar = tar.finish().unwrap();
+        let mut layer = LayerWriter::new(Vec::new(), DEFAULT_EPOCH);
+        layer.file("a", Attributes::root(0o644), 3, &mut &b"abc"[..]).unwrap();
+        assert_eq!(compress_layer(&mut &tar[..], Vec::new()).unwrap(), layer.finish().unwrap());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub use config::{History, ImageConfig};
 pub use credential::{Anonymous, CredentialError, CredentialSource, Credentials};
 pub use digest::{Digest, Hasher, HashingWriter, InvalidDigest};
 pub use image::{DOCUMENT_LIMIT, Image, InvalidImage};
-pub use layer::{Attributes, DEFAULT_EPOCH, LayerDigests, LayerWriter};
+pub use layer::{Attributes, DEFAULT_EPOCH, LayerDigests, LayerWriter, TarWriter, compress_layer};
 pub use layout::{LayoutError, OciLayout, REF_NAME, write_layout};
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
 pub use reference::{InvalidReference, Reference};

@@ -1,0 +1,105 @@
+//! The contract that all build engines share.
+
+use std::{collections::BTreeMap, path::Path};
+
+use esb_model::{ImageRecipe, ImageRef, Reporter};
+use esb_oci::{BoxFuture, Digest, Image};
+
+use crate::Error;
+
+/// Makes one image of one recipe.
+///
+/// Whatever two engines both accept, they build to the same flattened file system and config,
+/// after the normalisation of modes, owners, times and extended attributes.
+pub trait Builder: Send + Sync {
+    /// `embedded`, `docker`, …, as `--builder` names it.
+    fn name(&self) -> &'static str;
+
+    /// Whether the engine can build the recipe; the error says what it cannot do.
+    ///
+    /// # Errors
+    /// [`Unsupported`] with the instruction that needs another engine.
+    fn supports(&self, recipe: &ImageRecipe) -> Result<(), Unsupported>;
+
+    /// Builds. Staged inputs and dependencies of the recipe are in place.
+    fn build<'a>(
+        &'a self,
+        request: BuildRequest<'a>,
+        reporter: &'a dyn Reporter,
+    ) -> BoxFuture<'a, Result<BuildReport, Error>>;
+}
+
+/// Everything that a build needs beside the engine itself.
+#[derive(Clone, Copy)]
+pub struct BuildRequest<'a> {
+    pub recipe: &'a ImageRecipe,
+    /// The project root, which the recipe's paths are relative to.
+    pub root: &'a Path,
+    /// What each name after `FROM` stands for.
+    pub bases: &'a BTreeMap<String, Base>,
+    /// Labels beside those of the Dockerfile; they win.
+    pub labels: &'a BTreeMap<String, String>,
+    /// The label that gets the image's fingerprint, when one is wanted (contracts, section 2.4).
+    pub fingerprint_label: Option<&'a str>,
+    /// The time of all files and of the image, in seconds since 1970.
+    pub epoch: i64,
+    /// Use nothing that an earlier build left.
+    pub no_cache: bool,
+}
+
+/// An image that others are built on.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Its manifest, config and layers; layers may lie in a registry and need not be read.
+    pub image: Image,
+    /// A reference under which a registry has it, for engines that pull: push host and repository.
+    pub pullable: Option<String>,
+    /// What `org.opencontainers.image.base.name` says.
+    pub name: String,
+}
+
+/// An image that was made, and where it is.
+#[derive(Debug, Clone)]
+pub enum Built {
+    /// In the content store and in the sources of its base's layers.
+    Local(Box<Image>),
+    /// In an engine, under its id.
+    InEngine { id: String },
+    /// A daemon pushed it already.
+    Pushed { reference: ImageRef, digest: Digest },
+}
+
+/// What a build did, and why.
+#[derive(Debug, Clone)]
+pub struct BuildReport {
+    pub built: Built,
+    pub action: Action,
+    /// A sentence fragment for `-v` and JSON: `code changed`, `same content, base and recipe`.
+    pub reason: String,
+}
+
+/// What happened to an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Built,
+    /// An earlier build of the same content was used.
+    Cached,
+}
+
+/// A recipe that an engine cannot build.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the Dockerfile: {reason}")]
+pub struct Unsupported {
+    /// The line in the Dockerfile, from 1.
+    pub line: usize,
+    pub reason: String,
+}
+
+impl std::fmt::Debug for BuildRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BuildRequest")
+            .field("recipe", &self.recipe.repository)
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,341 @@
+//! Packages of a `requirements.txt`, installed for the platform of the image and not for this
+//! machine.
+//!
+//! Owns the choice of the tool, its arguments, and the cache: the same requirements for the same
+//! platform are installed once, so that a change of code never installs again. Refuses to build
+//! packages from source: that needs the image's own platform.
+
+mod normalise;
+mod requirements;
+mod run;
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError},
+};
+
+use esb_model::{
+    Architecture, Dependencies, Event, Family, ImageRecipe, Platform, Reporter, Runtime,
+};
+use esb_oci::{ContentStore, Digest};
+
+use self::{
+    requirements::Requirements,
+    run::{Log, Program},
+};
+use crate::{
+    Error, Stager, UnpackLimits, blocking::blocking, fingerprint::Fingerprint, unpack::io_error,
+};
+
+/// Where installed packages lie below the content store, by key.
+const FOLDER: &str = "dependencies";
+
+/// The programs that install, as the caller found them.
+#[derive(Clone, Default)]
+pub struct Tools {
+    pub uv: Option<PathBuf>,
+    /// A Python with pip; its own version does not matter.
+    pub python: Option<PathBuf>,
+    /// All that the programs see of the environment: settings of pip and uv, proxies,
+    /// certificates, `PATH`, `HOME`.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+impl fmt::Debug for Tools {
+    /// Values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Tools")
+            .field("uv", &self.uv)
+            .field("python", &self.python)
+            .field("environment", &names)
+            .finish()
+    }
+}
+
+/// Where packages were put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// Relative to the project root.
+    pub target: PathBuf,
+    /// An earlier installation was used.
+    pub cached: bool,
+}
+
+/// Installs the packages of recipes. Cheap to clone; clones wait for each other's work.
+#[derive(Debug, Clone)]
+pub struct Installer {
+    store: ContentStore,
+    tools: Arc<Tools>,
+    stager: Stager,
+    /// Keys that are being installed.
+    running: Arc<std::sync::Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+impl Installer {
+    /// An installer that caches below the store's folder.
+    pub fn new(store: ContentStore, tools: Tools) -> Self {
+        let stager = Stager::new(store.clone(), UnpackLimits::default());
+        Self { store, tools: Arc::new(tools), stager, running: Arc::default() }
+    }
+
+    /// Installs what a recipe depends on into the folder that it names. `None` when it depends on
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the requirements cannot be read, no tool is there, or it fails; the error names the
+    /// package that has no wheel when that is why.
+    pub async fn install(
+        &self,
+        recipe: &ImageRecipe,
+        root: &Path,
+        no_cache: bool,
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Installed>, Error> {
+        let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
+        let path = root.join(&dependencies.requirements);
+        let image = recipe.repository.clone();
+        let requirements = blocking(move || Requirements::read(&image, &path)).await?;
+        let job = Job { image: &recipe.repository, dependencies, requirements, reporter };
+        let tool = self.tool(&job).await?;
+        let key = job.key(&tool);
+        let place = self.store.root().join(FOLDER).join(key.hex());
+        let running = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(running.entry(key).or_default())
+        };
+        let _working = running.lock().await;
+        let cached = !no_cache && !job.requirements.is_local() && place.is_dir();
+        if !cached {
+            self.run(&job, &tool, &place).await?;
+        }
+        let stager = self.stager.clone();
+        let (image, target) = (recipe.repository.clone(), root.join(&dependencies.target));
+        blocking(move || stager.copy(&image, &place, &[], &target, !no_cache)).await?;
+        Ok(Some(Installed { target: dependencies.target.clone(), cached }))
+    }
+
+    async fn tool(&self, job: &Job<'_>) -> Result<Tool, Error> {
+        if job.dependencies.runtime.family() != Family::Python {
+            let reason = format!("{} has no requirements", job.dependencies.runtime);
+            return Err(job.error(reason, None));
+        }
+        let (kind, path, arguments): (_, _, &[&str]) = match (&self.tools.uv, &self.tools.python) {
+            (Some(uv), _) => (ToolKind::Uv, uv, &["--version"]),
+            (None, Some(python)) => (ToolKind::Pip, python, &["-m", "pip", "--version"]),
+            (None, None) => {
+                let hint = "install uv, or Python with pip, on this machine";
+                return Err(job.error("neither uv nor Python is there", Some(hint.to_owned())));
+            }
+        };
+        let mut program = Program::new(path, &self.tools.environment);
+        program.arguments(arguments);
+        let log = program.run(&mut |_| {}).await.map_err(io_error("run", path))?;
+        // `pip 24.0 from /a/path (python 3.13)`: the path is this machine's.
+        let version = log.lines().first().and_then(|line| line.split_whitespace().nth(1));
+        if let Some(version) = version.filter(|_| log.success()) {
+            return Ok(Tool { kind, path: path.clone(), version: version.to_owned() });
+        }
+        let reason = format!("`{}` does not work: {}", path.display(), log.last());
+        Err(job.error(reason, Some("install uv, or Python with pip".to_owned())))
+    }
+
+    /// Runs the tool, and gives the result its name when all went well.
+    async fn run(&self, job: &Job<'_>, tool: &Tool, place: &Path) -> Result<(), Error> {
+        let parent = self.store.root().join(FOLDER);
+        fs::create_dir_all(&parent).map_err(io_error("create", &parent))?;
+        let folder = tempfile::Builder::new()
+            .prefix("installing-")
+            .tempdir_in(&parent)
+            .map_err(io_error("create a folder in", &parent))?;
+        let target = folder.path().join("packages");
+        fs::create_dir(&target).map_err(io_error("create", &target))?;
+        let mut program = Program::new(&tool.path, &self.tools.environment);
+        program.folder(job.requirements.folder());
+        tool.arguments(&mut program, job, &target);
+        let subject = job.image;
+        job.reporter.event(&Event::Started { subject, action: "install dependencies" });
+        let mut tell = |line: &str| job.reporter.event(&Event::Output { subject, line });
+        let log = program.run(&mut tell).await.map_err(io_error("run", &tool.path))?;
+        if !log.success() {
+            return Err(job.failed(&log));
+        }
+        let detail = &*tool.version;
+        job.reporter.event(&Event::Finished { subject, action: "install dependencies", detail });
+        let place = place.to_owned();
+        blocking(move || {
+            normalise::normalise(&target)?;
+            match fs::rename(&target, &place) {
+                // Another process was faster, or what is there has to be made anew.
+                Err(_) if place.is_dir() => {
+                    let old = folder.path().join("old");
+                    fs::rename(&place, old).map_err(io_error("replace", &place))?;
+                    fs::rename(&target, &place).map_err(io_error("put in place", &place))
+                }
+                other => other.map_err(io_error("put in place", &place)),
+            }
+        })
+        .await
+    }
+}
+
+/// One installation.
+struct Job<'a> {
+    image: &'a str,
+    dependencies: &'a Dependencies,
+    requirements: Requirements,
+    reporter: &'a dyn Reporter,
+}
+
+impl Job<'_> {
+    fn key(&self, tool: &Tool) -> Digest {
+        let mut key = Fingerprint::new("dependencies");
+        key.text(tool.kind.name()).text(&tool.version);
+        key.text(self.dependencies.runtime.name());
+        key.text(&self.dependencies.platform.to_string());
+        self.requirements.describe(&mut key);
+        key.finish()
+    }
+
+    fn error(&self, reason: impl Into<String>, hint: Option<String>) -> Error {
+        let requirements = self.dependencies.requirements.clone();
+        Error::Dependencies { requirements, reason: reason.into(), hint }
+    }
+
+    fn failed(&self, log: &Log) -> Error {
+        let Dependencies { runtime, platform, .. } = self.dependencies;
+        match run::package_without_wheel(log.lines()) {
+            Some(package) => self.error(
+                format!(
+                    "there is no wheel of `{}` for {runtime} on {platform}",
+                    package.escape_debug()
+                ),
+                Some(
+                    "check its name and version, or build it in the image with `--builder docker`"
+                        .to_owned(),
+                ),
+            ),
+            None => self.error(log.last(), None),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ToolKind {
+    Uv,
+    Pip,
+}
+
+impl ToolKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Uv => "uv",
+            Self::Pip => "pip",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Tool {
+    kind: ToolKind,
+    path: PathBuf,
+    version: String,
+}
+
+impl Tool {
+    /// Nothing secret may stand here: other users of the machine see arguments.
+    fn arguments(&self, program: &mut Program, job: &Job<'_>, target: &Path) {
+        let Dependencies { runtime, platform, .. } = job.dependencies;
+        match self.kind {
+            ToolKind::Uv => {
+                program
+                    .arguments(&["pip", "install", "--color", "never", "--no-progress"])
+                    // Links would lead into uv's own cache.
+                    .arguments(&["--link-mode", "copy", "--only-binary", ":all:"])
+                    .arguments(&["--python-version", runtime.version()])
+                    .arguments(&["--python-platform", &uv_platform(runtime, *platform)]);
+            }
+            ToolKind::Pip => {
+                program
+                    .arguments(&["-m", "pip", "install", "--no-compile", "--progress-bar", "off"])
+                    .arguments(&["--disable-pip-version-check", "--no-input"])
+                    .arguments(&["--only-binary=:all:", "--implementation", "cp"])
+                    .arguments(&["--python-version", runtime.version()]);
+                for platform in pip_platforms(runtime, *platform) {
+                    program.arguments(&["--platform", &platform]);
+                }
+                program.variable("PIP_ROOT_USER_ACTION", "ignore");
+            }
+        }
+        program.arguments(&["--target"]).argument(target);
+        program.arguments(&["-r"]).argument(job.requirements.path());
+    }
+}
+
+fn machine(platform: Platform) -> &'static str {
+    match platform.architecture {
+        Architecture::X86_64 => "x86_64",
+        Architecture::Arm64 => "aarch64",
+    }
+}
+
+/// The minor version of glibc 2 in AWS's base image: Amazon Linux 2 up to Python 3.11, then 2023.
+fn glibc(runtime: &Runtime) -> u32 {
+    let minor = runtime.version().strip_prefix("3.").and_then(|minor| minor.parse().ok());
+    match minor {
+        Some(0..=11) => 26,
+        _ => 34,
+    }
+}
+
+fn uv_platform(runtime: &Runtime, platform: Platform) -> String {
+    // uv knows some versions of glibc only; the nearest below.
+    let glibc = if glibc(runtime) >= 34 { 34 } else { 17 };
+    format!("{}-manylinux_2_{glibc}", machine(platform))
+}
+
+/// Every platform tag that the image can run: pip takes them literally.
+fn pip_platforms(runtime: &Runtime, platform: Platform) -> Vec<String> {
+    let machine = machine(platform);
+    let mut platforms: Vec<_> =
+        (17..=glibc(runtime)).rev().map(|glibc| format!("manylinux_2_{glibc}_{machine}")).collect();
+    platforms.push(format!("manylinux2014_{machine}"));
+    if platform.architecture == Architecture::X86_64 {
+        let older = ["manylinux_2_12", "manylinux2010", "manylinux_2_5", "manylinux1"];
+        platforms.extend(older.map(|older| format!("{older}_{machine}")));
+    }
+    platforms.push(format!("linux_{machine}"));
+    platforms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_follow_the_base_image() {
+        let arm: Platform = "linux/arm64".parse().unwrap();
+        let old: Runtime = "python3.9".parse().unwrap();
+        let new: Runtime = "python3.13".parse().unwrap();
+        assert_eq!(uv_platform(&new, Platform::default()), "x86_64-manylinux_2_34");
+        assert_eq!(uv_platform(&old, arm), "aarch64-manylinux_2_17");
+        let platforms = pip_platforms(&old, arm);
+        assert_eq!(platforms[0], "manylinux_2_26_aarch64");
+        assert!(platforms.contains(&"manylinux2014_aarch64".to_owned()));
+        assert!(!platforms.iter().any(|platform| platform.contains("manylinux1_")));
+        assert!(pip_platforms(&new, Platform::default()).contains(&"manylinux1_x86_64".to_owned()));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let tools = Tools {
+            environment: vec![("PIP_INDEX_URL".into(), "https://user:secret@host".into())],
+            ..Tools::default()
+        };
+        let shown = format!("{tools:?}");
+        assert!(shown.contains("PIP_INDEX_URL") && !shown.contains("secret"), "{shown}");
+    }
+}

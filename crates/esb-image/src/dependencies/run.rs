@@ -1,0 +1,179 @@
+//! Runs a program for us and hears what it says.
+//!
+//! Owns its environment (only what it was given), its streams and its end: it is killed when
+//! nobody waits for it any more. Refuses a shell.
+
+use std::{
+    collections::VecDeque,
+    ffi::{OsStr, OsString},
+    io,
+    path::Path,
+    process::Stdio,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _},
+    process::Command,
+    sync::mpsc,
+};
+
+/// The longest line that is kept, in bytes; what is longer is cut.
+const MAX_LINE: usize = 4096;
+
+/// The last lines that are kept: an error may need them.
+const MAX_LINES: usize = 200;
+
+/// A program with its arguments.
+pub(crate) struct Program(Command);
+
+/// What a program said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Log {
+    lines: Vec<String>,
+    success: bool,
+}
+
+impl Program {
+    pub(crate) fn new(path: &Path, environment: &[(OsString, OsString)]) -> Self {
+        let mut command = Command::new(path);
+        command
+            .env_clear()
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        Self(command)
+    }
+
+    pub(crate) fn arguments(&mut self, arguments: &[&str]) -> &mut Self {
+        self.0.args(arguments);
+        self
+    }
+
+    pub(crate) fn argument(&mut self, argument: impl AsRef<OsStr>) -> &mut Self {
+        self.0.arg(argument);
+        self
+    }
+
+    pub(crate) fn variable(&mut self, name: &str, value: &str) {
+        self.0.env(name, value);
+    }
+
+    pub(crate) fn folder(&mut self, folder: &Path) {
+        self.0.current_dir(folder);
+    }
+
+    /// Runs to the end; `tell` hears each line as it comes.
+    pub(crate) async fn run(mut self, tell: &mut (dyn FnMut(&str) + Send)) -> io::Result<Log> {
+        let mut child = self.0.spawn()?;
+        let (sender, mut receiver) = mpsc::channel(64);
+        let stdout = child.stdout.take().map(|stream| lines(stream, sender.clone()));
+        let stderr = child.stderr.take().map(|stream| lines(stream, sender));
+        let streams = async {
+            if let (Some(stdout), Some(stderr)) = (stdout, stderr) {
+                tokio::join!(stdout, stderr);
+            }
+        };
+        let mut log = VecDeque::with_capacity(MAX_LINES);
+        let hear = async {
+            while let Some(line) = receiver.recv().await {
+                tell(&line);
+                if log.len() == MAX_LINES {
+                    log.pop_front();
+                }
+                log.push_back(line);
+            }
+        };
+        let ((), (), status) = tokio::join!(streams, hear, child.wait());
+        Ok(Log { lines: log.into(), success: status?.success() })
+    }
+}
+
+impl Log {
+    pub(crate) fn success(&self) -> bool {
+        self.success
+    }
+
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
+    }
+
+    /// The last words that say something, escaped.
+    pub(crate) fn last(&self) -> String {
+        let said = |line: &&String| !line.trim().is_empty();
+        let error = |line: &&String| line.to_ascii_lowercase().contains("error");
+        let lines = || self.lines.iter().rev().filter(said);
+        let last = lines().find(error).or_else(|| lines().next());
+        last.map_or_else(
+            || "it said nothing".to_owned(),
+            |line| line.trim().escape_debug().to_string(),
+        )
+    }
+}
+
+async fn lines(mut stream: impl AsyncRead + Unpin, sender: mpsc::Sender<String>) {
+    let mut block = vec![0; 4096];
+    let mut line = Vec::new();
+    // A stream that breaks ends: the exit code tells whether that matters.
+    while let Ok(read @ 1..) = stream.read(&mut block).await {
+        for byte in &block[..read] {
+            if matches!(byte, b'\n' | b'\r') {
+                send(&mut line, &sender).await;
+            } else if line.len() < MAX_LINE {
+                line.push(*byte);
+            }
+        }
+    }
+    send(&mut line, &sender).await;
+}
+
+async fn send(line: &mut Vec<u8>, sender: &mpsc::Sender<String>) {
+    if !line.is_empty() {
+        let text = String::from_utf8_lossy(line).into_owned();
+        line.clear();
+        // Nobody listens any more: the program is about to be killed.
+        let _ = sender.send(text).await;
+    }
+}
+
+/// The package that pip or uv found no wheel of.
+pub(crate) fn package_without_wheel(lines: &[String]) -> Option<&str> {
+    let word = |text: &'_ str| text.split_whitespace().next().map(str::len);
+    lines.iter().find_map(|line| {
+        for start in ["No matching distribution found for ", "satisfies the requirement "] {
+            if let Some((_, rest)) = line.split_once(start) {
+                return word(rest).map(|end| &rest[..end]);
+            }
+        }
+        // `Because x==1 has no usable wheels and building from source is disabled`
+        let (before, after) = line.split_once(" has no ")?;
+        let wheels = after.split_whitespace().take(3).any(|word| word.starts_with("wheel"));
+        before.split_whitespace().next_back().filter(|_| wheels)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_named() {
+        let check = |text: &str, expected: Option<&str>| {
+            let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            assert_eq!(package_without_wheel(&lines), expected, "{text}");
+        };
+        check(
+            "Collecting x\nERROR: Could not find a version that satisfies the requirement cffi==99 (from versions: none)\n\
+             ERROR: No matching distribution found for cffi==99",
+            Some("cffi==99"),
+        );
+        check(
+            "  × No solution found when resolving dependencies:\n  ╰─▶ Because pyfoo==1.0 has no usable wheels and\n",
+            Some("pyfoo==1.0"),
+        );
+        check("Because a has no wheels with a matching Python ABI tag", Some("a"));
+        check("error: it has no time", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,110 @@
+//! Bases into an engine, before images are built on them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use esb_model::{Event, Platform, Reporter};
+use esb_oci::{ArchiveImage, Digest};
+use tokio::sync::OnceCell;
+
+use super::{DockerEngine, engine::split_tag};
+use crate::{Base, Engine as _, Error};
+
+/// A base by the name that a Dockerfile has for it, and by its manifest.
+type Key = (String, Digest);
+
+/// The bases that are in the engine, each brought there once.
+#[derive(Debug, Default)]
+pub(super) struct Bases {
+    ready: Mutex<HashMap<Key, Arc<OnceCell<String>>>>,
+}
+
+impl Bases {
+    /// Makes sure that the engine has `base`, and gives the name under which it is this very image
+    /// and no other. It gets the name that the Dockerfile on disk has for it too, so that people
+    /// can build by hand; that one may be moved by whoever builds next.
+    pub(super) async fn ensure(
+        &self,
+        engine: &DockerEngine,
+        name: &str,
+        base: &Base,
+        platform: Platform,
+        reporter: &dyn Reporter,
+    ) -> Result<String, Error> {
+        let key = (name.to_owned(), base.image.descriptor.digest);
+        let cell = {
+            let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(ready.entry(key).or_default())
+        };
+        let bring = || bring(engine, name, base, platform, reporter);
+        cell.get_or_try_init(bring).await.cloned()
+    }
+}
+
+async fn bring(
+    engine: &DockerEngine,
+    name: &str,
+    base: &Base,
+    platform: Platform,
+    reporter: &dyn Reporter,
+) -> Result<String, Error> {
+    if let Some(pullable) = &base.pullable {
+        let by_digest = pinned(pullable, base);
+        let present = engine.find(&by_digest).await?.is_some();
+        let pulled = if present {
+            Ok(())
+        } else {
+            reporter.event(&Event::Started { subject: &by_digest, action: "pull" });
+            engine.pull(&by_digest, &platform.to_string()).await
+        };
+        match pulled {
+            Ok(()) => {
+                name_as_on_disk(engine, name, &by_digest).await?;
+                return Ok(by_digest);
+            }
+            // The engine may live where the registry has another name, or none.
+            Err(error) => {
+                let decision = format!("loaded, for a pull by the engine failed: {error}");
+                reporter.event(&Event::Decided { subject: &by_digest, decision: &decision });
+            }
+        }
+    }
+    let pinned = pinned_tag(name, base);
+    let id = engine.find(&pinned).await?;
+    let config = base.image.config.descriptor.digest.to_string();
+    let is_it = |id: String| engine.has_containerd_store() || id == config;
+    if id.is_some_and(is_it) {
+        name_as_on_disk(engine, name, &pinned).await?;
+    } else {
+        reporter.event(&Event::Started { subject: name, action: "load" });
+        let mut names = vec![pinned.clone()];
+        if !name.contains('@') {
+            names.push(name.to_owned());
+        }
+        engine.load(&[ArchiveImage { image: base.image.clone(), names }]).await?;
+    }
+    Ok(pinned)
+}
+
+async fn name_as_on_disk(engine: &DockerEngine, name: &str, pinned: &str) -> Result<(), Error> {
+    if name.contains('@') || engine.find(name).await? == engine.find(pinned).await? {
+        return Ok(());
+    }
+    engine.tag(pinned, name).await
+}
+
+/// `HOST/NAME@DIGEST` of a reference with any tag or digest.
+fn pinned(reference: &str, base: &Base) -> String {
+    format!("{}@{}", bare(reference), base.image.descriptor.digest)
+}
+
+/// A name for a loaded image, which has no digest that an engine could resolve.
+fn pinned_tag(name: &str, base: &Base) -> String {
+    format!("{}:base-{}", bare(name), base.image.descriptor.digest.short())
+}
+
+fn bare(reference: &str) -> &str {
+    split_tag(reference.split('@').next().unwrap_or(reference)).0
+}

@@ -1,0 +1,292 @@
+//! Builds images in a Docker engine, by its BuildKit.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    sync::Arc,
+};
+
+use bollard::{
+    body_try_stream,
+    errors::Error as Failure,
+    models::BuildInfoAux,
+    query_parameters::{BuildImageOptionsBuilder, BuilderVersion},
+};
+use esb_model::{Event, ImageRecipe, Reporter};
+use esb_oci::{Blob, BoxFuture, ContentStore, DOCUMENT_LIMIT, Descriptor, Digest, Image, Manifest};
+use futures_util::StreamExt as _;
+
+use super::{
+    DockerEngine,
+    base::Bases,
+    context::context_tar,
+    dockerfile::{NAME, NEST},
+    engine::failure,
+    export::{Normal, Options},
+    job::{Job, Settings},
+    pipe::write_blocking,
+    progress::Progress,
+    transfer,
+};
+use crate::{
+    Action, BuildReport, BuildRequest, Builder, Built, Error, Unsupported, assemble::rfc3339,
+    stat_cache::StatCache,
+};
+
+/// The kind of the records that say which image a build ended in.
+const RECORD: &str = "docker-image";
+/// The kind of the records that say what the last image of a recipe was made of.
+const LAST: &str = "docker-last-image";
+/// The first API whose BuildKit knows `SOURCE_DATE_EPOCH` (engine 23).
+const KNOWS_EPOCH: (usize, usize) = (1, 42);
+
+/// Hands recipes to a Docker engine.
+///
+/// What is built gets the name `<prefix><repository>:<tag>` in the engine, and is taken out of it
+/// into the content store, where it no longer depends on the time of the build.
+#[derive(Debug)]
+pub struct DockerBuilder {
+    engine: DockerEngine,
+    store: ContentStore,
+    prefix: String,
+    arguments: BTreeMap<String, String>,
+    export: bool,
+    bases: Bases,
+    stats: StatCache,
+}
+
+impl DockerBuilder {
+    /// A builder that takes images out of `engine` into `store`.
+    pub fn new(engine: DockerEngine, store: ContentStore) -> Self {
+        let (prefix, arguments, bases) = Default::default();
+        let stats = StatCache::new(store.clone());
+        Self { engine, store, prefix, arguments, export: true, bases, stats }
+    }
+
+    /// Leaves the images in the engine: a build ends in [`Built::InEngine`].
+    #[must_use]
+    pub fn in_engine(mut self) -> Self {
+        self.export = false;
+        self
+    }
+
+    /// Puts `prefix`, such as `registry:5010/`, in front of the images' names in the engine.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Passes build arguments, such as those that name a proxy. None are passed otherwise.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: BTreeMap<String, String>) -> Self {
+        self.arguments = arguments;
+        self
+    }
+
+    async fn run(
+        &self,
+        request: BuildRequest<'_>,
+        reporter: &dyn Reporter,
+    ) -> Result<BuildReport, Error> {
+        let job = Arc::new(Job::prepare(request, self.settings()).await?);
+        let earlier = self.engine.inspect(&job.name).await?;
+        let fits = earlier.as_ref().is_some_and(|image| job.fits(image));
+        if !request.no_cache && request.fingerprint_label.is_some() && fits {
+            let id = earlier.and_then(|image| image.id).unwrap_or_default();
+            let built = self.take(&job, id, true).await?;
+            self.store.set_record(LAST, job.last, &job.parts)?;
+            let reason = "same content, base and recipe".to_owned();
+            return Ok(BuildReport { built, action: Action::Cached, reason });
+        }
+        let before = self.store.record(LAST, job.last);
+        let reason = if request.no_cache {
+            "earlier results were not to be used".to_owned()
+        } else if before.as_ref() == Some(&job.parts) {
+            "the engine does not have it".to_owned()
+        } else {
+            job.parts.reason(before.as_ref())
+        };
+        let mut names = BTreeMap::new();
+        for (name, base) in &job.bases {
+            let platform = request.recipe.platform;
+            let there = self.bases.ensure(&self.engine, name, base, platform, reporter).await?;
+            names.insert(name.clone(), there);
+        }
+        let id = self.build_image(&job, &names, request.no_cache, reporter).await?;
+        let built = self.take(&job, id, false).await?;
+        self.store.set_record(LAST, job.last, &job.parts)?;
+        Ok(BuildReport { built, action: Action::Built, reason })
+    }
+
+    fn settings(&self) -> Settings<'_> {
+        Settings { prefix: &self.prefix, arguments: &self.arguments, stats: &self.stats }
+    }
+
+    /// Lets the engine build, and gives the image's id.
+    async fn build_image(
+        &self,
+        job: &Arc<Job>,
+        names: &BTreeMap<String, String>,
+        no_cache: bool,
+        reporter: &dyn Reporter,
+    ) -> Result<String, Error> {
+        let subject = &*job.image;
+        let failed = || failure("build", subject);
+        let mut arguments: HashMap<&str, &str> =
+            self.arguments.iter().map(|(key, value)| (&**key, &**value)).collect();
+        let epoch = job.epoch.to_string();
+        if self.engine.api() >= KNOWS_EPOCH {
+            arguments.insert("SOURCE_DATE_EPOCH", &epoch);
+        }
+        let options = BuildImageOptionsBuilder::new()
+            .version(BuilderVersion::BuilderBuildKit)
+            .session(&session())
+            .dockerfile(NAME)
+            .t(&job.name)
+            .platform(&job.platform)
+            .labels(&job.labels.iter().collect::<HashMap<_, _>>())
+            .buildargs(&arguments)
+            .nocache(no_cache)
+            .rm(true)
+            .forcerm(true)
+            .build();
+        let pulled: Vec<String> =
+            names.values().filter(|name| name.contains('@')).cloned().collect();
+        let credentials = transfer::session_credentials(&self.engine, &pulled).await?;
+        let text = job.sketch.write(names);
+        let body = {
+            let job = Arc::clone(job);
+            write_blocking(move |writer| {
+                context_tar(&job.entries, Some(&text), job.sketch.nests(), job.epoch, writer)
+            })
+        };
+        let (docker, _guard) = self.engine.long("build")?;
+        let mut answers =
+            docker.build_image(options, Some(credentials), Some(body_try_stream(body)));
+        let mut progress = Progress::new(subject, reporter);
+        let mut id = None;
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(info) => match info.aux {
+                    Some(BuildInfoAux::BuildKit(status)) => progress.take(status),
+                    Some(BuildInfoAux::Default(image)) => id = image.id.or(id),
+                    None => {}
+                },
+                Err(Failure::DockerStreamError { error }) => {
+                    return Err(match progress.failure(&error) {
+                        Some((step, log)) => Error::Step { image: subject.to_owned(), step, log },
+                        None => failed()(Failure::DockerStreamError { error }),
+                    });
+                }
+                Err(error) => return Err(failed()(error)),
+            }
+        }
+        if let Some(id) = id {
+            return Ok(id);
+        }
+        let made = self.engine.inspect(&job.name).await?.and_then(|image| image.id);
+        made.ok_or_else(|| Error::Engine {
+            action: "build",
+            subject: subject.to_owned(),
+            reason: "it ended without an image and without an error".to_owned(),
+        })
+    }
+
+    /// The result of a build whose image the engine has under `id`.
+    async fn take(&self, job: &Job, id: String, cached: bool) -> Result<Built, Error> {
+        if !self.export {
+            return Ok(Built::InEngine { id });
+        }
+        let known = Arc::new(job.known_layers()?);
+        if cached && let Some(image) = self.recorded(job.key, &known)? {
+            return Ok(Built::Local(Box::new(image)));
+        }
+        let base = job.sketch.last_base().and_then(|name| job.bases.get(name));
+        let options = Options {
+            known,
+            base: base.cloned(),
+            normal: Some(Normal {
+                epoch: job.epoch,
+                created: rfc3339(job.epoch),
+                prefix: if job.sketch.nests() { format!("{NEST}/") } else { String::new() },
+            }),
+        };
+        let image = self.engine.export_to(&self.store, &id, options).await?;
+        self.store.set_record(RECORD, job.key, &image.descriptor)?;
+        Ok(Built::Local(Box::new(image)))
+    }
+
+    /// The image that an earlier build of the same ended in, when all of it is still there.
+    fn recorded(&self, key: Digest, known: &HashMap<Digest, Blob>) -> Result<Option<Image>, Error> {
+        let Some(descriptor) = self.store.record::<Descriptor>(RECORD, key) else {
+            return Ok(None);
+        };
+        let Some(manifest_bytes) = self.document(&descriptor) else { return Ok(None) };
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&manifest_bytes) else {
+            return Ok(None);
+        };
+        let Some(config_bytes) = self.document(&manifest.config) else { return Ok(None) };
+        let mut layers = Vec::with_capacity(manifest.layers.len());
+        for layer in &manifest.layers {
+            match known.get(&layer.digest) {
+                Some(blob) => layers.push(blob.clone()),
+                None if self.store.has(layer) => layers.push(self.store.blob(layer.clone())),
+                None => return Ok(None),
+            }
+        }
+        let config = self.store.blob(manifest.config);
+        Ok(Some(Image::new(manifest_bytes.into(), config_bytes.into(), config, layers)?))
+    }
+
+    /// A small blob of the store, as long as it is what it should be.
+    fn document(&self, descriptor: &Descriptor) -> Option<Vec<u8>> {
+        if descriptor.size > DOCUMENT_LIMIT {
+            return None;
+        }
+        let bytes = std::fs::read(self.store.blob_path(descriptor.digest)).ok()?;
+        (Digest::of(&bytes) == descriptor.digest).then_some(bytes)
+    }
+}
+
+impl Builder for DockerBuilder {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    /// All that is a Dockerfile; the engine itself says what it cannot do.
+    fn supports(&self, _: &ImageRecipe) -> Result<(), Unsupported> {
+        Ok(())
+    }
+
+    fn build<'a>(
+        &'a self,
+        request: BuildRequest<'a>,
+        reporter: &'a dyn Reporter,
+    ) -> BoxFuture<'a, Result<BuildReport, Error>> {
+        Box::pin(async move {
+            let subject = &*request.recipe.repository;
+            reporter.event(&Event::Started { subject, action: "build" });
+            let report = self.run(request, reporter).await?;
+            reporter.event(&Event::Finished { subject, action: "build", detail: &report.reason });
+            Ok(report)
+        })
+    }
+}
+
+/// A name for a build's session that no other build of the engine has: a second session of one
+/// name is refused, and bollard does not tell.
+fn session() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("esb-{:x}-{:016x}{:016x}", std::process::id(), random(), random())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_have_names_of_their_own() {
+        assert_ne!(session(), session());
+    }
+}

@@ -1,0 +1,298 @@
+//! The Dockerfile as it is sent to an engine: bases under names that the engine resolves, and
+//! sources where the context has them. The text is patched in place, so that lines stay lines.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use esb_model::Platform;
+use parse_dockerfile::{Flag, Instruction, Source, UnescapedString};
+
+use crate::{
+    dockerfile::{Script, words},
+    paths,
+};
+
+/// The folder of the archive that holds the context when a source names all of it. Otherwise the
+/// Dockerfile itself would be copied, which lies beside.
+pub(super) const NEST: &str = ".build-context";
+/// The Dockerfile's name in the archive.
+pub(super) const NAME: &str = ".build-dockerfile";
+
+/// What a Dockerfile asks of its surroundings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sketch {
+    text: String,
+    /// Images that stages start from or copy from, each with the places of its name.
+    bases: BTreeMap<String, Vec<Range<usize>>>,
+    /// What the last stage starts from, through other stages; none for `scratch`.
+    last: Option<String>,
+    /// Where paths of the context stand: the texts to put there when the context is nested.
+    patches: Vec<(Range<usize>, String)>,
+    /// The `# syntax=` line: a reader of Dockerfiles that the engine would have to pull.
+    syntax: Option<Range<usize>>,
+    pub(super) needs: Needs,
+}
+
+/// The part of the context that is copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Needs {
+    All,
+    /// Files and folders, relative to the context.
+    Paths(BTreeSet<String>),
+}
+
+impl Sketch {
+    /// Reads a Dockerfile; the error is the line and what is wrong with it.
+    pub(super) fn read(text: &str, platform: Platform) -> Result<Self, (usize, String)> {
+        let parsed = parse_dockerfile::parse(text)
+            .map_err(|error| (error.line(), error.to_string().escape_debug().to_string()))?;
+        let globals = Script::parse(text, platform).map(|script| script.global).unwrap_or_default();
+        let escape =
+            parsed.parser_directives.escape.as_ref().map_or('\\', |found| found.value.value);
+        let mut reader = Reader {
+            sketch: Self {
+                text: text.to_owned(),
+                bases: BTreeMap::new(),
+                last: None,
+                patches: Vec::new(),
+                syntax: parsed
+                    .parser_directives
+                    .syntax
+                    .as_ref()
+                    .map(|found| found.value.span.clone()),
+                needs: Needs::Paths(BTreeSet::new()),
+            },
+            stages: Vec::new(),
+            expand: |name: &str| {
+                words::expand(name, escape, &globals).unwrap_or_else(|_| name.to_owned())
+            },
+        };
+        for instruction in &parsed.instructions {
+            reader.instruction(instruction);
+        }
+        Ok(reader.sketch)
+    }
+
+    /// The images that have to be there, by the names that the Dockerfile has for them.
+    pub(super) fn bases(&self) -> impl Iterator<Item = &str> {
+        self.bases.keys().map(|name| &**name)
+    }
+
+    /// The image that the last stage starts from, in the end.
+    pub(super) fn last_base(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    /// Whether the context has to lie in [`NEST`].
+    pub(super) fn nests(&self) -> bool {
+        self.needs == Needs::All
+    }
+
+    /// The text for the engine; `names` holds what stands for each base.
+    pub(super) fn write(&self, names: &BTreeMap<String, String>) -> String {
+        let mut patches = Vec::new();
+        for (base, places) in &self.bases {
+            if let Some(name) = names.get(base) {
+                patches.extend(places.iter().map(|place| (place.clone(), name.clone())));
+            }
+        }
+        if self.nests() {
+            patches.extend(self.patches.iter().cloned());
+        }
+        if let Some(value) = &self.syntax {
+            // An equals sign makes the directive; without one the line is a comment.
+            let line = self.text[..value.start].rfind('\n').map_or(0, |end| end + 1);
+            patches.push((line..value.start, "# not followed here: syntax ".to_owned()));
+        }
+        patches.sort_by_key(|(place, _)| std::cmp::Reverse(place.start));
+        let mut text = self.text.clone();
+        for (place, new) in patches {
+            text.replace_range(place, &new);
+        }
+        text
+    }
+}
+
+struct Reader<E> {
+    sketch: Sketch,
+    /// Names of stages, and what they start from in the end.
+    stages: Vec<(Option<String>, Option<String>)>,
+    expand: E,
+}
+
+impl<E: Fn(&str) -> String> Reader<E> {
+    fn instruction(&mut self, instruction: &Instruction<'_>) {
+        match instruction {
+            Instruction::From(from) => {
+                let base = self.image(&from.image);
+                self.sketch.last.clone_from(&base);
+                let name = from.as_.as_ref().map(|(_, name)| name.value.to_lowercase());
+                self.stages.push((name, base));
+            }
+            Instruction::Copy(copy) => match value(&copy.options, "from") {
+                Some(from) => drop(self.image(from)),
+                None => self.sources(&copy.src),
+            },
+            Instruction::Add(add) => self.sources(&add.src),
+            Instruction::Run(run) => {
+                for option in run.options.iter().filter(|option| option.name.value == "mount") {
+                    if let Some(value) = &option.value {
+                        self.mount(value);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes an image, unless it is a stage or nothing; returns what it is in the end.
+    fn image(&mut self, word: &UnescapedString<'_>) -> Option<String> {
+        let name = (self.expand)(&word.value);
+        if name == "scratch" {
+            return None;
+        }
+        let lower = name.to_lowercase();
+        let by_name = self.stages.iter().rev().find(|(stage, _)| stage.as_ref() == Some(&lower));
+        let by_number = name.parse().ok().and_then(|number: usize| self.stages.get(number));
+        if let Some((_, base)) = by_name.or(by_number) {
+            return base.clone();
+        }
+        self.sketch.bases.entry(name.clone()).or_default().push(word.span.clone());
+        Some(name)
+    }
+
+    fn sources(&mut self, sources: &[Source<'_>]) {
+        for source in sources {
+            let Source::Path(path) = source else { continue };
+            let remote = ["http://", "https://", "git@", "git://"];
+            if !remote.iter().any(|scheme| path.value.starts_with(scheme)) {
+                self.source(&path.value, path.span.clone());
+            }
+        }
+    }
+
+    fn source(&mut self, path: &str, place: Range<usize>) {
+        let clean = clean(path);
+        let fixed = fixed_part(&clean);
+        match &mut self.sketch.needs {
+            Needs::Paths(paths) if !fixed.is_empty() && fixed != NAME => {
+                paths.insert(fixed);
+            }
+            needs => *needs = Needs::All,
+        }
+        self.sketch.patches.push(if path.split('/').any(|part| part == "..") {
+            (place, format!("{NEST}/{clean}"))
+        } else {
+            (place.start..place.start, format!("{NEST}/"))
+        });
+    }
+
+    /// A mount of the context shows all of it.
+    fn mount(&mut self, mount: &UnescapedString<'_>) {
+        let fields: Vec<_> =
+            mount.value.split(',').map(|f| f.split_once('=').unwrap_or((f, ""))).collect();
+        let field = |names: &[&str]| fields.iter().find(|(name, _)| names.contains(name));
+        if !matches!(field(&["type"]), None | Some((_, "bind"))) || field(&["from"]).is_some() {
+            return;
+        }
+        self.sketch.needs = Needs::All;
+        let patch = match field(&["source", "src"]) {
+            Some((name, path)) => {
+                let old = format!("{name}={path}");
+                mount.value.replacen(&old, &format!("{name}={NEST}/{}", clean(path)), 1)
+            }
+            None => format!("{},source={NEST}", mount.value),
+        };
+        self.sketch.patches.push((mount.span.clone(), patch));
+    }
+}
+
+fn value<'a, 'b>(flags: &'b [Flag<'a>], name: &str) -> Option<&'b UnescapedString<'a>> {
+    flags.iter().find(|flag| flag.name.value == name)?.value.as_ref()
+}
+
+/// A path relative to the context, without what changes nothing.
+fn clean(path: &str) -> String {
+    let clean = paths::clean(path);
+    if path.ends_with('/') && !clean.is_empty() { clean + "/" } else { clean }
+}
+
+/// What a path begins with before patterns and variables.
+fn fixed_part(path: &str) -> String {
+    let open = |part: &&str| !part.contains(['*', '?', '[', '\\', '$']);
+    let parts: Vec<&str> =
+        path.split('/').filter(|part| !part.is_empty()).take_while(open).collect();
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, bases: &[&str], needs: Option<&[&str]>, sent: &str) {
+        let sketch = Sketch::read(text, Platform::default()).unwrap();
+        assert_eq!(sketch.bases().collect::<Vec<_>>(), bases);
+        let expected = needs.map_or(Needs::All, |paths| {
+            Needs::Paths(paths.iter().map(|path| (*path).to_owned()).collect())
+        });
+        assert_eq!(sketch.needs, expected);
+        let names = bases.iter().map(|base| ((*base).to_owned(), format!("[{base}]"))).collect();
+        assert_eq!(sketch.write(&names), sent);
+    }
+
+    #[test]
+    fn bases_get_names_and_sources_are_found() {
+        check(
+            "FROM registry:5010/b:1\n# Layer x\nCOPY ./l/ /opt/\nCOPY a/*.py /x/b $T/\nCMD [\"h\"]\n",
+            &["registry:5010/b:1"],
+            Some(&["a", "l", "x/b"]),
+            "FROM [registry:5010/b:1]\n# Layer x\nCOPY ./l/ /opt/\nCOPY a/*.py /x/b $T/\nCMD [\"h\"]\n",
+        );
+    }
+
+    #[test]
+    fn a_whole_context_is_nested() {
+        check(
+            "FROM scratch\nCOPY . /a\nCOPY [\"b c\", \"../d\", \"/e/\"]\nADD https://h/x z /y/\n",
+            &[],
+            None,
+            "FROM scratch\nCOPY .build-context/. /a\n\
+             COPY [\".build-context/b c\", \".build-context/d\", \"/e/\"]\n\
+             ADD https://h/x .build-context/z /y/\n",
+        );
+        check(
+            "FROM b\nRUN --mount=type=bind,src=x,target=/x --mount=target=/y --mount=type=cache,target=/z true\n",
+            &["b"],
+            None,
+            "FROM [b]\nRUN --mount=type=bind,src=.build-context/x,target=/x \
+             --mount=target=/y,source=.build-context --mount=type=cache,target=/z true\n",
+        );
+    }
+
+    #[test]
+    fn stages_are_no_bases() {
+        let text = "ARG V=3\nFROM --platform=$TARGETPLATFORM py:${V} AS One\nFROM one AS two\n\
+                    FROM scratch\nCOPY --from=two /a /\nCOPY --from=0 /b /\nCOPY --from=ext:1 /c /\n";
+        check(
+            text,
+            &["ext:1", "py:3"],
+            Some(&[]),
+            &text.replace("py:${V}", "[py:3]").replace("ext:1", "[ext:1]"),
+        );
+        let sketch = Sketch::read("FROM a AS b\nFROM b\n", Platform::default()).unwrap();
+        assert_eq!(sketch.last_base(), Some("a"));
+    }
+
+    #[test]
+    fn other_readers_are_not_called() {
+        check(
+            "# syntax=docker/dockerfile:1\nFROM b\n",
+            &["b"],
+            Some(&[]),
+            "# not followed here: syntax docker/dockerfile:1\nFROM [b]\n",
+        );
+    }
+}

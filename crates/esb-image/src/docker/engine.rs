@@ -1,0 +1,341 @@
+//! A connection to an engine, and the requests that need no stream.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt, io,
+    sync::Arc,
+    time::Duration,
+};
+
+use bollard::{
+    API_DEFAULT_VERSION, Docker,
+    errors::Error as Failure,
+    models::ImageInspect,
+    query_parameters::{
+        ListImagesOptionsBuilder, RemoveImageOptions, RemoveImageOptionsBuilder,
+        TagImageOptionsBuilder,
+    },
+};
+use esb_oci::{Anonymous, ArchiveImage, BoxFuture, ContentStore, CredentialSource, Image};
+use tokio_util::sync::DropGuard;
+
+use super::{EngineAddress, container, export, transfer, transport::Transport};
+use crate::{Container, Engine, EngineImage, EngineInfo, Error, RunSpec};
+
+/// The oldest API that has all that we use: engine 20.10.
+const OLDEST: (usize, usize) = (1, 41);
+/// An engine that is there answers a ping at once.
+const PING: Duration = Duration::from_secs(5);
+/// The longest time until a short request is answered.
+const SHORT: Duration = Duration::from_mins(1);
+/// The longest time until a request that transfers, builds or stops something begins to answer.
+pub(super) const LONG: Duration = Duration::from_hours(1);
+
+/// A Docker engine that answered. Cheap to clone.
+#[derive(Clone)]
+pub struct DockerEngine {
+    inner: Arc<Inner>,
+    credentials: Arc<dyn CredentialSource>,
+    store: Option<ContentStore>,
+}
+
+struct Inner {
+    transport: Transport,
+    docker: Docker,
+    info: EngineInfo,
+    containerd_store: bool,
+}
+
+impl fmt::Debug for DockerEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DockerEngine({})", self.inner.info.description)
+    }
+}
+
+impl DockerEngine {
+    /// Connects to the engine at `address`, within seconds.
+    ///
+    /// # Errors
+    /// [`Error::NoEngine`] when none answers, [`Error::Engine`] when it is older than API 1.41.
+    pub async fn connect(address: &EngineAddress) -> Result<Self, Error> {
+        let no_engine = |source: Box<dyn std::error::Error + Send + Sync>| Error::NoEngine {
+            address: address.to_string(),
+            source,
+        };
+        let transport = Transport::new(address.clone()).map_err(|error| no_engine(error.into()))?;
+        let docker = client(transport.clone(), SHORT).map_err(|error| no_engine(error.into()))?;
+        let ping = docker.clone().with_timeout(PING);
+        match tokio::time::timeout(PING, ping.ping()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(no_engine(error.into())),
+            Err(_) => return Err(no_engine(io::Error::from(io::ErrorKind::TimedOut).into())),
+        }
+        let failed = |action| failure(action, &address.to_string());
+        let docker = docker.negotiate_version().await.map_err(failed("tell the version of"))?;
+        let api = docker.client_version();
+        if (api.major_version, api.minor_version) < OLDEST {
+            let reason = format!("its API is {api}, and 1.41 (engine 20.10) is needed");
+            return Err(Error::Engine { action: "serve", subject: address.to_string(), reason });
+        }
+        let version = docker.version().await.map_err(failed("tell the version of"))?;
+        let system = docker.info().await.map_err(failed("describe"))?;
+        let info = EngineInfo {
+            description: format!("Docker {} ({address})", version.version.unwrap_or_default()),
+            architecture: version.arch.unwrap_or_default(),
+        };
+        // Its images have the ids of manifests, and it wants every layer of what is loaded.
+        let containerd_store = system
+            .driver_status
+            .iter()
+            .flatten()
+            .flatten()
+            .any(|word| word.starts_with("io.containerd.snapshotter"));
+        let inner = Inner { transport, docker, info, containerd_store };
+        Ok(Self { inner: Arc::new(inner), credentials: Arc::new(Anonymous), store: None })
+    }
+
+    /// With credentials for what the engine pulls for us.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Arc<dyn CredentialSource>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// With a store that images are exported into.
+    #[must_use]
+    pub fn with_store(mut self, store: ContentStore) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Where the engine listens.
+    pub fn address(&self) -> &EngineAddress {
+        self.inner.transport.address()
+    }
+
+    /// Gives an image another name, `[HOST/]NAME:TAG`.
+    ///
+    /// # Errors
+    /// When the engine has no such image, or the name is none.
+    pub async fn tag(&self, reference: &str, name: &str) -> Result<(), Error> {
+        checked("tag", reference)?;
+        checked("tag", name)?;
+        let (repository, tag) = split_tag(name);
+        if name.contains('@') {
+            let reason = format!("`{name}` would be a digest, which cannot be given");
+            return Err(Error::Engine { action: "tag", subject: reference.to_owned(), reason });
+        }
+        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        let tagged = self.docker().tag_image(reference, Some(options)).await;
+        tagged.map_err(failure("tag", reference))
+    }
+
+    /// Lets the engine pull `HOST/NAME:TAG` or `HOST/NAME@DIGEST` for a platform such as
+    /// `linux/amd64`, with the credentials that are known for the host.
+    ///
+    /// # Errors
+    /// When the engine cannot reach the registry, or there is no such image.
+    pub async fn pull(&self, reference: &str, platform: &str) -> Result<(), Error> {
+        transfer::pull(self, reference, platform).await
+    }
+
+    /// As [`Engine::export`], into a store and with options.
+    pub(super) async fn export_to(
+        &self,
+        store: &ContentStore,
+        reference: &str,
+        options: export::Options,
+    ) -> Result<Image, Error> {
+        export::export(self, store, reference, options).await
+    }
+
+    /// The version of the API that both sides speak.
+    pub(super) fn api(&self) -> (usize, usize) {
+        let api = self.inner.docker.client_version();
+        (api.major_version, api.minor_version)
+    }
+
+    pub(super) fn docker(&self) -> &Docker {
+        &self.inner.docker
+    }
+
+    pub(super) fn credentials(&self) -> &Arc<dyn CredentialSource> {
+        &self.credentials
+    }
+
+    /// Whether images lie in containerd's store, not in the engine's own.
+    pub(super) fn has_containerd_store(&self) -> bool {
+        self.inner.containerd_store
+    }
+
+    /// A client for long work. All that it began ends when the guard is dropped.
+    pub(super) fn long(&self, action: &'static str) -> Result<(Docker, DropGuard), Error> {
+        let (transport, end) = self.inner.transport.child();
+        let docker =
+            client(transport, LONG).map_err(failure(action, &self.inner.info.description))?;
+        Ok((docker, end.drop_guard()))
+    }
+
+    /// What the engine knows about an image; `None` when it has none.
+    pub(super) async fn inspect(&self, reference: &str) -> Result<Option<ImageInspect>, Error> {
+        checked("find", reference)?;
+        match self.docker().inspect_image(reference).await {
+            Ok(image) => Ok(Some(image)),
+            Err(Failure::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(failure("find", reference)(error)),
+        }
+    }
+}
+
+impl Engine for DockerEngine {
+    fn info(&self) -> &EngineInfo {
+        &self.inner.info
+    }
+
+    fn load<'a>(&'a self, images: &'a [ArchiveImage]) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(transfer::load(self, images))
+    }
+
+    fn find<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Option<String>, Error>> {
+        Box::pin(async move {
+            Ok(self.inspect(reference).await?.map(|image| image.id.unwrap_or_default()))
+        })
+    }
+
+    fn export<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<Image, Error>> {
+        Box::pin(async move {
+            let store = self.store.as_ref().ok_or_else(|| Error::Engine {
+                action: "export",
+                subject: reference.escape_debug().to_string(),
+                reason: "it was given no content store".to_owned(),
+            })?;
+            self.export_to(store, reference, export::Options::default()).await
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        labels: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<Vec<EngineImage>, Error>> {
+        Box::pin(async move {
+            let wanted = labels.iter().map(|(key, value)| match &**value {
+                "" => key.clone(),
+                value => format!("{key}={value}"),
+            });
+            let filters = HashMap::from([("label".to_owned(), wanted.collect::<Vec<_>>())]);
+            let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+            let listed = self.docker().list_images(Some(options)).await;
+            let mut images: Vec<EngineImage> = listed
+                .map_err(failure("list", "images"))?
+                .into_iter()
+                .map(|image| EngineImage {
+                    id: image.id,
+                    names: image
+                        .repo_tags
+                        .into_iter()
+                        .filter(|name| name != "<none>:<none>")
+                        .collect(),
+                    labels: image.labels.into_iter().collect(),
+                    size: u64::try_from(image.size).unwrap_or(0),
+                    created: image.created,
+                })
+                .collect();
+            images.sort_by(|a, b| (&a.names, &a.id).cmp(&(&b.names, &b.id)));
+            Ok(images)
+        })
+    }
+
+    fn remove<'a>(&'a self, reference: &'a str) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            checked("remove", reference)?;
+            // An id with several names is removed with all of them; a running container keeps it.
+            let by_id = reference.starts_with("sha256:");
+            let options: RemoveImageOptions = RemoveImageOptionsBuilder::new().force(by_id).build();
+            match self.docker().remove_image(reference, Some(options), None).await {
+                Ok(_) | Err(Failure::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+                Err(error) => Err(failure("remove", reference)(error)),
+            }
+        })
+    }
+
+    fn run<'a>(&'a self, spec: &'a RunSpec) -> BoxFuture<'a, Result<Box<dyn Container>, Error>> {
+        Box::pin(container::run(self, spec))
+    }
+}
+
+fn client(transport: Transport, timeout: Duration) -> Result<Docker, Failure> {
+    let base = Some("http://docker");
+    let send = move |request| transport.clone().send(request);
+    Docker::connect_with_custom_transport(send, base, timeout.as_secs(), API_DEFAULT_VERSION)
+}
+
+/// Turns a failed request into an error that says what was wanted.
+pub(super) fn failure(
+    action: &'static str,
+    subject: &str,
+) -> impl FnOnce(Failure) -> Error + use<> {
+    let subject = subject.to_owned();
+    move |error| {
+        let reason = match error {
+            Failure::DockerResponseServerError { message, .. } => message,
+            Failure::DockerStreamError { error } => error,
+            Failure::RequestTimeoutError => "it did not answer in time".to_owned(),
+            other => chain(&other),
+        };
+        Error::Engine { action, subject, reason: reason.trim().escape_debug().to_string() }
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Refuses what would not be one segment of a request's path.
+pub(super) fn checked(action: &'static str, reference: &str) -> Result<(), Error> {
+    let known =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '@');
+    let plain = reference.chars().all(known) && !reference.is_empty();
+    if plain && reference.split('/').all(|part| !part.is_empty() && part != "." && part != "..") {
+        return Ok(());
+    }
+    Err(Error::Engine {
+        action,
+        subject: reference.escape_debug().to_string(),
+        reason: "this is no name of an image".to_owned(),
+    })
+}
+
+/// Repository and tag of a name; the tag is `latest` unless it is given.
+pub(super) fn split_tag(name: &str) -> (&str, &str) {
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (name, "latest"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_one_segment_each() {
+        for good in ["a", "registry:5010/a/b:c", "a@sha256:00", "sha256:00"] {
+            assert!(checked("find", good).is_ok(), "{good}");
+        }
+        for bad in ["", "a/../b", "/a", "a?x=1", "a b", "a#b", "a%2e", "a\n"] {
+            assert!(checked("find", bad).is_err(), "{bad}");
+        }
+        assert_eq!(split_tag("registry:5010/a"), ("registry:5010/a", "latest"));
+        assert_eq!(split_tag("registry:5010/a:b"), ("registry:5010/a", "b"));
+    }
+}

@@ -1,0 +1,419 @@
+//! The embedded engine: images without a daemon.
+//!
+//! Owns the order of a build (interpret, look at the context, ask the records, land, write) and
+//! what runs beside the asynchronous threads. Refuses everything that needs a process.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use esb_model::{Event, ImageKind, ImageRecipe, Reporter};
+use esb_oci::{BoxFuture, ContentStore, Digest, Image, ImageConfig};
+use tokio::sync::OnceCell;
+
+use crate::{
+    Action, Base, BuildReport, BuildRequest, Builder, Built, Error, UnpackLimits, Unsupported,
+    assemble::{self, Parts},
+    base_index::{self, BaseIndex},
+    base_layers,
+    blocking::blocking,
+    context::{Context, ContextError, IgnoreRules},
+    dockerfile::{
+        Fault, Problem, Script,
+        interpret::{Action as StepAction, CopyFiles, Plan, StagePlan},
+    },
+    fingerprint::{Fingerprint, ImageParts},
+    landing::{Landed, Lander, Sources},
+    layer::{LayerError, Layers},
+    stat_cache::StatCache,
+};
+
+const NAME: &str = "embedded";
+
+/// The record's kind in the content store: what the last image of a recipe was made of.
+const LAST: &str = "last-image";
+
+/// How the embedded engine works.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EmbeddedSettings {
+    /// For archives that `ADD` unpacks.
+    pub unpack: UnpackLimits,
+}
+
+/// Builds without a daemon. Cheap to clone; clones share what they know.
+#[derive(Debug, Clone)]
+pub struct EmbeddedBuilder {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: ContentStore,
+    settings: EmbeddedSettings,
+    stats: StatCache,
+    layers: Layers,
+    /// Indexes that this process has, by manifest.
+    indexes: Mutex<HashMap<Digest, Arc<OnceCell<Arc<BaseIndex>>>>>,
+}
+
+/// A build's own copy of its request: it moves to another thread.
+#[derive(Debug)]
+struct Job {
+    recipe: ImageRecipe,
+    root: PathBuf,
+    bases: BTreeMap<String, Base>,
+    labels: BTreeMap<String, String>,
+    fingerprint_label: Option<String>,
+    epoch: i64,
+    /// Records of earlier builds may be used.
+    trust: bool,
+}
+
+/// What is known before anything is made.
+struct Prepared {
+    plan: Plan,
+    sources: Sources,
+    parts: ImageParts,
+    /// The target's config, labels included.
+    config: ImageConfig,
+}
+
+enum Progress {
+    Done(BuildReport),
+    Needed(Box<Prepared>),
+}
+
+impl EmbeddedBuilder {
+    /// An engine that keeps everything in `store`.
+    pub fn new(store: ContentStore, settings: EmbeddedSettings) -> Self {
+        let stats = StatCache::new(store.clone());
+        let layers = Layers::new(store.clone());
+        let inner = Inner { store, settings, stats, layers, indexes: Mutex::default() };
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+impl Builder for EmbeddedBuilder {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn supports(&self, recipe: &ImageRecipe) -> Result<(), Unsupported> {
+        let checked =
+            Script::parse(&recipe.dockerfile, recipe.platform).and_then(|script| script.check());
+        checked.map_err(|problem| match problem {
+            Problem::Invalid { line, reason } | Problem::Unsupported { line, reason } => {
+                Unsupported { line, reason }
+            }
+        })
+    }
+
+    fn build<'a>(
+        &'a self,
+        request: BuildRequest<'a>,
+        reporter: &'a dyn Reporter,
+    ) -> BoxFuture<'a, Result<BuildReport, Error>> {
+        Box::pin(async move {
+            let subject = &*request.recipe.repository;
+            reporter.event(&Event::Started { subject, action: "build" });
+            let report = self.run(Arc::new(Job::new(request)), reporter).await?;
+            reporter.event(&Event::Finished { subject, action: "build", detail: &report.reason });
+            Ok(report)
+        })
+    }
+}
+
+impl EmbeddedBuilder {
+    async fn run(&self, job: Arc<Job>, reporter: &dyn Reporter) -> Result<BuildReport, Error> {
+        let inner = Arc::clone(&self.inner);
+        let prepared = {
+            let job = Arc::clone(&job);
+            let inner = Arc::clone(&inner);
+            blocking(move || inner.prepare(&job)).await?
+        };
+        let prepared = match prepared {
+            Progress::Done(report) => return Ok(report),
+            Progress::Needed(prepared) => prepared,
+        };
+        let mut indexes = HashMap::new();
+        for stage in prepared.plan.stages.values() {
+            let Some(base) = job.base(stage) else { continue };
+            if stage.needs_index() {
+                let index = self.index(&job, base, reporter).await?;
+                indexes.insert(base.image.digest(), index);
+            }
+        }
+        blocking(move || inner.make(&job, *prepared, &indexes)).await
+    }
+
+    /// The index of a base: from memory, from a record, or made of its layers. Of several builds
+    /// that need it one works and the others wait.
+    async fn index(
+        &self,
+        job: &Job,
+        base: &Base,
+        reporter: &dyn Reporter,
+    ) -> Result<Arc<BaseIndex>, Error> {
+        let digest = base.image.digest();
+        let cell = {
+            let mut indexes = self.inner.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(indexes.entry(digest).or_default())
+        };
+        let make = async || {
+            let store = self.inner.store.clone();
+            if job.trust {
+                let store = store.clone();
+                let known = blocking(move || store.record(base_index::RECORD, digest)).await;
+                if let Some(index) = known {
+                    return Ok(Arc::new(index));
+                }
+            }
+            let subject = &*base.name;
+            reporter.event(&Event::Started { subject, action: "index" });
+            let index = base_layers::index(&job.recipe.repository, base).await?;
+            reporter.event(&Event::Finished { subject, action: "index", detail: "" });
+            let index = Arc::new(index);
+            let record = Arc::clone(&index);
+            blocking(move || store.set_record(base_index::RECORD, digest, &*record)).await?;
+            Ok(index)
+        };
+        cell.get_or_try_init(make).await.cloned()
+    }
+}
+
+impl Inner {
+    /// All that can be done without a base's layers; often that is everything.
+    fn prepare(&self, job: &Job) -> Result<Progress, Error> {
+        let script = Script::parse(&job.recipe.dockerfile, job.recipe.platform)
+            .map_err(|problem| job.problem(problem))?;
+        let base = |_, name: &str| job.base_config(name);
+        let plan = Plan::new(&script, job.recipe.platform, base).map_err(|fault| match fault {
+            Fault::Problem(problem) => job.problem(problem),
+            Fault::Error(error) => *error,
+        })?;
+        let sources = self.look(job, &plan)?;
+        let target = plan.target();
+        let base = job.base(target);
+        let mut config = target.config.clone();
+        assemble::label(&mut config, base, &job.labels);
+        let parts = job.parts(&plan, &sources);
+        let key = parts.key();
+        if let Some(label) = &job.fingerprint_label {
+            config.insert("Labels", label, key.hex());
+        }
+        if job.trust
+            && let Some(image) = assemble::remembered(base, &self.store, key)
+        {
+            if self.store.record(LAST, job.last_key()).as_ref() != Some(&parts) {
+                self.store.set_record(LAST, job.last_key(), &parts)?;
+            }
+            let reason = "same content, base and recipe".to_owned();
+            return Ok(Progress::Done(report(image, Action::Cached, reason)));
+        }
+        Ok(Progress::Needed(Box::new(Prepared { plan, sources, parts, config })))
+    }
+
+    /// Looks at every file that the context gives to a step.
+    fn look(&self, job: &Job, plan: &Plan) -> Result<Sources, Error> {
+        let folder = job.root.join(&job.recipe.context.folder);
+        let folder = folder.canonicalize().map_err(|source| Error::Io {
+            action: "open the build context",
+            path: folder.clone(),
+            source,
+        })?;
+        let rules = IgnoreRules::parse(&job.recipe.dockerignore)
+            .map_err(|reason| Error::Dockerignore { image: job.image(), reason })?;
+        let context = Context::new(folder, rules, &self.stats, job.trust);
+        let mut sources = Sources::new();
+        for (position, stage) in &plan.stages {
+            for (number, step) in stage.steps.iter().enumerate() {
+                let StepAction::Copy(copy @ CopyFiles { from: None, .. }) = &step.action else {
+                    continue;
+                };
+                let mut found = Vec::new();
+                for source in &copy.sources {
+                    let selected = context
+                        .select(source)
+                        .map_err(|error| job.context_error(step.line, error))?;
+                    found.push(selected);
+                }
+                sources.insert((*position, number), found);
+            }
+        }
+        Ok(sources)
+    }
+
+    fn make(
+        &self,
+        job: &Job,
+        prepared: Prepared,
+        indexes: &HashMap<Digest, Arc<BaseIndex>>,
+    ) -> Result<BuildReport, Error> {
+        let Prepared { plan, sources, parts, config } = prepared;
+        let reason = if job.trust {
+            parts.reason(self.store.record(LAST, job.last_key()).as_ref())
+        } else {
+            "earlier results were not to be used".to_owned()
+        };
+        let bases = plan.stages.iter().filter_map(|(position, stage)| {
+            let index = indexes.get(&job.base(stage)?.image.digest())?;
+            Some((*position, Arc::clone(index)))
+        });
+        let landed = Lander::new(&self.store, self.settings.unpack, bases.collect())
+            .all(&plan, &sources)
+            .map_err(|fault| match fault {
+                Fault::Problem(problem) => job.problem(problem),
+                Fault::Error(error) => *error,
+            })?;
+        let target = plan.target();
+        let mut steps = Vec::new();
+        for (step, changes) in target.steps.iter().zip(&landed.changes) {
+            let layer = if changes.is_empty() {
+                None
+            } else {
+                let made = self.layers.make(changes, job.epoch, job.trust);
+                Some(made.map_err(|error| job.layer_error(error))?)
+            };
+            steps.push((step, layer));
+        }
+        let base = job.base(target);
+        let image = assemble::assemble(
+            Parts { base, config, steps, epoch: job.epoch },
+            &self.store,
+            parts.key(),
+        )?;
+        self.keep_index(job, &image, landed)?;
+        self.store.set_record(LAST, job.last_key(), &parts)?;
+        Ok(report(image, Action::Built, reason))
+    }
+
+    /// Others are built on a base image: its index is known already, no layer has to be read.
+    fn keep_index(&self, job: &Job, image: &Image, landed: Landed) -> Result<(), Error> {
+        if !matches!(job.recipe.kind, ImageKind::Base(_)) {
+            return Ok(());
+        }
+        let Some(mut index) = landed.base else { return Ok(()) };
+        for changes in &landed.changes {
+            Arc::make_mut(&mut index).apply(changes);
+        }
+        self.store.set_record(base_index::RECORD, image.digest(), &*index)?;
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.insert(image.digest(), Arc::new(OnceCell::new_with(Some(index))));
+        Ok(())
+    }
+}
+
+fn report(image: Image, action: Action, reason: String) -> BuildReport {
+    BuildReport { built: Built::Local(Box::new(image)), action, reason }
+}
+
+impl Job {
+    fn new(request: BuildRequest<'_>) -> Self {
+        Self {
+            recipe: request.recipe.clone(),
+            root: request.root.to_owned(),
+            bases: request.bases.clone(),
+            labels: request.labels.clone(),
+            fingerprint_label: request.fingerprint_label.map(str::to_owned),
+            epoch: request.epoch,
+            trust: !request.no_cache,
+        }
+    }
+
+    fn image(&self) -> String {
+        self.recipe.repository.clone()
+    }
+
+    fn base(&self, stage: &StagePlan) -> Option<&Base> {
+        self.bases.get(stage.base.as_deref()?)
+    }
+
+    fn base_config(&self, name: &str) -> Result<ImageConfig, Fault> {
+        let base = self
+            .bases
+            .get(name)
+            .ok_or_else(|| Error::UnknownBase { image: self.image(), base: name.to_owned() })?;
+        ImageConfig::parse(&base.image.config_bytes).map_err(|error| Error::from(error).into())
+    }
+
+    /// Under which the parts of this recipe's last image are remembered.
+    fn last_key(&self) -> Digest {
+        let mut key = Fingerprint::new("last image");
+        key.text(&self.root.to_string_lossy())
+            .text(&self.recipe.folder.to_string_lossy())
+            .text(&self.recipe.repository)
+            .text(&self.recipe.tag)
+            .text(&self.recipe.platform.to_string());
+        key.finish()
+    }
+
+    fn parts(&self, plan: &Plan, sources: &Sources) -> ImageParts {
+        let mut base = Fingerprint::new("base");
+        let mut recipe = Fingerprint::new("recipe");
+        recipe.text(&self.recipe.platform.to_string());
+        for (position, stage) in &plan.stages {
+            base.number(*position as u64);
+            if let Some(found) = self.base(stage) {
+                base.text(&found.name).digest(found.image.digest());
+            }
+            recipe.number(*position as u64).bytes(&stage.config.to_bytes());
+            stage.describe(&mut recipe);
+        }
+        let mut settings = Fingerprint::new("settings");
+        settings.bytes(&self.epoch.to_le_bytes());
+        settings.text(self.fingerprint_label.as_deref().unwrap_or_default());
+        for (name, value) in &self.labels {
+            settings.text(name).text(value);
+        }
+        let sources = sources.describe(plan);
+        ImageParts {
+            base: base.finish(),
+            recipe: recipe.finish(),
+            settings: settings.finish(),
+            sources,
+        }
+    }
+
+    fn problem(&self, problem: Problem) -> Error {
+        match problem {
+            Problem::Invalid { line, reason } => {
+                Error::Dockerfile { image: self.image(), line, reason }
+            }
+            Problem::Unsupported { line, reason } => Error::Unsupported {
+                image: self.image(),
+                engine: NAME,
+                source: Unsupported { line, reason },
+            },
+        }
+    }
+
+    fn context_error(&self, line: usize, error: ContextError) -> Error {
+        match error {
+            ContextError::Missing(path) => Error::MissingSource {
+                image: self.image(),
+                path: self.recipe.context.folder.join(path),
+            },
+            ContextError::Invalid(reason) => self.problem(Problem::Invalid { line, reason }),
+            ContextError::Unsupported(reason) => {
+                self.problem(Problem::Unsupported { line, reason })
+            }
+            ContextError::Io { action, path, source } => Error::Io { action, path, source },
+        }
+    }
+
+    fn layer_error(&self, error: LayerError) -> Error {
+        let store = |source| Error::Io {
+            action: "write a layer of",
+            path: Path::new(&self.recipe.repository).to_owned(),
+            source,
+        };
+        match error {
+            LayerError::Read { path, source } => Error::Io { action: "read", path, source },
+            LayerError::Write(source) => store(source),
+            LayerError::Store(error) => error.into(),
+        }
+    }
+}

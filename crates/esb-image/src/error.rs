@@ -1,0 +1,115 @@
+//! What can go wrong while an image is made.
+
+use std::{io, path::PathBuf};
+
+use esb_oci::{BlobError, Digest, InvalidImage, StoreError};
+
+use crate::Unsupported;
+
+/// A build or an engine's work failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error("the Dockerfile of `{image}` is not valid at line {line}: {reason}")]
+    Dockerfile { image: String, line: usize, reason: String },
+    #[error("the dockerignore of `{image}` is not valid: {reason}")]
+    Dockerignore { image: String, reason: String },
+    #[error("the {engine} engine cannot build `{image}`")]
+    Unsupported {
+        image: String,
+        engine: &'static str,
+        #[source]
+        source: Unsupported,
+    },
+    #[error("`{image}` is built from `{base}`, which was not resolved")]
+    UnknownBase { image: String, base: String },
+    #[error("`{}`, which `{image}` copies, does not exist", path.display())]
+    MissingSource { image: String, path: PathBuf },
+    #[error("could not {action} `{}`", path.display())]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{}` cannot be unpacked: {reason}", path.display())]
+    Archive { path: PathBuf, reason: String },
+    #[error("could not read layer `{digest}` of the base of `{image}`")]
+    BaseLayer {
+        image: String,
+        digest: Digest,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("dependencies of `{}` could not be installed: {reason}", requirements.display())]
+    Dependencies { requirements: PathBuf, reason: String, hint: Option<String> },
+    #[error("no container engine answers at `{address}`")]
+    NoEngine {
+        address: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the engine could not {action} `{subject}`: {reason}")]
+    Engine { action: &'static str, subject: String, reason: String },
+    #[error("a build step of `{image}` failed: {step}")]
+    Step {
+        image: String,
+        step: String,
+        /// The last lines that the step wrote.
+        log: String,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Image(#[from] InvalidImage),
+}
+
+/// Who or what has to change for an [`Error`] to go away; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The template or the project's files.
+    Input,
+    /// The build itself.
+    Build,
+    /// An engine or a registry.
+    Remote,
+    /// The local disk.
+    Local,
+}
+
+impl Error {
+    /// See [`Kind`].
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::MissingSource { .. } | Self::Archive { .. } => Kind::Input,
+            Self::Dockerfile { .. }
+            | Self::Dockerignore { .. }
+            | Self::Unsupported { .. }
+            | Self::UnknownBase { .. }
+            | Self::Dependencies { .. }
+            | Self::Step { .. }
+            | Self::Image(_) => Kind::Build,
+            Self::Io { .. } => Kind::Local,
+            Self::Store(error) if error.is_local() => Kind::Local,
+            Self::NoEngine { .. }
+            | Self::Engine { .. }
+            | Self::BaseLayer { .. }
+            | Self::Blob(_)
+            | Self::Store(_) => Kind::Remote,
+        }
+    }
+
+    /// What the user can do about it, when that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unsupported { .. } => Some("use `--builder docker` with a running engine".into()),
+            Self::NoEngine { .. } => {
+                Some("start the Docker engine, or name another with DOCKER_HOST".into())
+            }
+            Self::Dependencies { hint, .. } => hint.clone(),
+            _ => None,
+        }
+    }
+}

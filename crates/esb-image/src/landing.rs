@@ -1,0 +1,272 @@
+//! What the steps of a plan change in the file system.
+//!
+//! Owns the trees of a plan's stages and the archives that `ADD` unpacks on the way. Refuses to
+//! write layers: it says what is in them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use esb_oci::ContentStore;
+use tempfile::TempDir;
+
+use crate::{
+    Error, UnpackLimits,
+    base_index::BaseIndex,
+    context::{Context, ContextError, IgnoreRules, Item, ItemKind, Selected, is_pattern},
+    dockerfile::{
+        Fault, Problem,
+        interpret::{Action, CopyFiles, Plan, StagePlan, Step},
+        values::Owner,
+    },
+    fingerprint::Fingerprint,
+    paths,
+    stat_cache::StatCache,
+    tree::{Changes, LandError, Landing, Tree},
+    unpack::{TarKind, io_error, tar_kind, unpack_tar},
+};
+
+/// What the context gives to each step, by stage and position of the step; one list for each
+/// source.
+#[derive(Debug, Default)]
+pub(crate) struct Sources(HashMap<(usize, usize), Vec<Vec<Selected>>>);
+
+impl Sources {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn insert(&mut self, step: (usize, usize), found: Vec<Vec<Selected>>) {
+        self.0.insert(step, found);
+    }
+
+    fn get(&self, step: (usize, usize)) -> &[Vec<Selected>] {
+        self.0.get(&step).map_or(&[], |found| &**found)
+    }
+
+    /// A key of what each source holds, by place and name.
+    pub(crate) fn describe(&self, plan: &Plan) -> BTreeMap<String, esb_oci::Digest> {
+        let mut keys = BTreeMap::new();
+        for ((stage, number), found) in &self.0 {
+            let step = &plan.stages[stage].steps[*number];
+            let Action::Copy(copy) = &step.action else { continue };
+            for (position, (name, found)) in copy.sources.iter().zip(found).enumerate() {
+                let name = format!("{stage}.{number}.{position} {name}");
+                keys.insert(name, describe(found));
+            }
+        }
+        keys
+    }
+}
+
+/// A key of what some files and folders hold.
+pub(crate) fn describe(found: &[Selected]) -> esb_oci::Digest {
+    let mut key = Fingerprint::new("source");
+    for selected in found {
+        key.text(&selected.name).number(selected.items.len() as u64);
+        key.text(if selected.is_folder { "folder" } else { "file" });
+        for item in &selected.items {
+            key.text(&item.path).number(item.attributes.mode.into());
+            match &item.kind {
+                ItemKind::Folder => key.text("folder"),
+                ItemKind::Link(target) => key.text("link").text(target),
+                ItemKind::File(content) => {
+                    key.text("file").number(content.size).digest(content.digest)
+                }
+            };
+        }
+    }
+    key.finish()
+}
+
+impl StagePlan {
+    /// Adds all that its steps say to a key, without what the context gives them.
+    pub(crate) fn describe(&self, key: &mut Fingerprint) {
+        for step in &self.steps {
+            key.text(&step.created_by);
+            match &step.action {
+                Action::Nothing => key.text("nothing"),
+                Action::Copy(copy) => {
+                    let from = copy.from.map_or(u64::MAX, |from| from as u64);
+                    key.text("copy").number(from).number(copy.into_folder.into());
+                    key.text(&copy.destination)
+                }
+                Action::MakeFolder { path, owner } => {
+                    key.text("folder").text(path).text(&format!("{owner:?}"))
+                }
+            };
+        }
+    }
+}
+
+impl StagePlan {
+    /// Whether something lands in the base.
+    pub(crate) fn needs_index(&self) -> bool {
+        self.steps.iter().any(|step| step.action != Action::Nothing)
+    }
+}
+
+/// The image's file system, by its steps.
+#[derive(Debug)]
+pub(crate) struct Landed {
+    /// The index of the target's base, when it was needed.
+    pub(crate) base: Option<Arc<BaseIndex>>,
+    /// What each step of the target changed.
+    pub(crate) changes: Vec<Changes>,
+    /// Files of archives lie here until the layers are written.
+    _unpacked: Vec<TempDir>,
+}
+
+/// Lands the steps of a plan.
+pub(crate) struct Lander<'a> {
+    store: &'a ContentStore,
+    limits: UnpackLimits,
+    bases: HashMap<usize, Arc<BaseIndex>>,
+    trees: BTreeMap<usize, Tree>,
+    unpacked: Vec<TempDir>,
+}
+
+impl<'a> Lander<'a> {
+    /// `bases` holds the index of each stage's base, as far as it was needed.
+    pub(crate) fn new(
+        store: &'a ContentStore,
+        limits: UnpackLimits,
+        bases: HashMap<usize, Arc<BaseIndex>>,
+    ) -> Self {
+        Self { store, limits, bases, trees: BTreeMap::new(), unpacked: Vec::new() }
+    }
+
+    /// Lands every stage; the changes of the last one are the image's.
+    pub(crate) fn all(mut self, plan: &Plan, sources: &Sources) -> Result<Landed, Fault> {
+        let mut last = (None, Vec::new());
+        for (position, stage) in &plan.stages {
+            let base = self.bases.get(position).cloned();
+            let mut tree = Tree::new(base.clone().unwrap_or_default());
+            let mut changes = Vec::new();
+            for (number, step) in stage.steps.iter().enumerate() {
+                let mut step_changes = Changes::new();
+                self.step(step, sources.get((*position, number)), &mut tree, &mut step_changes)?;
+                changes.push(step_changes);
+            }
+            self.trees.insert(*position, tree);
+            last = (base, changes);
+        }
+        let (base, changes) = last;
+        Ok(Landed { base, changes, _unpacked: self.unpacked })
+    }
+
+    fn step(
+        &mut self,
+        step: &Step,
+        sources: &[Vec<Selected>],
+        tree: &mut Tree,
+        changed: &mut Changes,
+    ) -> Result<(), Fault> {
+        let problem = |error| land_problem(step.line, error);
+        match &step.action {
+            Action::Nothing => Ok(()),
+            Action::MakeFolder { path, owner } => {
+                let owner = match owner {
+                    Owner::Ids(uid, gid) => (*uid, *gid),
+                    Owner::Named(_) if tree.has_folder(path).map_err(problem)? => return Ok(()),
+                    Owner::Named(name) => {
+                        let name = name.escape_debug();
+                        let reason = format!("a `WORKDIR` that is made for the user `{name}`");
+                        return Err(problem(LandError::Unsupported(reason)).into());
+                    }
+                };
+                Ok(tree.make_folder(path, owner, changed).map_err(problem)?)
+            }
+            Action::Copy(copy) => {
+                let from_stage;
+                let sources = match copy.from {
+                    Some(from) => {
+                        from_stage = self.stage_sources(copy, from, step.line)?;
+                        &from_stage[..]
+                    }
+                    None => sources,
+                };
+                let landing = Landing {
+                    destination: &copy.destination,
+                    into_folder: copy.into_folder,
+                    owner: copy.owner,
+                    mode: copy.mode,
+                };
+                for selected in sources.iter().flatten() {
+                    if copy.unpack
+                        && let Some(items) = self.archive(selected, step.line)?
+                    {
+                        tree.unpack(&items, landing, changed).map_err(problem)?;
+                    } else {
+                        tree.land(selected, landing, changed).map_err(problem)?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn stage_sources(
+        &self,
+        copy: &CopyFiles,
+        from: usize,
+        line: usize,
+    ) -> Result<Vec<Vec<Selected>>, Problem> {
+        let tree = &self.trees[&from];
+        let mut found = Vec::new();
+        for source in &copy.sources {
+            if is_pattern(source) {
+                let reason = format!("`COPY --from` of the pattern `{}`", source.escape_debug());
+                return Err(Problem::Unsupported { line, reason });
+            }
+            let selected =
+                tree.select(&paths::clean(source)).map_err(|error| land_problem(line, error))?;
+            found.push(vec![selected]);
+        }
+        Ok(found)
+    }
+
+    /// What an archive holds, when the source is one.
+    fn archive(&mut self, selected: &Selected, line: usize) -> Result<Option<Vec<Item>>, Fault> {
+        let [Item { kind: ItemKind::File(content), .. }] = &selected.items[..] else {
+            return Ok(None);
+        };
+        if selected.is_folder {
+            return Ok(None);
+        }
+        let path = &content.path;
+        let kind = match tar_kind(path).map_err(io_error("read", path))? {
+            None => return Ok(None),
+            Some(TarKind::Other(name)) => {
+                let reason = format!("`ADD` of an archive compressed with {name}");
+                return Err(Problem::Unsupported { line, reason }.into());
+            }
+            Some(kind) => kind,
+        };
+        let parent = self.store.root().join("tmp");
+        let folder = TempDir::new_in(&parent).map_err(io_error("create a folder in", &parent))?;
+        unpack_tar(path, kind, folder.path(), self.limits)?;
+        let stats = StatCache::forgetful();
+        let unpacked =
+            Context::new(folder.path().to_owned(), IgnoreRules::default(), &stats, false);
+        let items = unpacked.exact("").map_err(|error| match error {
+            ContextError::Io { action, path, source } => {
+                Fault::from(Error::Io { action, path, source })
+            }
+            ContextError::Missing(reason) | ContextError::Invalid(reason) => {
+                Problem::Invalid { line, reason }.into()
+            }
+            ContextError::Unsupported(reason) => Problem::Unsupported { line, reason }.into(),
+        })?;
+        self.unpacked.push(folder);
+        Ok(Some(items.items))
+    }
+}
+
+fn land_problem(line: usize, error: LandError) -> Problem {
+    match error {
+        LandError::Invalid(reason) => Problem::Invalid { line, reason },
+        LandError::Unsupported(reason) => Problem::Unsupported { line, reason },
+    }
+}

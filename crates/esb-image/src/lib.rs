@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+//!
+//! This crate knows neither SAM nor a registry's protocol: bases come in as [`Base`]s, images go
+//! out as [`Built`].
+
+mod assemble;
+mod base_index;
+mod base_layers;
+mod blocking;
+mod builder;
+mod context;
+mod dependencies;
+#[cfg(feature = "docker")]
+pub mod docker;
+mod dockerfile;
+mod embedded;
+mod engine;
+mod error;
+mod fingerprint;
+mod landing;
+mod layer;
+mod paths;
+mod staging;
+mod stat_cache;
+mod tree;
+mod unpack;
+
+pub use builder::{Action, Base, BuildReport, BuildRequest, Builder, Built, Unsupported};
+pub use dependencies::{Installed, Installer, Tools};
+pub use embedded::{EmbeddedBuilder, EmbeddedSettings};
+pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};
+pub use error::{Error, Kind};
+pub use staging::Stager;
+pub use unpack::UnpackLimits;

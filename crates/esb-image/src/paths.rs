@@ -1,0 +1,71 @@
+//! Paths inside images and contexts, as text.
+//!
+//! Owns the lexical rules: such a path has no leading slash, no `.` and no `..`; the root is the
+//! empty text. Refuses to look at a disk.
+
+/// The path without `.`, `..` and doubled slashes; `..` at the root stays there.
+pub(crate) fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// Whether `..` leads out of the folder that the path starts in.
+pub(crate) fn escapes(path: &str) -> bool {
+    let mut depth = 0_usize;
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if depth == 0 => return true,
+            ".." => depth -= 1,
+            _ => depth += 1,
+        }
+    }
+    false
+}
+
+/// A clean path below a clean path.
+pub(crate) fn join(folder: &str, name: &str) -> String {
+    match (folder, name) {
+        ("", name) => name.to_owned(),
+        (folder, "") => folder.to_owned(),
+        (folder, name) => format!("{folder}/{name}"),
+    }
+}
+
+/// The folder of a clean path; the root's is the root.
+pub(crate) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The last part of a clean path.
+pub(crate) fn name(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lexical_rules() {
+        assert_eq!(clean("/a//b/./c/../d/"), "a/b/d");
+        assert_eq!(clean("../../x"), "x");
+        assert_eq!(clean("/"), "");
+        assert!(escapes("a/../../b") && escapes(".."));
+        assert!(!escapes("/a/../b") && !escapes("a/b/../.."));
+        assert_eq!(
+            (join("", "a"), join("a", ""), join("a", "b/c")),
+            ("a".into(), "a".into(), "a/b/c".into())
+        );
+        assert_eq!((parent("a/b"), parent("a"), name("a/b"), name("a")), ("a", "", "b", "a"));
+    }
+}

@@ -1,0 +1,237 @@
+//! What has to lie in a recipe's folder before its build.
+//!
+//! Owns the Dockerfile on disk, unpacked archives, copies and carried files. Each input appears
+//! whole or not at all, and one that did not change is not touched. Refuses to decide what a
+//! recipe needs.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::{ffi::OsStrExt as _, fs::symlink},
+    path::{Path, PathBuf},
+};
+
+use esb_model::{ImageRecipe, StagedSource};
+use esb_oci::{ContentStore, Digest};
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::{
+    Error, UnpackLimits,
+    blocking::blocking,
+    context::{Context, ContextError, IgnoreRules, Item, ItemKind, Selected},
+    fingerprint::Fingerprint,
+    landing::describe,
+    stat_cache::{Folder, StatCache},
+    unpack::{io_error, set_mode, unpack_zip},
+};
+
+/// The record's kind in the content store: what was staged at a path.
+const RECORD: &str = "staged";
+
+/// Stages the inputs of recipes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Stager {
+    store: ContentStore,
+    stats: StatCache,
+    limits: UnpackLimits,
+}
+
+impl Stager {
+    /// A stager that remembers in `store` what it did.
+    pub fn new(store: ContentStore, limits: UnpackLimits) -> Self {
+        Self { stats: StatCache::new(store.clone()), store, limits }
+    }
+
+    /// Writes the recipe's Dockerfile with its dockerignore, and every input that it names. Gives
+    /// the targets that were written, relative to the project root: others were as they should be.
+    ///
+    /// # Errors
+    /// When a source is missing, an archive is refused, or the disk fails. What was there before
+    /// is still there then.
+    pub async fn stage(
+        &self,
+        recipe: &ImageRecipe,
+        root: &Path,
+        no_cache: bool,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let (stager, recipe, root) = (self.clone(), recipe.clone(), root.to_owned());
+        blocking(move || stager.stage_all(&recipe, &root, !no_cache)).await
+    }
+
+    fn stage_all(
+        &self,
+        recipe: &ImageRecipe,
+        root: &Path,
+        trust: bool,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let mut written = Vec::new();
+        let ignore = (!recipe.dockerignore.is_empty())
+            .then_some(("Dockerfile.dockerignore", &recipe.dockerignore));
+        for (name, text) in [("Dockerfile", &recipe.dockerfile)].into_iter().chain(ignore) {
+            let path = recipe.folder.join(name);
+            if write_if_changed(&root.join(&path), text.as_bytes())? {
+                written.push(path);
+            }
+        }
+        for staged in &recipe.staged {
+            let target = root.join(&staged.target);
+            let changed = match &staged.source {
+                StagedSource::Content(bytes) => write_if_changed(&target, bytes)?,
+                StagedSource::Unpack(archive) => {
+                    self.unpack(&recipe.repository, &root.join(archive), &target, trust)?
+                }
+                StagedSource::Copy { from, exclude } => {
+                    self.copy(&recipe.repository, &root.join(from), exclude, &target, trust)?
+                }
+            };
+            if changed {
+                written.push(staged.target.clone());
+            }
+        }
+        Ok(written)
+    }
+
+    fn unpack(
+        &self,
+        image: &str,
+        archive: &Path,
+        target: &Path,
+        trust: bool,
+    ) -> Result<bool, Error> {
+        let metadata = fs::metadata(archive).map_err(|error| missing(image, archive, error))?;
+        let digest = {
+            let folder = self.stats.folder(archive, trust);
+            let mut folder = Folder::lock(&folder);
+            let digest =
+                folder.digest("", archive, &metadata, trust).map_err(io_error("read", archive))?;
+            self.stats.save(&mut folder);
+            digest
+        };
+        let mut key = Fingerprint::new("unpacked");
+        key.digest(digest).number(self.limits.entries as u64).number(self.limits.bytes);
+        self.replace(target, key.finish(), trust, |place| {
+            fs::create_dir(place).map_err(io_error("create", place))?;
+            set_mode(place, 0o755)?;
+            unpack_zip(archive, place, self.limits)
+        })
+    }
+
+    /// Copies a folder or file to `target`; says whether something was written.
+    pub(crate) fn copy(
+        &self,
+        image: &str,
+        from: &Path,
+        exclude: &[String],
+        target: &Path,
+        trust: bool,
+    ) -> Result<bool, Error> {
+        let from = from.canonicalize().map_err(|error| missing(image, from, error))?;
+        let rules = IgnoreRules::new(exclude.iter().map(String::as_str))
+            .map_err(|reason| Error::Dockerignore { image: image.to_owned(), reason })?;
+        let (folder, name) = if from.is_dir() {
+            (from.clone(), String::new())
+        } else {
+            let name = from.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (from.parent().unwrap_or(Path::new("/")).to_owned(), name)
+        };
+        let context = Context::new(folder, rules, &self.stats, trust);
+        let selected = context.exact(&name).map_err(|error| match error {
+            ContextError::Io { action, path, source } => Error::Io { action, path, source },
+            ContextError::Missing(_) => {
+                Error::MissingSource { image: image.to_owned(), path: from.clone() }
+            }
+            ContextError::Invalid(reason) | ContextError::Unsupported(reason) => Error::Io {
+                action: "copy",
+                path: from.clone(),
+                source: std::io::Error::other(reason),
+            },
+        })?;
+        let key = describe(std::slice::from_ref(&selected));
+        self.replace(target, key, trust, |place| write_items(&selected, place))
+    }
+
+    /// Makes `target` anew in one step, unless it is what `key` stands for already.
+    fn replace(
+        &self,
+        target: &Path,
+        key: Digest,
+        trust: bool,
+        make: impl FnOnce(&Path) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let record = Digest::of(target.as_os_str().as_bytes());
+        let known = trust && self.store.record::<Digest>(RECORD, record) == Some(key);
+        if known && target.symlink_metadata().is_ok() {
+            return Ok(false);
+        }
+        let parent = folder_of(target)?;
+        let place = tempfile::Builder::new()
+            .prefix(".staging-")
+            .tempdir_in(parent)
+            .map_err(io_error("create a folder in", parent))?;
+        let new = place.path().join("new");
+        make(&new)?;
+        put(&new, target, &place)?;
+        self.store.set_record(RECORD, record, &key)?;
+        Ok(true)
+    }
+}
+
+/// Puts a new folder or file at its place; the old one goes with the temporary folder.
+fn put(new: &Path, target: &Path, place: &TempDir) -> Result<(), Error> {
+    if target.symlink_metadata().is_ok() {
+        let old = place.path().join("old");
+        fs::rename(target, old).map_err(io_error("replace", target))?;
+    }
+    fs::rename(new, target).map_err(io_error("put in place", target))
+}
+
+/// The folder that a target lies in, which is made when it is missing.
+fn folder_of(target: &Path) -> Result<&Path, Error> {
+    let folder = target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+    Ok(folder)
+}
+
+fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+        && fs::read(path).is_ok_and(|found| found == bytes)
+    {
+        return Ok(false);
+    }
+    let folder = folder_of(path)?;
+    let mut file = NamedTempFile::new_in(folder).map_err(io_error("create a file in", folder))?;
+    file.write_all(bytes).map_err(io_error("write", path))?;
+    set_mode(file.path(), 0o644)?;
+    file.persist(path).map_err(|error| io_error("put in place", path)(error.error))?;
+    Ok(true)
+}
+
+fn write_items(selected: &Selected, place: &Path) -> Result<(), Error> {
+    if selected.is_folder {
+        fs::create_dir(place).map_err(io_error("create", place))?;
+        set_mode(place, 0o755)?;
+    }
+    for Item { path, attributes, kind } in &selected.items {
+        let path = if path.is_empty() { place.to_owned() } else { place.join(path) };
+        match kind {
+            ItemKind::Folder => fs::create_dir(&path).map_err(io_error("create", &path))?,
+            ItemKind::Link(target) => {
+                symlink(target, &path).map_err(io_error("create", &path))?;
+                continue;
+            }
+            ItemKind::File(content) => {
+                fs::copy(&content.path, &path).map_err(io_error("copy", &content.path))?;
+            }
+        }
+        set_mode(&path, attributes.mode)?;
+    }
+    Ok(())
+}
+
+fn missing(image: &str, path: &Path, error: std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        Error::MissingSource { image: image.to_owned(), path: path.to_owned() }
+    } else {
+        io_error("read", path)(error)
+    }
+}

@@ -1,0 +1,135 @@
+//! Nothing is done twice.
+
+use std::{fs, thread, time::Duration};
+
+use esb_image::{Action, BuildReport};
+
+use crate::fixture::{Project, base, builder, image};
+
+const DOCKERFILE: &str = "FROM base:1\nCOPY layer /opt/\nCOPY code /var/task/\nCMD [\"a.b\"]";
+const FILES: &str = "layer/common.py c\ncode/app.py a\ncode/lib.py l";
+
+fn told(report: &BuildReport) -> (Action, &str) {
+    (report.action, &report.reason)
+}
+
+#[test]
+fn an_unchanged_image_is_not_built_again() {
+    let mut project = Project::new(DOCKERFILE, FILES);
+    let first = project.build().unwrap();
+    assert_eq!(told(&first), (Action::Built, "never built before"));
+    let second = project.build().unwrap();
+    assert_eq!(told(&second), (Action::Cached, "same content, base and recipe"));
+    assert_eq!(image(&second).manifest_bytes, image(&first).manifest_bytes);
+
+    // Another process with the same store.
+    project.builder = builder(&project.folder.path().join("store"));
+    assert_eq!(project.build().unwrap().action, Action::Cached);
+}
+
+#[test]
+fn an_unchanged_image_is_found_without_its_contents() {
+    let project = Project::new(DOCKERFILE, FILES);
+    // Files as old as in a project that was checked out a moment ago.
+    thread::sleep(Duration::from_millis(120));
+    let first = project.image();
+    let code = project.root().join("code/app.py");
+    fs::set_permissions(&code, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    thread::sleep(Duration::from_millis(120));
+    assert_eq!(project.build().unwrap().action, Action::Cached, "a new stat, the same content");
+    // Base layers that cannot be read are no hindrance either.
+    assert_eq!(project.image().digest(), first.digest());
+}
+
+#[test]
+fn changes_are_seen_and_told() {
+    let mut project = Project::new(DOCKERFILE, FILES);
+    let first = project.image();
+    project.write("code/app.py b");
+    let second = project.build().unwrap();
+    assert_eq!(told(&second), (Action::Built, "`code` changed"));
+    let second = image(&second);
+    assert_eq!(second.layers[1].descriptor, first.layers[1].descriptor, "the layer is the same");
+    assert_ne!(second.layers[2].descriptor, first.layers[2].descriptor);
+
+    project.write("code/app.py a");
+    let third = project.build().unwrap();
+    assert_eq!(third.action, Action::Cached, "back to what was built first");
+    assert_eq!(image(&third).digest(), first.digest());
+
+    project.recipe.dockerfile += "\nENV A=1";
+    assert_eq!(told(&project.build().unwrap()), (Action::Built, "recipe changed"));
+    project.epoch += 1;
+    assert_eq!(told(&project.build().unwrap()), (Action::Built, "labels or time changed"));
+    project.bases =
+        [("base:1".to_owned(), base(esb_oci::manifest::media_type::DOCKER_MANIFEST))].into();
+    assert_eq!(told(&project.build().unwrap()), (Action::Built, "base image changed"));
+}
+
+#[test]
+fn comments_change_nothing() {
+    let mut project = Project::new(DOCKERFILE, FILES);
+    let first = project.image();
+    project.recipe.dockerfile = format!("# hello\n\n{DOCKERFILE}\n# end");
+    assert_eq!(project.build().unwrap().action, Action::Cached);
+    assert_eq!(project.image().digest(), first.digest());
+}
+
+#[test]
+fn without_the_cache_everything_is_made_again() {
+    let mut project = Project::new(DOCKERFILE, FILES);
+    let first = project.image();
+    project.no_cache = true;
+    let second = project.build().unwrap();
+    assert_eq!(told(&second), (Action::Built, "earlier results were not to be used"));
+    assert_eq!(image(&second).digest(), first.digest());
+}
+
+#[test]
+fn lost_blobs_are_made_again() {
+    let project = Project::new(DOCKERFILE, FILES);
+    let first = project.image();
+    let store = project.folder.path().join("store/blobs/sha256");
+    for blob in fs::read_dir(&store).unwrap() {
+        fs::remove_file(blob.unwrap().path()).unwrap();
+    }
+    let second = project.build().unwrap();
+    assert_eq!(told(&second), (Action::Built, "its layers are not in the store any more"));
+    assert_eq!(image(&second).digest(), first.digest());
+    assert!(store.join(first.layers[2].descriptor.digest.hex()).exists());
+}
+
+#[test]
+fn many_images_share_a_layer() {
+    let project = Project::new(DOCKERFILE, FILES);
+    for name in 0..12 {
+        project.write(&format!("f{name}/app.py {name}"));
+    }
+    let recipes: Vec<_> = (0..12)
+        .map(|name| {
+            let mut recipe = project.recipe.clone();
+            recipe.repository = format!("esb-f{name}");
+            recipe.dockerfile = DOCKERFILE.replace("COPY code", &format!("COPY f{name}"));
+            recipe
+        })
+        .collect();
+    let root = project.root();
+    let builds = recipes.iter().map(|recipe| {
+        let request = esb_image::BuildRequest {
+            recipe,
+            root: &root,
+            bases: &project.bases,
+            labels: &project.labels,
+            fingerprint_label: None,
+            epoch: 0,
+            no_cache: false,
+        };
+        esb_image::Builder::build(&project.builder, request, &esb_model::NullReporter)
+    });
+    let reports = crate::fixture::block_on(futures_util::future::try_join_all(builds)).unwrap();
+    let shared: Vec<_> =
+        reports.iter().map(|report| image(report).layers[1].descriptor.digest).collect();
+    assert!(shared.windows(2).all(|pair| pair[0] == pair[1]));
+    let blobs = fs::read_dir(project.folder.path().join("store/blobs/sha256")).unwrap().count();
+    assert_eq!(blobs, 1 + 12 * 3, "one shared layer; layer, config and manifest of each");
+}

@@ -1,0 +1,121 @@
+//! What lies in a recipe's folder after staging.
+
+use std::{fs, io::Write as _, os::unix::fs::MetadataExt as _, path::PathBuf};
+
+use esb_image::{Error, Stager, UnpackLimits};
+use esb_model::{Staged, StagedSource};
+use esb_oci::ContentStore;
+use zip::write::SimpleFileOptions;
+
+use crate::fixture::{Project, added, block_on};
+
+const FOLDER: &str = ".esb/dev/functions/hello";
+
+fn project() -> Project {
+    let mut project = Project::new(
+        &format!("FROM base:1\nCOPY {FOLDER}/src/ /var/task/\nCOPY {FOLDER}/hook.py /opt/"),
+        "lib/a.py a\nlib/.git/c x\n+lib/run r\nlib/l->a.py",
+    );
+    project.recipe.dockerignore = "**/.git\n".into();
+    zip(&project, "one");
+    project.recipe.staged = vec![
+        staged("src", StagedSource::Unpack("code.zip".into())),
+        staged(
+            "copied",
+            StagedSource::Copy { from: "lib".into(), exclude: vec!["**/.git".into()] },
+        ),
+        staged("file", StagedSource::Copy { from: "lib/run".into(), exclude: Vec::new() }),
+        staged("hook.py", StagedSource::Content(b"hook".to_vec())),
+    ];
+    project
+}
+
+fn staged(name: &str, source: StagedSource) -> Staged {
+    Staged { target: PathBuf::from(FOLDER).join(name), source }
+}
+
+fn zip(project: &Project, content: &str) {
+    let file = fs::File::create(project.root().join("code.zip")).unwrap();
+    let mut writer = zip::ZipWriter::new(file);
+    let options = SimpleFileOptions::default();
+    writer.start_file("app.py", options).unwrap();
+    writer.write_all(content.as_bytes()).unwrap();
+    writer.start_file("bin/run", options.unix_permissions(0o755)).unwrap();
+    writer.write_all(b"r").unwrap();
+    writer.add_symlink("l", "bin/run", options).unwrap();
+    writer.finish().unwrap();
+}
+
+fn stage(project: &Project) -> Result<Vec<String>, Error> {
+    let store = ContentStore::open(project.folder.path().join("store")).unwrap();
+    let stager = Stager::new(store, UnpackLimits::default());
+    let written = block_on(stager.stage(&project.recipe, &project.root(), project.no_cache))?;
+    Ok(written.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect())
+}
+
+#[test]
+fn inputs_appear_and_build() {
+    let project = project();
+    let all = ["Dockerfile", "Dockerfile.dockerignore", "src", "copied", "file", "hook.py"];
+    assert_eq!(stage(&project).unwrap(), all);
+    assert_eq!(
+        added(&project.image()),
+        "opt/hook.py 644 hook, var/task/app.py 644 one, var/task/bin/ 755, \
+         var/task/bin/run 755 r, var/task/l->bin/run"
+    );
+    let folder = project.root().join(FOLDER);
+    let mode = |path: &str| fs::symlink_metadata(folder.join(path)).unwrap().mode() & 0o7777;
+    assert_eq!((mode("copied"), mode("copied/a.py"), mode("file")), (0o755, 0o644, 0o755));
+    assert_eq!(fs::read_link(folder.join("copied/l")).unwrap(), PathBuf::from("a.py"));
+    assert!(!folder.join("copied/.git").exists());
+    let names = fs::read_dir(&folder).unwrap().count();
+    assert_eq!(names, all.len(), "no temporary folder stays");
+}
+
+#[test]
+fn unchanged_inputs_are_not_touched() {
+    let mut project = project();
+    stage(&project).unwrap();
+    let app = project.root().join(FOLDER).join("src/app.py");
+    let before = fs::metadata(&app).unwrap().ino();
+    assert_eq!(stage(&project).unwrap(), [""; 0]);
+    assert_eq!(fs::metadata(&app).unwrap().ino(), before);
+
+    zip(&project, "two");
+    project.write("lib/b.py b");
+    assert_eq!(stage(&project).unwrap(), ["src", "copied"]);
+    assert_eq!(fs::read_to_string(&app).unwrap(), "two");
+
+    fs::remove_dir_all(project.root().join(FOLDER).join("copied")).unwrap();
+    assert_eq!(stage(&project).unwrap(), ["copied"], "what vanished comes back");
+
+    project.no_cache = true;
+    assert_eq!(stage(&project).unwrap(), ["src", "copied", "file"]);
+}
+
+#[test]
+fn a_refused_archive_leaves_what_was_there() {
+    let project = project();
+    stage(&project).unwrap();
+    fs::write(project.root().join("code.zip"), "no zip").unwrap();
+    assert!(matches!(stage(&project).unwrap_err(), Error::Archive { .. }));
+    let folder = project.root().join(FOLDER);
+    assert_eq!(fs::read_to_string(folder.join("src/app.py")).unwrap(), "one");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 6);
+}
+
+#[test]
+fn missing_sources_are_named() {
+    for source in [
+        StagedSource::Unpack("none.zip".into()),
+        StagedSource::Copy { from: "none".into(), exclude: Vec::new() },
+    ] {
+        let mut project = project();
+        project.recipe.staged = vec![staged("x", source)];
+        let error = stage(&project).unwrap_err();
+        assert!(
+            matches!(&error, Error::MissingSource { path, .. } if path.to_str().unwrap().contains("none")),
+            "{error:?}"
+        );
+    }
+}
