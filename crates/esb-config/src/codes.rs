@@ -19,8 +19,6 @@ esb_model::finding_codes! {
     NO_CAPACITY = "esb::platform::no-capacity";
     /// The Gateway answers OPTIONS itself; the route is left out.
     OPTIONS_ROUTE = "esb::platform::options-route";
-    /// The Gateway sets this variable itself, whatever the template says.
-    OVERRIDDEN_VARIABLE = "esb::platform::overridden-variable";
     /// The Gateway cannot match this path.
     ROUTE_PATH = "esb::platform::route-path";
     /// The platform's scheduler cannot do this expression; the schedule is left out.

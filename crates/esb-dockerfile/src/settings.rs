@@ -36,9 +36,12 @@ impl Settings<'_> {
         [self.brand.folder_name().as_str(), self.environment].iter().collect()
     }
 
-    /// Dockerfile and staged inputs of one function.
-    pub(crate) fn function_folder(&self, image: &str) -> PathBuf {
-        self.folder().join("functions").join(image)
+    /// Dockerfile and staged inputs of one function: under its own name where that is a plain
+    /// folder, as AWS's rules for names make sure, else under its image's.
+    pub(crate) fn function_folder(&self, name: &str, image: &str) -> PathBuf {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let is_plain = !name.is_empty() && !name.starts_with('.') && name.chars().all(plain);
+        self.folder().join("functions").join(if is_plain { name } else { image })
     }
 
     /// The staged content of one layer, which functions share.

@@ -12,23 +12,6 @@ use crate::{
     text::Text,
 };
 
-/// Variables that the Gateway sets itself, whatever functions.yml says (contracts, section 1.2).
-const FORCED: [&str; 13] = [
-    "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
-    "AWS_ENDPOINT_URL_DYNAMO",
-    "AWS_ENDPOINT_URL_DYNAMODB",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_TIMEOUT",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "DYNAMODB_ENDPOINT",
-    "GATEWAY_INTERNAL_URL",
-    "LOG_LEVEL",
-    "S3_ENDPOINT",
-    "VICTORIALOGS_URL",
-];
-
 /// Writes the functions that have an image, and gives their names.
 pub(super) fn render(
     context: &mut Context<'_>,
@@ -139,6 +122,10 @@ fn environment(
                     context.find(warn(Severity::Note, codes::SECRET_IN_CONFIG, message).help(help));
                     Text::literal(secret.reveal())
                 }
+                // What AWS would look up is passed on as it stands, as SAM CLI does.
+                EnvValue::Symbolic(symbolic) if symbolic.starts_with("{{resolve:") => {
+                    Text::literal(symbolic)
+                }
                 EnvValue::Symbolic(symbolic) => {
                     let message = format!(
                         "the value of `{variable}` of function `{name}` is known to AWS alone and \
@@ -152,18 +139,6 @@ fn environment(
             }
         };
         environment.insert(variable.clone(), text);
-    }
-    let overridden: Vec<&str> =
-        FORCED.into_iter().filter(|name| environment.contains_key(*name)).collect();
-    if !overridden.is_empty() {
-        context.find(warn(
-            Severity::Note,
-            codes::OVERRIDDEN_VARIABLE,
-            format!(
-                "the Gateway replaces {} of function `{name}` by values of its own",
-                overridden.join(", ")
-            ),
-        ));
     }
     Environment(environment)
 }

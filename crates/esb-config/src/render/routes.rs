@@ -72,10 +72,8 @@ fn encode(context: &mut Context<'_>, route: &Route, name: &str) -> Option<String
         return None;
     }
     if route.method == Method::Named("OPTIONS".to_owned()) {
-        let message = format!(
-            "the Gateway answers OPTIONS itself: `{}` is never called for it",
-            route.path
-        );
+        let message =
+            format!("the Gateway answers OPTIONS itself: `{}` is never called for it", route.path);
         context.find(Finding::new(Severity::Warning, codes::OPTIONS_ROUTE, route.span, message));
         return None;
     }

@@ -1,0 +1,262 @@
+//! Command line arguments; their comments are the help texts.
+
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Turns AWS SAM templates into container images and runtime configuration.
+#[derive(Debug, Parser)]
+#[command(
+    name = "esb",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  esb deploy -t template.yaml -e dev\n  esb inspect -t template.yaml \
+                  --format json\n  esb invoke HelloFunction -e dev --event event.json"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Project root [default: the nearest folder above the template with esb.toml or .git]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) project_dir: Option<PathBuf>,
+    /// Environment the images and the configuration are for [default: default]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// File with further environment variables [default: ./.env when present]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) env_file: Option<PathBuf>,
+    /// Brand that paths, image names and labels follow [default: esb]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) brand: Option<String>,
+    /// What stdout gets
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// How progress is shown on stderr
+    #[arg(long, global = true, value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+    /// Only results, warnings and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// More detail; repeat for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    /// A diagram (inspect only)
+    #[value(hide = true)]
+    Mermaid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Bars on a terminal, plain lines elsewhere
+    Auto,
+    Plain,
+    /// One JSON event a line
+    Json,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build images and publish them together with the runtime configuration
+    Deploy(Box<DeployArgs>),
+    /// Build images and configuration without publishing the configuration
+    Build(Box<BuildArgs>),
+    /// Report everything that is wrong with a template
+    Validate(ValidateArgs),
+    /// Print the application that a template describes
+    Inspect(InspectArgs),
+    /// Run one function's image with an event and print its response
+    Invoke(InvokeArgs),
+    /// Print the version
+    Version,
+    /// Print a shell completion script
+    Completions { shell: clap_complete::Shell },
+    /// Print a reference page (for the documentation)
+    #[command(name = "reference", hide = true)]
+    Reference { page: ReferencePage },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReferencePage {
+    Commands,
+    Variables,
+    ExitCodes,
+    Findings,
+}
+
+/// Which templates are read, and with which values.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Template")]
+pub(crate) struct TemplateArgs {
+    /// Template, or a folder that holds one; repeatable [default: the one in this folder]
+    #[arg(short, long = "template", value_name = "PATH")]
+    pub(crate) templates: Vec<PathBuf>,
+    /// Parameter value; `KEY=@FILE` reads a file, `TEMPLATE:KEY=VALUE` is for one of several
+    #[arg(long = "parameter", value_name = "KEY=VALUE")]
+    pub(crate) parameters: Vec<String>,
+    /// Values for environment variables that AWS would compute: JSON in SAM CLI's shape
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_vars: Option<PathBuf>,
+    /// Region of `AWS::Region` and ARNs [default: AWS_REGION, then us-east-1]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
+    /// Findings that make the command fail
+    #[arg(long, value_enum)]
+    pub(crate) deny: Option<Deny>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Deny {
+    Warnings,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InvokeArgs {
+    /// The function, by name or logical id
+    pub(crate) function: String,
+    /// Event; `-` reads stdin [default: {}]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
+    /// Seconds to wait for the response [default: the function's timeout, and 10 more]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) wait: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeployArgs {
+    #[command(flatten)]
+    pub(crate) build: BuildArgs,
+    /// Copy external images of image functions into the internal registry
+    #[arg(long, value_enum, default_value_t = Prewarm::All)]
+    pub(crate) image_prewarm: Prewarm,
+    /// Stop after the images: the same as `esb build`
+    #[arg(long)]
+    pub(crate) build_only: bool,
+    /// Where a Gateway reads the configuration: a folder, or `none` [default: CONFIG_DIR]
+    #[arg(long, value_name = "DIR|none")]
+    pub(crate) config_to: Option<String>,
+    /// Compose project [default: <brand>-<env>]
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Prewarm {
+    All,
+    Off,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
+    /// The platform's mode; it chooses the default registry names [default: docker]
+    #[arg(short, long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+    /// Build engine; `auto` takes the embedded one wherever it can build
+    #[arg(long, value_enum)]
+    pub(crate) builder: Option<BuilderChoice>,
+    /// Where images go: registry, docker, oci or oci:DIR; repeatable
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) to: Vec<String>,
+    /// Registry prefix for functions.yml and Dockerfiles (CONTAINER_REGISTRY)
+    #[arg(long, value_name = "HOST[:PORT][/PREFIX]")]
+    pub(crate) registry: Option<String>,
+    /// Address that this machine pushes to, when it differs (HOST_REGISTRY_ADDR)
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) push_registry: Option<String>,
+    /// Registry that may be reached over plain HTTP; repeatable
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) registry_insecure: Vec<String>,
+    /// Further root certificates in PEM (SSL_CERT_FILE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Platform to build for [default: the function's Architectures]
+    #[arg(long, value_name = "linux/amd64|linux/arm64")]
+    pub(crate) platform: Option<String>,
+    /// Tag of the images [default: latest]
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+    /// How functions.yml names an image: by a tag of its content, the plain tag, or its digest
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) image_ref: ImageRefForm,
+    /// Rebuild every image, base images too
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Images built and pushed at a time [default: number of processors, at least 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    /// Use only what the store and mirrors of kind `oci:` hold
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Where images of HOST are really fetched; repeatable (ESB_MIRRORS)
+    #[arg(long, value_name = "HOST=HOST[:PORT][/PREFIX]|HOST=oci:DIR")]
+    pub(crate) mirror: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    Docker,
+    Containerd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BuilderChoice {
+    Auto,
+    Embedded,
+    Docker,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ImageRefForm {
+    #[default]
+    Content,
+    Tag,
+    Digest,
+}

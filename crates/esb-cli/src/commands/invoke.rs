@@ -1,0 +1,167 @@
+//! `esb invoke`: one function's image in the engine, asked through the emulator.
+
+use std::{collections::BTreeMap, io::Read as _, path::Path, time::Duration};
+
+use esb_image::{Engine as _, RunSpec};
+use esb_model::Function;
+use esb_oci::{ArchiveImage, OciLayout};
+
+use crate::{
+    cli::{GlobalArgs, InvokeArgs},
+    engine,
+    environment::Environment,
+    exit::{Exit, Failure},
+    inputs::Project,
+    load::{self, Loaded},
+    pipeline::{ImageRecord, docker_credentials, open_store, read_record},
+    printer::Printer,
+    rie,
+};
+
+/// The most bytes of an event; Lambda's own limit is 6 MB.
+const EVENT_LIMIT: u64 = 64 * 1024 * 1024;
+
+pub(crate) async fn run(
+    args: &InvokeArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let project = Project::resolve(global, &args.template, environment)?;
+    let event = read_event(args.event.as_deref())?;
+    let loaded = load::load(&project, &args.template, environment)?;
+    let function = find(&loaded, &args.function)?;
+    let record = read_record(&project)?;
+    let image = record.images.iter().find(|image| image.function == function.id.logical_id);
+    let image = image.ok_or_else(|| {
+        let text = format!("`{}` has no image in `{}`", args.function, project.environment);
+        Failure::new(Exit::Input, "invoke", text).hint("run `esb build` with the same `-e` again")
+    })?;
+    let store = open_store(environment, &project.brand)?;
+    let credentials = docker_credentials(environment)?;
+    let engine = engine::connect(environment, &store, credentials).await?;
+    bring(&engine, image).await?;
+
+    let spec = RunSpec {
+        image: image.reference.clone(),
+        environment: function_environment(&loaded, function),
+        port: rie::PORT,
+        labels: BTreeMap::from([(project.brand.label("kind"), "invoke".to_owned())]),
+        ..RunSpec::default()
+    };
+    let container = engine.run(&spec).await?;
+    let seconds = args.wait.unwrap_or(u64::from(function.effective_timeout()) + 10);
+    let answer = rie::invoke(container.address(), &event, Duration::from_secs(seconds)).await;
+    let log = container.logs().await.unwrap_or_default();
+    container.stop(Duration::ZERO).await?;
+    for line in log.lines() {
+        printer.err(&crate::escape::terminal(line));
+    }
+    let response = answer.map_err(|reason| {
+        let text = format!("`{}` did not answer", args.function);
+        let mut failure = Failure::new(Exit::Invoke, "invoke", text);
+        failure.causes.push(reason);
+        failure
+    })?;
+    Printer::out_bytes(&response.body);
+    if !response.body.ends_with(b"\n") {
+        Printer::out_bytes(b"\n");
+    }
+    if response.status >= 400 || response.function_error || is_error(&response.body) {
+        let text = format!("`{}` failed (status {})", args.function, response.status);
+        return Err(Failure::new(Exit::Invoke, "invoke", text));
+    }
+    Ok(())
+}
+
+fn read_event(path: Option<&Path>) -> Result<Vec<u8>, Failure> {
+    let Some(path) = path else { return Ok(b"{}".to_vec()) };
+    let mut event = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(EVENT_LIMIT).read_to_end(&mut event)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(EVENT_LIMIT).read_to_end(&mut event))
+    };
+    read.map_err(|error| {
+        let text = format!("could not read the event `{}`", path.display());
+        Failure::of(Exit::Input, "event", &error).during(text)
+    })?;
+    serde_json::from_slice::<serde_json::Value>(&event).map_err(|error| {
+        let text = format!("the event `{}` is not JSON", path.display());
+        Failure::of(Exit::Input, "event", &error).during(text)
+    })?;
+    Ok(event)
+}
+
+/// A function by its name or logical id.
+fn find<'a>(loaded: &'a Loaded, wanted: &str) -> Result<&'a Function, Failure> {
+    let functions = &loaded.app.functions;
+    let fits = |function: &&Function| {
+        function.id.logical_id == wanted || function.effective_name() == wanted
+    };
+    functions.iter().find(fits).ok_or_else(|| {
+        let names: Vec<&str> = functions.iter().map(Function::effective_name).collect();
+        let text = format!("the template has no function `{wanted}`");
+        Failure::new(Exit::Input, "invoke", text).hint(format!("it has {}", names.join(", ")))
+    })
+}
+
+/// Makes sure that the engine has the image under the name that functions.yml uses.
+async fn bring(
+    engine: &esb_image::docker::DockerEngine,
+    image: &ImageRecord,
+) -> Result<(), Failure> {
+    if engine.find(&image.reference).await?.is_some() {
+        return Ok(());
+    }
+    if let Some(pull) = &image.pull {
+        let platform = format!("linux/{}", engine.info().architecture);
+        engine.pull(pull, &platform).await?;
+        engine.tag(pull, &image.reference).await?;
+        return Ok(());
+    }
+    if let Some((layout, name)) = &image.layout {
+        let architecture = engine.info().architecture.clone();
+        let content = OciLayout::open(layout)?.image(name, None, &architecture).await?;
+        let archive = ArchiveImage { image: content, names: vec![image.reference.clone()] };
+        engine.load(std::slice::from_ref(&archive)).await?;
+        return Ok(());
+    }
+    let text = format!("the engine has no image `{}`", image.reference);
+    Err(Failure::new(Exit::Input, "invoke", text).hint("run `esb build --to docker` again"))
+}
+
+/// What the Gateway would give a worker.
+fn function_environment(loaded: &Loaded, function: &Function) -> BTreeMap<String, String> {
+    use esb_model::EnvValue;
+    let region = &loaded.app.region;
+    let own = function.environment.iter().map(|(name, value)| {
+        let value = match value {
+            EnvValue::Known(text) => text.clone(),
+            EnvValue::Secret(text) => text.reveal().clone(),
+            EnvValue::Symbolic(_) => String::new(),
+        };
+        (name.clone(), value)
+    });
+    let mut environment: BTreeMap<String, String> = BTreeMap::from([
+        ("AWS_REGION".to_owned(), region.clone()),
+        ("AWS_DEFAULT_REGION".to_owned(), region.clone()),
+    ]);
+    environment.extend(own);
+    environment.extend([
+        ("AWS_LAMBDA_FUNCTION_NAME".to_owned(), function.effective_name().to_owned()),
+        ("AWS_LAMBDA_FUNCTION_VERSION".to_owned(), "$LATEST".to_owned()),
+        ("AWS_LAMBDA_FUNCTION_TIMEOUT".to_owned(), function.effective_timeout().to_string()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE".to_owned(), function.effective_memory().to_string()),
+    ]);
+    environment
+}
+
+/// The Gateway's own rule for a failure in a response's body (contracts, section 1.2).
+fn is_error(body: &[u8]) -> bool {
+    if body.len() >= 10_000 {
+        return false;
+    }
+    let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(body) else { return false };
+    object.contains_key("errorType") || object.contains_key("errorMessage")
+}

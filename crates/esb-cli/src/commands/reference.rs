@@ -1,0 +1,87 @@
+//! Completion scripts, and the reference pages that the documentation is made of.
+
+use clap::CommandFactory as _;
+use std::fmt::Write as _;
+
+use crate::{
+    cli::{Cli, ReferencePage},
+    environment::VARIABLES,
+    exit::Exit,
+    printer::Printer,
+};
+
+/// Prints a completion script.
+pub(crate) fn completions(shell: clap_complete::Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "esb", &mut script);
+    Printer::out_bytes(&script);
+}
+
+/// Prints a page in Markdown.
+pub(crate) fn page(page: ReferencePage) {
+    let text = match page {
+        ReferencePage::Commands => commands(),
+        ReferencePage::Variables => variables(),
+        ReferencePage::ExitCodes => exit_codes(),
+        ReferencePage::Findings => findings(),
+    };
+    Printer::out_bytes(text.as_bytes());
+}
+
+fn commands() -> String {
+    let mut text = "# Commands\n\nMade from the code by `cargo xtask generate`.\n".to_owned();
+    let mut root = Cli::command();
+    root.build();
+    let mut names: Vec<String> = Vec::new();
+    names.extend(
+        root.get_subcommands()
+            .filter(|command| !command.is_hide_set() && command.get_name() != "help")
+            .map(|command| command.get_name().to_owned()),
+    );
+    let mut section = |title: &str, command: &mut clap::Command| {
+        let help = command.render_long_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        let _ = write!(text, "\n## {title}\n\n```text\n{}\n```\n", lines.join("\n").trim_end());
+    };
+    section("esb", &mut root);
+    for name in names {
+        if let Some(command) = root.find_subcommand_mut(&name) {
+            section(&format!("esb {name}"), command);
+        }
+    }
+    text
+}
+
+fn variables() -> String {
+    let head = "# Environment variables\n\nMade from the code by `cargo xtask generate`. The \
+                prefix `ESB_` follows the brand.\nAn empty value counts as unset. A flag wins over \
+                its variable, a variable over the env file.\n\n| variable | meaning |\n|---|---|\n";
+    VARIABLES.iter().fold(head.to_owned(), |mut text, (name, meaning)| {
+        let _ = writeln!(text, "| `{name}` | {meaning} |");
+        text
+    })
+}
+
+fn exit_codes() -> String {
+    let head = "# Exit codes\n\nMade from the code by `cargo xtask generate`.\n\n| code | meaning \
+                |\n|---:|---|\n";
+    Exit::ALL.iter().fold(head.to_owned(), |mut text, (exit, meaning)| {
+        let _ = writeln!(text, "| {} | {meaning} |", *exit as u8);
+        text
+    })
+}
+
+fn findings() -> String {
+    let head = "# Findings\n\nMade from the code by `cargo xtask generate`.\n\n| code | meaning \
+                |\n|---|---|\n";
+    let mut codes: Vec<(&str, &str)> = Vec::new();
+    codes.extend(esb_sam::codes::CODES.iter().map(|(code, text)| (code.0, text.trim())));
+    codes.extend(esb_dockerfile::codes::CODES.iter().map(|(code, text)| (code.0, text.trim())));
+    codes.extend(esb_config::codes::CODES.iter().map(|(code, text)| (code.0, text.trim())));
+    codes.sort_unstable();
+    codes.dedup();
+    codes.iter().fold(head.to_owned(), |mut text, (code, meaning)| {
+        let _ = writeln!(text, "| `{code}` | {meaning} |");
+        text
+    })
+}

@@ -1,0 +1,197 @@
+//! The process environment: read here and nowhere else, once.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use esb_model::Brand;
+
+use crate::exit::{Exit, Failure};
+
+/// Variables that change what `esb` does, with their meaning. `ESB_` follows the brand.
+pub(crate) const VARIABLES: &[(&str, &str)] = &[
+    (
+        "CONTAINER_REGISTRY",
+        "registry prefix written into functions.yml and Dockerfiles; `--registry`",
+    ),
+    (
+        "HOST_REGISTRY_ADDR",
+        "address that this machine pushes to, when it differs; `--push-registry`",
+    ),
+    ("PORT_REGISTRY", "port of the platform's registry on this machine (default 5010)"),
+    (
+        "CONTAINER_REGISTRY_INSECURE",
+        "`1` allows plain HTTP for the registry; `--registry-insecure`",
+    ),
+    ("ESB_REGISTRY", "the same as `CONTAINER_REGISTRY` where that is unset"),
+    ("ESB_TAG", "tag of the images (default `latest`); `--tag`"),
+    ("ESB_ENV", "environment, then `ENV` (default `default`); `--env`"),
+    ("ENV", "environment where `ESB_ENV` is unset"),
+    ("ESB_MODE", "`docker` or `containerd`, then `MODE`; `--mode`"),
+    ("MODE", "mode where `ESB_MODE` is unset"),
+    ("ESB_PROJECT", "compose project, then `PROJECT_NAME` (default `<brand>-<env>`); `--project`"),
+    ("PROJECT_NAME", "compose project where `ESB_PROJECT` is unset"),
+    ("ESB_PARAM_<KEY>", "value of the template parameter `<KEY>`; `--parameter`"),
+    (
+        "ESB_CACHE_DIR",
+        "content store and caches (default `$XDG_CACHE_HOME/esb`, then `~/.cache/esb`)",
+    ),
+    ("ESB_MIRRORS", "comma list of `HOST=…` as `--mirror` takes them"),
+    ("CONFIG_DIR", "folder that a Gateway reads; `--config-to`"),
+    ("AWS_REGION", "region of `AWS::Region` and ARNs, then `AWS_DEFAULT_REGION`; `--region`"),
+    ("DOCKER_HOST", "address of the Docker engine (default `unix:///var/run/docker.sock`)"),
+    ("DOCKER_CONFIG", "folder of Docker's `config.json` with credentials (default `~/.docker`)"),
+    (
+        "HTTP_PROXY, HTTPS_PROXY, NO_PROXY",
+        "proxies for registries; never used for loopback and the internal registry",
+    ),
+    ("SSL_CERT_FILE", "further root certificates for registries; `--ca-file`"),
+    ("PIP_*, UV_*", "settings of pip and uv for dependencies"),
+    ("SOURCE_DATE_EPOCH", "time of files and images in seconds since 1970 (default 1980-01-01)"),
+    ("NO_COLOR, CLICOLOR_FORCE", "colour off, or on without a terminal"),
+    ("CI", "no progress bars and no prompts"),
+];
+
+/// The variables of this process, completed from an env file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Environment {
+    variables: BTreeMap<String, String>,
+    prefix: String,
+}
+
+impl Environment {
+    /// Takes what the process has; names and values that are not UTF-8 are left out.
+    pub(crate) fn capture() -> Self {
+        let utf8 = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self {
+            variables: std::env::vars_os().filter_map(utf8).collect(),
+            prefix: Brand::default().variable_prefix(),
+        }
+    }
+
+    /// Lets `ESB_…` follow a brand.
+    pub(crate) fn set_brand(&mut self, brand: &Brand) {
+        self.prefix = brand.variable_prefix();
+    }
+
+    /// Adds the variables of an env file; those that are set stay.
+    pub(crate) fn add_file(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let line = line.strip_prefix("export ").unwrap_or(line);
+            let Some((name, value)) = line.split_once('=') else {
+                let text = format!("line {} of `{}` is no NAME=value", number + 1, path.display());
+                return Err(Failure::new(Exit::Input, "env-file", text));
+            };
+            let value = unquote(value.trim());
+            self.variables.entry(name.trim().to_owned()).or_insert(value);
+        }
+        Ok(())
+    }
+
+    /// A variable that is set and not empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable below the brand's prefix: `branded("TAG")` is `ESB_TAG`.
+    pub(crate) fn branded(&self, name: &str) -> Option<&str> {
+        self.get(&format!("{}_{name}", self.prefix))
+    }
+
+    /// Whether a variable says yes.
+    pub(crate) fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| {
+            ["1", "true", "yes"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
+        })
+    }
+
+    /// Values of template parameters: `ESB_PARAM_<KEY>`.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        let prefix = format!("{}_PARAM_", self.prefix);
+        self.variables
+            .iter()
+            .filter_map(move |(name, value)| Some((name.strip_prefix(&prefix)?, value.as_str())))
+    }
+
+    /// Variables that start with one of the prefixes, for programs that run for us.
+    pub(crate) fn with_prefixes(&self, prefixes: &[&str]) -> Vec<(OsString, OsString)> {
+        let fits = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        self.variables
+            .iter()
+            .filter(|(name, _)| fits(name))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+
+    /// Proxies as build arguments, in both spellings (contracts, section 3.6).
+    pub(crate) fn proxy_arguments(&self) -> BTreeMap<String, String> {
+        let mut arguments = BTreeMap::new();
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"] {
+            let lower = name.to_ascii_lowercase();
+            if let Some(value) = self.get(&lower).or_else(|| self.get(name)) {
+                arguments.insert(name.to_owned(), value.to_owned());
+                arguments.insert(lower, value.to_owned());
+            }
+        }
+        arguments
+    }
+
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").map(PathBuf::from)
+    }
+
+    /// The folder of the content store (architecture, "Names on disk").
+    pub(crate) fn cache_dir(&self, brand: &Brand) -> Option<PathBuf> {
+        if let Some(dir) = self.branded("CACHE_DIR") {
+            return Some(dir.into());
+        }
+        let base = match self.get("XDG_CACHE_HOME") {
+            Some(dir) => PathBuf::from(dir),
+            None => self.home()?.join(".cache"),
+        };
+        Some(base.join(brand.slug()))
+    }
+
+    /// The first program of that name on `PATH`.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        let path = self.get("PATH")?;
+        std::env::split_paths(path).map(|dir| dir.join(name)).find(|path| path.is_file())
+    }
+}
+
+fn unquote(value: &str) -> String {
+    for quote in ['"', '\''] {
+        if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+            return inner.to_owned();
+        }
+    }
+    // An unquoted value ends at a comment.
+    value.split(" #").next().unwrap_or_default().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_completes_what_is_set() {
+        let mut environment = Environment { prefix: "ESB".into(), ..Environment::default() };
+        environment.variables.insert("A".into(), "set".into());
+        let text = "# c\nexport A=file\nESB_TAG = \"v 1\"\nB=x # comment\n\nC='#'\n";
+        environment.add_file(Path::new(".env"), text).unwrap();
+        assert_eq!(environment.get("A"), Some("set"));
+        assert_eq!(environment.branded("TAG"), Some("v 1"));
+        assert_eq!(environment.get("B"), Some("x"));
+        assert_eq!(environment.get("C"), Some("#"));
+        let error = environment.add_file(Path::new(".env"), "A=1\nnonsense").unwrap_err();
+        assert_eq!(error.message, "line 2 of `.env` is no NAME=value");
+    }
+}

@@ -1,0 +1,297 @@
+//! From arguments, environment and files to settings that are complete and checked.
+
+use std::path::{Component, Path, PathBuf};
+
+use esb_model::{Brand, Platform, PublishTarget, check_environment_name};
+
+use crate::{
+    cli::{BuildArgs, GlobalArgs, Mode, TemplateArgs},
+    environment::Environment,
+    exit::{Exit, Failure},
+};
+
+/// Names that a folder given with `-t` may hold a template under, in that order.
+const TEMPLATE_NAMES: [&str; 3] = ["template.yaml", "template.yml", "template.json"];
+
+/// A template that is there.
+#[derive(Debug, Clone)]
+pub(crate) struct TemplateFile {
+    /// As the user named it.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// Its folder relative to the project root; absolute when it lies outside.
+    pub(crate) folder: PathBuf,
+    /// Its path relative to the project root: the owner of what it publishes.
+    pub(crate) owner: String,
+}
+
+/// Where a run works and for what.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    pub(crate) root: PathBuf,
+    pub(crate) brand: Brand,
+    pub(crate) environment: String,
+    pub(crate) templates: Vec<TemplateFile>,
+}
+
+impl Project {
+    /// The folder of generated files of this environment.
+    pub(crate) fn generated(&self) -> PathBuf {
+        self.brand.folder(&self.root).join(&self.environment)
+    }
+
+    /// Finds templates and the project root.
+    pub(crate) fn resolve(
+        global: &GlobalArgs,
+        args: &TemplateArgs,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let brand = brand(global, environment)?;
+        let name = environment_name(global, environment)?;
+        let current = std::env::current_dir().map_err(|error| {
+            Failure::of(Exit::Local, "disk", &error).during("could not find the current folder")
+        })?;
+        let named =
+            if args.templates.is_empty() { vec![".".into()] } else { args.templates.clone() };
+        let mut paths = Vec::new();
+        for template in &named {
+            paths.push(find_template(&current, template, args.templates.is_empty())?);
+        }
+        let root = project_root(&current, global.project_dir.as_deref(), &paths[0])?;
+        let templates = paths
+            .into_iter()
+            .map(|path| {
+                let folder = path.parent().unwrap_or(&root);
+                let relative = |path: &Path| path.strip_prefix(&root).unwrap_or(path).to_owned();
+                TemplateFile {
+                    name: display_name(&current, &path),
+                    folder: relative(folder),
+                    owner: relative(&path).display().to_string(),
+                    path,
+                }
+            })
+            .collect();
+        Ok(Self { root, brand, environment: name, templates })
+    }
+}
+
+/// The brand of a run.
+pub(crate) fn brand(global: &GlobalArgs, environment: &Environment) -> Result<Brand, Failure> {
+    match global.brand.as_deref().or_else(|| environment.get("ESB_BRAND")) {
+        Some(name) => Brand::new(name).map_err(|error| Failure::of(Exit::Usage, "brand", &error)),
+        None => Ok(Brand::default()),
+    }
+}
+
+fn environment_name(global: &GlobalArgs, environment: &Environment) -> Result<String, Failure> {
+    let name = global
+        .env
+        .as_deref()
+        .or_else(|| environment.branded("ENV"))
+        .or_else(|| environment.get("ENV"))
+        .unwrap_or("default");
+    check_environment_name(name).map_err(|error| Failure::of(Exit::Usage, "env", &error))?;
+    Ok(name.to_owned())
+}
+
+fn find_template(current: &Path, given: &Path, is_default: bool) -> Result<PathBuf, Failure> {
+    let path = normal(&current.join(given));
+    let missing = |path: &Path, source: Option<std::io::Error>| {
+        let text = format!("could not read the template `{}`", display_name(current, path));
+        let mut failure = Failure::new(Exit::Input, "template", text);
+        failure.causes.extend(source.map(|error| error.to_string()));
+        failure.hint("name a template, or a folder that holds one, with `--template PATH`")
+    };
+    let metadata = std::fs::metadata(&path).map_err(|error| missing(&path, Some(error)))?;
+    if !metadata.is_dir() {
+        return Ok(path);
+    }
+    let found = TEMPLATE_NAMES.iter().map(|name| path.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| {
+        let place =
+            if is_default { "this folder".to_owned() } else { format!("`{}`", given.display()) };
+        let text = format!("{place} holds no {}", TEMPLATE_NAMES.join(", "));
+        Failure::new(Exit::Input, "template", text)
+            .hint("name a template, or a folder that holds one, with `--template PATH`")
+    })
+}
+
+/// `--project-dir`, else the nearest folder from the template upwards that holds `esb.toml` or
+/// `.git`, else the template's own.
+fn project_root(current: &Path, given: Option<&Path>, template: &Path) -> Result<PathBuf, Failure> {
+    let folder = template.parent().unwrap_or(current);
+    let Some(given) = given else {
+        let marked = |dir: &&Path| dir.join("esb.toml").exists() || dir.join(".git").exists();
+        return Ok(folder.ancestors().find(marked).unwrap_or(folder).to_owned());
+    };
+    let root = normal(&current.join(given));
+    if root.is_dir() {
+        return Ok(root);
+    }
+    let text = format!("the project folder `{}` does not exist", given.display());
+    Err(Failure::new(Exit::Usage, "project-dir", text))
+}
+
+/// A path without `.` and `..`; links are left alone, so that paths stay as the user knows them.
+pub(crate) fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
+}
+
+/// A path as short as it can be said from here.
+pub(crate) fn display_name(current: &Path, path: &Path) -> String {
+    path.strip_prefix(current).unwrap_or(path).display().to_string()
+}
+
+/// Which registry names a run uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RegistryNames {
+    /// What the user asked for; Dockerfiles carry its prefix.
+    pub(crate) configured: Option<PublishTarget>,
+    /// The registry of the platform's mode, used when it answers.
+    pub(crate) default: PublishTarget,
+}
+
+/// Registry names from flags and environment (contracts, section 2.3).
+pub(crate) fn registry_names(
+    args: &BuildArgs,
+    environment: &Environment,
+    mode: Mode,
+) -> Result<RegistryNames, Failure> {
+    let invalid = |error: esb_model::InvalidTarget| Failure::of(Exit::Usage, "registry", &error);
+    let local = format!("127.0.0.1:{}", environment.get("PORT_REGISTRY").unwrap_or("5010"));
+    let explicit_push =
+        args.push_registry.as_deref().or_else(|| environment.get("HOST_REGISTRY_ADDR"));
+    // The name `registry` exists only inside the platform's network.
+    let push_for = |name: &str| {
+        let bare = name.trim_start_matches("http://").trim_start_matches("https://");
+        let host = bare.split(['/', ':']).next().unwrap_or_default();
+        match explicit_push {
+            Some(push) => Some(push.to_owned()),
+            None if host == "registry" => Some(local.clone()),
+            None => None,
+        }
+    };
+    let insecure = environment.is_true("CONTAINER_REGISTRY_INSECURE");
+    let target = |name: &str| {
+        let mut target = PublishTarget::parse(name, push_for(name).as_deref()).map_err(invalid)?;
+        target.insecure =
+            insecure || args.registry_insecure.iter().any(|host| host == target.push_host());
+        Ok::<_, Failure>(target)
+    };
+    let configured = args
+        .registry
+        .as_deref()
+        .or_else(|| environment.get("CONTAINER_REGISTRY"))
+        .or_else(|| environment.branded("REGISTRY"));
+    let default = match mode {
+        Mode::Docker => target(&local)?,
+        Mode::Containerd => target("registry:5010")?,
+    };
+    Ok(RegistryNames { configured: configured.map(target).transpose()?, default })
+}
+
+/// The platform's mode.
+pub(crate) fn mode(args: &BuildArgs, environment: &Environment) -> Result<Mode, Failure> {
+    if let Some(mode) = args.mode {
+        return Ok(mode);
+    }
+    match environment.branded("MODE").or_else(|| environment.get("MODE")) {
+        None | Some("docker") => Ok(Mode::Docker),
+        Some("containerd") => Ok(Mode::Containerd),
+        Some(other) => {
+            let text = format!("`{other}` is no mode: use docker or containerd");
+            Err(Failure::new(Exit::Usage, "mode", text))
+        }
+    }
+}
+
+/// The tag of images.
+pub(crate) fn tag(args: &BuildArgs, environment: &Environment) -> Result<String, Failure> {
+    let tag = args.tag.as_deref().or_else(|| environment.branded("TAG")).unwrap_or("latest");
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    // 13 characters are left for `-` and the digits of the content tag, 11 for a base's suffix.
+    let valid = tag.len() <= 100
+        && tag.starts_with(word)
+        && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'));
+    if valid {
+        return Ok(tag.to_owned());
+    }
+    Err(Failure::new(Exit::Usage, "tag", format!("`{tag}` cannot be an image's tag")))
+}
+
+/// `--platform`.
+pub(crate) fn platform(args: &BuildArgs) -> Result<Option<Platform>, Failure> {
+    let parse = |text: &String| {
+        text.parse().map_err(|error: esb_model::UnknownArchitecture| {
+            Failure::of(Exit::Usage, "platform", &error)
+        })
+    };
+    args.platform.as_ref().map(parse).transpose()
+}
+
+/// The time of files and images.
+pub(crate) fn epoch(environment: &Environment) -> Result<i64, Failure> {
+    let Some(text) = environment.get("SOURCE_DATE_EPOCH") else {
+        return Ok(esb_oci::DEFAULT_EPOCH);
+    };
+    text.parse::<i64>().ok().filter(|epoch| (0..=253_402_300_799).contains(epoch)).ok_or_else(
+        || {
+            let text =
+                format!("SOURCE_DATE_EPOCH is `{text}`, which is no time in seconds since 1970");
+            Failure::new(Exit::Usage, "epoch", text)
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(variables: &str, registry: Option<&str>, mode: Mode) -> (String, String, bool) {
+        let mut environment = Environment::default();
+        environment.add_file(Path::new("test"), variables).unwrap();
+        let args = BuildArgs { registry: registry.map(str::to_owned), ..BuildArgs::default() };
+        let names = registry_names(&args, &environment, mode).unwrap();
+        let target = names.configured.unwrap_or(names.default);
+        (target.to_string(), target.push_host().to_owned(), target.insecure)
+    }
+
+    #[test]
+    fn runtime_name_and_push_address() {
+        let expect = |runtime: &str, push: &str| (runtime.to_owned(), push.to_owned(), false);
+        let check = |variables, registry, mode, expected| {
+            assert_eq!(names(variables, registry, mode), expected, "{variables} {registry:?}");
+        };
+        check("", None, Mode::Docker, expect("127.0.0.1:5010", "127.0.0.1:5010"));
+        check("", None, Mode::Containerd, expect("registry:5010", "127.0.0.1:5010"));
+        check("PORT_REGISTRY=7", None, Mode::Containerd, expect("registry:5010", "127.0.0.1:7"));
+        check(
+            "CONTAINER_REGISTRY=registry:5010/team\nHOST_REGISTRY_ADDR=http://10.0.0.1:9",
+            None,
+            Mode::Docker,
+            expect("registry:5010/team", "10.0.0.1:9"),
+        );
+        check(
+            "CONTAINER_REGISTRY=a.example",
+            Some("b.example/x/"),
+            Mode::Docker,
+            expect("b.example/x", "b.example"),
+        );
+    }
+
+    #[test]
+    fn paths_lose_their_dots() {
+        assert_eq!(normal(Path::new("/a/./b/../c")), Path::new("/a/c"));
+        assert_eq!(normal(Path::new("/..")), Path::new("/"));
+    }
+}

@@ -1,0 +1,100 @@
+//! The application as lines: functions with what they are made of and what calls them.
+
+use esb_model::{Api, Application, Code, EnvValue, Function, LayerRef, Package};
+
+use crate::escape;
+
+/// The lines of an application; values that only AWS knows appear as the template writes them.
+pub(crate) fn text(app: &Application) -> Vec<String> {
+    let mut lines = Vec::new();
+    for function in &app.functions {
+        function_lines(app, function, &mut lines);
+        lines.push(String::new());
+    }
+    for table in &app.tables {
+        lines.push(format!("table {} ({})", table.logical_id, table.name));
+    }
+    for bucket in &app.buckets {
+        lines.push(format!("bucket {} ({})", bucket.logical_id, bucket.name));
+    }
+    for layer in &app.layers {
+        lines.push(format!("layer {} ({})", layer.logical_id, code(&layer.content)));
+    }
+    let count = app.functions.len();
+    lines.push(format!("{count} function{}", if count == 1 { "" } else { "s" }));
+    lines.into_iter().map(|line| escape::terminal(&line).into_owned()).collect()
+}
+
+fn function_lines(app: &Application, function: &Function, lines: &mut Vec<String>) {
+    let id = &function.id.logical_id;
+    lines.push(match function.effective_name() {
+        name if name == id => format!("function {id}"),
+        name => format!("function {id} ({name})"),
+    });
+    let mut field = |name: &str, value: String| lines.push(format!("  {name:12} {value}"));
+    match &function.package {
+        Package::Zip(zip) => {
+            let runtime = match &zip.runtime {
+                Some(Ok(runtime)) => runtime.name().to_owned(),
+                Some(Err(other)) => other.clone(),
+                None => "-".to_owned(),
+            };
+            field("runtime", runtime);
+            field("handler", zip.handler.clone().unwrap_or_else(|| "-".to_owned()));
+            field("code", code(&zip.code));
+            for layer in &zip.layers {
+                field(
+                    "layer",
+                    match layer {
+                        LayerRef::Local(id) => id.clone(),
+                        LayerRef::Arn(text) | LayerRef::Unknown(text) => text.clone(),
+                    },
+                );
+            }
+        }
+        Package::Image(image) => {
+            let uri = image.uri.as_ref().map_or("built from its Dockerfile".to_owned(), value);
+            field("image", uri);
+        }
+    }
+    field(
+        "limits",
+        format!("{} s, {} MB", function.effective_timeout(), function.effective_memory()),
+    );
+    for (name, text) in &function.environment {
+        field("environment", format!("{name}={}", value(text)));
+    }
+    for route in app.routes.iter().filter(|route| route.function == function.id) {
+        field(
+            "route",
+            match route.api {
+                Api::FunctionUrl => "function URL".to_owned(),
+                _ => format!("{} {}", route.method, route.path),
+            },
+        );
+    }
+    for schedule in app.schedules.iter().filter(|schedule| schedule.function == function.id) {
+        let expression = schedule.expression.as_deref().unwrap_or("known to AWS only");
+        let off = if schedule.enabled { "" } else { " (disabled)" };
+        field("schedule", format!("{expression}{off}"));
+    }
+    for trigger in app.triggers.iter().filter(|trigger| trigger.function == function.id) {
+        field("trigger", format!("{} {} (not served)", trigger.kind, trigger.name));
+    }
+}
+
+fn code(code: &Code) -> String {
+    match code {
+        Code::Path { path, .. } => path.clone(),
+        Code::S3 { uri, .. } => uri.clone(),
+        Code::Inline { file_name, .. } => format!("in the template ({file_name})"),
+        Code::Unknown { symbolic, .. } => symbolic.clone(),
+    }
+}
+
+fn value(value: &EnvValue) -> String {
+    match value {
+        EnvValue::Known(text) | EnvValue::Symbolic(text) => text.clone(),
+        EnvValue::Secret(secret) => secret.to_string(),
+    }
+}

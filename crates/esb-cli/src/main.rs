@@ -1,0 +1,99 @@
+//! The `esb` command: arguments in, exit code out.
+
+mod cli;
+mod commands;
+mod diagnostics;
+mod engine;
+mod environment;
+mod escape;
+mod exit;
+mod inputs;
+mod inspect;
+mod load;
+mod pipeline;
+mod printer;
+mod reporter;
+mod rie;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use serde_json::json;
+
+use cli::Cli;
+use environment::Environment;
+use exit::{Exit, Failure};
+use printer::Printer;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut environment = Environment::capture();
+    let printer = Printer::new(&cli.global, &environment);
+    let result = run(&cli, &mut environment, printer);
+    let exit = match result {
+        Ok(()) => Exit::Success,
+        Err(failure) => {
+            report(&failure, printer);
+            failure.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn run(cli: &Cli, environment: &mut Environment, printer: Printer) -> Result<(), Failure> {
+    add_env_file(cli, environment)?;
+    environment.set_brand(&inputs::brand(&cli.global, environment)?);
+    // Every library that speaks TLS finds this provider; a second one would be a panic.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::of(Exit::Local, "runtime", &error))?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = commands::run(cli, environment, printer) => result,
+            _ = tokio::signal::ctrl_c() => Err(Failure::new(
+                Exit::Interrupted,
+                "interrupted",
+                "interrupted; nothing was published",
+            )),
+        }
+    });
+    // What still runs on other threads writes to temporary files alone.
+    runtime.shutdown_background();
+    result
+}
+
+fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Failure> {
+    let (path, required) = match &cli.global.env_file {
+        Some(path) => (path.clone(), true),
+        None => (".env".into(), false),
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => environment.add_file(&path, &text),
+        Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Failure::of(Exit::Input, "env-file", &error)
+            .during(format!("could not read the env file `{}`", path.display()))),
+    }
+}
+
+fn report(failure: &Failure, printer: Printer) {
+    if failure.is_silent() {
+        return;
+    }
+    printer.failure(failure);
+    if printer.json {
+        let document = json!({
+            "schema": 1,
+            "error": {
+                "code": failure.code,
+                "exit": failure.exit as u8,
+                "message": failure.message,
+                "causes": failure.causes,
+                "hint": failure.hint,
+            },
+        });
+        printer.out(&format!("{document:#}"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Base images: those of the outside world are resolved, ours are built and published at once,
+//! because functions are built on them.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use esb_image::{Base, BuildReport, BuildRequest, Built};
+use esb_model::{BaseRef, ImageKind, ImageRecipe, Platform};
+use esb_oci::{Image, Reference};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{
+    images, prepare,
+    run::{Run, registry_failure},
+    target::Target,
+};
+use crate::{
+    exit::{Exit, Failure},
+    summary::MadeImage,
+};
+
+/// What names after `FROM` stand for, for each platform.
+pub(crate) type Bases = BTreeMap<Platform, BTreeMap<String, Base>>;
+
+/// What a run made so far.
+#[derive(Default)]
+pub(crate) struct Made {
+    pub(crate) bases: Bases,
+    pub(crate) images: Vec<MadeImage>,
+}
+
+/// Resolves every base of the outside world that the recipes need.
+pub(crate) async fn resolve(run: &Run, recipes: &[ImageRecipe]) -> Result<Bases, Failure> {
+    let mut wanted: Vec<(String, Platform)> = recipes
+        .iter()
+        .filter_map(|recipe| match &recipe.base {
+            BaseRef::External { reference } => Some((reference.clone(), recipe.platform)),
+            BaseRef::Own { .. } => None,
+        })
+        .collect();
+    wanted.sort();
+    wanted.dedup();
+    let resolved: Vec<_> = stream::iter(wanted)
+        .map(|(name, platform)| async move {
+            let reference: Reference =
+                name.parse().map_err(|error| Failure::of(Exit::Build, "base", &error))?;
+            let resolved = run.client.resolve(&reference, platform).await.map_err(|error| {
+                registry_failure(&error).during(format!("could not find the base image `{name}`"))
+            })?;
+            let pullable = resolved.image.layers.first().and_then(|layer| {
+                let at = layer.source.location()?;
+                Some(format!("{}/{}@{}", at.registry, at.repository, resolved.digest))
+            });
+            Ok::<_, Failure>((
+                platform,
+                name.clone(),
+                Base { image: resolved.image, pullable, name },
+            ))
+        })
+        .buffer_unordered(run.jobs)
+        .try_collect()
+        .await?;
+    let mut bases = Bases::new();
+    for (platform, name, base) in resolved {
+        bases.entry(platform).or_default().insert(name, base);
+    }
+    Ok(bases)
+}
+
+/// Builds our own bases and publishes them where functions find them.
+pub(crate) async fn build(
+    run: &Run,
+    target: &Target,
+    recipes: &[ImageRecipe],
+    sources: Bases,
+) -> Result<Made, Failure> {
+    let sources = &sources;
+    let built: Vec<MadeImage> = stream::iter(prepare::of_kind(recipes, true))
+        .map(|recipe| async move {
+            let made = build_one(run, recipe, sources).await?;
+            images::push(run, target, made, None).await
+        })
+        .buffer_unordered(run.jobs)
+        .try_collect()
+        .await?;
+    let mut made = Made { bases: sources.clone(), images: built };
+    made.images.sort_by(|a, b| (&a.repository, &a.tag).cmp(&(&b.repository, &b.tag)));
+    for (recipe, image) in prepare::of_kind(recipes, true).filter_map(|recipe| {
+        let image = made.images.iter().find(|image| image.is_of(recipe))?;
+        Some((recipe, image))
+    }) {
+        let registry = target.registry.as_ref();
+        let pullable = registry.map(|registry| {
+            let image_ref = registry.image(&recipe.repository, &recipe.tag);
+            format!("{}/{}@{}", image_ref.push_host, image_ref.repository, image.image.digest())
+        });
+        let name = own_reference(run, recipe);
+        let base = Base { image: image.image.clone(), pullable, name: name.clone() };
+        made.bases.entry(recipe.platform).or_default().insert(name, base);
+    }
+    Ok(made)
+}
+
+/// Our base's name as functions' Dockerfiles write it.
+fn own_reference(run: &Run, recipe: &ImageRecipe) -> String {
+    let name = format!("{}:{}", recipe.repository, recipe.tag);
+    match &run.registry.configured {
+        Some(registry) => format!("{}/{name}", registry.runtime_prefix()),
+        None => name,
+    }
+}
+
+/// Builds one image with the engine that suits its recipe.
+pub(crate) async fn build_one(
+    run: &Run,
+    recipe: &ImageRecipe,
+    bases: &Bases,
+) -> Result<MadeImage, Failure> {
+    let start = Instant::now();
+    let empty = BTreeMap::new();
+    let labels = labels(run, recipe);
+    let fingerprint = run.project.brand.label("image_fingerprint");
+    let request = BuildRequest {
+        recipe,
+        root: &run.project.root,
+        bases: bases.get(&recipe.platform).unwrap_or(&empty),
+        labels: &labels,
+        fingerprint_label: matches!(recipe.kind, ImageKind::Function(_)).then_some(&*fingerprint),
+        epoch: run.epoch,
+        no_cache: run.no_cache,
+    };
+    let builder = run.builder(recipe).await?;
+    let BuildReport { built, action, reason } = builder.build(request, &*run.reporter).await?;
+    let image: Image = match built {
+        Built::Local(image) => *image,
+        Built::InEngine { id } => {
+            use esb_image::Engine as _;
+            run.engine().await?.export(&id).await?
+        }
+        Built::Pushed { reference, .. } => {
+            let text = format!("`{}` went past its publisher", reference.push());
+            return Err(Failure::new(Exit::Build, "build", text));
+        }
+    };
+    Ok(MadeImage::new(recipe, image, action, reason, builder.name(), start.elapsed()))
+}
+
+/// The labels of contracts, section 2.4.
+fn labels(run: &Run, recipe: &ImageRecipe) -> BTreeMap<String, String> {
+    let brand = &run.project.brand;
+    let mut labels = BTreeMap::from([
+        (brand.label("managed"), "true".to_owned()),
+        (brand.label("project"), run.compose_project.clone()),
+        (brand.label("env"), run.project.environment.clone()),
+    ]);
+    if matches!(recipe.kind, ImageKind::Function(_)) {
+        labels.insert(brand.label("kind"), "function".to_owned());
+    }
+    labels
+}

@@ -1,0 +1,153 @@
+//! Function images: built, pushed, handed to engine and layout, verified.
+
+use std::time::Instant;
+
+use esb_image::Engine as _;
+use esb_model::{ImageKind, ImageRecipe};
+use esb_oci::{ArchiveImage, Image};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{
+    bases::{Made, build_one},
+    prepare,
+    run::{Run, registry_failure},
+    target::Target,
+};
+use crate::{exit::Failure, summary::MadeImage};
+
+/// Builds and pushes all functions, several at a time.
+pub(crate) async fn functions(
+    run: &Run,
+    target: &Target,
+    recipes: &[ImageRecipe],
+    made: &mut Made,
+) -> Result<(), Failure> {
+    let bases = &made.bases;
+    let mut images: Vec<MadeImage> = stream::iter(prepare::of_kind(recipes, false))
+        .map(|recipe| async move {
+            let image = build_one(run, recipe, bases).await?;
+            let content = Target::content_tag(&image.tag, image.image.digest());
+            push(run, target, image, Some(&content)).await
+        })
+        .buffer_unordered(run.jobs)
+        .try_collect()
+        .await?;
+    images.sort_by(|a, b| a.repository.cmp(&b.repository));
+    made.images.extend(images);
+    Ok(())
+}
+
+/// Pushes an image under its content tag, then under its plain one, when there is a registry.
+pub(crate) async fn push(
+    run: &Run,
+    target: &Target,
+    mut made: MadeImage,
+    content: Option<&str>,
+) -> Result<MadeImage, Failure> {
+    let Some(registry) = &target.registry else { return Ok(made) };
+    let start = Instant::now();
+    let plain = [made.tag.as_str()];
+    let (first, extra) = match content {
+        Some(content) => (content, &plain[..]),
+        None => (plain[0], &[][..]),
+    };
+    let reference = push_reference(&registry.image(&made.repository, first))?;
+    let session = &run.session;
+    let at = esb_registry::repository(&reference);
+    // What this machine pushed last is where the tag still points, unless others moved it: then
+    // the content tag, which functions.yml names, is right all the same.
+    for tag in extra {
+        if let Some(known) = run.store.record(PUSHED, tag_key(&reference, tag)) {
+            session.tag_seen(&at, tag, known);
+        }
+    }
+    let report = run
+        .client
+        .push(&made.image, &reference, extra, session, &run.events())
+        .await
+        .map_err(|error| registry_failure(&error))?;
+    for tag in extra {
+        let key = tag_key(&reference, tag);
+        let digest = made.image.digest();
+        if run.store.record(PUSHED, key) != Some(digest) {
+            run.store.set_record(PUSHED, key, &digest)?;
+        }
+    }
+    made.pushed(&report, start.elapsed());
+    Ok(made)
+}
+
+/// The record's kind in the content store: where a tag pointed when this machine pushed it last.
+const PUSHED: &str = "pushed-tag";
+
+fn tag_key(reference: &esb_oci::Reference, tag: &str) -> esb_oci::Digest {
+    let name = format!("{}/{}:{tag}", reference.registry(), reference.repository());
+    esb_oci::Digest::of(name.as_bytes())
+}
+
+/// Loads images into the engine and writes them into the layout, as far as the target has them.
+pub(crate) async fn hand_over(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
+    if target.engine {
+        let images: Vec<ArchiveImage> = made
+            .images
+            .iter()
+            .map(|image| ArchiveImage { image: image.image.clone(), names: names(target, image) })
+            .collect();
+        run.engine().await?.load(&images).await?;
+    }
+    if let Some(layout) = &target.layout {
+        let mut images: Vec<(String, Image)> = Vec::new();
+        for made in &made.images {
+            let mut tags = vec![made.tag.clone()];
+            if made.is_function() {
+                tags.push(Target::content_tag(&made.tag, made.image.digest()));
+            }
+            for tag in tags {
+                images.push((format!("{}:{tag}", made.repository), made.image.clone()));
+            }
+        }
+        esb_oci::write_layout(layout, &images).await?;
+    }
+    Ok(())
+}
+
+fn names(target: &Target, made: &MadeImage) -> Vec<String> {
+    let mut names = vec![target.plain(&made.repository, &made.tag)];
+    if made.is_function() {
+        let content = Target::content_tag(&made.tag, made.image.digest());
+        names.push(target.plain(&made.repository, &content));
+    }
+    names
+}
+
+/// Makes sure that every reference which will be written leads to the digest that we mean.
+pub(crate) async fn verify(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
+    // What was found under its name in this run need not be asked for again.
+    let fresh = made.images.iter().filter(|made| made.is_function() && made.was_uploaded());
+    stream::iter(fresh)
+        .map(|made| async move {
+            let digest = made.image.digest();
+            let Some([content, _]) = target.pushed(&made.repository, &made.tag, digest) else {
+                return Ok(());
+            };
+            let content = push_reference(&content)?;
+            run.client.verify(&content, digest).await.map_err(|error| registry_failure(&error))
+        })
+        .buffer_unordered(run.jobs)
+        .try_collect::<Vec<()>>()
+        .await?;
+    Ok(())
+}
+
+/// The function that an image is for.
+pub(crate) fn function_of(kind: &ImageKind) -> Option<&esb_model::FunctionId> {
+    match kind {
+        ImageKind::Function(id) => Some(id),
+        ImageKind::Base(_) => None,
+    }
+}
+
+/// The reference that this machine pushes to.
+pub(crate) fn push_reference(image: &esb_model::ImageRef) -> Result<esb_oci::Reference, Failure> {
+    esb_registry::push_reference(image).map_err(|error| registry_failure(&error))
+}

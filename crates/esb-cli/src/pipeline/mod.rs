@@ -1,0 +1,85 @@
+//! The one place that knows all stages: parse → recipes → bases → functions → publish → verify →
+//! configuration, in the order of `docs/architecture.md`. A failure at any step leaves the
+//! published configuration as it was.
+
+mod bases;
+mod config;
+mod images;
+mod prepare;
+mod record;
+mod run;
+mod sync;
+mod target;
+
+pub(crate) use config::{Places, Written};
+pub(crate) use record::{ImageRecord, read as read_record};
+pub(crate) use run::{Run, docker_credentials, open_store};
+pub(crate) use target::Target;
+
+use std::time::Instant;
+
+use crate::{
+    cli::{BuildArgs, DeployArgs, GlobalArgs, Prewarm},
+    environment::Environment,
+    exit::Failure,
+    load,
+    printer::Printer,
+    summary::Summary,
+};
+
+/// What a run is asked for.
+pub(crate) struct Order<'a> {
+    pub(crate) global: &'a GlobalArgs,
+    pub(crate) build: &'a BuildArgs,
+    /// None for `esb build`.
+    pub(crate) deploy: Option<&'a DeployArgs>,
+}
+
+impl Order<'_> {
+    /// Whether external images are synced and configuration is published.
+    fn publishes(&self) -> bool {
+        self.deploy.is_some_and(|deploy| !deploy.build_only)
+    }
+
+    fn prewarm(&self) -> Prewarm {
+        self.deploy.map_or(Prewarm::All, |deploy| deploy.image_prewarm)
+    }
+}
+
+/// Runs `deploy` or `build`.
+pub(crate) async fn execute(
+    order: &Order<'_>,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<Summary, Failure> {
+    let start = Instant::now();
+    let run = Run::new(order, environment, printer)?;
+    let mut loaded = load::load(&run.project, &order.build.template, environment)?;
+    let recipes = prepare::recipes(&run, &loaded.app)?;
+    loaded.findings.extend(recipes.findings.iter().cloned());
+    let preview = config::preview(&run, &loaded, &recipes.images);
+    loaded.findings.extend(preview.findings.iter().cloned());
+    loaded.check(printer)?;
+    loaded.require_parameters()?;
+
+    let target = target::choose(&run, order).await?;
+    let mut externals = sync::plan(&run, &loaded, &target, order)?;
+    let places = config::prepare(&run, order, &preview)?;
+    if order.build.dry_run {
+        return Ok(Summary::planned(&run, &loaded, &recipes.images, &target, &places, start));
+    }
+
+    prepare::tidy(&run, &recipes.images)?;
+    let sources = bases::resolve(&run, &recipes.images).await?;
+    prepare::inputs(&run, &recipes.images).await?;
+    let mut made = bases::build(&run, &target, &recipes.images, sources).await?;
+    images::functions(&run, &target, &recipes.images, &mut made).await?;
+    images::hand_over(&run, &target, &made).await?;
+    if order.publishes() {
+        sync::copy(&run, &mut externals).await?;
+    }
+    images::verify(&run, &target, &made).await?;
+    let written = config::publish(&run, order, &loaded, &target, &made, &externals, &places)?;
+    record::write(&run, &target, &made)?;
+    Ok(Summary::done(&run, &loaded, &target, &made.images, &written, start))
+}

@@ -1,0 +1,79 @@
+//! Recipes, and what has to lie on disk before an image can be built from them.
+
+use std::{fs, path::Path};
+
+use esb_dockerfile::{DiskProject, Recipes};
+use esb_model::{Application, ImageKind, ImageRecipe};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::run::Run;
+use crate::exit::{Exit, Failure};
+
+/// The recipes of an application.
+pub(crate) fn recipes(run: &Run, app: &Application) -> Result<Recipes, Failure> {
+    let project = DiskProject::open(&run.project.root).map_err(|error| {
+        let text = format!("could not open the project folder `{}`", run.project.root.display());
+        Failure::of(Exit::Local, "disk", &error).during(text)
+    })?;
+    let prefix = run.registry.configured.as_ref().map(esb_model::PublishTarget::runtime_prefix);
+    let settings = esb_dockerfile::Settings {
+        brand: &run.project.brand,
+        environment: &run.project.environment,
+        registry_prefix: prefix.as_deref(),
+        tag: &run.tag,
+        template_folders: run.project.templates.iter().map(|file| file.folder.clone()).collect(),
+        platform: run.platform,
+    };
+    Ok(esb_dockerfile::recipes(app, &settings, &project))
+}
+
+/// Makes the folder of generated files, and removes what functions that are gone left in it.
+pub(crate) fn tidy(run: &Run, recipes: &[ImageRecipe]) -> Result<(), Failure> {
+    put(&run.project.brand.folder(&run.project.root).join(".gitignore"), b"*\n")?;
+    let functions = run.project.generated().join("functions");
+    let keep: Vec<_> = recipes.iter().map(|recipe| run.project.root.join(&recipe.folder)).collect();
+    let Ok(entries) = fs::read_dir(&functions) else { return Ok(()) };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if !keep.contains(&path) {
+            fs::remove_dir_all(&path).map_err(|error| disk("remove", &path, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes Dockerfiles, stages inputs and installs dependencies, several at a time.
+pub(crate) async fn inputs(run: &Run, recipes: &[ImageRecipe]) -> Result<(), Failure> {
+    // Functions share layers: one after the other, the second finds what the first staged.
+    for recipe in recipes {
+        run.stager.stage(recipe, &run.project.root, run.no_cache).await?;
+    }
+    stream::iter(recipes)
+        .map(|recipe| {
+            run.installer.install(recipe, &run.project.root, run.no_cache, &*run.reporter)
+        })
+        .buffer_unordered(run.jobs)
+        .try_collect::<Vec<_>>()
+        .await?;
+    Ok(())
+}
+
+/// Recipes of base images, or of functions.
+pub(crate) fn of_kind(recipes: &[ImageRecipe], base: bool) -> impl Iterator<Item = &ImageRecipe> {
+    recipes.iter().filter(move |recipe| matches!(recipe.kind, ImageKind::Base(_)) == base)
+}
+
+/// Writes a file unless it has that content already.
+pub(crate) fn put(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|error| disk("create", folder, &error))?;
+    }
+    fs::write(path, content).map_err(|error| disk("write", path, &error))
+}
+
+fn disk(action: &str, path: &Path, error: &std::io::Error) -> Failure {
+    Failure::of(Exit::Local, "disk", error)
+        .during(format!("could not {action} `{}`", path.display()))
+}

@@ -1,0 +1,79 @@
+//! What a run built, kept beside the generated files so that `esb invoke` finds it.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{bases::Made, images::function_of, prepare::put, run::Run, target::Target};
+use crate::{
+    exit::{Exit, Failure},
+    inputs::Project,
+};
+
+/// The images of the last run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
+    pub(crate) images: Vec<ImageRecord>,
+}
+
+/// One function's image and where it is.
+#[derive(Debug, Clone)]
+pub(crate) struct ImageRecord {
+    pub(crate) function: String,
+    /// The name in functions.yml.
+    pub(crate) reference: String,
+    /// The name by which this machine's engine can pull it, when a registry has it.
+    pub(crate) pull: Option<String>,
+    /// The layout that holds it, and its name there.
+    pub(crate) layout: Option<(PathBuf, String)>,
+}
+
+fn path(project: &Project) -> PathBuf {
+    project.generated().join("images.json")
+}
+
+/// Writes the record of a run.
+pub(crate) fn write(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
+    let mut images = Vec::new();
+    for image in &made.images {
+        let Some(function) = function_of(&image.kind) else { continue };
+        let digest = image.image.digest();
+        let pull =
+            target.pushed(&image.repository, &image.tag, digest).map(|[content, _]| content.push());
+        images.push(json!({
+            "function": function.logical_id,
+            "reference": target.written(&image.repository, &image.tag, digest),
+            "digest": digest.to_string(),
+            "pull": pull,
+            "layout": target.layout.as_ref().map(|dir| dir.display().to_string()),
+            "name": format!("{}:{}", image.repository, image.tag),
+        }));
+    }
+    let document = json!({"version": 1, "images": images});
+    put(&path(&run.project), format!("{document:#}\n").as_bytes())
+}
+
+/// Reads the record of the last run of a project and environment.
+pub(crate) fn read(project: &Project) -> Result<Record, Failure> {
+    let path = path(project);
+    let missing = |cause: String| {
+        let text = format!("nothing was built for the environment `{}`", project.environment);
+        let mut failure = Failure::new(Exit::Input, "invoke", text);
+        failure.causes.push(format!("could not read `{}`: {cause}", path.display()));
+        failure.hint("run `esb build` or `esb deploy` with the same `-e` first")
+    };
+    let text = fs::read(&path).map_err(|error| missing(error.to_string()))?;
+    let document: Value =
+        serde_json::from_slice(&text).map_err(|error| missing(error.to_string()))?;
+    let images = document["images"].as_array().into_iter().flatten();
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let images = images.filter_map(|image| {
+        Some(ImageRecord {
+            function: text(&image["function"])?,
+            reference: text(&image["reference"])?,
+            pull: text(&image["pull"]),
+            layout: text(&image["layout"]).map(PathBuf::from).zip(text(&image["name"])),
+        })
+    });
+    Ok(Record { images: images.collect() })
+}

@@ -1,0 +1,264 @@
+//! What every step of a run needs: project, settings, store, registry client, builders.
+
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
+
+use esb_image::{
+    Builder, EmbeddedBuilder, EmbeddedSettings, Installer, Stager, Tools, UnpackLimits,
+    docker::{DockerBuilder, DockerEngine},
+};
+use esb_model::{Brand, Platform};
+use esb_oci::ContentStore;
+use esb_registry::Client;
+use tokio::sync::OnceCell;
+
+use super::Order;
+use crate::{
+    cli::BuilderChoice,
+    engine,
+    environment::Environment,
+    exit::{Exit, Failure},
+    inputs::{self, Project, RegistryNames},
+    printer::Printer,
+    reporter::TerminalReporter,
+};
+
+/// Prefixes of the variables that pip and uv may see: their own settings, and what reaches a
+/// package index.
+const INSTALLER_VARIABLES: [&str; 13] = [
+    "PIP_",
+    "UV_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_",
+    "REQUESTS_CA_BUNDLE",
+    "PATH",
+    "HOME",
+];
+
+/// A run's settings and the parts that its steps share.
+pub(crate) struct Run {
+    pub(crate) project: Project,
+    pub(crate) environment: Environment,
+    pub(crate) printer: Printer,
+    pub(crate) reporter: Arc<TerminalReporter>,
+    pub(crate) store: ContentStore,
+    pub(crate) client: Client,
+    pub(crate) session: esb_registry::PushSession,
+    pub(crate) registry: RegistryNames,
+    pub(crate) tag: String,
+    pub(crate) platform: Option<Platform>,
+    pub(crate) epoch: i64,
+    pub(crate) jobs: usize,
+    pub(crate) no_cache: bool,
+    pub(crate) builder: BuilderChoice,
+    pub(crate) image_ref: crate::cli::ImageRefForm,
+    /// The compose project, which labels and the staging folder carry.
+    pub(crate) compose_project: String,
+    pub(crate) stager: Stager,
+    pub(crate) installer: Installer,
+    embedded: EmbeddedBuilder,
+    engine: OnceCell<DockerEngine>,
+    docker: OnceCell<DockerBuilder>,
+}
+
+impl Run {
+    pub(crate) fn new(
+        order: &Order<'_>,
+        environment: &Environment,
+        printer: Printer,
+    ) -> Result<Self, Failure> {
+        let args = order.build;
+        let project = Project::resolve(order.global, &args.template, environment)?;
+        let mode = inputs::mode(args, environment)?;
+        let registry = inputs::registry_names(args, environment, mode)?;
+        let store = open_store(environment, &project.brand)?;
+        let client = Client::new(client_settings(args, environment, &registry)?)
+            .map_err(|error| registry_failure(&error))?;
+        let compose_project = order
+            .deploy
+            .and_then(|deploy| deploy.project.as_deref())
+            .or_else(|| environment.branded("PROJECT"))
+            .or_else(|| environment.get("PROJECT_NAME"))
+            .map_or_else(
+                || format!("{}-{}", project.brand.slug(), project.environment),
+                str::to_owned,
+            );
+        esb_model::check_environment_name(&compose_project).map_err(|_| {
+            let text = format!("`{compose_project}` cannot name a compose project");
+            Failure::new(Exit::Usage, "project", text)
+        })?;
+        let tools = Tools {
+            uv: environment.program("uv"),
+            python: environment.program("python3"),
+            environment: environment.with_prefixes(&INSTALLER_VARIABLES),
+        };
+        let embedded = EmbeddedBuilder::new(store.clone(), EmbeddedSettings::default());
+        let processors = std::thread::available_parallelism().map_or(4, usize::from);
+        Ok(Self {
+            environment: environment.clone(),
+            reporter: TerminalReporter::new(printer),
+            session: esb_registry::PushSession::new(),
+            tag: inputs::tag(args, environment)?,
+            platform: inputs::platform(args)?,
+            epoch: inputs::epoch(environment)?,
+            jobs: args.jobs.unwrap_or(processors.max(4)).max(1),
+            no_cache: args.no_cache,
+            builder: args.builder.unwrap_or(BuilderChoice::Auto),
+            image_ref: args.image_ref,
+            stager: Stager::new(store.clone(), UnpackLimits::default()),
+            installer: Installer::new(store.clone(), tools),
+            project,
+            printer,
+            store,
+            client,
+            registry,
+            compose_project,
+            embedded,
+            engine: OnceCell::new(),
+            docker: OnceCell::new(),
+        })
+    }
+
+    /// The reporter, as libraries take it.
+    pub(crate) fn events(&self) -> Arc<dyn esb_model::Reporter> {
+        Arc::clone(&self.reporter) as Arc<dyn esb_model::Reporter>
+    }
+
+    /// A path as short as it can be said from the project root.
+    pub(crate) fn short(&self, path: &std::path::Path) -> String {
+        path.strip_prefix(&self.project.root).unwrap_or(path).display().to_string()
+    }
+
+    /// The container engine, connected to on first use.
+    pub(crate) async fn engine(&self) -> Result<&DockerEngine, Failure> {
+        let credentials = || Arc::clone(&self.client.settings().credentials);
+        let connect = || engine::connect(&self.environment, &self.store, credentials());
+        self.engine.get_or_try_init(connect).await
+    }
+
+    /// The builder that hands recipes to the engine.
+    async fn docker(&self) -> Result<&DockerBuilder, Failure> {
+        let builder = || async {
+            let prefix = self.registry.configured.as_ref();
+            let prefix = prefix.map(|registry| format!("{}/", registry.runtime_prefix()));
+            let builder = DockerBuilder::new(self.engine().await?.clone(), self.store.clone());
+            Ok(builder
+                .with_prefix(prefix.unwrap_or_default())
+                .with_arguments(self.environment.proxy_arguments()))
+        };
+        self.docker.get_or_try_init(builder).await
+    }
+
+    /// The builder for a recipe: the embedded one wherever it can, unless the user chose.
+    pub(crate) async fn builder(
+        &self,
+        recipe: &esb_model::ImageRecipe,
+    ) -> Result<&dyn Builder, Failure> {
+        use esb_model::{Event, Reporter as _};
+        let unsupported = match self.builder {
+            BuilderChoice::Embedded => return Ok(&self.embedded),
+            BuilderChoice::Docker => None,
+            BuilderChoice::Auto => match self.embedded.supports(recipe) {
+                Ok(()) => return Ok(&self.embedded),
+                Err(reason) => Some(reason),
+            },
+        };
+        if let Some(reason) = unsupported {
+            let decision = format!("built by the Docker engine: {reason}");
+            self.reporter
+                .event(&Event::Decided { subject: &recipe.repository, decision: &decision });
+        }
+        Ok(self.docker().await?)
+    }
+}
+
+/// The content store of this user.
+pub(crate) fn open_store(
+    environment: &Environment,
+    brand: &Brand,
+) -> Result<ContentStore, Failure> {
+    let dir = environment.cache_dir(brand).ok_or_else(|| {
+        let name = format!("{}_CACHE_DIR", brand.variable_prefix());
+        Failure::new(Exit::Local, "store", format!("neither {name} nor HOME says where to cache"))
+    })?;
+    Ok(ContentStore::open(dir)?)
+}
+
+/// The exit code and words of a registry's failure.
+pub(crate) fn registry_failure(error: &esb_registry::Error) -> Failure {
+    use esb_registry::Kind;
+    let exit = match error.kind() {
+        Kind::Input => Exit::Input,
+        Kind::Local => Exit::Local,
+        _ => Exit::Remote,
+    };
+    Failure::of(exit, error.code().unwrap_or("registry"), error).maybe_hint(error.hint())
+}
+
+fn client_settings(
+    args: &crate::cli::BuildArgs,
+    environment: &Environment,
+    registry: &RegistryNames,
+) -> Result<esb_registry::Settings, Failure> {
+    let mirrors = environment.branded("MIRRORS").into_iter().flat_map(|list| list.split(','));
+    let mirrors = args.mirror.iter().map(String::as_str).chain(mirrors);
+    let mirrors = mirrors.map(str::trim).filter(|mirror| !mirror.is_empty());
+    let mirrors = esb_registry::Mirrors::parse(mirrors)
+        .map_err(|error| Failure::of(Exit::Usage, "mirror", &error))?;
+    let mut insecure: BTreeSet<String> = args.registry_insecure.iter().cloned().collect();
+    for target in registry.configured.iter().chain([&registry.default]) {
+        if target.insecure {
+            insecure.insert(target.push_host().to_owned());
+        }
+    }
+    let ca_file =
+        args.ca_file.clone().or_else(|| environment.get("SSL_CERT_FILE").map(PathBuf::from));
+    let mut extra_roots = Vec::new();
+    if let Some(path) = ca_file {
+        extra_roots.push(fs::read(&path).map_err(|error| {
+            let text = format!("could not read the certificates in `{}`", path.display());
+            Failure::of(Exit::Input, "ca-file", &error).during(text)
+        })?);
+    }
+    let either = |upper: &str, lower: &str| {
+        environment.get(lower).or_else(|| environment.get(upper)).map(str::to_owned)
+    };
+    let no_proxy = either("NO_PROXY", "no_proxy").unwrap_or_default();
+    Ok(esb_registry::Settings {
+        insecure,
+        extra_roots,
+        proxy: esb_registry::ProxySettings {
+            http: either("HTTP_PROXY", "http_proxy"),
+            https: either("HTTPS_PROXY", "https_proxy"),
+            no_proxy: no_proxy
+                .split(',')
+                .map(|host| host.trim().to_owned())
+                .filter(|host| !host.is_empty())
+                .collect(),
+        },
+        credentials: docker_credentials(environment)?,
+        mirrors,
+        offline: args.offline,
+        ..esb_registry::Settings::default()
+    })
+}
+
+/// What `docker login` left for this user.
+pub(crate) fn docker_credentials(
+    environment: &Environment,
+) -> Result<Arc<dyn esb_oci::CredentialSource>, Failure> {
+    let config = match environment.get("DOCKER_CONFIG") {
+        Some(dir) => Some(PathBuf::from(dir)),
+        None => environment.home().map(|home| home.join(".docker")),
+    };
+    let Some(path) = config.map(|dir| dir.join("config.json")).filter(|path| path.exists()) else {
+        return Ok(Arc::new(esb_oci::Anonymous));
+    };
+    let config = esb_registry::DockerConfig::load(&path);
+    Ok(Arc::new(config.map_err(|error| registry_failure(&error))?))
+}

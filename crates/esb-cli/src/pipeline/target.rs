@@ -1,0 +1,152 @@
+//! Where images go, and under which names they are found there.
+
+use std::path::PathBuf;
+
+use esb_model::{ImageRef, PublishTarget};
+use esb_oci::Digest;
+
+use super::{Order, run::Run};
+use crate::{
+    cli::ImageRefForm,
+    exit::{Exit, Failure},
+};
+
+/// The places of a run; at least one is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) registry: Option<PublishTarget>,
+    pub(crate) engine: bool,
+    pub(crate) layout: Option<PathBuf>,
+    /// What precedes names in functions.yml; none for local names.
+    prefix: Option<String>,
+    form: ImageRefForm,
+}
+
+impl Target {
+    /// The plain name: `<repository>:<tag>` with the prefix.
+    pub(crate) fn plain(&self, repository: &str, tag: &str) -> String {
+        self.name(repository, &format!(":{tag}"))
+    }
+
+    /// The tag that changes with the content (contracts, section 10.6).
+    pub(crate) fn content_tag(tag: &str, digest: Digest) -> String {
+        format!("{tag}-{}", digest.short())
+    }
+
+    /// What functions.yml says.
+    pub(crate) fn written(&self, repository: &str, tag: &str, digest: Digest) -> String {
+        match self.form {
+            ImageRefForm::Content => self.plain(repository, &Self::content_tag(tag, digest)),
+            ImageRefForm::Tag => self.plain(repository, tag),
+            ImageRefForm::Digest => self.name(repository, &format!("@{digest}")),
+        }
+    }
+
+    /// The references of an image in the registry: by content, and the plain one.
+    pub(crate) fn pushed(
+        &self,
+        repository: &str,
+        tag: &str,
+        digest: Digest,
+    ) -> Option<[ImageRef; 2]> {
+        let registry = self.registry.as_ref()?;
+        let content = Self::content_tag(tag, digest);
+        Some([registry.image(repository, &content), registry.image(repository, tag)])
+    }
+
+    fn name(&self, repository: &str, suffix: &str) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{prefix}/{repository}{suffix}"),
+            None => format!("{repository}{suffix}"),
+        }
+    }
+}
+
+/// Chooses the places (`docs/reference`, "Where images go"), and makes sure that they answer.
+pub(crate) async fn choose(run: &Run, order: &Order<'_>) -> Result<Target, Failure> {
+    let names = &run.registry;
+    let mut target = Target {
+        registry: None,
+        engine: false,
+        layout: None,
+        prefix: names.configured.as_ref().map(PublishTarget::runtime_prefix),
+        form: run.image_ref,
+    };
+    let default_layout = || run.project.generated().join("images");
+    for place in &order.build.to {
+        match place.as_str() {
+            "registry" => {
+                target.registry =
+                    Some(names.configured.clone().unwrap_or_else(|| names.default.clone()));
+            }
+            "docker" => target.engine = true,
+            "oci" => target.layout = Some(default_layout()),
+            other => match other.strip_prefix("oci:") {
+                Some(dir) if !dir.is_empty() => target.layout = Some(PathBuf::from(dir)),
+                _ => {
+                    let text =
+                        format!("`{other}` is no target: use registry, docker, oci or oci:DIR");
+                    return Err(Failure::new(Exit::Usage, "to", text));
+                }
+            },
+        }
+    }
+    if order.build.to.is_empty() {
+        default(run, &mut target, default_layout).await?;
+    }
+    if let Some(registry) = &target.registry {
+        target.prefix = Some(registry.runtime_prefix());
+        answers(run, registry).await?;
+    }
+    if target.engine {
+        run.engine().await?;
+    }
+    Ok(target)
+}
+
+/// Without `--to`: the configured registry, else that of the mode when it answers, else the
+/// engine, else a layout.
+async fn default(
+    run: &Run,
+    target: &mut Target,
+    layout: impl Fn() -> PathBuf,
+) -> Result<(), Failure> {
+    let names = &run.registry;
+    if let Some(configured) = &names.configured {
+        target.registry = Some(configured.clone());
+        return Ok(());
+    }
+    if run.client.ping(names.default.push_host()).await {
+        target.registry = Some(names.default.clone());
+        return Ok(());
+    }
+    let absent = format!("no registry answers at {}", names.default.push_host());
+    if run.engine().await.is_ok() {
+        target.engine = true;
+        run.printer.warning(&format!("{absent}: images go into the container engine, and the platform's Agent cannot pull them"));
+    } else {
+        let layout = layout();
+        run.printer.warning(&format!(
+            "{absent}, nor a container engine: images go into the OCI layout {}, and the \
+             platform's Agent cannot pull them",
+            run.short(&layout)
+        ));
+        target.layout = Some(layout);
+    }
+    Ok(())
+}
+
+async fn answers(run: &Run, registry: &PublishTarget) -> Result<(), Failure> {
+    let host = registry.push_host();
+    if run.client.ping(host).await {
+        return Ok(());
+    }
+    let failure = Failure::new(Exit::Remote, "registry", format!("no registry answers at {host}"));
+    Err(match &run.registry.configured {
+        Some(_) => failure.hint(
+            "start it, or name the address that this machine reaches with `--push-registry \
+             HOST:PORT`; a registry of plain HTTP needs `--registry-insecure HOST:PORT`",
+        ),
+        None => failure.hint("start it, or name another with `--registry HOST[:PORT]`"),
+    })
+}

@@ -1,0 +1,152 @@
+//! The only place that writes to the terminal: results on stdout, everything else on stderr.
+
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal as _, Write as _},
+};
+
+use crate::{
+    cli::{Color, Format, GlobalArgs, Progress},
+    environment::Environment,
+    escape,
+    exit::Failure,
+};
+
+/// What goes out, and how. Decided once; those who print hold it, so that nobody else does.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts about two streams")]
+pub(crate) struct Printer {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: u8,
+    pub(crate) color_out: bool,
+    pub(crate) color_err: bool,
+    pub(crate) progress: ProgressStyle,
+}
+
+/// How progress shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProgressStyle {
+    Bars,
+    Lines,
+    Json,
+    None,
+}
+
+/// Emphasis of a piece of text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Style {
+    Error,
+    Warning,
+    Good,
+    Strong,
+    Faint,
+}
+
+#[expect(clippy::unused_self, reason = "to print is the right of who holds a printer")]
+impl Printer {
+    pub(crate) fn new(args: &GlobalArgs, environment: &Environment) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let colored = |is_terminal: bool| match args.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if environment.get("NO_COLOR").is_some() => false,
+            Color::Auto if environment.get("CLICOLOR_FORCE").is_some_and(|on| on != "0") => true,
+            Color::Auto => is_terminal && environment.get("TERM") != Some("dumb"),
+        };
+        let progress = match args.progress {
+            Progress::None => ProgressStyle::None,
+            Progress::Json => ProgressStyle::Json,
+            _ if args.quiet => ProgressStyle::None,
+            Progress::Auto if terminal && environment.get("CI").is_none() => ProgressStyle::Bars,
+            Progress::Auto | Progress::Plain => ProgressStyle::Lines,
+        };
+        Self {
+            json: args.format == Format::Json,
+            quiet: args.quiet,
+            verbose: args.verbose,
+            color_out: colored(io::stdout().is_terminal()),
+            color_err: colored(terminal),
+            progress,
+        }
+    }
+
+    /// A line of the result. A reader that went away is no failure.
+    pub(crate) fn out(self, text: &str) {
+        let _ = writeln!(io::stdout().lock(), "{text}");
+    }
+
+    /// A piece of the result, byte for byte.
+    pub(crate) fn out_bytes(bytes: &[u8]) {
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(bytes);
+        let _ = out.flush();
+    }
+
+    /// A line that `--quiet` hides.
+    pub(crate) fn note(self, text: &str) {
+        if !self.quiet {
+            self.err(text);
+        }
+    }
+
+    /// A line on stderr.
+    pub(crate) fn err(self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// A warning that belongs to no place in a file.
+    pub(crate) fn warning(self, text: &str) {
+        let head = self.styled_err("warning", Style::Warning);
+        self.err(&format!("{head}: {}", escape::terminal(text)));
+    }
+
+    /// Text with emphasis for stderr.
+    pub(crate) fn styled_err(self, text: &str, style: Style) -> String {
+        styled(self.color_err, text, style)
+    }
+
+    /// Text with emphasis for stdout.
+    pub(crate) fn styled_out(self, text: &str, style: Style) -> String {
+        styled(self.color_out, text, style)
+    }
+
+    /// A failure with its causes, its log and what to do.
+    pub(crate) fn failure(self, failure: &Failure) {
+        let head = self.styled_err("error", Style::Error);
+        let code = match &failure.code {
+            code if code.starts_with("IMAGE_") => format!("{code}: "),
+            _ => String::new(),
+        };
+        let mut text = format!("{head}: {code}{}", escape::terminal(&failure.message));
+        for cause in &failure.causes {
+            text.push_str("\n  caused by: ");
+            text.push_str(&escape::terminal(cause).replace('\n', "\n    "));
+        }
+        if let Some(log) = &failure.log {
+            for line in log.lines() {
+                text.push_str("\n  | ");
+                text.push_str(&escape::terminal(line));
+            }
+        }
+        if let Some(hint) = &failure.hint {
+            let head = self.styled_err("hint", Style::Good);
+            let _ = write!(text, "\n{head}: {}", escape::terminal(hint));
+        }
+        self.err(&text);
+    }
+}
+
+fn styled(on: bool, text: &str, style: Style) -> String {
+    if !on {
+        return text.to_owned();
+    }
+    let code = match style {
+        Style::Error => "1;31",
+        Style::Warning => "1;33",
+        Style::Good => "1;32",
+        Style::Strong => "1",
+        Style::Faint => "2",
+    };
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}

@@ -1,0 +1,168 @@
+//! Draws what libraries report: bars on a terminal, plain lines or JSON elsewhere.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use esb_model::{Event, Reporter};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle as BarStyle};
+
+use crate::{
+    escape,
+    printer::{Printer, ProgressStyle, Style},
+};
+
+/// Shows events as the printer's settings want them.
+pub(crate) struct TerminalReporter {
+    printer: Printer,
+    bars: MultiProgress,
+    open: Mutex<BTreeMap<(String, &'static str), ProgressBar>>,
+}
+
+impl TerminalReporter {
+    pub(crate) fn new(printer: Printer) -> Arc<Self> {
+        Arc::new(Self { printer, bars: MultiProgress::new(), open: Mutex::default() })
+    }
+
+    /// Prints a line without tearing bars.
+    pub(crate) fn line(&self, text: &str) {
+        self.bars.suspend(|| self.printer.note(text));
+    }
+
+    fn bars(&self, event: &Event<'_>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match *event {
+            Event::Started { subject, action } => {
+                let bar = self.bars.add(ProgressBar::new_spinner());
+                let template = "{spinner} {prefix:8} {wide_msg}";
+                if let Ok(style) = BarStyle::with_template(template) {
+                    bar.set_style(style);
+                }
+                bar.set_prefix(action);
+                bar.set_message(escape::terminal(subject).into_owned());
+                bar.enable_steady_tick(Duration::from_millis(120));
+                open.insert((subject.to_owned(), action), bar);
+            }
+            Event::Progress { subject, action, done, total } => {
+                if let Some(bar) = open.get(&(subject.to_owned(), action)) {
+                    let total = total.map(|total| format!(" of {}", bytes(total)));
+                    let total = total.unwrap_or_default();
+                    bar.set_message(format!(
+                        "{}  {}{total}",
+                        escape::terminal(subject),
+                        bytes(done)
+                    ));
+                }
+            }
+            Event::Finished { subject, action, detail } => {
+                if let Some(bar) = open.remove(&(subject.to_owned(), action)) {
+                    bar.finish_and_clear();
+                    self.bars.remove(&bar);
+                }
+                drop(open);
+                self.finished(subject, action, detail);
+            }
+            Event::Output { subject, line } => {
+                for ((own, _), bar) in open.iter() {
+                    if own == subject {
+                        bar.set_message(format!(
+                            "{}  {}",
+                            escape::terminal(subject),
+                            escape::terminal(line).replace(['\n', '\t'], " ")
+                        ));
+                    }
+                }
+                drop(open);
+                self.output(subject, line);
+            }
+            _ => {
+                drop(open);
+                self.lines(event);
+            }
+        }
+    }
+
+    fn lines(&self, event: &Event<'_>) {
+        match *event {
+            Event::Finished { subject, action, detail } => self.finished(subject, action, detail),
+            Event::Output { subject, line } => self.output(subject, line),
+            Event::Decided { subject, decision } if self.printer.verbose > 0 => {
+                self.line(&format!(
+                    "{}: {}",
+                    escape::terminal(subject),
+                    escape::terminal(decision)
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    fn finished(&self, subject: &str, action: &str, detail: &str) {
+        // An image's own line comes when all of its blobs are there.
+        if action == "upload" && self.printer.verbose == 0 {
+            return;
+        }
+        let head = self.printer.styled_err(&format!("{action:>8}"), Style::Good);
+        let detail = match detail {
+            "" => String::new(),
+            detail => {
+                format!("  {}", self.printer.styled_err(&escape::terminal(detail), Style::Faint))
+            }
+        };
+        self.line(&format!("{head} {}{detail}", escape::terminal(subject)));
+    }
+
+    fn output(&self, subject: &str, line: &str) {
+        if self.printer.verbose > 0 {
+            self.line(&format!("{}: {}", escape::terminal(subject), escape::terminal(line)));
+        }
+    }
+
+    fn json(&self, event: &Event<'_>) {
+        let value = match *event {
+            Event::Started { subject, action } => {
+                serde_json::json!({"event": "started", "subject": subject, "action": action})
+            }
+            Event::Progress { subject, action, done, total } => serde_json::json!({
+                "event": "progress", "subject": subject, "action": action, "done": done,
+                "total": total
+            }),
+            Event::Finished { subject, action, detail } => serde_json::json!({
+                "event": "finished", "subject": subject, "action": action, "detail": detail
+            }),
+            Event::Output { subject, line } => {
+                serde_json::json!({"event": "output", "subject": subject, "line": line})
+            }
+            Event::Decided { subject, decision } => {
+                serde_json::json!({"event": "decided", "subject": subject, "decision": decision})
+            }
+            _ => return,
+        };
+        self.printer.err(&value.to_string());
+    }
+}
+
+impl Reporter for TerminalReporter {
+    fn event(&self, event: &Event<'_>) {
+        match self.printer.progress {
+            ProgressStyle::Bars => self.bars(event),
+            ProgressStyle::Lines => self.lines(event),
+            ProgressStyle::Json => self.json(event),
+            ProgressStyle::None => {}
+        }
+    }
+}
+
+/// A number of bytes as people read it: `4.7 MB`.
+pub(crate) fn bytes(count: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let value = count as f64;
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.1} kB", value / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", value / 1e6),
+        _ => format!("{:.2} GB", value / 1e9),
+    }
+}

@@ -1,0 +1,303 @@
+//! What a run did: a table for people, one document for programs.
+
+use std::time::{Duration, Instant};
+
+use esb_config::{ChangeKind, Merged};
+use esb_image::Action;
+use esb_model::{ImageKind, ImageRecipe};
+use esb_oci::Image;
+use serde_json::{Value, json};
+
+use crate::{
+    escape,
+    load::Loaded,
+    pipeline::{Places, Run, Target, Written},
+    printer::{Printer, Style},
+    reporter::bytes,
+};
+
+/// One image of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct MadeImage {
+    pub(crate) repository: String,
+    pub(crate) tag: String,
+    pub(crate) kind: ImageKind,
+    pub(crate) platform: esb_model::Platform,
+    pub(crate) image: Image,
+    action: Action,
+    reason: String,
+    builder: &'static str,
+    time: Duration,
+    upload: Option<Upload>,
+}
+
+/// What the registry got of an image.
+#[derive(Debug, Clone, Copy)]
+struct Upload {
+    bytes: u64,
+    mounted: usize,
+    /// Whether the registry had everything.
+    unchanged: bool,
+}
+
+impl MadeImage {
+    pub(crate) fn new(
+        recipe: &ImageRecipe,
+        image: Image,
+        action: Action,
+        reason: String,
+        builder: &'static str,
+        time: Duration,
+    ) -> Self {
+        Self {
+            repository: recipe.repository.clone(),
+            tag: recipe.tag.clone(),
+            kind: recipe.kind.clone(),
+            platform: recipe.platform,
+            image,
+            action,
+            reason,
+            builder,
+            time,
+            upload: None,
+        }
+    }
+
+    /// Adds what a push did.
+    pub(crate) fn pushed(&mut self, report: &esb_registry::PushReport, time: Duration) {
+        self.time += time;
+        self.upload = Some(Upload {
+            bytes: report.uploaded_bytes,
+            mounted: report.mounted,
+            unchanged: report.unchanged,
+        });
+    }
+
+    pub(crate) fn is_of(&self, recipe: &ImageRecipe) -> bool {
+        self.kind == recipe.kind && self.platform == recipe.platform
+    }
+
+    pub(crate) fn is_function(&self) -> bool {
+        matches!(self.kind, ImageKind::Function(_))
+    }
+
+    /// Whether the registry learnt something new.
+    pub(crate) fn was_uploaded(&self) -> bool {
+        self.upload.is_some_and(|upload| !upload.unchanged)
+    }
+
+    /// `built`, `cached`, `mounted` or `skipped` (`docs/reference`, JSON).
+    fn action(&self) -> &'static str {
+        match (self.action, self.upload) {
+            (Action::Built, _) => "built",
+            (Action::Cached, Some(upload)) if upload.unchanged => "skipped",
+            (Action::Cached, Some(upload)) if upload.bytes == 0 && upload.mounted > 0 => "mounted",
+            (Action::Cached, _) => "cached",
+        }
+    }
+
+    fn sent(&self) -> u64 {
+        self.upload.map_or(0, |upload| upload.bytes)
+    }
+
+    fn name(&self) -> String {
+        format!("{}:{}", self.repository, self.tag)
+    }
+}
+
+/// The result of `deploy` or `build`.
+pub(crate) struct Summary {
+    document: Value,
+    text: Vec<String>,
+}
+
+impl Summary {
+    pub(crate) fn done(
+        run: &Run,
+        loaded: &Loaded,
+        target: &Target,
+        made: &[MadeImage],
+        written: &Written,
+        start: Instant,
+    ) -> Self {
+        let rows = made.iter().map(|image| row(target, image)).collect::<Vec<_>>();
+        let head = ["image", "digest", "sent", "seconds", "action"].map(str::to_owned);
+        let mut text = table(run.printer, &head, &rows);
+        text.push(String::new());
+        for change in &written.changes {
+            text.push(change_line(change));
+        }
+        let changed = match written.changed.len() {
+            0 => "configuration unchanged".to_owned(),
+            n => format!("{n} configuration {} written", if n == 1 { "file" } else { "files" }),
+        };
+        let mut places: Vec<String> = Vec::new();
+        places.extend(written.staging.iter().map(|dir| run.short(dir)));
+        places.extend(written.delivered.iter().map(|dir| run.short(dir)));
+        if places.is_empty() {
+            let dir = run.short(&run.project.generated().join("config"));
+            text.push(format!("{changed}: {dir}"));
+            text.push(format!(
+                "nothing is live yet: run `{} deploy -e {}`",
+                run.project.brand.slug(),
+                run.project.environment
+            ));
+        } else {
+            text.push(format!("{changed}: {}", places.join(", ")));
+            if written.delivered.is_none() {
+                text.push("no Gateway reads it: name its folder with `--config-to DIR`".to_owned());
+            }
+        }
+        text.push(format!("done in {:.1} s", start.elapsed().as_secs_f64()));
+        let document = json!({
+            "schema": 1,
+            "environment": run.project.environment,
+            "images": made.iter().map(|image| image_json(target, image)).collect::<Vec<_>>(),
+            "config": {
+                "files": written.generated.iter().map(|path| run.short(path)).collect::<Vec<_>>(),
+                "staging": written.staging.as_ref().map(|dir| run.short(dir)),
+                "delivered": written.delivered.as_ref().map(|dir| run.short(dir)),
+                "changed": written.changed.iter().map(|file| file.name()).collect::<Vec<_>>(),
+            },
+            "changes": changes_json(&written.changes),
+            "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
+            "seconds": start.elapsed().as_secs_f64(),
+        });
+        Self { document, text }
+    }
+
+    /// The result of a dry run.
+    pub(crate) fn planned(
+        run: &Run,
+        loaded: &Loaded,
+        recipes: &[ImageRecipe],
+        target: &Target,
+        places: &Places,
+        start: Instant,
+    ) -> Self {
+        let rows: Vec<Vec<String>> = recipes
+            .iter()
+            .map(|recipe| {
+                vec![
+                    target.plain(&recipe.repository, &recipe.tag),
+                    recipe.platform.to_string(),
+                    recipe.base.reference().to_owned(),
+                ]
+            })
+            .collect();
+        let head = ["image", "platform", "from"].map(str::to_owned);
+        let mut text = table(run.printer, &head, &rows);
+        let changes = places.preview.as_ref().map_or(&[][..], |merged: &Merged| &merged.changes);
+        text.push(String::new());
+        text.extend(changes.iter().map(change_line));
+        text.push("dry run: nothing was built, pushed or written".to_owned());
+        let images: Vec<Value> = recipes
+            .iter()
+            .map(|recipe| {
+                json!({
+                    "name": format!("{}:{}", recipe.repository, recipe.tag),
+                    "reference": target.plain(&recipe.repository, &recipe.tag),
+                    "platform": recipe.platform.to_string(),
+                    "from": recipe.base.reference(),
+                })
+            })
+            .collect();
+        let document = json!({
+            "schema": 1,
+            "dry_run": true,
+            "environment": run.project.environment,
+            "images": images,
+            "changes": changes_json(changes),
+            "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
+            "seconds": start.elapsed().as_secs_f64(),
+        });
+        Self { document, text }
+    }
+
+    /// Writes the result to stdout.
+    pub(crate) fn print(&self, printer: Printer) {
+        if printer.json {
+            printer.out(&format!("{:#}", self.document));
+        } else {
+            for line in &self.text {
+                printer.out(line);
+            }
+        }
+    }
+}
+
+/// A function's name in functions.yml, a base's in Dockerfiles.
+fn reference(target: &Target, image: &MadeImage) -> String {
+    if image.is_function() {
+        target.written(&image.repository, &image.tag, image.image.digest())
+    } else {
+        target.plain(&image.repository, &image.tag)
+    }
+}
+
+fn row(target: &Target, image: &MadeImage) -> Vec<String> {
+    let digest = image.image.digest();
+    vec![
+        reference(target, image),
+        digest.short(),
+        bytes(image.sent()),
+        format!("{:.1}", image.time.as_secs_f64()),
+        image.action().to_owned(),
+    ]
+}
+
+fn image_json(target: &Target, image: &MadeImage) -> Value {
+    let digest = image.image.digest();
+    json!({
+        "name": image.name(),
+        "function": match &image.kind {
+            ImageKind::Function(id) => Some(&id.logical_id),
+            ImageKind::Base(_) => None,
+        },
+        "reference": reference(target, image),
+        "digest": digest.to_string(),
+        "platform": image.platform.to_string(),
+        "action": image.action(),
+        "reason": image.reason,
+        "builder": image.builder,
+        "bytes": image.sent(),
+        "seconds": image.time.as_secs_f64(),
+    })
+}
+
+fn change_line(change: &esb_config::Change) -> String {
+    let sign = match change.kind {
+        ChangeKind::Added => '+',
+        ChangeKind::Changed => '~',
+        ChangeKind::Removed => '-',
+    };
+    format!("{sign} {}", escape::terminal(&change.entry.to_string()))
+}
+
+fn changes_json(changes: &[esb_config::Change]) -> Vec<Value> {
+    let kind = |kind| match kind {
+        ChangeKind::Added => "added",
+        ChangeKind::Changed => "changed",
+        ChangeKind::Removed => "removed",
+    };
+    changes
+        .iter()
+        .map(|change| json!({"entry": change.entry.to_string(), "change": kind(change.kind)}))
+        .collect()
+}
+
+/// Columns that line up; numbers are not special, the last column is not padded.
+fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: &[String]| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![printer.styled_out(&line(head), Style::Strong)];
+    lines.extend(rows.iter().map(|row| escape::terminal(&line(row)).into_owned()));
+    lines
+}
