@@ -6,7 +6,8 @@ use std::{
     path::Path,
 };
 
-use esb_model::{Application, Finding, Severity, SourceMap, TemplateId};
+use esb_dockerfile::codes as recipe_codes;
+use esb_model::{Application, Finding, FindingCode, Severity, SourceMap, TemplateId};
 use esb_sam::{LoadError, Loader, Options, codes};
 
 use crate::{
@@ -20,6 +21,16 @@ use crate::{
 
 /// The most bytes of a template and of a parameter's file.
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Findings of later stages, and those that reading a template gives for the same cause.
+const TWINS: [(FindingCode, FindingCode); 6] = [
+    (recipe_codes::UNKNOWN_RUNTIME, codes::UNKNOWN_RUNTIME),
+    (recipe_codes::S3_CONTENT, codes::CODE_NOT_LOCAL),
+    (recipe_codes::DEFAULT_RUNTIME, codes::MISSING_PROPERTY),
+    (recipe_codes::DEFAULT_HANDLER, codes::MISSING_PROPERTY),
+    (recipe_codes::PUBLISHED_LAYER, codes::LAYER),
+    (esb_config::codes::UNKNOWN_VARIABLE, codes::UNRESOLVED_VALUE),
+];
 
 /// What the templates of a run come to.
 #[derive(Debug)]
@@ -50,6 +61,26 @@ impl Loaded {
     /// Prints what was found.
     pub(crate) fn report(&self, printer: Printer) {
         diagnostics::print(&self.findings, &self.sources, Severity::Note, printer);
+    }
+
+    /// Adds the findings of a later stage. What the template's own findings said already, at its
+    /// exact place, is not said twice: the weightier severity of both stays.
+    pub(crate) fn join(&mut self, findings: Vec<Finding>) {
+        let mut told = BTreeSet::new();
+        for finding in findings {
+            let twin =
+                TWINS.iter().find(|(later, _)| *later == finding.code).map(|(_, code)| *code);
+            let place =
+                |(at, own): &(usize, &Finding)| Some(own.code) == twin && !told.contains(at);
+            match self.findings.iter().enumerate().find(place).map(|(at, _)| at) {
+                Some(at) => {
+                    told.insert(at);
+                    let own = &mut self.findings[at];
+                    own.severity = own.severity.max(finding.severity);
+                }
+                None => self.findings.push(finding),
+            }
+        }
     }
 
     /// Fails when a parameter has no value: what runs must not be guessed.

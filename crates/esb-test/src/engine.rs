@@ -158,7 +158,7 @@ impl DockerEngine {
 
     /// The client, told to talk to this engine and to nothing else.
     pub fn docker(&self) -> Command {
-        let mut command = Command::new("docker");
+        let mut command = Command::new(client());
         command
             .env("DOCKER_HOST", &self.host)
             .env_remove("DOCKER_CONTEXT")
@@ -221,6 +221,13 @@ impl Drop for DockerEngine {
             drop(own.bridge.take());
         }
     }
+}
+
+/// The client that came with the engine's package, else the one on the search path: a client of
+/// another origin may lack the plugin that builds.
+fn client() -> PathBuf {
+    let packaged = PathBuf::from("/usr/bin/docker");
+    if packaged.is_file() { packaged } else { PathBuf::from("docker") }
 }
 
 fn ping_socket(path: &Path) -> Result<Response, Error> {

@@ -64,14 +64,14 @@ pub(crate) fn wrong_templates(parts: &Parts, deployed: &Deployed) -> Outcome {
             "unknown runtime",
             format!("{head}{}", function("A", "      CodeUri: code/\n"))
                 .replace("python3.13", "pyhton3.13"),
-            &["pyhton3.13", "case.yaml:5:"],
+            &["pyhton3.13", "case.yaml:6:"],
         ),
         (
             "missing code",
             format!("{head}{}", function("A", "      CodeUri: no/such/folder/\n")),
             &["no/such/folder", "case.yaml:"],
         ),
-        ("one image name twice", twice, &["my-name", "`A`", "`B`"]),
+        ("one image name twice", twice, &["`My-Name`", "`my-name`"]),
         ("no resources", "Transform: AWS::Serverless-2016-10-31\n".into(), &["Resources"]),
         (
             "a parameter without a value",

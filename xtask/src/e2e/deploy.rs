@@ -33,9 +33,17 @@ pub(crate) struct Deployed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Function {
     pub(crate) logical_id: String,
+    /// The name in functions.yml, and of its folder.
+    name: String,
     pub(crate) image: String,
     /// What the Gateway would give a worker, as far as functions.yml says it.
     environment: Vec<(String, String)>,
+}
+
+impl Function {
+    fn dockerfile(&self) -> String {
+        format!(".esb/dev/functions/{}/Dockerfile", self.name)
+    }
 }
 
 /// Deploys a fixture with an environment of its own.
@@ -78,14 +86,15 @@ fn functions(root: &Path, logical_ids: &BTreeMap<String, String>) -> Outcome<Vec
         let mut environment: Vec<(String, String)> =
             entry.environment.0.iter().map(|(name, value)| (name.clone(), plain(value))).collect();
         environment.push(("AWS_LAMBDA_FUNCTION_NAME".to_owned(), name.clone()));
-        functions.push(Function { logical_id: logical_id.clone(), image, environment });
+        let (name, logical_id) = (name.clone(), logical_id.clone());
+        functions.push(Function { logical_id, name, image, environment });
     }
     Ok(functions)
 }
 
 /// Pulls every image by the name in functions.yml, runs it and compares its response.
 pub(crate) fn images_answer(parts: &Parts, deployed: &Deployed) -> Outcome {
-    for Function { logical_id, image, environment } in &deployed.functions {
+    for Function { logical_id, image, environment, .. } in &deployed.functions {
         parts.engine.output(["pull", "--quiet", image])?;
         let event = json_file(&deployed.root.join(format!("events/{logical_id}.json")))?;
         let expected = json_file(&deployed.root.join(format!("expected/{logical_id}.json")))?;
@@ -102,13 +111,11 @@ pub(crate) fn images_answer(parts: &Parts, deployed: &Deployed) -> Outcome {
 /// and configs with what the embedded engine made.
 pub(crate) fn engines_agree(parts: &Parts, deployed: &Deployed) -> Outcome {
     let mut pairs = Vec::new();
-    for Function { image, .. } in &deployed.functions {
+    for function @ Function { image, name, .. } in &deployed.functions {
         let labels = labels_of(parts, image)?;
-        let folder = image_folder(image);
-        let name = format!("by-hand/{folder}:latest");
-        let dockerfile = format!(".esb/dev/functions/{folder}/Dockerfile");
-        build_by_hand(parts, &deployed.root, &dockerfile, ".", &name, &labels)?;
-        pairs.push((image.clone(), name));
+        let by_hand = format!("by-hand/{}:latest", name.to_lowercase());
+        build_by_hand(parts, &deployed.root, &function.dockerfile(), ".", &by_hand, &labels)?;
+        pairs.push((image.clone(), by_hand));
     }
     compare(parts, &pairs, &[])
 }
@@ -313,8 +320,8 @@ pub(crate) fn unresolvable_registry(parts: &Parts) -> Outcome {
         return Err(Trouble::Failed(format!("functions.yml names `{image}`")));
     }
     expect(esb().args(["build", "-e", "dev", "--builder", "docker"]), 0)?;
-    for Function { image, .. } in &deployed.functions {
-        let dockerfile = format!(".esb/dev/functions/{}/Dockerfile", image_folder(image));
+    for function in &deployed.functions {
+        let dockerfile = function.dockerfile();
         let text = fs::read_to_string(root.join(&dockerfile))?;
         if !text.starts_with("FROM registry:5010/esb-lambda-base:latest") {
             return Err(Trouble::Failed(format!(
@@ -353,13 +360,6 @@ fn labels_of(parts: &Parts, image: &str) -> Outcome<Vec<(String, String)>> {
     let labels: BTreeMap<String, String> =
         serde_json::from_str(&text).map_err(|error| error.to_string())?;
     Ok(labels.into_iter().collect())
-}
-
-/// The folder of a function image below `.esb/<env>/functions/`.
-fn image_folder(image: &str) -> &str {
-    let repository = image.rsplit('/').next().unwrap_or_default();
-    let name = repository.split(':').next().unwrap_or_default();
-    name.strip_prefix("esb-").unwrap_or(name)
 }
 
 fn build_by_hand(

@@ -9,6 +9,7 @@ use crate::{
     exit::{Exit, Failure},
     inputs::Project,
     inspect, load,
+    pipeline::{self, Naming},
     printer::Printer,
 };
 
@@ -19,7 +20,9 @@ pub(crate) fn run(
     printer: Printer,
 ) -> Result<(), Failure> {
     let project = Project::resolve(global, &args.template, environment)?;
-    let loaded = load::load(&project, &args.template, environment)?;
+    let mut loaded = load::load(&project, &args.template, environment)?;
+    let naming = Naming { tag: "latest".to_owned(), ..Naming::default() };
+    pipeline::foresee(&project, &naming, &mut loaded)?;
     let lowest = if args.deny.is_some() { Severity::Warning } else { Severity::Error };
     let bad = loaded.findings.iter().filter(|finding| finding.severity >= lowest).count();
     if printer.json {

@@ -9,11 +9,12 @@ use std::{
 use esb_config::{
     ConfigFile, ImportedImage, Lock, Merged, Publication, Published, PublishedImage, Rendered,
 };
-use esb_model::{FunctionId, ImageKind, ImageRecipe, Package};
+use esb_model::{Application, FunctionId, ImageKind, ImageRecipe, Package};
 
 use super::{Order, bases::Made, run::Run, sync::External, target::Target};
 use crate::{
     exit::{Exit, Failure},
+    inputs::Project,
     load::Loaded,
 };
 
@@ -41,7 +42,7 @@ pub(crate) struct Written {
 }
 
 /// Renders the configuration as if all images were there, for its findings.
-pub(crate) fn preview(run: &Run, loaded: &Loaded, recipes: &[ImageRecipe]) -> Rendered {
+pub(crate) fn preview(project: &Project, app: &Application, recipes: &[ImageRecipe]) -> Rendered {
     let mut images = BTreeMap::new();
     let placeholder =
         || PublishedImage { reference: "-".to_owned(), digest: String::new(), import: None };
@@ -50,12 +51,12 @@ pub(crate) fn preview(run: &Run, loaded: &Loaded, recipes: &[ImageRecipe]) -> Re
             images.insert(id.clone(), placeholder());
         }
     }
-    for function in &loaded.app.functions {
+    for function in &app.functions {
         if matches!(&function.package, Package::Image(package) if package.uri.is_some()) {
             images.insert(function.id.clone(), placeholder());
         }
     }
-    render(run, loaded, &images, "")
+    render(project, app, &images, "")
 }
 
 /// Finds the places, and everything that would forbid to write there.
@@ -113,7 +114,7 @@ pub(crate) fn publish(
         images.insert(external.function.clone(), published_external(external));
     }
     let push_target = target.registry.as_ref().map_or("", |registry| registry.push_host());
-    let rendered = render(run, loaded, &images, push_target);
+    let rendered = render(&run.project, &loaded.app, &images, push_target);
     let generated = run.project.generated().join("config");
     let failed = |error: esb_config::Error| failure(&error);
     let mut publication =
@@ -159,17 +160,17 @@ fn published_external(external: &External) -> PublishedImage {
 }
 
 fn render(
-    run: &Run,
-    loaded: &Loaded,
+    project: &Project,
+    app: &Application,
     images: &BTreeMap<FunctionId, PublishedImage>,
     push_target: &str,
 ) -> Rendered {
     let settings = esb_config::Settings {
-        owners: run.project.templates.iter().map(|file| file.owner.clone()).collect(),
+        owners: project.templates.iter().map(|file| file.owner.clone()).collect(),
         push_target: push_target.to_owned(),
         ..esb_config::Settings::default()
     };
-    esb_config::render(&loaded.app, images, &settings)
+    esb_config::render(app, images, &settings)
 }
 
 fn owners(run: &Run) -> BTreeSet<String> {

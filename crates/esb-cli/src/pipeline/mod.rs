@@ -12,17 +12,22 @@ mod sync;
 mod target;
 
 pub(crate) use config::{Places, Written};
+pub(crate) use prepare::Naming;
 pub(crate) use record::{ImageRecord, read as read_record};
 pub(crate) use run::{Run, docker_credentials, open_store};
 pub(crate) use target::Target;
 
 use std::time::Instant;
 
+use esb_config::Rendered;
+use esb_model::ImageRecipe;
+
 use crate::{
     cli::{BuildArgs, DeployArgs, GlobalArgs, Prewarm},
     environment::Environment,
     exit::Failure,
-    load,
+    inputs::Project,
+    load::{self, Loaded},
     printer::Printer,
     summary::Summary,
 };
@@ -46,6 +51,26 @@ impl Order<'_> {
     }
 }
 
+/// What can be said of an application before any work.
+pub(crate) struct Foreseen {
+    pub(crate) recipes: Vec<ImageRecipe>,
+    /// The configuration as if all images were there.
+    pub(crate) preview: Rendered,
+}
+
+/// Makes recipes and a preview of the configuration; their findings join those of the templates.
+pub(crate) fn foresee(
+    project: &Project,
+    naming: &Naming,
+    loaded: &mut Loaded,
+) -> Result<Foreseen, Failure> {
+    let recipes = prepare::recipes(project, naming, &loaded.app)?;
+    loaded.join(recipes.findings);
+    let preview = config::preview(project, &loaded.app, &recipes.images);
+    loaded.join(preview.findings.clone());
+    Ok(Foreseen { recipes: recipes.images, preview })
+}
+
 /// Runs `deploy` or `build`.
 pub(crate) async fn execute(
     order: &Order<'_>,
@@ -55,10 +80,7 @@ pub(crate) async fn execute(
     let start = Instant::now();
     let run = Run::new(order, environment, printer)?;
     let mut loaded = load::load(&run.project, &order.build.template, environment)?;
-    let recipes = prepare::recipes(&run, &loaded.app)?;
-    loaded.findings.extend(recipes.findings.iter().cloned());
-    let preview = config::preview(&run, &loaded, &recipes.images);
-    loaded.findings.extend(preview.findings.iter().cloned());
+    let Foreseen { recipes, preview } = foresee(&run.project, &run.naming(), &mut loaded)?;
     loaded.check(printer)?;
     loaded.require_parameters()?;
 
@@ -66,14 +88,14 @@ pub(crate) async fn execute(
     let mut externals = sync::plan(&run, &loaded, &target, order)?;
     let places = config::prepare(&run, order, &preview)?;
     if order.build.dry_run {
-        return Ok(Summary::planned(&run, &loaded, &recipes.images, &target, &places, start));
+        return Ok(Summary::planned(&run, &loaded, &recipes, &target, &places, start));
     }
 
-    prepare::tidy(&run, &recipes.images)?;
-    let sources = bases::resolve(&run, &recipes.images).await?;
-    prepare::inputs(&run, &recipes.images).await?;
-    let mut made = bases::build(&run, &target, &recipes.images, sources).await?;
-    images::functions(&run, &target, &recipes.images, &mut made).await?;
+    prepare::tidy(&run, &recipes)?;
+    let sources = bases::resolve(&run, &recipes).await?;
+    prepare::inputs(&run, &recipes).await?;
+    let mut made = bases::build(&run, &target, &recipes, sources).await?;
+    images::functions(&run, &target, &recipes, &mut made).await?;
     images::hand_over(&run, &target, &made).await?;
     if order.publishes() {
         sync::copy(&run, &mut externals).await?;

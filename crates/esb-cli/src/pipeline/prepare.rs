@@ -3,28 +3,43 @@
 use std::{fs, path::Path};
 
 use esb_dockerfile::{DiskProject, Recipes};
-use esb_model::{Application, ImageKind, ImageRecipe};
+use esb_model::{Application, ImageKind, ImageRecipe, Platform};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::run::Run;
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    inputs::Project,
+};
+
+/// What recipes take from a run's settings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Naming {
+    /// What precedes our images in Dockerfiles.
+    pub(crate) prefix: Option<String>,
+    pub(crate) tag: String,
+    pub(crate) platform: Option<Platform>,
+}
 
 /// The recipes of an application.
-pub(crate) fn recipes(run: &Run, app: &Application) -> Result<Recipes, Failure> {
-    let project = DiskProject::open(&run.project.root).map_err(|error| {
-        let text = format!("could not open the project folder `{}`", run.project.root.display());
+pub(crate) fn recipes(
+    project: &Project,
+    naming: &Naming,
+    app: &Application,
+) -> Result<Recipes, Failure> {
+    let disk = DiskProject::open(&project.root).map_err(|error| {
+        let text = format!("could not open the project folder `{}`", project.root.display());
         Failure::of(Exit::Local, "disk", &error).during(text)
     })?;
-    let prefix = run.registry.configured.as_ref().map(esb_model::PublishTarget::runtime_prefix);
     let settings = esb_dockerfile::Settings {
-        brand: &run.project.brand,
-        environment: &run.project.environment,
-        registry_prefix: prefix.as_deref(),
-        tag: &run.tag,
-        template_folders: run.project.templates.iter().map(|file| file.folder.clone()).collect(),
-        platform: run.platform,
+        brand: &project.brand,
+        environment: &project.environment,
+        registry_prefix: naming.prefix.as_deref(),
+        tag: &naming.tag,
+        template_folders: project.templates.iter().map(|file| file.folder.clone()).collect(),
+        platform: naming.platform,
     };
-    Ok(esb_dockerfile::recipes(app, &settings, &project))
+    Ok(esb_dockerfile::recipes(app, &settings, &disk))
 }
 
 /// Makes the folder of generated files, and removes what functions that are gone left in it.

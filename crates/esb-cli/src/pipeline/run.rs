@@ -11,7 +11,7 @@ use esb_oci::ContentStore;
 use esb_registry::Client;
 use tokio::sync::OnceCell;
 
-use super::Order;
+use super::{Naming, Order};
 use crate::{
     cli::BuilderChoice,
     engine,
@@ -122,6 +122,15 @@ impl Run {
             engine: OnceCell::new(),
             docker: OnceCell::new(),
         })
+    }
+
+    /// What recipes take from these settings.
+    pub(crate) fn naming(&self) -> Naming {
+        Naming {
+            prefix: self.registry.configured.as_ref().map(esb_model::PublishTarget::runtime_prefix),
+            tag: self.tag.clone(),
+            platform: self.platform,
+        }
     }
 
     /// The reporter, as libraries take it.
