@@ -45,8 +45,12 @@ fn commands() -> String {
     };
     section("esb", &mut root);
     for name in names {
-        if let Some(command) = root.find_subcommand_mut(&name) {
-            section(&format!("esb {name}"), command);
+        if let Some(command) = root.find_subcommand(&name) {
+            // The options of all commands stand in the first section.
+            let mut command = command
+                .clone()
+                .mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
+            section(&format!("esb {name}"), &mut command);
         }
     }
     text
