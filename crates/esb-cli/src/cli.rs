@@ -177,7 +177,7 @@ pub(crate) struct DeployArgs {
     /// Where a Gateway reads the configuration: a folder, or `none` [default: CONFIG_DIR]
     #[arg(long, value_name = "DIR|none")]
     pub(crate) config_to: Option<String>,
-    /// Compose project [default: <brand>-<env>]
+    /// Compose project [default: brand and environment, as in esb-dev]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) project: Option<String>,
 }

@@ -46,6 +46,8 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// Lines of a program's own output that explain the failure.
     pub(crate) log: Option<String>,
+    /// What was found in the templates, as JSON has it; people have seen it by then.
+    pub(crate) findings: Vec<serde_json::Value>,
 }
 
 impl Failure {
@@ -57,6 +59,7 @@ impl Failure {
             causes: Vec::new(),
             hint: None,
             log: None,
+            findings: Vec::new(),
         }
     }
 

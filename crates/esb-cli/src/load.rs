@@ -7,7 +7,7 @@ use std::{
 };
 
 use esb_dockerfile::codes as recipe_codes;
-use esb_model::{Application, Finding, FindingCode, Severity, SourceMap, TemplateId};
+use esb_model::{Application, Finding, FindingCode, Severity, SourceMap, Span, TemplateId};
 use esb_sam::{LoadError, Loader, Options, codes};
 
 use crate::{
@@ -39,7 +39,7 @@ pub(crate) struct Loaded {
     pub(crate) sources: SourceMap,
     pub(crate) findings: Vec<Finding>,
     /// Parameters that have neither a value nor a default.
-    pub(crate) missing: Vec<String>,
+    missing: Vec<(String, Span)>,
     /// Whether every text is a template with resources.
     pub(crate) readable: bool,
 }
@@ -51,11 +51,14 @@ impl Loaded {
         let lowest = if printer.verbose > 0 { Severity::Note } else { Severity::Warning };
         diagnostics::print(&self.findings, &self.sources, lowest, printer);
         let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error);
-        match errors.count() {
-            0 => Ok(()),
-            1 => Err(Failure::new(Exit::Input, "template", "the template has an error")),
-            n => Err(Failure::new(Exit::Input, "template", format!("the template has {n} errors"))),
-        }
+        let text = match errors.count() {
+            0 => return Ok(()),
+            1 => "the template has an error".to_owned(),
+            n => format!("the template has {n} errors"),
+        };
+        let mut failure = Failure::new(Exit::Input, "template", text);
+        failure.findings = crate::inspect::findings(&self.findings, &self.sources);
+        Err(failure)
     }
 
     /// Prints what was found.
@@ -83,18 +86,14 @@ impl Loaded {
         }
     }
 
-    /// Fails when a parameter has no value: what runs must not be guessed.
-    pub(crate) fn require_parameters(&self) -> Result<(), Failure> {
-        if self.missing.is_empty() {
-            return Ok(());
+    /// Makes every parameter without a value an error: what runs must not be guessed.
+    pub(crate) fn require_parameters(&mut self) {
+        for (name, span) in &self.missing {
+            let message = format!("the parameter `{name}` has no value");
+            let finding = Finding::new(Severity::Error, codes::MISSING_PARAMETER, *span, message)
+                .help(format!("give it with `--parameter {name}=VALUE`"));
+            self.findings.push(finding);
         }
-        let names: Vec<String> = self.missing.iter().map(|name| format!("`{name}`")).collect();
-        let text = match names.len() {
-            1 => format!("the parameter {} has no value", names[0]),
-            _ => format!("the parameters {} have no values", names.join(", ")),
-        };
-        let hint = format!("give it with `--parameter {}=VALUE`", self.missing[0]);
-        Err(Failure::new(Exit::Input, "parameter", text).hint(hint))
     }
 }
 
@@ -128,7 +127,8 @@ pub(crate) fn load(
             esb_sam::parse(&mut loaded.sources, id, &template.name, &text, &options, &files);
         used.extend(parsed.parameters.iter().map(|parameter| parameter.name.clone()));
         loaded.readable &= parsed.readable;
-        loaded.missing.extend(parsed.missing_parameters().map(|parameter| parameter.name.clone()));
+        let missing = parsed.missing_parameters();
+        loaded.missing.extend(missing.map(|parameter| (parameter.name.clone(), parameter.span)));
         loaded.findings.extend(parsed.findings);
         loaded.app.append(parsed.application);
     }
@@ -179,8 +179,12 @@ fn read_template(template: &TemplateFile) -> Result<String, Failure> {
     };
     let bytes = read_limited(&template.path).map_err(failed)?;
     String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        failed(format!("it is not UTF-8 (byte {at})"))
+        let end = error.utf8_error().valid_up_to();
+        let valid = String::from_utf8_lossy(&error.as_bytes()[..end]).into_owned();
+        let mut sources = SourceMap::default();
+        let source = sources.add(&template.name, valid);
+        let place = sources.describe(Span { source, start: end, end });
+        failed(format!("it is not UTF-8 at {place}"))
     })
 }
 
@@ -287,7 +291,7 @@ impl Values {
         let help = if names.is_empty() {
             "the template has no parameters".to_owned()
         } else {
-            format!("there are {}", names.join(", "))
+            format!("declared are {}", names.join(", "))
         };
         let unknown = self.given.iter().filter(|name| !declared.contains(*name));
         unknown

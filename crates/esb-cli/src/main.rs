@@ -93,6 +93,7 @@ fn report(failure: &Failure, printer: Printer) {
                 "causes": failure.causes,
                 "hint": failure.hint,
             },
+            "findings": failure.findings,
         });
         printer.out(&format!("{document:#}"));
     }

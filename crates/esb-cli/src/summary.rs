@@ -127,6 +127,11 @@ impl Summary {
         for change in &written.changes {
             text.push(change_line(change));
         }
+        if target.registry.is_none() {
+            text.push(
+                "the images have local names, which the platform's Agent cannot pull".to_owned(),
+            );
+        }
         let changed = match written.changed.len() {
             0 => "configuration unchanged".to_owned(),
             n => format!("{n} configuration {} written", if n == 1 { "file" } else { "files" }),

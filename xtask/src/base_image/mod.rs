@@ -33,7 +33,7 @@ use std::{
 
 /// To be raised when the code of this task changes what it makes.
 const REVISION: u32 = 2;
-const REQUIREMENTS: &str = include_str!("files/requirements.txt");
+const REQUIREMENTS: &str = include_str!("../../tools/base-image.requirements.txt");
 const PIP: &str = "pip==26.3";
 const RIE_WHEEL: &str = "aws-sam-cli==1.170.0";
 /// 1980-01-01, the first day that every archive format knows.

@@ -34,10 +34,10 @@ pub(crate) struct Deployed {
 pub(crate) struct Function {
     pub(crate) logical_id: String,
     /// The name in functions.yml, and of its folder.
-    name: String,
+    pub(crate) name: String,
     pub(crate) image: String,
     /// What the Gateway would give a worker, as far as functions.yml says it.
-    environment: Vec<(String, String)>,
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Function {

@@ -19,6 +19,17 @@ pub(crate) fn invoke(
     environment: &[(String, String)],
     event: &Value,
 ) -> Outcome<Value> {
+    invoke_with(engine, image, environment, &[], event)
+}
+
+/// As [`invoke`], with further headers of the invocation.
+pub(crate) fn invoke_with(
+    engine: &DockerEngine,
+    image: &str,
+    environment: &[(String, String)],
+    headers: &[(&str, &str)],
+    event: &Value,
+) -> Outcome<Value> {
     let mut arguments = vec!["run", "--detach", "--publish", "127.0.0.1::8080"];
     let pairs: Vec<String> =
         environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -27,7 +38,7 @@ pub(crate) fn invoke(
     }
     arguments.push(image);
     let id = engine.output(&arguments)?;
-    let answer = ask(engine, &id, event);
+    let answer = ask(engine, &id, headers, event);
     let log = engine.docker().args(["logs", &id]).output()?;
     engine.output(["rm", "--force", &id])?;
     answer.map_err(|trouble| match trouble {
@@ -40,14 +51,14 @@ pub(crate) fn invoke(
     })
 }
 
-fn ask(engine: &DockerEngine, id: &str, event: &Value) -> Outcome<Value> {
+fn ask(engine: &DockerEngine, id: &str, headers: &[(&str, &str)], event: &Value) -> Outcome<Value> {
     let address = engine.output(["port", id, "8080/tcp"])?;
     let address = address.lines().next().unwrap_or_default().to_owned();
     let start = Instant::now();
     loop {
         let path = "/2015-03-31/functions/function/invocations";
         let body = event.to_string();
-        match request(&address, "POST", path, &[], body.as_bytes(), READY) {
+        match request(&address, "POST", path, headers, body.as_bytes(), READY) {
             Ok(response) => {
                 return serde_json::from_slice(&response.body).map_err(|_| {
                     Trouble::Failed(format!("{} {}", response.status, response.text()))

@@ -3,8 +3,10 @@
 mod bad_input;
 mod deploy;
 mod flatten;
+mod hooks;
 mod invoke;
 pub(crate) mod parts;
+mod sink;
 
 use std::path::PathBuf;
 
@@ -48,6 +50,9 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
     });
     if let Some(document) = &document {
         checks.run("document: images answer", || deploy::images_answer(&parts, document));
+        checks.run("document: hooks of python3.12", || {
+            hooks::records_arrive(&parts, document, "XxxFunction", "said Hello, Lambda!")
+        });
         checks.run("document: engines agree", || deploy::engines_agree(&parts, document));
     }
 }
@@ -55,8 +60,11 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
 type Check = fn(&Parts, &Deployed) -> Outcome;
 
 fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
-    let list: [(&str, Check); 11] = [
+    let list: [(&str, Check); 12] = [
         ("images answer", deploy::images_answer),
+        ("hooks of python3.13", |parts, deployed| {
+            hooks::records_arrive(parts, deployed, "GetOrderFunction", "looking up order 42")
+        }),
         ("esb invoke", deploy::esb_invokes),
         ("engines agree on functions", deploy::engines_agree),
         ("engines agree on the base", |parts, deployed| {

@@ -93,9 +93,11 @@ pub(crate) async fn build(
             let image_ref = registry.image(&recipe.repository, &recipe.tag);
             format!("{}/{}@{}", image_ref.push_host, image_ref.repository, image.image.digest())
         });
-        let name = own_reference(run, recipe);
-        let base = Base { image: image.image.clone(), pullable, name: name.clone() };
-        made.bases.entry(recipe.platform).or_default().insert(name, base);
+        // The registry's name is left out of the image: two registries get the same digest.
+        let name = format!("{}:{}", recipe.repository, recipe.tag);
+        let base = Base { image: image.image.clone(), pullable, name };
+        let reference = own_reference(run, recipe);
+        made.bases.entry(recipe.platform).or_default().insert(reference, base);
     }
     Ok(made)
 }

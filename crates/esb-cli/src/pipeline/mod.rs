@@ -81,8 +81,8 @@ pub(crate) async fn execute(
     let run = Run::new(order, environment, printer)?;
     let mut loaded = load::load(&run.project, &order.build.template, environment)?;
     let Foreseen { recipes, preview } = foresee(&run.project, &run.naming(), &mut loaded)?;
+    loaded.require_parameters();
     loaded.check(printer)?;
-    loaded.require_parameters()?;
 
     let target = target::choose(&run, order).await?;
     let mut externals = sync::plan(&run, &loaded, &target, order)?;

@@ -163,8 +163,6 @@ fn variables_that_do_not_do_what_they_say() {
         [
             "error esb::platform::secret-env: the Gateway cannot fill in a variable called \
              `not-a-name`",
-            "note esb::platform::overridden-variable: the Gateway replaces LOG_LEVEL, S3_ENDPOINT \
-             of function `F` by values of its own",
             "warning esb::platform::no-capacity: no container of function `F` may run: every call \
              of it times out",
             "error esb::platform::secret-env: `F.TYPO` of `--secret-env` names no variable of a \

@@ -33,6 +33,9 @@ use crate::{
 /// Where installed packages lie below the content store, by key.
 const FOLDER: &str = "dependencies";
 
+/// The record's kind in the content store: the version that a tool told when it was asked.
+const TOOL: &str = "tool-version";
+
 /// The programs that install, as the caller found them.
 #[derive(Clone, Default)]
 pub struct Tools {
@@ -131,12 +134,19 @@ impl Installer {
                 return Err(job.error("neither uv nor Python is there", Some(hint.to_owned())));
             }
         };
+        let seen = tool_key(path);
+        if let Some(version) = seen.and_then(|key| self.store.record(TOOL, key)) {
+            return Ok(Tool { kind, path: path.clone(), version });
+        }
         let mut program = Program::new(path, &self.tools.environment);
         program.arguments(arguments);
         let log = program.run(&mut |_| {}).await.map_err(io_error("run", path))?;
         // `pip 24.0 from /a/path (python 3.13)`: the path is this machine's.
         let version = log.lines().first().and_then(|line| line.split_whitespace().nth(1));
         if let Some(version) = version.filter(|_| log.success()) {
+            if let Some(key) = seen {
+                self.store.set_record(TOOL, key, &version)?;
+            }
             return Ok(Tool { kind, path: path.clone(), version: version.to_owned() });
         }
         let reason = format!("`{}` does not work: {}", path.display(), log.last());
@@ -157,14 +167,14 @@ impl Installer {
         program.folder(job.requirements.folder());
         tool.arguments(&mut program, job, &target);
         let subject = job.image;
-        job.reporter.event(&Event::Started { subject, action: "install dependencies" });
+        job.reporter.event(&Event::Started { subject, action: "install" });
         let mut tell = |line: &str| job.reporter.event(&Event::Output { subject, line });
         let log = program.run(&mut tell).await.map_err(io_error("run", &tool.path))?;
         if !log.success() {
             return Err(job.failed(&log));
         }
-        let detail = &*tool.version;
-        job.reporter.event(&Event::Finished { subject, action: "install dependencies", detail });
+        let detail = format!("{} {}", tool.kind.name(), tool.version);
+        job.reporter.event(&Event::Finished { subject, action: "install", detail: &detail });
         let place = place.to_owned();
         blocking(move || {
             normalise::normalise(&target)?;
@@ -180,6 +190,17 @@ impl Installer {
         })
         .await
     }
+}
+
+/// What a tool is known by without being run: its path, its size and its time. `None` when it
+/// cannot be looked at.
+fn tool_key(path: &Path) -> Option<Digest> {
+    let metadata = fs::metadata(path).ok()?;
+    let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let mut key = Fingerprint::new("tool");
+    key.text(&path.to_string_lossy()).text(&metadata.len().to_string());
+    key.text(&modified.as_nanos().to_string());
+    Some(key.finish())
 }
 
 /// One installation.

@@ -1,0 +1,8 @@
+//! What a person sees of `esb`: exit code, stdout and stderr, in a private folder with an empty
+//! environment. No network, no engine.
+
+#![cfg(test)]
+
+mod context;
+mod messages;
+mod results;

@@ -1,0 +1,102 @@
+//! Bad input: what, where in which file, what to do, and the exit code.
+
+use insta::assert_snapshot;
+
+use crate::context::Context;
+
+const FUNCTION: &str = "Transform: AWS::Serverless-2016-10-31
+Resources:
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: app.handler
+      CodeUri: code/
+";
+
+#[test]
+fn missing_template() {
+    let context = Context::new("");
+    assert_snapshot!(context.esb(&["validate", "-t", "nope.yaml"]));
+}
+
+#[test]
+fn unreadable_yaml() {
+    let context = Context::new("Resources:\n  A: [1\n  B: }\n");
+    assert_snapshot!(context.esb(&["validate"]));
+}
+
+#[test]
+fn not_utf8() {
+    let context = Context::new("");
+    std::fs::write(context.path().join("template.yaml"), b"Resources:\n  \xff: 1\n").unwrap();
+    assert_snapshot!(context.esb(&["validate"]));
+}
+
+#[test]
+fn unknown_runtime_and_missing_code() {
+    let context = Context::new(&FUNCTION.replace("python3.13", "pyhton3.13"));
+    assert_snapshot!(context.esb(&["deploy", "-e", "dev"]));
+}
+
+#[test]
+fn one_image_name_twice() {
+    let second = FUNCTION.split_once("Resources:\n").unwrap().1.replace("Hello", "hello");
+    let context = Context::new(&format!("{FUNCTION}{second}"));
+    context.write("code/app.py", "");
+    assert_snapshot!(context.esb(&["deploy", "-e", "dev"]));
+}
+
+#[test]
+fn parameter_without_value() {
+    let context = Context::new(&format!("Parameters:\n  Needed: {{Type: String}}\n{FUNCTION}"));
+    context.write("code/app.py", "");
+    assert_snapshot!(context.esb(&["deploy", "-e", "dev", "--parameter", "Neded=1"]));
+}
+
+#[test]
+fn registry_that_does_not_answer() {
+    let context = Context::new(FUNCTION);
+    context.write("code/app.py", "");
+    assert_snapshot!(context.esb(&["deploy", "-e", "dev", "--registry", "127.0.0.1:9"]));
+}
+
+#[test]
+fn engine_that_does_not_answer() {
+    let context = Context::new(FUNCTION);
+    context.write("code/app.py", "");
+    assert_snapshot!(context.esb(&["build", "--to", "docker"]));
+}
+
+#[test]
+fn base_image_that_cannot_be_found() {
+    let context = Context::new(FUNCTION);
+    context.write("code/app.py", "");
+    context.write("layout/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+    context.write("layout/index.json", r#"{"schemaVersion":2,"manifests":[]}"#);
+    let mirror = ["--offline", "--mirror", "public.ecr.aws=oci:layout"];
+    assert_snapshot!(context.esb(&[&["build", "--to", "oci"], &mirror[..]].concat()));
+}
+
+#[test]
+fn image_function_without_prewarm_or_registry() {
+    let template = FUNCTION.replace(
+        "      Runtime: python3.13\n      Handler: app.handler\n      CodeUri: code/\n",
+        "      PackageType: Image\n      ImageUri: ghcr.io/o/i:1\n",
+    );
+    let context = Context::new(&template);
+    assert_snapshot!(context.esb(&["deploy", "--to", "oci"]));
+}
+
+#[test]
+fn environment_that_cannot_be_a_folder() {
+    let context = Context::new(FUNCTION);
+    assert_snapshot!(context.esb(&["validate", "-e", "staging"]));
+}
+
+#[test]
+fn terminal_escapes_never_get_out() {
+    let context = Context::new("Resources:\n  \"A\\e[31m\": {Type: AWS::Lambda::Function}\n");
+    let text = context.esb(&["validate"]);
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}
