@@ -51,7 +51,7 @@ impl Context {
         let mut text = format!("exit: {}\n", output.status.code().unwrap());
         for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             if !bytes.is_empty() {
-                text.push_str(&format!("--- {name} ---\n{}", clean(bytes)));
+                text.push_str(&["--- ", name, " ---\n", &clean(bytes)].concat());
             }
         }
         text
