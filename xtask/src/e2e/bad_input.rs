@@ -72,7 +72,7 @@ pub(crate) fn wrong_templates(parts: &Parts, deployed: &Deployed) -> Outcome {
             &["no/such/folder", "case.yaml:"],
         ),
         ("one image name twice", twice, &["`My-Name`", "`my-name`"]),
-        ("no resources", "Transform: AWS::Serverless-2016-10-31\n".into(), &["Resources"]),
+        ("no resources", "Transform: AWS::Serverless-2016-10-31\n".into(), &["has no resources"]),
         (
             "a parameter without a value",
             template.replacen("Parameters:", "Parameters:\n  Needed:\n    Type: String", 1),
