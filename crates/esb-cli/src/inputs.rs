@@ -46,7 +46,7 @@ impl Project {
         args: &TemplateArgs,
         environment: &Environment,
     ) -> Result<Self, Failure> {
-        let brand = brand(global, environment)?;
+        let brand = brand(global)?;
         let name = environment_name(global, environment)?;
         let current = std::env::current_dir().map_err(|error| {
             Failure::of(Exit::Local, "disk", &error).during("could not find the current folder")
@@ -76,8 +76,8 @@ impl Project {
 }
 
 /// The brand of a run.
-pub(crate) fn brand(global: &GlobalArgs, environment: &Environment) -> Result<Brand, Failure> {
-    match global.brand.as_deref().or_else(|| environment.get("ESB_BRAND")) {
+pub(crate) fn brand(global: &GlobalArgs) -> Result<Brand, Failure> {
+    match global.brand.as_deref() {
         Some(name) => Brand::new(name).map_err(|error| Failure::of(Exit::Usage, "brand", &error)),
         None => Ok(Brand::default()),
     }

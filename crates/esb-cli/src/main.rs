@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli, environment: &mut Environment, printer: Printer) -> Result<(), Failure> {
     add_env_file(cli, environment)?;
-    environment.set_brand(&inputs::brand(&cli.global, environment)?);
+    environment.set_brand(&inputs::brand(&cli.global)?);
     // Every library that speaks TLS finds this provider; a second one would be a panic.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -52,6 +52,8 @@ fn run(cli: &Cli, environment: &mut Environment, printer: Printer) -> Result<(),
         .map_err(|error| Failure::of(Exit::Local, "runtime", &error))?;
     let result = runtime.block_on(async {
         tokio::select! {
+            // Work that ended is not called interrupted.
+            biased;
             result = commands::run(cli, environment, printer) => result,
             _ = tokio::signal::ctrl_c() => Err(Failure::new(
                 Exit::Interrupted,

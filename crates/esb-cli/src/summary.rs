@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     escape,
     load::Loaded,
-    pipeline::{Places, Run, Target, Written},
+    pipeline::{External, Places, Run, Target, Written},
     printer::{Printer, Style},
     reporter::bytes,
 };
@@ -117,10 +117,14 @@ impl Summary {
         loaded: &Loaded,
         target: &Target,
         made: &[MadeImage],
+        externals: &[External],
         written: &Written,
         start: Instant,
     ) -> Self {
-        let rows = made.iter().map(|image| row(target, image)).collect::<Vec<_>>();
+        let own = made.iter().map(|image| row(target, image));
+        let rows: Vec<_> = own.chain(externals.iter().filter_map(external_row)).collect();
+        let own = made.iter().map(|image| image_json(target, image));
+        let images: Vec<_> = own.chain(externals.iter().filter_map(external_json)).collect();
         let head = ["image", "digest", "sent", "seconds", "action"].map(str::to_owned);
         let mut text = table(run.printer, &head, &rows);
         text.push(String::new());
@@ -157,7 +161,7 @@ impl Summary {
         let document = json!({
             "schema": 1,
             "environment": run.project.environment,
-            "images": made.iter().map(|image| image_json(target, image)).collect::<Vec<_>>(),
+            "images": images,
             "config": {
                 "files": written.generated.iter().map(|path| run.short(path)).collect::<Vec<_>>(),
                 "staging": written.staging.as_ref().map(|dir| run.short(dir)),
@@ -249,6 +253,33 @@ fn row(target: &Target, image: &MadeImage) -> Vec<String> {
         format!("{:.1}", image.time.as_secs_f64()),
         image.action().to_owned(),
     ]
+}
+
+/// The line of an external image that was copied.
+fn external_row(external: &External) -> Option<Vec<String>> {
+    let (target, digest, synced) = (external.target.as_ref()?, external.digest?, external.synced?);
+    Some(vec![
+        target.runtime(),
+        digest.short(),
+        bytes(synced.bytes),
+        format!("{:.1}", synced.time.as_secs_f64()),
+        if synced.unchanged { "skipped" } else { "synced" }.to_owned(),
+    ])
+}
+
+fn external_json(external: &External) -> Option<Value> {
+    let (target, digest, synced) = (external.target.as_ref()?, external.digest?, external.synced?);
+    Some(json!({
+        "name": format!("{}:{}", target.repository, target.tag),
+        "function": external.function.logical_id,
+        "reference": target.runtime(),
+        "source": external.source,
+        "digest": digest.to_string(),
+        "platform": external.platform.to_string(),
+        "action": if synced.unchanged { "skipped" } else { "synced" },
+        "bytes": synced.bytes,
+        "seconds": synced.time.as_secs_f64(),
+    }))
 }
 
 fn image_json(target: &Target, image: &MadeImage) -> Value {

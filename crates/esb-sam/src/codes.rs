@@ -55,6 +55,8 @@ esb_model::finding_codes! {
     NESTED = "esb::sam::nested-application";
     /// A resource is not a map with a type.
     RESOURCE_SHAPE = "esb::sam::resource-shape";
+    /// There is no such resource type.
+    UNKNOWN_TYPE = "esb::sam::unknown-resource-type";
     /// A resource has a property that its type does not know.
     UNKNOWN_PROPERTY = "esb::sam::unknown-property";
     /// A runtime is none that Lambda could have.

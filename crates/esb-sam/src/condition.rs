@@ -9,7 +9,6 @@ use crate::{
     evaluator::Evaluator,
     findings::quote,
     intrinsic::{call, symbolic},
-    suggest,
     value::Value,
     yaml::{Entry, Node, Place},
 };
@@ -64,14 +63,10 @@ impl Evaluator<'_, '_> {
     /// The truth of a condition by its name.
     pub(crate) fn condition(&mut self, name: &Rc<str>, span: Span) -> Truth {
         let Some((node, place, state)) = self.conditions.entries.get(name).cloned() else {
-            let names: Vec<_> = self.conditions.entries.keys().cloned().collect();
-            let help = suggest::help(name, names.iter().map(|name| &**name));
             let message = format!("there is no condition {}", quote(name));
             let finding = Finding::new(Severity::Error, codes::UNKNOWN_CONDITION, span, message);
-            self.run.findings.push(match help {
-                Some(help) => finding.help(help),
-                None => finding,
-            });
+            let names = self.conditions.entries.keys().map(|name| &**name);
+            self.run.findings.push_wrong(finding, name, names);
             return None;
         };
         match state {

@@ -32,6 +32,7 @@ pub(crate) struct Run<'r> {
     pub(crate) findings: Findings,
     steps: usize,
     text_bytes: usize,
+    pattern_bytes: usize,
     pub(crate) loads: usize,
 }
 
@@ -67,7 +68,16 @@ impl<'r> Run<'r> {
         options: &'r Options,
     ) -> Self {
         let findings = Findings::new(options.limits.findings);
-        Self { sources, loader, options, findings, steps: 0, text_bytes: 0, loads: 0 }
+        Self {
+            sources,
+            loader,
+            options,
+            findings,
+            steps: 0,
+            text_bytes: 0,
+            pattern_bytes: 0,
+            loads: 0,
+        }
     }
 
     pub(crate) fn limits(&self) -> &'r Limits {
@@ -90,6 +100,17 @@ impl<'r> Run<'r> {
         let fits = self.text_bytes <= self.options.limits.total_text_bytes;
         if !fits {
             self.limit("the template's resolved text is too long", span);
+        }
+        fits
+    }
+
+    /// Takes the bytes of a value from the budget of patterns.
+    pub(crate) fn pattern(&mut self, bytes: usize) -> bool {
+        self.pattern_bytes = self.pattern_bytes.saturating_add(bytes);
+        let fits = self.pattern_bytes <= self.options.limits.pattern_bytes;
+        if !fits {
+            let message = "parameters' values are too long for their patterns to be checked";
+            self.findings.push_once(Finding::new(Severity::Note, codes::LIMIT, None, message));
         }
         fits
     }

@@ -4,7 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 
 use esb_model::{Finding, FindingCode, Severity, SourceId, Span};
 
-use crate::codes;
+use crate::{
+    codes,
+    suggest::{self, Budget},
+};
 
 /// All findings of a run so far.
 #[derive(Debug)]
@@ -17,6 +20,7 @@ pub(crate) struct Findings {
     places: BTreeSet<(SourceId, usize)>,
     limit: usize,
     left_out: usize,
+    suggestions: Budget,
 }
 
 impl Findings {
@@ -28,6 +32,7 @@ impl Findings {
             places: BTreeSet::new(),
             limit,
             left_out: 0,
+            suggestions: Budget::default(),
         }
     }
 
@@ -48,6 +53,21 @@ impl Findings {
         if self.once.insert((finding.code, hash(&finding.message))) {
             self.push(finding);
         }
+    }
+
+    /// Keeps a finding about a wrong name, with the nearest of the right ones.
+    pub(crate) fn push_wrong<'a>(
+        &mut self,
+        finding: Finding,
+        wrong: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) {
+        let kept = finding.severity == Severity::Error || self.list.len() < self.limit;
+        let help = if kept { suggest::help(&mut self.suggestions, wrong, names) } else { None };
+        self.push(match help {
+            Some(help) => finding.help(help),
+            None => finding,
+        });
     }
 
     /// Whether something was said about this place or a part of it.

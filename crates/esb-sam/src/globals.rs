@@ -5,11 +5,12 @@
 
 use std::{collections::HashMap, rc::Rc};
 
+use esb_model::{Finding, Severity};
+
 use crate::{
     codes,
     evaluator::Run,
     findings::quote,
-    suggest,
     yaml::{Entry, Kind, Node},
 };
 
@@ -55,18 +56,10 @@ impl Globals {
                     run.findings.error(codes::GLOBALS, span, message);
                 }
                 None => {
-                    let help = suggest::help(&entry.key, SECTIONS.iter().map(|(name, _)| *name));
                     let message = format!("Globals know no section {}", quote(&entry.key));
-                    let finding = esb_model::Finding::new(
-                        esb_model::Severity::Warning,
-                        codes::GLOBALS,
-                        span,
-                        message,
-                    );
-                    run.findings.push(match help {
-                        Some(help) => finding.help(help),
-                        None => finding,
-                    });
+                    let finding = Finding::new(Severity::Warning, codes::GLOBALS, span, message);
+                    let names = SECTIONS.iter().map(|(name, _)| *name);
+                    run.findings.push_wrong(finding, &entry.key, names);
                 }
             }
         }

@@ -11,6 +11,7 @@
 pub mod codes;
 
 mod condition;
+mod constraint;
 mod evaluator;
 mod findings;
 mod for_each;

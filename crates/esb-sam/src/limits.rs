@@ -29,6 +29,8 @@ pub struct Limits {
     pub for_each: usize,
     /// `Fn::ForEach` loops inside each other.
     pub for_each_depth: usize,
+    /// Bytes of values that are matched against the patterns of parameters, all together.
+    pub pattern_bytes: usize,
     /// Items of one list that a text is split into.
     pub list_items: usize,
     /// Address ranges of one `Fn::Cidr`.
@@ -55,6 +57,7 @@ impl Default for Limits {
             evaluation_depth: 160,
             for_each: 10_000,
             for_each_depth: 5,
+            pattern_bytes: 16 << 10,
             list_items: 100_000,
             cidr: 256,
             nested_depth: 10,

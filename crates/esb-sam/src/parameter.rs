@@ -5,10 +5,9 @@ use std::{collections::HashMap, rc::Rc};
 use esb_model::{Finding, Severity, Span};
 
 use crate::{
-    codes,
+    codes, constraint,
     evaluator::{Run, literal},
     findings::quote,
-    suggest,
     value::{Text, Unknown, Value},
     yaml::{Entry, Kind, Node},
 };
@@ -75,10 +74,7 @@ pub(crate) fn read(
         let message = format!("the template has no parameter {}", quote(name));
         let span = section.map(|section| section.span());
         let finding = Finding::new(Severity::Warning, codes::UNKNOWN_PARAMETER, span, message);
-        run.findings.push(match suggest::help(name, values.keys().map(|name| &**name)) {
-            Some(help) => finding.help(help),
-            None => finding,
-        });
+        run.findings.push_wrong(finding, name, values.keys().map(|name| &**name));
     }
     (declared, values)
 }
@@ -133,12 +129,16 @@ fn read_one(run: &mut Run<'_>, entry: &Entry, given: Option<&Value>) -> (Paramet
         return (parameter, symbolic());
     }
     let value = typed(&parameter, value);
-    check(run, &parameter, body, &value);
+    let place = match parameter.origin {
+        ParameterOrigin::Default => body.get("Default").map(|node| node.span()),
+        _ => None,
+    };
+    constraint::check(run, &parameter, body, &value, place.unwrap_or(parameter.span));
     (parameter, value)
 }
 
 /// The text of a literal scalar.
-fn scalar_text(node: &Rc<Node>) -> Option<Text> {
+pub(crate) fn scalar_text(node: &Rc<Node>) -> Option<Text> {
     match &node.kind {
         Kind::Scalar { text, style } => match literal(text, *style) {
             Value::Text(text) => Some(text),
@@ -158,7 +158,7 @@ fn default_text(node: &Rc<Node>) -> Option<Rc<str>> {
     scalar_text(node).map(|text| text.text)
 }
 
-fn is_list(parameter: &Parameter) -> bool {
+pub(crate) fn is_list(parameter: &Parameter) -> bool {
     parameter.kind == "CommaDelimitedList" || parameter.kind.starts_with("List<")
 }
 
@@ -175,57 +175,4 @@ fn typed(parameter: &Parameter, value: Value) -> Value {
         Value::Text(text) => Value::Text(mark(&text)),
         other => other,
     }
-}
-
-/// Checks what the template demands of the value.
-fn check(run: &mut Run<'_>, parameter: &Parameter, body: &Node, value: &Value) {
-    let items = match value {
-        Value::List(items) => items.to_vec(),
-        other => vec![other.clone()],
-    };
-    let bound = |name: &str| {
-        body.get(name).and_then(scalar_text).and_then(|text| text.text.parse::<f64>().ok())
-    };
-    for item in &items {
-        let Value::Text(text) = item else { continue };
-        let mut broken = Vec::new();
-        if !parameter.allowed.is_empty() && !parameter.allowed.iter().any(|a| **a == *text.text) {
-            broken.push(format!("is none of the allowed values {}", list(&parameter.allowed)));
-        }
-        let is_number = parameter.kind == "Number" || parameter.kind == "List<Number>";
-        let number = text.text.trim().parse::<f64>().ok();
-        if is_number && number.is_none() {
-            broken.push("is no number".to_owned());
-        }
-        let length = f64::from(u32::try_from(text.text.chars().count()).unwrap_or(u32::MAX));
-        for (name, measure, low) in [
-            ("MinLength", Some(length), true),
-            ("MaxLength", Some(length), false),
-            ("MinValue", number, true),
-            ("MaxValue", number, false),
-        ] {
-            if let (Some(bound), Some(measure)) = (bound(name), measure)
-                && (low && measure < bound || !low && measure > bound)
-            {
-                broken.push(format!("breaks {name} {bound}"));
-            }
-        }
-        for words in broken {
-            let message = format!(
-                "the value {} of parameter {} {words}",
-                quote(text.shown()),
-                quote(&parameter.name)
-            );
-            run.findings.warn(codes::PARAMETER_CONSTRAINT, parameter.span, message);
-        }
-    }
-}
-
-fn list(allowed: &[String]) -> String {
-    const MOST: usize = 10;
-    let mut words: Vec<_> = allowed.iter().take(MOST).map(|value| quote(value)).collect();
-    if allowed.len() > MOST {
-        words.push("…".to_owned());
-    }
-    words.join(", ")
 }

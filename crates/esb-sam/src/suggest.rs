@@ -1,44 +1,94 @@
 //! "Did you mean …": the nearest of the names that would have been right.
 
+use crate::findings::quote;
+
+/// Names that are longer get no suggestion: the work is quadratic in the length of a name.
+const LONGEST: usize = 64;
+
+/// How many letters the suggestions of one run may compare.
+///
+/// A thousand mistakes among a thousand names would otherwise cost more than reading the template.
+#[derive(Debug)]
+pub(crate) struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(8_000_000)
+    }
+}
+
+impl Budget {
+    fn take(&mut self, work: usize) -> bool {
+        let fits = self.0 >= work;
+        self.0 = self.0.saturating_sub(work);
+        fits
+    }
+}
+
 /// The candidate that differs least, when it is near enough to be meant.
 pub(crate) fn nearest<'a>(
+    budget: &mut Budget,
     wrong: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    const LONGEST: usize = 64; // the work is quadratic in the length of a name
-    const MOST: usize = 2_000;
-    let length = wrong.chars().count();
-    if length > LONGEST {
+    let letters: Vec<char> = wrong.chars().take(LONGEST + 1).collect();
+    if letters.len() > LONGEST {
         return None;
     }
-    let allowed = match length {
+    let allowed = match letters.len() {
         0..=2 => 1,
         3..=5 => 2,
         _ => 3,
     };
-    candidates
-        .into_iter()
-        .take(MOST)
-        .filter(|candidate| {
-            *candidate != wrong && candidate.chars().count().abs_diff(length) <= allowed
-        })
-        .map(|candidate| (distance(wrong, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, candidate)| candidate)
+    let mut best: Option<(usize, &str)> = None;
+    for candidate in candidates {
+        // A letter takes up to four bytes, so that this leaves out nothing that could be near.
+        let possible = candidate != wrong
+            && candidate.len() <= (letters.len() + allowed) * 4
+            && candidate.len() + allowed >= letters.len();
+        if !budget.take(1) {
+            return None;
+        }
+        if !possible || candidate.chars().count().abs_diff(letters.len()) > allowed {
+            continue;
+        }
+        if !budget.take(candidate.len() * letters.len()) {
+            return None;
+        }
+        let found = (distance(candidate, &letters), candidate);
+        if found.0 <= allowed && best.is_none_or(|best| found < best) {
+            best = Some(found);
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+/// Whether a long name is one of the candidates but for a letter or two, or for its case.
+pub(crate) fn is_slip<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> bool {
+    const MOST: usize = 2;
+    let letters: Vec<char> = wrong.chars().take(LONGEST + 1).collect();
+    let mut near = false;
+    for candidate in candidates {
+        if candidate == wrong {
+            return false;
+        }
+        near |= candidate.len().abs_diff(letters.len()) <= MOST
+            && distance(candidate, &letters) <= MOST;
+    }
+    near
 }
 
 /// The help text that [`nearest`] gives.
 pub(crate) fn help<'a>(
+    budget: &mut Budget,
     wrong: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
-    nearest(wrong, candidates).map(|name| format!("did you mean {}?", crate::findings::quote(name)))
+    nearest(budget, wrong, candidates).map(|name| format!("did you mean {}?", quote(name)))
 }
 
 /// Levenshtein's distance; letters that differ only in case cost nothing.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
+fn distance(a: &str, b: &[char]) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {
         let mut diagonal = row[0];
@@ -54,19 +104,44 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{Budget, is_slip, nearest};
 
     #[test]
     fn finds_what_was_meant() {
+        let mut budget = Budget::default();
         for (wrong, expected) in [
             ("Tabel", Some("Table")),
             ("table", Some("Table")),
             ("HelloFuncton", Some("HelloFunction")),
+            ("Größ", Some("Größe")),
             ("Zebra", None),
             ("Table", None), // the name itself is no suggestion
         ] {
-            assert_eq!(nearest(wrong, ["Table", "HelloFunction"]), expected, "{wrong}");
+            let names = ["Table", "HelloFunction", "Größe"];
+            assert_eq!(nearest(&mut budget, wrong, names), expected, "{wrong}");
         }
-        assert_eq!(nearest(&"x".repeat(10_000), ["x"]), None);
+        assert_eq!(nearest(&mut budget, &"x".repeat(10_000), ["x"]), None);
+    }
+
+    #[test]
+    fn tells_slips_from_other_names() {
+        for (name, expected) in [
+            ("AWS::S3::Bukcet", true),
+            ("AWS::s3::Bucket", true),
+            ("AWS::S3::Bucket", false),
+            ("AWS::S3::BucketPolicy", false),
+            ("AWS::SQS::Queue", false),
+        ] {
+            assert_eq!(is_slip(name, ["AWS::S3::Bucket", "AWS::SNS::Topic"]), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn work_is_bounded() {
+        let mut budget = Budget(100);
+        assert_eq!(nearest(&mut budget, "Tabel", ["Table"]), Some("Table"));
+        let names = vec!["Table"; 10];
+        assert_eq!(nearest(&mut budget, "Tabel", names), None);
+        assert_eq!(nearest(&mut budget, "Tabel", ["Table"]), None);
     }
 }

@@ -17,7 +17,6 @@ use crate::{
     parameter::{self, Given},
     pseudo::Pseudo,
     resource::{self, Lowered, Resource, Resources, Scope},
-    suggest,
     value::Value,
     yaml::{self, Entry, Node},
 };
@@ -102,10 +101,7 @@ fn check_sections(run: &mut Run<'_>, sections: &[Entry]) {
         let message = format!("{} is no section of a template", quote(&entry.key));
         let span = entry.place.span();
         let finding = Finding::new(Severity::Warning, codes::UNKNOWN_SECTION, span, message);
-        run.findings.push(match suggest::help(&entry.key, SECTIONS.iter().copied()) {
-            Some(help) => finding.help(help),
-            None => finding,
-        });
+        run.findings.push_wrong(finding, &entry.key, SECTIONS.iter().copied());
     }
 }
 

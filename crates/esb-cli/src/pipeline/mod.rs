@@ -15,6 +15,7 @@ pub(crate) use config::{Places, Written};
 pub(crate) use prepare::Naming;
 pub(crate) use record::{ImageRecord, read as read_record};
 pub(crate) use run::{Run, docker_credentials, open_store};
+pub(crate) use sync::External;
 pub(crate) use target::Target;
 
 use std::time::Instant;
@@ -103,5 +104,5 @@ pub(crate) async fn execute(
     images::verify(&run, &target, &made).await?;
     let written = config::publish(&run, order, &loaded, &target, &made, &externals, &places)?;
     record::write(&run, &target, &made)?;
-    Ok(Summary::done(&run, &loaded, &target, &made.images, &written, start))
+    Ok(Summary::done(&run, &loaded, &target, &made.images, &externals, &written, start))
 }

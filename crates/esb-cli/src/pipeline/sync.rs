@@ -1,6 +1,8 @@
 //! External images of image functions: where they come from, and their way into the internal
 //! registry (contracts, section 10.7).
 
+use std::time::{Duration, Instant};
+
 use esb_model::{EnvValue, FunctionId, ImageRef, Package, Platform};
 use esb_oci::{Digest, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -29,6 +31,17 @@ pub(crate) struct External {
     pub(crate) target: Option<ImageRef>,
     /// The platform's own manifest, once resolved.
     pub(crate) digest: Option<Digest>,
+    /// What its copy took, once it is made.
+    pub(crate) synced: Option<Synced>,
+}
+
+/// How a copy went.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Synced {
+    pub(crate) bytes: u64,
+    /// Whether the internal registry had it all.
+    pub(crate) unchanged: bool,
+    pub(crate) time: Duration,
 }
 
 /// Finds all external images, and what forbids their sync, before any work.
@@ -70,6 +83,7 @@ pub(crate) fn plan(
             target: esb_registry::internal_reference(&reference, registry),
             reference,
             digest: None,
+            synced: None,
         });
     }
     if order.publishes()
@@ -90,6 +104,7 @@ pub(crate) fn plan(
 pub(crate) async fn copy(run: &Run, externals: &mut [External]) -> Result<(), Failure> {
     stream::iter(externals.iter_mut())
         .map(|external| async move {
+            let start = Instant::now();
             let failed = |error: &esb_registry::Error| {
                 registry_failure(error).during(format!("could not sync `{}`", external.source))
             };
@@ -102,7 +117,12 @@ pub(crate) async fn copy(run: &Run, externals: &mut [External]) -> Result<(), Fa
                 let target = push_reference(target)?;
                 let (session, events) = (&run.session, run.events());
                 let pushed = run.client.push(&resolved.image, &target, &[], session, &events);
-                pushed.await.map_err(|error| failed(&error))?;
+                let report = pushed.await.map_err(|error| failed(&error))?;
+                external.synced = Some(Synced {
+                    bytes: report.uploaded_bytes,
+                    unchanged: report.unchanged,
+                    time: start.elapsed(),
+                });
             }
             external.digest = Some(resolved.image.digest());
             Ok::<_, Failure>(())

@@ -121,14 +121,14 @@ fn staged_layers_of_one_name_do_not_meet() {
 
 #[test]
 fn outside_the_root_they_are_copied_in() {
-    let project = Memory::new(&["f/app.py", "/shared/common/common.py"]);
+    let project = Memory::new(&["f/app.py", "/outside/common/common.py"]);
     let made = make_clean(
         vec![function("Hello", path("f")).layers(&["Common"])],
-        vec![layer("Common", path("../shared/common"))],
+        vec![layer("Common", path("../outside/common"))],
         &project,
     );
     assert!(copies(only(&made)).starts_with("COPY .esb/dev/layers/common/ /opt/python/\n"));
-    assert!(staged(only(&made)).starts_with(".esb/dev/layers/common <- copy `/shared/common`"));
+    assert!(staged(only(&made)).starts_with(".esb/dev/layers/common <- copy `/outside/common`"));
 }
 
 #[test]

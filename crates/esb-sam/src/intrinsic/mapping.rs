@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
-use super::{Branch, symbolic};
-use crate::{codes, evaluator::Evaluator, findings::quote, suggest, value::Value, yaml::Node};
+use esb_model::{Finding, Severity};
+
+use super::{Branch, KEYS_A_STEP, symbolic};
+use crate::{codes, evaluator::Evaluator, findings::quote, value::Value, yaml::Node};
 
 /// The entry of a mapping, or its default, or why there is none.
 pub(super) fn find(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<Node>) -> Branch {
@@ -31,6 +33,10 @@ pub(super) fn find(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<
             }
         };
         let level = found.take();
+        let size = level.as_ref().and_then(|level| level.entries()).map_or(0, <[_]>::len);
+        if !this.run.step(size / KEYS_A_STEP, span) {
+            return unknown();
+        }
         // A key that is written plainly is compared as it is written.
         let next = level.as_ref().and_then(|level| {
             let written = key.scalar().and_then(|raw| level.get(raw));
@@ -40,17 +46,12 @@ pub(super) fn find(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<
             if let Some(default) = default {
                 return Branch::Node(default);
             }
-            let names: Vec<_> = level
-                .as_ref()
-                .and_then(|level| level.entries())
-                .unwrap_or_default()
-                .iter()
-                .map(|entry| entry.key.clone())
-                .collect();
+            let entries = level.as_ref().and_then(|level| level.entries()).unwrap_or_default();
             let what = ["mapping", "key", "second key"][depth];
             let message = format!("there is no {what} {}", quote(key_text.shown()));
-            let help = suggest::help(&key_text.text, names.iter().map(|name| &**name));
-            this.warning_with_help(codes::MAPPING_KEY, key.span(), message, help);
+            let finding = Finding::new(Severity::Warning, codes::MAPPING_KEY, key.span(), message);
+            let names = entries.iter().map(|entry| &*entry.key);
+            this.run.findings.push_wrong(finding, &key_text.text, names);
             return unknown();
         }
         found = next;

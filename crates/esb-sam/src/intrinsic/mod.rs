@@ -13,11 +13,12 @@ mod text;
 
 use std::rc::Rc;
 
+use esb_model::{Finding, Severity};
+
 use crate::{
     codes,
     evaluator::{Evaluator, Opened},
     findings::quote,
-    suggest,
     value::{Unknown, Value},
     yaml::Node,
 };
@@ -25,6 +26,9 @@ use crate::{
 pub(crate) use sub::{Part, parts};
 pub(crate) use symbolic::symbolic;
 pub(crate) use text::json;
+
+/// Keys of a large map that are looked at for one step.
+const KEYS_A_STEP: usize = 64;
 
 /// A map that is a call of an intrinsic function.
 #[derive(Debug, Clone, Copy)]
@@ -95,9 +99,10 @@ pub(crate) fn evaluate(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, call: &Cal
             None => Value::unknown(symbolic(node)),
         },
         name => {
-            let help = suggest::help(name, NAMES.iter().copied());
             let message = format!("there is no function {}", quote(name));
-            this.warning_with_help(codes::UNKNOWN_INTRINSIC, node.span(), message, help);
+            let finding =
+                Finding::new(Severity::Warning, codes::UNKNOWN_INTRINSIC, node.span(), message);
+            this.run.findings.push_wrong(finding, name, NAMES.iter().copied());
             Value::unknown(symbolic(node))
         }
     }

@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use esb_model::{Finding, Severity};
+
 use super::symbolic;
 use crate::{
     codes,
@@ -10,7 +12,6 @@ use crate::{
     findings::quote,
     pseudo::{self, Pseudo},
     resource::Generated,
-    suggest,
     value::{Origin, Text, Unknown, Value},
     yaml::Node,
 };
@@ -71,9 +72,10 @@ pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -
     }
     if name.starts_with("AWS::") {
         return Some(this.pseudo.get(name).unwrap_or_else(|| {
-            let help = suggest::help(name, pseudo::NAMES.iter().copied());
             let message = format!("there is no pseudo parameter {}", quote(name));
-            this.warning_with_help(codes::UNRESOLVED_REF, node.span(), message, help);
+            let finding =
+                Finding::new(Severity::Warning, codes::UNRESOLVED_REF, node.span(), message);
+            this.run.findings.push_wrong(finding, name, pseudo::NAMES.iter().copied());
             Pseudo::unknown(name)
         }));
     }
@@ -144,8 +146,8 @@ fn not_created(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) {
 }
 
 fn no_such_name(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) {
-    let names: Vec<_> = this.resources.ids().chain(this.parameters.keys().cloned()).collect();
-    let help = suggest::help(name, names.iter().map(|name| &**name));
     let message = format!("the template has no parameter or resource {}", quote(name));
-    this.warning_with_help(codes::UNRESOLVED_REF, node.span(), message, help);
+    let finding = Finding::new(Severity::Warning, codes::UNRESOLVED_REF, node.span(), message);
+    let names = this.resources.ids().chain(this.parameters.keys().map(|name| &**name));
+    this.run.findings.push_wrong(finding, name, names);
 }

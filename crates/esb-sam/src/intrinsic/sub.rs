@@ -2,8 +2,11 @@
 
 use std::rc::Rc;
 
-use super::{lists::Pieces, reference, symbolic};
+use super::{KEYS_A_STEP, lists::Pieces, reference, symbolic};
 use crate::{codes, evaluator::Evaluator, findings::quote, value::Value, yaml::Node};
+
+/// Bytes of a text that are read for one step.
+const LETTERS_A_STEP: usize = 256;
 
 /// A piece of a text with placeholders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,11 @@ pub(super) fn sub(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<N
         this.error(codes::INTRINSIC, span, "the text of `Fn::Sub` must be written out");
         return Value::unknown(symbolic(node));
     };
+    // A text that many places share is read for each of them.
+    if !this.run.step(text.len() / LETTERS_A_STEP, span) {
+        return Value::unknown(symbolic(node));
+    }
+    let variable_count = variables.and_then(|node| node.entries()).map_or(0, <[_]>::len);
     let mut pieces = Pieces::default();
     for part in parts(&text) {
         match part {
@@ -69,6 +77,9 @@ pub(super) fn sub(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<N
             }
             Part::Name(written) => {
                 let name = written.trim();
+                if !this.run.step(1 + variable_count / KEYS_A_STEP, span) {
+                    return Value::unknown(symbolic(node));
+                }
                 let variable = variables.and_then(|variables| variables.entry(name));
                 let value = match variable {
                     Some(entry) => this.eval(&entry.value),

@@ -2,11 +2,12 @@
 
 use std::rc::Rc;
 
-use esb_model::{Api, Span, Trigger};
+use esb_model::{Api, Finding, Severity, Span, Trigger};
 
 use super::{
     Resource,
     lower::Lowering,
+    property,
     route::{self, Named, Wanted},
     schedule,
 };
@@ -14,7 +15,6 @@ use crate::{
     codes,
     evaluator::Opened,
     findings::quote,
-    suggest,
     yaml::{Entry, Node},
 };
 
@@ -81,6 +81,7 @@ fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &Entry) 
     };
     let properties = body.get("Properties").cloned();
     let properties = properties.and_then(|node| this.ev.open_map(&node, &what));
+    property::check_event(&mut this.ev, &what, &kind, &body, properties.as_deref());
     let event =
         Event { function: resource.id.clone(), name: entry.key.clone(), span, properties, what };
     match &*kind {
@@ -94,8 +95,9 @@ fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &Entry) 
                 this.platform_note(codes::PLATFORM_TRIGGER, span, message);
             } else {
                 let message = format!("{} has the unknown type {}", event.what, quote(kind));
-                let help = suggest::help(kind, KINDS.iter().copied());
-                this.ev.warning_with_help(codes::EVENT, span, message, help);
+                let span = body.get("Type").map_or(span, |node| node.span());
+                let finding = Finding::new(Severity::Warning, codes::EVENT, span, message);
+                this.ev.run.findings.push_wrong(finding, kind, KINDS.iter().copied());
             }
             let function = this.function_id(&resource.id);
             let (name, kind) = (entry.key.to_string(), kind.to_owned());

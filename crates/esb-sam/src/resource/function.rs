@@ -2,10 +2,12 @@
 
 use std::rc::Rc;
 
-use esb_model::{Api, Architecture, Function, Method, Package, Route, Runtime, ZipPackage};
+use esb_model::{
+    Api, Architecture, Finding, Function, Method, Package, Route, Runtime, Severity, ZipPackage,
+};
 
-use super::{Resource, environment, image, layer, lower::Lowering, package, property};
-use crate::{codes, evaluator::Evaluator, findings::quote, suggest, value::Value};
+use super::{Resource, environment, image, layer, lower::Lowering, package};
+use crate::{codes, evaluator::Evaluator, findings::quote, value::Value};
 
 /// Lowers a function; other resources are left alone.
 pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
@@ -13,7 +15,6 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
         return;
     }
     let ev = &mut this.ev;
-    property::check(ev, resource);
     let number = |ev: &mut Evaluator<'_, '_>, name: &str| {
         let node = resource.property(name)?.clone();
         ev.number(&node, &Lowering::what(resource, name))
@@ -97,9 +98,10 @@ fn runtime(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<Result<Run
     };
     Some(match ev.scalar(&node, &what)? {
         Ok(text) => text.text.parse::<Runtime>().map_err(|error| {
-            let help = suggest::help(&text.text, RUNTIMES.iter().copied());
             let message = format!("{what}: {error}");
-            ev.warning_with_help(codes::UNKNOWN_RUNTIME, node.span(), message, help);
+            let finding =
+                Finding::new(Severity::Warning, codes::UNKNOWN_RUNTIME, node.span(), message);
+            ev.run.findings.push_wrong(finding, &text.text, RUNTIMES.iter().copied());
             text.text.to_string()
         }),
         Err(unknown) => {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use esb_model::{Layer, LayerRef};
 
-use super::{Resource, lower::Lowering, package, property};
+use super::{Resource, lower::Lowering, package};
 use crate::{codes, findings::quote, value::Value};
 
 /// Lowers a layer; other resources are left alone.
@@ -12,7 +12,6 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
     if !resource.is_layer() {
         return;
     }
-    property::check(&mut this.ev, resource);
     let name = this.ev.given_name(resource).map(|name| name.to_string());
     let content = package::layer_content(this, resource);
     let what = Lowering::what(resource, "CompatibleArchitectures");

@@ -7,7 +7,8 @@ use std::{collections::HashMap, rc::Rc};
 use esb_model::{Application, Finding, FindingCode, FunctionId, Severity, Span, TemplateId};
 
 use super::{
-    Resource, bucket, event, function, layer, nested, openapi, raw_api, raw_schedule, table,
+    Resource, bucket, event, function, layer, nested, openapi, property, raw_api,
+    raw_schedule, table,
 };
 use crate::{evaluator::Evaluator, findings::quote, parameter::Parameter, value::Value};
 
@@ -64,6 +65,7 @@ pub(crate) fn lower<'a, 'r>(
             run(this, resource);
         }
     };
+    each(&mut this, property::check);
     // Nested applications come first: their outputs are values for the rest.
     each(&mut this, nested::lower);
     for resource in resources.iter().filter(|resource| resource.is_function()) {

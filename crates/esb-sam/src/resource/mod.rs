@@ -8,6 +8,7 @@ mod environment;
 mod event;
 mod function;
 mod image;
+pub(crate) mod known;
 mod layer;
 mod lower;
 mod naming;
@@ -96,8 +97,8 @@ impl Resources {
         self.by_id.get(id).cloned()
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = Rc<str>> {
-        self.order.iter().map(|resource| resource.id.clone())
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.order.iter().map(|resource| &*resource.id)
     }
 
     /// All resources whose condition is not false, in the template's order.

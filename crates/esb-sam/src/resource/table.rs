@@ -6,7 +6,7 @@ use esb_model::{
     Attribute, AttributeType, GlobalIndex, Key, KeyType, Projection, Table, Throughput,
 };
 
-use super::{Resource, lower::Lowering, property};
+use super::{Resource, lower::Lowering};
 use crate::{codes, findings::quote, value::Value, yaml::Node};
 
 /// Lowers a table; other resources are left alone.
@@ -35,7 +35,6 @@ fn empty(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Table {
 }
 
 fn simple(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Table {
-    property::check(&mut this.ev, resource);
     let what = Lowering::what(resource, "PrimaryKey");
     let mut table = empty(this, resource);
     let key = resource.property("PrimaryKey").cloned();

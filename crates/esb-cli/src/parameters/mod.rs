@@ -1,0 +1,277 @@
+//! Values of template parameters, from all their sources.
+//!
+//! Owns the order of the sources, the strongest first: `--parameter`, `--parameters-file`,
+//! `ESB_PARAM_<KEY>`, `parameter_overrides` of samconfig; the template's own defaults come last,
+//! where templates are read. Knows no declarations but their names.
+
+mod samconfig;
+mod shapes;
+mod tree;
+
+use std::{collections::BTreeSet, path::Path};
+
+use esb_model::{Finding, Severity};
+use esb_sam::codes;
+
+use crate::{
+    cli::TemplateArgs,
+    environment::Environment,
+    exit::{Exit, Failure},
+    inputs::{Project, TemplateFile, read_limited},
+};
+use shapes::Values;
+use tree::{Language, Tree};
+
+/// Most names that a message lists.
+const NAMES_SHOWN: usize = 20;
+
+/// All given values.
+#[derive(Debug)]
+pub(crate) struct Parameters {
+    /// The weakest first.
+    layers: Vec<Layer>,
+}
+
+/// The values of one source.
+#[derive(Debug)]
+struct Layer {
+    /// How a message calls it; none for a source that may hold values for others.
+    source: Option<String>,
+    /// The one template that they are for, else all.
+    template: Option<usize>,
+    values: Values,
+}
+
+impl Parameters {
+    /// Reads all sources.
+    pub(crate) fn read(
+        project: &Project,
+        args: &TemplateArgs,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let mut layers = Vec::new();
+        for (number, template) in project.templates.iter().enumerate() {
+            layers.extend(from_samconfig(project, template, number)?);
+        }
+        let own = environment.parameters();
+        let values = own.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        layers.push(Layer { source: None, template: None, values });
+        for path in &args.parameters_file {
+            layers.push(from_file(path)?);
+        }
+        layers.extend(from_arguments(project, &args.parameters)?);
+        Ok(Self { layers })
+    }
+
+    /// The values for a template.
+    pub(crate) fn of(&self, template: usize) -> Values {
+        let fits = |layer: &&Layer| layer.template.is_none_or(|own| own == template);
+        let values = self.layers.iter().filter(fits).flat_map(|layer| layer.values.clone());
+        values.collect()
+    }
+
+    /// Findings about names that no template declares: slips of the pen.
+    ///
+    /// `declared` has the names of each template.
+    pub(crate) fn unused(&self, declared: &[BTreeSet<String>]) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for layer in &self.layers {
+            let Some(source) = &layer.source else { continue };
+            let names: BTreeSet<&str> = declared
+                .iter()
+                .enumerate()
+                .filter(|(number, _)| layer.template.is_none_or(|own| own == *number))
+                .flat_map(|(_, names)| names.iter().map(String::as_str))
+                .collect();
+            let who = if layer.template.is_some() { "the template does not declare" } else {
+                "no template declares"
+            };
+            let unknown = layer.values.keys().filter(|name| !names.contains(name.as_str()));
+            findings.extend(unknown.map(|name| {
+                let message =
+                    format!("{who} the parameter `{}`{source}", name.escape_debug());
+                Finding::new(Severity::Warning, codes::UNKNOWN_PARAMETER, None, message)
+                    .help(help(&names))
+            }));
+        }
+        findings
+    }
+}
+
+fn help(declared: &BTreeSet<&str>) -> String {
+    if declared.is_empty() {
+        return "the template has no parameters".to_owned();
+    }
+    let shown: Vec<&str> = declared.iter().take(NAMES_SHOWN).copied().collect();
+    let more = if declared.len() > NAMES_SHOWN { ", …" } else { "" };
+    format!("declared are {}{more}", shown.join(", "))
+}
+
+/// The file beside the template, else the one in the project's root.
+fn from_samconfig(
+    project: &Project,
+    template: &TemplateFile,
+    number: usize,
+) -> Result<Option<Layer>, Failure> {
+    let beside = template.path.parent().and_then(samconfig::find);
+    let Some(path) = beside.or_else(|| samconfig::find(&project.root)) else { return Ok(None) };
+    let name = path.strip_prefix(&project.root).unwrap_or(&path).display().to_string();
+    let values = samconfig::read(&path, &project.environment).map_err(|cause| {
+        failure(format!("could not read the parameter_overrides of `{name}`"), cause)
+    })?;
+    Ok(Some(Layer { source: Some(format!(" of `{name}`")), template: Some(number), values }))
+}
+
+fn from_file(path: &Path) -> Result<Layer, Failure> {
+    let name = path.display();
+    let failed = |cause| {
+        failure(format!("could not read the parameters file `{name}`"), cause).hint(
+            "it holds a map of names and values, or CloudFormation's list of ParameterKey and \
+             ParameterValue, in JSON or YAML",
+        )
+    };
+    let text = read_text(path).map_err(failed)?;
+    let tree = Tree::parse(&text, Language::of(path)).map_err(failed)?;
+    let values = shapes::file(&tree).map_err(failed)?;
+    Ok(Layer { source: Some(format!(" of `{name}`")), template: None, values })
+}
+
+/// `KEY=VALUE` for all templates, and after it `TEMPLATE:KEY=VALUE` for one, which is stronger.
+fn from_arguments(project: &Project, arguments: &[String]) -> Result<Vec<Layer>, Failure> {
+    let layer = |template| Layer { source: Some(String::new()), template, values: Values::new() };
+    let mut all = layer(None);
+    let mut own: Vec<Layer> = (0..project.templates.len()).map(|at| layer(Some(at))).collect();
+    for text in arguments {
+        let usage = |text: String| Failure::new(Exit::Usage, "parameter", text);
+        let Some((key, value)) = text.split_once('=') else {
+            return Err(usage(format!("`--parameter {text}` has no value: expected KEY=VALUE")));
+        };
+        let value = match value.strip_prefix('@') {
+            Some(file) => {
+                let text = read_text(Path::new(file)).map_err(|cause| {
+                    failure(format!("could not read `{file}`, the value of `{key}`"), cause)
+                })?;
+                text.trim_end_matches(['\n', '\r']).to_owned()
+            }
+            None => value.to_owned(),
+        };
+        let Some((template, key)) = key.rsplit_once(':') else {
+            all.values.insert(key.to_owned(), value);
+            continue;
+        };
+        let fits = |file: &TemplateFile| file.name == template || file.owner == template;
+        let Some(at) = project.templates.iter().position(fits) else {
+            let names: Vec<&str> = project.templates.iter().map(|file| &*file.name).collect();
+            return Err(usage(format!("`{template}` is not one of the templates"))
+                .hint(format!("the templates are {}", names.join(", "))));
+        };
+        own[at].values.insert(key.to_owned(), value);
+    }
+    Ok([all].into_iter().chain(own).collect())
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read_limited(path)?).map_err(|_| "it is not UTF-8".to_owned())
+}
+
+fn failure(text: String, cause: String) -> Failure {
+    let mut failure = Failure::new(Exit::Input, "parameter", text);
+    failure.causes.push(cause);
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use esb_model::Brand;
+
+    use super::*;
+
+    /// Two templates in folders of their own, and every source.
+    fn project(root: &Path) -> Project {
+        let template = |name: &str| TemplateFile {
+            name: format!("{name}/template.yaml"),
+            path: root.join(name).join("template.yaml"),
+            folder: PathBuf::from(name),
+            owner: format!("{name}/template.yaml"),
+        };
+        for name in ["one", "two"] {
+            fs::create_dir(root.join(name)).unwrap();
+        }
+        let overrides = |text: &str| {
+            format!("[default.deploy.parameters]\nparameter_overrides = '{text}'\n")
+        };
+        fs::write(root.join("samconfig.toml"), overrides("A=root B=root S=root")).unwrap();
+        fs::write(root.join("two/samconfig.toml"), overrides("A=two S=two X=two")).unwrap();
+        fs::write(root.join("values.yaml"), "A: file\nB: file\nC: file\n").unwrap();
+        fs::write(root.join("value"), "from a file\n").unwrap();
+        Project {
+            root: root.to_owned(),
+            brand: Brand::default(),
+            environment: "default".to_owned(),
+            templates: vec![template("one"), template("two")],
+            ..Project::default()
+        }
+    }
+
+    #[test]
+    fn order_of_sources() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let project = project(root);
+        let mut environment = Environment::default();
+        environment.set_brand(&Brand::default());
+        let variables = "ESB_PARAM_B=environment\nESB_PARAM_D=environment\nESB_PARAM_OTHER=1";
+        environment.add_file(Path::new("test"), variables).unwrap();
+        let read = |file: bool, arguments: &[&str]| {
+            let args = TemplateArgs {
+                parameters: arguments.iter().map(|text| (*text).to_owned()).collect(),
+                parameters_file: file.then(|| root.join("values.yaml")).into_iter().collect(),
+                ..TemplateArgs::default()
+            };
+            Parameters::read(&project, &args, &environment).unwrap()
+        };
+        let check = |given: &Parameters, template: usize, expected: &str| {
+            let values = given.of(template);
+            let shown: Vec<String> = values.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            assert_eq!(shown.join(" "), expected);
+        };
+        let given = read(false, &[]);
+        check(&given, 0, "A=root B=environment D=environment OTHER=1 S=root");
+        check(&given, 1, "A=two B=environment D=environment OTHER=1 S=two X=two");
+        let given = read(true, &["two/template.yaml:C=own", "C=flag", "E=x=y"]);
+        check(&given, 0, "A=file B=file C=flag D=environment E=x=y OTHER=1 S=root");
+        check(&given, 1, "A=file B=file C=own D=environment E=x=y OTHER=1 S=two X=two");
+        let value = format!("A=@{}", root.join("value").display());
+        check(&read(false, &[&value]), 0, "A=from a file B=environment D=environment OTHER=1 S=root");
+
+        let names = |text: &str| text.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+        let findings = given.unused(&[names("A B C S"), names("A B")]);
+        let messages: Vec<&str> = findings.iter().map(|finding| &*finding.message).collect();
+        assert_eq!(
+            messages,
+            [
+                "the template does not declare the parameter `S` of `two/samconfig.toml`",
+                "the template does not declare the parameter `X` of `two/samconfig.toml`",
+                "no template declares the parameter `E`",
+                "the template does not declare the parameter `C`",
+            ]
+        );
+        assert_eq!(findings[2].help.as_deref(), Some("declared are A, B, C, S"));
+    }
+
+    #[test]
+    fn bad_arguments() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = project(folder.path());
+        let check = |argument: &str, expected: &str| {
+            let failure = from_arguments(&project, &[argument.to_owned()]).unwrap_err();
+            assert_eq!(failure.message, expected);
+        };
+        check("A", "`--parameter A` has no value: expected KEY=VALUE");
+        check("three:A=1", "`three` is not one of the templates");
+        check("A=@/no/such", "could not read `/no/such`, the value of `A`");
+        check("A=@/dev/zero", "could not read `/dev/zero`, the value of `A`");
+    }
+}

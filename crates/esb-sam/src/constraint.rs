@@ -1,0 +1,179 @@
+//! What a template demands of its parameters' values.
+//!
+//! A broken constraint is a warning here: the caller decides whether to go on. Patterns are
+//! matched in time linear in the value, so that no pattern can hang a run; those that need more
+//! (look-around, back references) are told and left out.
+
+use std::collections::HashSet;
+
+use esb_model::{Finding, Severity, Span};
+use regex_lite::{Regex, RegexBuilder};
+
+use crate::{
+    codes,
+    evaluator::Run,
+    findings::quote,
+    parameter::{Parameter, is_list, scalar_text},
+    value::{Text, Value},
+    yaml::{Entry, Node},
+};
+
+/// Values of one parameter that are reported; more say nothing new.
+const MOST_BROKEN: usize = 5;
+/// Bytes of a pattern, and of the program that it becomes.
+const PATTERN_BYTES: usize = 2 << 10;
+const PROGRAM_BYTES: usize = 256 << 10;
+
+/// Checks a parameter's value; `place` is where the value stands.
+pub(crate) fn check(
+    run: &mut Run<'_>,
+    parameter: &Parameter,
+    body: &Node,
+    value: &Value,
+    place: Span,
+) {
+    let values = match value {
+        Value::List(items) => &**items,
+        other => std::slice::from_ref(other),
+    };
+    let constraints = Constraints::read(run, parameter, body);
+    let mut reported = 0;
+    for value in values {
+        let Value::Text(text) = value else { continue };
+        for (words, entry) in constraints.broken(run, text) {
+            let (value, name) = (quote(text.shown()), quote(&parameter.name));
+            let message = format!("the value {value} of parameter {name} {words}");
+            let mut finding =
+                Finding::new(Severity::Warning, codes::PARAMETER_CONSTRAINT, place, message);
+            if let Some(entry) = entry {
+                finding = finding.related(entry.place.span(), "the template demands this");
+            }
+            if let Some(help) = &constraints.help {
+                finding = finding.help(&**help);
+            }
+            run.findings.push(finding);
+            reported += 1;
+            if reported == MOST_BROKEN {
+                return;
+            }
+        }
+    }
+}
+
+/// The constraints of one parameter.
+struct Constraints<'n> {
+    number: bool,
+    allowed: Option<(HashSet<&'n str>, &'n Entry, String)>,
+    bounds: Vec<(&'n Entry, f64, Bound)>,
+    pattern: Option<(Regex, &'n Entry)>,
+    help: Option<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    Shortest,
+    Longest,
+    Least,
+    Most,
+}
+
+impl<'n> Constraints<'n> {
+    fn read(run: &mut Run<'_>, parameter: &'n Parameter, body: &'n Node) -> Self {
+        let number = matches!(&*parameter.kind, "Number" | "List<Number>");
+        let allowed = body.entry("AllowedValues").filter(|_| !parameter.allowed.is_empty());
+        let allowed = allowed.map(|entry| {
+            // A value may be given as it is written or as YAML reads it: `010` or `8`.
+            let written = entry.value.items().unwrap_or_default().iter();
+            let written = written.filter_map(|node| node.scalar()).map(|text| &**text);
+            let read = parameter.allowed.iter().map(String::as_str);
+            (written.chain(read).collect(), entry, listed(&parameter.allowed))
+        });
+        let bound = |(name, bound): (&str, Bound)| {
+            let entry = body.entry(name)?;
+            Some((entry, scalar_text(&entry.value)?.text.parse().ok()?, bound))
+        };
+        let bounds = if number {
+            [("MinValue", Bound::Least), ("MaxValue", Bound::Most)]
+        } else {
+            [("MinLength", Bound::Shortest), ("MaxLength", Bound::Longest)]
+        };
+        let bounds = bounds.into_iter().filter(|_| number || !is_list(parameter));
+        let pattern = body.entry("AllowedPattern").filter(|_| !number);
+        let help = body.get("ConstraintDescription").and_then(scalar_text);
+        Self {
+            number,
+            allowed,
+            bounds: bounds.filter_map(bound).collect(),
+            pattern: pattern.and_then(|entry| Some((compile(run, parameter, entry)?, entry))),
+            help: help.map(|text| text.text.chars().take(200).collect()),
+        }
+    }
+
+    /// What a value breaks, in words, each with the constraint.
+    fn broken(&self, run: &mut Run<'_>, text: &Text) -> Vec<(String, Option<&'n Entry>)> {
+        let mut broken = Vec::new();
+        if let Some((allowed, entry, listed)) = &self.allowed
+            && !allowed.contains(&*text.text)
+        {
+            broken.push((format!("is none of the allowed values {listed}"), Some(*entry)));
+        }
+        let number = text.text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+        if self.number && number.is_none() {
+            broken.push(("is no number".to_owned(), None));
+        }
+        for (entry, limit, bound) in &self.bounds {
+            let length = || f64::from(u32::try_from(text.text.chars().count()).unwrap_or(u32::MAX));
+            let fits = match bound {
+                Bound::Shortest => length() >= *limit,
+                Bound::Longest => length() <= *limit,
+                Bound::Least => number.is_none_or(|number| number >= *limit),
+                Bound::Most => number.is_none_or(|number| number <= *limit),
+            };
+            if !fits {
+                broken.push((format!("breaks {} {limit}", entry.key), Some(*entry)));
+            }
+        }
+        if let Some((pattern, entry)) = &self.pattern
+            && run.pattern(text.text.len())
+            && !pattern.is_match(&text.text)
+        {
+            let words = entry.value.scalar().map(|words| quote(words)).unwrap_or_default();
+            broken.push((format!("does not match the pattern {words}"), Some(*entry)));
+        }
+        broken
+    }
+}
+
+/// The pattern, made to match whole values; one that cannot be checked here gets a note.
+fn compile(run: &mut Run<'_>, parameter: &Parameter, entry: &Entry) -> Option<Regex> {
+    let pattern = scalar_text(&entry.value)?.text;
+    let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(PROGRAM_BYTES).build();
+    let compiled = if pattern.len() > PATTERN_BYTES {
+        Err("it is too long".to_owned())
+    } else {
+        // Alone first, so that `a)(b` is no pattern.
+        let whole = || build(&format!(r"\A(?:{pattern})\z"));
+        build(&pattern).and_then(|_| whole()).map_err(|error| error.to_string())
+    };
+    compiled
+        .map_err(|cause| {
+            let message = format!(
+                "the pattern {} of parameter {} is not checked: {cause}",
+                quote(&pattern),
+                quote(&parameter.name)
+            );
+            let span = entry.value.span();
+            let finding = Finding::new(Severity::Note, codes::PARAMETER_CONSTRAINT, span, message);
+            run.findings.push(finding);
+        })
+        .ok()
+}
+
+fn listed(allowed: &[String]) -> String {
+    const MOST: usize = 10;
+    let mut words: Vec<_> = allowed.iter().take(MOST).map(|value| quote(value)).collect();
+    if allowed.len() > MOST {
+        words.push("…".to_owned());
+    }
+    words.join(", ")
+}

@@ -1,0 +1,368 @@
+//! The names that templates may use: resource types, and the properties of those that are read.
+//!
+//! Facts of SAM and CloudFormation only; what is done about a name that is none of them is the
+//! business of others.
+
+const SERVERLESS_FUNCTION: &[&str] = &[
+    "Architectures",
+    "AssumeRolePolicyDocument",
+    "AutoPublishAlias",
+    "AutoPublishAliasAllProperties",
+    "AutoPublishCodeSha256",
+    "CapacityProviderConfig",
+    "CodeSigningConfigArn",
+    "CodeUri",
+    "DeadLetterQueue",
+    "DeploymentPreference",
+    "Description",
+    "DurableConfig",
+    "Environment",
+    "EphemeralStorage",
+    "EventInvokeConfig",
+    "Events",
+    "FileSystemConfigs",
+    "FunctionName",
+    "FunctionScalingConfig",
+    "FunctionUrlConfig",
+    "Handler",
+    "ImageConfig",
+    "ImageUri",
+    "InlineCode",
+    "KmsKeyArn",
+    "Layers",
+    "LoggingConfig",
+    "MemorySize",
+    "PackageType",
+    "PermissionsBoundary",
+    "Policies",
+    "PropagateTags",
+    "ProvisionedConcurrencyConfig",
+    "PublishToLatestPublished",
+    "RecursiveLoop",
+    "ReservedConcurrentExecutions",
+    "Role",
+    "RolePath",
+    "Runtime",
+    "RuntimeManagementConfig",
+    "SnapStart",
+    "SourceKMSKeyArn",
+    "Tags",
+    "TenancyConfig",
+    "Timeout",
+    "Tracing",
+    "VersionDeletionPolicy",
+    "VersionDescription",
+    "VpcConfig",
+];
+
+const LAMBDA_FUNCTION: &[&str] = &[
+    "Architectures",
+    "CapacityProviderConfig",
+    "Code",
+    "CodeSigningConfigArn",
+    "DeadLetterConfig",
+    "Description",
+    "DurableConfig",
+    "Environment",
+    "EphemeralStorage",
+    "FileSystemConfigs",
+    "FunctionName",
+    "FunctionScalingConfig",
+    "Handler",
+    "ImageConfig",
+    "KmsKeyArn",
+    "Layers",
+    "LoggingConfig",
+    "MemorySize",
+    "PackageType",
+    "PublishToLatestPublished",
+    "RecursiveLoop",
+    "ReservedConcurrentExecutions",
+    "Role",
+    "Runtime",
+    "RuntimeManagementConfig",
+    "SnapStart",
+    "Tags",
+    "TenancyConfig",
+    "Timeout",
+    "TracingConfig",
+    "VpcConfig",
+];
+
+const SERVERLESS_LAYER: &[&str] = &[
+    "CompatibleArchitectures",
+    "CompatibleRuntimes",
+    "ContentUri",
+    "Description",
+    "LayerName",
+    "LicenseInfo",
+    "PublishLambdaVersion",
+    "RetentionPolicy",
+];
+
+const SIMPLE_TABLE: &[&str] = &[
+    "PointInTimeRecoverySpecification",
+    "PrimaryKey",
+    "ProvisionedThroughput",
+    "SSESpecification",
+    "TableName",
+    "Tags",
+];
+
+const SERVERLESS_API: &[&str] = &[
+    "AccessLogSetting",
+    "AlwaysDeploy",
+    "ApiKeySourceType",
+    "Auth",
+    "BinaryMediaTypes",
+    "CacheClusterEnabled",
+    "CacheClusterSize",
+    "CanarySetting",
+    "Cors",
+    "DefinitionBody",
+    "DefinitionUri",
+    "Description",
+    "DisableExecuteApiEndpoint",
+    "Domain",
+    "EndpointAccessMode",
+    "EndpointConfiguration",
+    "FailOnWarnings",
+    "GatewayResponses",
+    "MergeDefinitions",
+    "MethodSettings",
+    "MinimumCompressionSize",
+    "Mode",
+    "Models",
+    "Name",
+    "OpenApiVersion",
+    "Policy",
+    "PropagateTags",
+    "SecurityPolicy",
+    "StageName",
+    "Tags",
+    "TracingEnabled",
+    "Variables",
+];
+
+const SERVERLESS_HTTP_API: &[&str] = &[
+    "AccessLogSettings",
+    "Auth",
+    "CorsConfiguration",
+    "DefaultRouteSettings",
+    "DefinitionBody",
+    "DefinitionUri",
+    "Description",
+    "DisableExecuteApiEndpoint",
+    "Domain",
+    "FailOnWarnings",
+    "Name",
+    "PropagateTags",
+    "RouteSettings",
+    "StageName",
+    "StageVariables",
+    "Tags",
+];
+
+const SERVERLESS_APPLICATION: &[&str] =
+    &["Location", "NotificationARNs", "Parameters", "Tags", "TemplateUrl", "TimeoutInMinutes"];
+
+const DYNAMODB_TABLE: &[&str] = &[
+    "AttributeDefinitions",
+    "BillingMode",
+    "ContributorInsightsSpecification",
+    "DeletionProtectionEnabled",
+    "GlobalSecondaryIndexes",
+    "ImportSourceSpecification",
+    "KeySchema",
+    "KinesisStreamSpecification",
+    "LocalSecondaryIndexes",
+    "OnDemandThroughput",
+    "PointInTimeRecoverySpecification",
+    "ProvisionedThroughput",
+    "ResourcePolicy",
+    "SSESpecification",
+    "StreamSpecification",
+    "TableClass",
+    "TableName",
+    "Tags",
+    "TimeToLiveSpecification",
+    "WarmThroughput",
+];
+
+const S3_BUCKET: &[&str] = &[
+    "AbacStatus",
+    "AccelerateConfiguration",
+    "AccessControl",
+    "AnalyticsConfigurations",
+    "BucketEncryption",
+    "BucketName",
+    "BucketNamePrefix",
+    "BucketNamespace",
+    "CorsConfiguration",
+    "IntelligentTieringConfigurations",
+    "InventoryConfigurations",
+    "LifecycleConfiguration",
+    "LoggingConfiguration",
+    "MetadataConfiguration",
+    "MetadataTableConfiguration",
+    "MetricsConfigurations",
+    "NotificationConfiguration",
+    "ObjectLockConfiguration",
+    "ObjectLockEnabled",
+    "OwnershipControls",
+    "PublicAccessBlockConfiguration",
+    "ReplicationConfiguration",
+    "Tags",
+    "VersioningConfiguration",
+    "WebsiteConfiguration",
+];
+
+const API_EVENT: &[&str] = &[
+    "Auth",
+    "Method",
+    "Path",
+    "RequestModel",
+    "RequestParameters",
+    "ResponseTransferMode",
+    "RestApiId",
+    "Stage",
+    "TimeoutInMillis",
+];
+
+const HTTP_API_EVENT: &[&str] = &[
+    "ApiId",
+    "Auth",
+    "Method",
+    "Path",
+    "PayloadFormatVersion",
+    "RouteSettings",
+    "Stage",
+    "TimeoutInMillis",
+];
+
+const SCHEDULE_EVENT: &[&str] = &[
+    "DeadLetterConfig",
+    "Description",
+    "Enabled",
+    "Input",
+    "Name",
+    "RetryPolicy",
+    "RuleName",
+    "Schedule",
+    "State",
+];
+
+const SCHEDULE_V2_EVENT: &[&str] = &[
+    "DeadLetterConfig",
+    "Description",
+    "EndDate",
+    "FlexibleTimeWindow",
+    "GroupName",
+    "Input",
+    "KmsKeyArn",
+    "Name",
+    "OmitName",
+    "PermissionsBoundary",
+    "RetryPolicy",
+    "RoleArn",
+    "ScheduleExpression",
+    "ScheduleExpressionTimezone",
+    "StartDate",
+    "State",
+];
+
+/// What may stand beside a resource's properties.
+pub(super) const ATTRIBUTES: &[&str] = &[
+    "Condition",
+    "Connectors",
+    "CreationPolicy",
+    "DeletionPolicy",
+    "DependsOn",
+    "IgnoreGlobals",
+    "Metadata",
+    "Properties",
+    "Type",
+    "UpdatePolicy",
+    "UpdateReplacePolicy",
+];
+
+/// The properties of a resource type; `None` when they are nobody's business here.
+pub(super) fn properties(kind: &str) -> Option<&'static [&'static str]> {
+    Some(match kind {
+        "AWS::Serverless::Function" => SERVERLESS_FUNCTION,
+        "AWS::Lambda::Function" => LAMBDA_FUNCTION,
+        "AWS::Serverless::LayerVersion" => SERVERLESS_LAYER,
+        "AWS::Serverless::SimpleTable" => SIMPLE_TABLE,
+        "AWS::Serverless::Api" => SERVERLESS_API,
+        "AWS::Serverless::HttpApi" => SERVERLESS_HTTP_API,
+        "AWS::Serverless::Application" => SERVERLESS_APPLICATION,
+        "AWS::DynamoDB::Table" => DYNAMODB_TABLE,
+        "AWS::S3::Bucket" => S3_BUCKET,
+        _ => return None,
+    })
+}
+
+/// The properties of an event type; `None` when they are nobody's business here.
+pub(super) fn event_properties(kind: &str) -> Option<&'static [&'static str]> {
+    Some(match kind {
+        "Api" => API_EVENT,
+        "HttpApi" => HTTP_API_EVENT,
+        "Schedule" => SCHEDULE_EVENT,
+        "ScheduleV2" => SCHEDULE_V2_EVENT,
+        _ => return None,
+    })
+}
+
+/// What Globals cannot set for functions.
+pub(crate) const NOT_GLOBAL: &[&str] = &[
+    "Events",
+    "FunctionName",
+    "ImageConfig",
+    "ImageUri",
+    "InlineCode",
+    "Metadata",
+    "PackageType",
+    "Policies",
+    "Role",
+];
+
+/// Whether a resource type of SAM exists.
+pub(super) fn is_serverless(kind: &str) -> bool {
+    TYPES.contains(&kind)
+}
+
+/// All of SAM's resource types, and those of CloudFormation that this crate reads or names.
+pub(super) const TYPES: &[&str] = &[
+    "AWS::Serverless::Api",
+    "AWS::Serverless::Application",
+    "AWS::Serverless::CapacityProvider",
+    "AWS::Serverless::Connector",
+    "AWS::Serverless::Function",
+    "AWS::Serverless::GraphQLApi",
+    "AWS::Serverless::HttpApi",
+    "AWS::Serverless::LayerVersion",
+    "AWS::Serverless::MicrovmImage",
+    "AWS::Serverless::NetworkConnector",
+    "AWS::Serverless::SimpleTable",
+    "AWS::Serverless::StateMachine",
+    "AWS::Serverless::WebFunction",
+    "AWS::Serverless::WebSocketApi",
+    "AWS::ApiGateway::Method",
+    "AWS::ApiGateway::Resource",
+    "AWS::ApiGateway::RestApi",
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::CloudFormation::Stack",
+    "AWS::DynamoDB::GlobalTable",
+    "AWS::DynamoDB::Table",
+    "AWS::Events::EventBus",
+    "AWS::Events::Rule",
+    "AWS::Lambda::Function",
+    "AWS::Lambda::LayerVersion",
+    "AWS::S3::Bucket",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+    "AWS::Scheduler::Schedule",
+    "AWS::StepFunctions::StateMachine",
+];
