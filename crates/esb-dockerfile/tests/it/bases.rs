@@ -37,10 +37,10 @@ fn one_for_each_python_then_functions_by_name() {
     insta::assert_snapshot!(images(&made), @r"
     base esb-lambda-base:v1 linux/amd64 .esb/dev/base/python3.12 <- public.ecr.aws/lambda/python:3.12
     base esb-lambda-base:v1-python3.13 linux/amd64 .esb/dev/base/python3.13 <- public.ecr.aws/lambda/python:3.13
-    function esb-alpha:v1 linux/amd64 .esb/dev/functions/alpha <- esb-lambda-base:v1-python3.13
-    function esb-beta:v1 linux/amd64 .esb/dev/functions/beta <- esb-lambda-base:v1-python3.13
-    function esb-old:v1 linux/amd64 .esb/dev/functions/old <- public.ecr.aws/lambda/python:3.8
-    function esb-zeta:v1 linux/amd64 .esb/dev/functions/zeta <- esb-lambda-base:v1
+    function esb-alpha:v1 linux/amd64 .esb/dev/functions/Alpha <- esb-lambda-base:v1-python3.13
+    function esb-beta:v1 linux/amd64 .esb/dev/functions/Beta <- esb-lambda-base:v1-python3.13
+    function esb-old:v1 linux/amd64 .esb/dev/functions/Old <- public.ecr.aws/lambda/python:3.8
+    function esb-zeta:v1 linux/amd64 .esb/dev/functions/Zeta <- esb-lambda-base:v1
     ");
 }
 
@@ -56,9 +56,9 @@ fn both_architectures() {
     base esb-lambda-base:latest linux/amd64 .esb/dev/base/python3.12-amd64 <- public.ecr.aws/lambda/python:3.12
     base esb-lambda-base:latest linux/arm64 .esb/dev/base/python3.12-arm64 <- public.ecr.aws/lambda/python:3.12
     base esb-lambda-base:latest-python3.13 linux/arm64 .esb/dev/base/python3.13 <- public.ecr.aws/lambda/python:3.13
-    function esb-arm:latest linux/arm64 .esb/dev/functions/arm <- esb-lambda-base:latest
-    function esb-intel:latest linux/amd64 .esb/dev/functions/intel <- esb-lambda-base:latest
-    function esb-other:latest linux/arm64 .esb/dev/functions/other <- esb-lambda-base:latest-python3.13
+    function esb-arm:latest linux/arm64 .esb/dev/functions/Arm <- esb-lambda-base:latest
+    function esb-intel:latest linux/amd64 .esb/dev/functions/Intel <- esb-lambda-base:latest
+    function esb-other:latest linux/arm64 .esb/dev/functions/Other <- esb-lambda-base:latest-python3.13
     ");
     let forced = make_with(&app, &project, |settings| {
         settings.platform = Some("linux/arm64".parse().unwrap());
@@ -83,7 +83,7 @@ fn everything_follows_the_brand() {
     let made = esb_dockerfile::recipes(&app, &settings, &project);
     insta::assert_snapshot!(images(&made), @r"
     base acme-lambda-base:latest linux/amd64 .acme/prod/base/python3.12 <- public.ecr.aws/lambda/python:3.12
-    function acme-hello:latest linux/amd64 .acme/prod/functions/hello <- acme-lambda-base:latest
+    function acme-hello:latest linux/amd64 .acme/prod/functions/Hello <- acme-lambda-base:latest
     ");
     assert!(made.images[1].dockerignore.contains("**/.acme\n"));
 }

@@ -34,8 +34,8 @@ fn archives_are_unpacked() {
     let project = Memory::new(&["x.zip/app.py"])
         .archive("dist/hello.zip", &["app.py"])
         .archive("build/app.JAR", &["a/B.class"]);
-    let copy = "COPY .esb/dev/functions/hello/code/ ${LAMBDA_TASK_ROOT}/";
-    let unpack = |from| format!(".esb/dev/functions/hello/code <- unpack {from}\n");
+    let copy = "COPY .esb/dev/functions/Hello/code/ ${LAMBDA_TASK_ROOT}/";
+    let unpack = |from| format!(".esb/dev/functions/Hello/code <- unpack {from}\n");
     check(&project, path("dist/hello.zip"), copy, &unpack("dist/hello.zip"));
     check(&project, path("build/app.JAR"), copy, &unpack("build/app.JAR"));
     check(&project, path("x.zip"), "COPY x.zip/ ${LAMBDA_TASK_ROOT}/", "");
@@ -50,8 +50,8 @@ fn inline_code_becomes_a_file() {
     check(
         &Memory::default(),
         inline("index.py"),
-        "COPY .esb/dev/functions/hello/code/ ${LAMBDA_TASK_ROOT}/",
-        ".esb/dev/functions/hello/code/index.py <- \"def handler(e, c):\\n    pass\\n\"\n",
+        "COPY .esb/dev/functions/Hello/code/ ${LAMBDA_TASK_ROOT}/",
+        ".esb/dev/functions/Hello/code/index.py <- \"def handler(e, c):\\n    pass\\n\"\n",
     );
     for bad in ["", ".", "..", "a/b.py", "/etc/x", "a\nb"] {
         let app = application(vec![function("Hello", inline(bad))], vec![]);
@@ -66,15 +66,15 @@ fn what_lies_outside_is_copied_in() {
     let project =
         Memory::new(&["/elsewhere/code/app.py", "/elsewhere/one.py", "app/template.yaml"])
             .archive("/elsewhere/a.zip", &["app.py"]);
-    let copy = "COPY .esb/dev/functions/hello/code/ ${LAMBDA_TASK_ROOT}/";
+    let copy = "COPY .esb/dev/functions/Hello/code/ ${LAMBDA_TASK_ROOT}/";
     let junk = "**/.git **/.esb **/.aws-sam **/.venv **/__pycache__ **/*.pyc";
     let folder =
-        format!(".esb/dev/functions/hello/code <- copy `/elsewhere/code` without {junk}\n");
+        format!(".esb/dev/functions/Hello/code <- copy `/elsewhere/code` without {junk}\n");
     check(&project, path("../elsewhere/code"), copy, &folder);
     check(&project, path("/elsewhere/code"), copy, &folder);
-    let file = ".esb/dev/functions/hello/code/one.py <- copy `/elsewhere/one.py` without \n";
+    let file = ".esb/dev/functions/Hello/code/one.py <- copy `/elsewhere/one.py` without \n";
     check(&project, path("../elsewhere/one.py"), copy, file);
-    let unpack = ".esb/dev/functions/hello/code <- unpack /elsewhere/a.zip\n";
+    let unpack = ".esb/dev/functions/Hello/code <- unpack /elsewhere/a.zip\n";
     check(&project, path("../elsewhere/a.zip"), copy, unpack);
 }
 
@@ -84,11 +84,11 @@ fn what_cannot_be_spelled_is_copied_in() {
     for odd in ["a*b", "what?", "back\\slash"] {
         let made = make_clean(vec![function("Hello", path(odd))], vec![], &project);
         let recipe = only(&made);
-        assert_eq!(copies(recipe), "COPY .esb/dev/functions/hello/code/ ${LAMBDA_TASK_ROOT}/");
+        assert_eq!(copies(recipe), "COPY .esb/dev/functions/Hello/code/ ${LAMBDA_TASK_ROOT}/");
         assert!(staged(recipe).contains(&format!("code <- copy `{odd}` without")), "{odd:?}");
     }
-    let file = ".esb/dev/functions/hello/code/x*.py <- copy `f/x*.py` without \n";
-    let copy = "COPY .esb/dev/functions/hello/code/ ${LAMBDA_TASK_ROOT}/";
+    let file = ".esb/dev/functions/Hello/code/x*.py <- copy `f/x*.py` without \n";
+    let copy = "COPY .esb/dev/functions/Hello/code/ ${LAMBDA_TASK_ROOT}/";
     check(&project, path("f/x*.py"), copy, file);
 }
 
@@ -107,7 +107,7 @@ fn paths_count_from_the_template() {
     let all: Vec<_> = made.images[1..].iter().map(copies).collect();
     insta::assert_snapshot!(all.join("\n"), @r"
     COPY one/src/ ${LAMBDA_TASK_ROOT}/
-    COPY .esb/dev/functions/out/code/ ${LAMBDA_TASK_ROOT}/
+    COPY .esb/dev/functions/Out/code/ ${LAMBDA_TASK_ROOT}/
     COPY two/src/ ${LAMBDA_TASK_ROOT}/
     ");
 }

@@ -83,7 +83,7 @@ fn staged_inputs_are_sent_and_those_of_others_are_not() {
     check(
         &only(&made).dockerignore,
         &[
-            ".esb/dev/functions/hello/code/app.pyc",
+            ".esb/dev/functions/Hello/code/app.pyc",
             ".esb/dev/layers/tools/python/tools.py",
             "f/app.py",
         ],
@@ -133,7 +133,7 @@ fn the_root_does_not_take_a_layer_of_an_excluded_folder_along() {
     );
     insta::assert_snapshot!(copies(only(&made)), @r"
     COPY .aws-sam/build/Common/ /opt/
-    COPY .esb/dev/functions/hello/code/ ${LAMBDA_TASK_ROOT}/
+    COPY .esb/dev/functions/Hello/code/ ${LAMBDA_TASK_ROOT}/
     ");
 }
 

@@ -15,7 +15,7 @@ fn are_copied_between_layers_and_code() {
     FROM esb-lambda-base:latest-python3.13
 
     # Dependencies
-    COPY .esb/dev/functions/hello/dependencies/ ${LAMBDA_TASK_ROOT}/
+    COPY .esb/dev/functions/Hello/dependencies/ ${LAMBDA_TASK_ROOT}/
 
     # Function code
     COPY f/ ${LAMBDA_TASK_ROOT}/
@@ -30,11 +30,11 @@ fn are_copied_between_layers_and_code() {
     **/.venv
     **/__pycache__
     **/*.pyc
-    !.esb/dev/functions/hello/dependencies
+    !.esb/dev/functions/Hello/dependencies
     ");
     let dependencies = recipe.dependencies.as_ref().unwrap();
     assert_eq!(dependencies.requirements.to_str(), Some("f/requirements.txt"));
-    assert_eq!(dependencies.target.to_str(), Some(".esb/dev/functions/hello/dependencies"));
+    assert_eq!(dependencies.target.to_str(), Some(".esb/dev/functions/Hello/dependencies"));
     assert_eq!(dependencies.runtime.name(), "python3.13");
     assert_eq!(dependencies.platform, recipe.platform);
 }
@@ -67,12 +67,12 @@ fn of_code_at_the_root_do_not_come_twice() {
     let made = make_clean(vec![function("Hello", path("./"))], vec![], &project);
     let recipe = only(&made);
     insta::assert_snapshot!(copies(recipe), @r"
-    COPY .esb/dev/functions/hello/dependencies/ ${LAMBDA_TASK_ROOT}/
-    COPY .esb/dev/functions/hello/code/ ${LAMBDA_TASK_ROOT}/
+    COPY .esb/dev/functions/Hello/dependencies/ ${LAMBDA_TASK_ROOT}/
+    COPY .esb/dev/functions/Hello/code/ ${LAMBDA_TASK_ROOT}/
     ");
     insta::assert_snapshot!(
         staged(recipe),
-        @".esb/dev/functions/hello/code <- copy `` without **/.git **/.esb **/.aws-sam **/.venv **/__pycache__ **/*.pyc"
+        @".esb/dev/functions/Hello/code <- copy `` without **/.git **/.esb **/.aws-sam **/.venv **/__pycache__ **/*.pyc"
     );
     assert_eq!(
         recipe.dependencies.as_ref().unwrap().requirements.to_str(),

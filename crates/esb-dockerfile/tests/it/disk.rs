@@ -89,7 +89,7 @@ fn the_quickstart_s_layers_and_requirements() {
     let made = make_clean(vec![label, quote], layers, &fixture("quickstart"));
     let (label, quote) = (&made.images[1], &made.images[2]);
     insta::assert_snapshot!(copies(label), @r"
-    COPY .esb/dev/functions/label/dependencies/ ${LAMBDA_TASK_ROOT}/
+    COPY .esb/dev/functions/Label/dependencies/ ${LAMBDA_TASK_ROOT}/
     COPY functions/label_order/ ${LAMBDA_TASK_ROOT}/
     ");
     insta::assert_snapshot!(copies(quote), @r"

@@ -34,16 +34,26 @@ async fn an_unchanged_image_costs_one_request() {
         assert_eq!(proxy.count("GET", ""), 0, "no ping");
         assert!(requests.last().unwrap().target.ends_with("/manifests/latest"));
 
-        // A new process: nothing is known but what the registry says.
-        proxy.clear();
-        let second = client(transport)
-            .push(&image, &target, &["latest"], &PushSession::new(), &quiet())
-            .await
-            .unwrap();
-        assert!(second.unchanged);
-        let requests = proxy.requests();
-        let asked: Vec<_> = requests.iter().map(|r| (&*r.method, &*r.target)).collect();
-        assert_eq!(asked, [("HEAD", &*format!("/v2/team/app-{number}/manifests/latest-0123"))]);
+        // A new process that remembers where the extra tag points, and one that does not.
+        let remembers = PushSession::new();
+        remembers.tag_seen(&repository(&target), "latest", image.digest());
+        let manifests = format!("/v2/team/app-{number}/manifests");
+        let (content, plain) = (format!("{manifests}/latest-0123"), format!("{manifests}/latest"));
+        let head = |target| ("HEAD", target);
+        for (session, expected) in [
+            (remembers, vec![head(&*content)]),
+            (PushSession::new(), vec![head(&*content), head(&*plain)]),
+        ] {
+            proxy.clear();
+            let second = client(transport)
+                .push(&image, &target, &["latest"], &session, &quiet())
+                .await
+                .unwrap();
+            assert!(second.unchanged);
+            let requests = proxy.requests();
+            let asked: Vec<_> = requests.iter().map(|r| (&*r.method, &*r.target)).collect();
+            assert_eq!(asked, expected);
+        }
 
         // An extra tag that is known to point elsewhere is put right.
         let session = PushSession::new();
