@@ -7,8 +7,10 @@ mod checks;
 mod command;
 mod demo;
 mod e2e;
+mod fuzz;
 mod generate;
 mod probe;
+mod python;
 mod steps;
 mod test;
 mod tidy;
@@ -36,6 +38,8 @@ enum Task {
     E2e,
     /// Measures esb beside its peers
     Bench(bench::Args),
+    /// Makes inputs for the readers of foreign text until one breaks an invariant
+    Fuzz(fuzz::Args),
     /// Makes a stand-in for an AWS base image, as an OCI layout, from Debian and Python packages
     BaseImage(base_image::Args),
     /// Makes the reference pages of docs/reference from the code
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Task::Test => test::test(),
         Task::E2e => test::e2e_alone(),
         Task::Bench(args) => told(bench::run(&args)),
+        Task::Fuzz(args) => told(fuzz::run_all(&args)),
         Task::BaseImage(args) => match base_image::run(&args) {
             Ok(()) => true,
             Err(error) => {

@@ -1,7 +1,6 @@
 //! `test`: everything that must pass, with the minutes of each step.
 
 use std::{
-    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +12,7 @@ use crate::{
     bases,
     checks::{Checks, Outcome, Trouble},
     command::{cargo, command, output, run, target},
-    e2e, generate,
+    e2e, fuzz, generate, python,
     steps::say,
     tidy,
 };
@@ -33,6 +32,7 @@ pub(crate) fn test() -> bool {
     checks.run("unit, snapshot and documentation tests", || {
         run(cargo().args(["test", "--quiet", "--workspace", "--all-features", "--no-fail-fast"]))
     });
+    checks.run("fuzz targets", || fuzz::run_all(&fuzz::Args::default()));
     checks.run("documentation builds", || {
         let mut doc = cargo();
         doc.args(["doc", "--quiet", "--workspace", "--no-deps", "--all-features"]);
@@ -91,26 +91,8 @@ fn prepare() -> Outcome<e2e::Bases> {
     })
 }
 
-/// A virtual environment below `target/` with the packages of a requirements file.
-fn python(name: &str, requirements: &[&str]) -> Outcome<PathBuf> {
-    let folder = target().join("python").join(name);
-    let python = folder.join("bin/python");
-    let stamp = folder.join("installed");
-    let wanted = requirements.join("\n");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(python);
-    }
-    if output(command("python3").args(["-c", "import ensurepip, venv"])).is_err() {
-        ensure_packages(&["python3-venv"])?;
-    }
-    output(command("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    output(command(&python).args(["-m", "pip", "install", "--quiet"]).args(requirements))?;
-    std::fs::write(stamp, wanted)?;
-    Ok(python)
-}
-
 fn python_hooks() -> Outcome {
-    let python = python("hooks", &["--requirement", "runtime/python/tests/requirements.txt"])?;
+    let python = python::environment("hooks", "runtime/python/tests/requirements.txt")?;
     run(command(python).args([
         "-m",
         "pytest",
@@ -123,7 +105,7 @@ fn python_hooks() -> Outcome {
 
 /// What we write is what the platform's readers read.
 fn pyyaml() -> Outcome {
-    let python = python("pyyaml", &["--requirement", "xtask/tools/read_config.requirements.txt"])?;
+    let python = python::environment("pyyaml", "xtask/tools/read_config.requirements.txt")?;
     let mut example = cargo();
     example.args(["run", "--quiet", "--package", "esb-config", "--example", "awkward"]);
     let document = output(&mut example)?;

@@ -40,7 +40,7 @@ pub(crate) struct GlobalArgs {
     /// Brand that paths, image names and labels follow [default: esb]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) brand: Option<String>,
-    /// What stdout gets
+    /// What stdout gets; `mermaid` is a diagram, of `esb inspect` alone
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// How progress is shown on stderr
@@ -61,8 +61,6 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum Format {
     Text,
     Json,
-    /// A diagram (inspect only)
-    #[value(hide = true)]
     Mermaid,
 }
 
@@ -119,15 +117,31 @@ pub(crate) struct TemplateArgs {
     /// Template, or a folder that holds one; repeatable [default: the one in this folder]
     #[arg(short, long = "template", value_name = "PATH")]
     pub(crate) templates: Vec<PathBuf>,
-    /// Parameter value; `KEY=@FILE` reads a file, `TEMPLATE:KEY=VALUE` is for one of several
+    /// Parameter value; `KEY=@FILE` reads a file, `TEMPLATE:KEY=VALUE` is for one of several;
+    /// repeatable
+    ///
+    /// Values come from, the strongest first: this option, --parameters-file, ESB_PARAM_<KEY>,
+    /// `parameter_overrides` of samconfig.toml beside the template or in the project root (of the
+    /// environment, then of `default`; sections deploy, build, global), the template's Default.
     #[arg(long = "parameter", value_name = "KEY=VALUE")]
     pub(crate) parameters: Vec<String>,
+    /// File with parameter values, in the shapes of CloudFormation's command line (JSON or YAML);
+    /// repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) parameters_file: Vec<PathBuf>,
     /// Values for environment variables that AWS would compute: JSON in SAM CLI's shape
     #[arg(long, value_name = "FILE")]
     pub(crate) env_vars: Option<PathBuf>,
     /// Region of `AWS::Region` and ARNs [default: AWS_REGION, then us-east-1]
     #[arg(long, value_name = "NAME")]
     pub(crate) region: Option<String>,
+    /// Variable that functions.yml holds as `${NAME}`, so that the Gateway fills it in and no
+    /// secret is written; repeatable
+    #[arg(long, value_name = "FUNCTION.NAME")]
+    pub(crate) secret_env: Vec<String>,
+    /// Local code for a function whose code is in S3; repeatable
+    #[arg(long, value_name = "FUNCTION=PATH")]
+    pub(crate) code: Vec<String>,
 }
 
 #[derive(Debug, Clone, Args)]

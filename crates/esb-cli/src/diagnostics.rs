@@ -55,14 +55,24 @@ fn report<'a>(finding: &'a Finding, sources: &'a SourceMap) -> Vec<Group<'a>> {
         }
         shown.push(span.source);
         let Some(source) = sources.get(span.source) else { continue };
-        let mut snippet = Snippet::source(&source.text).path(escape::terminal(&source.name));
-        for (at, (own, words)) in places.iter().enumerate() {
-            if own.source != span.source {
-                continue;
-            }
+        let own: Vec<_> = places
+            .iter()
+            .enumerate()
+            .filter(|(_, (own, _))| own.source == span.source)
+            .map(|(at, (own, words))| (at, clamp(&source.text, own.start, own.end), *words))
+            .collect();
+        // Only the lines that are shown: the whole text would be read for every finding.
+        let first = own.iter().map(|(_, range, _)| range.start).min().unwrap_or_default();
+        let last = own.iter().map(|(_, range, _)| range.end).max().unwrap_or_default();
+        let start = source.text[..first].rfind('\n').map_or(0, |at| at + 1);
+        let end = source.text[last..].find('\n').map_or(source.text.len(), |at| last + at);
+        let mut snippet = Snippet::source(&source.text[start..end])
+            .line_start(source.place(start).line)
+            .path(escape::terminal(&source.name));
+        for (at, range, words) in own {
             let primary = at == 0 && finding.span.is_some();
             let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let range = clamp(&source.text, own.start, own.end);
+            let range = range.start - start..range.end - start;
             let annotation = kind.span(range).label(words.map(escape::terminal));
             snippet = snippet.annotation(annotation);
         }

@@ -1,6 +1,9 @@
 //! From arguments, environment and files to settings that are complete and checked.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+};
 
 use esb_model::{Brand, Platform, PublishTarget, check_environment_name};
 
@@ -12,6 +15,9 @@ use crate::{
 
 /// Names that a folder given with `-t` may hold a template under, in that order.
 const TEMPLATE_NAMES: [&str; 3] = ["template.yaml", "template.yml", "template.json"];
+
+/// The most bytes of a template, of a file of parameters, and of what they name.
+const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// A template that is there.
 #[derive(Debug, Clone)]
@@ -32,6 +38,8 @@ pub(crate) struct Project {
     pub(crate) brand: Brand,
     pub(crate) environment: String,
     pub(crate) templates: Vec<TemplateFile>,
+    /// Function (name or logical id) and variable that the Gateway's own environment fills in.
+    pub(crate) secret_env: BTreeSet<(String, String)>,
 }
 
 impl Project {
@@ -71,8 +79,35 @@ impl Project {
                 }
             })
             .collect();
-        Ok(Self { root, brand, environment: name, templates })
+        let secret_env = secret_env(&args.secret_env)?;
+        Ok(Self { root, brand, environment: name, templates, secret_env })
     }
+}
+
+/// `FUNCTION.NAME`; a variable's name has no dot, so the last one parts them.
+fn secret_env(given: &[String]) -> Result<BTreeSet<(String, String)>, Failure> {
+    let part = |text: &String| match text.rsplit_once('.') {
+        Some((function, variable)) if !function.is_empty() && !variable.is_empty() => {
+            Ok((function.to_owned(), variable.to_owned()))
+        }
+        _ => {
+            let text = format!("`--secret-env {text}` names no variable: expected FUNCTION.NAME");
+            Err(Failure::new(Exit::Usage, "secret-env", text))
+        }
+    };
+    given.iter().map(part).collect()
+}
+
+/// The content of a regular file of bounded size.
+pub(crate) fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    if metadata.len() > FILE_LIMIT {
+        return Err(format!("it has more than {FILE_LIMIT} bytes"));
+    }
+    std::fs::read(path).map_err(|error| error.to_string())
 }
 
 /// The brand of a run.

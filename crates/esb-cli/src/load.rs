@@ -15,12 +15,11 @@ use crate::{
     diagnostics,
     environment::Environment,
     exit::{Exit, Failure},
-    inputs::{Project, TemplateFile},
+    inputs::{Project, TemplateFile, read_limited},
+    local_code,
+    parameters::Parameters,
     printer::Printer,
 };
-
-/// The most bytes of a template and of a parameter's file.
-const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Findings of later stages, and those that reading a template gives for the same cause.
 const TWINS: [(FindingCode, FindingCode); 6] = [
@@ -47,9 +46,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Prints what was found; an error among it ends the run.
     pub(crate) fn check(&self, printer: Printer) -> Result<(), Failure> {
-        // Notes are for `validate`, and for who asks.
-        let lowest = if printer.verbose > 0 { Severity::Note } else { Severity::Warning };
-        diagnostics::print(&self.findings, &self.sources, lowest, printer);
+        self.report(printer);
         let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error);
         let text = match errors.count() {
             0 => return Ok(()),
@@ -61,8 +58,14 @@ impl Loaded {
         Err(failure)
     }
 
-    /// Prints what was found.
+    /// Prints what was found; notes are for `validate`, and for who asks.
     pub(crate) fn report(&self, printer: Printer) {
+        let lowest = if printer.verbose > 0 { Severity::Note } else { Severity::Warning };
+        diagnostics::print(&self.findings, &self.sources, lowest, printer);
+    }
+
+    /// Prints all that was found.
+    pub(crate) fn report_all(&self, printer: Printer) {
         diagnostics::print(&self.findings, &self.sources, Severity::Note, printer);
     }
 
@@ -110,9 +113,9 @@ pub(crate) fn load(
         missing: Vec::new(),
         readable: true,
     };
-    let values = Values::new(project, args, environment)?;
+    let values = Parameters::read(project, args, environment)?;
     let env_vars = args.env_vars.as_deref().map(env_vars).transpose()?.unwrap_or_default();
-    let mut used = BTreeSet::new();
+    let mut declared = Vec::new();
     for (number, template) in project.templates.iter().enumerate() {
         let text = read_template(template)?;
         let options = Options {
@@ -125,7 +128,8 @@ pub(crate) fn load(
         let id = TemplateId(number);
         let parsed =
             esb_sam::parse(&mut loaded.sources, id, &template.name, &text, &options, &files);
-        used.extend(parsed.parameters.iter().map(|parameter| parameter.name.clone()));
+        let names = parsed.parameters.iter().map(|parameter| parameter.name.clone());
+        declared.push(names.collect::<BTreeSet<_>>());
         loaded.readable &= parsed.readable;
         let missing = parsed.missing_parameters();
         loaded.missing.extend(missing.map(|parameter| (parameter.name.clone(), parameter.span)));
@@ -135,7 +139,11 @@ pub(crate) fn load(
     loaded.app.templates = project.templates.iter().map(|file| file.name.clone()).collect();
     // One template's parameter is no mistake where another declares it.
     loaded.findings.retain(|finding| finding.code != codes::UNKNOWN_PARAMETER);
-    loaded.findings.extend(values.unused(&used));
+    if loaded.readable {
+        loaded.findings.extend(values.unused(&declared));
+        local_code::apply(project, &args.code, &mut loaded.app, &mut loaded.findings)?;
+    }
+    loaded.findings.extend(esb_sam::platform_findings(&loaded.app));
     Ok(loaded)
 }
 
@@ -188,18 +196,6 @@ fn read_template(template: &TemplateFile) -> Result<String, Failure> {
     })
 }
 
-/// A regular file of bounded size.
-fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    if metadata.len() > FILE_LIMIT {
-        return Err(format!("it has more than {FILE_LIMIT} bytes"));
-    }
-    fs::read(path).map_err(|error| error.to_string())
-}
-
 /// Files that a template refers to: regular ones inside the project root.
 struct ProjectFiles<'a> {
     project: &'a Project,
@@ -222,84 +218,5 @@ impl Loader for ProjectFiles<'_> {
         }
         let bytes = read_limited(&path).map_err(LoadError::Other)?;
         String::from_utf8(bytes).map_err(|_| LoadError::NotText)
-    }
-}
-
-/// Values of parameters, for all templates or for one.
-struct Values {
-    all: BTreeMap<String, String>,
-    own: BTreeMap<usize, BTreeMap<String, String>>,
-    /// Names that were given on the command line.
-    given: BTreeSet<String>,
-}
-
-impl Values {
-    fn new(
-        project: &Project,
-        args: &TemplateArgs,
-        environment: &Environment,
-    ) -> Result<Self, Failure> {
-        let own_values = environment.parameters();
-        let all = own_values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let mut values = Self { all, own: BTreeMap::new(), given: BTreeSet::new() };
-        for text in &args.parameters {
-            let Some((key, value)) = text.split_once('=') else {
-                let text = format!("`--parameter {text}` has no value: expected KEY=VALUE");
-                return Err(Failure::new(Exit::Usage, "parameter", text));
-            };
-            let value = match value.strip_prefix('@') {
-                Some(file) => {
-                    let path = std::path::PathBuf::from(file);
-                    let bytes = read_limited(&path).map_err(|cause| {
-                        let text = format!("could not read `{file}`, the value of `{key}`");
-                        let mut failure = Failure::new(Exit::Input, "parameter", text);
-                        failure.causes.push(cause);
-                        failure
-                    })?;
-                    String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned()
-                }
-                None => value.to_owned(),
-            };
-            match key.rsplit_once(':') {
-                None => {
-                    values.given.insert(key.to_owned());
-                    values.all.insert(key.to_owned(), value);
-                }
-                Some((template, key)) => {
-                    let fits =
-                        |file: &TemplateFile| file.name == template || file.owner == template;
-                    let Some(number) = project.templates.iter().position(fits) else {
-                        let text = format!("`{template}` is not one of the templates");
-                        return Err(Failure::new(Exit::Usage, "parameter", text));
-                    };
-                    values.own.entry(number).or_default().insert(key.to_owned(), value);
-                }
-            }
-        }
-        Ok(values)
-    }
-
-    fn of(&self, template: usize) -> BTreeMap<String, String> {
-        let mut values = self.all.clone();
-        values.extend(self.own.get(&template).cloned().unwrap_or_default());
-        values
-    }
-
-    /// Names on the command line that no template declares: slips of the pen.
-    fn unused(&self, declared: &BTreeSet<String>) -> Vec<Finding> {
-        let names: Vec<&str> = declared.iter().map(String::as_str).collect();
-        let help = if names.is_empty() {
-            "the template has no parameters".to_owned()
-        } else {
-            format!("declared are {}", names.join(", "))
-        };
-        let unknown = self.given.iter().filter(|name| !declared.contains(*name));
-        unknown
-            .map(|name| {
-                let message = format!("no template declares the parameter `{name}`");
-                Finding::new(Severity::Warning, codes::UNKNOWN_PARAMETER, None, message)
-                    .help(&*help)
-            })
-            .collect()
     }
 }

@@ -10,10 +10,13 @@ mod exit;
 mod inputs;
 mod inspect;
 mod load;
+mod local_code;
+mod parameters;
 mod pipeline;
 mod printer;
 mod reporter;
 mod rie;
+mod runtime;
 mod summary;
 
 use std::process::ExitCode;
@@ -44,27 +47,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, environment: &mut Environment, printer: Printer) -> Result<(), Failure> {
     add_env_file(cli, environment)?;
     environment.set_brand(&inputs::brand(&cli.global)?);
-    // Every library that speaks TLS finds this provider; a second one would be a panic.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::of(Exit::Local, "runtime", &error))?;
-    let result = runtime.block_on(async {
-        tokio::select! {
-            // Work that ended is not called interrupted.
-            biased;
-            result = commands::run(cli, environment, printer) => result,
-            _ = tokio::signal::ctrl_c() => Err(Failure::new(
-                Exit::Interrupted,
-                "interrupted",
-                "interrupted; nothing was published",
-            )),
-        }
-    });
-    // What still runs on other threads writes to temporary files alone.
-    runtime.shutdown_background();
-    result
+    commands::run(cli, environment, printer)
 }
 
 fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Failure> {
@@ -97,6 +80,6 @@ fn report(failure: &Failure, printer: Printer) {
             },
             "findings": failure.findings,
         });
-        printer.out(&format!("{document:#}"));
+        printer.document(&document);
     }
 }

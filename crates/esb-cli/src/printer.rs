@@ -76,6 +76,12 @@ impl Printer {
         let _ = writeln!(io::stdout().lock(), "{text}");
     }
 
+    /// The result as one JSON document.
+    pub(crate) fn document(self, document: &impl serde::Serialize) {
+        let document = serde_json::to_string_pretty(document);
+        self.out(&escape::json(&document.expect("texts, numbers and lists of them are JSON")));
+    }
+
     /// A piece of the result, byte for byte.
     pub(crate) fn out_bytes(bytes: &[u8]) {
         let mut out = io::stdout().lock();

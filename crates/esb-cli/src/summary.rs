@@ -226,7 +226,7 @@ impl Summary {
     /// Writes the result to stdout.
     pub(crate) fn print(&self, printer: Printer) {
         if printer.json {
-            printer.out(&format!("{:#}", self.document));
+            printer.document(&self.document);
         } else {
             for line in &self.text {
                 printer.out(line);

@@ -92,7 +92,7 @@ impl Maker<'_> {
         let layers = layers.of(function, &package.layers, findings);
         let (found, runtime, layers) = (code?, runtime?, layers?);
 
-        let folder = self.settings.function_folder(function.effective_name(), image);
+        let folder = self.settings.function_folder(&function.effective_name(), image);
         let code_target = folder.join("code");
         let code = match Content::new(&found, &code_target, self.exclusions) {
             Ok(code) => code,

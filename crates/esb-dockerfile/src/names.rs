@@ -27,7 +27,7 @@ impl Names {
         let name = function.effective_name();
         let error =
             |code, message: String| Finding::new(Severity::Error, code, function.span, message);
-        let Ok(image) = image_name(name) else {
+        let Ok(image) = image_name(&name) else {
             let message = format!(
                 "the function name `{name}` has no letter or digit that an image name could keep"
             );
@@ -54,7 +54,7 @@ impl Names {
             );
             return None;
         }
-        self.taken.insert(image.clone(), (name.to_owned(), function.span));
+        self.taken.insert(image.clone(), (name.into_owned(), function.span));
         Some(image)
     }
 }

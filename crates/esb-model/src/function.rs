@@ -1,6 +1,6 @@
 //! Functions: what to run, of which code, with which settings.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{Architecture, Runtime, Secret, Span, TemplateId};
 
@@ -127,8 +127,15 @@ pub enum EnvValue {
 
 impl Function {
     /// The name under which the platform knows the function: `FunctionName`, else the logical id.
-    pub fn effective_name(&self) -> &str {
-        self.name.as_deref().unwrap_or(&self.id.logical_id)
+    /// One of a nested application is `Parent-Child`, for a name is one part of URLs and images.
+    pub fn effective_name(&self) -> Cow<'_, str> {
+        match &self.name {
+            Some(name) => Cow::Borrowed(name),
+            None if self.id.logical_id.contains('/') => {
+                Cow::Owned(self.id.logical_id.replace('/', "-"))
+            }
+            None => Cow::Borrowed(&self.id.logical_id),
+        }
     }
 
     /// Seconds, with the default of contracts, section 1.2.

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    fmt::Display,
     rc::Rc,
 };
 
@@ -21,8 +22,12 @@ use crate::{
     pseudo::Pseudo,
     resource::{Names, Resources},
     value::{Text, TextKind, Unknown, Value},
-    yaml::{Kind, Meaning, Node, Style, meaning},
+    yaml::{self, Kind, Meaning, Node, Style, meaning},
 };
+
+/// Steps that a thing costs which the application keeps: many resources may share the nodes that
+/// it is made of, but not its memory.
+pub(crate) const KEPT_STEPS: usize = 4;
 
 /// What nested templates share with their parent.
 pub(crate) struct Run<'r> {
@@ -33,6 +38,10 @@ pub(crate) struct Run<'r> {
     steps: usize,
     text_bytes: usize,
     pattern_bytes: usize,
+    file_bytes: usize,
+    nodes: usize,
+    /// Limits that were reported.
+    reached: Vec<&'static str>,
     pub(crate) loads: usize,
 }
 
@@ -45,6 +54,8 @@ pub(crate) struct Evaluator<'a, 'r> {
     pub(crate) conditions: Conditions,
     pub(crate) resources: Resources,
     pub(crate) names: Names,
+    /// `Parent-` for a nested application, else empty: what names that AWS would make start with.
+    pub(crate) name_prefix: String,
     /// The outputs of nested applications, by the application's logical id.
     pub(crate) outputs: HashMap<Rc<str>, HashMap<Rc<str>, Value>>,
     pub(crate) depth: usize,
@@ -76,12 +87,43 @@ impl<'r> Run<'r> {
             steps: 0,
             text_bytes: 0,
             pattern_bytes: 0,
+            file_bytes: 0,
+            nodes: 0,
+            reached: Vec::new(),
             loads: 0,
         }
     }
 
     pub(crate) fn limits(&self) -> &'r Limits {
         &self.options.limits
+    }
+
+    /// Reads a text as a document and keeps what is to be said about it.
+    pub(crate) fn compose(&mut self, name: &str, text: &str) -> Option<Rc<Node>> {
+        let limits = self.limits();
+        self.file_bytes = self.file_bytes.saturating_add(text.len());
+        if self.file_bytes > limits.file_bytes {
+            let message = format!("the files have more than {} bytes", limits.file_bytes);
+            let start = text.lines().next().unwrap_or_default().chars().take(80);
+            let source = self.sources.add(name, start.collect::<String>());
+            self.findings.error(codes::LIMIT, Span { source, start: 0, end: 0 }, message);
+            return None;
+        }
+        let source = self.sources.add(name, text);
+        let budget = limits.nodes.saturating_sub(self.nodes);
+        match yaml::compose(source, text, limits, budget) {
+            Ok(document) => {
+                self.nodes += document.nodes;
+                document.findings.into_iter().for_each(|finding| self.findings.push(finding));
+                Some(document.root)
+            }
+            Err(error) => {
+                // What was read before a limit was reached counts too.
+                self.nodes += error.nodes;
+                self.findings.push(error.into_finding());
+                None
+            }
+        }
     }
 
     /// Takes steps from the budget.
@@ -108,9 +150,10 @@ impl<'r> Run<'r> {
     pub(crate) fn pattern(&mut self, bytes: usize) -> bool {
         self.pattern_bytes = self.pattern_bytes.saturating_add(bytes);
         let fits = self.pattern_bytes <= self.options.limits.pattern_bytes;
-        if !fits {
-            let message = "parameters' values are too long for their patterns to be checked";
-            self.findings.push_once(Finding::new(Severity::Note, codes::LIMIT, None, message));
+        let message = "parameters' values are too long for their patterns to be checked";
+        if !fits && !self.reached.contains(&message) {
+            self.reached.push(message);
+            self.findings.push(Finding::new(Severity::Note, codes::LIMIT, None, message));
         }
         fits
     }
@@ -118,17 +161,21 @@ impl<'r> Run<'r> {
     /// Takes one file from the budget.
     pub(crate) fn load(&mut self, span: Span) -> bool {
         self.loads += 1;
-        let fits = self.loads <= self.options.limits.loads;
+        let limits = &self.options.limits;
+        let fits = self.loads <= limits.loads && self.nodes < limits.nodes;
         if !fits {
-            self.limit("the template loads too many files", span);
+            self.limit("the template loads too many files, or too large ones", span);
         }
         fits
     }
 
-    /// Reports a limit once, whatever the place.
-    fn limit(&mut self, message: &str, span: Span) {
-        let finding = Finding::new(Severity::Error, codes::LIMIT, span, message);
-        self.findings.push_once(finding);
+    /// Reports a limit once, whatever the place; what goes on after it costs nothing here.
+    fn limit(&mut self, message: &'static str, span: Span) {
+        if self.reached.contains(&message) {
+            return;
+        }
+        self.reached.push(message);
+        self.findings.error(codes::LIMIT, span, message);
     }
 }
 
@@ -213,7 +260,7 @@ impl Evaluator<'_, '_> {
     }
 
     /// The map that a structure is; anything else gets a finding.
-    pub(crate) fn open_map(&mut self, node: &Rc<Node>, what: &str) -> Option<Rc<Node>> {
+    pub(crate) fn open_map(&mut self, node: &Rc<Node>, what: &dyn Display) -> Option<Rc<Node>> {
         match self.open(node) {
             Opened::Node(node) if node.entries().is_some() && call(&node).is_none() => Some(node),
             Opened::Node(node) if call(&node).is_some() => {
@@ -235,7 +282,11 @@ impl Evaluator<'_, '_> {
     }
 
     /// The items of a list, each with its place; `None` when it is absent or no list.
-    pub(crate) fn list(&mut self, node: &Rc<Node>, what: &str) -> Option<Vec<(Value, Span)>> {
+    pub(crate) fn list(
+        &mut self,
+        node: &Rc<Node>,
+        what: &dyn Display,
+    ) -> Option<Vec<(Value, Span)>> {
         let opened = match self.open(node) {
             Opened::Absent => return None,
             Opened::Unknown(unknown) => {
@@ -247,6 +298,9 @@ impl Evaluator<'_, '_> {
         let mut list = Vec::new();
         if let Some(items) = opened.items() {
             for item in items {
+                if !self.run.step(0, item.span()) {
+                    break;
+                }
                 match self.eval(item) {
                     Value::Absent => {}
                     Value::List(inner) => {
@@ -275,7 +329,11 @@ impl Evaluator<'_, '_> {
     }
 
     /// A scalar's text or an unknown; lists and maps get a finding.
-    pub(crate) fn scalar(&mut self, node: &Rc<Node>, what: &str) -> Option<Result<Text, Unknown>> {
+    pub(crate) fn scalar(
+        &mut self,
+        node: &Rc<Node>,
+        what: &dyn Display,
+    ) -> Option<Result<Text, Unknown>> {
         match self.eval(node) {
             Value::Absent => None,
             Value::Text(text) => {
@@ -292,7 +350,7 @@ impl Evaluator<'_, '_> {
     }
 
     /// A scalar's text; unknown values get a finding.
-    pub(crate) fn known(&mut self, node: &Rc<Node>, what: &str) -> Option<Text> {
+    pub(crate) fn known(&mut self, node: &Rc<Node>, what: &dyn Display) -> Option<Text> {
         match self.scalar(node, what)? {
             Ok(text) => Some(text),
             Err(unknown) => {
@@ -303,7 +361,7 @@ impl Evaluator<'_, '_> {
     }
 
     /// A whole number.
-    pub(crate) fn number(&mut self, node: &Rc<Node>, what: &str) -> Option<u32> {
+    pub(crate) fn number(&mut self, node: &Rc<Node>, what: &dyn Display) -> Option<u32> {
         let text = self.known(node, what)?;
         let trimmed = text.text.trim();
         let whole = trimmed.strip_suffix(".0").unwrap_or(trimmed);
@@ -316,7 +374,7 @@ impl Evaluator<'_, '_> {
     }
 
     /// Says that a value stays symbolic, unless its place has a finding that tells why.
-    pub(crate) fn kept(&mut self, span: Span, what: &str, symbolic: &str) {
+    pub(crate) fn kept(&mut self, span: Span, what: &dyn Display, symbolic: &str) {
         if self.run.findings.mentions(span) {
             return;
         }

@@ -1,6 +1,9 @@
 //! Collects findings: each thing once, and never more than a person can use.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    hash::Hasher,
+};
 
 use esb_model::{Finding, FindingCode, Severity, SourceId, Span};
 
@@ -63,11 +66,26 @@ impl Findings {
         names: impl IntoIterator<Item = &'a str>,
     ) {
         let kept = finding.severity == Severity::Error || self.list.len() < self.limit;
-        let help = if kept { suggest::help(&mut self.suggestions, wrong, names) } else { None };
-        self.push(match help {
-            Some(help) => finding.help(help),
+        let meant = if kept { suggest::nearest(&mut self.suggestions, wrong, names) } else { None };
+        self.push(match meant {
+            Some(name) => finding.help(suggest::help(name)),
             None => finding,
         });
+    }
+
+    /// Keeps a finding about a name only when it is nearly another one. Whether it is.
+    pub(crate) fn push_slip<'a>(
+        &mut self,
+        finding: Finding,
+        name: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> bool {
+        const MOST: usize = 2;
+        let meant = suggest::within(&mut self.suggestions, MOST, name, names);
+        if let Some(meant) = meant {
+            self.push(finding.help(suggest::help(meant)));
+        }
+        meant.is_some()
     }
 
     /// Whether something was said about this place or a part of it.
@@ -94,11 +112,31 @@ impl Findings {
     }
 }
 
-/// FNV-1a: stable, and good enough to tell messages of one place apart.
+/// FNV-1a: stable, cheap for short texts, and good enough to tell messages of one place apart.
+pub(crate) struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes
+            .iter()
+            .fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    let mut hasher = Fnv::default();
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }
 
 /// Untrusted text for a message: escaped, in backticks, and cut when it is long.

@@ -11,8 +11,15 @@ use crate::{
     codes,
     evaluator::Run,
     findings::quote,
+    resource::known,
     yaml::{Entry, Kind, Node},
 };
+
+/// Steps that a copied entry costs, so that many resources cannot copy large globals.
+const COPY_STEPS: usize = 4;
+
+/// Nodes that a resource may share with others for one step: it will look at some of them.
+const SHARED_NODES_A_STEP: usize = 16;
 
 /// The sections and the kinds of resources that they are for.
 const SECTIONS: &[(&str, &str)] = &[
@@ -28,7 +35,15 @@ const SECTIONS: &[(&str, &str)] = &[
 
 /// Globals by the kind of resource.
 #[derive(Debug, Default)]
-pub(crate) struct Globals(HashMap<&'static str, Rc<Node>>);
+pub(crate) struct Globals(HashMap<&'static str, Section>);
+
+/// The globals of one kind of resource.
+#[derive(Debug)]
+struct Section {
+    properties: Rc<Node>,
+    /// Nodes of all of them.
+    nodes: usize,
+}
 
 impl Globals {
     pub(crate) fn read(run: &mut Run<'_>, section: Option<&Rc<Node>>) -> Self {
@@ -44,7 +59,9 @@ impl Globals {
             let known = SECTIONS.iter().find(|(name, _)| *name == &*entry.key);
             match known {
                 Some((_, kind)) if entry.value.entries().is_some() => {
-                    globals.0.insert(kind, entry.value.clone());
+                    let properties = allowed(run, kind, &entry.value);
+                    let nodes = properties.count();
+                    globals.0.insert(kind, Section { properties, nodes });
                 }
                 Some(_) if entry.value.is_null() => {}
                 Some((name, _)) => {
@@ -67,8 +84,17 @@ impl Globals {
     }
 
     /// A resource's properties with the globals of its kind.
-    pub(crate) fn apply(&self, kind: &str, body: &Rc<Node>, properties: &Rc<Node>) -> Rc<Node> {
+    pub(crate) fn apply(
+        &self,
+        run: &mut Run<'_>,
+        kind: &str,
+        body: &Rc<Node>,
+        properties: &Rc<Node>,
+    ) -> Rc<Node> {
         let Some(globals) = self.0.get(kind) else { return properties.clone() };
+        if !run.step(globals.nodes / SHARED_NODES_A_STEP, properties.span()) {
+            return properties.clone();
+        }
         let ignored = body.get("IgnoreGlobals");
         if ignored.and_then(|node| node.scalar()).is_some_and(|text| &**text == "*") {
             return properties.clone();
@@ -77,14 +103,31 @@ impl Globals {
         let is_ignored =
             |key: &str| ignored.iter().filter_map(|item| item.scalar()).any(|name| &**name == key);
         let globals: Vec<_> = globals
+            .properties
             .entries()
             .unwrap_or_default()
             .iter()
             .filter(|entry| !is_ignored(&entry.key))
             .cloned()
             .collect();
-        unite(&globals, properties)
+        unite(run, &globals, properties)
     }
+}
+
+/// The properties that Globals may set.
+fn allowed(run: &mut Run<'_>, kind: &str, section: &Rc<Node>) -> Rc<Node> {
+    let entries = section.entries().unwrap_or_default();
+    let refused = |entry: &&Entry| {
+        kind == "AWS::Serverless::Function" && known::NOT_GLOBAL.contains(&&*entry.key)
+    };
+    if !entries.iter().any(|entry| refused(&entry)) {
+        return section.clone();
+    }
+    for entry in entries.iter().filter(refused) {
+        let message = format!("Globals cannot set {} of functions", quote(&entry.key));
+        run.findings.warn(codes::GLOBALS, entry.place.span(), message);
+    }
+    Node::map(section.place, entries.iter().filter(|entry| !refused(entry)).cloned().collect())
 }
 
 /// What the merge takes a node for.
@@ -111,29 +154,39 @@ fn shape(node: &Node) -> Shape {
 }
 
 /// Nodes are at most as deep as documents may be, so recursion is bounded.
-fn merge(key: &str, global: &Rc<Node>, local: &Rc<Node>) -> Rc<Node> {
+fn merge(run: &mut Run<'_>, key: &str, global: &Rc<Node>, local: &Rc<Node>) -> Rc<Node> {
     match (shape(global), shape(local)) {
-        (Shape::Map, Shape::Map) => unite(global.entries().unwrap_or_default(), local),
+        (Shape::Map, Shape::Map) => unite(run, global.entries().unwrap_or_default(), local),
         (Shape::List, Shape::List) if key != "Architectures" => {
-            let items = [global, local].into_iter().filter_map(|node| node.items()).flatten();
-            Node::seq(local.place, items.cloned().collect())
+            let lists = || [global, local].into_iter().filter_map(|node| node.items());
+            if !run.step(lists().map(<[_]>::len).sum::<usize>() * COPY_STEPS, local.span()) {
+                return local.clone();
+            }
+            Node::seq(local.place, lists().flatten().cloned().collect())
         }
         _ => local.clone(),
     }
 }
 
-fn unite(globals: &[Entry], local: &Rc<Node>) -> Rc<Node> {
-    let mut entries: Vec<Entry> = globals
-        .iter()
-        .map(|global| match local.entry(&global.key) {
-            Some(entry) => {
-                Entry { value: merge(&global.key, &global.value, &entry.value), ..entry.clone() }
+fn unite(run: &mut Run<'_>, globals: &[Entry], local: &Rc<Node>) -> Rc<Node> {
+    let own = local.entries().unwrap_or_default();
+    if !run.step((globals.len() + own.len()) * COPY_STEPS, local.span()) {
+        return local.clone();
+    }
+    let positions: HashMap<&str, usize> =
+        own.iter().enumerate().map(|(at, entry)| (&*entry.key, at)).collect();
+    let mut used = vec![false; own.len()];
+    let mut entries = Vec::with_capacity(globals.len() + own.len());
+    for global in globals {
+        entries.push(match positions.get(&*global.key) {
+            Some(&at) => {
+                used[at] = true;
+                let value = merge(run, &global.key, &global.value, &own[at].value);
+                Entry { value, ..own[at].clone() }
             }
             None => global.clone(),
-        })
-        .collect();
-    let known: Vec<_> = globals.iter().map(|entry| &entry.key).collect();
-    let added = local.entries().unwrap_or_default().iter();
-    entries.extend(added.filter(|entry| !known.contains(&&entry.key)).cloned());
+        });
+    }
+    entries.extend(own.iter().zip(used).filter(|(_, used)| !used).map(|(entry, _)| entry.clone()));
     Node::map(local.place, entries)
 }

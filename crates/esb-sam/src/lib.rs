@@ -15,6 +15,8 @@ mod constraint;
 mod evaluator;
 mod findings;
 mod for_each;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod globals;
 mod intrinsic;
 mod limits;
@@ -26,6 +28,7 @@ mod resource;
 mod suggest;
 mod template;
 mod value;
+mod words;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -91,6 +94,18 @@ impl Parsed {
     }
 
     /// Whether a finding is an error.
+    ///
+    /// ```
+    /// use esb_model::{SourceMap, TemplateId};
+    /// use esb_sam::{NoLoader, Options, parse};
+    ///
+    /// let text = "Conditions: {A: !Condition A}\nResources: {B: {Type: AWS::S3::Bucket}}";
+    /// let mut sources = SourceMap::default();
+    /// let parsed = parse(&mut sources, TemplateId(0), "t.yaml", text, &Options::default(), &NoLoader);
+    /// assert!(parsed.has_errors());
+    /// // What could be read is there all the same.
+    /// assert_eq!(parsed.application.buckets[0].name, "b");
+    /// ```
     pub fn has_errors(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }

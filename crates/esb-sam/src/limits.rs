@@ -4,14 +4,28 @@
 //! templates need and far below what hurts.
 
 /// Bounds of one parse, nested templates and included files together.
+///
+/// ```
+/// use esb_model::{SourceMap, TemplateId};
+/// use esb_sam::{NoLoader, Options, codes, parse};
+///
+/// let mut options = Options::default();
+/// options.limits.nodes = 1_000;
+/// let text = format!("Resources: [{}]", "x, ".repeat(2_000));
+///
+/// let mut sources = SourceMap::default();
+/// let parsed = parse(&mut sources, TemplateId(0), "t.yaml", &text, &options, &NoLoader);
+/// assert_eq!(parsed.findings[0].code, codes::LIMIT);
+/// assert!(!parsed.readable);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of one file.
+    /// Bytes of all files.
     pub file_bytes: usize,
     /// Containers inside each other; a short tag such as `!Sub` counts as one.
     pub depth: usize,
-    /// Nodes of one document, keys included, after aliases and merge keys are expanded.
+    /// Nodes of all documents, keys included, after aliases and merge keys are expanded.
     pub nodes: usize,
     /// How many times more nodes aliases may add than the text itself has.
     pub expansion_ratio: usize,
@@ -57,7 +71,7 @@ impl Default for Limits {
             evaluation_depth: 160,
             for_each: 10_000,
             for_each_depth: 5,
-            pattern_bytes: 16 << 10,
+            pattern_bytes: 8 << 10,
             list_items: 100_000,
             cidr: 256,
             nested_depth: 10,

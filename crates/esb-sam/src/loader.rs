@@ -1,6 +1,31 @@
 //! The border to the file system, which this crate never crosses itself.
 
 /// Loads files that a template includes.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use esb_model::{SourceMap, TemplateId};
+/// use esb_sam::{LoadError, Loader, Options, parse};
+///
+/// /// Files in memory, by the location that asks for them.
+/// struct Files(HashMap<&'static str, &'static str>);
+///
+/// impl Loader for Files {
+///     fn load(&self, _from: &str, location: &str) -> Result<String, LoadError> {
+///         self.0.get(location).map(|text| (*text).to_owned()).ok_or(LoadError::NotFound)
+///     }
+/// }
+///
+/// let child = "Resources: {Orders: {Type: AWS::Serverless::SimpleTable}}";
+/// let files = Files(HashMap::from([("child.yaml", child)]));
+/// let text = "Resources: {Child: {Type: AWS::Serverless::Application, Properties: {Location: child.yaml}}}";
+///
+/// let mut sources = SourceMap::default();
+/// let parsed = parse(&mut sources, TemplateId(0), "t.yaml", text, &Options::default(), &files);
+/// assert_eq!(parsed.application.tables[0].logical_id, "Child/Orders");
+/// assert_eq!(parsed.application.tables[0].name, "Child-Orders");
+/// ```
 pub trait Loader {
     /// The text of the file that the template `from` names as `location`, relative to `from`.
     ///

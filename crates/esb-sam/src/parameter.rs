@@ -6,7 +6,7 @@ use esb_model::{Finding, Severity, Span};
 
 use crate::{
     codes, constraint,
-    evaluator::{Run, literal},
+    evaluator::{KEPT_STEPS, Run, literal},
     findings::quote,
     value::{Text, Unknown, Value},
     yaml::{Entry, Kind, Node},
@@ -121,12 +121,17 @@ fn read_one(run: &mut Run<'_>, entry: &Entry, given: Option<&Value>) -> (Paramet
         }
     };
     if let Value::Text(text) = &value
-        && text.text.matches(',').count() >= run.limits().list_items
         && is_list(&parameter)
     {
-        let message = format!("parameter {} has too many items", quote(&parameter.name));
-        run.findings.error(codes::LIMIT, parameter.span, message);
-        return (parameter, symbolic());
+        let items = text.text.matches(',').count();
+        if items >= run.limits().list_items {
+            let message = format!("parameter {} has too many items", quote(&parameter.name));
+            run.findings.error(codes::LIMIT, parameter.span, message);
+            return (parameter, symbolic());
+        }
+        if !run.step(items * KEPT_STEPS, parameter.span) {
+            return (parameter, symbolic());
+        }
     }
     let value = typed(&parameter, value);
     let place = match parameter.origin {

@@ -31,15 +31,26 @@ pub(crate) fn nearest<'a>(
     wrong: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let letters: Vec<char> = wrong.chars().take(LONGEST + 1).collect();
-    if letters.len() > LONGEST {
-        return None;
-    }
-    let allowed = match letters.len() {
+    let allowed = match wrong.chars().take(6).count() {
         0..=2 => 1,
         3..=5 => 2,
         _ => 3,
     };
+    within(budget, allowed, wrong, candidates)
+}
+
+/// The candidate that differs least, and by so many letters at most; letters that differ only in
+/// case cost nothing.
+pub(crate) fn within<'a>(
+    budget: &mut Budget,
+    allowed: usize,
+    wrong: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let letters: Vec<char> = wrong.chars().take(LONGEST + 1).collect();
+    if letters.len() > LONGEST {
+        return None;
+    }
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         // A letter takes up to four bytes, so that this leaves out nothing that could be near.
@@ -63,28 +74,9 @@ pub(crate) fn nearest<'a>(
     best.map(|(_, candidate)| candidate)
 }
 
-/// Whether a long name is one of the candidates but for a letter or two, or for its case.
-pub(crate) fn is_slip<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> bool {
-    const MOST: usize = 2;
-    let letters: Vec<char> = wrong.chars().take(LONGEST + 1).collect();
-    let mut near = false;
-    for candidate in candidates {
-        if candidate == wrong {
-            return false;
-        }
-        near |= candidate.len().abs_diff(letters.len()) <= MOST
-            && distance(candidate, &letters) <= MOST;
-    }
-    near
-}
-
-/// The help text that [`nearest`] gives.
-pub(crate) fn help<'a>(
-    budget: &mut Budget,
-    wrong: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
-    nearest(budget, wrong, candidates).map(|name| format!("did you mean {}?", quote(name)))
+/// The help text for the name that was meant.
+pub(crate) fn help(name: &str) -> String {
+    format!("did you mean {}?", quote(name))
 }
 
 /// Levenshtein's distance; letters that differ only in case cost nothing.
@@ -104,7 +96,7 @@ fn distance(a: &str, b: &[char]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, is_slip, nearest};
+    use super::{Budget, nearest, within};
 
     #[test]
     fn finds_what_was_meant() {
@@ -125,14 +117,15 @@ mod tests {
 
     #[test]
     fn tells_slips_from_other_names() {
+        let mut budget = Budget::default();
         for (name, expected) in [
-            ("AWS::S3::Bukcet", true),
-            ("AWS::s3::Bucket", true),
-            ("AWS::S3::Bucket", false),
-            ("AWS::S3::BucketPolicy", false),
-            ("AWS::SQS::Queue", false),
+            ("AWS::S3::Bukcet", Some("AWS::S3::Bucket")),
+            ("AWS::s3::bucket", Some("AWS::S3::Bucket")),
+            ("AWS::S3::BucketPolicy", None),
+            ("AWS::SQS::Queue", None),
         ] {
-            assert_eq!(is_slip(name, ["AWS::S3::Bucket", "AWS::SNS::Topic"]), expected, "{name}");
+            let names = ["AWS::S3::Bucket", "AWS::SNS::Topic"];
+            assert_eq!(within(&mut budget, 2, name, names), expected, "{name}");
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
     pseudo::Pseudo,
     resource::{self, Lowered, Resource, Resources, Scope},
     value::Value,
-    yaml::{self, Entry, Node},
+    yaml::{Entry, Node},
 };
 
 const SECTIONS: &[&str] = &[
@@ -45,17 +45,7 @@ pub(crate) fn read(
     given: &Given,
 ) -> Lowered {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let source = run.sources.add(name, text);
-    let root = match yaml::compose(source, text, run.limits()) {
-        Ok(document) => {
-            document.findings.into_iter().for_each(|finding| run.findings.push(finding));
-            document.root
-        }
-        Err(error) => {
-            run.findings.push(error.into_finding());
-            return Lowered::default();
-        }
-    };
+    let Some(root) = run.compose(name, text) else { return Lowered::default() };
     let Some(sections) = root.entries() else {
         let message = format!("a template is a map, not {}", root.describe());
         run.findings.error(codes::NO_RESOURCES, root.span(), message);
@@ -71,6 +61,7 @@ pub(crate) fn read(
         conditions: Conditions::default(),
         resources: Resources::default(),
         names: HashMap::new(),
+        name_prefix: scope.prefix.replace('/', "-"),
         outputs: HashMap::new(),
         depth: 0,
         undecided: HashSet::new(),
@@ -200,7 +191,7 @@ fn read_resource(ev: &mut Evaluator<'_, '_>, globals: &Globals, entry: &Entry) -
         }
         None => Node::map(entry.place, Vec::new()),
     };
-    let properties = globals.apply(&kind, body, &properties);
+    let properties = globals.apply(ev.run, &kind, body, &properties);
     Some(Resource {
         id: entry.key.clone(),
         place: entry.place,

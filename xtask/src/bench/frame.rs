@@ -3,7 +3,10 @@
 //! Owns the order of the runs and the figures. Knows nothing of what is measured. A figure means
 //! something only as a ratio to another one of the same run.
 
-use std::{fmt::Write as _, time::Instant};
+use std::{
+    fmt::{self, Write as _},
+    time::Instant,
+};
 
 use serde_json::{Value, json};
 
@@ -12,17 +15,69 @@ use crate::checks::Outcome;
 /// Work that is measured; what it needs is prepared before each run, untimed.
 pub(crate) struct Contender<'a> {
     pub(crate) name: &'a str,
-    pub(crate) prepare: Box<dyn FnMut() -> Outcome + 'a>,
-    pub(crate) work: Box<dyn FnMut() -> Outcome + 'a>,
+    prepare: Box<dyn FnMut() -> Outcome + 'a>,
+    /// Gives the seconds of one run.
+    run: Box<dyn FnMut() -> Outcome<f64> + 'a>,
 }
 
 impl<'a> Contender<'a> {
+    /// Work that the frame times.
     pub(crate) fn new(
         name: &'a str,
         prepare: impl FnMut() -> Outcome + 'a,
-        work: impl FnMut() -> Outcome + 'a,
+        mut work: impl FnMut() -> Outcome + 'a,
     ) -> Self {
-        Self { name, prepare: Box::new(prepare), work: Box::new(work) }
+        let run = move || {
+            let start = Instant::now();
+            work()?;
+            Ok(start.elapsed().as_secs_f64())
+        };
+        Self { name, prepare: Box::new(prepare), run: Box::new(run) }
+    }
+
+    /// Work that tells its own seconds.
+    pub(crate) fn timed(name: &'a str, run: impl FnMut() -> Outcome<f64> + 'a) -> Self {
+        Self { name, prepare: Box::new(|| Ok(())), run: Box::new(run) }
+    }
+}
+
+/// What a benchmark comes to.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) times: Vec<Times>,
+    pub(crate) ratios: Vec<Ratio>,
+}
+
+/// A figure that means something: what two times, or more, have to do with each other.
+#[derive(Debug, Clone)]
+pub(crate) struct Ratio {
+    pub(crate) name: &'static str,
+    pub(crate) value: f64,
+    pub(crate) goal: Goal,
+}
+
+/// What a ratio should be. A machine under load may miss it: a benchmark tells, and never fails.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Goal {
+    fn is_met(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(limit) => value >= limit,
+            Self::AtMost(limit) => value <= limit,
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(limit) => write!(f, "at least {limit}"),
+            Self::AtMost(limit) => write!(f, "at most {limit}"),
+        }
     }
 }
 
@@ -59,9 +114,7 @@ pub(crate) fn contest(rounds: usize, contenders: &mut [Contender<'_>]) -> Outcom
     for _ in 0..rounds.max(1) {
         for (contender, seconds) in contenders.iter_mut().zip(&mut seconds) {
             (contender.prepare)()?;
-            let start = Instant::now();
-            (contender.work)()?;
-            seconds.push(start.elapsed().as_secs_f64());
+            seconds.push((contender.run)()?);
         }
     }
     let times = contenders.iter().zip(seconds).map(|(contender, mut seconds)| {
@@ -72,8 +125,9 @@ pub(crate) fn contest(rounds: usize, contenders: &mut [Contender<'_>]) -> Outcom
 }
 
 /// The figures for programs.
-pub(crate) fn document(bench: &str, rounds: usize, times: &[Times]) -> Value {
-    let contenders: Vec<Value> = times
+pub(crate) fn document(bench: &str, rounds: usize, report: &Report) -> Value {
+    let contenders: Vec<Value> = report
+        .times
         .iter()
         .map(|times| {
             json!({
@@ -85,11 +139,24 @@ pub(crate) fn document(bench: &str, rounds: usize, times: &[Times]) -> Value {
             })
         })
         .collect();
-    json!({"bench": bench, "rounds": rounds, "contenders": contenders})
+    let ratios: Vec<Value> = report
+        .ratios
+        .iter()
+        .map(|ratio| {
+            json!({
+                "name": ratio.name,
+                "value": ratio.value,
+                "goal": ratio.goal.to_string(),
+                "met": ratio.goal.is_met(ratio.value),
+            })
+        })
+        .collect();
+    json!({"bench": bench, "rounds": rounds, "contenders": contenders, "ratios": ratios})
 }
 
 /// The figures for people: a table, and a chart that renders where Markdown does.
-pub(crate) fn markdown(bench: &str, rounds: usize, times: &[Times]) -> String {
+pub(crate) fn markdown(bench: &str, rounds: usize, report: &Report) -> String {
+    let times = &report.times;
     let first = times.first().map_or(1.0, Times::median);
     let mut text = format!(
         "## {bench}\n\nMedians of {rounds}, all contenders in turn in one run.\n\n\
@@ -98,7 +165,7 @@ pub(crate) fn markdown(bench: &str, rounds: usize, times: &[Times]) -> String {
     for times in times {
         let _ = writeln!(
             text,
-            "| {} | {:.3} | {:.3} | {:.3} | {:.2} |",
+            "| {} | {:.4} | {:.4} | {:.4} | {:.2} |",
             times.name,
             times.median(),
             times.least(),
@@ -106,8 +173,15 @@ pub(crate) fn markdown(bench: &str, rounds: usize, times: &[Times]) -> String {
             times.median() / first
         );
     }
+    if !report.ratios.is_empty() {
+        text.push_str("\n| ratio | is | goal | |\n|---|---:|---:|---|\n");
+    }
+    for Ratio { name, value, goal } in &report.ratios {
+        let met = if goal.is_met(*value) { "met" } else { "missed" };
+        let _ = writeln!(text, "| {name} | {value:.2} | {goal} | {met} |");
+    }
     let names: Vec<String> = times.iter().map(|times| format!("\"{}\"", times.name)).collect();
-    let medians: Vec<String> = times.iter().map(|times| format!("{:.3}", times.median())).collect();
+    let medians: Vec<String> = times.iter().map(|times| format!("{:.4}", times.median())).collect();
     let _ = writeln!(
         text,
         "\n```mermaid\nxychart-beta horizontal\n  title \"{bench}, seconds\"\n  x-axis [{}]\n  \
@@ -146,9 +220,18 @@ mod tests {
             name: name.to_owned(),
             seconds: seconds.to_vec(),
         };
-        let table = markdown("b", 3, &[times("one", &[1.0, 2.0, 9.0]), times("two", &[1.0, 3.0])]);
-        assert!(table.contains("| one | 2.000 | 1.000 | 9.000 | 1.00 |"), "{table}");
-        assert!(table.contains("| two | 2.000 | 1.000 | 3.000 | 1.00 |"), "{table}");
-        assert!(table.contains("bar [2.000, 2.000]"), "{table}");
+        let times = vec![times("one", &[1.0, 2.0, 9.0]), times("two", &[1.0, 3.0])];
+        let ratio = |value, goal| Ratio { name: "of both", value, goal };
+        let ratios = vec![ratio(3.0, Goal::AtLeast(4.0)), ratio(1.1, Goal::AtMost(1.2))];
+        let report = Report { times, ratios };
+        let table = markdown("b", 3, &report);
+        assert!(table.contains("| one | 2.0000 | 1.0000 | 9.0000 | 1.00 |"), "{table}");
+        assert!(table.contains("| two | 2.0000 | 1.0000 | 3.0000 | 1.00 |"), "{table}");
+        assert!(table.contains("bar [2.0000, 2.0000]"), "{table}");
+        assert!(table.contains("| of both | 3.00 | at least 4 | missed |"), "{table}");
+        assert!(table.contains("| of both | 1.10 | at most 1.2 | met |"), "{table}");
+        let document = document("b", 3, &report);
+        assert_eq!(document["ratios"][0]["met"], false);
+        assert_eq!(document["ratios"][1]["met"], true);
     }
 }

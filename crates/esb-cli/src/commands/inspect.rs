@@ -5,7 +5,8 @@ use crate::{
     environment::Environment,
     exit::{Exit, Failure},
     inputs::Project,
-    inspect, load,
+    inspect,
+    load::{self, Loaded},
     printer::Printer,
 };
 
@@ -19,16 +20,21 @@ pub(crate) fn run(
     let loaded = load::load(&project, &args.template, environment)?;
     match global.format {
         Format::Json => {
-            let document = inspect::document(&loaded.app, &loaded.findings, &loaded.sources);
-            printer.out(&format!("{document:#}"));
+            let Loaded { app, findings, sources, .. } = &loaded;
+            printer.document(&inspect::Document::new(app, findings, sources));
         }
-        Format::Text | Format::Mermaid => {
+        Format::Mermaid => {
             loaded.report(printer);
-            for line in inspect::text(&loaded.app) {
-                printer.out(&line);
-            }
+            printer.out(inspect::mermaid(&loaded.app).trim_end());
+        }
+        Format::Text => {
+            loaded.report(printer);
+            printer.out(&inspect::text(&loaded.app).join("\n"));
         }
     }
+    let readable = loaded.readable;
+    // The process ends: to give back a large application piece by piece would only take time.
+    std::mem::forget(loaded);
     // Findings or not: what could be extracted was shown.
-    if loaded.readable { Ok(()) } else { Err(Failure::silent(Exit::Input)) }
+    if readable { Ok(()) } else { Err(Failure::silent(Exit::Input)) }
 }

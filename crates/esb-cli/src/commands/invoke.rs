@@ -42,9 +42,10 @@ pub(crate) async fn run(
     let engine = engine::connect(environment, &store, credentials).await?;
     bring(&engine, image).await?;
 
+    let secrets = secrets(&project, function, environment);
     let spec = RunSpec {
         image: image.reference.clone(),
-        environment: function_environment(&loaded, function),
+        environment: function_environment(&loaded, function, &secrets),
         port: rie::PORT,
         labels: BTreeMap::from([(project.brand.label("kind"), "invoke".to_owned())]),
         ..RunSpec::default()
@@ -100,7 +101,7 @@ fn find<'a>(loaded: &'a Loaded, wanted: &str) -> Result<&'a Function, Failure> {
         function.id.logical_id == wanted || function.effective_name() == wanted
     };
     functions.iter().find(fits).ok_or_else(|| {
-        let names: Vec<&str> = functions.iter().map(Function::effective_name).collect();
+        let names: Vec<_> = functions.iter().map(Function::effective_name).collect();
         let text = format!("the template has no function `{wanted}`");
         Failure::new(Exit::Input, "invoke", text).hint(format!("it has {}", names.join(", ")))
     })
@@ -131,12 +132,28 @@ async fn bring(
     Err(Failure::new(Exit::Input, "invoke", text).hint("run `esb build --to docker` again"))
 }
 
+/// What `--secret-env` names of a function, from this process's environment where that has it.
+fn secrets<'a>(
+    project: &'a Project,
+    function: &Function,
+    environment: &'a Environment,
+) -> BTreeMap<&'a str, &'a str> {
+    let is_own = |name: &str| name == function.id.logical_id || name == function.effective_name();
+    let own = project.secret_env.iter().filter(|(name, _)| is_own(name));
+    own.filter_map(|(_, variable)| Some((variable.as_str(), environment.get(variable)?))).collect()
+}
+
 /// What the Gateway would give a worker.
-fn function_environment(loaded: &Loaded, function: &Function) -> BTreeMap<String, String> {
+fn function_environment(
+    loaded: &Loaded,
+    function: &Function,
+    secrets: &BTreeMap<&str, &str>,
+) -> BTreeMap<String, String> {
     use esb_model::EnvValue;
     let region = &loaded.app.region;
     let own = function.environment.iter().map(|(name, value)| {
         let value = match value {
+            _ if secrets.contains_key(name.as_str()) => secrets[name.as_str()].to_owned(),
             EnvValue::Known(text) => text.clone(),
             EnvValue::Secret(text) => text.reveal().clone(),
             EnvValue::Symbolic(_) => String::new(),
@@ -149,7 +166,7 @@ fn function_environment(loaded: &Loaded, function: &Function) -> BTreeMap<String
     ]);
     environment.extend(own);
     environment.extend([
-        ("AWS_LAMBDA_FUNCTION_NAME".to_owned(), function.effective_name().to_owned()),
+        ("AWS_LAMBDA_FUNCTION_NAME".to_owned(), function.effective_name().into_owned()),
         ("AWS_LAMBDA_FUNCTION_VERSION".to_owned(), "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_TIMEOUT".to_owned(), function.effective_timeout().to_string()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE".to_owned(), function.effective_memory().to_string()),

@@ -7,34 +7,33 @@ mod validate;
 mod version;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, Format},
     environment::Environment,
-    exit::Failure,
+    exit::{Exit, Failure},
     pipeline::{self, Order},
     printer::Printer,
+    runtime,
 };
 
 /// Runs the command of the command line.
-pub(crate) async fn run(
-    cli: &Cli,
-    environment: &Environment,
-    printer: Printer,
-) -> Result<(), Failure> {
+pub(crate) fn run(cli: &Cli, environment: &Environment, printer: Printer) -> Result<(), Failure> {
     let global = &cli.global;
+    if global.format == Format::Mermaid && !matches!(cli.command, Command::Inspect(_)) {
+        let text = "`--format mermaid` is for `esb inspect` alone";
+        return Err(Failure::new(Exit::Usage, "format", text));
+    }
     match &cli.command {
         Command::Deploy(args) => {
             let order = Order { global, build: &args.build, deploy: Some(args) };
-            pipeline::execute(&order, environment, printer).await?.print(printer);
-            Ok(())
+            deploy(&order, environment, printer)
         }
         Command::Build(args) => {
             let order = Order { global, build: args, deploy: None };
-            pipeline::execute(&order, environment, printer).await?.print(printer);
-            Ok(())
+            deploy(&order, environment, printer)
         }
         Command::Validate(args) => validate::run(args, global, environment, printer),
         Command::Inspect(args) => inspect::run(args, global, environment, printer),
-        Command::Invoke(args) => invoke::run(args, global, environment, printer).await,
+        Command::Invoke(args) => runtime::block_on(invoke::run(args, global, environment, printer)),
         Command::Version => {
             version::run(printer);
             Ok(())
@@ -48,4 +47,9 @@ pub(crate) async fn run(
             Ok(())
         }
     }
+}
+
+fn deploy(order: &Order<'_>, environment: &Environment, printer: Printer) -> Result<(), Failure> {
+    runtime::block_on(pipeline::execute(order, environment, printer))?.print(printer);
+    Ok(())
 }

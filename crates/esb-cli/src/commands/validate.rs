@@ -31,9 +31,9 @@ pub(crate) fn run(
             "valid": bad == 0,
             "findings": inspect::findings(&loaded.findings, &loaded.sources),
         });
-        printer.out(&format!("{document:#}"));
+        printer.document(&document);
     } else {
-        loaded.report(printer);
+        loaded.report_all(printer);
     }
     match bad {
         0 => {

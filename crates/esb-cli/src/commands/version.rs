@@ -12,7 +12,7 @@ pub(crate) fn run(printer: Printer) {
     let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
     if printer.json {
         let document = json!({"schema": 1, "version": version, "commit": COMMIT, "target": target});
-        printer.out(&format!("{document:#}"));
+        printer.document(&document);
     } else {
         let commit = COMMIT.map(|commit| format!(" {commit}")).unwrap_or_default();
         printer.out(&format!("esb {version}{commit} {target}"));

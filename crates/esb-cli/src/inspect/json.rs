@@ -1,12 +1,16 @@
 //! The JSON document of `inspect`.
 //!
-//! Values that cannot be known without AWS are null; secrets are `****`.
+//! Values that cannot be known without AWS are null; secrets are `****`. The document is written
+//! from the application as it is, without a tree in between: applications can be large.
+
+use std::collections::HashSet;
 
 use esb_model::{
-    Api, Application, Code, EnvValue, Finding, Function, LayerRef, Package, Schedule, SourceMap,
-    TemplateId,
+    Api, Application, Code, EnvValue, Finding, Function, FunctionId, LayerRef, Package, Route,
+    Schedule, SourceMap, TemplateId,
 };
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde_json::Value;
 
 use crate::diagnostics;
 
@@ -14,172 +18,287 @@ use crate::diagnostics;
 const SCHEMA: u32 = 1;
 
 /// An application and its findings as one JSON document.
-pub(crate) fn document(app: &Application, findings: &[Finding], sources: &SourceMap) -> Value {
-    let routes = app.routes.iter().filter(|route| route.api != Api::FunctionUrl).map(|route| {
-        let id = &route.function;
-        let mut fields = Map::new();
-        fields.insert("path".into(), json!(route.path));
-        fields.insert("method".into(), json!(route.method.to_string()));
-        fields.insert("function".into(), json!(id.logical_id));
-        with_template(fields, app, id.template)
-    });
-    let tables = app.tables.iter().map(|table| named(app, table.template, &table.logical_id));
-    let buckets = app.buckets.iter().map(|bucket| named(app, bucket.template, &bucket.logical_id));
-    let layers = app.layers.iter().map(|layer| named(app, layer.template, &layer.logical_id));
-    json!({
-        "schema": SCHEMA,
-        "template": app.templates.first(),
-        "templates": app.templates,
-        "functions": app.functions.iter().map(|f| function(app, f)).collect::<Vec<_>>(),
-        "routes": routes.collect::<Vec<_>>(),
-        "schedules": app.schedules.iter().map(|s| schedule(app, s)).collect::<Vec<_>>(),
-        "resources": {
-            "dynamodb": tables.collect::<Vec<_>>(),
-            "s3": buckets.collect::<Vec<_>>(),
-            "layers": layers.collect::<Vec<_>>(),
-        },
-        "findings": self::findings(findings, sources),
-    })
+#[derive(Serialize)]
+pub(crate) struct Document<'a> {
+    schema: u32,
+    template: Option<&'a String>,
+    templates: &'a [String],
+    functions: Vec<FunctionFields<'a>>,
+    routes: Vec<RouteFields<'a>>,
+    schedules: Vec<ScheduleFields<'a>>,
+    resources: Resources<'a>,
+    findings: Vec<FindingFields<'a>>,
 }
 
-fn function(app: &Application, function: &Function) -> Value {
-    let mut fields = Map::new();
-    let mut field = |name: &str, value: Value| {
-        fields.insert(name.to_owned(), value);
-    };
-    field("logical_id", json!(function.id.logical_id));
-    field("name", json!(function.name));
-    let (package_type, runtime, handler, layers, code) = match &function.package {
-        Package::Zip(zip) => {
-            let runtime = zip.runtime.as_ref().and_then(|runtime| match runtime {
-                Ok(runtime) => Some(runtime.name().to_owned()),
-                // A name that no runtime has is shown; an expression is not known.
-                Err(name) => (!name.starts_with('!')).then(|| name.clone()),
-            });
-            let layers = zip.layers.iter().map(layer).collect();
-            ("Zip", json!(runtime), json!(zip.handler), layers, code(&zip.code))
-        }
-        Package::Image(image) => {
-            let uri = image.uri.as_ref().map_or(Value::Null, text);
-            let code = json!({"kind": "image", "uri": uri});
-            ("Image", Value::Null, Value::Null, Vec::new(), code)
-        }
-    };
-    field("package_type", json!(package_type));
-    field("runtime", runtime);
-    field("handler", handler);
-    field("timeout", json!(function.timeout));
-    field("memory", json!(function.memory));
-    let architectures = if function.architectures.is_empty() {
-        Value::Null
-    } else {
-        function.architectures.iter().map(|known| known.lambda_name()).collect()
-    };
-    field("architectures", architectures);
-    let environment = function.environment.iter().map(|(name, value)| (name.clone(), text(value)));
-    field("environment", Value::Object(environment.collect()));
-    field("layers", Value::Array(layers));
-    field("code", code);
-    for (name, value) in [
-        ("ephemeral_storage", function.ephemeral_storage),
-        ("reserved_concurrency", function.reserved_concurrency),
-        ("provisioned_concurrency", function.provisioned_concurrency),
-    ] {
-        if let Some(value) = value {
-            field(name, json!(value));
+impl<'a> Document<'a> {
+    pub(crate) fn new(
+        app: &'a Application,
+        findings: &'a [Finding],
+        sources: &'a SourceMap,
+    ) -> Self {
+        let shown = Shown { app };
+        let (urls, routes): (Vec<&Route>, Vec<&Route>) =
+            app.routes.iter().partition(|route| route.api == Api::FunctionUrl);
+        let with_url: HashSet<&FunctionId> = urls.iter().map(|route| &route.function).collect();
+        let functions = app.functions.iter();
+        let tables = app.tables.iter().map(|table| (table.template, &table.logical_id));
+        let buckets = app.buckets.iter().map(|bucket| (bucket.template, &bucket.logical_id));
+        let layers = app.layers.iter().map(|layer| (layer.template, &layer.logical_id));
+        Self {
+            schema: SCHEMA,
+            template: app.templates.first(),
+            templates: &app.templates,
+            functions: functions
+                .map(|function| shown.function(function, with_url.contains(&function.id)))
+                .collect(),
+            routes: routes.into_iter().map(|route| shown.route(route)).collect(),
+            schedules: app.schedules.iter().map(|schedule| shown.schedule(schedule)).collect(),
+            resources: Resources {
+                dynamodb: tables.map(|(template, id)| shown.resource(template, id)).collect(),
+                s3: buckets.map(|(template, id)| shown.resource(template, id)).collect(),
+                layers: layers.map(|(template, id)| shown.resource(template, id)).collect(),
+            },
+            findings: sorted(findings, sources).collect(),
         }
     }
-    let has_url = app
-        .routes
-        .iter()
-        .any(|route| route.api == Api::FunctionUrl && route.function == function.id);
-    if has_url {
-        field("function_url", json!(true));
-    }
-    if let Package::Image(image) = &function.package
-        && let Some(build) = &image.build
-    {
-        let build = json!({"dockerfile": build.dockerfile, "context": build.context});
-        field("image_build", build);
-    }
-    with_template(fields, app, function.id.template)
 }
 
-fn code(code: &Code) -> Value {
-    match code {
-        Code::Path { path, .. } => {
-            let kind = if Code::is_archive(path) { "zip" } else { "dir" };
-            json!({"kind": kind, "uri": path})
-        }
-        Code::S3 { uri, .. } => {
-            let uri = (!uri.contains("${")).then_some(uri);
-            json!({"kind": "s3", "uri": uri})
-        }
-        Code::Inline { .. } => json!({"kind": "inline", "uri": null}),
-        Code::Unknown { .. } => json!({"kind": null, "uri": null}),
-    }
+#[derive(Serialize)]
+struct FunctionFields<'a> {
+    logical_id: &'a str,
+    name: Option<&'a str>,
+    package_type: &'static str,
+    runtime: Option<&'a str>,
+    handler: Option<&'a str>,
+    timeout: Option<u32>,
+    memory: Option<u32>,
+    architectures: Option<Vec<&'static str>>,
+    environment: Variables<'a>,
+    layers: Vec<Option<&'a str>>,
+    code: CodeFields<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ephemeral_storage: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved_concurrency: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provisioned_concurrency: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_url: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_build: Option<ImageBuild<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<&'a str>,
 }
 
-fn layer(layer: &LayerRef) -> Value {
-    match layer {
-        LayerRef::Local(id) => json!(id),
-        LayerRef::Arn(arn) => json!(arn),
-        LayerRef::Unknown(_) => Value::Null,
-    }
+#[derive(Serialize)]
+struct CodeFields<'a> {
+    kind: Option<&'static str>,
+    uri: Option<&'a str>,
 }
 
-fn text(value: &EnvValue) -> Value {
-    match value {
-        EnvValue::Known(text) => json!(text),
-        EnvValue::Secret(secret) => json!(secret.to_string()),
-        EnvValue::Symbolic(_) => Value::Null,
-    }
+#[derive(Serialize)]
+struct ImageBuild<'a> {
+    dockerfile: Option<&'a str>,
+    context: Option<&'a str>,
 }
 
-fn schedule(app: &Application, schedule: &Schedule) -> Value {
-    let mut fields = Map::new();
-    fields.insert("function".into(), json!(schedule.function.logical_id));
-    fields.insert("expression".into(), json!(schedule.expression));
-    if let Some(input) = &schedule.input {
-        fields.insert("input".into(), json!(input));
-    }
-    if !schedule.enabled {
-        fields.insert("enabled".into(), json!(false));
-    }
-    with_template(fields, app, schedule.function.template)
+#[derive(Serialize)]
+struct RouteFields<'a> {
+    path: &'a str,
+    method: &'a str,
+    function: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<&'a str>,
 }
 
-/// Findings, sorted by place.
-pub(crate) fn findings(findings: &[Finding], sources: &SourceMap) -> Vec<Value> {
-    diagnostics::sorted(findings).into_iter().map(|f| finding(f, sources)).collect()
+#[derive(Serialize)]
+struct ScheduleFields<'a> {
+    function: &'a str,
+    expression: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<&'a str>,
 }
 
-fn finding(finding: &Finding, sources: &SourceMap) -> Value {
-    let place = finding.span.and_then(|span| sources.locate(span));
-    json!({
-        "severity": finding.severity.to_string(),
-        "code": finding.code.0,
-        "file": place.map(|(file, _)| file),
-        "line": place.map(|(_, place)| place.line),
-        "column": place.map(|(_, place)| place.column),
-        "message": finding.message,
-        "help": finding.help,
-    })
+#[derive(Serialize)]
+struct Resources<'a> {
+    dynamodb: Vec<Resource<'a>>,
+    s3: Vec<Resource<'a>>,
+    layers: Vec<Resource<'a>>,
 }
 
 /// A resource by its logical id; one of a further template says which.
-fn named(app: &Application, template: TemplateId, logical_id: &str) -> Value {
-    if template.0 == 0 {
-        return json!(logical_id);
-    }
-    let mut fields = Map::new();
-    fields.insert("logical_id".into(), json!(logical_id));
-    with_template(fields, app, template)
+struct Resource<'a> {
+    logical_id: &'a str,
+    template: Option<&'a str>,
 }
 
-fn with_template(mut fields: Map<String, Value>, app: &Application, template: TemplateId) -> Value {
-    if template.0 > 0 {
-        fields.insert("template".into(), json!(app.templates.get(template.0)));
+impl Serialize for Resource<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(template) = self.template else {
+            return serializer.serialize_str(self.logical_id);
+        };
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("logical_id", self.logical_id)?;
+        map.serialize_entry("template", template)?;
+        map.end()
     }
-    Value::Object(fields)
+}
+
+struct Variables<'a>(&'a Function);
+
+impl Serialize for Variables<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let variables = &self.0.environment;
+        serializer.collect_map(variables.iter().map(|(name, value)| (name, text(value))))
+    }
+}
+
+/// What is known of a value.
+fn text(value: &EnvValue) -> Option<&str> {
+    match value {
+        EnvValue::Known(text) => Some(text),
+        EnvValue::Secret(_) => Some("****"),
+        EnvValue::Symbolic(_) => None,
+    }
+}
+
+struct Shown<'a> {
+    app: &'a Application,
+}
+
+impl<'a> Shown<'a> {
+    fn function(&self, function: &'a Function, has_url: bool) -> FunctionFields<'a> {
+        let mut fields = FunctionFields {
+            logical_id: &function.id.logical_id,
+            name: function.name.as_deref(),
+            package_type: "Zip",
+            runtime: None,
+            handler: None,
+            timeout: function.timeout,
+            memory: function.memory,
+            architectures: (!function.architectures.is_empty())
+                .then(|| function.architectures.iter().map(|known| known.lambda_name()).collect()),
+            environment: Variables(function),
+            layers: Vec::new(),
+            code: CodeFields { kind: None, uri: None },
+            ephemeral_storage: function.ephemeral_storage,
+            reserved_concurrency: function.reserved_concurrency,
+            provisioned_concurrency: function.provisioned_concurrency,
+            function_url: has_url.then_some(true),
+            image_build: None,
+            template: self.further(function.id.template),
+        };
+        match &function.package {
+            Package::Zip(zip) => {
+                fields.runtime = zip.runtime.as_ref().and_then(|runtime| match runtime {
+                    Ok(runtime) => Some(runtime.name()),
+                    // A name that no runtime has is shown; an expression is not known.
+                    Err(name) => (!name.starts_with('!')).then_some(name.as_str()),
+                });
+                fields.handler = zip.handler.as_deref();
+                fields.layers = zip.layers.iter().map(layer).collect();
+                fields.code = code(&zip.code);
+            }
+            Package::Image(image) => {
+                fields.package_type = "Image";
+                let uri = image.uri.as_ref().and_then(text);
+                fields.code = CodeFields { kind: Some("image"), uri };
+                fields.image_build = image.build.as_ref().map(|build| ImageBuild {
+                    dockerfile: build.dockerfile.as_deref(),
+                    context: build.context.as_deref(),
+                });
+            }
+        }
+        fields
+    }
+
+    fn route(&self, route: &'a Route) -> RouteFields<'a> {
+        RouteFields {
+            path: &route.path,
+            method: match &route.method {
+                esb_model::Method::Any => "ANY",
+                esb_model::Method::Named(name) => name,
+            },
+            function: &route.function.logical_id,
+            template: self.further(route.function.template),
+        }
+    }
+
+    fn schedule(&self, schedule: &'a Schedule) -> ScheduleFields<'a> {
+        ScheduleFields {
+            function: &schedule.function.logical_id,
+            expression: schedule.expression.as_deref(),
+            input: schedule.input.as_deref(),
+            enabled: (!schedule.enabled).then_some(false),
+            template: self.further(schedule.function.template),
+        }
+    }
+
+    fn resource(&self, template: TemplateId, logical_id: &'a str) -> Resource<'a> {
+        Resource { logical_id, template: self.further(template) }
+    }
+
+    /// The name of a template that is not the first.
+    fn further(&self, template: TemplateId) -> Option<&'a str> {
+        (template.0 > 0).then(|| self.app.templates.get(template.0)).flatten().map(String::as_str)
+    }
+}
+
+fn code(code: &Code) -> CodeFields<'_> {
+    let (kind, uri) = match code {
+        Code::Path { path, .. } => {
+            (Some(if Code::is_archive(path) { "zip" } else { "dir" }), Some(path.as_str()))
+        }
+        Code::S3 { uri, .. } => (Some("s3"), (!uri.contains("${")).then_some(uri.as_str())),
+        Code::Inline { .. } => (Some("inline"), None),
+        Code::Unknown { .. } => (None, None),
+    };
+    CodeFields { kind, uri }
+}
+
+fn layer(layer: &LayerRef) -> Option<&str> {
+    match layer {
+        LayerRef::Local(id) => Some(id),
+        LayerRef::Arn(arn) => Some(arn),
+        LayerRef::Unknown(_) => None,
+    }
+}
+
+#[derive(Serialize)]
+struct FindingFields<'a> {
+    severity: String,
+    code: &'static str,
+    file: Option<&'a str>,
+    line: Option<usize>,
+    column: Option<usize>,
+    message: &'a str,
+    help: Option<&'a str>,
+}
+
+fn sorted<'a>(
+    findings: &'a [Finding],
+    sources: &'a SourceMap,
+) -> impl Iterator<Item = FindingFields<'a>> {
+    diagnostics::sorted(findings).into_iter().map(|finding| {
+        let place = finding.span.and_then(|span| sources.locate(span));
+        FindingFields {
+            severity: finding.severity.to_string(),
+            code: finding.code.0,
+            file: place.map(|(file, _)| file),
+            line: place.map(|(_, place)| place.line),
+            column: place.map(|(_, place)| place.column),
+            message: &finding.message,
+            help: finding.help.as_deref(),
+        }
+    })
+}
+
+/// Findings, sorted by place, for a document that is made of other things too.
+pub(crate) fn findings(findings: &[Finding], sources: &SourceMap) -> Vec<Value> {
+    let values = sorted(findings, sources).map(serde_json::to_value);
+    values.collect::<Result<_, _>>().expect("texts and numbers are JSON")
 }

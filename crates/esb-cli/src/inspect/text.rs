@@ -1,14 +1,24 @@
 //! The application as lines: functions with what they are made of and what calls them.
 
-use esb_model::{Api, Application, Code, EnvValue, Function, LayerRef, Package};
+use std::collections::HashMap;
+
+use esb_model::{Api, Application, Code, EnvValue, Function, FunctionId, LayerRef, Package};
 
 use crate::escape;
 
 /// The lines of an application; values that only AWS knows appear as the template writes them.
 pub(crate) fn text(app: &Application) -> Vec<String> {
     let mut lines = Vec::new();
+    let callers = callers(app);
+    let several = app.templates.len() > 1;
     for function in &app.functions {
-        function_lines(app, function, &mut lines);
+        function_lines(function, &mut lines);
+        if let Some(name) = app.templates.get(function.id.template.0).filter(|_| several) {
+            lines.push(field("template", name));
+        }
+        for (name, value) in callers.get(&function.id).into_iter().flatten() {
+            lines.push(field(name, value));
+        }
         lines.push(String::new());
     }
     for table in &app.tables {
@@ -25,13 +35,13 @@ pub(crate) fn text(app: &Application) -> Vec<String> {
     lines.into_iter().map(|line| escape::terminal(&line).into_owned()).collect()
 }
 
-fn function_lines(app: &Application, function: &Function, lines: &mut Vec<String>) {
+fn function_lines(function: &Function, lines: &mut Vec<String>) {
     let id = &function.id.logical_id;
     lines.push(match function.effective_name() {
-        name if name == id => format!("function {id}"),
+        name if name == *id => format!("function {id}"),
         name => format!("function {id} ({name})"),
     });
-    let mut field = |name: &str, value: String| lines.push(format!("  {name:12} {value}"));
+    let mut field = |name: &str, value: String| lines.push(field(name, &value));
     match &function.package {
         Package::Zip(zip) => {
             let runtime = match &zip.runtime {
@@ -64,23 +74,33 @@ fn function_lines(app: &Application, function: &Function, lines: &mut Vec<String
     for (name, text) in &function.environment {
         field("environment", format!("{name}={}", value(text)));
     }
-    for route in app.routes.iter().filter(|route| route.function == function.id) {
-        field(
-            "route",
-            match route.api {
-                Api::FunctionUrl => "function URL".to_owned(),
-                _ => format!("{} {}", route.method, route.path),
-            },
-        );
+}
+
+/// What calls each function.
+fn callers(app: &Application) -> HashMap<&FunctionId, Vec<(&'static str, String)>> {
+    let mut callers: HashMap<&FunctionId, Vec<_>> = HashMap::new();
+    let mut add = |function, name, value| callers.entry(function).or_default().push((name, value));
+    for route in &app.routes {
+        let value = match route.api {
+            Api::FunctionUrl => "function URL".to_owned(),
+            _ => format!("{} {}", route.method, route.path),
+        };
+        add(&route.function, "route", value);
     }
-    for schedule in app.schedules.iter().filter(|schedule| schedule.function == function.id) {
+    for schedule in &app.schedules {
         let expression = schedule.expression.as_deref().unwrap_or("known to AWS only");
         let off = if schedule.enabled { "" } else { " (disabled)" };
-        field("schedule", format!("{expression}{off}"));
+        add(&schedule.function, "schedule", format!("{expression}{off}"));
     }
-    for trigger in app.triggers.iter().filter(|trigger| trigger.function == function.id) {
-        field("trigger", format!("{} {} (not served)", trigger.kind, trigger.name));
+    for trigger in &app.triggers {
+        let value = format!("{} {} (not served)", trigger.kind, trigger.name);
+        add(&trigger.function, "trigger", value);
     }
+    callers
+}
+
+fn field(name: &str, value: &str) -> String {
+    format!("  {name:12} {value}")
 }
 
 fn code(code: &Code) -> String {

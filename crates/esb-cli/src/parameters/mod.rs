@@ -83,13 +83,14 @@ impl Parameters {
                 .filter(|(number, _)| layer.template.is_none_or(|own| own == *number))
                 .flat_map(|(_, names)| names.iter().map(String::as_str))
                 .collect();
-            let who = if layer.template.is_some() { "the template does not declare" } else {
+            let who = if layer.template.is_some() {
+                "the template does not declare"
+            } else {
                 "no template declares"
             };
             let unknown = layer.values.keys().filter(|name| !names.contains(name.as_str()));
             findings.extend(unknown.map(|name| {
-                let message =
-                    format!("{who} the parameter `{}`{source}", name.escape_debug());
+                let message = format!("{who} the parameter `{}`{source}", name.escape_debug());
                 Finding::new(Severity::Warning, codes::UNKNOWN_PARAMETER, None, message)
                     .help(help(&names))
             }));
@@ -199,9 +200,8 @@ mod tests {
         for name in ["one", "two"] {
             fs::create_dir(root.join(name)).unwrap();
         }
-        let overrides = |text: &str| {
-            format!("[default.deploy.parameters]\nparameter_overrides = '{text}'\n")
-        };
+        let overrides =
+            |text: &str| format!("[default.deploy.parameters]\nparameter_overrides = '{text}'\n");
         fs::write(root.join("samconfig.toml"), overrides("A=root B=root S=root")).unwrap();
         fs::write(root.join("two/samconfig.toml"), overrides("A=two S=two X=two")).unwrap();
         fs::write(root.join("values.yaml"), "A: file\nB: file\nC: file\n").unwrap();
@@ -211,7 +211,7 @@ mod tests {
             brand: Brand::default(),
             environment: "default".to_owned(),
             templates: vec![template("one"), template("two")],
-            ..Project::default()
+            secret_env: BTreeSet::new(),
         }
     }
 
@@ -244,7 +244,11 @@ mod tests {
         check(&given, 0, "A=file B=file C=flag D=environment E=x=y OTHER=1 S=root");
         check(&given, 1, "A=file B=file C=own D=environment E=x=y OTHER=1 S=two X=two");
         let value = format!("A=@{}", root.join("value").display());
-        check(&read(false, &[&value]), 0, "A=from a file B=environment D=environment OTHER=1 S=root");
+        check(
+            &read(false, &[&value]),
+            0,
+            "A=from a file B=environment D=environment OTHER=1 S=root",
+        );
 
         let names = |text: &str| text.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
         let findings = given.unused(&[names("A B C S"), names("A B")]);

@@ -36,8 +36,7 @@ pub(super) fn read(path: &Path, environment: &str) -> Result<Values, String> {
             let Some(overrides) = overrides else { continue };
             let folder = path.parent().unwrap_or(Path::new("."));
             let read = given(overrides, folder, 0);
-            let read =
-                read.map_err(|error| format!("[{name}.{section}.parameters]: {error}"))?;
+            let read = read.map_err(|error| format!("[{name}.{section}.parameters]: {error}"))?;
             values.extend(read);
         }
     }
@@ -157,12 +156,16 @@ parameter_overrides = 'A=never'
             "'file://none.yaml'",
             "! [default.deploy.parameters]: `none.yaml`: No such file or directory (os error 2)",
         );
-        check("'A'", "! [default.deploy.parameters]: a word is no KEY=VALUE; quote values with blanks");
+        check(
+            "'A'",
+            "! [default.deploy.parameters]: a word is no KEY=VALUE; quote values with blanks",
+        );
     }
 
     #[test]
     fn other_languages() {
-        let yaml = "version: 0.1\ndefault: {deploy: {parameters: {parameter_overrides: [A=1, {B: 02}]}}}";
+        let yaml =
+            "version: 0.1\ndefault: {deploy: {parameters: {parameter_overrides: [A=1, {B: 02}]}}}";
         assert_eq!(values(&[("samconfig.yaml", yaml)], "default"), "A=1; B=02");
         let json = r#"{"default": {"deploy": {"parameters": {"parameter_overrides": "A=1"}}}}"#;
         assert_eq!(values(&[("samconfig.json", json)], "default"), "A=1");

@@ -48,13 +48,12 @@ fn entry(item: &Tree, number: usize) -> Result<Option<(String, String)>, String>
     let Some(Tree::Text(name)) = item.get("ParameterKey") else {
         return Err(format!("entry {number} of the list has no ParameterKey"));
     };
-    match item.get("ParameterValue") {
-        Some(value) => Ok(Some((name.clone(), text(name, value)?))),
-        None => {
-            let kept = item.get("UsePreviousValue") == Some(&Tree::Text("true".to_owned()));
-            let missing = || format!("entry {number} of the list has no ParameterValue");
-            if kept { Ok(None) } else { Err(missing()) }
-        }
+    if let Some(value) = item.get("ParameterValue") {
+        return Ok(Some((name.clone(), text(name, value)?)));
+    }
+    match item.get("UsePreviousValue") {
+        Some(Tree::Text(word)) if word.eq_ignore_ascii_case("true") => Ok(None),
+        _ => Err(format!("entry {number} of the list has no ParameterValue")),
     }
 }
 
@@ -63,7 +62,13 @@ fn text(name: &str, value: &Tree) -> Result<String, String> {
     let scalar = |value: &Tree| match value {
         Tree::Null => Ok(String::new()),
         Tree::Text(text) => Ok(text.clone()),
-        other => Err(format!("the value of `{name}` is or holds {}", other.kind())),
+        other => {
+            let name = name.escape_debug();
+            Err(format!(
+                "the value of `{name}` must be text or a list of texts, not {}",
+                other.kind()
+            ))
+        }
     };
     match value {
         Tree::List(items) => {
@@ -86,7 +91,9 @@ pub(super) fn pairs(text: &str) -> Result<Values, String> {
             Some(rest) => {
                 rest.split_once(",ParameterValue=").ok_or("a ParameterKey has no ParameterValue")?
             }
-            None => word.split_once('=').ok_or("a word is no KEY=VALUE; quote values with blanks")?,
+            None => {
+                word.split_once('=').ok_or("a word is no KEY=VALUE; quote values with blanks")?
+            }
         };
         if key.is_empty() {
             return Err("a value has no key".to_owned());
@@ -159,8 +166,8 @@ mod tests {
         check("A: 1\nB:\nParameters: prod", "A=1; B=; Parameters=prod");
         check("", "");
         check("just text", "! it is text, not a list or a map of parameters");
-        check("A: {B: 1}", "! the value of `A` is or holds a map");
-        check("A: [[1]]", "! the value of `A` is or holds a list");
+        check("A: {B: 1}", "! the value of `A` must be text or a list of texts, not a map");
+        check("A: [[1]]", "! the value of `A` must be text or a list of texts, not a list");
         check("- ParameterValue: x", "! entry 1 of the list has no ParameterKey");
         check("- A=1\n- ParameterKey: x", "! entry 2 of the list has no ParameterValue");
         check("- [A=1]", "! entry 1 of the list is a list");

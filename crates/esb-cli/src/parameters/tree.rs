@@ -122,7 +122,7 @@ fn toml(text: &str) -> Result<Tree, String> {
         Ok(table) => Ok(map(table.get_ref())),
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start).min(text.len());
-            let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = text[..text.floor_char_boundary(at)].matches('\n').count() + 1;
             Err(format!("{} at line {line}", error.message()))
         }
     }
@@ -276,9 +276,17 @@ mod tests {
     #[test]
     fn scalars_are_as_written() {
         use Language::{Json, Toml, Yaml};
-        check(Yaml, "a: 007\nb: 1.10\nc: yes\nd: ~\ne: 'x: y'\n1: ''", "{a=007 b=1.10 c=yes d=~ e=x: y 1=}");
-        check(Yaml, "- [012345678901, 1e3]\n- {k: 0x10}\n- null\n-\n", "[[012345678901 1e3] {k=0x10} ~ ~]");
-        check(Yaml, "a: &x {k: 01}\nb: *x\nc: {<<: *x, l: 2}", "{a={k=01} b={k=01} c={k=01 l=2}}");
+        check(
+            Yaml,
+            "a: 007\nb: 1.10\nc: yes\nd: ~\ne: 'x: y'\n1: ''",
+            "{a=007 b=1.10 c=yes d=~ e=x: y 1=}",
+        );
+        check(
+            Yaml,
+            "- [012345678901, 1e3]\n- {k: 0x10}\n- null\n-\n",
+            "[[012345678901 1e3] {k=0x10} ~ ~]",
+        );
+        check(Yaml, "a: &x {k: 01}\nb: *x\nc: {<<: *x, l: 2}", "{a={k=01} b={k=01} c={l=2 k=01}}");
         check(Yaml, "{\n\t\"a\": \"\\ud83d\\ude00\"}", "{a=😀}");
         check(Json, "{\"a\": [1, 2.5, true, null, \"t\"]}", "{a=[1 2.5 true ~ t]}");
         check(
@@ -292,7 +300,11 @@ mod tests {
     fn errors_say_where_and_not_what() {
         use Language::{Json, Toml, Yaml};
         check(Json, "{\"a\":\n hunter2}", "! expected value at line 2 column 2");
-        check(Toml, "a = 1\nb = hunter2\n", "! string values must be quoted, expected literal string at line 2");
+        check(
+            Toml,
+            "a = 1\nb = hunter2\n",
+            "! string values must be quoted, expected literal string at line 2",
+        );
         let error = Tree::parse("a: 1\nb: [hunter2", Yaml).unwrap_err();
         assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");
         let deep = "[".repeat(2000);

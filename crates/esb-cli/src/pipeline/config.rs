@@ -168,7 +168,7 @@ fn render(
     let settings = esb_config::Settings {
         owners: project.templates.iter().map(|file| file.owner.clone()).collect(),
         push_target: push_target.to_owned(),
-        ..esb_config::Settings::default()
+        secret_env: project.secret_env.clone(),
     };
     esb_config::render(app, images, &settings)
 }

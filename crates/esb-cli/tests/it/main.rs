@@ -4,5 +4,7 @@
 #![cfg(test)]
 
 mod context;
+mod inspect;
 mod messages;
 mod results;
+mod values;

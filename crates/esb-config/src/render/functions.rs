@@ -18,10 +18,10 @@ pub(super) fn render(
     images: &BTreeMap<FunctionId, PublishedImage>,
 ) -> Names {
     let mut names = Names::new();
-    let mut first: BTreeMap<&str, &Function> = BTreeMap::new();
+    let mut first: BTreeMap<String, &Function> = BTreeMap::new();
     let mut used = BTreeSet::new();
     for function in &context.app.functions {
-        let name = function.effective_name();
+        let name = &*function.effective_name();
         if let Some(other) = first.get(name) {
             let finding = Finding::new(
                 Severity::Error,
@@ -33,7 +33,7 @@ pub(super) fn render(
             context.find(finding.help("give one of them another `FunctionName`"));
             continue;
         }
-        first.insert(name, function);
+        first.insert(name.to_owned(), function);
         let Some(image) = images.get(&function.id) else {
             context.find(Finding::new(
                 Severity::Note,
@@ -86,7 +86,7 @@ fn environment(
     function: &Function,
     used: &mut BTreeSet<(String, String)>,
 ) -> Environment {
-    let name = function.effective_name();
+    let name = &*function.effective_name();
     let warn = |severity, code, message| Finding::new(severity, code, function.span, message);
     let mut environment = BTreeMap::new();
     for (variable, value) in &function.environment {

@@ -92,7 +92,7 @@ pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -
             None => unknown(origin),
         };
     }
-    match this.generated(name, None) {
+    match this.generated(name, None, node.span()) {
         Generated::Known(text) => Some(Value::text(text)),
         Generated::Unknown => unknown(None),
         Generated::No => {
@@ -130,7 +130,7 @@ pub(super) fn attribute(
             None => unknown(origin),
         };
     }
-    match this.generated(id, Some(name)) {
+    match this.generated(id, Some(name), node.span()) {
         Generated::Known(text) => Some(Value::text(text)),
         Generated::Unknown => unknown(None),
         Generated::No => {

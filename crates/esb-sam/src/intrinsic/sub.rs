@@ -111,7 +111,8 @@ fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, written: &str, name: &st
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_' | '-');
     if name.is_empty() || !name.chars().all(allowed) {
         let message = format!("{} is no name that `Fn::Sub` can fill in", quote(written));
-        let help = format!("write `${{!{written}}}` where the text itself is meant");
+        let literal = quote(&format!("${{!{written}}}"));
+        let help = format!("write {literal} where the text itself is meant");
         this.warning_with_help(codes::UNRESOLVED_REF, node.span(), message, Some(help));
         return verbatim();
     }

@@ -1,6 +1,6 @@
 //! S3 buckets and the expiry of their objects.
 
-use std::rc::Rc;
+use std::{fmt::Display, rc::Rc};
 
 use esb_model::{Bucket, LifecycleRule};
 
@@ -12,8 +12,7 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
     if &*resource.kind != "AWS::S3::Bucket" {
         return;
     }
-    let given = this.ev.given_name(resource).map(|name| name.to_string());
-    let name = given.unwrap_or_else(|| this.own_name(&resource.id).to_lowercase());
+    let name = this.ev.physical_name(resource).to_string();
     let mut lifecycle = Vec::new();
     let what = Lowering::what(resource, "LifecycleConfiguration");
     let configuration = resource.property("LifecycleConfiguration").cloned();
@@ -35,7 +34,11 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
 }
 
 /// A rule that expires objects after days; others have no counterpart here.
-fn rule(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &str) -> Option<LifecycleRule> {
+fn rule(
+    this: &mut Lowering<'_, '_, '_>,
+    node: &Rc<Node>,
+    what: &dyn Display,
+) -> Option<LifecycleRule> {
     let days = node.get("ExpirationInDays")?.clone();
     let expiration_days = this.ev.number(&days, what);
     let mut field = |name: &str| {

@@ -7,8 +7,10 @@ use esb_model::EnvValue;
 use super::{Resource, lower::Lowering};
 use crate::{
     codes,
+    evaluator::KEPT_STEPS,
     findings::quote,
     value::Value,
+    words::Named,
     yaml::{Entry, Kind, Style, meaning, reads_differently},
 };
 
@@ -41,6 +43,9 @@ pub(super) fn lower(
     let variables = this.ev.open_map(&variables, &what)?;
     let mut result = BTreeMap::new();
     for entry in variables.entries().unwrap_or_default() {
+        if !this.ev.run.step(KEPT_STEPS, entry.place.span()) {
+            break;
+        }
         if let Some(value) = variable(this, resource, entry) {
             result.insert(entry.key.to_string(), value);
         }
@@ -55,7 +60,7 @@ fn variable(
 ) -> Option<EnvValue> {
     let name = &entry.key;
     let span = entry.value.span();
-    let what = format!("variable {} of {}", quote(name), quote(&resource.id));
+    let what = Named { what: "variable", name, id: &resource.id };
     if OVERRIDDEN.contains(&&**name) {
         let message = format!("the platform sets {} itself", quote(name));
         this.platform_note(codes::PLATFORM_ENVIRONMENT, entry.place.span(), message);

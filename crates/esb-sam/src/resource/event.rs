@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     codes,
-    evaluator::Opened,
+    evaluator::{KEPT_STEPS, Opened},
     findings::quote,
+    words,
     yaml::{Entry, Node},
 };
 
@@ -48,11 +49,14 @@ pub(super) struct Event {
     pub(super) name: Rc<str>,
     pub(super) span: Span,
     pub(super) properties: Option<Rc<Node>>,
-    /// The words for it in messages.
-    pub(super) what: String,
 }
 
 impl Event {
+    /// The words for it in messages.
+    pub(super) fn what(&self) -> words::Named<'_> {
+        words::Named { what: "event", name: &self.name, id: &self.function }
+    }
+
     pub(super) fn property(&self, name: &str) -> Option<Rc<Node>> {
         self.properties.as_ref()?.get(name).cloned()
     }
@@ -67,12 +71,15 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
     let Some(node) = resource.property("Events").cloned() else { return };
     let Some(events) = this.ev.open_map(&node, &what) else { return };
     for entry in events.entries().unwrap_or_default() {
+        if !this.ev.run.step(KEPT_STEPS, entry.place.span()) {
+            break;
+        }
         one(this, resource, entry);
     }
 }
 
 fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &Entry) {
-    let what = format!("event {} of {}", quote(&entry.key), quote(&resource.id));
+    let what = words::Named { what: "event", name: &entry.key, id: &resource.id };
     let span = entry.place.span();
     let Some(body) = this.ev.open_map(&entry.value, &what) else { return };
     let Some(kind) = body.get("Type").and_then(|node| node.scalar()).cloned() else {
@@ -82,8 +89,7 @@ fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &Entry) 
     let properties = body.get("Properties").cloned();
     let properties = properties.and_then(|node| this.ev.open_map(&node, &what));
     property::check_event(&mut this.ev, &what, &kind, &body, properties.as_deref());
-    let event =
-        Event { function: resource.id.clone(), name: entry.key.clone(), span, properties, what };
+    let event = Event { function: resource.id.clone(), name: entry.key.clone(), span, properties };
     match &*kind {
         "Api" => api(this, &event),
         "HttpApi" => http_api(this, &event),
@@ -94,7 +100,7 @@ fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &Entry) 
                 let message = format!("the platform does not serve {kind} events");
                 this.platform_note(codes::PLATFORM_TRIGGER, span, message);
             } else {
-                let message = format!("{} has the unknown type {}", event.what, quote(kind));
+                let message = format!("{} has the unknown type {}", event.what(), quote(kind));
                 let span = body.get("Type").map_or(span, |node| node.span());
                 let finding = Finding::new(Severity::Warning, codes::EVENT, span, message);
                 this.ev.run.findings.push_wrong(finding, kind, KINDS.iter().copied());
@@ -109,15 +115,15 @@ fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &Entry) 
 fn api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
     let text = |this: &mut Lowering<'_, '_, '_>, name: &str| {
         let node = event.property(name)?;
-        this.ev.known(&node, &format!("{name} of {}", event.what))
+        this.ev.known(&node, &words::Part { name, of: &event.what() })
     };
     let (path, method) = (text(this, "Path"), text(this, "Method"));
     let (Some(path), Some(method)) = (path, method) else {
-        let message = format!("{} needs a path and a method", event.what);
+        let message = format!("{} needs a path and a method", event.what());
         this.ev.error(codes::EVENT, event.span, message);
         return;
     };
-    let api = match route::named_api(this, event.property("RestApiId").as_ref(), &event.what) {
+    let api = match route::named_api(this, event.property("RestApiId").as_ref(), &event.what()) {
         Named::Implicit => Api::Rest(None),
         Named::Explicit(id) => Api::Rest(Some(this.full_id(&id))),
         Named::Gone => return,
@@ -129,19 +135,19 @@ fn api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
 fn http_api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
     let mut text = |name: &str| {
         let node = event.property(name)?;
-        Some(this.ev.known(&node, &format!("{name} of {}", event.what)))
+        Some(this.ev.known(&node, &words::Part { name, of: &event.what() }))
     };
     let (path, method) = match (text("Path"), text("Method")) {
         (None, None) => ("$default".into(), "ANY".into()),
         (Some(Some(path)), Some(Some(method))) => (path.text, method.text),
         (Some(Some(path)), None) if &*path.text == "$default" => (path.text, "ANY".into()),
         _ => {
-            let message = format!("{} needs both a path and a method, or neither", event.what);
+            let message = format!("{} needs both a path and a method, or neither", event.what());
             this.ev.error(codes::EVENT, event.span, message);
             return;
         }
     };
-    let api = match route::named_api(this, event.property("ApiId").as_ref(), &event.what) {
+    let api = match route::named_api(this, event.property("ApiId").as_ref(), &event.what()) {
         Named::Implicit => Api::Http(None),
         Named::Explicit(id) => Api::Http(Some(this.full_id(&id))),
         Named::Gone => return,

@@ -1,6 +1,6 @@
 //! Image functions: by reference, or built from a Dockerfile.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, fmt::Display, rc::Rc};
 
 use esb_model::{DockerBuild, EnvValue, ImagePackage, Span};
 
@@ -104,7 +104,11 @@ fn image_uri(
 }
 
 /// The words of a command; a single text is one word.
-fn words(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &str) -> Option<Vec<String>> {
+fn words(
+    this: &mut Lowering<'_, '_, '_>,
+    node: &Rc<Node>,
+    what: &dyn Display,
+) -> Option<Vec<String>> {
     if node.scalar().is_some() {
         return this.ev.known(node, what).map(|text| vec![text.text.to_string()]);
     }
@@ -121,7 +125,7 @@ fn words(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &str) -> Option
 fn unusable<T>(
     this: &mut Lowering<'_, '_, '_>,
     value: &Value,
-    what: &str,
+    what: &dyn Display,
     span: Span,
 ) -> Option<T> {
     if let Value::Unknown(unknown) = value {

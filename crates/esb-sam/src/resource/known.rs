@@ -326,11 +326,6 @@ pub(crate) const NOT_GLOBAL: &[&str] = &[
     "Role",
 ];
 
-/// Whether a resource type of SAM exists.
-pub(super) fn is_serverless(kind: &str) -> bool {
-    TYPES.contains(&kind)
-}
-
 /// All of SAM's resource types, and those of CloudFormation that this crate reads or names.
 pub(super) const TYPES: &[&str] = &[
     "AWS::Serverless::Api",

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use esb_model::{Layer, LayerRef};
 
 use super::{Resource, lower::Lowering, package};
-use crate::{codes, findings::quote, value::Value};
+use crate::{codes, evaluator::KEPT_STEPS, findings::quote, value::Value};
 
 /// Lowers a layer; other resources are left alone.
 pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
@@ -43,6 +43,9 @@ pub(super) fn references(
     let items = this.ev.list(&node, &what).unwrap_or_default();
     let mut layers = Vec::new();
     for (value, span) in items {
+        if !this.ev.run.step(KEPT_STEPS, span) {
+            break;
+        }
         let named = value.origin().map(|origin| origin.id.clone()).or_else(|| match &value {
             Value::Text(text) => Some(text.text.clone()),
             _ => None,

@@ -2,15 +2,18 @@
 //!
 //! Owns the order of the work and what all kinds of resources share while they are lowered.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 use esb_model::{Application, Finding, FindingCode, FunctionId, Severity, Span, TemplateId};
 
 use super::{
-    Resource, bucket, event, function, layer, nested, openapi, property, raw_api,
-    raw_schedule, table,
+    Resource, bucket, event, function, layer, nested, openapi, property, raw_api, raw_schedule,
+    table,
 };
-use crate::{evaluator::Evaluator, findings::quote, parameter::Parameter, value::Value};
+use crate::{evaluator::Evaluator, parameter::Parameter, value::Value, words::Property};
 
 /// Where a template stands among those of a run.
 #[derive(Debug, Clone)]
@@ -44,6 +47,8 @@ pub(crate) struct Lowering<'s, 'a, 'r> {
     /// Functions by the name in their ARN.
     pub(crate) function_names: HashMap<Rc<str>, Rc<str>>,
     pub(crate) routes: super::route::Claims,
+    /// Resource types that are no mistake.
+    pub(crate) kinds: HashSet<Rc<str>>,
 }
 
 /// Lowers every resource that exists.
@@ -57,6 +62,7 @@ pub(crate) fn lower<'a, 'r>(
         app: Application::default(),
         function_names: HashMap::new(),
         routes: super::route::Claims::default(),
+        kinds: HashSet::new(),
     };
     let resources = this.ev.resources.present();
     let each = |this: &mut Lowering<'_, 'a, 'r>,
@@ -94,11 +100,6 @@ impl Lowering<'_, '_, '_> {
         format!("{}{logical_id}", self.scope.prefix)
     }
 
-    /// The name of something that AWS would name: unique among nested applications.
-    pub(crate) fn own_name(&self, name: &str) -> String {
-        format!("{}{name}", self.scope.prefix.replace('/', "-"))
-    }
-
     /// A path of a nested template, made relative to the outermost one.
     pub(crate) fn path(&self, path: &str) -> String {
         let absolute = path.starts_with('/') || path.contains("://");
@@ -110,8 +111,8 @@ impl Lowering<'_, '_, '_> {
     }
 
     /// The words for a property in messages.
-    pub(crate) fn what(resource: &Resource, property: &str) -> String {
-        format!("{property} of {}", quote(&resource.id))
+    pub(crate) fn what<'w>(resource: &'w Resource, property: &'w str) -> Property<'w> {
+        Property { name: property, id: &resource.id }
     }
 
     /// The function that a value names: by reference, ARN, integration URI or name.

@@ -5,8 +5,10 @@
 
 use std::{collections::HashMap, rc::Rc};
 
+use esb_model::Span;
+
 use super::Resource;
-use crate::{codes, evaluator::Evaluator, findings::quote, yaml::Node};
+use crate::{codes, evaluator::Evaluator, findings::quote, words::Property, yaml::Node};
 
 /// Names so far.
 pub(crate) type Names = HashMap<Rc<str>, NameState>;
@@ -82,7 +84,7 @@ impl Evaluator<'_, '_> {
         property: &str,
         node: &Rc<Node>,
     ) -> Option<Rc<str>> {
-        let what = format!("{property} of {}", quote(&resource.id));
+        let what = Property { name: property, id: &resource.id };
         let text = self.known(node, &what)?.text;
         (!text.is_empty()).then_some(text)
     }
@@ -92,9 +94,11 @@ impl Evaluator<'_, '_> {
         if let Some(name) = self.given_name(resource) {
             return name;
         }
+        let prefix = &self.name_prefix;
         match &*resource.kind {
-            "AWS::S3::Bucket" => resource.id.to_lowercase().into(),
-            _ => resource.id.clone(),
+            "AWS::S3::Bucket" => format!("{prefix}{}", resource.id).to_lowercase().into(),
+            _ if prefix.is_empty() => resource.id.clone(),
+            _ => format!("{prefix}{}", resource.id).into(),
         }
     }
 
@@ -119,7 +123,7 @@ impl Evaluator<'_, '_> {
             | "AWS::S3::Bucket" => Some(self.physical_name(resource)),
             // AWS generates these names unless one is given.
             _ if resource.property(property).is_some() => self.given_name(resource),
-            _ => Some(resource.id.clone()),
+            _ => Some(self.physical_name(resource)),
         }
     }
 
@@ -179,7 +183,12 @@ impl Evaluator<'_, '_> {
     }
 
     /// Names that SAM's transform makes: `HelloRole`, `Hello.Alias`, `ServerlessRestApi`.
-    pub(crate) fn generated(&mut self, name: &str, attribute: Option<&str>) -> Generated {
+    pub(crate) fn generated(
+        &mut self,
+        name: &str,
+        attribute: Option<&str>,
+        span: Span,
+    ) -> Generated {
         const OURS: [&str; 4] = [
             "ServerlessRestApi",
             "ServerlessHttpApi",
@@ -188,6 +197,9 @@ impl Evaluator<'_, '_> {
         ];
         if OURS.iter().any(|ours| name.starts_with(ours)) {
             return Generated::Unknown;
+        }
+        if !self.run.step(name.len() / 2, span) {
+            return Generated::No;
         }
         let boundaries = name.char_indices().skip(1).map(|(at, _)| at);
         let made = boundaries

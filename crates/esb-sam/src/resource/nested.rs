@@ -15,7 +15,7 @@ use crate::{
     parameter::{Given, ParameterOrigin},
     template,
     value::{Text, Value},
-    yaml::{self, Node},
+    yaml::Node,
 };
 
 /// Lowers a nested application from a local file; other resources are left alone.
@@ -122,17 +122,8 @@ pub(super) fn load(
     code: FindingCode,
 ) -> Option<(String, Rc<Node>)> {
     let (file, text) = read(this, location, span, code)?;
-    let source = this.ev.run.sources.add(file.clone(), text.clone());
-    match yaml::compose(source, &text, this.ev.run.limits()) {
-        Ok(document) => {
-            document.findings.into_iter().for_each(|finding| this.ev.run.findings.push(finding));
-            Some((file, document.root))
-        }
-        Err(error) => {
-            this.ev.run.findings.push(error.into_finding());
-            None
-        }
-    }
+    let root = this.ev.run.compose(&file, &text)?;
+    Some((file, root))
 }
 
 /// Loads a file's text. Gives its name too.

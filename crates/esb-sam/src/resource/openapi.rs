@@ -11,7 +11,12 @@ use super::{
     nested,
     route::{self, Wanted},
 };
-use crate::{codes, evaluator::Opened, intrinsic::call, yaml::Node};
+use crate::{
+    codes,
+    evaluator::{KEPT_STEPS, Opened},
+    intrinsic::call,
+    yaml::Node,
+};
 
 const METHODS: &[&str] = &[
     "get",
@@ -47,6 +52,9 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
     for path in paths.entries().unwrap_or_default() {
         let Some(methods) = quiet_map(this, &path.value) else { continue };
         for method in methods.entries().unwrap_or_default() {
+            if !this.ev.run.step(KEPT_STEPS, method.place.span()) {
+                return;
+            }
             if !METHODS.iter().any(|known| method.key.eq_ignore_ascii_case(known)) {
                 continue;
             }
@@ -82,7 +90,7 @@ fn opened(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>) -> Option<Rc<Node>> 
     let Some(transform) = included else { return node.entries().is_some().then_some(node) };
     let name = transform.get("Name").and_then(|name| name.scalar()).cloned();
     if name.as_deref() != Some("AWS::Include") {
-        this.ev.kept(node.span(), "the API's definition", &crate::intrinsic::symbolic(&node));
+        this.ev.kept(node.span(), &"the API's definition", &crate::intrinsic::symbolic(&node));
         return None;
     }
     let location = transform.get("Parameters").and_then(|node| node.get("Location")).cloned()?;
@@ -107,7 +115,7 @@ fn from_uri(
 }
 
 fn include(this: &mut Lowering<'_, '_, '_>, location: &Rc<Node>) -> Option<Rc<Node>> {
-    let text = this.ev.known(location, "the place of the API's definition")?;
+    let text = this.ev.known(location, &"the place of the API's definition")?;
     let (_, loaded) = nested::load(this, &text.text, location.span(), codes::INCLUDE)?;
     loaded.entries().is_some().then_some(loaded)
 }

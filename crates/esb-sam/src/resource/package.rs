@@ -1,6 +1,6 @@
 //! Where the code of functions and layers lies.
 
-use std::rc::Rc;
+use std::{fmt::Display, rc::Rc};
 
 use esb_model::{Code, Family, Runtime, Span};
 
@@ -95,7 +95,11 @@ fn inline(
 }
 
 /// A path, an object in S3, or something that only AWS knows.
-pub(super) fn location(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &str) -> Code {
+pub(super) fn location(
+    this: &mut Lowering<'_, '_, '_>,
+    node: &Rc<Node>,
+    what: &dyn Display,
+) -> Code {
     let span = node.span();
     let opened = match this.ev.open(node) {
         Opened::Node(opened) => opened,
@@ -112,7 +116,12 @@ pub(super) fn location(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &
     }
 }
 
-fn path_or_object(this: &mut Lowering<'_, '_, '_>, text: &Text, what: &str, span: Span) -> Code {
+fn path_or_object(
+    this: &mut Lowering<'_, '_, '_>,
+    text: &Text,
+    what: &dyn Display,
+    span: Span,
+) -> Code {
     if text.text.starts_with("s3://") {
         not_local(this, what, span);
         return Code::S3 { uri: text.text.to_string(), span: Some(span) };
@@ -121,7 +130,7 @@ fn path_or_object(this: &mut Lowering<'_, '_, '_>, text: &Text, what: &str, span
 }
 
 /// `{Bucket, Key}` of SAM or `{S3Bucket, S3Key}` of CloudFormation.
-fn object(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &str) -> Code {
+fn object(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &dyn Display) -> Code {
     let mut part = |names: [&str; 2]| {
         let node = names.iter().find_map(|name| node.get(name))?.clone();
         match this.ev.eval(&node) {
@@ -142,13 +151,18 @@ fn object(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &str) -> Code 
     }
 }
 
-fn not_local(this: &mut Lowering<'_, '_, '_>, what: &str, span: Span) {
+fn not_local(this: &mut Lowering<'_, '_, '_>, what: &dyn Display, span: Span) {
     let message = format!("{what} lies in S3 and cannot be built here");
     let help = "give a local folder with `--code FUNCTION=PATH`".to_owned();
     this.ev.warning_with_help(codes::CODE_NOT_LOCAL, span, message, Some(help));
 }
 
-fn kept(this: &mut Lowering<'_, '_, '_>, unknown: &Unknown, what: &str, span: Span) -> Code {
+fn kept(
+    this: &mut Lowering<'_, '_, '_>,
+    unknown: &Unknown,
+    what: &dyn Display,
+    span: Span,
+) -> Code {
     this.ev.kept(span, what, &unknown.symbolic);
     Code::Unknown { symbolic: unknown.symbolic.to_string(), span: Some(span) }
 }

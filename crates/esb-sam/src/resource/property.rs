@@ -1,22 +1,22 @@
 //! Names that mean nothing: misspelt properties and resource types must not vanish in silence.
 
+use std::fmt::{self, Display};
+
 use esb_model::{Finding, Severity};
 
 use super::{Resource, known, lower::Lowering};
 use crate::{
     codes,
-    evaluator::{Evaluator, Opened},
+    evaluator::{Evaluator, KEPT_STEPS, Opened},
     findings::quote,
-    suggest,
     yaml::{Entry, Node},
 };
 
 /// Warns about a type, attributes and properties of a resource that do not exist.
 pub(super) fn check(this: &mut Lowering<'_, '_, '_>, resource: &std::rc::Rc<Resource>) {
+    check_type(this, resource);
     let ev = &mut this.ev;
-    check_type(ev, resource);
-    let attributes = resource.body.entries().unwrap_or_default();
-    warn(ev, &format!("resource {}", quote(&resource.id)), attributes, known::ATTRIBUTES);
+    check_attributes(ev, resource);
     if let Some(known) = known::properties(&resource.kind) {
         let properties = resource.properties.entries().unwrap_or_default();
         warn(ev, &resource.kind, properties, known);
@@ -29,10 +29,28 @@ pub(super) fn check(this: &mut Lowering<'_, '_, '_>, resource: &std::rc::Rc<Reso
     }
 }
 
+fn check_attributes(ev: &mut Evaluator<'_, '_>, resource: &Resource) {
+    let properties = known::properties(&resource.kind).unwrap_or_default();
+    let (misplaced, others): (Vec<&Entry>, Vec<&Entry>) = resource
+        .body
+        .entries()
+        .unwrap_or_default()
+        .iter()
+        .filter(|entry| !known::ATTRIBUTES.contains(&&*entry.key))
+        .partition(|entry| properties.contains(&&*entry.key));
+    for entry in misplaced {
+        let message = format!("{} stands beside the properties of its resource", quote(&entry.key));
+        let span = entry.place.span();
+        let finding = Finding::new(Severity::Warning, codes::UNKNOWN_PROPERTY, span, message);
+        ev.run.findings.push(finding.help("move it below `Properties`"));
+    }
+    warn(ev, &Owner(&resource.id), others, known::ATTRIBUTES);
+}
+
 /// Warns about properties of an event that do not exist.
 pub(super) fn check_event(
     ev: &mut Evaluator<'_, '_>,
-    what: &str,
+    what: &dyn Display,
     kind: &str,
     body: &Node,
     properties: Option<&Node>,
@@ -45,35 +63,50 @@ pub(super) fn check_event(
     }
 }
 
-fn warn(ev: &mut Evaluator<'_, '_>, owner: &str, entries: &[Entry], known: &[&str]) {
+fn warn<'n>(
+    ev: &mut Evaluator<'_, '_>,
+    owner: &dyn Display,
+    entries: impl IntoIterator<Item = &'n Entry>,
+    known: &[&str],
+) {
     for entry in entries {
-        if known.contains(&&*entry.key) || entry.key.starts_with("Fn::") || is_reference(entries) {
+        // A `Ref` or a function may stand for the whole map.
+        if known.contains(&&*entry.key) || entry.key.starts_with("Fn::") || &*entry.key == "Ref" {
             continue;
         }
-        let message = format!("{owner} has no property {}", quote(&entry.key));
         let span = entry.place.span();
+        if !ev.run.step(KEPT_STEPS, span) {
+            return;
+        }
+        let message = format!("{owner} has no property {}", quote(&entry.key));
         let finding = Finding::new(Severity::Warning, codes::UNKNOWN_PROPERTY, span, message);
         ev.run.findings.push_wrong(finding, &entry.key, known.iter().copied());
     }
 }
 
-/// Whether the map is a `Ref` that stands for it.
-fn is_reference(entries: &[Entry]) -> bool {
-    matches!(entries, [entry] if &*entry.key == "Ref")
+/// A resource, for messages.
+struct Owner<'w>(&'w str);
+
+impl Display for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "resource {}", quote(self.0))
+    }
 }
 
 /// A type of SAM must exist; another one may be anything that is not nearly one that is read.
-fn check_type(ev: &mut Evaluator<'_, '_>, resource: &Resource) {
-    let kind = &*resource.kind;
+fn check_type(this: &mut Lowering<'_, '_, '_>, resource: &Resource) {
+    let kind = &resource.kind;
+    if known::TYPES.contains(&&**kind) || this.kinds.contains(kind) {
+        return;
+    }
     let span = resource.body.get("Type").map_or_else(|| resource.span(), |node| node.span());
     let message = format!("there is no resource type {}", quote(kind));
     let finding = Finding::new(Severity::Warning, codes::UNKNOWN_TYPE, span, message);
-    let names = || known::TYPES.iter().copied();
+    let names = known::TYPES.iter().copied();
+    let findings = &mut this.ev.run.findings;
     if kind.starts_with("AWS::Serverless::") {
-        if !known::is_serverless(kind) {
-            ev.run.findings.push_wrong(finding, kind, names());
-        }
-    } else if suggest::is_slip(kind, names()) {
-        ev.run.findings.push_wrong(finding, kind, names());
+        findings.push_wrong(finding, kind, names);
+    } else if !findings.push_slip(finding, kind, names) {
+        this.kinds.insert(kind.clone());
     }
 }

@@ -1,6 +1,6 @@
 //! Routes: which function answers a path and method of an API, each once.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{collections::HashMap, fmt::Display, rc::Rc};
 
 use esb_model::{Api, Finding, FunctionId, Method, Route, Severity, Span};
 
@@ -28,8 +28,9 @@ pub(super) fn add(this: &mut Lowering<'_, '_, '_>, wanted: Wanted<'_>) {
     let key = (api.clone(), path.to_owned(), method.clone());
     if let Some((owner, first)) = this.routes.0.get(&key) {
         if *owner != function {
+            let route = format!("{method} {path}");
             let message =
-                format!("{method} {} leads to {} already", quote(path), quote(&owner.logical_id));
+                format!("{} leads to {} already", quote(&route), quote(&owner.logical_id));
             let finding = Finding::new(Severity::Error, codes::ROUTE_CONFLICT, span, message)
                 .related(*first, "the first one is here");
             this.ev.run.findings.push(finding);
@@ -52,7 +53,7 @@ pub(super) enum Named {
 pub(super) fn named_api(
     this: &mut Lowering<'_, '_, '_>,
     node: Option<&Rc<crate::yaml::Node>>,
-    what: &str,
+    what: &dyn Display,
 ) -> Named {
     let Some(node) = node else { return Named::Implicit };
     let value = this.ev.eval(node);

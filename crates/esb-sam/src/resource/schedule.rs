@@ -1,23 +1,25 @@
 //! Schedules of functions, and what the platform's scheduler makes of them.
 
+use std::fmt::Display;
+
 use esb_model::{Schedule, Span};
 
 use super::{event::Event, lower::Lowering};
-use crate::{codes, findings::quote, intrinsic::json, value::Value};
+use crate::{codes, findings::quote, intrinsic::json, value::Value, words::Part};
 
 /// Lowers a `Schedule` or `ScheduleV2` event; `property` holds the expression.
 pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, event: &Event, property: &str) {
-    let what = &event.what;
+    let what = &event.what();
     let Some(node) = event.property(property) else {
         let message = format!("{what} has no {property}");
         this.ev.error(codes::EVENT, event.span, message);
         return;
     };
     let expression =
-        this.ev.known(&node, &format!("{property} of {what}")).map(|text| text.text.to_string());
+        this.ev.known(&node, &Part { name: property, of: what }).map(|text| text.text.to_string());
     let mut flag = |name: &str| {
         let node = event.property(name)?;
-        this.ev.known(&node, &format!("{name} of {what}")).map(|text| text.text)
+        this.ev.known(&node, &Part { name, of: what }).map(|text| text.text)
     };
     let enabled = flag("Enabled").is_none_or(|text| !text.eq_ignore_ascii_case("false"));
     let state = flag("State").is_none_or(|text| !text.eq_ignore_ascii_case("DISABLED"));
@@ -44,7 +46,7 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, event: &Event, property: &s
 pub(super) fn input(
     this: &mut Lowering<'_, '_, '_>,
     node: &std::rc::Rc<crate::yaml::Node>,
-    what: &str,
+    what: &dyn Display,
 ) -> Option<String> {
     let span = node.span();
     match this.ev.eval(node) {
@@ -53,7 +55,7 @@ pub(super) fn input(
             this.ev.run.charge(text.text.len(), span).then(|| text.text.to_string())
         }
         Value::Unknown(unknown) => {
-            this.ev.kept(span, &format!("Input of {what}"), &unknown.symbolic);
+            this.ev.kept(span, &Part { name: "Input", of: what }, &unknown.symbolic);
             None
         }
         structure => {

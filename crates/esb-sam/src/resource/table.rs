@@ -1,6 +1,6 @@
 //! DynamoDB tables: `AWS::Serverless::SimpleTable` and `AWS::DynamoDB::Table`.
 
-use std::rc::Rc;
+use std::{fmt::Display, rc::Rc};
 
 use esb_model::{
     Attribute, AttributeType, GlobalIndex, Key, KeyType, Projection, Table, Throughput,
@@ -20,12 +20,12 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
 }
 
 fn empty(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Table {
-    let given = this.ev.given_name(resource).map(|name| name.to_string());
+    let name = this.ev.physical_name(resource).to_string();
     Table {
         template: this.scope.template,
         logical_id: this.full_id(&resource.id),
         span: resource.span(),
-        name: given.unwrap_or_else(|| this.own_name(&resource.id)),
+        name,
         keys: Vec::new(),
         attributes: Vec::new(),
         indexes: Vec::new(),
@@ -142,7 +142,11 @@ fn global_index(
 }
 
 /// The maps of a list; what is none is left out.
-pub(super) fn maps(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &str) -> Vec<Rc<Node>> {
+pub(super) fn maps(
+    this: &mut Lowering<'_, '_, '_>,
+    node: &Rc<Node>,
+    what: &dyn Display,
+) -> Vec<Rc<Node>> {
     use crate::evaluator::Opened;
     let Opened::Node(opened) = this.ev.open(node) else { return Vec::new() };
     let Some(items) = opened.items() else {

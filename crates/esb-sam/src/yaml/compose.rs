@@ -11,6 +11,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Tag};
 use super::{
     merge::{Duplicate, last_wins, merge, merge_sources},
     node::{Entry, Kind, Node, Place, Style},
+    texts::Texts,
 };
 use crate::{codes, findings::quote, limits::Limits};
 
@@ -22,15 +23,18 @@ pub(crate) struct Error {
     message: String,
     span: Span,
     help: Option<String>,
+    /// Nodes that were made before, for a budget that several documents share.
+    pub(crate) nodes: usize,
 }
 
 impl Error {
     fn syntax(place: Place, message: impl Into<String>) -> Self {
-        Self { code: codes::SYNTAX, message: message.into(), span: place.span(), help: None }
+        let (message, span) = (message.into(), place.span());
+        Self { code: codes::SYNTAX, message, span, help: None, nodes: 0 }
     }
 
     fn limit(place: Place, message: String) -> Self {
-        Self { code: codes::LIMIT, message, span: place.span(), help: None }
+        Self { code: codes::LIMIT, ..Self::syntax(place, message) }
     }
 
     pub(crate) fn into_finding(self) -> Finding {
@@ -46,16 +50,19 @@ impl Error {
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) root: Rc<Node>,
+    /// Nodes of the tree, repeated ones counted as often as they stand.
+    pub(crate) nodes: usize,
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Reads exactly one document.
-pub(crate) fn compose(source: SourceId, text: &str, limits: &Limits) -> Result<Document, Error> {
+/// Reads exactly one document of at most `budget` nodes.
+pub(crate) fn compose(
+    source: SourceId,
+    text: &str,
+    limits: &Limits,
+    budget: usize,
+) -> Result<Document, Error> {
     let at = |start, end| Place::new(source, start, end);
-    if text.len() > limits.file_bytes {
-        let message = format!("the file has more than {} bytes", limits.file_bytes);
-        return Err(Error::limit(at(0, 0), message));
-    }
     if let Some((offset, c)) = first_unprintable(text) {
         let message = format!("the control character U+{:04X} cannot stand in YAML", u32::from(c));
         return Err(Error::syntax(at(offset, offset + c.len_utf8()), message));
@@ -66,7 +73,7 @@ pub(crate) fn compose(source: SourceId, text: &str, limits: &Limits) -> Result<D
         block_nesting_limit: limits.depth,
         block_scalar_eof_without_line_feed: true,
     };
-    let mut composer = Composer::new(source, limits);
+    let mut composer = Composer::new(source, limits, budget);
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
             let offset = error.marker().byte_offset().unwrap_or(text.len());
@@ -81,13 +88,15 @@ pub(crate) fn compose(source: SourceId, text: &str, limits: &Limits) -> Result<D
             Some(tag) => at(tag.min(range.start), range.end.max(range.start)),
             None => at(range.start, range.end),
         };
-        composer.event(event, place, range.is_empty())?;
+        composer
+            .event(event, place, range.is_empty())
+            .map_err(|error| Error { nodes: composer.nodes, ..error })?;
     }
     let root = composer
         .root
         .take()
         .ok_or_else(|| Error::syntax(at(0, 0), "the file holds no document"))?;
-    Ok(Document { root, findings: composer.findings() })
+    Ok(Document { root, nodes: composer.nodes, findings: composer.findings() })
 }
 
 /// The first character that PyYAML's reader refuses.
@@ -141,7 +150,12 @@ struct Anchor {
 struct Composer<'a> {
     source: SourceId,
     limits: &'a Limits,
+    /// The most nodes.
+    budget: usize,
+    texts: Texts,
     open: Vec<Frame>,
+    /// How many of them a tag wraps.
+    wraps: usize,
     anchors: HashMap<usize, Anchor>,
     /// Nodes of the tree so far, repeated ones counted as often as they stand.
     nodes: usize,
@@ -154,11 +168,14 @@ struct Composer<'a> {
 }
 
 impl<'a> Composer<'a> {
-    fn new(source: SourceId, limits: &'a Limits) -> Self {
+    fn new(source: SourceId, limits: &'a Limits, budget: usize) -> Self {
         Self {
             source,
             limits,
+            budget,
+            texts: Texts::default(),
             open: Vec::new(),
+            wraps: 0,
             anchors: HashMap::new(),
             nodes: 0,
             copied: 0,
@@ -229,7 +246,8 @@ impl<'a> Composer<'a> {
             }
             Some(TagMeaning::Refused(tag)) => return Err(refused_tag(place, &tag)),
         }
-        let node = Rc::new(Node { place, kind: Kind::Scalar { text: text.into(), style } });
+        let text = self.texts.share(text);
+        let node = Rc::new(Node { place, kind: Kind::Scalar { text, style } });
         let height = usize::from(wrap.is_some());
         self.finish(node, wrap, anchor, before, height, plain)
     }
@@ -256,12 +274,14 @@ impl<'a> Composer<'a> {
         if let Some(Frame { content: Content::Map { key: None, .. }, .. }) = self.open.last() {
             return Err(Error::syntax(place, "a key must be a scalar, not a list or a map"));
         }
+        self.wraps += usize::from(wrap.is_some());
         self.open.push(Frame { place, wrap, anchor, before, height: 0, content });
         self.check_depth(0, place)
     }
 
     fn end(&mut self, end: Place) -> Result<(), Error> {
         let Some(frame) = self.open.pop() else { return Ok(()) };
+        self.wraps -= usize::from(frame.wrap.is_some());
         let start = frame.place.span();
         let place = Place::new(self.source, start.start, end.span().end.max(start.start));
         let kind = match frame.content {
@@ -354,16 +374,15 @@ impl<'a> Composer<'a> {
             let message = "aliases repeat far more than the text holds".to_owned();
             return Err(Error::limit(place, message));
         }
-        if self.nodes > self.limits.nodes {
-            let message = format!("the document has more than {} values", self.limits.nodes);
+        if self.nodes > self.budget {
+            let message = format!("the template has more than {} values", self.limits.nodes);
             return Err(Error::limit(place, message));
         }
         Ok(())
     }
 
     fn check_depth(&self, below: usize, place: Place) -> Result<(), Error> {
-        let wraps = self.open.iter().filter(|frame| frame.wrap.is_some()).count();
-        if self.open.len() + wraps + below > self.limits.depth {
+        if self.open.len() + self.wraps + below > self.limits.depth {
             return Err(too_deep(place, self.limits));
         }
         Ok(())

@@ -7,6 +7,7 @@ mod compose;
 mod merge;
 mod node;
 mod scalar;
+mod texts;
 
 pub(crate) use compose::compose;
 pub(crate) use node::{Entry, Kind, Node, Place, Style};

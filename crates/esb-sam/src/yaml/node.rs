@@ -122,6 +122,15 @@ impl Node {
         }
     }
 
+    /// How many nodes this has, itself and keys included; as deep as documents may be.
+    pub(crate) fn count(&self) -> usize {
+        1 + match &self.kind {
+            Kind::Scalar { .. } => 0,
+            Kind::Seq(items) => items.iter().map(|item| item.count()).sum(),
+            Kind::Map(entries) => entries.iter().map(|entry| 1 + entry.value.count()).sum(),
+        }
+    }
+
     /// What this is, for messages.
     pub(crate) fn describe(&self) -> &'static str {
         match &self.kind {

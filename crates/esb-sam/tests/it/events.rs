@@ -64,7 +64,7 @@ fn events_that_are_not_complete() {
         [
             "error sam::event 10:9 event `A` of `F` needs a path and a method",
             "error sam::event 11:9 event `B` of `F` needs both a path and a method, or neither",
-            "warning sam::event 12:9 event `C` of `F` has the unknown type `Shedule` (did you mean `Schedule`?)",
+            "warning sam::event 12:19 event `C` of `F` has the unknown type `Shedule` (did you mean `Schedule`?)",
             "error sam::event 13:9 event `D` of `F` has no Schedule",
             "error sam::event 14:9 event `E` of `F` has no type",
             "note platform::trigger 15:9 the platform does not serve SQS events",
@@ -85,7 +85,7 @@ Resources:
   G: {Type: AWS::Serverless::Function, Properties: {Events: {E: {Type: Api, Properties: {Path: /a, Method: GET}}, H: {Type: HttpApi, Properties: {Path: /a, Method: get}}}}}
 ";
     assert_eq!(routes(text), ["GET /a F rest -", "GET /a G http -"]);
-    assert_eq!(findings(text), ["error sam::route-conflict 6:62 GET `/a` leads to `F` already",]);
+    assert_eq!(findings(text), ["error sam::route-conflict 6:62 `GET /a` leads to `F` already",]);
 }
 
 #[test]

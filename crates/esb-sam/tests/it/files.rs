@@ -1,6 +1,6 @@
 //! Included files and nested applications, through a loader in memory.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::{cell::RefCell, collections::HashMap, fmt::Write as _};
 
 use esb_model::{Code, LayerRef, Package, SourceMap, TemplateId};
 use esb_sam::{LoadError, Loader, Options, Parsed, parse};
@@ -55,7 +55,7 @@ Resources:
       Handler: a.b
       CodeUri: src/
       Layers: [!Ref L]
-      Environment: {Variables: {S: !Ref Stage, N: !Join ['+', !Ref Names]}}
+      Environment: {Variables: {S: !Ref Stage, N: !Join ['+', !Ref Names], T: !Ref T, SELF: !GetAtt G.Arn}}
       Events: {E: {Type: Api, Properties: {Path: /g, Method: get}}}
 Outputs: {Name: {Value: !Sub 'out-${Stage}'}}
 ";
@@ -64,7 +64,11 @@ Outputs: {Name: {Value: !Sub 'out-${Stage}'}}
     let app = &parsed.application;
     let nested = &app.functions[0];
     assert_eq!(nested.id.logical_id, "Child/G");
-    assert_eq!(shown(&nested.environment).into_values().collect::<Vec<_>>(), ["a+b", "dev"]);
+    assert_eq!(
+        shown(&nested.environment).into_values().collect::<Vec<_>>(),
+        ["a+b", "dev", "arn:aws:lambda:us-east-1:123456789012:function:Child-G", "Child-T",]
+    );
+    assert_eq!(nested.effective_name(), "Child-G");
     let Package::Zip(zip) = &nested.package else { panic!("no zip") };
     assert!(matches!(&zip.code, Code::Path { path, .. } if path == "child/src/"), "{:?}", zip.code);
     assert_eq!(zip.layers, [LayerRef::Local("Child/L".into())]);
@@ -118,4 +122,26 @@ Resources:
     let finding = parsed.findings.last().expect("the broken file has one");
     let span = finding.span.expect("with a place");
     assert!(sources.describe(span).starts_with("app/broken.yaml:1:"), "{finding:?}");
+}
+
+#[test]
+fn limits_hold_for_all_files_together() {
+    let mut text = "Transform: AWS::Serverless-2016-10-31\nResources:\n".to_owned();
+    for at in 0..100 {
+        let child = "{Type: AWS::Serverless::Application, Properties: {Location: c}}";
+        writeln!(text, "  N{at}: {child}").expect("a string takes all");
+    }
+    let mut nodes = "Resources:\n".to_owned();
+    for at in 0..5_000 {
+        writeln!(nodes, "  F{at}: {{Type: AWS::Serverless::Function}}").expect("a string");
+    }
+    let bytes = format!("Metadata: '{}'\nResources: {{}}\n", "x".repeat(1 << 20));
+    for (child, expected) in [
+        (nodes, "the template has more than 250000 values"),
+        (bytes, "the files have more than 10485760 bytes"),
+    ] {
+        let (parsed, ..) = read(&text, &[("c", &child)]);
+        assert!(parsed.findings.iter().any(|finding| finding.message == expected), "{expected}");
+        assert!(parsed.application.functions.len() <= 62_500);
+    }
 }

@@ -162,3 +162,43 @@ Resources:
         ]
     );
 }
+
+#[test]
+fn names_that_mean_nothing() {
+    let text = "
+Transform: AWS::Serverless-2016-10-31
+Globals: {Function: {Runtime: python3.12, Handler: a.b, Tracng: Active, Events: {}}}
+Resources:
+  F:
+    Type: AWS::Serverless::Function
+    Metdata: {}
+    Timeout: 5
+    Properties:
+      Environment: {Variable: {A: b}}
+      Events:
+        E: {Type: Api, Proprties: {}, Properties: {Path: /, Method: get, RestApi: X}}
+        S: {Type: SQS, Properties: {Anything: goes}}
+  G: {Type: AWS::Serverless::Function, Properties: {Fn::Transform: {Name: M}}}
+  H: {Type: AWS::Serverless::Funktion}
+  T: {Type: AWS::DynamoDB::Tabel, Properties: {}}
+  B: {Type: AWS::S3::Bucket, Properties: {Bucketname: b}}
+  Far: {Type: AWS::S3::BucketPolicy, Properties: {Bukcet: b}}
+  C: {Type: Custom::Thing, Properties: {Any: thing}}
+";
+    assert_eq!(
+        findings(text),
+        [
+            "warning sam::unknown-property 3:57 AWS::Serverless::Function has no property `Tracng` (did you mean `Tracing`?)",
+            "warning sam::globals 3:73 Globals cannot set `Events` of functions",
+            "warning sam::unknown-property 7:5 resource `F` has no property `Metdata` (did you mean `Metadata`?)",
+            "warning sam::unknown-property 8:5 `Timeout` stands beside the properties of its resource (move it below `Properties`)",
+            "warning sam::unknown-property 10:21 Environment of `F` has no property `Variable` (did you mean `Variables`?)",
+            "warning sam::unknown-property 12:24 event `E` of `F` has no property `Proprties` (did you mean `Properties`?)",
+            "warning sam::unknown-property 12:74 event `E` of `F` has no property `RestApi` (did you mean `RestApiId`?)",
+            "note platform::trigger 13:9 the platform does not serve SQS events",
+            "warning sam::unknown-resource-type 15:13 there is no resource type `AWS::Serverless::Funktion` (did you mean `AWS::Serverless::Function`?)",
+            "warning sam::unknown-resource-type 16:13 there is no resource type `AWS::DynamoDB::Tabel` (did you mean `AWS::DynamoDB::Table`?)",
+            "warning sam::unknown-property 17:43 AWS::S3::Bucket has no property `Bucketname` (did you mean `BucketName`?)",
+        ]
+    );
+}

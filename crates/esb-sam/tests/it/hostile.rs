@@ -142,6 +142,117 @@ fn big_but_flat() {
 }
 
 #[test]
+fn shared_nodes_do_not_multiply_what_is_kept() {
+    let many = |count: usize, item: &dyn Fn(usize) -> String| {
+        (0..count).map(item).collect::<Vec<_>>().join(", ")
+    };
+    let functions = |count, properties: &str| {
+        many(count, &|at| {
+            format!("F{at}: {{Type: AWS::Serverless::Function, Properties: {{{properties}}}}}")
+        })
+    };
+    for (what, text) in [
+        (
+            "variables that are merged",
+            format!(
+                "Globals: {{Function: {{Environment: {{Variables: {{{}}}}}}}}}\nResources: {{{}}}",
+                many(2_000, &|at| format!("V{at}: v")),
+                functions(10_000, "Environment: {Variables: {A: b}}")
+            ),
+        ),
+        (
+            "variables that are not merged",
+            format!(
+                "Globals: {{Function: {{Environment: {{Variables: {{{}}}}}}}}}\nResources: {{{}}}",
+                many(2_000, &|at| format!("V{at}: v")),
+                functions(10_000, "Timeout: 1")
+            ),
+        ),
+        (
+            "layers",
+            format!(
+                "Globals: {{Function: {{Layers: [{}]}}}}\nResources: {{{}}}",
+                many(2_000, &|at| format!("arn:aws:lambda:r:1:layer:x{at}:1")),
+                functions(10_000, "Layers: [y]")
+            ),
+        ),
+        (
+            "items of parameters",
+            format!(
+                "Parameters: {{{}}}\nResources: {{}}",
+                many(20, &|at| format!(
+                    "P{at}: {{Type: CommaDelimitedList, Default: '{}'}}",
+                    "a,".repeat(40_000)
+                ))
+            ),
+        ),
+    ] {
+        let parsed = read_small(text);
+        let codes: Vec<_> = parsed.findings.iter().map(|finding| finding.code.0).collect();
+        assert!(codes.contains(&"esb::sam::limit"), "{what}: {codes:?}");
+        let zips = parsed.application.functions.iter().map(|function| match &function.package {
+            esb_model::Package::Zip(zip) => zip.layers.len() + function.environment.len(),
+            esb_model::Package::Image(_) => 0,
+        });
+        assert!(zips.sum::<usize>() < 250_000, "{what}");
+    }
+}
+
+#[test]
+fn texts_without_a_result_are_work_too() {
+    let mut variables = format!("          A: &a !Sub '{}'\n", "${P}".repeat(100_000));
+    for at in 0..20_000 {
+        writeln!(variables, "          V{at}: *a").expect("a string takes all");
+    }
+    let parameter = "Parameters: {P: {Type: String, Default: ''}}\n";
+    check(format!("{parameter}{}", with_env(&variables)), "esb::sam::limit");
+
+    let map: Vec<_> = (0..10_000).map(|at| format!("k{at}: v")).collect();
+    let text = format!("!Sub ['{}', {{{}, z: ''}}]", "${z}".repeat(200_000), map.join(", "));
+    check(with_env(&format!("          A: {text}\n")), "esb::sam::limit");
+
+    let mut text = format!("Mappings: {{M: {{T: {{{}}}}}}}\n", map.join(", "));
+    let mut variables = String::new();
+    for at in 0..10_000 {
+        writeln!(variables, "          V{at}: !FindInMap [M, T, k9999]").expect("a string");
+    }
+    text.push_str(&with_env(&variables));
+    check(text, "esb::sam::limit");
+}
+
+#[test]
+fn many_wrong_names_among_many() {
+    let mut text = String::from("Resources:\n");
+    let name = "ALongNameThatIsAlikeToManyOtherOnes";
+    for at in 0..3_000 {
+        writeln!(text, "  {name}{at}: {{Type: AWS::SNS::Topic}}").expect("a string takes all");
+    }
+    text.push_str(&with_env("").replace("Resources:\n", ""));
+    for at in 0..20_000 {
+        writeln!(text, "          V{at}: !Ref {name}Not{at}").expect("a string takes all");
+    }
+    let parsed = read_small(text);
+    let helped = parsed.findings.iter().filter(|finding| finding.help.is_some()).count();
+    // Suggestions end when they have cost enough, findings do not.
+    assert!((1..100).contains(&helped), "{helped}");
+    assert_eq!(parsed.findings.len(), 1_001);
+}
+
+#[test]
+fn patterns_cost_no_more_than_their_budget() {
+    let mut text = String::from("Parameters:\n");
+    for at in 0..50 {
+        let (value, pattern) = ("a".repeat(4_000), "((a?){50}){20}(a{1,20}){1,20}$");
+        writeln!(text, "  P{at}: {{Type: String, Default: {value}, AllowedPattern: '{pattern}'}}")
+            .expect("a string takes all");
+    }
+    text.push_str("Resources: {}\n");
+    let parsed = read_small(text);
+    let unchecked = parsed.findings.iter().filter(|finding| finding.code.0 == "esb::sam::limit");
+    assert_eq!(unchecked.count(), 1, "{:?}", parsed.findings);
+}
+
+#[test]
 fn huge_ranges_and_lists() {
     check(
         with_env("          A: !Join ['', !Cidr ['10.0.0.0/8', 100000, 8]]\n"),

@@ -1,6 +1,8 @@
 //! Templates in, applications and findings out: tables over the public interface.
 
 mod conditions;
+#[cfg(feature = "fuzz")]
+mod corpus;
 mod events;
 mod files;
 mod functions;

@@ -144,3 +144,86 @@ Resources:
     assert_eq!(function.name.as_deref(), Some("shop-f"));
     assert_eq!(parsed.application.region, "cn-north-1");
 }
+
+/// The findings of one parameter's value, without what all of them have.
+#[track_caller]
+fn check(declaration: &str, given: Option<&str>, expected: &[&str]) {
+    let text = format!("Parameters:\n  P: {{{declaration}}}\nResources: {{}}\n");
+    let given: Vec<_> = given.map(|value| ("P", value)).into_iter().collect();
+    let found: Vec<_> = findings_with(&text, &options(&given))
+        .into_iter()
+        .map(|finding| finding.replace("sam::parameter-constraint ", ""))
+        .collect();
+    assert_eq!(found, expected, "{declaration}");
+}
+
+#[test]
+fn patterns_match_whole_values() {
+    let pattern = "Type: String, AllowedPattern: '[a-z]+|x\\d{1,255}'";
+    check(pattern, Some("abc"), &[]);
+    check(pattern, Some("x12"), &[]);
+    check(
+        pattern,
+        Some("abc1"),
+        &[
+            "warning 2:3 the value `abc1` of parameter `P` does not match the pattern `[a-z]+|x\\d{1,255}`",
+        ],
+    );
+    check(
+        "Type: CommaDelimitedList, AllowedPattern: '[a-z]+', Default: 'a, B,c'",
+        None,
+        &["warning 2:68 the value `B` of parameter `P` does not match the pattern `[a-z]+`"],
+    );
+    check(
+        "Type: String, NoEcho: true, AllowedPattern: '.{8,}', Default: hunter2, ConstraintDescription: eight letters",
+        None,
+        &[
+            "warning 2:69 the value `****` of parameter `P` does not match the pattern `.{8,}` (eight letters)",
+        ],
+    );
+    // A value that nobody knows and a number are not matched.
+    check("Type: String, AllowedPattern: '[a-z]+'", None, &[]);
+    check("Type: Number, AllowedPattern: '[a-z]+', Default: 5", None, &[]);
+}
+
+#[test]
+fn patterns_that_are_no_business_of_ours_get_a_note() {
+    let value = "Type: String, Default: x, AllowedPattern: ";
+    for (pattern, cause) in [
+        ("'(?!y).*'", "look-around is not supported"),
+        ("'a)(b'", "found closing ')' without matching '('"),
+        ("'(((a{1000}){1000}){1000})'", "size limit"),
+    ] {
+        let text = format!("Parameters: {{P: {{{value}{pattern}}}}}\nResources: {{}}\n");
+        let found = findings_with(&text, &options(&[]));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("note sam::parameter-constraint 1:"), "{found:?}");
+        assert!(found[0].contains(cause), "{found:?}");
+    }
+}
+
+#[test]
+fn bounds_and_allowed_values() {
+    for (declaration, given, expected) in [
+        ("Type: String, AllowedValues: [true, 010]", Some("true"), ""),
+        ("Type: String, AllowedValues: [true, 010]", Some("010"), ""),
+        ("Type: String, AllowedValues: [true, 010]", Some("8"), ""),
+        (
+            "Type: String, AllowedValues: [a], Default: ''",
+            None,
+            "is none of the allowed values `a`",
+        ),
+        ("Type: List<Number>, MaxValue: 5, Default: '1,9'", None, "breaks MaxValue 5"),
+        ("Type: Number, Default: many", None, "is no number"),
+        ("Type: Number, MinValue: -1.5", Some("-2"), "breaks MinValue -1.5"),
+        ("Type: String, MaxLength: 2", Some("äöü"), "breaks MaxLength 2"),
+        ("Type: CommaDelimitedList, MaxLength: 2", Some("long,list"), ""),
+        ("Type: AWS::SSM::Parameter::Value<String>, AllowedPattern: '/.*', Default: x", None, ""),
+    ] {
+        let text = format!("Parameters: {{P: {{{declaration}}}}}\nResources: {{}}\n");
+        let given: Vec<_> = given.map(|value| ("P", value)).into_iter().collect();
+        let found = findings_with(&text, &options(&given));
+        assert_eq!(found.len(), usize::from(!expected.is_empty()), "{declaration}: {found:?}");
+        assert!(found.iter().all(|finding| finding.ends_with(expected)), "{found:?}");
+    }
+}

@@ -109,4 +109,25 @@ Resources:
         ["authorization", "payload", "timeout", "concurrency", "memory", "schedule"]
     );
     assert!(codes("Resources: {}").is_empty());
+    // Each once, with a place and what to do.
+    for note in esb_sam::platform_findings(&read(text).application) {
+        assert_eq!(note.severity, esb_model::Severity::Note);
+        assert!(note.span.is_some() && note.help.is_some(), "{note:?}");
+    }
+}
+
+#[test]
+fn variables_that_the_platform_sets() {
+    let text = r"
+Resources:
+  F: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.12, Handler: a.b, Environment: {Variables: {LOG_LEVEL: debug}}}}
+  G: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.12, Handler: a.b, Environment: {Variables: {LOG_LEVEL: info, S3_ENDPOINT: x}}}}
+";
+    assert_eq!(
+        findings(text),
+        [
+            "note platform::environment 3:110 the platform sets `LOG_LEVEL` itself",
+            "note platform::environment 4:127 the platform sets `S3_ENDPOINT` itself",
+        ]
+    );
 }

@@ -1,0 +1,86 @@
+//! `fuzz`: made inputs for the readers of foreign text, until one breaks an invariant.
+//!
+//! Runs the targets one after the other, each in a process of its own, so that an overflow of the
+//! stack is a failure with an input and not the end of the task. The same seed gives the same
+//! inputs.
+
+use std::fs;
+
+use crate::{
+    checks::{Outcome, Trouble},
+    command::{cargo, command, root, run, target},
+};
+
+/// Each starts from `fixtures/fuzz`.
+const TARGETS: [&str; 2] = ["compose", "parse"];
+
+/// How long, and from where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Seconds that all targets share
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    seconds: u64,
+    /// Where the sequence of inputs starts; another one each day when it is not given
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Only this target
+    #[arg(long, value_name = "NAME", value_parser = TARGETS)]
+    target: Option<String>,
+}
+
+impl Default for Args {
+    fn default() -> Self {
+        Self { seconds: 60, seed: Some(1), target: None }
+    }
+}
+
+/// Runs the targets.
+pub(crate) fn run_all(args: &Args) -> Outcome {
+    let program = build()?;
+    let corpus = root().join("fixtures/fuzz");
+    let out = target().join("fuzz-inputs");
+    fs::create_dir_all(&out)?;
+    let targets: Vec<&str> = match &args.target {
+        Some(name) => vec![name],
+        None => TARGETS.to_vec(),
+    };
+    let seconds = (args.seconds / targets.len() as u64).max(1).to_string();
+    let seed = args.seed.unwrap_or_else(today).to_string();
+    let mut failed = Vec::new();
+    for name in targets {
+        let mut target = command(&program);
+        target.arg(name).arg(&corpus).arg(&out).args([&seconds, &seed]);
+        // The target itself says what fails.
+        if run(&mut target).is_err() {
+            failed.push(keep(&out, name, &seed)?);
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Trouble::Failed(failed.join("\n"))) }
+}
+
+/// Keeps the input of a failure beside those of later runs.
+fn keep(out: &std::path::Path, name: &str, seed: &str) -> Outcome<String> {
+    let kept = out.join(format!("{name}-{seed}.failed"));
+    fs::copy(out.join(format!("{name}.current")), &kept)?;
+    Ok(format!(
+        "the fuzz target `{name}` fails with {}: mend it, then keep the input in fixtures/fuzz",
+        kept.display()
+    ))
+}
+
+fn build() -> Outcome<std::path::PathBuf> {
+    run(cargo().args(["build", "--quiet", "--profile", "fuzz", "--package", "esb-sam"]).args([
+        "--features",
+        "fuzz",
+        "--example",
+        "fuzz",
+    ]))?;
+    Ok(target().join("fuzz/examples/fuzz"))
+}
+
+/// A number that changes every day.
+fn today() -> u64 {
+    const DAY: u64 = 24 * 60 * 60;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(1, |time| time.as_secs() / DAY)
+}
