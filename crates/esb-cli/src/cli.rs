@@ -120,7 +120,7 @@ pub(crate) struct TemplateArgs {
     /// Parameter value; `KEY=@FILE` reads a file, `TEMPLATE:KEY=VALUE` is for one of several;
     /// repeatable
     ///
-    /// Values come from, the strongest first: this option, --parameters-file, ESB_PARAM_<KEY>,
+    /// Values come from, the strongest first: this option, --parameters-file, ESB_PARAM_KEY,
     /// `parameter_overrides` of samconfig.toml beside the template or in the project root (of the
     /// environment, then of `default`; sections deploy, build, global), the template's Default.
     #[arg(long = "parameter", value_name = "KEY=VALUE")]
