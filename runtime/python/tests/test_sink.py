@@ -161,6 +161,16 @@ def test_a_full_queue_drops_the_oldest_and_counts():
         assert sum(r.get("dropped", 0) for r in logs.records) == 40
 
 
+def test_what_was_dropped_is_told_once_though_the_end_comes_while_it_is_being_told():
+    with LogServer("slow") as logs:
+        target = make(logs.url, limit=1000, timeout=5)
+        put(target, *[f"{n:0100}" for n in range(50)])
+        assert target.dropped == 40
+        wait_until(lambda: len(logs.requests) == 1)
+        assert target.finish(5)
+        assert sum(r.get("dropped", 0) for r in logs.records) == 40
+
+
 @pytest.mark.parametrize("url", ["victorialogs:9428", "ftp://host", "http://", "http://h:port/", "http://a b/"])
 def test_an_unusable_address_ships_nothing(url, capsys):
     target = make(url)
