@@ -14,6 +14,7 @@ mod python;
 mod steps;
 mod test;
 mod tidy;
+mod tools;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Makes the programs that checks and benchmarks run beside esb, below target/tools
+    Tools(tools::Args),
     /// Checks the invariants of docs/architecture.md
     Tidy,
 }
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
             }
         },
         Task::Generate { check } => told(generate::generate(check)),
+        Task::Tools(args) => tools::run(&args),
         Task::Tidy => told(tidy::tidy()),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -34,7 +34,7 @@ struct Source {
 /// The address of the Debian archive that this machine's apt uses.
 ///
 /// A source of the wanted suite comes first, then one of any suite, for all lie in one archive.
-pub(super) fn debian_mirror(suite: &str) -> Result<String, Missing> {
+pub(crate) fn debian_mirror(suite: &str) -> Result<String, Missing> {
     let mut sources = Vec::new();
     let mut read = |path: &Path| {
         let Ok(text) = fs::read_to_string(path) else { return };

@@ -15,6 +15,7 @@ mod python;
 mod rootfs;
 
 pub(crate) use error::Error;
+pub(crate) use mirror::debian_mirror;
 pub(crate) use python::Version;
 
 use crate::{

@@ -1,0 +1,82 @@
+//! Daemons among the tools: on loopback, with their data below a folder that the caller gives.
+//!
+//! Owns their command lines and how each is known to be ready; each ends when its value is dropped.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use esb_test::{Daemon, free_port, request};
+
+use crate::checks::Outcome;
+
+const READY: Duration = Duration::from_mins(1);
+const ANSWER: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(5);
+
+/// With tracing on, a daemon writes the record of every span so far for each target of a build,
+/// and its time becomes that of the records. Clients need the same.
+pub(crate) const NO_TRACES: [(&str, &str); 3] = [
+    ("OTEL_SDK_DISABLED", "true"),
+    ("OTEL_TRACES_EXPORTER", "none"),
+    ("OTEL_TRACES_SAMPLER", "always_off"),
+];
+
+/// A running `VictoriaLogs`.
+#[derive(Debug)]
+pub(crate) struct VictoriaLogs {
+    address: String,
+    _daemon: Daemon,
+}
+
+impl VictoriaLogs {
+    /// Starts it with its data and its log below `dir`, listening on loopback alone.
+    pub(crate) fn start(dir: &Path) -> Outcome<Self> {
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let mut command = Command::new(super::victoria_logs()?);
+        command.arg(format!("-httpListenAddr={address}"));
+        command.arg(format!("-storageDataPath={}", dir.join("data").display()));
+        let mut daemon = Daemon::start(&command, &dir.join("victoria-logs.log"), GRACE)?;
+        daemon.wait_ready(READY, || {
+            let answer = request(&address, "GET", "/health", &[], &[], ANSWER);
+            answer.is_ok_and(|response| response.status == 200)
+        })?;
+        Ok(Self { address, _daemon: daemon })
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// A running `BuildKit` daemon, with tracing off.
+#[derive(Debug)]
+pub(crate) struct Buildkitd {
+    address: String,
+    _daemon: Daemon,
+}
+
+impl Buildkitd {
+    /// Starts it with its data and its log below `dir`; needs root and `runc`. `arguments` come
+    /// after its own, such as those for mutual TLS.
+    pub(crate) fn start(dir: &Path, arguments: &[&str]) -> Outcome<Self> {
+        fs::create_dir_all(dir)?;
+        let address = format!("tcp://127.0.0.1:{}", free_port()?);
+        let mut command = Command::new(super::buildkitd()?);
+        command.arg("--root").arg(dir.join("data")).args(["--addr", &address]);
+        command.args(["--oci-worker=true", "--containerd-worker=false"]).args(arguments);
+        command.envs(NO_TRACES);
+        let log = dir.join("buildkitd.log");
+        let mut daemon = Daemon::start(&command, &log, GRACE)?;
+        daemon.wait_ready(READY, || {
+            fs::read_to_string(&log).is_ok_and(|text| text.contains("running server on"))
+        })?;
+        Ok(Self { address, _daemon: daemon })
+    }
+
+    /// The client, told to talk to this daemon.
+    pub(crate) fn buildctl(&self) -> Outcome<Command> {
+        let mut command = Command::new(super::buildctl()?);
+        command.args(["--addr", &self.address]).envs(NO_TRACES);
+        Ok(command)
+    }
+}
