@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use esb_oci::{ContentStore, Digest, Hasher, LayerWriter, StoreError};
+use esb_oci::{ContentStore, Digest, Hasher, LayerWriter, StoreError, Threads};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -54,13 +54,18 @@ type Cell = Arc<Mutex<Option<Layer>>>;
 #[derive(Debug, Clone)]
 pub(crate) struct Layers {
     store: ContentStore,
+    threads: Threads,
     /// Layers that this process made or is making.
     made: Arc<Mutex<HashMap<Digest, Cell>>>,
 }
 
 impl Layers {
     pub(crate) fn new(store: ContentStore) -> Self {
-        Self { store, made: Arc::default() }
+        Self::with_threads(store, Threads::of_machine())
+    }
+
+    pub(crate) fn with_threads(store: ContentStore, threads: Threads) -> Self {
+        Self { store, threads, made: Arc::default() }
     }
 
     /// The layer of some changes: an earlier one when it is still there and `trust` allows it. Of
@@ -95,7 +100,7 @@ impl Layers {
     }
 
     fn write(&self, changes: &Changes, epoch: i64) -> Result<Layer, LayerError> {
-        let mut writer = LayerWriter::new(self.store.writer()?, epoch);
+        let mut writer = LayerWriter::with_threads(self.store.writer()?, epoch, self.threads.clone());
         for (path, node) in changes {
             match &node.kind {
                 Kind::Folder => writer.dir(path, node.attributes).map_err(LayerError::Write)?,

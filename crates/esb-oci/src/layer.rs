@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Write};
 
-use crate::{Digest, digest::HashingWriter, gzip::GzipWriter};
+use crate::{Digest, Threads, digest::HashingWriter, gzip::GzipWriter};
 
 /// 1980-01-01T00:00:00Z: the time of files unless `SOURCE_DATE_EPOCH` says otherwise. Earlier times
 /// break Python's zipfile.
@@ -50,9 +50,15 @@ impl<W: Write> std::fmt::Debug for LayerWriter<W> {
 }
 
 impl<W: Write> LayerWriter<W> {
-    /// A layer into `inner`, all entries with the time `epoch` (seconds since 1970).
+    /// A layer into `inner`, all entries with the time `epoch` (seconds since 1970), compressed by
+    /// the calling thread.
     pub fn new(inner: W, epoch: i64) -> Self {
-        let gzip = GzipWriter::new(HashingWriter::new(inner));
+        Self::with_threads(inner, epoch, Threads::new(1))
+    }
+
+    /// The same layer, byte by byte, compressed with the help of `threads` when it is large.
+    pub fn with_threads(inner: W, epoch: i64, threads: Threads) -> Self {
+        let gzip = GzipWriter::new(HashingWriter::new(inner), threads);
         Self { tar: TarWriter::new(HashingWriter::new(gzip), epoch) }
     }
 
@@ -96,7 +102,8 @@ impl<W: Write> LayerWriter<W> {
 /// # Errors
 /// When `tar` cannot be read to its end, or `into` fails.
 pub fn compress_layer<W: Write>(tar: &mut dyn Read, into: W) -> io::Result<(W, LayerDigests)> {
-    let mut writer = HashingWriter::new(GzipWriter::new(HashingWriter::new(into)));
+    let gzip = GzipWriter::new(HashingWriter::new(into), Threads::of_machine());
+    let mut writer = HashingWriter::new(gzip);
     io::copy(tar, &mut writer)?;
     finish(writer)
 }

@@ -23,6 +23,7 @@ pub use blob::{
 pub use config::{History, ImageConfig};
 pub use credential::{Anonymous, CredentialError, CredentialSource, Credentials};
 pub use digest::{Digest, Hasher, HashingWriter, InvalidDigest};
+pub use gzip::Threads;
 pub use image::{DOCUMENT_LIMIT, Image, InvalidImage};
 pub use layer::{Attributes, DEFAULT_EPOCH, LayerDigests, LayerWriter, TarWriter, compress_layer};
 pub use layout::{LayoutError, OciLayout, REF_NAME, write_layout};
