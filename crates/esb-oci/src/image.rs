@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Blob, Descriptor, Digest, Manifest, manifest::media_type};
+use crate::{Blob, BlobError, Descriptor, Digest, Manifest, manifest::media_type};
 
 /// The most bytes that a manifest, an index or a config may have; registries refuse larger ones.
 pub const DOCUMENT_LIMIT: u64 = 4 * 1024 * 1024;
@@ -14,7 +14,7 @@ pub struct Image {
     pub manifest_bytes: Bytes,
     pub descriptor: Descriptor,
     pub manifest: Manifest,
-    /// The config's JSON.
+    /// The config's JSON; empty when it was not read yet ([`Image::is_read`]).
     pub config_bytes: Bytes,
     pub config: Blob,
     pub layers: Vec<Blob>,
@@ -63,6 +63,22 @@ impl Image {
         }
         let descriptor = Descriptor::new(kind, digest, manifest_bytes.len() as u64);
         Ok(Self { manifest_bytes, descriptor, manifest, config_bytes, config, layers })
+    }
+
+    /// Whether the config's JSON is at hand: what only has to be pushed or named needs none.
+    pub fn is_read(&self) -> bool {
+        !self.config_bytes.is_empty()
+    }
+
+    /// Reads the config when it is not at hand yet.
+    ///
+    /// # Errors
+    /// When its source fails or gives other bytes.
+    pub async fn read(&mut self) -> Result<(), BlobError> {
+        if !self.is_read() {
+            self.config_bytes = self.config.read(DOCUMENT_LIMIT).await?;
+        }
+        Ok(())
     }
 
     /// The manifest's digest, which is the image's.

@@ -179,7 +179,7 @@ impl Registry for OciClientRegistry {
         target: &'a str,
         media_type: &'a str,
         bytes: &'a Bytes,
-    ) -> BoxFuture<'a, Result<(), Error>> {
+    ) -> BoxFuture<'a, Result<Option<Digest>, Error>> {
         Box::pin(async move {
             let attempted = about_manifest(at, target, Action::WriteManifest, Access::Push);
             let tag = (!target.contains(':')).then_some(Target::Tag(target));
@@ -190,7 +190,7 @@ impl Registry for OciClientRegistry {
                 let put = client.push_manifest_raw(&reference, bytes.clone(), kind);
                 let limit = self.direct.settings().timeouts.answer;
                 if let Ok(Ok(_)) = tokio::time::timeout(limit, put).await {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
             self.direct.manifest_put(at, target, media_type, bytes).await

@@ -4,9 +4,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use esb_oci::Reference;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{DirectRegistry, Error, OciClientRegistry, Registry, Settings, Transport};
+use crate::{
+    DirectRegistry, Error, OciClientRegistry, PushSession, Registry, Settings, Transport,
+    direct::Probe, registry::repository,
+};
 
 /// How long [`Client::ping`] waits.
 const PING: Duration = Duration::from_secs(2);
@@ -52,6 +56,21 @@ impl Client {
     /// any answer from 200 to 499 will do (contracts, section 2.3).
     pub async fn ping(&self, registry: &str) -> bool {
         tokio::time::timeout(PING, self.direct.answers(registry)).await.unwrap_or(false)
+    }
+
+    /// As [`Client::ping`], by a question that has to be asked anyway: where a tag points. The
+    /// session remembers the answer.
+    pub async fn ping_at(&self, reference: &Reference, session: &PushSession) -> bool {
+        let at = repository(reference);
+        let target = reference.target();
+        match tokio::time::timeout(PING, self.direct.probe(&at, &target)).await {
+            Err(_) | Ok(Probe::Silent) => false,
+            Ok(Probe::Answers) => true,
+            Ok(Probe::Tag(digest)) => {
+                session.tag_checked(&at, &target, digest);
+                true
+            }
+        }
     }
 
     /// Waits for the right to transfer one blob.

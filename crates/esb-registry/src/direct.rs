@@ -16,7 +16,7 @@ use reqwest::{
 };
 
 use crate::{
-    Access, Action, Attempted, Error, ManifestHead, Mount, RawManifest, Registry, Repository,
+    Access, Action, Attempted, Error, Kind, ManifestHead, Mount, RawManifest, Registry, Repository,
     Settings, Upload, UploadSession,
     auth::{Authenticator, Authorization},
     document,
@@ -44,6 +44,16 @@ pub struct DirectRegistry {
 struct Core {
     http: Http,
     auth: Authenticator,
+}
+
+/// What a registry answered to a first question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// Nothing answers like a registry.
+    Silent,
+    /// Something answers, and does not tell where the tag points.
+    Answers,
+    Tag(Option<Digest>),
 }
 
 /// A request and what it needs to be allowed.
@@ -79,6 +89,26 @@ impl DirectRegistry {
         let request = Request::new(Method::GET, url);
         let answer = self.core.http.execute(&request, None, &attempted).await;
         answer.is_ok_and(|response| response.status().as_u16() < 500)
+    }
+
+    /// Asks where a tag points, once and without a second try.
+    pub(crate) async fn probe(&self, at: &Repository, target: &str) -> Probe {
+        let attempted = about_manifest(at, target, Action::CheckManifest, Access::Push);
+        let call = self.call(Method::HEAD, at, &format!("manifests/{target}"), attempted);
+        let Ok(mut call) = call else { return Probe::Silent };
+        call.request.accept = Some(MANIFESTS);
+        match self.once(&call).await {
+            Ok(response) => match (response.status().as_u16(), digest(response.headers())) {
+                (200, Some(digest)) => Probe::Tag(Some(digest)),
+                (404, _) => Probe::Tag(None),
+                _ => Probe::Answers,
+            },
+            Err(failure) => match (failure.error.kind(), &failure.error) {
+                (_, Error::Refused { status: 500.., .. })
+                | (Kind::Unreachable | Kind::Local | Kind::Input, _) => Probe::Silent,
+                _ => Probe::Answers,
+            },
+        }
     }
 
     /// What a request to a repository is authorized with. Asks the registry what it wants where
@@ -261,8 +291,9 @@ pub(crate) fn about_blob(
     Attempted { action, access, registry: at.registry.clone(), subject }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
+/// The digest that an answer names.
+fn digest(headers: &HeaderMap) -> Option<Digest> {
+    headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
 impl Registry for DirectRegistry {
@@ -279,10 +310,7 @@ impl Registry for DirectRegistry {
             call.request.accept = Some(MANIFESTS);
             let response = self.send(&call).await?;
             match response.status().as_u16() {
-                200 => {
-                    let digest = text(response.headers(), "docker-content-digest");
-                    Ok(Some(ManifestHead { digest: digest.and_then(|text| text.parse().ok()) }))
-                }
+                200 => Ok(Some(ManifestHead { digest: digest(response.headers()) })),
                 404 => Ok(None),
                 403 if access == Access::Push => Ok(None),
                 _ => Err(self.refuse(response, &call.attempted).await),
@@ -331,7 +359,7 @@ impl Registry for DirectRegistry {
         target: &'a str,
         media_type: &'a str,
         bytes: &'a Bytes,
-    ) -> BoxFuture<'a, Result<(), Error>> {
+    ) -> BoxFuture<'a, Result<Option<Digest>, Error>> {
         Box::pin(async move {
             let attempted = about_manifest(at, target, Action::WriteManifest, Access::Push);
             let mut call = self.call(Method::PUT, at, &format!("manifests/{target}"), attempted)?;
@@ -339,7 +367,7 @@ impl Registry for DirectRegistry {
             call.request.body = Payload::Bytes(bytes.clone());
             let response = self.send(&call).await?;
             if response.status().is_success() {
-                return Ok(());
+                return Ok(digest(response.headers()));
             }
             Err(self.refuse(response, &call.attempted).await)
         })
@@ -402,8 +430,10 @@ impl Registry for DirectRegistry {
                 .query_pairs_mut()
                 .append_pair("mount", &digest.to_string())
                 .append_pair("from", from);
-            let from = Repository { registry: to.registry.clone(), repository: from.to_owned() };
-            call.scopes.push(scope(&from, Access::Pull));
+            if from != to.repository {
+                let (registry, repository) = (to.registry.clone(), from.to_owned());
+                call.scopes.push(scope(&Repository { registry, repository }, Access::Pull));
+            }
             let response = match self.send(&call).await {
                 Ok(response) => response,
                 // A token for both repositories may not be had.

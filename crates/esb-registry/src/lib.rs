@@ -15,6 +15,7 @@ mod error;
 mod http;
 mod mapping;
 mod mirror;
+mod published;
 mod push;
 mod registry;
 mod resolve;

@@ -15,6 +15,10 @@ use crate::{
     registry::{Repository, repository},
 };
 
+/// Below that many bytes it costs little to send again what a registry has and cannot say so while
+/// it opens an upload.
+const SMALL: u64 = 1024 * 1024;
+
 /// What registries say of a manifest whose blobs they do not have.
 const MISSING: [&str; 2] = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"];
 
@@ -104,8 +108,16 @@ impl Client {
         reporter.event(&Event::Started { subject: &subject, action: "push" });
         let parts = Parts::from(image);
         let target = target.tag().map_or_else(|| parts.digest.to_string(), str::to_owned);
-        let mut report = if self.has(&at, &target, parts.digest).await? {
-            session.tag_seen(&at, &target, parts.digest);
+        let there = match session.checked(&at, &target) {
+            Some(known) => known == Some(parts.digest),
+            None => self.has(&at, &target, parts.digest).await?,
+        };
+        let mut report = if there {
+            session.tag_checked(&at, &target, Some(parts.digest));
+            // A manifest does not lie in a repository without its blobs.
+            for blob in &parts.blobs {
+                session.present(&at, blob.descriptor.digest);
+            }
             PushReport { unchanged: true, ..PushReport::default() }
         } else {
             self.push_parts(&parts, &at, &target, session, reporter).await?
@@ -116,8 +128,7 @@ impl Client {
                 None => report.unchanged && self.has(&at, tag, parts.digest).await?,
             };
             if !right {
-                self.registry().manifest_put(&at, tag, &parts.media_type, &parts.bytes).await?;
-                session.tag_seen(&at, tag, parts.digest);
+                self.put(&parts, &at, tag, session).await?;
             }
         }
         report.digest = Some(parts.digest);
@@ -154,8 +165,7 @@ impl Client {
         let blobs: BTreeMap<Digest, &Blob> =
             parts.blobs.iter().map(|blob| (blob.descriptor.digest, blob)).collect();
         let mut report = self.push_blobs(&blobs, at, session, reporter).await?;
-        let put = self.registry().manifest_put(at, target, &parts.media_type, &parts.bytes).await;
-        match put {
+        match self.put(parts, at, target, session).await {
             // A blob was collected, or a mount came too early: look again, once.
             Err(Error::Refused { words, .. } | Error::NotFound { words, .. })
                 if MISSING.contains(&words.code.as_str()) =>
@@ -167,14 +177,31 @@ impl Client {
                 report.uploaded += again.uploaded;
                 report.uploaded_bytes += again.uploaded_bytes;
                 report.mounted += again.mounted;
-                let registry = self.registry();
-                registry.manifest_put(at, target, &parts.media_type, &parts.bytes).await?;
+                self.put(parts, at, target, session).await?;
             }
             put => put?,
         }
-        session.tag_seen(at, target, parts.digest);
         report.digest = Some(parts.digest);
         Ok(report)
+    }
+
+    /// Writes the manifest and remembers where the name points now: for certain when the registry
+    /// says it.
+    async fn put(
+        &self,
+        parts: &Parts,
+        at: &Repository,
+        target: &str,
+        session: &PushSession,
+    ) -> Result<(), Error> {
+        let registry = self.registry();
+        let said = registry.manifest_put(at, target, &parts.media_type, &parts.bytes).await?;
+        if said == Some(parts.digest) {
+            session.tag_checked(at, target, said);
+        } else {
+            session.tag_seen(at, target, parts.digest);
+        }
+        Ok(())
     }
 
     async fn push_blobs(
@@ -254,15 +281,25 @@ impl Client {
     ) -> Result<Came, Error> {
         let digest = blob.descriptor.digest;
         let registry = self.registry();
-        if registry.blob_head(at, digest, Access::Push).await? {
-            return Ok(Came::Was);
-        }
         let mut from = session.candidates(at, digest);
         if let Some(location) = blob.source.location()
             && location.registry == at.registry
-            && location.repository != at.repository
         {
             from.insert(0, location.repository);
+        }
+        if from.is_empty() && blob.descriptor.size < SMALL {
+            // One request that finds the blob or opens its upload.
+            match registry.blob_mount(at, &at.repository, digest).await? {
+                Mount::Mounted => return Ok(Came::Was),
+                Mount::Opened(upload) => opened = Some(upload),
+                Mount::Refused => {}
+            }
+        }
+        if opened.is_none() && (from.is_empty() || from.contains(&at.repository)) {
+            if registry.blob_head(at, digest, Access::Push).await? {
+                return Ok(Came::Was);
+            }
+            from.retain(|from| *from != at.repository);
         }
         for from in from {
             if opened.is_some() {

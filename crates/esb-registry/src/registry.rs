@@ -96,14 +96,15 @@ pub trait Registry: Send + Sync + fmt::Debug {
         target: &'a str,
     ) -> BoxFuture<'a, Result<RawManifest, Error>>;
 
-    /// Writes a manifest or an index.
+    /// Writes a manifest or an index; gives the digest under which the registry says it has it,
+    /// when it says so.
     fn manifest_put<'a>(
         &'a self,
         at: &'a Repository,
         target: &'a str,
         media_type: &'a str,
         bytes: &'a Bytes,
-    ) -> BoxFuture<'a, Result<(), Error>>;
+    ) -> BoxFuture<'a, Result<Option<Digest>, Error>>;
 
     /// Whether a repository has a blob.
     fn blob_head<'a>(
@@ -120,7 +121,8 @@ pub trait Registry: Send + Sync + fmt::Debug {
         blob: &'a Descriptor,
     ) -> BoxFuture<'a, Result<BlobStream, Error>>;
 
-    /// Lets a repository have a blob that another one of the same registry has.
+    /// Lets a repository have a blob that another one of the same registry has. From itself it
+    /// is a question whose answer opens an upload where the blob is missing.
     fn blob_mount<'a>(
         &'a self,
         to: &'a Repository,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use esb_model::Platform;
 use esb_oci::{
-    DOCUMENT_LIMIT, Digest, Image, ImageConfig, Index, InvalidImage, Manifest, Reference,
+    Digest, Image, ImageConfig, Index, InvalidImage, Manifest, Reference,
     manifest::media_type,
 };
 
@@ -17,7 +17,7 @@ use crate::{
     error::Tried,
     mirror::MirrorPlace,
     registry::{Repository, repository},
-    source::Place,
+    source::{Place, read_config},
 };
 
 /// An image as it was found.
@@ -142,15 +142,7 @@ impl Client {
         check_kind(reference, &root.media_type)?;
         let manifest: Manifest = serde_json::from_slice(&root.bytes).map_err(json("manifest"))?;
         let config = place.blob(manifest.config);
-        let config_bytes = config.read(DOCUMENT_LIMIT).await.map_err(|source| {
-            let at = crate::direct::about_blob(
-                &repository(reference),
-                config.descriptor.digest,
-                crate::Action::ReadBlob,
-                crate::Access::Pull,
-            );
-            Error::Source { attempted: Box::new(at), source }
-        })?;
+        let config_bytes = read_config(reference, &config).await?;
         let architecture =
             ImageConfig::parse(&config_bytes).map_err(invalid)?.architecture().to_owned();
         if !architecture.is_empty() && architecture != wanted {

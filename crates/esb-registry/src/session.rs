@@ -21,6 +21,8 @@ pub struct PushSession {
 struct Memory {
     blobs: BTreeMap<(String, Digest), Slot>,
     tags: BTreeMap<(String, String, String), Digest>,
+    /// Where tags pointed when the registry was asked in this run; `None` is nowhere.
+    checked: BTreeMap<(String, String, String), Option<Digest>>,
 }
 
 /// What is known of one blob in one registry.
@@ -58,6 +60,21 @@ impl PushSession {
     /// Without that knowledge an extra tag of an image that is already there is taken for right.
     pub fn tag_seen(&self, at: &Repository, tag: &str, digest: Digest) {
         self.memory().tags.insert(key(at, tag), digest);
+    }
+
+    /// Tells what the registry itself said of a tag in this run: it need not be asked again.
+    pub fn tag_checked(&self, at: &Repository, tag: &str, digest: Option<Digest>) {
+        let mut memory = self.memory();
+        memory.checked.insert(key(at, tag), digest);
+        match digest {
+            Some(digest) => memory.tags.insert(key(at, tag), digest),
+            None => memory.tags.remove(&key(at, tag)),
+        };
+    }
+
+    /// What the registry itself said of a tag in this run.
+    pub fn checked(&self, at: &Repository, tag: &str) -> Option<Option<Digest>> {
+        self.memory().checked.get(&key(at, tag)).copied()
     }
 
     /// Where every known tag points, for a later run's [`PushSession::tag_seen`].

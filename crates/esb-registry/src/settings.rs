@@ -57,11 +57,11 @@ pub struct Timeouts {
 /// See [`Settings::transport`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transport {
-    /// oci-client transfers blobs and writes tagged manifests; the rest is [`Transport::Direct`].
-    #[default]
-    OciClient,
     /// Every request is made by this crate.
+    #[default]
     Direct,
+    /// oci-client transfers blobs and writes tagged manifests; the rest is [`Transport::Direct`].
+    OciClient,
 }
 
 impl Default for Settings {

@@ -4,12 +4,17 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use bytes::Bytes;
 use esb_oci::{
     Blob, BlobError, BlobLocation, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor,
     Digest, Index, LayoutError, OciLayout, Reference, manifest::media_type,
 };
 
-use crate::{Error, RawManifest, Registry, Repository, direct::is_understood, registry::name};
+use crate::{
+    Access, Action, Error, RawManifest, Registry, Repository,
+    direct::{about_blob, is_understood},
+    registry::{name, repository},
+};
 
 /// The blobs of one repository.
 #[derive(Debug, Clone)]
@@ -149,4 +154,13 @@ impl Place {
             }
         }
     }
+}
+
+/// Reads the config of an image.
+pub(crate) async fn read_config(reference: &Reference, config: &Blob) -> Result<Bytes, Error> {
+    config.read(DOCUMENT_LIMIT).await.map_err(|source| {
+        let digest = config.descriptor.digest;
+        let at = about_blob(&repository(reference), digest, Action::ReadBlob, Access::Pull);
+        Error::Source { attempted: Box::new(at), source }
+    })
 }

@@ -31,7 +31,7 @@ async fn a_push_survives_trouble_and_repeats_only_what_failed() {
             let proxy = LoggingProxy::start(registry.address()).unwrap();
             proxy.inject(rule);
             let target = reference(&format!("{}/push-{number}/{name}:1", proxy.address()));
-            let image = image("amd64", &[noise(number as u64, 300_000)]);
+            let image = image("amd64", &[noise(number as u64, 1_200_000)]);
             let (client, session) = (client(transport), PushSession::new());
             client
                 .push(&image, &target, &[], &session, &quiet())

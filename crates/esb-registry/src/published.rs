@@ -1,0 +1,96 @@
+//! Images as a registry has them now: read in as few requests as they need, to be used again.
+//!
+//! Owns how a manifest at a reference becomes an image whose blobs are to be had there. Refuses to
+//! decide whether the image is the one that is wanted.
+
+use bytes::Bytes;
+use esb_model::Platform;
+use esb_oci::{Blob, Image, Index, Manifest, Reference, manifest::media_type};
+
+use crate::{
+    Client, Error, PushSession, RawManifest,
+    document::is_schema_1,
+    registry::repository,
+    source::{Place, read_config},
+};
+
+impl Client {
+    /// The image that a reference leads to in its own registry, in one request, and one more with
+    /// `config`; of an index the platform's, in one more. `None` when there is none that we
+    /// could use. The session remembers where the tag points.
+    ///
+    /// Without `config` the image's config is not read ([`Image::is_read`]).
+    ///
+    /// # Errors
+    /// Why the registry did not tell.
+    pub async fn published(
+        &self,
+        reference: &Reference,
+        platform: Platform,
+        config: bool,
+        session: &PushSession,
+    ) -> Result<Option<Image>, Error> {
+        let at = repository(reference);
+        let target = reference.target();
+        let mut found = match self.registry().manifest_get(&at, &target).await {
+            Ok(found) => found,
+            Err(Error::NotFound { .. }) => {
+                session.tag_checked(&at, &target, None);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        session.tag_checked(&at, &target, Some(found.digest));
+        if media_type::is_index(&found.media_type) {
+            let index: Option<Index> = serde_json::from_slice(&found.bytes).ok();
+            let wanted = platform.architecture.oci_name();
+            let Some(entry) = index.as_ref().and_then(|index| index.select(wanted)) else {
+                return Ok(None);
+            };
+            let target = entry.digest.to_string();
+            found = self.registry().manifest_get(&at, &target).await?;
+        }
+        let RawManifest { bytes, media_type, .. } = found;
+        if is_schema_1(&media_type) || !media_type::is_manifest(&media_type) {
+            return Ok(None);
+        }
+        let Some(mut image) = self.image_at(reference, bytes) else { return Ok(None) };
+        if config {
+            let bytes = read_config(reference, &image.config).await?;
+            image.config_bytes = bytes;
+        }
+        Ok(Some(image))
+    }
+
+    /// The image of a manifest at hand, its blobs to be had from the reference's repository; its
+    /// config is not read. `None` when the bytes are no manifest. Makes no request.
+    pub fn image_at(&self, reference: &Reference, manifest: Bytes) -> Option<Image> {
+        let place = Place::repository(self.registry().clone(), repository(reference));
+        let parsed: Manifest = serde_json::from_slice(&manifest).ok()?;
+        let config: Blob = place.blob(parsed.config);
+        let layers = parsed.layers.into_iter().map(|layer| place.blob(layer)).collect();
+        Image::new(manifest, Bytes::new(), config, layers).ok()
+    }
+
+    /// Whether a tag leads to a digest; one request, or none when the session knows.
+    ///
+    /// # Errors
+    /// Why the registry did not tell.
+    pub async fn leads_to(
+        &self,
+        reference: &Reference,
+        digest: esb_oci::Digest,
+        session: &PushSession,
+    ) -> Result<bool, Error> {
+        let at = repository(reference);
+        let target = reference.target();
+        if let Some(known) = session.checked(&at, &target) {
+            return Ok(known == Some(digest));
+        }
+        let there = self.has(&at, &target, digest).await?;
+        if there {
+            session.tag_checked(&at, &target, Some(digest));
+        }
+        Ok(there)
+    }
+}
