@@ -100,7 +100,8 @@ impl Layers {
     }
 
     fn write(&self, changes: &Changes, epoch: i64) -> Result<Layer, LayerError> {
-        let mut writer = LayerWriter::with_threads(self.store.writer()?, epoch, self.threads.clone());
+        let mut writer =
+            LayerWriter::with_threads(self.store.writer()?, epoch, self.threads.clone());
         for (path, node) in changes {
             match &node.kind {
                 Kind::Folder => writer.dir(path, node.attributes).map_err(LayerError::Write)?,

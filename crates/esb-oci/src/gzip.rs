@@ -55,9 +55,8 @@ impl Threads {
 
     /// Runs the work beside the caller when a thread is free.
     fn start(&self, block: Block) -> Work {
-        let took = self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| {
-            free.checked_sub(1)
-        });
+        let took =
+            self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1));
         if took.is_err() {
             return Work::Done(block.deflate());
         }

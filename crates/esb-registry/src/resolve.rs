@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use esb_model::Platform;
 use esb_oci::{
-    Digest, Image, ImageConfig, Index, InvalidImage, Manifest, Reference,
-    manifest::media_type,
+    Digest, Image, ImageConfig, Index, InvalidImage, Manifest, Reference, manifest::media_type,
 };
 
 use crate::{

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use esb_image::Engine as _;
-use esb_model::{ImageKind, ImageRecipe};
-use esb_oci::{ArchiveImage, Image};
+use esb_model::{ImageKind, ImageRecipe, PublishTarget};
+use esb_oci::{ArchiveImage, Image, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
@@ -77,10 +77,31 @@ pub(crate) async fn push(
     Ok(made)
 }
 
+/// The name that a run asks for whatever happens: that of a base image, else what the last run
+/// pushed for a function.
+pub(crate) fn first_question(
+    run: &Run,
+    registry: &PublishTarget,
+    recipes: &[ImageRecipe],
+) -> Result<Option<Reference>, Failure> {
+    let name =
+        |recipe: &ImageRecipe| push_reference(&registry.image(&recipe.repository, &recipe.tag));
+    if let Some(base) = prepare::of_kind(recipes, true).next() {
+        return name(base).map(Some);
+    }
+    let Some(function) = prepare::of_kind(recipes, false).next() else { return Ok(None) };
+    let plain = name(function)?;
+    let Some(digest) = run.store.record(PUSHED, tag_key(&plain, &function.tag)) else {
+        return Ok(None);
+    };
+    let content = Target::content_tag(&function.tag, digest);
+    push_reference(&registry.image(&function.repository, &content)).map(Some)
+}
+
 /// The record's kind in the content store: where a tag pointed when this machine pushed it last.
 const PUSHED: &str = "pushed-tag";
 
-fn tag_key(reference: &esb_oci::Reference, tag: &str) -> esb_oci::Digest {
+fn tag_key(reference: &Reference, tag: &str) -> esb_oci::Digest {
     let name = format!("{}/{}:{tag}", reference.registry(), reference.repository());
     esb_oci::Digest::of(name.as_bytes())
 }
@@ -131,6 +152,10 @@ pub(crate) async fn verify(run: &Run, target: &Target, made: &Made) -> Result<()
                 return Ok(());
             };
             let content = push_reference(&content)?;
+            let at = esb_registry::repository(&content);
+            if run.session.checked(&at, content.tag().unwrap_or_default()) == Some(Some(digest)) {
+                return Ok(()); // the registry said so when it took the manifest
+            }
             run.client.verify(&content, digest).await.map_err(|error| registry_failure(&error))
         })
         .buffer_unordered(run.jobs)
@@ -148,6 +173,6 @@ pub(crate) fn function_of(kind: &ImageKind) -> Option<&esb_model::FunctionId> {
 }
 
 /// The reference that this machine pushes to.
-pub(crate) fn push_reference(image: &esb_model::ImageRef) -> Result<esb_oci::Reference, Failure> {
+pub(crate) fn push_reference(image: &esb_model::ImageRef) -> Result<Reference, Failure> {
     esb_registry::push_reference(image).map_err(|error| registry_failure(&error))
 }

@@ -85,7 +85,7 @@ pub(crate) async fn execute(
     loaded.require_parameters();
     loaded.check(printer)?;
 
-    let target = target::choose(&run, order).await?;
+    let target = target::choose(&run, order, &recipes).await?;
     let mut externals = sync::plan(&run, &loaded, &target, order)?;
     let places = config::prepare(&run, order, &preview)?;
     if order.build.dry_run {

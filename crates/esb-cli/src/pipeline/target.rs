@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use esb_model::{ImageRef, PublishTarget};
+use esb_model::{ImageRecipe, ImageRef, PublishTarget};
 use esb_oci::Digest;
 
-use super::{Order, run::Run};
+use super::{Order, images, run::Run};
 use crate::{
     cli::ImageRefForm,
     exit::{Exit, Failure},
@@ -63,7 +63,11 @@ impl Target {
 }
 
 /// Chooses the places (`docs/reference`, "Where images go"), and makes sure that they answer.
-pub(crate) async fn choose(run: &Run, order: &Order<'_>) -> Result<Target, Failure> {
+pub(crate) async fn choose(
+    run: &Run,
+    order: &Order<'_>,
+    recipes: &[ImageRecipe],
+) -> Result<Target, Failure> {
     let names = &run.registry;
     let mut target = Target {
         registry: None,
@@ -92,11 +96,11 @@ pub(crate) async fn choose(run: &Run, order: &Order<'_>) -> Result<Target, Failu
         }
     }
     if order.build.to.is_empty() {
-        default(run, &mut target, default_layout).await?;
+        default(run, &mut target, recipes, default_layout).await?;
     }
     if let Some(registry) = &target.registry {
         target.prefix = Some(registry.runtime_prefix());
-        answers(run, registry).await?;
+        answers(run, registry, recipes).await?;
     }
     if target.engine {
         run.engine().await?;
@@ -109,6 +113,7 @@ pub(crate) async fn choose(run: &Run, order: &Order<'_>) -> Result<Target, Failu
 async fn default(
     run: &Run,
     target: &mut Target,
+    recipes: &[ImageRecipe],
     layout: impl Fn() -> PathBuf,
 ) -> Result<(), Failure> {
     let names = &run.registry;
@@ -116,7 +121,7 @@ async fn default(
         target.registry = Some(configured.clone());
         return Ok(());
     }
-    if run.client.ping(names.default.push_host()).await {
+    if is_there(run, &names.default, recipes).await? {
         target.registry = Some(names.default.clone());
         return Ok(());
     }
@@ -136,9 +141,29 @@ async fn default(
     Ok(())
 }
 
-async fn answers(run: &Run, registry: &PublishTarget) -> Result<(), Failure> {
+/// Whether a registry answers. What is asked first is what has to be asked anyway, and its answer
+/// is kept: where the name of the first image leads.
+async fn is_there(
+    run: &Run,
+    registry: &PublishTarget,
+    recipes: &[ImageRecipe],
+) -> Result<bool, Failure> {
     let host = registry.push_host();
-    if run.client.ping(host).await {
+    let Some(first) = images::first_question(run, registry, recipes)? else {
+        return Ok(run.client.ping(host).await);
+    };
+    let at = esb_registry::repository(&first);
+    let tag = first.tag().unwrap_or_default();
+    Ok(run.session.checked(&at, tag).is_some() || run.client.ping_at(&first, &run.session).await)
+}
+
+async fn answers(
+    run: &Run,
+    registry: &PublishTarget,
+    recipes: &[ImageRecipe],
+) -> Result<(), Failure> {
+    let host = registry.push_host();
+    if is_there(run, registry, recipes).await? {
         return Ok(());
     }
     let failure = Failure::new(Exit::Remote, "registry", format!("no registry answers at {host}"));
