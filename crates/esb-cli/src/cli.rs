@@ -246,12 +246,26 @@ pub(crate) struct BuildArgs {
     /// Images built and pushed at a time [default: number of processors, at least 4]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
-    /// Use only what the store and mirrors of kind `oci:` hold
+    #[command(flatten)]
+    pub(crate) lock: LockArgs,
+    /// Use only what the store, esb.lock and mirrors of kind `oci:` hold
     #[arg(long)]
     pub(crate) offline: bool,
     /// Where images of HOST are really fetched; repeatable (ESB_MIRRORS)
     #[arg(long, value_name = "HOST=HOST[:PORT][/PREFIX]|HOST=oci:DIR")]
     pub(crate) mirror: Vec<String>,
+}
+
+/// How esb.lock is used.
+#[derive(Debug, Clone, Copy, Default, Args)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct LockArgs {
+    /// Resolve base and external images anew, and pin what they are now in esb.lock
+    #[arg(long, conflicts_with = "locked")]
+    pub(crate) update_lock: bool,
+    /// Fail when esb.lock would change
+    #[arg(long)]
+    pub(crate) locked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -12,13 +12,14 @@ pub(crate) enum Exit {
     Remote = 4,
     Locked = 5,
     Invoke = 6,
+    Difference = 7,
     Local = 9,
     Interrupted = 130,
 }
 
 impl Exit {
     /// All codes that a run can end with, in order, with their meaning.
-    pub(crate) const ALL: [(Self, &str); 9] = [
+    pub(crate) const ALL: [(Self, &str); 10] = [
         (Self::Success, "success"),
         (
             Self::Input,
@@ -30,6 +31,7 @@ impl Exit {
         (Self::Remote, "a registry or engine is unreachable, refused, or broken"),
         (Self::Locked, "another run holds the lock"),
         (Self::Invoke, "the invoked function failed"),
+        (Self::Difference, "a check found a difference (`--locked`)"),
         (Self::Local, "the local disk or store failed"),
         (Self::Interrupted, "interrupted"),
     ];
@@ -138,7 +140,7 @@ impl From<esb_image::Error> for Failure {
 impl From<esb_oci::StoreError> for Failure {
     fn from(error: esb_oci::StoreError) -> Self {
         let exit = if error.is_local() { Exit::Local } else { Exit::Remote };
-        Self::of(exit, "store", &error)
+        Self::of(exit, "store", &error).maybe_hint(error.hint())
     }
 }
 
@@ -149,6 +151,6 @@ impl From<esb_oci::LayoutError> for Failure {
             esb_oci::LayoutError::Store(error) if error.is_local() => Exit::Local,
             _ => Exit::Remote,
         };
-        Self::of(exit, "layout", &error)
+        Self::of(exit, "layout", &error).maybe_hint(error.hint())
     }
 }

@@ -11,6 +11,7 @@ mod inputs;
 mod inspect;
 mod load;
 mod local_code;
+mod lockfile;
 mod parameters;
 mod pipeline;
 mod printer;

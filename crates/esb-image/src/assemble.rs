@@ -99,10 +99,7 @@ pub(crate) fn remembered(base: Option<&Base>, store: &ContentStore, key: Digest)
     if !record.layers.iter().all(|layer| store.size(layer.digest) == Some(layer.size)) {
         return None;
     }
-    let read = |digest: Digest| {
-        let bytes = std::fs::read(store.blob_path(digest)).ok()?;
-        (Digest::of(&bytes) == digest).then_some(bytes)
-    };
+    let read = |digest| store.document(digest);
     record.image(base, store, read(record.manifest)?, read(record.config)?).ok()
 }
 

@@ -109,6 +109,9 @@ impl Error {
                 Some("start the Docker engine, or name another with DOCKER_HOST".into())
             }
             Self::Dependencies { hint, .. } => hint.clone(),
+            Self::Store(error) => error.hint(),
+            Self::Blob(error) => error.hint(),
+            Self::BaseLayer { source, .. } => source.downcast_ref::<BlobError>()?.hint(),
             _ => None,
         }
     }

@@ -26,7 +26,7 @@ pub use function::{
 };
 pub use name::{EmptyName, InvalidEnvironmentName, check_environment_name, image_name};
 pub use platform::{Architecture, Platform, UnknownArchitecture};
-pub use publish::{ImageRef, InvalidTarget, PublishTarget};
+pub use publish::{ImageRef, InvalidTarget, PublishTarget, is_registry_host};
 pub use recipe::{
     BaseRef, BuildContext, Dependencies, ImageKind, ImageRecipe, Staged, StagedSource,
 };

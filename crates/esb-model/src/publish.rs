@@ -43,11 +43,11 @@ impl PublishTarget {
         let repository = |c: char| {
             c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '/')
         };
-        if !is_host(host) || !prefix.chars().all(repository) || prefix.contains("//") {
+        if !is_registry_host(host) || !prefix.chars().all(repository) || prefix.contains("//") {
             return Err(invalid());
         }
         let push = push.map_or(host, strip);
-        if !is_host(push) {
+        if !is_registry_host(push) {
             return Err(InvalidTarget(push.to_owned()));
         }
         Ok(Self {
@@ -115,19 +115,19 @@ fn strip(text: &str) -> &str {
     text.trim_end_matches('/')
 }
 
-fn is_host(host: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+/// Whether a text is `HOST[:PORT]` of a registry, as it stands in references: a name, an address,
+/// or an IPv6 address in brackets.
+pub fn is_registry_host(host: &str) -> bool {
     let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !name.ends_with(':') => (name, Some(port)),
+        Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
         _ => (host, None),
     };
-    let v6 = |name: &str| {
-        name.strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .is_some_and(|address| address.chars().all(|c| c.is_ascii_hexdigit() || c == ':'))
-    };
-    !name.is_empty()
-        && (name.chars().all(plain) || v6(name))
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let v6 = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|address| address.chars().all(|c| c.is_ascii_hexdigit() || c == ':'));
+    (v6 || !name.is_empty() && name.chars().all(plain))
         && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
@@ -152,6 +152,8 @@ mod tests {
         for bad in ["", "/x", "a b", "host:port", "host/UP", "h/a//b", "h:1\nRUN x"] {
             assert_eq!(PublishTarget::parse(bad, None), Err(InvalidTarget(bad.into())), "{bad:?}");
         }
-        assert!(PublishTarget::parse("[::1]:5010", None).is_ok());
+        for good in ["[::1]:5010", "[fe80::1:2]", "registry", "h_1.x-y:1/team"] {
+            assert!(PublishTarget::parse(good, None).is_ok(), "{good}");
+        }
     }
 }

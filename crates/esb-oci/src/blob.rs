@@ -39,6 +39,18 @@ pub enum BlobError {
     Mismatch { expected: Digest, expected_size: u64, actual: Digest, actual_size: u64 },
 }
 
+impl BlobError {
+    /// What the user can do about it, when that is known.
+    pub fn hint(&self) -> Option<String> {
+        let Self::Missing { .. } = self else { return None };
+        Some(
+            "run once where there is a network, or name an OCI layout that has it with \
+             `--mirror HOST=oci:DIR`"
+                .to_owned(),
+        )
+    }
+}
+
 /// A repository that holds blobs: one that another repository of the same registry can mount from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobLocation {

@@ -64,6 +64,17 @@ pub enum LayoutError {
     },
 }
 
+impl LayoutError {
+    /// What the user can do about it, when that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Blob(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
 impl OciLayout {
     /// Opens a layout and reads its index.
     ///

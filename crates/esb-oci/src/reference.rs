@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use esb_model::is_registry_host;
+
 use crate::Digest;
 
 /// A complete reference: the registry is always named, the tag defaults to `latest` only when
@@ -67,6 +69,13 @@ impl Reference {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
+    /// The same reference with a digest beside the tag, which then only tells people where the
+    /// digest comes from.
+    #[must_use]
+    pub fn with_digest(&self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self.clone() }
+    }
+
     /// The same repository and digest in another registry, below a prefix when one is given.
     #[must_use]
     pub fn moved_to(&self, registry: &str, prefix: Option<&str>) -> Self {
@@ -111,7 +120,7 @@ impl FromStr for Reference {
             Some(_) => (DOCKER_HUB, name.to_owned()),
             None => (DOCKER_HUB, format!("library/{name}")),
         };
-        if !is_host(registry) {
+        if !is_registry_host(registry) {
             return Err(invalid("the registry's host or port is not valid"));
         }
         if !path.split('/').all(is_path_component) {
@@ -132,20 +141,6 @@ fn is_tag(tag: &str) -> bool {
     tag.len() <= 128
         && tag.starts_with(word)
         && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'))
-}
-
-fn is_host(host: &str) -> bool {
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
-        _ => (host, None),
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    let v6 = name
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .is_some_and(|address| address.chars().all(|c| c.is_ascii_hexdigit() || c == ':'));
-    (v6 || !name.is_empty() && name.chars().all(plain))
-        && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
 fn is_path_component(component: &str) -> bool {

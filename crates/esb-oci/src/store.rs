@@ -18,8 +18,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tempfile::NamedTempFile;
 
 use crate::{
-    Blob, BlobError, BlobSource, BlobStream, BoxFuture, Descriptor, Digest, blob::file_stream,
-    digest::Hasher,
+    Blob, BlobError, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest,
+    blob::file_stream, digest::Hasher,
 };
 
 /// The store on disk failed.
@@ -41,6 +41,14 @@ impl StoreError {
     fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// What the user can do about it, when that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Blob(error) => error.hint(),
+            Self::Io { .. } => None,
+        }
     }
 
     /// Whether the local disk is the cause, and not what was to be stored.
@@ -96,6 +104,13 @@ impl ContentStore {
         self.size(descriptor.digest) == Some(descriptor.size)
     }
 
+    /// The bytes of a manifest, index or config, when they are here and are what they should be.
+    pub fn document(&self, digest: Digest) -> Option<Vec<u8>> {
+        let size = self.size(digest)?;
+        let bytes = (size <= DOCUMENT_LIMIT).then(|| fs::read(self.blob_path(digest)).ok())??;
+        (Digest::of(&bytes) == digest).then_some(bytes)
+    }
+
     /// A blob of this store.
     pub fn blob(&self, descriptor: Descriptor) -> Blob {
         Blob { descriptor, source: Arc::new(self.clone()) }
@@ -112,13 +127,13 @@ impl ContentStore {
         Ok(BlobWriter { store: self.clone(), file })
     }
 
-    /// Stores bytes at hand.
+    /// Stores bytes at hand, unless they are here.
     ///
     /// # Errors
     /// When the disk fails.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if self.size(digest) != Some(bytes.len() as u64) {
+        if self.document(digest).is_none_or(|known| known != bytes) {
             let mut writer = self.writer()?;
             writer.write_all(bytes).map_err(StoreError::io("write to", self.root()))?;
             writer.commit(digest)?;

@@ -204,6 +204,8 @@ pub enum Error {
         #[source]
         source: LayoutError,
     },
+    #[error("it lacks `{digest}`")]
+    NotStored { digest: Digest },
     #[error("`{reference}` was not found{}", list(tried, *offline))]
     Unresolved { reference: String, tried: Vec<Tried>, offline: bool },
 }
@@ -259,7 +261,7 @@ impl Error {
             | Self::Schema1 { .. }
             | Self::NotAnImage { .. } => Kind::Input,
             Self::Credentials { .. } | Self::Unauthorized { .. } => Kind::Auth,
-            Self::NotFound { .. } => Kind::NotFound,
+            Self::NotFound { .. } | Self::NotStored { .. } => Kind::NotFound,
             Self::Refused { .. } | Self::Answer { .. } => Kind::Refused,
             Self::DigestMismatch { .. }
             | Self::Document { .. }
@@ -300,6 +302,7 @@ impl Error {
             | Self::Schema1 { .. }
             | Self::NotAnImage { .. }
             | Self::Layout { .. }
+            | Self::NotStored { .. }
             | Self::Unresolved { .. } => Some(of(Access::Pull)),
             _ => None,
         }
@@ -340,8 +343,16 @@ impl Error {
                 .iter()
                 .find(|tried| tried.error.kind() == Kind::Auth)
                 .and_then(|tried| tried.error.hint()),
-            Self::Unresolved { reference, .. } => {
-                Some(mirror_hint(reference.split('/').next().unwrap_or_default()))
+            Self::Unresolved { reference, offline, .. } => {
+                let host = reference.split('/').next().unwrap_or_default();
+                Some(if *offline {
+                    format!(
+                        "run once without `--offline` where there is a network, or give a copy \
+                         with `--mirror {host}=oci:DIR` (an OCI layout)"
+                    )
+                } else {
+                    mirror_hint(host)
+                })
             }
             _ => None,
         }

@@ -1,22 +1,25 @@
-//! From a reference to an image: mirrors first, then the registry itself, the right platform of an
-//! index.
+//! From a reference to an image: the content store when it has the digest, mirrors, then the
+//! registry itself; the right platform of an index.
 //!
-//! Owns the order of places and what is refused. Reads manifests and configs, never layers.
+//! Owns the order of places and what is refused. Reads manifests and configs, which it keeps in the
+//! content store, never layers.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use esb_model::Platform;
 use esb_oci::{
-    Digest, Image, ImageConfig, Index, InvalidImage, Manifest, Reference, manifest::media_type,
+    Blob, ContentStore, Descriptor, Digest, Image, ImageConfig, Index, InvalidImage, Manifest,
+    Reference, manifest::media_type,
 };
 
 use crate::{
     Client, Error, RawManifest,
-    document::is_schema_1,
+    document::{self, is_schema_1},
     error::Tried,
     mirror::MirrorPlace,
     registry::{Repository, repository},
-    source::{Place, read_config},
+    source::{Nearest, Place, read_config},
 };
 
 /// An image as it was found.
@@ -30,13 +33,18 @@ pub struct ResolvedImage {
     pub digest: Digest,
     /// The digest of the index that the reference stands for, when it is one.
     pub index: Option<Digest>,
-    /// Where it was found: `registry/repository` or `oci:DIR`.
+    /// Where it was found: `registry/repository`, `oci:DIR`, or the content store.
     pub source: String,
 }
 
+/// How the content store is called among the places that were tried.
+const STORE: &str = "the content store";
+
 impl Client {
     /// Finds an image for a platform: in the mirrors of its registry, in order, then in the
-    /// registry itself, unless the settings say offline.
+    /// registry itself, unless the settings say offline. A reference with a digest whose manifest
+    /// and config lie in the settings' content store costs no request; its layers are then read
+    /// from the first place that has them, once somebody asks for them.
     ///
     /// # Errors
     /// [`Error::Unresolved`] with every place that was tried, and why it did not serve.
@@ -46,9 +54,15 @@ impl Client {
         platform: Platform,
     ) -> Result<ResolvedImage, Error> {
         let mut tried = Vec::new();
+        if let (Some(store), Some(digest)) = (&self.settings().store, reference.digest()) {
+            match self.assemble(reference, platform, &Documents::Store(store, digest)).await {
+                Ok(image) => return Ok(image),
+                Err(error) => tried.push(Tried { place: STORE.to_owned(), error }),
+            }
+        }
         for (name, place) in self.places(reference) {
             let result = match place {
-                Ok(place) => self.assemble(reference, platform, place).await,
+                Ok(place) => self.assemble(reference, platform, &Documents::Place(place)).await,
                 Err(error) => Err(error),
             };
             match result {
@@ -112,9 +126,10 @@ impl Client {
         &self,
         reference: &Reference,
         platform: Platform,
-        place: Place,
+        from: &Documents<'_>,
     ) -> Result<ResolvedImage, Error> {
-        let mut root = place.root(reference).await?;
+        let store = self.settings().store.as_ref();
+        let mut root = from.root(reference).await?;
         let wanted = platform.architecture.oci_name();
         let invalid = |source| Error::Document { reference: reference.to_string(), source };
         let json = |what| {
@@ -136,12 +151,21 @@ impl Client {
                 available: available(&index),
             })?;
             index_digest.get_or_insert(root.digest);
-            root = place.manifest(reference, entry).await?;
+            keep(store, &root.bytes);
+            root = match stored(store, entry.digest) {
+                Ok(known) => known,
+                Err(_) => from.manifest(reference, entry).await?,
+            };
         }
         check_kind(reference, &root.media_type)?;
         let manifest: Manifest = serde_json::from_slice(&root.bytes).map_err(json("manifest"))?;
-        let config = place.blob(manifest.config);
-        let config_bytes = read_config(reference, &config).await?;
+        let config = self.blob(reference, from, manifest.config);
+        let config_bytes = match read_config(reference, &config).await {
+            Err(_) if matches!(from, Documents::Store(..)) => {
+                return Err(Error::NotStored { digest: config.descriptor.digest });
+            }
+            read => read?,
+        };
         let architecture =
             ImageConfig::parse(&config_bytes).map_err(invalid)?.architecture().to_owned();
         if !architecture.is_empty() && architecture != wanted {
@@ -151,11 +175,81 @@ impl Client {
                 available: format!("linux/{}", architecture.escape_debug()),
             });
         }
-        let layers = manifest.layers.into_iter().map(|layer| place.blob(layer)).collect();
+        keep(store, &root.bytes);
+        keep(store, &config_bytes);
+        let layer = |layer| self.blob(reference, from, layer);
+        let layers = manifest.layers.into_iter().map(layer).collect();
         let image = Image::new(root.bytes, config_bytes, config, layers).map_err(invalid)?;
         let digest = image.digest();
-        let (reference, source) = (reference.clone(), place.to_string());
+        let (reference, source) = (reference.clone(), from.to_string());
         Ok(ResolvedImage { reference, image, digest, index: index_digest, source })
+    }
+
+    /// A blob of an image: from the store when it is there, else from where the image was found.
+    fn blob(&self, reference: &Reference, from: &Documents<'_>, descriptor: Descriptor) -> Blob {
+        let store = match (&self.settings().store, from) {
+            (Some(store), _) => store,
+            (None, Documents::Store(store, _)) => store,
+            (None, Documents::Place(place)) => return place.blob(descriptor),
+        };
+        let places = match from {
+            Documents::Place(place) => vec![place.clone()],
+            Documents::Store(..) => {
+                self.places(reference).into_iter().filter_map(|(_, place)| place.ok()).collect()
+            }
+        };
+        Blob { descriptor, source: Arc::new(Nearest::new(store.clone(), &places)) }
+    }
+}
+
+/// Where the documents of an image are read.
+enum Documents<'a> {
+    /// The content store, which has what a digest stands for.
+    Store(&'a ContentStore, Digest),
+    Place(Place),
+}
+
+impl fmt::Display for Documents<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(..) => f.write_str(STORE),
+            Self::Place(place) => place.fmt(f),
+        }
+    }
+}
+
+impl Documents<'_> {
+    async fn root(&self, reference: &Reference) -> Result<RawManifest, Error> {
+        match self {
+            Self::Store(store, digest) => stored(Some(store), *digest),
+            Self::Place(place) => place.root(reference).await,
+        }
+    }
+
+    async fn manifest(
+        &self,
+        reference: &Reference,
+        entry: &Descriptor,
+    ) -> Result<RawManifest, Error> {
+        match self {
+            Self::Store(store, _) => stored(Some(store), entry.digest),
+            Self::Place(place) => place.manifest(reference, entry).await,
+        }
+    }
+}
+
+/// A manifest or index that the store has.
+fn stored(store: Option<&ContentStore>, digest: Digest) -> Result<RawManifest, Error> {
+    let absent = Error::NotStored { digest };
+    let Some(bytes) = store.and_then(|store| store.document(digest)) else { return Err(absent) };
+    let Some(media_type) = document::media_type(&bytes) else { return Err(absent) };
+    Ok(RawManifest { bytes: bytes.into(), media_type, digest })
+}
+
+/// Keeps a document for later runs; that it fails is no reason to stop one.
+fn keep(store: Option<&ContentStore>, bytes: &Bytes) {
+    if let Some(store) = store {
+        let _ = store.put(bytes);
     }
 }
 

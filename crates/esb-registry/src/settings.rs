@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use esb_oci::{Anonymous, CredentialSource};
+use esb_oci::{Anonymous, ContentStore, CredentialSource};
 
 use crate::{Mirrors, RetryPolicy};
 
@@ -24,6 +24,8 @@ pub struct Settings {
     pub retry: RetryPolicy,
     pub credentials: Arc<dyn CredentialSource>,
     pub mirrors: Mirrors,
+    /// Keeps manifests and configs of what is resolved, so that a digest is asked for once.
+    pub store: Option<ContentStore>,
     /// Ask no registry when an image is resolved; mirrors that are layouts still count.
     pub offline: bool,
     /// How many blobs are transferred at once, over all images of a client.
@@ -75,6 +77,7 @@ impl Default for Settings {
             retry: RetryPolicy::default(),
             credentials: Arc::new(Anonymous),
             mirrors: Mirrors::default(),
+            store: None,
             offline: false,
             transfers: 6,
             transport: Transport::default(),

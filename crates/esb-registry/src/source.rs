@@ -1,13 +1,14 @@
 //! Places that images come from: a repository of a registry, or a layout on disk.
 //!
-//! Owns the one way to read a manifest or a blob from either.
+//! Owns the one way to read a manifest or a blob from either, and the source of blobs that may lie
+//! in the content store already.
 
 use std::{fmt, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use esb_oci::{
-    Blob, BlobError, BlobLocation, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor,
-    Digest, Index, LayoutError, OciLayout, Reference, manifest::media_type,
+    Blob, BlobError, BlobLocation, BlobSource, BlobStream, BoxFuture, ContentStore, DOCUMENT_LIMIT,
+    Descriptor, Digest, Index, LayoutError, OciLayout, Reference, manifest::media_type,
 };
 
 use crate::{
@@ -45,6 +46,55 @@ impl BlobSource for RepositorySource {
     }
 }
 
+/// Blobs of an image: from the content store when they are there, else from the first place that
+/// has them.
+#[derive(Debug)]
+pub(crate) struct Nearest {
+    store: ContentStore,
+    places: Vec<Arc<dyn BlobSource>>,
+    /// Names of the places, for errors.
+    names: String,
+}
+
+impl Nearest {
+    pub(crate) fn new(store: ContentStore, places: &[Place]) -> Self {
+        let names: Vec<String> = places.iter().map(|place| format!(", `{place}`")).collect();
+        let names = names.concat();
+        Self { store, places: places.iter().map(Place::source).collect(), names }
+    }
+}
+
+impl BlobSource for Nearest {
+    fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
+        Box::pin(async move {
+            if self.store.has(blob) {
+                return self.store.open(blob).await;
+            }
+            let mut failure = None;
+            for place in &self.places {
+                match place.open(blob).await {
+                    Ok(stream) => return Ok(stream),
+                    // What is more than "not here" tells what has to change.
+                    Err(error @ BlobError::Missing { .. }) => {
+                        failure.get_or_insert(error);
+                    }
+                    Err(error) => failure = Some(error),
+                }
+            }
+            Err(if let Some(error @ BlobError::Read { .. }) = failure {
+                error
+            } else {
+                let place = format!("the content store{}", self.names);
+                BlobError::Missing { digest: blob.digest, place }
+            })
+        })
+    }
+
+    fn location(&self) -> Option<BlobLocation> {
+        self.places.first()?.location()
+    }
+}
+
 /// Where an image is read from.
 #[derive(Clone)]
 pub(crate) enum Place {
@@ -74,11 +124,14 @@ impl Place {
 
     /// A blob of this place.
     pub(crate) fn blob(&self, descriptor: Descriptor) -> Blob {
-        let source: Arc<dyn BlobSource> = match self {
+        Blob { descriptor, source: self.source() }
+    }
+
+    fn source(&self) -> Arc<dyn BlobSource> {
+        match self {
             Self::Repository(source) => Arc::new(source.clone()),
             Self::Layout(layout) => Arc::new(layout.clone()),
-        };
-        Blob { descriptor, source }
+        }
     }
 
     /// The manifest or index that a reference stands for.

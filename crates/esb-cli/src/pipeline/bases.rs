@@ -5,16 +5,13 @@ use std::{collections::BTreeMap, time::Instant};
 
 use esb_image::{Base, BuildReport, BuildRequest, Built};
 use esb_model::{BaseRef, ImageKind, ImageRecipe, Platform};
-use esb_oci::{Image, Reference};
+use esb_oci::Image;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{
-    images, prepare,
-    run::{Run, registry_failure},
-    target::Target,
-};
+use super::{images, prepare, run::Run, target::Target};
 use crate::{
     exit::{Exit, Failure},
+    lockfile::Pinned,
     summary::MadeImage,
 };
 
@@ -28,24 +25,19 @@ pub(crate) struct Made {
     pub(crate) images: Vec<MadeImage>,
 }
 
-/// Resolves every base of the outside world that the recipes need.
+/// Resolves every base of the outside world that the recipes need, as `esb.lock` pins it.
 pub(crate) async fn resolve(run: &Run, recipes: &[ImageRecipe]) -> Result<Bases, Failure> {
-    let mut wanted: Vec<(String, Platform)> = recipes
-        .iter()
-        .filter_map(|recipe| match &recipe.base {
-            BaseRef::External { reference } => Some((reference.clone(), recipe.platform)),
-            BaseRef::Own { .. } => None,
-        })
-        .collect();
-    wanted.sort();
-    wanted.dedup();
+    let wanted = wanted(recipes);
+    for (name, platform) in &wanted {
+        run.lock.need(Pinned::Base, name, *platform);
+    }
+    run.lock.check()?;
     let resolved: Vec<_> = stream::iter(wanted)
         .map(|(name, platform)| async move {
-            let reference: Reference =
-                name.parse().map_err(|error| Failure::of(Exit::Build, "base", &error))?;
-            let resolved = run.client.resolve(&reference, platform).await.map_err(|error| {
-                registry_failure(&error).during(format!("could not find the base image `{name}`"))
-            })?;
+            let resolved = run
+                .resolve(Pinned::Base, &name, platform)
+                .await
+                .map_err(|error| error.during(format!("could not find the base image `{name}`")))?;
             let pullable = resolved.image.layers.first().and_then(|layer| {
                 let at = layer.source.location()?;
                 Some(format!("{}/{}@{}", at.registry, at.repository, resolved.digest))
@@ -63,7 +55,22 @@ pub(crate) async fn resolve(run: &Run, recipes: &[ImageRecipe]) -> Result<Bases,
     for (platform, name, base) in resolved {
         bases.entry(platform).or_default().insert(name, base);
     }
+    run.lock.write()?;
     Ok(bases)
+}
+
+/// The bases of the outside world, each with its platform.
+fn wanted(recipes: &[ImageRecipe]) -> Vec<(String, Platform)> {
+    let mut wanted: Vec<(String, Platform)> = recipes
+        .iter()
+        .filter_map(|recipe| match &recipe.base {
+            BaseRef::External { reference } => Some((reference.clone(), recipe.platform)),
+            BaseRef::Own { .. } => None,
+        })
+        .collect();
+    wanted.sort();
+    wanted.dedup();
+    wanted
 }
 
 /// Builds our own bases and publishes them where functions find them.

@@ -18,6 +18,7 @@ use crate::{
     environment::Environment,
     exit::{Exit, Failure},
     inputs::{self, Project, RegistryNames},
+    lockfile::{LockFile, LockUse, Pin, Pinned},
     printer::Printer,
     reporter::TerminalReporter,
 };
@@ -48,6 +49,7 @@ pub(crate) struct Run {
     pub(crate) reporter: Arc<TerminalReporter>,
     pub(crate) store: ContentStore,
     pub(crate) client: Client,
+    pub(crate) lock: LockFile,
     pub(crate) session: esb_registry::PushSession,
     pub(crate) registry: RegistryNames,
     pub(crate) tag: String,
@@ -77,8 +79,12 @@ impl Run {
         let mode = inputs::mode(args, environment)?;
         let registry = inputs::registry_names(args, environment, mode)?;
         let store = open_store(environment, &project.brand)?;
-        let client = Client::new(client_settings(args, environment, &registry)?)
-            .map_err(|error| registry_failure(&error))?;
+        let settings = esb_registry::Settings {
+            store: Some(store.clone()),
+            ..client_settings(args, environment, &registry)?
+        };
+        let client = Client::new(settings).map_err(|error| registry_failure(&error))?;
+        let lock = LockFile::open(&project.root, lock_use(args.lock))?;
         let compose_project = order
             .deploy
             .and_then(|deploy| deploy.project.as_deref())
@@ -116,12 +122,45 @@ impl Run {
             printer,
             store,
             client,
+            lock,
             registry,
             compose_project,
             embedded,
             engine: OnceCell::new(),
             docker: OnceCell::new(),
         })
+    }
+
+    /// Finds an image, by the digest that `esb.lock` has for it or as the registry says now, and
+    /// notes it for `esb.lock`.
+    pub(crate) async fn resolve(
+        &self,
+        kind: Pinned,
+        name: &str,
+        platform: Platform,
+    ) -> Result<esb_registry::ResolvedImage, Failure> {
+        let reference: esb_oci::Reference =
+            name.parse().map_err(|error| Failure::of(Exit::Input, "reference", &error))?;
+        if reference.digest().is_some() {
+            let found = self.client.resolve(&reference, platform).await;
+            return found.map_err(|error| registry_failure(&error));
+        }
+        let pin = self.lock.pin(kind, name, platform);
+        let wanted = pin.map_or_else(|| reference.clone(), |digest| reference.with_digest(digest));
+        let found = self.client.resolve(&wanted, platform).await.map_err(|error| {
+            let failure = registry_failure(&error);
+            let hint = failure.hint.clone().unwrap_or_default();
+            match pin {
+                Some(_) => failure.hint(format!(
+                    "{hint}; `--update-lock` takes what `{reference}` is now instead of what \
+                     esb.lock pins"
+                )),
+                None => failure,
+            }
+        })?;
+        let index = found.index.or_else(|| self.lock.index(kind, name, found.digest));
+        self.lock.found(kind, name, platform, Pin { digest: found.digest, index });
+        Ok(found)
     }
 
     /// What recipes take from these settings.
@@ -183,6 +222,14 @@ impl Run {
                 .event(&Event::Decided { subject: &recipe.repository, decision: &decision });
         }
         Ok(self.docker().await?)
+    }
+}
+
+fn lock_use(args: crate::cli::LockArgs) -> LockUse {
+    match (args.locked, args.update_lock) {
+        (true, _) => LockUse::Locked,
+        (false, true) => LockUse::Update,
+        (false, false) => LockUse::Add,
     }
 }
 

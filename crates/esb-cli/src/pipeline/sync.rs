@@ -17,6 +17,7 @@ use crate::{
     cli::Prewarm,
     exit::{Exit, Failure},
     load::Loaded,
+    lockfile::Pinned,
 };
 
 /// An image function and its image.
@@ -26,7 +27,6 @@ pub(crate) struct External {
     pub(crate) platform: Platform,
     /// As in the template.
     pub(crate) source: String,
-    pub(crate) reference: Reference,
     /// Where it goes; none when it lies in the internal registry already.
     pub(crate) target: Option<ImageRef>,
     /// The platform's own manifest, once resolved.
@@ -76,12 +76,15 @@ pub(crate) fn plan(
                 .hint("name the internal registry with `--registry HOST[:PORT]`"));
         };
         let architecture = run.platform.map_or(function.architecture(), |own| own.architecture);
+        let platform = Platform { architecture };
+        if order.publishes() {
+            run.lock.need(Pinned::External, &source, platform);
+        }
         externals.push(External {
             function: function.id.clone(),
-            platform: Platform { architecture },
+            platform,
             source,
             target: esb_registry::internal_reference(&reference, registry),
-            reference,
             digest: None,
             synced: None,
         });
@@ -105,19 +108,17 @@ pub(crate) async fn copy(run: &Run, externals: &mut [External]) -> Result<(), Fa
     stream::iter(externals.iter_mut())
         .map(|external| async move {
             let start = Instant::now();
-            let failed = |error: &esb_registry::Error| {
-                registry_failure(error).during(format!("could not sync `{}`", external.source))
-            };
+            let doing = format!("could not sync `{}`", external.source);
             let resolved = run
-                .client
-                .resolve(&external.reference, external.platform)
+                .resolve(Pinned::External, &external.source, external.platform)
                 .await
-                .map_err(|error| failed(&error))?;
+                .map_err(|error| error.during(&doing))?;
             if let Some(target) = &external.target {
                 let target = push_reference(target)?;
                 let (session, events) = (&run.session, run.events());
                 let pushed = run.client.push(&resolved.image, &target, &[], session, &events);
-                let report = pushed.await.map_err(|error| failed(&error))?;
+                let report =
+                    pushed.await.map_err(|error| registry_failure(&error).during(&doing))?;
                 external.synced = Some(Synced {
                     bytes: report.uploaded_bytes,
                     unchanged: report.unchanged,
@@ -130,5 +131,5 @@ pub(crate) async fn copy(run: &Run, externals: &mut [External]) -> Result<(), Fa
         .buffer_unordered(run.jobs)
         .try_collect::<Vec<()>>()
         .await?;
-    Ok(())
+    run.lock.write()
 }

@@ -3,8 +3,10 @@
 
 #![cfg(test)]
 
+mod bases;
 mod context;
 mod inspect;
+mod lock;
 mod messages;
 mod results;
 mod values;

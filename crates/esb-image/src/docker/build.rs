@@ -13,7 +13,7 @@ use bollard::{
     query_parameters::{BuildImageOptionsBuilder, BuilderVersion},
 };
 use esb_model::{Event, ImageRecipe, Reporter};
-use esb_oci::{Blob, BoxFuture, ContentStore, DOCUMENT_LIMIT, Descriptor, Digest, Image, Manifest};
+use esb_oci::{Blob, BoxFuture, ContentStore, Descriptor, Digest, Image, Manifest};
 use futures_util::StreamExt as _;
 
 use super::{
@@ -222,11 +222,13 @@ impl DockerBuilder {
         let Some(descriptor) = self.store.record::<Descriptor>(RECORD, key) else {
             return Ok(None);
         };
-        let Some(manifest_bytes) = self.document(&descriptor) else { return Ok(None) };
+        let Some(manifest_bytes) = self.store.document(descriptor.digest) else { return Ok(None) };
         let Ok(manifest) = serde_json::from_slice::<Manifest>(&manifest_bytes) else {
             return Ok(None);
         };
-        let Some(config_bytes) = self.document(&manifest.config) else { return Ok(None) };
+        let Some(config_bytes) = self.store.document(manifest.config.digest) else {
+            return Ok(None);
+        };
         let mut layers = Vec::with_capacity(manifest.layers.len());
         for layer in &manifest.layers {
             match known.get(&layer.digest) {
@@ -237,15 +239,6 @@ impl DockerBuilder {
         }
         let config = self.store.blob(manifest.config);
         Ok(Some(Image::new(manifest_bytes.into(), config_bytes.into(), config, layers)?))
-    }
-
-    /// A small blob of the store, as long as it is what it should be.
-    fn document(&self, descriptor: &Descriptor) -> Option<Vec<u8>> {
-        if descriptor.size > DOCUMENT_LIMIT {
-            return None;
-        }
-        let bytes = std::fs::read(self.store.blob_path(descriptor.digest)).ok()?;
-        (Digest::of(&bytes) == descriptor.digest).then_some(bytes)
     }
 }
 

@@ -1,7 +1,7 @@
 //! From references to images: mirrors, layouts, offline.
 
 use esb_model::Platform;
-use esb_oci::write_layout;
+use esb_oci::{ContentStore, write_layout};
 use esb_registry::{Client, Kind, Mirrors, PushSession, Settings};
 
 use crate::{
@@ -56,6 +56,50 @@ async fn mirrors_are_tried_in_order_and_all_named() {
 
     let arm = client.resolve(&python("3.12"), "linux/arm64".parse().unwrap()).await.unwrap_err();
     assert!(arm.to_string().contains("has no image for linux/arm64; it has linux/amd64"), "{arm}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_that_the_store_knows_costs_no_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ContentStore::open(folder.path()).unwrap();
+    let registry = MemoryRegistry::start(Manners::default());
+    let base = image("amd64", &[noise(1, 10)]);
+    let name = reference(&format!("{}/base:1", registry.server.address()));
+    client(TRANSPORTS[0]).push(&base, &name, &[], &PushSession::new(), &quiet()).await.unwrap();
+    let with_store = |offline| {
+        let store = Some(store.clone());
+        Client::new(Settings { store, offline, ..settings(TRANSPORTS[0]) }).unwrap()
+    };
+    let (online, offline) = (with_store(false), with_store(true));
+    let pinned = name.with_digest(base.digest());
+    let error = offline.resolve(&pinned, Platform::default()).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("it lacks `{}`", base.digest())), "{error}");
+
+    online.resolve(&name, Platform::default()).await.unwrap();
+    registry.server.clear();
+    let found = online.resolve(&pinned, Platform::default()).await.unwrap();
+    assert_eq!(found.digest, base.digest());
+    assert_eq!(registry.server.requests().len(), 0);
+    let location = found.image.layers[0].source.location().unwrap();
+    assert_eq!(location.repository, "base", "it can be mounted from there");
+
+    // A layer is read where it is, and once only when somebody keeps it.
+    assert_eq!(found.image.layers[0].read(100).await.unwrap(), noise(1, 10));
+    assert_eq!(registry.server.requests().len(), 1);
+    let found = offline.resolve(&pinned, Platform::default()).await.unwrap();
+    let layer = &found.image.layers[0];
+    let error = layer.read(100).await.unwrap_err().to_string();
+    let digest = layer.descriptor.digest.to_string();
+    assert!(error.contains(&digest) && error.contains("the content store"), "{error}");
+    let found = online.resolve(&pinned, Platform::default()).await.unwrap();
+    store.ingest(&found.image.layers[0]).await.unwrap();
+    assert_eq!(layer.read(100).await.unwrap(), noise(1, 10));
+
+    // What is damaged on the disk is fetched again.
+    std::fs::write(store.blob_path(base.digest()), "{}").unwrap();
+    assert!(offline.resolve(&pinned, Platform::default()).await.is_err());
+    assert_eq!(online.resolve(&pinned, Platform::default()).await.unwrap().digest, base.digest());
+    assert!(offline.resolve(&pinned, Platform::default()).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

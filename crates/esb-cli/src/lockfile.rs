@@ -1,0 +1,341 @@
+//! `esb.lock`: which images a project was built on, by digest.
+//!
+//! Owns the file in the project root, its form, and what the three ways of using it mean. What a
+//! run does not need stays as it is: other runs read other templates of the same project. Refuses
+//! to resolve anything.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use esb_model::Platform;
+use esb_oci::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::{Exit, Failure};
+
+/// The file's name.
+pub(crate) const NAME: &str = "esb.lock";
+
+/// The form that is written, and the only one that is read.
+const VERSION: u32 = 1;
+
+/// The most bytes that are read.
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+const HEAD: &str = "# Made by esb, to be committed: what images are built on, by digest.\n\
+                    # `--update-lock` resolves it anew, `--locked` fails when it would change.\n\n";
+
+/// How a run uses the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LockUse {
+    /// What is pinned is used, what is missing is added.
+    Add,
+    /// Everything that the run needs is resolved anew (`--update-lock`).
+    Update,
+    /// Nothing may be missing (`--locked`).
+    Locked,
+}
+
+/// What an image is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pinned {
+    /// Named by `FROM`.
+    Base,
+    /// Synced into the internal registry.
+    External,
+}
+
+/// A pin of one image for one platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pin {
+    /// The platform's own manifest.
+    pub(crate) digest: Digest,
+    /// The index that the reference stood for, when it was one.
+    pub(crate) index: Option<Digest>,
+}
+
+/// What a run knows of the file. Several steps use it at once.
+#[derive(Debug)]
+pub(crate) struct LockFile {
+    path: PathBuf,
+    usage: LockUse,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    content: Content,
+    /// What this run resolved, in the order of its doing.
+    added: Vec<(Pinned, String, Platform, Pin)>,
+    /// What `--locked` misses.
+    missing: Vec<String>,
+}
+
+/// The file's form.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    version: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    base: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    image: Vec<Entry>,
+    /// Whatever else the form's version has, as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dependencies: Vec<toml::Table>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    reference: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    index: Option<Digest>,
+    platforms: BTreeMap<String, Digest>,
+}
+
+impl Content {
+    fn of(&self, kind: Pinned) -> &Vec<Entry> {
+        match kind {
+            Pinned::Base => &self.base,
+            Pinned::External => &self.image,
+        }
+    }
+
+    fn entry(&self, kind: Pinned, reference: &str) -> Option<&Entry> {
+        self.of(kind).iter().find(|entry| entry.reference == reference)
+    }
+
+    fn set(&mut self, kind: Pinned, reference: &str, platform: Platform, pin: Pin) {
+        let entries = match kind {
+            Pinned::Base => &mut self.base,
+            Pinned::External => &mut self.image,
+        };
+        let at = entries.iter().position(|entry| entry.reference == reference);
+        let at = at.unwrap_or_else(|| {
+            let reference = reference.to_owned();
+            entries.push(Entry { reference, index: pin.index, platforms: BTreeMap::new() });
+            entries.len() - 1
+        });
+        let entry = &mut entries[at];
+        if entry.index != pin.index {
+            // Platforms of another index are another version of the image.
+            entry.index = pin.index;
+            entry.platforms.clear();
+        }
+        entry.platforms.insert(platform.to_string(), pin.digest);
+        entries.sort_by(|a, b| a.reference.cmp(&b.reference));
+    }
+}
+
+impl LockFile {
+    /// Reads the file of a project, if there is one.
+    pub(crate) fn open(root: &Path, usage: LockUse) -> Result<Self, Failure> {
+        let path = root.join(NAME);
+        let content = read(&path)?;
+        let state = State { content: content.unwrap_or_default(), ..State::default() };
+        Ok(Self { path, usage, state: Mutex::new(state) })
+    }
+
+    /// The digest that stands for a reference: the platform's manifest, or the index in which it
+    /// is found. None when it has to be resolved.
+    pub(crate) fn pin(&self, kind: Pinned, reference: &str, platform: Platform) -> Option<Digest> {
+        if self.usage == LockUse::Update {
+            return None;
+        }
+        let state = self.state();
+        let entry = state.content.entry(kind, reference)?;
+        entry.platforms.get(&platform.to_string()).copied().or(entry.index)
+    }
+
+    /// The index that a pinned manifest came from.
+    pub(crate) fn index(&self, kind: Pinned, reference: &str, digest: Digest) -> Option<Digest> {
+        let state = self.state();
+        let entry = state.content.entry(kind, reference)?;
+        entry.index.filter(|_| entry.platforms.values().any(|known| *known == digest))
+    }
+
+    /// Notes what a reference was found to be.
+    pub(crate) fn found(&self, kind: Pinned, reference: &str, platform: Platform, pin: Pin) {
+        let mut state = self.state();
+        let entry = state.content.entry(kind, reference);
+        let known = entry.and_then(|entry| entry.platforms.get(&platform.to_string())).copied();
+        if self.usage != LockUse::Update && known == Some(pin.digest) {
+            return;
+        }
+        let added = (kind, reference.to_owned(), platform, pin);
+        if !state.added.contains(&added) {
+            state.added.push(added);
+        }
+    }
+
+    /// Whether `--locked` allows that an image is needed; everything that is missing is collected
+    /// for [`LockFile::check`]. A reference with a digest of its own needs no pin.
+    pub(crate) fn need(&self, kind: Pinned, reference: &str, platform: Platform) {
+        if self.usage != LockUse::Locked || reference.contains('@') {
+            return;
+        }
+        let mut state = self.state();
+        let entry = state.content.entry(kind, reference);
+        let known = entry.is_some_and(|entry| entry.platforms.contains_key(&platform.to_string()));
+        if !known {
+            state.missing.push(format!("`{reference}` for {platform} is not pinned"));
+        }
+    }
+
+    /// Ends the run when `--locked` does not allow what it needs.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let state = self.state();
+        if state.missing.is_empty() {
+            return Ok(());
+        }
+        let mut failure =
+            Failure::new(Exit::Difference, "locked-file", format!("`{NAME}` would change"));
+        failure.causes.clone_from(&state.missing);
+        Err(failure.hint(format!("run once without `--locked`, and commit `{NAME}`")))
+    }
+
+    /// Writes what was found, when that changes the file. What another run added meanwhile stays.
+    pub(crate) fn write(&self) -> Result<(), Failure> {
+        let mut state = self.state();
+        if state.added.is_empty() || self.usage == LockUse::Locked {
+            return Ok(());
+        }
+        let old = read(&self.path)?;
+        let mut content = old.clone().unwrap_or_default();
+        content.version = VERSION;
+        for (kind, reference, platform, pin) in std::mem::take(&mut state.added) {
+            content.set(kind, &reference, platform, pin);
+        }
+        if old.as_ref() != Some(&content) {
+            let text = toml::to_string_pretty(&content).expect("texts and numbers are TOML");
+            replace(&self.path, &format!("{HEAD}{text}"))
+                .map_err(|error| failed(Exit::Local, "write", &self.path, &error))?;
+        }
+        state.content = content;
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Content>, Failure> {
+    let text = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Ok(found) if found.len() > MAX_BYTES => Err(io::Error::other("it is too large")),
+        Ok(_) => fs::read_to_string(path),
+        Err(error) => Err(error),
+    };
+    let text = text.map_err(|error| failed(Exit::Input, "read", path, &error))?;
+    let content: Content =
+        toml::from_str(&text).map_err(|error| failed(Exit::Input, "understand", path, &error))?;
+    if content.version != VERSION {
+        let text = format!("`{NAME}` is of version {}, and this is {VERSION}", content.version);
+        return Err(Failure::new(Exit::Input, "lock-file", text)
+            .hint(format!("use the version of the command that wrote `{}`", path.display())));
+    }
+    Ok(Some(content))
+}
+
+fn failed(
+    exit: Exit,
+    action: &str,
+    path: &Path,
+    error: &(dyn std::error::Error + 'static),
+) -> Failure {
+    Failure::of(exit, "lock-file", error).during(format!("could not {action} `{}`", path.display()))
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let new = PathBuf::from(name);
+    fs::write(&new, text)?;
+    fs::File::open(&new)?.sync_data()?;
+    fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PYTHON: &str = "public.ecr.aws/lambda/python:3.12";
+
+    fn pin(text: &str, index: Option<&str>) -> Pin {
+        let digest = |text: &str| Digest::of(text.as_bytes());
+        Pin { digest: digest(text), index: index.map(digest) }
+    }
+
+    fn platform(name: &str) -> Platform {
+        format!("linux/{name}").parse().unwrap()
+    }
+
+    #[test]
+    fn pins_are_used_added_and_resolved_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |usage| LockFile::open(folder.path(), usage).unwrap();
+        let (amd, arm) = (platform("amd64"), platform("arm64"));
+        let lock = open(LockUse::Add);
+        assert_eq!(lock.pin(Pinned::Base, PYTHON, amd), None);
+        lock.found(Pinned::Base, PYTHON, amd, pin("amd", Some("index")));
+        lock.found(Pinned::External, "ghcr.io/a/b:1", amd, pin("b", None));
+        lock.write().unwrap();
+        let text = fs::read_to_string(folder.path().join(NAME)).unwrap();
+
+        let lock = open(LockUse::Add);
+        assert_eq!(lock.pin(Pinned::Base, PYTHON, amd), Some(pin("amd", None).digest));
+        assert_eq!(lock.pin(Pinned::Base, PYTHON, arm), Some(pin("index", None).digest));
+        assert_eq!(lock.pin(Pinned::External, PYTHON, amd), None);
+        lock.found(Pinned::Base, PYTHON, amd, pin("amd", Some("index")));
+        lock.write().unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join(NAME)).unwrap(), text);
+        lock.found(Pinned::Base, PYTHON, arm, pin("arm", Some("index")));
+        lock.write().unwrap();
+        assert_eq!(
+            open(LockUse::Add).pin(Pinned::Base, PYTHON, arm),
+            Some(pin("arm", None).digest)
+        );
+
+        let lock = open(LockUse::Update);
+        assert_eq!(lock.pin(Pinned::Base, PYTHON, amd), None);
+        lock.found(Pinned::Base, PYTHON, amd, pin("amd2", Some("index2")));
+        lock.write().unwrap();
+        let lock = open(LockUse::Add);
+        assert_eq!(lock.pin(Pinned::Base, PYTHON, arm), Some(pin("index2", None).digest));
+        assert!(lock.pin(Pinned::External, "ghcr.io/a/b:1", amd).is_some(), "others stay");
+    }
+
+    #[test]
+    fn locked_tells_everything_that_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = LockFile::open(folder.path(), LockUse::Add).unwrap();
+        lock.found(Pinned::Base, PYTHON, platform("amd64"), pin("amd", None));
+        lock.write().unwrap();
+        let lock = LockFile::open(folder.path(), LockUse::Locked).unwrap();
+        lock.need(Pinned::Base, PYTHON, platform("amd64"));
+        lock.check().unwrap();
+        lock.need(Pinned::Base, PYTHON, platform("arm64"));
+        lock.need(Pinned::External, "ghcr.io/a/b:1", platform("amd64"));
+        let failure = lock.check().unwrap_err();
+        assert_eq!(failure.exit, Exit::Difference);
+        let causes = failure.causes.join("; ");
+        assert!(causes.contains("python:3.12` for linux/arm64"), "{causes}");
+        assert!(causes.contains("ghcr.io/a/b:1` for linux/amd64"), "{causes}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_understood_is_wrong_input() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in ["version = 2", "[[base]]", "version = 1\nnew = 1", "version = 1\nbase = 3"] {
+            fs::write(folder.path().join(NAME), text).unwrap();
+            let failure = LockFile::open(folder.path(), LockUse::Add).unwrap_err();
+            assert_eq!(failure.exit, Exit::Input, "{text}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `esb.lock`, `--locked`, `--update-lock`, `--offline`, and layouts as mirrors.
+
+use std::fs;
+
+use crate::{bases, context::Context};
+
+const TEMPLATE: &str = r"Transform: AWS::Serverless-2016-10-31
+Resources:
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: app.handler, CodeUri: code/}
+";
+
+const MIRROR: [&str; 2] = ["--mirror", "public.ecr.aws=oci:bases"];
+
+fn project() -> Context {
+    let context = Context::new(TEMPLATE);
+    context.write("code/app.py", "def handler(event, context): pass\n");
+    context
+}
+
+/// Builds with further arguments, wants words in what it says, and gives the function's image.
+fn build(context: &Context, arguments: &[&str], exit: i32, words: &[&str]) -> String {
+    let said = context.esb(&[&["build", "--quiet"], arguments].concat());
+    assert!(said.starts_with(&format!("exit: {exit}\n")), "{said}");
+    for word in words {
+        assert!(said.contains(word), "`{word}` is not in {said}");
+    }
+    let name = said.split_whitespace().find(|word| word.starts_with("esb-hello:"));
+    name.unwrap_or_default().to_owned()
+}
+
+fn lock(context: &Context) -> String {
+    fs::read_to_string(context.path().join("esb.lock")).unwrap()
+}
+
+#[test]
+fn a_base_is_pinned_and_stays_what_it_was() {
+    let context = project();
+    let layout = context.path().join("bases");
+    bases::write(&layout, "amd64", "one");
+    let to_oci = [&MIRROR[..], &["--to", "oci"]].concat();
+    let locked = [&to_oci[..], &["--locked"]].concat();
+
+    let missing = ["esb.lock` would change", "python:3.13` for linux/amd64 is not pinned"];
+    build(&context, &locked, 7, &missing);
+    assert!(!context.path().join("esb.lock").exists());
+    build(&context, &to_oci, 0, &[]);
+    let one = lock(&context);
+    let digest = bases::image("amd64", "one").digest().to_string();
+    assert!(one.contains("reference = \"public.ecr.aws/lambda/python:3.13\""), "{one}");
+    assert!(one.contains(&format!("\"linux/amd64\" = \"{digest}\"")), "{one}");
+    let first = build(&context, &locked, 0, &[]);
+
+    // The tag moves; the pin does not.
+    bases::write(&layout, "amd64", "two");
+    assert_eq!(build(&context, &to_oci, 0, &[]), first);
+    assert_eq!(lock(&context), one);
+    let update = [&to_oci[..], &["--update-lock"]].concat();
+    assert_ne!(build(&context, &update, 0, &[]), first);
+    assert_ne!(lock(&context), one);
+    build(&context, &[&update[..], &["--locked"]].concat(), 2, &["cannot be used with"]);
+
+    // On a machine that never had the pinned image, the layout's new one does not replace it.
+    fs::write(context.path().join("esb.lock"), one).unwrap();
+    fs::remove_dir_all(context.path().join("cache")).unwrap();
+    let hints = [&*digest, "--update-lock", "--mirror public.ecr.aws=oci:DIR"];
+    build(&context, &[&to_oci[..], &["--offline"]].concat(), 4, &hints);
+}
+
+#[test]
+fn what_the_store_has_is_enough_offline() {
+    let context = project();
+    let layer = bases::write(&context.path().join("bases"), "amd64", "one").to_string();
+    build(&context, &[&MIRROR[..], &["--to", "oci:first"]].concat(), 0, &[]);
+    fs::remove_dir_all(context.path().join("bases")).unwrap();
+    context.write("code/app.py", "def handler(event, context): return 1\n");
+
+    // The first layout has the base's layer, the second would need it.
+    build(&context, &["--offline", "--to", "oci:first"], 0, &[]);
+    let missing = [&*layer, "the content store", "--mirror"];
+    build(&context, &["--offline", "--to", "oci:second"], 4, &missing);
+    assert!(!context.path().join("second/index.json").exists());
+
+    fs::remove_file(context.path().join("esb.lock")).unwrap();
+    build(
+        &context,
+        &["--offline", "--to", "oci:first"],
+        4,
+        &["no registry is asked while offline"],
+    );
+}
