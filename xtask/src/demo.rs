@@ -61,7 +61,9 @@ impl Demo {
     fn deploy(&self) -> Outcome {
         let template = self.project.join("template.yaml");
         let mut esb = self.esb();
-        esb.args(["deploy", "--env", "dev", "--to", "oci", "--template"]).arg(template);
+        // Stand-ins of the base image may be others than last time.
+        esb.args(["deploy", "--env", "dev", "--to", "oci", "--update-lock", "--template"])
+            .arg(template);
         say(&format!("$ {}", crate::command::words(&esb).trim_matches('`')));
         run(&mut esb)
     }
