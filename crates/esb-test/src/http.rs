@@ -1,14 +1,14 @@
-//! One plain HTTP request to a part on loopback.
+//! Plain HTTP requests to a part on loopback.
 //!
-//! Owns the smallest client that tests need: is it ready, invoke this, what did you store. Refuses
-//! TLS, redirects and connection reuse.
+//! Owns the smallest client that tests need: is it ready, invoke this, what did you store; on a
+//! connection of its own, or on one that is kept. Refuses TLS and redirects.
 
 use crate::{
     Error,
     wire::{Body, Head, Piece, invalid},
 };
 use std::{
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, IoSlice, Write},
     net::{TcpStream, ToSocketAddrs as _},
     time::Duration,
 };
@@ -54,16 +54,52 @@ pub fn request(
     body: &[u8],
     limit: Duration,
 ) -> Result<Response, Error> {
-    let connect = || {
-        let resolved = address.to_socket_addrs()?.next().ok_or_else(|| invalid("no address"))?;
-        let stream = TcpStream::connect_timeout(&resolved, limit)?;
-        stream.set_read_timeout(Some(limit))?;
-        stream.set_write_timeout(Some(limit))?;
-        Ok(stream)
-    };
-    let stream = connect().map_err(Error::net("connect to", address))?;
+    let stream = connect(address, limit).map_err(Error::net("connect to", address))?;
     exchange(&stream, address, method, target, headers, body)
         .map_err(Error::net("get an answer from", address))
+}
+
+/// A connection that is kept for further requests.
+#[derive(Debug)]
+pub struct Connection {
+    address: String,
+    stream: BufReader<TcpStream>,
+}
+
+impl Connection {
+    /// Connects to `address` (`127.0.0.1:PORT`); `limit` bounds this and each wait for bytes.
+    pub fn open(address: &str, limit: Duration) -> Result<Self, Error> {
+        let stream = connect(address, limit).map_err(Error::net("connect to", address))?;
+        Ok(Self { address: address.to_owned(), stream: BufReader::new(stream) })
+    }
+
+    /// As [`request`], on this connection. Headers that frame the body are this client's own.
+    ///
+    /// # Errors
+    /// [`Error::Net`] also when the other side closed the connection meanwhile.
+    pub fn request(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response, Error> {
+        let mut ask = || {
+            let head = request_head(&self.address, true, method, target, headers, body);
+            send(self.stream.get_ref(), &head, body)?;
+            read_response(&mut self.stream, method)
+        };
+        ask().map_err(Error::net("get an answer from", &*self.address))
+    }
+}
+
+fn connect(address: &str, limit: Duration) -> io::Result<TcpStream> {
+    let resolved = address.to_socket_addrs()?.next().ok_or_else(|| invalid("no address"))?;
+    let stream = TcpStream::connect_timeout(&resolved, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Sends a request over any open stream and reads the answer.
@@ -78,7 +114,22 @@ pub(crate) fn exchange<S>(
 where
     for<'a> &'a S: io::Read + io::Write,
 {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    send(stream, &request_head(host, false, method, target, headers, body), body)?;
+    read_response(&mut BufReader::new(stream), method)
+}
+
+fn request_head(
+    host: &str,
+    keep: bool,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> String {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
+    if !keep {
+        head.push_str("Connection: close\r\n");
+    }
     for (name, value) in headers {
         head.push_str(name);
         head.push_str(": ");
@@ -91,11 +142,20 @@ where
         head.push_str("\r\n");
     }
     head.push_str("\r\n");
-    let mut writer = stream;
-    writer.write_all(head.as_bytes())?;
-    writer.write_all(body)?;
-    writer.flush()?;
-    read_response(&mut BufReader::new(stream), method)
+    head
+}
+
+/// Writes head and body, in one packet where they fit into one.
+fn send(mut writer: impl Write, head: &str, body: &[u8]) -> io::Result<()> {
+    let head = head.as_bytes();
+    let sent = writer.write_vectored(&[IoSlice::new(head), IoSlice::new(body)])?;
+    if sent < head.len() {
+        writer.write_all(&head[sent..])?;
+        writer.write_all(body)?;
+    } else {
+        writer.write_all(&body[sent - head.len()..])?;
+    }
+    writer.flush()
 }
 
 fn read_response(reader: &mut impl BufRead, method: &str) -> io::Result<Response> {

@@ -15,7 +15,7 @@ mod wire;
 pub use apt::{ensure_packages, find_program};
 pub use engine::DockerEngine;
 pub use error::Error;
-pub use http::{Response, request};
+pub use http::{Connection, Response, request};
 pub use port::free_port;
 pub use process::Daemon;
 pub use proxy::{Exchange, Fault, LoggingProxy, RequestHead, Rule};

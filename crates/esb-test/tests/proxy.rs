@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
-use esb_test::{Exchange, Fault, LoggingProxy, Rule, request};
+use esb_test::{Connection, Exchange, Fault, LoggingProxy, Rule, request};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -138,6 +138,26 @@ fn heads_without_a_body_keep_the_connection() {
     let (got, _) = raw(&proxy.address(), wire);
     assert!(got.starts_with("HTTP/1.1 404 "), "{got}");
     assert!(got.ends_with("0123456789"), "{got}");
+}
+
+#[test]
+fn a_connection_is_kept_and_requests_under_way_are_counted() {
+    let proxy = LoggingProxy::start(&upstream()).unwrap();
+    proxy.inject(Rule::on("GET", "/hang", Fault::Hang { time: LIMIT }));
+    let mut kept = Connection::open(&proxy.address(), LIMIT).unwrap();
+    for body in ["abc", ""] {
+        let answer = kept.request("PUT", "/echo", &[("X-Word", "w")], body.as_bytes()).unwrap();
+        assert!(answer.text().contains("X-Word: w\r\n"), "{}", answer.text());
+        assert!(answer.text().ends_with(&format!("\r\n\r\n{body}")), "{}", answer.text());
+    }
+    let mut stream = TcpStream::connect(proxy.address()).unwrap();
+    stream.write_all(b"GET /hang HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    while proxy.count("GET", "/hang") == 0 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    kept.request("GET", "/length", &[], b"").unwrap();
+    let beside: Vec<usize> = proxy.requests().iter().map(|exchange| exchange.beside).collect();
+    assert_eq!(beside, [1, 1, 1, 2]);
 }
 
 #[test]

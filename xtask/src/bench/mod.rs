@@ -1,14 +1,24 @@
 //! `bench`: ratios against real peers, measured in one run.
 
 mod frame;
+mod images;
+mod machine;
 mod quickstart;
+mod replay;
+mod report;
 mod sam;
+mod workload;
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
-use frame::Report;
+use report::Run;
 
-use crate::{checks::Outcome, command::target, steps::say};
+use crate::{
+    checks::Outcome,
+    command::{root, target},
+    e2e::release_build,
+    steps::say,
+};
 
 /// `cargo xtask bench`
 #[derive(Debug, clap::Args)]
@@ -16,9 +26,15 @@ pub(crate) struct Args {
     /// What is measured.
     #[arg(value_enum)]
     bench: Bench,
-    /// How often each contender runs.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    /// How often each contender runs [default: 5, or 2 with --quick].
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// For daily use: fewer rounds, the fast peers only, and docs/benchmarks.md stays as it is.
+    #[arg(long)]
+    quick: bool,
+    /// The program to measure [default: a release build of this tree].
+    #[arg(long, value_name = "PATH")]
+    esb: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -27,23 +43,37 @@ enum Bench {
     Quickstart,
     /// `esb inspect` as a process, beside the official translator's warm runs.
     Sam,
+    /// Build and push of 50 and 500 functions, beside buildx, `BuildKit`, crane, and a replay of
+    /// the same requests.
+    Images,
 }
 
-/// Runs a benchmark; JSON and Markdown go below `target/bench`.
+/// Runs a benchmark; JSON and Markdown go below `target/bench`, and a full run's Markdown into
+/// `docs/benchmarks.md` too.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let (name, report) = match args.bench {
-        Bench::Quickstart => {
-            let times = quickstart::measure(args.rounds)?;
-            ("quickstart", Report { times, ratios: Vec::new() })
-        }
-        Bench::Sam => ("sam", sam::measure(args.rounds)?),
+    let rounds = args.rounds.unwrap_or(if args.quick { 2 } else { 5 }).max(1);
+    let esb = match &args.esb {
+        Some(path) => path.canonicalize()?,
+        None => release_build()?,
     };
+    let machine = machine::description();
+    let (bench, report) = match args.bench {
+        Bench::Quickstart => ("quickstart", quickstart::measure(rounds, esb)?),
+        Bench::Sam => ("sam", sam::measure(rounds, &esb)?),
+        Bench::Images => ("images", images::measure(rounds, args.quick, &esb)?),
+    };
+    let run = Run { bench, rounds, machine };
     let folder = target().join("bench");
     fs::create_dir_all(&folder)?;
-    let document = frame::document(name, args.rounds, &report);
-    fs::write(folder.join(format!("{name}.json")), format!("{document:#}\n"))?;
-    let text = frame::markdown(name, args.rounds, &report);
-    fs::write(folder.join(format!("{name}.md")), &text)?;
+    let document = report::document(&run, &report);
+    fs::write(folder.join(format!("{bench}.json")), format!("{document:#}\n"))?;
+    let text = report::markdown(&run, &report);
+    fs::write(folder.join(format!("{bench}.md")), &text)?;
     say(&text);
+    if !args.quick {
+        let page = root().join("docs/benchmarks.md");
+        let new = report::with_section(&fs::read_to_string(&page)?, bench, &text);
+        fs::write(page, new)?;
+    }
     Ok(())
 }

@@ -1,22 +1,22 @@
 //! The quickstart's images: by `esb` with an empty cache, by `esb` when nothing changed, and by
 //! the Docker engine from the same Dockerfiles.
 
-use std::{cell::Cell, fs};
+use std::{cell::Cell, fs, path::PathBuf};
 
-use super::frame::{Contender, Times, contest};
+use super::{
+    frame::{Contender, contest},
+    report::{Phase, Report},
+};
 use crate::{
     base_image::Version,
     bases,
     checks::Outcome,
     command::output,
-    e2e::{
-        parts::{Parts, expect},
-        release_build,
-    },
+    e2e::parts::{Parts, expect},
 };
 
-pub(crate) fn measure(rounds: usize) -> Outcome<Vec<Times>> {
-    let parts = Parts::start(release_build()?, bases::mirrors(&[Version::Python313])?)?;
+pub(crate) fn measure(rounds: usize, esb: PathBuf) -> Outcome<Report> {
+    let parts = Parts::start(esb, bases::mirrors(&[Version::Python313])?)?;
     let root = parts.fixture("quickstart", "bench")?;
     let deploy = |cache: &str, tag: &str| {
         let mut command = parts.esb_to_registry(&root, cache);
@@ -53,5 +53,6 @@ pub(crate) fn measure(rounds: usize) -> Outcome<Vec<Times>> {
         Contender::new("esb, nothing changed", || Ok(()), || deploy("warm", "latest")),
         Contender::new("docker build and push", || Ok(()), by_engine),
     ];
-    contest(rounds, &mut contenders)
+    let phases = vec![Phase::new("build and push", contest(rounds, &mut contenders)?)];
+    Ok(Report { phases, ..Report::default() })
 }

@@ -13,19 +13,20 @@ use std::{
     time::Instant,
 };
 
-use super::frame::{Contender, Goal, Ratio, Report, Times, contest};
+use super::{
+    frame::{Contender, Times, contest},
+    report::{Goal, Phase, Ratio, Report},
+};
 use crate::{
     checks::{Outcome, Trouble},
     command::{command, target},
-    e2e::release_build,
     python,
 };
 
 /// Bytes of the template that stands for what people write.
 const TYPICAL: usize = 5_000;
 
-pub(crate) fn measure(rounds: usize) -> Outcome<Report> {
-    let esb = release_build()?;
+pub(crate) fn measure(rounds: usize, esb: &Path) -> Outcome<Report> {
     let python = python::environment("translator", "xtask/tools/translate.requirements.txt")?;
     let folder = target().join("bench/sam");
     let write = |name: &str, text: String| -> Outcome<PathBuf> {
@@ -40,7 +41,7 @@ pub(crate) fn measure(rounds: usize) -> Outcome<Report> {
     let (small, middle, large) = (small?, middle?, large?);
     let translator = std::cell::RefCell::new(Translator::start(&python)?);
     // The first runs of both pay for what later ones find: files, caches, compiled patterns.
-    inspect(&esb, &typical, 1)?;
+    inspect(esb, &typical, 1)?;
     translator.borrow_mut().run(&typical)?;
     let translate = |path: &Path, runs: usize| {
         let mut seconds = Vec::with_capacity(runs);
@@ -52,16 +53,17 @@ pub(crate) fn measure(rounds: usize) -> Outcome<Report> {
     let times = contest(
         rounds,
         &mut [
-            Contender::timed("esb inspect, 5 kB", || inspect(&esb, &typical, 41)),
+            Contender::timed("esb inspect, 5 kB", || inspect(esb, &typical, 41)),
             Contender::timed("translator, 5 kB", || translate(&typical, 11)),
-            Contender::timed("esb inspect, 50 functions", || inspect(&esb, &small, 41)),
-            Contender::timed("esb inspect, 500 functions", || inspect(&esb, &middle, 21)),
+            Contender::timed("esb inspect, 50 functions", || inspect(esb, &small, 41)),
+            Contender::timed("esb inspect, 500 functions", || inspect(esb, &middle, 21)),
             Contender::timed("translator, 500 functions", || translate(&middle, 1)),
-            Contender::timed("esb inspect, 5,000 functions", || inspect(&esb, &large, 7)),
+            Contender::timed("esb inspect, 5,000 functions", || inspect(esb, &large, 7)),
         ],
     )?;
     let ratios = ratios(&times);
-    Ok(Report { times, ratios })
+    let phases = vec![Phase::new("reading templates", times)];
+    Ok(Report { phases, ratios, ..Report::default() })
 }
 
 fn ratios(times: &[Times]) -> Vec<Ratio> {
@@ -69,17 +71,17 @@ fn ratios(times: &[Times]) -> Vec<Ratio> {
         [0, 1, 2, 3, 4, 5].map(|at: usize| times[at].median());
     vec![
         Ratio {
-            name: "500 functions: the translator's time to ours",
+            name: "500 functions: the translator's time to ours".to_owned(),
             value: middle_peer / middle,
             goal: Goal::AtLeast(700.0),
         },
         Ratio {
-            name: "5 kB: the translator's time to ours",
+            name: "5 kB: the translator's time to ours".to_owned(),
             value: peer / typical,
             goal: Goal::AtLeast(4.0),
         },
         Ratio {
-            name: "linear: t(5,000) − t(50) to 11 × (t(500) − t(50))",
+            name: "linear: t(5,000) − t(50) to 11 × (t(500) − t(50))".to_owned(),
             value: (large - small) / (11.0 * (middle - small)),
             goal: Goal::AtMost(1.2),
         },

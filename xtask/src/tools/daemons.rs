@@ -73,6 +73,11 @@ impl Buildkitd {
         Ok(Self { address, _daemon: daemon })
     }
 
+    /// `tcp://127.0.0.1:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The client, told to talk to this daemon.
     pub(crate) fn buildctl(&self) -> Outcome<Command> {
         let mut command = Command::new(super::buildctl()?);

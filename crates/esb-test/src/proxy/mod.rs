@@ -19,7 +19,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -39,6 +39,8 @@ struct Shared {
     upstream: SocketAddr,
     log: Log,
     rules: Rules,
+    /// How many requests are under way.
+    under_way: AtomicUsize,
     stopping: AtomicBool,
     /// Wakes stalled connections when the proxy stops.
     wake: (Mutex<()>, Condvar),
@@ -69,6 +71,7 @@ impl LoggingProxy {
             upstream,
             log: Log::default(),
             rules: Rules::default(),
+            under_way: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             wake: (Mutex::new(()), Condvar::new()),
             open: Mutex::default(),

@@ -21,6 +21,8 @@ pub struct Exchange {
     pub request_bytes: u64,
     /// Payload bytes of the answer that the proxy has passed on.
     pub response_bytes: u64,
+    /// How many requests were under way when this one came, itself included.
+    pub beside: usize,
     /// Whether a rule did harm to it.
     pub harmed: bool,
 }
@@ -41,11 +43,12 @@ pub(super) type Entry = Arc<Mutex<Exchange>>;
 pub(super) struct Log(Mutex<Vec<Entry>>);
 
 impl Log {
-    pub(super) fn begin(&self, request: &RequestHead) -> Entry {
+    pub(super) fn begin(&self, request: &RequestHead, beside: usize) -> Entry {
         let entry = Arc::new(Mutex::new(Exchange {
             method: request.method.clone(),
             target: request.target.clone(),
             headers: request.headers.clone(),
+            beside,
             ..Exchange::default()
         }));
         lock(&self.0).push(Arc::clone(&entry));

@@ -13,7 +13,10 @@ use rustix::net::sockopt::set_socket_linger;
 use std::{
     io::{self, BufReader, Write as _},
     net::{Shutdown, TcpStream},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -61,7 +64,8 @@ fn exchange(client: &TcpStream, reader: &mut Reader, shared: &Shared) -> io::Res
     let Some(head) = Head::read(reader)? else { return Ok(Next::Close) };
     let [method, target, _] = head.first.clone();
     let request = RequestHead { method, target, headers: head.headers.clone() };
-    let entry = shared.log.begin(&request);
+    let under_way = UnderWay::begin(&shared.under_way);
+    let entry = shared.log.begin(&request, under_way.count);
     let fault = shared.rules.pick(&request);
     lock(&entry).harmed = fault.is_some();
     if let Some(Fault::Answer { status, headers, body }) = &fault {
@@ -76,6 +80,25 @@ fn exchange(client: &TcpStream, reader: &mut Reader, shared: &Shared) -> io::Res
     };
     let upstream = shared.remember(upstream);
     forward(client, reader, &upstream, &head, &entry, fault.as_ref(), shared)
+}
+
+/// A request that is under way, until this is dropped.
+struct UnderWay<'a> {
+    all: &'a AtomicUsize,
+    /// How many there were at its beginning.
+    count: usize,
+}
+
+impl<'a> UnderWay<'a> {
+    fn begin(all: &'a AtomicUsize) -> Self {
+        Self { all, count: all.fetch_add(1, Ordering::SeqCst) + 1 }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// Answers in upstream's place, once the request's body has been read.
