@@ -9,6 +9,7 @@ mod demo;
 mod e2e;
 mod fuzz;
 mod generate;
+mod hooks;
 mod probe;
 mod python;
 mod steps;
@@ -37,6 +38,8 @@ enum Task {
     Test,
     /// Runs the end-to-end checks alone
     E2e,
+    /// Runs the suites of the Python hooks alone
+    Hooks,
     /// Measures esb beside its peers
     Bench(bench::Args),
     /// Makes inputs for the readers of foreign text until one breaks an invariant
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::demo(),
         Task::Test => test::test(),
         Task::E2e => test::e2e_alone(),
+        Task::Hooks => hooks::alone(),
         Task::Bench(args) => told(bench::run(&args)),
         Task::Fuzz(args) => told(fuzz::run_all(&args)),
         Task::BaseImage(args) => match base_image::run(&args) {

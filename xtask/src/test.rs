@@ -12,7 +12,7 @@ use crate::{
     bases,
     checks::{Checks, Outcome, Trouble},
     command::{cargo, command, output, run, target},
-    e2e, fuzz, generate, python,
+    e2e, fuzz, generate, hooks, python,
     steps::say,
     tidy,
 };
@@ -44,7 +44,7 @@ pub(crate) fn test() -> bool {
         (Duration::ZERO, Err(Trouble::Failed("the preparation panicked".to_owned())))
     });
     let bases = checks.note("packages and base images (beside the steps above)", time, bases);
-    checks.run("Python hooks", python_hooks);
+    hooks::check(&mut checks);
     checks.run("configuration as PyYAML and string.Template read it", pyyaml);
     if let (Some(esb), Some(bases)) = (esb, bases) {
         e2e::e2e(&mut checks, esb, bases);
@@ -85,22 +85,12 @@ fn prepare() -> Outcome<e2e::Bases> {
     if !absent.is_empty() {
         ensure_packages(&absent)?;
     }
+    // Whoever needs them says what is wrong.
+    hooks::prepare().ok();
     Ok(e2e::Bases {
         quickstart: bases::mirrors(&[Version::Python313])?,
         document: bases::mirrors(&[Version::Python312]),
     })
-}
-
-fn python_hooks() -> Outcome {
-    let python = python::environment("hooks", "runtime/python/tests/requirements.txt")?;
-    run(command(python).args([
-        "-m",
-        "pytest",
-        "--quiet",
-        "-p",
-        "no:cacheprovider",
-        "runtime/python/tests",
-    ]))
 }
 
 /// What we write is what the platform's readers read.

@@ -4,6 +4,7 @@ Owns: interpreters that load our `sitecustomize`, and the servers they talk to. 
 to load the hooks into the test process's own start.
 """
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -18,6 +19,11 @@ for folder in (SITE_PACKAGES, LAYER, TESTS):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 sys.dont_write_bytecode = True
+collect_ignore = []
+if not os.environ.get("ESB_TEST_VICTORIA_LOGS"):
+    collect_ignore.append("test_victorialogs.py")
+if importlib.util.find_spec("aiobotocore") is None:
+    collect_ignore.append("test_aiobotocore.py")
 
 from servers import LogServer, RecordingServer, RuntimeApi  # noqa: E402
 

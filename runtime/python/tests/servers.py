@@ -1,14 +1,19 @@
 """Servers that the suites run their interpreters against.
 
-Owns: a log sink with faults, a recorder of requests, and the Lambda runtime API.
+Owns: a log sink with faults, the real log store, a recorder of requests, and the Lambda
+runtime API.
 Refuses: to judge what arrives; the tests do.
 """
 
 import json
+import os
 import socket
 import struct
+import subprocess
 import threading
 import time
+import urllib.parse
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -177,3 +182,57 @@ class RuntimeApi(_Base):
         if event.get("trace"):
             headers.append(("Lambda-Runtime-Trace-Id", event["trace"]))
         request.answer(200, json.dumps(event.get("body", {})).encode(), headers)
+
+
+class VictoriaLogs:
+    """The real log store, of which `ESB_TEST_VICTORIA_LOGS` names the program."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.url = f"http://{self._address}"
+        self.start()
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [
+                os.environ["ESB_TEST_VICTORIA_LOGS"],
+                f"-httpListenAddr={self._address}",
+                f"-storageDataPath={self._folder}",
+                "-retentionPeriod=100y",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + 20
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.url}/health", timeout=5).close()
+                return
+            except OSError:
+                assert time.monotonic() < end and self._process.poll() is None, "the store does not start"
+                time.sleep(0.02)
+
+    def stop(self):
+        """Ends it as an operator would; what it took is on the disk then."""
+        self._process.terminate()
+        self._process.wait(timeout=20)
+
+    def records(self, query, count=0, seconds=20):
+        """What a LogsQL query finds, once that is `count` records, or after `seconds`."""
+        form = urllib.parse.urlencode({"query": query, "limit": 100000}).encode()
+        end = time.monotonic() + seconds
+        while True:
+            with urllib.request.urlopen(f"{self.url}/select/logsql/query", form, timeout=20) as answer:
+                found = [json.loads(line) for line in answer.read().splitlines()]
+            if len(found) >= count or time.monotonic() > end:
+                return found
+            time.sleep(0.1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()

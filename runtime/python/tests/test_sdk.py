@@ -134,8 +134,9 @@ def test_presigned_urls_are_for_the_presign_endpoint():
 
 
 def test_s3_and_dynamodb_really_work():
-    moto_server = pytest.importorskip("moto.server")
-    server = moto_server.ThreadedMotoServer(port=0, verbose=False)
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     code = (

@@ -1,6 +1,7 @@
 //! Checks that the hooks of the base image run in a function's container: its log records arrive,
 //! once each, with the ids of the invocation.
 
+use esb_test::DockerEngine;
 use serde_json::Value;
 
 use super::{
@@ -22,9 +23,7 @@ pub(crate) fn records_arrive(
     logical_id: &str,
     message: &str,
 ) -> Outcome {
-    let format = "{{(index .IPAM.Config 0).Gateway}}";
-    let address = parts.engine.output(["network", "inspect", "bridge", "--format", format])?;
-    let sink = Sink::start(&address)?;
+    let sink = Sink::start(&bridge(&parts.engine)?)?;
     let function = deployed.functions.iter().find(|function| function.logical_id == logical_id);
     let function = function.ok_or("the fixture lacks the function")?;
     let event = json_file(&deployed.root.join(format!("events/{logical_id}.json")))?;
@@ -56,4 +55,10 @@ pub(crate) fn records_arrive(
         return Err(Trouble::Failed(format!("{record} lacks its time or request")));
     }
     Ok(())
+}
+
+/// The address under which containers reach this machine.
+pub(crate) fn bridge(engine: &DockerEngine) -> Outcome<String> {
+    let format = "{{(index .IPAM.Config 0).Gateway}}";
+    Ok(engine.output(["network", "inspect", "bridge", "--format", format])?)
 }

@@ -30,43 +30,69 @@ pub(crate) fn invoke_with(
     headers: &[(&str, &str)],
     event: &Value,
 ) -> Outcome<Value> {
-    let mut arguments = vec!["run", "--detach", "--publish", "127.0.0.1::8080"];
-    let pairs: Vec<String> =
-        environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    for pair in &pairs {
-        arguments.extend(["--env", pair]);
-    }
-    arguments.push(image);
-    let id = engine.output(&arguments)?;
-    let answer = ask(engine, &id, headers, event);
-    let log = engine.docker().args(["logs", &id]).output()?;
-    engine.output(["rm", "--force", &id])?;
-    answer.map_err(|trouble| match trouble {
-        Trouble::Failed(text) => Trouble::Failed(format!(
-            "{text}\n{}{}",
-            String::from_utf8_lossy(&log.stdout),
-            String::from_utf8_lossy(&log.stderr)
-        )),
-        missing @ Trouble::Missing(_) => missing,
-    })
+    Worker::start(engine, image, environment)?.ask(headers, event)
 }
 
-fn ask(engine: &DockerEngine, id: &str, headers: &[(&str, &str)], event: &Value) -> Outcome<Value> {
-    let address = engine.output(["port", id, "8080/tcp"])?;
-    let address = address.lines().next().unwrap_or_default().to_owned();
-    let start = Instant::now();
-    loop {
-        let path = "/2015-03-31/functions/function/invocations";
-        let body = event.to_string();
-        match request(&address, "POST", path, headers, body.as_bytes(), READY) {
-            Ok(response) => {
-                return serde_json::from_slice(&response.body).map_err(|_| {
-                    Trouble::Failed(format!("{} {}", response.status, response.text()))
-                });
-            }
-            Err(_) if start.elapsed() < READY => std::thread::sleep(Duration::from_millis(100)),
-            Err(error) => return Err(error.into()),
+/// A container of a function, removed when this is dropped.
+pub(crate) struct Worker<'a> {
+    engine: &'a DockerEngine,
+    id: String,
+    address: String,
+}
+
+impl<'a> Worker<'a> {
+    /// Starts a container with the Runtime Interface Emulator published on loopback.
+    pub(crate) fn start(
+        engine: &'a DockerEngine,
+        image: &str,
+        environment: &[(String, String)],
+    ) -> Outcome<Self> {
+        let mut arguments = vec!["run", "--detach", "--publish", "127.0.0.1::8080"];
+        let pairs: Vec<String> =
+            environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        for pair in &pairs {
+            arguments.extend(["--env", pair]);
         }
+        arguments.push(image);
+        let id = engine.output(&arguments)?;
+        let mut worker = Self { engine, id, address: String::new() };
+        let address = engine.output(["port", &worker.id, "8080/tcp"])?;
+        address.lines().next().unwrap_or_default().clone_into(&mut worker.address);
+        Ok(worker)
+    }
+
+    /// Sends an event, again while nobody answers, and gives the response.
+    pub(crate) fn ask(&self, headers: &[(&str, &str)], event: &Value) -> Outcome<Value> {
+        let start = Instant::now();
+        let body = event.to_string();
+        let answer = loop {
+            let path = "/2015-03-31/functions/function/invocations";
+            match request(&self.address, "POST", path, headers, body.as_bytes(), READY) {
+                Ok(response) => break response,
+                Err(_) if start.elapsed() < READY => std::thread::sleep(Duration::from_millis(100)),
+                Err(error) => return Err(self.with_log(&crate::checks::chain(&error))),
+            }
+        };
+        serde_json::from_slice(&answer.body)
+            .map_err(|_| self.with_log(&format!("{} {}", answer.status, answer.text())))
+    }
+
+    fn with_log(&self, text: &str) -> Trouble {
+        match self.engine.docker().args(["logs", &self.id]).output() {
+            Ok(log) => Trouble::Failed(format!(
+                "{text}\n{}{}",
+                String::from_utf8_lossy(&log.stdout),
+                String::from_utf8_lossy(&log.stderr)
+            )),
+            Err(error) => error.into(),
+        }
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        // The engine's own end removes what is left.
+        self.engine.output(["rm", "--force", &self.id]).ok();
     }
 }
 

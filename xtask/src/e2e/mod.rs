@@ -5,6 +5,7 @@ mod deploy;
 mod flatten;
 mod hooks;
 mod invoke;
+mod logs;
 pub(crate) mod parts;
 mod sink;
 
@@ -81,6 +82,7 @@ fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
     for (name, check) in list {
         checks.run(name, || check(parts, quickstart));
     }
+    checks.run("log records are stored once", || logs::stored_once(parts));
     checks.run("second deploy uploads nothing", || deploy::second_deploy_uploads_nothing(parts));
     checks.run("registry that the host cannot resolve", || deploy::unresolvable_registry(parts));
 }

@@ -2,7 +2,14 @@
 //!
 //! Owns their command lines and how each is known to be ready; each ends when its value is dropped.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use esb_test::{Daemon, free_port, request};
 
@@ -30,7 +37,12 @@ pub(crate) struct VictoriaLogs {
 impl VictoriaLogs {
     /// Starts it with its data and its log below `dir`, listening on loopback alone.
     pub(crate) fn start(dir: &Path) -> Outcome<Self> {
-        let address = format!("127.0.0.1:{}", free_port()?);
+        Self::start_on("127.0.0.1", dir)
+    }
+
+    /// As [`VictoriaLogs::start`], listening on an address that containers reach.
+    pub(crate) fn start_on(host: &str, dir: &Path) -> Outcome<Self> {
+        let address = format!("{host}:{}", free_port()?);
         let mut command = Command::new(super::victoria_logs()?);
         command.arg(format!("-httpListenAddr={address}"));
         command.arg(format!("-storageDataPath={}", dir.join("data").display()));
@@ -45,6 +57,31 @@ impl VictoriaLogs {
     /// `127.0.0.1:PORT`.
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The records that a `LogsQL` query finds, once they are `count`, or what there is after
+    /// twenty seconds: a record can be found about a second after it came.
+    pub(crate) fn records(&self, query: &str, count: usize) -> Outcome<Vec<serde_json::Value>> {
+        let start = Instant::now();
+        let form = [("Content-Type", "application/x-www-form-urlencoded")];
+        let mut body = "limit=1000000&query=".to_owned();
+        for byte in query.bytes() {
+            write!(body, "%{byte:02X}").expect("a String takes everything");
+        }
+        loop {
+            let target = "/select/logsql/query";
+            let answer = request(&self.address, "POST", target, &form, body.as_bytes(), READY)?;
+            if answer.status != 200 {
+                return Err(format!("the log store says {}", answer.text()).into());
+            }
+            let lines = answer.text();
+            let found = lines.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>();
+            let found = found.map_err(|error| error.to_string())?;
+            if found.len() >= count || start.elapsed() > Duration::from_secs(20) {
+                return Ok(found);
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
