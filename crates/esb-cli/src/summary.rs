@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct MadeImage {
     pub(crate) repository: String,
     pub(crate) tag: String,
+    /// A further tag that the template asks for.
+    extra_tag: Option<String>,
     pub(crate) kind: ImageKind,
     pub(crate) platform: esb_model::Platform,
     pub(crate) image: Image,
@@ -52,6 +54,7 @@ impl MadeImage {
         Self {
             repository: recipe.repository.clone(),
             tag: recipe.tag.clone(),
+            extra_tag: recipe.own.as_ref().and_then(|own| own.tag.clone()),
             kind: recipe.kind.clone(),
             platform: recipe.platform,
             image,
@@ -71,6 +74,11 @@ impl MadeImage {
             mounted: report.mounted,
             unchanged: report.unchanged,
         });
+    }
+
+    /// The plain tags: its own first.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.tag), self.extra_tag.as_ref()].into_iter().flatten().map(String::as_str)
     }
 
     pub(crate) fn is_of(&self, recipe: &ImageRecipe) -> bool {
@@ -190,7 +198,7 @@ impl Summary {
                 vec![
                     target.plain(&recipe.repository, &recipe.tag),
                     recipe.platform.to_string(),
-                    recipe.base.reference().to_owned(),
+                    recipe.base.reference().unwrap_or("its Dockerfile").to_owned(),
                 ]
             })
             .collect();

@@ -50,6 +50,7 @@ pub(crate) fn recipe(
         folder,
         staged,
         dependencies: None,
+        own: None,
     }
 }
 

@@ -3,8 +3,6 @@
 //! A name is stable: people silence it, search for it and link to it.
 
 esb_model::finding_codes! {
-    /// An image function is built from a Dockerfile, which is not supported yet; it is skipped.
-    IMAGE_BUILD = "esb::platform::image-build";
     /// Images of this runtime are made without the platform's hooks.
     NO_HOOKS = "esb::platform::no-hooks";
     /// A published layer cannot be fetched without AWS; it is left out.
@@ -31,6 +29,8 @@ esb_model::finding_codes! {
     NO_IMAGE_NAME = "esb::recipe::no-image-name";
     /// The function's image would have the name of the base image.
     RESERVED_IMAGE = "esb::recipe::reserved-image";
+    /// A secret value goes into a build argument, which the image's history may show.
+    SECRET_ARGUMENT = "esb::recipe::secret-argument";
     /// The place of code or of a layer is not known without AWS.
     UNKNOWN_CODE = "esb::recipe::unknown-code";
     /// No Lambda runtime has this name.

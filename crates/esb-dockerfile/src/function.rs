@@ -143,6 +143,7 @@ impl Maker<'_> {
             context: BuildContext::default(),
             staged: parts.contents().filter_map(Content::staged).cloned().collect(),
             dependencies: parts.dependencies,
+            own: None,
         })
     }
 
@@ -215,7 +216,7 @@ impl Parts {
     fn view(&self, base: &BaseRef, runtime: &Runtime, command: String) -> View {
         let to_task = |source| CopyView { source, destination: TASK_ROOT.to_owned() };
         View {
-            base: base.reference().to_owned(),
+            base: base.reference().unwrap_or_default().to_owned(),
             layers: self
                 .layers
                 .iter()

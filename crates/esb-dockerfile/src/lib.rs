@@ -6,6 +6,7 @@ mod content;
 mod finding;
 mod function;
 mod ignore;
+mod image_function;
 mod layer;
 mod layout;
 mod names;
@@ -17,9 +18,7 @@ mod template;
 
 use std::collections::BTreeSet;
 
-use esb_model::{
-    Application, BaseRef, Finding, Function, ImagePackage, ImageRecipe, Package, Runtime, Severity,
-};
+use esb_model::{Application, BaseRef, Finding, Function, ImageRecipe, Package, Runtime, Severity};
 
 pub use project::{DiskProject, Entry, EntryKind, Located, Project};
 pub use settings::Settings;
@@ -51,7 +50,15 @@ pub fn recipes(app: &Application, settings: &Settings<'_>, project: &dyn Project
         let package = match &function.package {
             Package::Zip(package) => package,
             Package::Image(package) => {
-                findings.extend(unsupported_build(function, package));
+                let Some(build) = &package.build else { continue };
+                let Some(image) = names.take(function, &mut findings) else { continue };
+                functions.extend(maker.image_recipe(
+                    function,
+                    package,
+                    build,
+                    &image,
+                    &mut findings,
+                ));
                 continue;
             }
         };
@@ -65,7 +72,7 @@ pub fn recipes(app: &Application, settings: &Settings<'_>, project: &dyn Project
         .iter()
         .filter_map(|recipe| match &recipe.base {
             BaseRef::Own { runtime, .. } => Some((runtime.clone(), recipe.platform)),
-            BaseRef::External { .. } => None,
+            BaseRef::External { .. } | BaseRef::InDockerfile => None,
         })
         .collect();
     let mut images: Vec<_> = bases
@@ -77,19 +84,6 @@ pub fn recipes(app: &Application, settings: &Settings<'_>, project: &dyn Project
         .collect();
     images.append(&mut functions);
     Recipes { images, findings }
-}
-
-/// A finding for an image function that would have to be built.
-fn unsupported_build(function: &Function, package: &ImagePackage) -> Option<Finding> {
-    package.build.as_ref()?;
-    let name = function.effective_name();
-    let message = format!(
-        "building the image function `{name}` from a Dockerfile is not supported yet; it is skipped"
-    );
-    Some(
-        Finding::new(Severity::Warning, codes::IMAGE_BUILD, function.span, message)
-            .help("build and push the image yourself and name it in `ImageUri`"),
-    )
 }
 
 /// One finding for each runtime whose images go without hooks.

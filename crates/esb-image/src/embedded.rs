@@ -102,6 +102,9 @@ impl Builder for EmbeddedBuilder {
     }
 
     fn supports(&self, recipe: &ImageRecipe) -> Result<(), Unsupported> {
+        if recipe.own.is_some() {
+            return Err(own_dockerfile());
+        }
         let checked =
             Script::parse(&recipe.dockerfile, recipe.platform).and_then(|script| script.check());
         checked.map_err(|problem| match problem {
@@ -126,8 +129,19 @@ impl Builder for EmbeddedBuilder {
     }
 }
 
+/// Why a user's Dockerfile is not built here: it is expected to run programs.
+fn own_dockerfile() -> Unsupported {
+    let reason = "an image function's own Dockerfile is built by a container engine".to_owned();
+    Unsupported { line: 1, reason }
+}
+
 impl EmbeddedBuilder {
     async fn run(&self, job: Arc<Job>, reporter: &dyn Reporter) -> Result<BuildReport, Error> {
+        if job.recipe.own.is_some() {
+            let source = own_dockerfile();
+            let image = job.recipe.repository.clone();
+            return Err(Error::Unsupported { image, engine: "embedded", source });
+        }
         let inner = Arc::clone(&self.inner);
         let prepared = {
             let job = Arc::clone(&job);

@@ -77,7 +77,7 @@ pub struct DockerBuild {
     /// Relative to the template.
     pub context: Option<String>,
     pub tag: Option<String>,
-    pub args: BTreeMap<String, String>,
+    pub args: BTreeMap<String, EnvValue>,
     pub target: Option<String>,
 }
 

@@ -1,8 +1,8 @@
 //! Recipes: everything that a builder needs to know to make one image.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use crate::{FunctionId, Platform, Runtime};
+use crate::{FunctionId, Platform, Runtime, Secret};
 
 /// How one image is made. Pure data: paths are relative to the project root, nothing was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,19 @@ pub struct ImageRecipe {
     pub staged: Vec<Staged>,
     /// Dependencies to install before the build.
     pub dependencies: Option<Dependencies>,
+    /// Set where the Dockerfile is the user's own and not a generated one.
+    pub own: Option<OwnDockerfile>,
+}
+
+/// How a Dockerfile of the user is built (contracts, section 10.7).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OwnDockerfile {
+    /// Build arguments. They are never shown, for the template may get them from a secret.
+    pub args: BTreeMap<String, Secret<String>>,
+    /// The stage to build; the last one without it.
+    pub target: Option<String>,
+    /// A tag that the image gets beside its own.
+    pub tag: Option<String>,
 }
 
 /// What an image is for.
@@ -43,13 +56,16 @@ pub enum BaseRef {
     External { reference: String },
     /// Our own base of a runtime, under the name that the Dockerfile uses.
     Own { runtime: Runtime, reference: String },
+    /// Whatever the Dockerfile itself names: it is the user's.
+    InDockerfile,
 }
 
 impl BaseRef {
-    /// The name that stands in the Dockerfile.
-    pub fn reference(&self) -> &str {
+    /// The name that stands in a generated Dockerfile.
+    pub fn reference(&self) -> Option<&str> {
         match self {
-            Self::External { reference } | Self::Own { reference, .. } => reference,
+            Self::External { reference } | Self::Own { reference, .. } => Some(reference),
+            Self::InDockerfile => None,
         }
     }
 }

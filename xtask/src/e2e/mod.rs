@@ -4,6 +4,7 @@ mod bad_input;
 mod deploy;
 mod flatten;
 mod hooks;
+mod image_functions;
 mod invoke;
 mod logs;
 pub(crate) mod parts;
@@ -85,4 +86,6 @@ fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
     checks.run("log records are stored once", || logs::stored_once(parts));
     checks.run("second deploy uploads nothing", || deploy::second_deploy_uploads_nothing(parts));
     checks.run("registry that the host cannot resolve", || deploy::unresolvable_registry(parts));
+    checks
+        .run("image function from its Dockerfile", || image_functions::built_from_metadata(parts));
 }

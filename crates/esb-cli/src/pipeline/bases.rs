@@ -27,7 +27,7 @@ pub(crate) struct Made {
 
 /// Resolves every base of the outside world that the recipes need, as `esb.lock` pins it.
 pub(crate) async fn resolve(run: &Run, recipes: &[ImageRecipe]) -> Result<Bases, Failure> {
-    let wanted = wanted(recipes);
+    let wanted = wanted(recipes)?;
     for (name, platform) in &wanted {
         run.lock.need(Pinned::Base, name, *platform);
     }
@@ -60,17 +60,19 @@ pub(crate) async fn resolve(run: &Run, recipes: &[ImageRecipe]) -> Result<Bases,
 }
 
 /// The bases of the outside world, each with its platform.
-fn wanted(recipes: &[ImageRecipe]) -> Vec<(String, Platform)> {
-    let mut wanted: Vec<(String, Platform)> = recipes
-        .iter()
-        .filter_map(|recipe| match &recipe.base {
-            BaseRef::External { reference } => Some((reference.clone(), recipe.platform)),
-            BaseRef::Own { .. } => None,
-        })
-        .collect();
+fn wanted(recipes: &[ImageRecipe]) -> Result<Vec<(String, Platform)>, Failure> {
+    let mut wanted: Vec<(String, Platform)> = Vec::new();
+    for recipe in recipes {
+        let names = match &recipe.base {
+            BaseRef::External { reference } => vec![reference.clone()],
+            BaseRef::Own { .. } => Vec::new(),
+            BaseRef::InDockerfile => esb_image::docker::bases(recipe)?,
+        };
+        wanted.extend(names.into_iter().map(|name| (name, recipe.platform)));
+    }
     wanted.sort();
     wanted.dedup();
-    wanted
+    Ok(wanted)
 }
 
 /// Builds our own bases and publishes them where functions find them.

@@ -46,10 +46,10 @@ pub(crate) async fn push(
 ) -> Result<MadeImage, Failure> {
     let Some(registry) = &target.registry else { return Ok(made) };
     let start = Instant::now();
-    let plain = [made.tag.as_str()];
+    let plain: Vec<&str> = made.tags().collect();
     let (first, extra) = match content {
         Some(content) => (content, &plain[..]),
-        None => (plain[0], &[][..]),
+        None => (plain[0], &plain[1..]),
     };
     let reference = push_reference(&registry.image(&made.repository, first))?;
     let session = &run.session;
@@ -119,7 +119,7 @@ pub(crate) async fn hand_over(run: &Run, target: &Target, made: &Made) -> Result
     if let Some(layout) = &target.layout {
         let mut images: Vec<(String, Image)> = Vec::new();
         for made in &made.images {
-            let mut tags = vec![made.tag.clone()];
+            let mut tags: Vec<_> = made.tags().map(str::to_owned).collect();
             if made.is_function() {
                 tags.push(Target::content_tag(&made.tag, made.image.digest()));
             }
@@ -133,7 +133,7 @@ pub(crate) async fn hand_over(run: &Run, target: &Target, made: &Made) -> Result
 }
 
 fn names(target: &Target, made: &MadeImage) -> Vec<String> {
-    let mut names = vec![target.plain(&made.repository, &made.tag)];
+    let mut names: Vec<_> = made.tags().map(|tag| target.plain(&made.repository, tag)).collect();
     if made.is_function() {
         let content = Target::content_tag(&made.tag, made.image.digest());
         names.push(target.plain(&made.repository, &content));

@@ -56,7 +56,7 @@ pub(crate) fn plan(
         let Package::Image(package) = &function.package else { continue };
         let name = function.effective_name();
         let source = match &package.uri {
-            None => continue, // built from a Dockerfile; a finding said so
+            None => continue, // built from its own Dockerfile
             Some(EnvValue::Known(uri)) => uri.clone(),
             Some(EnvValue::Secret(uri)) => uri.reveal().clone(),
             Some(EnvValue::Symbolic(symbolic)) => {

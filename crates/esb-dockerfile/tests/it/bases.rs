@@ -15,7 +15,7 @@ fn images(made: &esb_dockerfile::Recipes) -> String {
             image.tag,
             image.platform,
             image.folder.display(),
-            image.base.reference()
+            image.base.reference().unwrap_or("-")
         )
     };
     made.images.iter().map(line).collect()

@@ -1,6 +1,6 @@
 //! What is wrong or skipped, told all at once.
 
-use esb_model::{Code, DockerBuild, ImagePackage, Package};
+use esb_model::{Code, ImagePackage, Package};
 
 use crate::support::{
     Memory, With as _, application, findings, function, make, make_with, only, path, span,
@@ -111,24 +111,11 @@ fn image_names_are_unique_and_usable() {
 #[test]
 fn what_lies_in_s3_or_is_an_image_is_skipped() {
     let s3 = Code::S3 { uri: "s3://bucket/key.zip".to_owned(), span: None };
-    let image = |name: &str, build: Option<DockerBuild>| {
-        let mut image = function(name, path("f"));
-        image.package = Package::Image(ImagePackage { build, ..ImagePackage::default() });
-        image
-    };
-    let app = application(
-        vec![
-            function("Remote", s3).runtime("cobol85"),
-            image("External", None),
-            image("Built", Some(DockerBuild::default())),
-        ],
-        vec![],
-    );
+    let mut external = function("External", path("f"));
+    external.package = Package::Image(ImagePackage::default());
+    let app = application(vec![function("Remote", s3).runtime("cobol85"), external], vec![]);
     let made = make(&app, &Memory::new(&["f/app.py"]));
-    insta::assert_snapshot!(findings(&made), @r"
-    warning esb::platform::s3-content @6: the code of function `Remote` is in S3 (`s3://bucket/key.zip`); the function is skipped | give a local folder with `--code Remote=PATH`
-    warning esb::platform::image-build @5: building the image function `Built` from a Dockerfile is not supported yet; it is skipped | build and push the image yourself and name it in `ImageUri`
-    ");
+    insta::assert_snapshot!(findings(&made), @"warning esb::platform::s3-content @6: the code of function `Remote` is in S3 (`s3://bucket/key.zip`); the function is skipped | give a local folder with `--code Remote=PATH`");
     assert!(made.images.is_empty());
 }
 

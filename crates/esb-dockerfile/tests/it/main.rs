@@ -9,6 +9,7 @@ mod dependencies;
 mod disk;
 mod document;
 mod findings;
+mod image_functions;
 mod layers;
 mod quoting;
 mod support;

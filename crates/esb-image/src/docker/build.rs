@@ -23,6 +23,7 @@ use super::{
     dockerfile::{NAME, NEST},
     engine::failure,
     export::{Normal, Options},
+    hidden::Hidden,
     job::{Job, Settings},
     pipe::write_blocking,
     progress::Progress,
@@ -139,6 +140,9 @@ impl DockerBuilder {
         if self.engine.api() >= KNOWS_EPOCH {
             arguments.insert("SOURCE_DATE_EPOCH", &epoch);
         }
+        let own = job.own.as_ref();
+        let args = own.into_iter().flat_map(|own| &own.args);
+        arguments.extend(args.map(|(name, value)| (&**name, &**value.reveal())));
         let options = BuildImageOptionsBuilder::new()
             .version(BuilderVersion::BuilderBuildKit)
             .session(&session())
@@ -147,6 +151,7 @@ impl DockerBuilder {
             .platform(&job.platform)
             .labels(&job.labels.iter().collect::<HashMap<_, _>>())
             .buildargs(&arguments)
+            .target(own.and_then(|own| own.target.as_deref()).unwrap_or_default())
             .nocache(no_cache)
             .rm(true)
             .forcerm(true)
@@ -260,7 +265,8 @@ impl Builder for DockerBuilder {
         Box::pin(async move {
             let subject = &*request.recipe.repository;
             reporter.event(&Event::Started { subject, action: "build" });
-            let report = self.run(request, reporter).await?;
+            let hidden = Hidden::new(reporter, request.recipe.own.as_ref());
+            let report = self.run(request, &hidden).await.map_err(|error| hidden.error(error))?;
             reporter.event(&Event::Finished { subject, action: "build", detail: &report.reason });
             Ok(report)
         })

@@ -214,9 +214,9 @@ pub(super) fn context_tar(
 
 #[cfg(test)]
 mod tests {
-    use esb_model::{BaseRef, BuildContext, ImageKind, Platform};
+    use esb_model::BuildContext;
 
-    use super::*;
+    use super::{super::dockerfile::tests::recipe, *};
 
     #[track_caller]
     fn check(paths: Option<&[&str]>, dockerignore: &str, expected: &str) {
@@ -231,17 +231,9 @@ mod tests {
             Needs::Paths(paths.iter().map(|path| (*path).to_owned()).collect())
         });
         let recipe = ImageRecipe {
-            repository: "i".to_owned(),
-            tag: "latest".to_owned(),
-            kind: ImageKind::Base("python3.12".parse().unwrap()),
-            platform: Platform::default(),
-            base: BaseRef::External { reference: "b".to_owned() },
-            dockerfile: String::new(),
             dockerignore: dockerignore.to_owned(),
-            folder: PathBuf::new(),
             context: BuildContext { folder: "ctx".into() },
-            staged: Vec::new(),
-            dependencies: None,
+            ..recipe("")
         };
         let entries = read(&recipe, root.path(), &needs, &StatCache::forgetful(), true).unwrap();
         let paths: Vec<_> = entries.iter().map(|entry| &*entry.path).collect();

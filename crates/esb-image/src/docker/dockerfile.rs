@@ -6,13 +6,23 @@ use std::{
     ops::Range,
 };
 
-use esb_model::Platform;
+use esb_model::{ImageRecipe, OwnDockerfile};
 use parse_dockerfile::{Flag, Instruction, Source, UnescapedString};
 
 use crate::{
+    Error,
     dockerfile::{Script, words},
     paths,
 };
+
+/// The images that a recipe's Dockerfile starts from or copies from, by the names that it has for
+/// them, build arguments put in.
+///
+/// # Errors
+/// When the text is no Dockerfile, or has no stage of the wanted name.
+pub fn bases(recipe: &ImageRecipe) -> Result<Vec<String>, Error> {
+    Ok(Sketch::read(recipe)?.bases().map(str::to_owned).collect())
+}
 
 /// The folder of the archive that holds the context when a source names all of it. Otherwise the
 /// Dockerfile itself would be copied, which lies beside.
@@ -44,11 +54,21 @@ pub(super) enum Needs {
 }
 
 impl Sketch {
-    /// Reads a Dockerfile; the error is the line and what is wrong with it.
-    pub(super) fn read(text: &str, platform: Platform) -> Result<Self, (usize, String)> {
+    /// Reads a recipe's Dockerfile, as far as the stage that is built.
+    pub(super) fn read(recipe: &ImageRecipe) -> Result<Self, Error> {
+        let invalid = |line, reason: String| Error::Dockerfile {
+            image: recipe.repository.clone(),
+            line,
+            reason: reason.escape_debug().to_string(),
+        };
+        let text = &recipe.dockerfile;
         let parsed = parse_dockerfile::parse(text)
-            .map_err(|error| (error.line(), error.to_string().escape_debug().to_string()))?;
-        let globals = Script::parse(text, platform).map(|script| script.global).unwrap_or_default();
+            .map_err(|error| invalid(error.line(), error.to_string()))?;
+        let own = recipe.own.as_ref();
+        let given = own.map(arguments).unwrap_or_default();
+        let globals = Script::parse_with(text, recipe.platform, &given)
+            .map(|script| script.global)
+            .unwrap_or_default();
         let escape =
             parsed.parser_directives.escape.as_ref().map_or('\\', |found| found.value.value);
         let mut reader = Reader {
@@ -69,10 +89,22 @@ impl Sketch {
                 words::expand(name, escape, &globals).unwrap_or_else(|_| name.to_owned())
             },
         };
+        let target = own.and_then(|own| own.target.as_ref()).map(|target| target.to_lowercase());
         for instruction in &parsed.instructions {
+            // What follows the wanted stage is not built.
+            let ends = matches!(instruction, Instruction::From(_))
+                && target.as_ref().is_some_and(|target| reader.is_in(target));
+            if ends {
+                return Ok(reader.sketch);
+            }
             reader.instruction(instruction);
         }
-        Ok(reader.sketch)
+        match target {
+            Some(target) if !reader.is_in(&target) => {
+                Err(invalid(1, format!("it has no stage `{target}`")))
+            }
+            _ => Ok(reader.sketch),
+        }
     }
 
     /// The images that have to be there, by the names that the Dockerfile has for them.
@@ -122,7 +154,19 @@ struct Reader<E> {
     expand: E,
 }
 
+/// Build arguments as the readers of Dockerfiles take them.
+pub(super) fn arguments(own: &OwnDockerfile) -> BTreeMap<String, String> {
+    own.args.iter().map(|(name, value)| (name.clone(), value.reveal().clone())).collect()
+}
+
 impl<E: Fn(&str) -> String> Reader<E> {
+    /// Whether the stage that was begun last has this name or number.
+    fn is_in(&self, target: &str) -> bool {
+        let named = self.stages.last().and_then(|(name, _)| name.as_deref()) == Some(target);
+        let number = self.stages.len().checked_sub(1).map(|number| number.to_string());
+        named || number.as_deref() == Some(target)
+    }
+
     fn instruction(&mut self, instruction: &Instruction<'_>) {
         match instruction {
             Instruction::From(from) => {
@@ -228,12 +272,43 @@ fn fixed_part(path: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::path::PathBuf;
+
+    use esb_model::{BaseRef, BuildContext, ImageKind, Platform, Secret};
+
     use super::*;
+
+    /// A recipe that is nothing but its Dockerfile.
+    pub(in crate::docker) fn recipe(dockerfile: &str) -> ImageRecipe {
+        ImageRecipe {
+            repository: "i".to_owned(),
+            tag: "latest".to_owned(),
+            kind: ImageKind::Base("python3.12".parse().unwrap()),
+            platform: Platform::default(),
+            base: BaseRef::InDockerfile,
+            dockerfile: dockerfile.to_owned(),
+            dockerignore: String::new(),
+            folder: PathBuf::new(),
+            context: BuildContext::default(),
+            staged: Vec::new(),
+            dependencies: None,
+            own: None,
+        }
+    }
+
+    /// The same with build arguments and a target.
+    fn own(dockerfile: &str, args: &[(&str, &str)], target: Option<&str>) -> ImageRecipe {
+        let args =
+            args.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned())));
+        let own =
+            OwnDockerfile { args: args.collect(), target: target.map(str::to_owned), tag: None };
+        ImageRecipe { own: Some(own), ..recipe(dockerfile) }
+    }
 
     #[track_caller]
     fn check(text: &str, bases: &[&str], needs: Option<&[&str]>, sent: &str) {
-        let sketch = Sketch::read(text, Platform::default()).unwrap();
+        let sketch = Sketch::read(&recipe(text)).unwrap();
         assert_eq!(sketch.bases().collect::<Vec<_>>(), bases);
         let expected = needs.map_or(Needs::All, |paths| {
             Needs::Paths(paths.iter().map(|path| (*path).to_owned()).collect())
@@ -282,8 +357,36 @@ mod tests {
             Some(&[]),
             &text.replace("py:${V}", "[py:3]").replace("ext:1", "[ext:1]"),
         );
-        let sketch = Sketch::read("FROM a AS b\nFROM b\n", Platform::default()).unwrap();
+        let sketch = Sketch::read(&recipe("FROM a AS b\nFROM b\n")).unwrap();
         assert_eq!(sketch.last_base(), Some("a"));
+    }
+
+    #[test]
+    fn arguments_choose_bases() {
+        let text = "ARG V=1\nARG W=$V\nARG H\nFROM $H/py:$V\nCOPY --from=x:$W /a /\n";
+        let check = |args: &[(&str, &str)], expected: &[&str]| {
+            assert_eq!(super::bases(&own(text, args, None)).unwrap(), expected, "{args:?}");
+        };
+        check(&[("H", "h")], &["h/py:1", "x:1"]);
+        check(&[("H", "h"), ("V", "2")], &["h/py:2", "x:2"]);
+        check(&[("H", "h"), ("V", "2"), ("W", "3")], &["h/py:2", "x:3"]);
+    }
+
+    #[test]
+    fn what_follows_the_target_is_not_needed() {
+        let text = "FROM a AS One\nCOPY x /\nFROM b AS two\nCOPY --from=c y /\nFROM d\n";
+        let check = |target: Option<&str>, bases: &[&str], last: &str| {
+            let sketch = Sketch::read(&own(text, &[], target)).unwrap();
+            assert_eq!(sketch.bases().collect::<Vec<_>>(), bases, "{target:?}");
+            assert_eq!(sketch.last_base(), Some(last), "{target:?}");
+        };
+        check(None, &["a", "b", "c", "d"], "d");
+        check(Some("one"), &["a"], "a");
+        check(Some("0"), &["a"], "a");
+        check(Some("TWO"), &["a", "b", "c"], "b");
+        check(Some("2"), &["a", "b", "c", "d"], "d");
+        let error = Sketch::read(&own(text, &[], Some("three"))).unwrap_err();
+        assert!(error.to_string().contains("it has no stage `three`"), "{error}");
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::ImageInspect;
+use esb_model::OwnDockerfile;
 use esb_oci::{Blob, Digest, ImageConfig};
 
 use super::{
     context::{self, Entry},
-    dockerfile::{Needs, Sketch},
+    dockerfile::{Needs, Sketch, arguments},
 };
 use crate::{
     Base, BuildRequest, Error,
@@ -32,6 +33,8 @@ pub(super) struct Job {
     /// In the engine.
     pub(super) name: String,
     pub(super) platform: String,
+    /// Of a user's Dockerfile.
+    pub(super) own: Option<OwnDockerfile>,
     pub(super) epoch: i64,
     pub(super) sketch: Sketch,
     pub(super) bases: BTreeMap<String, Base>,
@@ -52,8 +55,7 @@ impl Job {
     ) -> Result<Self, Error> {
         let recipe = request.recipe;
         let image = recipe.repository.clone();
-        let sketch = Sketch::read(&recipe.dockerfile, recipe.platform)
-            .map_err(|(line, reason)| Error::Dockerfile { image: image.clone(), line, reason })?;
+        let sketch = Sketch::read(recipe)?;
         let mut bases = BTreeMap::new();
         for name in sketch.bases() {
             let base = request.bases.get(name).ok_or_else(|| Error::UnknownBase {
@@ -91,6 +93,7 @@ impl Job {
             image,
             name,
             platform,
+            own: recipe.own.clone(),
             epoch: request.epoch,
             sketch,
             bases,
@@ -140,6 +143,12 @@ fn parts(
     text.text(&recipe.platform.to_string()).text(&recipe.dockerfile);
     for (name, value) in settings.arguments {
         text.text(name).text(value);
+    }
+    if let Some(own) = &recipe.own {
+        text.text("own").text(own.target.as_deref().unwrap_or_default());
+        for (name, value) in arguments(own) {
+            text.text(&name).text(&value);
+        }
     }
     let mut other = Fingerprint::new("docker settings");
     other.bytes(&request.epoch.to_le_bytes());

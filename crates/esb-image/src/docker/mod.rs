@@ -12,6 +12,7 @@ mod context;
 mod dockerfile;
 mod engine;
 mod export;
+mod hidden;
 mod job;
 mod layer;
 mod pipe;
@@ -21,4 +22,5 @@ mod transport;
 
 pub use address::{EngineAddress, InvalidAddress, TlsFiles};
 pub use build::DockerBuilder;
+pub use dockerfile::bases;
 pub use engine::DockerEngine;

@@ -146,6 +146,15 @@ pub(crate) enum Command {
 impl Script {
     /// Reads a Dockerfile's text.
     pub(crate) fn parse(text: &str, platform: Platform) -> Result<Self, Problem> {
+        Self::parse_with(text, platform, &Variables::new())
+    }
+
+    /// The same with build arguments that replace the defaults of `ARG`s before the first `FROM`.
+    pub(crate) fn parse_with(
+        text: &str,
+        platform: Platform,
+        given: &Variables,
+    ) -> Result<Self, Problem> {
         if text.len() > MAX_BYTES {
             return Err(Problem::invalid(1, "the file is too large"));
         }
@@ -154,7 +163,7 @@ impl Script {
             .map_err(|error| Problem::invalid(error.line(), syntax_reason(&error)))?;
         let escape =
             parsed.parser_directives.escape.as_ref().map_or('\\', |found| found.value.value);
-        let mut reader = Reader { text, escape, platform, names: Vec::new() };
+        let mut reader = Reader { text, escape, platform, given, names: Vec::new() };
         let mut script = Self { escape, global: platform_arguments(platform), stages: Vec::new() };
         for raw in &parsed.instructions {
             reader.instruction(raw, &mut script)?;

@@ -28,6 +28,8 @@ pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
     pub(super) escape: char,
     pub(super) platform: Platform,
+    /// Build arguments.
+    pub(super) given: &'a Variables,
     /// Names of the stages so far, lower-case; empty for one without.
     pub(super) names: Vec<String>,
 }
@@ -155,7 +157,9 @@ impl Reader<'_> {
         global: &mut Variables,
     ) -> Result<(), Problem> {
         for (name, value) in pairs {
-            if let Some(value) = value {
+            if let Some(given) = self.given.get(&name) {
+                global.insert(name, given.clone());
+            } else if let Some(value) = value {
                 let value = expand(&value, self.escape, global)
                     .map_err(|error| Problem::word(line, error))?;
                 global.insert(name, value);

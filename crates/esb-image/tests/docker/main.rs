@@ -5,6 +5,7 @@
 mod bases;
 mod builds;
 mod container;
+mod own;
 mod support;
 mod tls;
 
@@ -67,6 +68,7 @@ async fn a_docker_engine() {
     bases::a_base_is_pulled(&daemon, &engine, &store, folder.path()).await;
     if let Some(busybox) = busybox {
         builds::steps_run(&engine, &store, folder.path(), &busybox).await;
+        own::own_dockerfiles(&engine, &store, folder.path(), &busybox).await;
         container::a_container_runs(&daemon, &engine).await;
     }
     // No session of a build stays open.

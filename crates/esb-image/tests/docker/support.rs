@@ -99,6 +99,7 @@ pub(crate) fn recipe(repository: &str, dockerfile: &str) -> ImageRecipe {
         context: BuildContext::default(),
         staged: Vec::new(),
         dependencies: None,
+        own: None,
     }
 }
 

@@ -128,6 +128,7 @@ pub(crate) fn recipe(dockerfile: &str) -> ImageRecipe {
         context: BuildContext::default(),
         staged: Vec::new(),
         dependencies: None,
+        own: None,
     }
 }
 

@@ -154,10 +154,10 @@ fn build(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Option<Doc
     if let Some(node) = arguments.and_then(|node| this.ev.open_map(&node, &what)) {
         for entry in node.entries().unwrap_or_default() {
             if let Some(value) = this.ev.known(&entry.value, &what) {
-                args.insert(entry.key.to_string(), value.text.to_string());
+                args.insert(entry.key.to_string(), EnvValue::from(&value));
             }
         }
     }
-    let context = context.map(|context| this.path(&context));
+    let context = Some(this.path(context.as_deref().unwrap_or(".")));
     Some(DockerBuild { dockerfile, context, tag, args, target })
 }

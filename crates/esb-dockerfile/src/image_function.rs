@@ -1,0 +1,241 @@
+//! Image functions that SAM's `Metadata` builds from a Dockerfile of the user.
+//!
+//! Owns finding that Dockerfile with its context and exclusions, and what `ImageConfig` adds to
+//! it. Refuses to read the Dockerfile's instructions: that is a builder's work.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
+
+use esb_model::{
+    BaseRef, BuildContext, Code, DockerBuild, EnvValue, Finding, Function, ImageKind, ImagePackage,
+    ImageRecipe, OwnDockerfile, Platform, Secret, Severity,
+};
+
+use crate::{
+    codes,
+    content::{Found, NotFound, find, plain},
+    function::Maker,
+    project::EntryKind,
+    quote,
+};
+
+/// The most bytes of a Dockerfile, and of its exclusions.
+const MAX_TEXT: u64 = 1024 * 1024;
+
+impl Maker<'_> {
+    /// The recipe of an image function that is built, or nothing when findings say why.
+    pub(crate) fn image_recipe(
+        &self,
+        function: &Function,
+        package: &ImagePackage,
+        build: &DockerBuild,
+        image: &str,
+        findings: &mut Vec<Finding>,
+    ) -> Option<ImageRecipe> {
+        let name = function.effective_name();
+        let context = match self.context(function, build) {
+            Ok(context) => context,
+            Err(finding) => {
+                findings.push(*finding);
+                return None;
+            }
+        };
+        let file = build.dockerfile.as_deref().unwrap_or("Dockerfile");
+        let path = context.join(file);
+        let text = self.text(&path).and_then(|found| found.ok_or(io::ErrorKind::NotFound.into()));
+        let text = match text {
+            Ok(text) => text,
+            Err(cause) => {
+                let (code, message) = if cause.kind() == io::ErrorKind::NotFound {
+                    let message = format!(
+                        "the Dockerfile of the image function `{name}` does not exist: there is no `{}`",
+                        plain(&path).escape_debug()
+                    );
+                    (codes::MISSING_CODE, message)
+                } else {
+                    let message = format!(
+                        "could not read the Dockerfile of the image function `{name}`, `{}`: {cause}",
+                        plain(&path).escape_debug()
+                    );
+                    (codes::UNREADABLE, message)
+                };
+                let finding = Finding::new(Severity::Error, code, function.span, message);
+                findings.push(finding.help("`Metadata: Dockerfile` counts from `DockerContext`"));
+                return None;
+            }
+        };
+        let dockerignore = match self.exclusions_of(&path, &context) {
+            Ok(text) => text,
+            Err(cause) => {
+                let message = format!(
+                    "could not read the exclusions of the image function `{name}`: {cause}"
+                );
+                let code = codes::UNREADABLE;
+                findings.push(Finding::new(Severity::Error, code, function.span, message));
+                return None;
+            }
+        };
+        let (dockerfile, target) = match configured(text, package, build.target.clone()) {
+            Ok(configured) => configured,
+            Err(problem) => {
+                let message =
+                    format!("the ImageConfig of `{name}` cannot stand in a Dockerfile: {problem}");
+                let code = codes::INVALID_NAME;
+                findings.push(Finding::new(Severity::Error, code, function.span, message));
+                return None;
+            }
+        };
+        let args = arguments(function, build, findings);
+        let architecture = function.architecture();
+        Some(ImageRecipe {
+            repository: self.settings.brand.function_repository(image),
+            tag: self.settings.tag.to_owned(),
+            kind: ImageKind::Function(function.id.clone()),
+            platform: self.settings.platform.unwrap_or(Platform { architecture }),
+            base: BaseRef::InDockerfile,
+            dockerfile,
+            dockerignore,
+            folder: self.settings.function_folder(&name, image),
+            context: BuildContext { folder: context },
+            staged: Vec::new(),
+            dependencies: None,
+            own: Some(OwnDockerfile { args, target, tag: self.tag(function, build, findings) }),
+        })
+    }
+
+    /// The folder that `COPY` reads.
+    fn context(&self, function: &Function, build: &DockerBuild) -> Result<PathBuf, Box<Finding>> {
+        let what = format!("build context of the image function `{}`", function.effective_name());
+        let path = build.context.clone().unwrap_or_else(|| ".".to_owned());
+        let folder = self.settings.template_folder(function.id.template);
+        let code = Code::Path { path: path.clone(), span: None };
+        match find(self.project, &folder, &code, &what, function.span) {
+            Ok(Found::Folder(folder)) => Ok(folder),
+            Err(NotFound::Wrong(finding)) => Err(finding),
+            Ok(_) | Err(NotFound::S3 { .. }) => {
+                let message = format!("the {what}, `{}`, is no folder", path.escape_debug());
+                let code = codes::MISSING_CODE;
+                Err(Box::new(Finding::new(Severity::Error, code, function.span, message)))
+            }
+        }
+    }
+
+    /// A text file that may be missing.
+    fn text(&self, path: &Path) -> io::Result<Option<String>> {
+        let located = match self.project.locate(path) {
+            Ok(located) => located,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if located.kind != EntryKind::File {
+            return Err(io::Error::other("it is no file"));
+        }
+        let bytes = self.project.read(&located.path, MAX_TEXT)?;
+        let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
+        Ok(Some(text))
+    }
+
+    /// What the context goes without: our own folder, and what the user's file says. A file named
+    /// after the Dockerfile wins over the folder's, as in Docker.
+    fn exclusions_of(&self, dockerfile: &Path, context: &Path) -> io::Result<String> {
+        let mut named = dockerfile.as_os_str().to_owned();
+        named.push(".dockerignore");
+        let own = match self.text(Path::new(&named))? {
+            Some(text) => Some(text),
+            None => self.text(&context.join(".dockerignore"))?,
+        };
+        let folder = self.settings.brand.folder_name();
+        Ok(format!("**/{folder}\n{}", own.unwrap_or_default()))
+    }
+
+    /// `DockerTag`, when it is a tag.
+    fn tag(
+        &self,
+        function: &Function,
+        build: &DockerBuild,
+        findings: &mut Vec<Finding>,
+    ) -> Option<String> {
+        let tag = build.tag.clone()?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let starts = tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        if !starts || tag.len() > 128 || !tag.chars().all(plain) {
+            let message = format!(
+                "the DockerTag of `{}`, `{}`, is no tag; it is left out",
+                function.effective_name(),
+                tag.escape_debug()
+            );
+            let code = codes::INVALID_NAME;
+            findings.push(Finding::new(Severity::Warning, code, function.span, message));
+            return None;
+        }
+        (tag != self.settings.tag).then_some(tag)
+    }
+}
+
+/// The build arguments; one that holds a secret gets a warning.
+fn arguments(
+    function: &Function,
+    build: &DockerBuild,
+    findings: &mut Vec<Finding>,
+) -> BTreeMap<String, Secret<String>> {
+    let mut args = BTreeMap::new();
+    for (name, value) in &build.args {
+        let value = match value {
+            EnvValue::Known(value) => Secret::new(value.clone()),
+            EnvValue::Secret(value) => {
+                let message = format!(
+                    "the build argument `{}` of `{}` holds a NoEcho value, and an image's history \
+                     shows the arguments that its `RUN` steps used",
+                    name.escape_debug(),
+                    function.effective_name()
+                );
+                let code = codes::SECRET_ARGUMENT;
+                findings.push(Finding::new(Severity::Warning, code, function.span, message));
+                value.clone()
+            }
+            EnvValue::Symbolic(_) => continue, // the template's own findings say so
+        };
+        args.insert(name.clone(), value);
+    }
+    args
+}
+
+/// The Dockerfile's text with what `ImageConfig` overrides, and the stage to build.
+fn configured(
+    text: String,
+    package: &ImagePackage,
+    target: Option<String>,
+) -> Result<(String, Option<String>), String> {
+    let words =
+        |words: &[String]| quote::exec_form(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut lines = Vec::new();
+    if let Some(folder) = &package.working_directory {
+        lines.push(format!("WORKDIR {}", quote::words(folder).map_err(|error| error.to_string())?));
+    }
+    if let Some(entry_point) = &package.entry_point {
+        lines.push(format!("ENTRYPOINT {}", words(entry_point)));
+    }
+    if let Some(command) = &package.command {
+        lines.push(format!("CMD {}", words(command)));
+    }
+    if lines.is_empty() {
+        return Ok((text, target));
+    }
+    let mut text = text;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str("# ImageConfig of the template\n");
+    // A stage that is not the last one is gone on with in a stage of its own.
+    if let Some(target) = target {
+        text.push_str(&format!(
+            "FROM {}\n",
+            quote::reference(&target).map_err(|error| error.to_string())?
+        ));
+    }
+    text.push_str(&(lines.join("\n") + "\n"));
+    Ok((text, None))
+}

@@ -1,0 +1,92 @@
+//! Keeps the values of build arguments out of what is said.
+//!
+//! BuildKit names its steps with the arguments put in, and a step may write them. A template may
+//! have such a value from a secret, so none is shown: its argument's name stands for it.
+
+use esb_model::{Event, OwnDockerfile, Reporter};
+
+use crate::Error;
+
+/// Shorter values hide nothing, and would be found in every other word.
+const SHORTEST: usize = 4;
+
+/// Passes events on, without values.
+pub(super) struct Hidden<'a> {
+    reporter: &'a dyn Reporter,
+    /// Values and what stands for them, the longest first.
+    values: Vec<(String, String)>,
+}
+
+impl<'a> Hidden<'a> {
+    pub(super) fn new(reporter: &'a dyn Reporter, own: Option<&OwnDockerfile>) -> Self {
+        let mut values = Vec::new();
+        for (name, value) in own.into_iter().flat_map(|own| &own.args) {
+            // A value of several lines is said line by line.
+            let lines = value.reveal().lines().map(str::trim);
+            let long = lines.filter(|line| line.len() >= SHORTEST);
+            values.extend(long.map(|line| (line.to_owned(), format!("${name}"))));
+        }
+        values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        Self { reporter, values }
+    }
+
+    fn text(&self, text: &str) -> String {
+        let hide = |text: String, (value, name): &(String, String)| text.replace(value, name);
+        self.values.iter().fold(text.to_owned(), hide)
+    }
+
+    /// An error with its words cleaned.
+    pub(super) fn error(&self, error: Error) -> Error {
+        match error {
+            Error::Step { image, step, log } => {
+                Error::Step { image, step: self.text(&step), log: self.text(&log) }
+            }
+            Error::Engine { action, subject, reason } => {
+                Error::Engine { action, subject: self.text(&subject), reason: self.text(&reason) }
+            }
+            other => other,
+        }
+    }
+}
+
+impl Reporter for Hidden<'_> {
+    fn event(&self, event: &Event<'_>) {
+        match *event {
+            Event::Output { subject, line } => {
+                self.reporter.event(&Event::Output { subject, line: &self.text(line) });
+            }
+            Event::Decided { subject, decision } => {
+                let (subject, decision) = (self.text(subject), self.text(decision));
+                self.reporter.event(&Event::Decided { subject: &subject, decision: &decision });
+            }
+            _ => self.reporter.event(event),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use esb_model::{NullReporter, Secret};
+
+    use super::*;
+
+    #[test]
+    fn names_stand_for_values() {
+        let args =
+            [("V", "1"), ("TOKEN", "abcd"), ("LONG", "abcdef"), ("KEY", "first\n  second\n")];
+        let args = args.map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())));
+        let own = OwnDockerfile { args: args.into(), ..OwnDockerfile::default() };
+        let hidden = Hidden::new(&NullReporter, Some(&own));
+        let check = |text: &str, expected: &str| assert_eq!(hidden.text(text), expected);
+        check("RUN x1 abcd abcdef", "RUN x1 $TOKEN $LONG");
+        check("the second line", "the $KEY line");
+        let error = Error::Step {
+            image: "i".to_owned(),
+            step: "RUN abcd".to_owned(),
+            log: "said abcdef".to_owned(),
+        };
+        let shown = format!("{:?}", hidden.error(error));
+        assert!(shown.contains("RUN $TOKEN") && shown.contains("said $LONG"), "{shown}");
+        assert_eq!(Hidden::new(&NullReporter, None).text("abcd"), "abcd");
+    }
+}

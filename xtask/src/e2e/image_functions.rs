@@ -1,0 +1,47 @@
+//! A function that is an image, built from its own Dockerfile with arguments and a target.
+
+use serde_json::json;
+
+use super::{
+    invoke::invoke,
+    parts::{Parts, expect},
+};
+use crate::checks::{Outcome, Trouble};
+
+/// Deploys the fixture, asks the image, and deploys again.
+pub(crate) fn built_from_metadata(parts: &Parts) -> Outcome {
+    let root = parts.fixture("image-functions", "image-functions")?;
+    let secret = "Top of the morning";
+    let deploy = |more: &[&str]| {
+        let mut command = parts.esb_to_registry(&root, "image-functions");
+        command.args(["deploy", "-e", "dev", "--format", "json", "-v"]).args(more);
+        command.env("ESB_PARAM_Greeting", secret);
+        command
+    };
+    let first = expect(&mut deploy(&[]), 0)?;
+    if first.stdout.contains(secret) || first.stderr.contains(secret) {
+        return Err(Trouble::Failed(format!(
+            "a secret was said:\n{}{}",
+            first.stdout, first.stderr
+        )));
+    }
+    first.tells(&["secret-argument", "$GREETING"])?;
+    let document = first.json()?;
+    let image = document["images"][0]["reference"].as_str().unwrap_or_default().to_owned();
+    parts.engine.output(["pull", "--quiet", &image])?;
+    let answer = invoke(&parts.engine, &image, &[], &json!({"name": "Ada"}))?;
+    let files = json!([".dockerignore", "app.py", "docker", "greeting.txt"]);
+    if answer != json!({"said": format!("{secret}, Ada"), "files": files}) {
+        return Err(Trouble::Failed(format!("`{image}` answered {answer}")));
+    }
+    let tagged = format!("{}/esb-greet:python3.13-v1", parts.registry.address());
+    parts.engine.output(["pull", "--quiet", &tagged])?;
+
+    let second = expect(&mut deploy(&[]), 0)?.json()?;
+    let action = second["images"][0]["action"].as_str().unwrap_or_default();
+    if action != "skipped" || second["images"][0]["digest"] != document["images"][0]["digest"] {
+        return Err(Trouble::Failed(format!("the second deploy made {}", second["images"][0])));
+    }
+    let refused = expect(&mut deploy(&["--builder", "embedded"]), 4)?;
+    refused.tells(&["an image function's own Dockerfile", "--builder docker"])
+}
