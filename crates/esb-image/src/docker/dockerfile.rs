@@ -89,22 +89,22 @@ impl Sketch {
                 words::expand(name, escape, &globals).unwrap_or_else(|_| name.to_owned())
             },
         };
-        let target = own.and_then(|own| own.target.as_ref()).map(|target| target.to_lowercase());
         for instruction in &parsed.instructions {
-            // What follows the wanted stage is not built.
-            let ends = matches!(instruction, Instruction::From(_))
-                && target.as_ref().is_some_and(|target| reader.is_in(target));
-            if ends {
-                return Ok(reader.sketch);
-            }
             reader.instruction(instruction);
         }
-        match target {
-            Some(target) if !reader.is_in(&target) => {
-                Err(invalid(1, format!("it has no stage `{target}`")))
-            }
-            _ => Ok(reader.sketch),
-        }
+        let target = own.and_then(|own| own.target.as_deref());
+        let last = match target {
+            None => reader.stages.len().checked_sub(1),
+            Some(target) => match reader.stage(target) {
+                None => return Err(invalid(1, format!("it has no stage `{target}`"))),
+                found => found,
+            },
+        };
+        let needed = last.map(|last| reader.needed(last)).unwrap_or_default();
+        let mut sketch = reader.sketch;
+        sketch.last = last.and_then(|last| reader.stages[last].base.clone());
+        sketch.bases.retain(|name, _| needed.contains(name));
+        Ok(sketch)
     }
 
     /// The images that have to be there, by the names that the Dockerfile has for them.
@@ -149,9 +149,26 @@ impl Sketch {
 
 struct Reader<E> {
     sketch: Sketch,
-    /// Names of stages, and what they start from in the end.
-    stages: Vec<(Option<String>, Option<String>)>,
+    stages: Vec<Stage>,
     expand: E,
+}
+
+/// A stage, as far as it says what else is needed.
+#[derive(Default)]
+struct Stage {
+    /// In lower case.
+    name: Option<String>,
+    /// The image that it starts from in the end; none for `scratch`.
+    base: Option<String>,
+    images: BTreeSet<String>,
+    stages: BTreeSet<usize>,
+}
+
+/// What a name after `FROM` or `--from` is.
+enum Origin {
+    Nothing,
+    Stage(usize),
+    Image(String),
 }
 
 /// Build arguments as the readers of Dockerfiles take them.
@@ -160,23 +177,24 @@ pub(super) fn arguments(own: &OwnDockerfile) -> BTreeMap<String, String> {
 }
 
 impl<E: Fn(&str) -> String> Reader<E> {
-    /// Whether the stage that was begun last has this name or number.
-    fn is_in(&self, target: &str) -> bool {
-        let named = self.stages.last().and_then(|(name, _)| name.as_deref()) == Some(target);
-        let number = self.stages.len().checked_sub(1).map(|number| number.to_string());
-        named || number.as_deref() == Some(target)
-    }
-
     fn instruction(&mut self, instruction: &Instruction<'_>) {
         match instruction {
             Instruction::From(from) => {
-                let base = self.image(&from.image);
-                self.sketch.last.clone_from(&base);
+                let origin = self.image(&from.image);
+                let base = match &origin {
+                    Origin::Nothing => None,
+                    Origin::Stage(stage) => self.stages[*stage].base.clone(),
+                    Origin::Image(name) => Some(name.clone()),
+                };
                 let name = from.as_.as_ref().map(|(_, name)| name.value.to_lowercase());
-                self.stages.push((name, base));
+                self.stages.push(Stage { name, base, ..Stage::default() });
+                self.needs(origin);
             }
             Instruction::Copy(copy) => match value(&copy.options, "from") {
-                Some(from) => drop(self.image(from)),
+                Some(from) => {
+                    let origin = self.image(from);
+                    self.needs(origin);
+                }
                 None => self.sources(&copy.src),
             },
             Instruction::Add(add) => self.sources(&add.src),
@@ -191,20 +209,46 @@ impl<E: Fn(&str) -> String> Reader<E> {
         }
     }
 
-    /// Notes an image, unless it is a stage or nothing; returns what it is in the end.
-    fn image(&mut self, word: &UnescapedString<'_>) -> Option<String> {
+    /// Notes what the last stage needs.
+    fn needs(&mut self, origin: Origin) {
+        let Some(stage) = self.stages.last_mut() else { return };
+        match origin {
+            Origin::Nothing => {}
+            Origin::Stage(other) => drop(stage.stages.insert(other)),
+            Origin::Image(name) => drop(stage.images.insert(name)),
+        }
+    }
+
+    /// The images that a stage needs, through the stages that it needs.
+    fn needed(&self, stage: usize) -> BTreeSet<String> {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![stage]);
+        while let Some(stage) = open.pop() {
+            if seen.insert(stage) {
+                open.extend(&self.stages[stage].stages);
+            }
+        }
+        seen.iter().flat_map(|stage| &self.stages[*stage].images).cloned().collect()
+    }
+
+    /// The stage so far that has a name, in any case, or a number.
+    fn stage(&self, name: &str) -> Option<usize> {
+        let lower = name.to_lowercase();
+        let by_name = self.stages.iter().rposition(|stage| stage.name.as_ref() == Some(&lower));
+        let number = || name.parse().ok().filter(|number| *number < self.stages.len());
+        by_name.or_else(number)
+    }
+
+    /// Notes the place of an image's name, unless it is a stage or nothing.
+    fn image(&mut self, word: &UnescapedString<'_>) -> Origin {
         let name = (self.expand)(&word.value);
         if name == "scratch" {
-            return None;
+            return Origin::Nothing;
         }
-        let lower = name.to_lowercase();
-        let by_name = self.stages.iter().rev().find(|(stage, _)| stage.as_ref() == Some(&lower));
-        let by_number = name.parse().ok().and_then(|number: usize| self.stages.get(number));
-        if let Some((_, base)) = by_name.or(by_number) {
-            return base.clone();
+        if let Some(stage) = self.stage(&name) {
+            return Origin::Stage(stage);
         }
         self.sketch.bases.entry(name.clone()).or_default().push(word.span.clone());
-        Some(name)
+        Origin::Image(name)
     }
 
     fn sources(&mut self, sources: &[Source<'_>]) {
@@ -238,6 +282,9 @@ impl<E: Fn(&str) -> String> Reader<E> {
         let fields: Vec<_> =
             mount.value.split(',').map(|f| f.split_once('=').unwrap_or((f, ""))).collect();
         let field = |names: &[&str]| fields.iter().find(|(name, _)| names.contains(name));
+        if let Some(stage) = field(&["from"]).and_then(|(_, from)| self.stage(from)) {
+            self.needs(Origin::Stage(stage));
+        }
         if !matches!(field(&["type"]), None | Some((_, "bind"))) || field(&["from"]).is_some() {
             return;
         }
@@ -357,7 +404,10 @@ pub(super) mod tests {
             Some(&[]),
             &text.replace("py:${V}", "[py:3]").replace("ext:1", "[ext:1]"),
         );
-        let sketch = Sketch::read(&recipe("FROM a AS b\nFROM b\n")).unwrap();
+        let through = "FROM x AS c\nFROM a AS b\nFROM y AS m\nFROM z\nFROM b\n\
+                       RUN --mount=type=bind,from=m,target=/m true\n";
+        let sketch = Sketch::read(&recipe(through)).unwrap();
+        assert_eq!(sketch.bases().collect::<Vec<_>>(), ["a", "y"]);
         assert_eq!(sketch.last_base(), Some("a"));
     }
 
@@ -373,18 +423,18 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_follows_the_target_is_not_needed() {
+    fn only_what_the_target_needs_is_a_base() {
         let text = "FROM a AS One\nCOPY x /\nFROM b AS two\nCOPY --from=c y /\nFROM d\n";
         let check = |target: Option<&str>, bases: &[&str], last: &str| {
             let sketch = Sketch::read(&own(text, &[], target)).unwrap();
             assert_eq!(sketch.bases().collect::<Vec<_>>(), bases, "{target:?}");
             assert_eq!(sketch.last_base(), Some(last), "{target:?}");
         };
-        check(None, &["a", "b", "c", "d"], "d");
+        check(None, &["d"], "d");
         check(Some("one"), &["a"], "a");
         check(Some("0"), &["a"], "a");
-        check(Some("TWO"), &["a", "b", "c"], "b");
-        check(Some("2"), &["a", "b", "c", "d"], "d");
+        check(Some("TWO"), &["b", "c"], "b");
+        check(Some("2"), &["d"], "d");
         let error = Sketch::read(&own(text, &[], Some("three"))).unwrap_err();
         assert!(error.to_string().contains("it has no stage `three`"), "{error}");
     }
