@@ -231,10 +231,9 @@ fn configured(
     text.push_str("# ImageConfig of the template\n");
     // A stage that is not the last one is gone on with in a stage of its own.
     if let Some(target) = target {
-        text.push_str(&format!(
-            "FROM {}\n",
-            quote::reference(&target).map_err(|error| error.to_string())?
-        ));
+        text.push_str("FROM ");
+        text.push_str(quote::reference(&target).map_err(|error| error.to_string())?);
+        text.push('\n');
     }
     text.push_str(&(lines.join("\n") + "\n"));
     Ok((text, None))
