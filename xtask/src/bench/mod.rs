@@ -1,12 +1,16 @@
 //! `bench`: ratios against real peers, measured in one run.
 
 mod frame;
+mod hooks;
 mod images;
 mod machine;
+mod memory;
 mod quickstart;
 mod replay;
 mod report;
 mod sam;
+mod site;
+mod sync;
 mod workload;
 
 use std::{fs, path::PathBuf};
@@ -46,6 +50,10 @@ enum Bench {
     /// Build and push of 50 and 500 functions, beside buildx, `BuildKit`, crane, and a replay of
     /// the same requests.
     Images,
+    /// Copies of external images between registries, beside skopeo, crane and regctl.
+    Sync,
+    /// Start-up, invocations and log lines of the Python hooks, beside the base without them.
+    Hooks,
 }
 
 /// Runs a benchmark; JSON and Markdown go below `target/bench`, and a full run's Markdown into
@@ -61,6 +69,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Bench::Quickstart => ("quickstart", quickstart::measure(rounds, esb)?),
         Bench::Sam => ("sam", sam::measure(rounds, &esb)?),
         Bench::Images => ("images", images::measure(rounds, args.quick, &esb)?),
+        Bench::Sync => ("sync", sync::measure(rounds, args.quick, &esb)?),
+        Bench::Hooks => ("hooks", hooks::measure(rounds, &esb)?),
     };
     let run = Run { bench, rounds, machine };
     let folder = target().join("bench");

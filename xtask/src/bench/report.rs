@@ -90,6 +90,17 @@ impl fmt::Display for Goal {
     }
 }
 
+/// A count as a figure.
+pub(crate) fn count(number: usize) -> f64 {
+    count_u64(number as u64)
+}
+
+/// A count as a figure.
+#[expect(clippy::cast_precision_loss, reason = "no figure is that large")]
+pub(crate) fn count_u64(number: u64) -> f64 {
+    number as f64
+}
+
 /// Which run the figures are of.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {

@@ -5,6 +5,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    io::{BufWriter, Read},
     path::{Path, PathBuf},
 };
 
@@ -121,8 +122,37 @@ fn source(seed: u64, bytes: usize) -> String {
     text
 }
 
+/// Writes a layer of one file of that many bytes, which do not compress. The size is the seed.
+pub(crate) fn noise(path: &Path, bytes: usize) -> Outcome {
+    let mut tar = tar::Builder::new(BufWriter::new(fs::File::create(path)?));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes as u64);
+    header.set_mode(0o644);
+    let mut noise = Noise { state: bytes as u64 | 1 };
+    tar.append_data(&mut header, format!("data-{bytes}"), noise.by_ref().take(bytes as u64))?;
+    tar.into_inner()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    Ok(())
+}
+
+/// Bytes without end.
+struct Noise {
+    state: u64,
+}
+
+impl Read for Noise {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        for piece in buffer.chunks_mut(8) {
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            piece.copy_from_slice(&self.state.to_le_bytes()[..piece.len()]);
+        }
+        Ok(buffer.len())
+    }
+}
+
 fn archive(folder: &Path, prefix: &str, target: &Path) -> Outcome {
-    let mut tar = tar::Builder::new(std::io::BufWriter::new(fs::File::create(target)?));
+    let mut tar = tar::Builder::new(BufWriter::new(fs::File::create(target)?));
     tar.append_dir_all(prefix, folder)?;
     tar.into_inner()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     Ok(())
@@ -131,6 +161,17 @@ fn archive(folder: &Path, prefix: &str, target: &Path) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn noise_has_its_size_and_does_not_compress() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("layer.tar");
+        noise(&path, 100_000).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes.len() > 100_000);
+        let mut encoder = flate2::read::GzEncoder::new(&bytes[..], flate2::Compression::fast());
+        assert!(std::io::copy(&mut encoder, &mut std::io::sink()).unwrap() > 100_000);
+    }
 
     #[test]
     fn a_project_has_its_size_and_an_edit_changes_one_file() {

@@ -54,7 +54,7 @@ impl VictoriaLogs {
         Ok(Self { address, _daemon: daemon })
     }
 
-    /// `127.0.0.1:PORT`.
+    /// `HOST:PORT`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
@@ -82,6 +82,35 @@ impl VictoriaLogs {
             }
             thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// How many records it has taken in since its start.
+    pub(crate) fn ingested(&self) -> Outcome<u64> {
+        let answer = request(&self.address, "GET", "/metrics", &[], &[], ANSWER)?;
+        let text = answer.text();
+        let counts = text.lines().filter(|line| line.starts_with("vl_rows_ingested_total"));
+        Ok(counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
+    }
+
+    /// Waits until it has taken in that many.
+    pub(crate) fn wait_for(&self, records: u64) -> Outcome {
+        let start = Instant::now();
+        while self.ingested()? < records {
+            if start.elapsed() > READY {
+                let has = self.ingested()?;
+                return Err(format!("{has} of {records} records have arrived").into());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    /// How many records a `LogsQL` query finds, of all that was taken in.
+    pub(crate) fn count(&self, query: &str) -> Outcome<u64> {
+        request(&self.address, "GET", "/internal/force_flush", &[], &[], READY)?;
+        let found = self.records(&format!("{query} | stats count() n"), 1)?;
+        let number = found.first().and_then(|value| value["n"].as_str()?.parse().ok());
+        Ok(number.ok_or_else(|| format!("no count in {found:?}"))?)
     }
 }
 

@@ -5,20 +5,17 @@
 //! own, so that the order of the runs does not matter.
 
 mod peers;
-mod site;
 
 use std::{cell::RefCell, fs, path::Path};
 
 use esb_test::{DockerEngine, Exchange};
 
-use self::{
-    peers::{Crane, OnBuildkit, OnEngine, forget_images},
-    site::Site,
-};
+use self::peers::{Crane, OnBuildkit, OnEngine, forget_images};
 use super::{
     frame::{Contender, contest},
     replay::Plan,
-    report::{Goal, Phase, Ratio, Report},
+    report::{Goal, Phase, Ratio, Report, count, count_u64},
+    site::{Site, remove},
 };
 use crate::{checks::Outcome, command::target, steps::say};
 
@@ -37,9 +34,7 @@ const CRANE: &str = "crane append, 4 at a time";
 
 pub(crate) fn measure(rounds: usize, quick: bool, esb: &Path) -> Outcome<Report> {
     let work = target().join("bench/images");
-    if work.exists() {
-        fs::remove_dir_all(&work)?;
-    }
+    remove(&work)?;
     fs::create_dir_all(&work)?;
     let engine = if quick { None } else { Some(DockerEngine::start(&work.join("engine"))?) };
     let all = All::new(&work, esb, engine.as_ref())?;
@@ -220,7 +215,7 @@ impl<'a> All<'a> {
             let sent: u64 = asked.iter().map(|exchange| exchange.request_bytes).sum();
             report.ratios.push(Ratio::new(
                 "cache empty: bytes uploaded",
-                count(usize::try_from(sent).unwrap_or(usize::MAX)),
+                count_u64(sent),
                 Goal::Exactly(0.0),
             ));
             let of_functions = asked.iter().filter(|exchange| is_function(exchange)).count();
@@ -361,11 +356,6 @@ fn best_peer(what: &str, phase: &Phase, goal: f64) -> Option<Ratio> {
 fn times_faster(what: &str, phase: &Phase, peer: &str, goal: Goal) -> Option<Ratio> {
     let (esb, other) = (phase.median(ESB)?, phase.median(peer)?);
     Some(Ratio::new(format!("{what}: {peer}, to esb"), other / esb, goal))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts are small")]
-fn count(number: usize) -> f64 {
-    number as f64
 }
 
 #[cfg(test)]

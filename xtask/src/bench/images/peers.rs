@@ -18,9 +18,8 @@ use std::{
 use esb_test::DockerEngine;
 use serde_json::{Value, json};
 
-use super::site::Site;
 use crate::{
-    bench::workload::name,
+    bench::{site::Site, workload::name},
     checks::{Outcome, Trouble},
     command::output,
     tools::{self, Buildkitd, NO_TRACES},

@@ -11,10 +11,10 @@ use std::{
 
 use esb_test::{LoggingProxy, Registry, ensure_packages, find_program};
 
+use super::workload::Project;
 use crate::{
     base_image::{Version, default_dir},
     bases,
-    bench::workload::Project,
     checks::Outcome,
     command::output,
     e2e::parts::{copy_tree, expect},
@@ -68,7 +68,7 @@ impl Site {
         } else {
             format!("oci:{}", default_dir(RUNTIME).display())
         };
-        let to = format!("docker://{}/{MIRROR}/lambda/python:{version}", self.registry.address());
+        let to = format!("docker://{}", self.aws_base());
         let mut skopeo = Command::new("skopeo");
         skopeo.args([
             "--insecure-policy",
@@ -120,6 +120,11 @@ impl Site {
         proxy.unwrap_or_else(|| self.registry.address().to_owned())
     }
 
+    /// AWS's base image, or what stands in for it.
+    pub(super) fn aws_base(&self) -> String {
+        format!("{}/{MIRROR}/lambda/python:{}", self.address(), RUNTIME.name())
+    }
+
     /// Our base image.
     pub(super) fn base(&self) -> String {
         format!("{}/esb-lambda-base:latest-python{}", self.address(), RUNTIME.name())
@@ -149,7 +154,7 @@ impl Site {
     }
 }
 
-fn remove(folder: &Path) -> Outcome {
+pub(super) fn remove(folder: &Path) -> Outcome {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
