@@ -42,6 +42,8 @@ enum Task {
     Hooks,
     /// Measures esb beside its peers
     Bench(bench::Args),
+    /// Builds Dockerfiles with the embedded engine and with BuildKit, and compares
+    Differential(e2e::differential::Args),
     /// Makes inputs for the readers of foreign text until one breaks an invariant
     Fuzz(fuzz::Args),
     /// Makes a stand-in for an AWS base image, as an OCI layout, from Debian and Python packages
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Task::E2e => test::e2e_alone(),
         Task::Hooks => hooks::alone(),
         Task::Bench(args) => told(bench::run(&args)),
+        Task::Differential(args) => told(test::differential_alone(&args)),
         Task::Fuzz(args) => told(fuzz::run_all(&args)),
         Task::BaseImage(args) => match base_image::run(&args) {
             Ok(()) => true,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use esb_test::{Missing, ensure_packages, find_program};
+use esb_test::{DockerEngine, Missing, ensure_packages, find_program};
 
 use crate::{
     base_image::Version,
@@ -65,6 +65,16 @@ pub(crate) fn e2e_alone() -> bool {
         e2e::e2e(&mut checks, esb, bases);
     }
     checks.finish("cargo xtask e2e")
+}
+
+/// The differential suite alone.
+pub(crate) fn differential_alone(args: &e2e::differential::Args) -> Outcome {
+    let folder = target().join("differential");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    let engine = DockerEngine::start(&folder.join("engine"))?;
+    e2e::differential::run(&engine, &folder, args)
 }
 
 fn timed<T>(work: impl FnOnce() -> Outcome<T>) -> (Duration, Outcome<T>) {

@@ -1,7 +1,8 @@
 //! What lies in a base image: folders, links and files, without their contents.
 //!
 //! Owns the index that `COPY` needs to land where an engine lands it, and how it is made from
-//! layers: gunzip, tar, whiteouts. Made once for each manifest digest. Refuses contents.
+//! layers: decompression, tar, whiteouts. Made once for each manifest digest. Refuses contents but
+//! those that name users and groups.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,12 +12,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    paths,
+    accounts, paths,
     tree::{Kind, Node, Tree},
 };
 
 /// The record's kind in the content store; the number is the form's.
-pub(crate) const RECORD: &str = "base-index-1";
+pub(crate) const RECORD: &str = "base-index-2";
 
 /// The most entries of an image.
 const MAX_ENTRIES: usize = 3_000_000;
@@ -33,6 +34,8 @@ pub(crate) struct BaseIndex {
     links: BTreeMap<String, String>,
     /// Everything else.
     files: BTreeSet<String>,
+    /// What the files say that name users and groups.
+    texts: BTreeMap<String, String>,
 }
 
 /// One entry of an index.
@@ -68,11 +71,34 @@ impl BaseIndex {
             || starts(self.files.range(below.clone()..).next())
     }
 
+    /// What a file of accounts says; none when there is no such file, or it cannot be read.
+    pub(crate) fn text(&self, path: &str) -> Option<&str> {
+        self.texts.get(path).map(|text| &**text)
+    }
+
+    /// The paths right below a folder.
+    pub(crate) fn children(&self, folder: &str) -> BTreeSet<String> {
+        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let folders = self.folders.range(start.clone()..).map(|(path, _)| path);
+        let links = self.links.range(start.clone()..).map(|(path, _)| path);
+        let files = self.files.range(start.clone()..);
+        let mut found = BTreeSet::new();
+        for paths in
+            [&mut { folders } as &mut dyn Iterator<Item = &String>, &mut { links }, &mut { files }]
+        {
+            let below = paths.map_while(|path| path.strip_prefix(&start));
+            let names = below.filter(|rest| !rest.is_empty() && !rest.contains('/'));
+            found.extend(names.map(|name| format!("{start}{name}")));
+        }
+        found
+    }
+
     /// The index with the changes of one layer on top; they never replace a folder.
     pub(crate) fn apply(&mut self, changes: &BTreeMap<String, Node>) {
         for (path, node) in changes {
             self.links.remove(path);
             self.files.remove(path);
+            self.texts.remove(path);
             match &node.kind {
                 Kind::Folder => {
                     let attributes = node.attributes;
@@ -82,8 +108,13 @@ impl BaseIndex {
                 Kind::Link(target) => {
                     self.links.insert(path.clone(), target.clone());
                 }
-                Kind::File(_) => {
+                Kind::File(content) => {
                     self.files.insert(path.clone());
+                    if is_accounts(path)
+                        && let Some(text) = content.text(accounts::MAX_BYTES)
+                    {
+                        self.texts.insert(path.clone(), text);
+                    }
                 }
             }
         }
@@ -99,10 +130,12 @@ impl BaseIndex {
             self.folders.remove(path);
             self.links.remove(path);
             self.files.remove(path);
+            self.texts.remove(path);
         }
         let start = if path.is_empty() { String::new() } else { format!("{path}/") };
         remove_prefix(&mut self.folders, &start);
         remove_prefix(&mut self.links, &start);
+        remove_prefix(&mut self.texts, &start);
         let files: Vec<String> = self
             .files
             .range(start.clone()..)
@@ -113,6 +146,10 @@ impl BaseIndex {
             self.files.remove(&file);
         }
     }
+}
+
+fn is_accounts(path: &str) -> bool {
+    matches!(path, accounts::USERS | accounts::GROUPS)
 }
 
 fn remove_prefix<T>(map: &mut BTreeMap<String, T>, start: &str) {
@@ -139,6 +176,7 @@ enum Found {
     Folder(u32, u64, u64),
     Link(String),
     File,
+    Text(String),
 }
 
 impl Indexer {
@@ -169,7 +207,7 @@ impl Indexer {
         let mut found = Vec::new();
         let mut archive = tar::Archive::new(&mut layer);
         for entry in archive.entries()? {
-            let entry = entry?;
+            let mut entry = entry?;
             let header = entry.header();
             let path = entry.path_bytes();
             // A name that is no text can be no target of ours; it only has to be there.
@@ -186,6 +224,10 @@ impl Indexer {
                 Found::Link(String::from_utf8_lossy(&target).into_owned())
             } else if kind.is_pax_global_extensions() {
                 continue;
+            } else if kind.is_file() && is_accounts(&path) && entry.size() <= accounts::MAX_BYTES {
+                let mut text = Vec::new();
+                entry.read_to_end(&mut text)?;
+                Found::Text(String::from_utf8_lossy(&text).into_owned())
             } else {
                 Found::File
             };
@@ -225,6 +267,7 @@ impl Indexer {
                 Found::Folder(mode, uid, gid) => {
                     self.index.links.remove(&path);
                     self.index.files.remove(&path);
+                    self.index.texts.remove(&path);
                     self.index.folders.insert(path, (mode & 0o7777, uid, gid));
                 }
                 Found::Link(target) => {
@@ -234,6 +277,11 @@ impl Indexer {
                 Found::File => {
                     self.index.remove(&path, true);
                     self.index.files.insert(path);
+                }
+                Found::Text(text) => {
+                    self.index.remove(&path, true);
+                    self.index.files.insert(path.clone());
+                    self.index.texts.insert(path, text);
                 }
             }
         }

@@ -153,9 +153,9 @@ impl EmbeddedBuilder {
             Progress::Needed(prepared) => prepared,
         };
         let mut indexes = HashMap::new();
-        for stage in prepared.plan.stages.values() {
+        for (position, stage) in &prepared.plan.stages {
             let Some(base) = job.base(stage) else { continue };
-            if stage.needs_index() {
+            if prepared.plan.needs_index(*position) {
                 let index = self.index(&job, base, reporter).await?;
                 indexes.insert(base.image.digest(), index);
             }

@@ -12,16 +12,14 @@ use esb_oci::ContentStore;
 use tempfile::TempDir;
 
 use crate::{
-    Error, UnpackLimits,
+    Error, UnpackLimits, accounts,
     base_index::BaseIndex,
-    context::{Context, ContextError, IgnoreRules, Item, ItemKind, Selected, is_pattern},
+    context::{Context, ContextError, IgnoreRules, Item, ItemKind, Selected},
     dockerfile::{
         Fault, Problem,
         interpret::{Action, CopyFiles, Plan, StagePlan, Step},
-        values::Owner,
     },
     fingerprint::Fingerprint,
-    paths,
     stat_cache::StatCache,
     tree::{Changes, LandError, Landing, Tree},
     unpack::{TarKind, io_error, tar_kind, unpack_tar},
@@ -100,13 +98,6 @@ impl StagePlan {
     }
 }
 
-impl StagePlan {
-    /// Whether something lands in the base.
-    pub(crate) fn needs_index(&self) -> bool {
-        self.steps.iter().any(|step| step.action != Action::Nothing)
-    }
-}
-
 /// The image's file system, by its steps.
 #[derive(Debug)]
 pub(crate) struct Landed {
@@ -167,15 +158,10 @@ impl<'a> Lander<'a> {
         match &step.action {
             Action::Nothing => Ok(()),
             Action::MakeFolder { path, owner } => {
-                let owner = match owner {
-                    Owner::Ids(uid, gid) => (*uid, *gid),
-                    Owner::Named(_) if tree.has_folder(path).map_err(problem)? => return Ok(()),
-                    Owner::Named(name) => {
-                        let name = name.escape_debug();
-                        let reason = format!("a `WORKDIR` that is made for the user `{name}`");
-                        return Err(problem(LandError::Unsupported(reason)).into());
-                    }
-                };
+                if tree.has_folder(path).map_err(problem)? {
+                    return Ok(());
+                }
+                let owner = accounts::resolve(owner, tree).map_err(problem)?;
                 Ok(tree.make_folder(path, owner, changed).map_err(problem)?)
             }
             Action::Copy(copy) => {
@@ -187,16 +173,21 @@ impl<'a> Lander<'a> {
                     }
                     None => sources,
                 };
+                let owner = copy.owner.as_ref().map(|owner| accounts::resolve(owner, tree));
                 let landing = Landing {
                     destination: &copy.destination,
                     into_folder: copy.into_folder,
-                    owner: copy.owner,
+                    owner: owner.transpose().map_err(problem)?,
                     mode: copy.mode,
                 };
                 for selected in sources.iter().flatten() {
                     if copy.unpack
                         && let Some(items) = self.archive(selected, step.line)?
                     {
+                        if landing.owner.is_some() || landing.mode.is_some() {
+                            let reason = "`ADD` of an archive with an owner or a mode".to_owned();
+                            return Err(problem(LandError::Unsupported(reason)).into());
+                        }
                         tree.unpack(&items, landing, changed).map_err(problem)?;
                     } else {
                         tree.land(selected, landing, changed).map_err(problem)?;
@@ -216,13 +207,7 @@ impl<'a> Lander<'a> {
         let tree = &self.trees[&from];
         let mut found = Vec::new();
         for source in &copy.sources {
-            if is_pattern(source) {
-                let reason = format!("`COPY --from` of the pattern `{}`", source.escape_debug());
-                return Err(Problem::Unsupported { line, reason });
-            }
-            let selected =
-                tree.select(&paths::clean(source)).map_err(|error| land_problem(line, error))?;
-            found.push(vec![selected]);
+            found.push(tree.select(source).map_err(|error| land_problem(line, error))?);
         }
         Ok(found)
     }
@@ -246,7 +231,14 @@ impl<'a> Lander<'a> {
         };
         let parent = self.store.root().join("tmp");
         let folder = TempDir::new_in(&parent).map_err(io_error("create a folder in", &parent))?;
-        unpack_tar(path, kind, folder.path(), self.limits)?;
+        unpack_tar(path, kind, folder.path(), self.limits).map_err(|error| match error {
+            // Engines unpack what we refuse to, such as entries that lead through links.
+            Error::Archive { reason, .. } => {
+                let reason = format!("`ADD` of an archive that cannot be unpacked here: {reason}");
+                Fault::from(Problem::Unsupported { line, reason })
+            }
+            error => error.into(),
+        })?;
         let stats = StatCache::forgetful();
         let unpacked =
             Context::new(folder.path().to_owned(), IgnoreRules::default(), &stats, false);

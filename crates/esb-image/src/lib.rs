@@ -3,6 +3,7 @@
 //! This crate knows neither SAM nor a registry's protocol: bases come in as [`Base`]s, images go
 //! out as [`Built`].
 
+mod accounts;
 mod assemble;
 mod base_index;
 mod base_layers;

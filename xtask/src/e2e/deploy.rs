@@ -11,7 +11,7 @@ use esb_test::LoggingProxy;
 use serde_json::Value;
 
 use super::{
-    flatten::{differences, flatten},
+    flatten::{Modes, differences, flatten},
     invoke::{invoke, json_file},
     parts::{Parts, copy_tree, expect},
 };
@@ -384,7 +384,7 @@ fn build_by_hand(
 fn compare(parts: &Parts, pairs: &[(String, String)], ignore: &[&str]) -> Outcome {
     let names: Vec<&str> =
         pairs.iter().flat_map(|(left, right)| [left.as_str(), right.as_str()]).collect();
-    let flats = flatten(&parts.engine, &names)?;
+    let flats = flatten(&parts.engine, &names, Modes::Normal)?;
     let mut wrong = Vec::new();
     for (pair, names) in flats.chunks_exact(2).zip(pairs) {
         let different = differences(&pair[0], &pair[1], ignore);

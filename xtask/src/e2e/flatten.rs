@@ -5,11 +5,18 @@
 
 use std::{collections::BTreeMap, io::Read, process::Stdio, rc::Rc};
 
-use esb_oci::HashingWriter;
+use esb_oci::{HashingWriter, Image};
 use esb_test::DockerEngine;
 use serde_json::Value;
 
-use crate::checks::{Outcome, Trouble};
+use crate::checks::{Outcome, Trouble, chain};
+
+/// A setting of Windows images that BuildKit gives every image with a `CMD`, and that the image
+/// specification keeps new images from having.
+const LEGACY: &str = "ArgsEscaped";
+
+/// The largest layer that is read whole, compressed, in bytes.
+const LAYER: u64 = 64 * 1024 * 1024;
 
 /// One path of an image, as text that can be compared and read.
 type Tree = BTreeMap<String, String>;
@@ -25,8 +32,37 @@ pub(crate) struct Flat {
     pub(crate) config: Value,
 }
 
+impl Flat {
+    /// What lies in a folder, as a file system of its own, with the config of another one.
+    pub(crate) fn below(&self, folder: &str, config: &Value) -> Self {
+        let start = format!("{folder}/");
+        let inside = |(path, text): (&String, &String)| {
+            Some((path.strip_prefix(&start)?.to_owned(), text.clone()))
+        };
+        Self { tree: self.tree.iter().filter_map(inside).collect(), config: config.clone() }
+    }
+}
+
+/// What of a mode counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Modes {
+    /// What is left after the normalisation.
+    Normal,
+    /// Every bit: the contexts were normal already.
+    Exact,
+}
+
+impl Modes {
+    fn of(self, mode: u32, normal: u32) -> u32 {
+        match self {
+            Self::Normal => mode & 0o7000 | normal,
+            Self::Exact => mode & 0o7777,
+        }
+    }
+}
+
 /// Flattens several images; layers that they share are read once.
-pub(crate) fn flatten(engine: &DockerEngine, images: &[&str]) -> Outcome<Vec<Flat>> {
+pub(crate) fn flatten(engine: &DockerEngine, images: &[&str], modes: Modes) -> Outcome<Vec<Flat>> {
     let mut save = engine.docker();
     save.arg("save").args(images).stdout(Stdio::piped());
     let mut child = save.spawn()?;
@@ -42,7 +78,7 @@ pub(crate) fn flatten(engine: &DockerEngine, images: &[&str]) -> Outcome<Vec<Fla
             // A layer that an image shares is a link `../<id>/layer.tar`.
             links.insert(name, target.display().to_string().trim_start_matches("../").to_owned());
         } else if name.ends_with("layer.tar") {
-            layers.insert(name, Rc::new(read_layer(&mut entry)?));
+            layers.insert(name, Rc::new(read_layer(&mut entry, modes)?));
         } else if !name.contains('/') && name.contains(".json") {
             let mut text = Vec::new();
             entry.read_to_end(&mut text)?;
@@ -76,8 +112,21 @@ pub(crate) fn flatten(engine: &DockerEngine, images: &[&str]) -> Outcome<Vec<Fla
     Ok(flats)
 }
 
+/// Flattens an image whose layers are gzip-compressed and at hand.
+pub(crate) async fn flatten_image(image: &Image, modes: Modes) -> Outcome<Flat> {
+    let mut tree = Tree::new();
+    for layer in &image.layers {
+        let bytes = layer.read(LAYER).await.map_err(|error| chain(&error))?;
+        let mut reader = flate2::read::MultiGzDecoder::new(&bytes[..]);
+        apply(&mut tree, &read_layer(&mut reader, modes)?);
+    }
+    let config: Value =
+        serde_json::from_slice(&image.config_bytes).map_err(|error| error.to_string())?;
+    Ok(Flat { tree, config: config["config"].clone() })
+}
+
 /// The entries of a layer, in its order.
-fn read_layer(layer: &mut impl Read) -> Outcome<Layer> {
+fn read_layer(layer: &mut impl Read, modes: Modes) -> Outcome<Layer> {
     let mut entries = Vec::new();
     let mut contents: BTreeMap<String, String> = BTreeMap::new();
     let mut archive = tar::Archive::new(layer);
@@ -96,7 +145,7 @@ fn read_layer(layer: &mut impl Read) -> Outcome<Layer> {
         let owner = format!("{}:{}", header.uid()?, header.gid()?);
         let executable = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
         let text = match header.entry_type() {
-            tar::EntryType::Directory => format!("dir {:o} {owner}", mode & 0o7000 | 0o755),
+            tar::EntryType::Directory => format!("dir {:o} {owner}", modes.of(mode, 0o755)),
             tar::EntryType::Symlink => format!("symlink {link}"),
             tar::EntryType::Link => {
                 let target = link.trim_start_matches('/').trim_start_matches("./");
@@ -106,7 +155,8 @@ fn read_layer(layer: &mut impl Read) -> Outcome<Layer> {
                 let mut hasher = HashingWriter::new(std::io::sink());
                 std::io::copy(&mut entry, &mut hasher)?;
                 let (_, digest, size) = hasher.finish();
-                format!("file {:o} {owner} {size} {}", mode & 0o7000 | executable, digest.short())
+                let mode = modes.of(mode, executable);
+                format!("file {mode:o} {owner} {size} {}", digest.short())
             }
             other => format!("{other:?} {owner}"),
         };
@@ -129,6 +179,10 @@ fn apply(tree: &mut Tree, layer: &[(String, Option<String>)]) {
     }
     for (path, text) in layer {
         let Some(text) = text else { continue };
+        // Folders that no layer names are there all the same.
+        for (end, _) in path.match_indices('/') {
+            tree.entry(path[..end].to_owned()).or_insert_with(|| "dir 755 0:0".to_owned());
+        }
         if !text.starts_with("dir") {
             let below = format!("{path}/");
             if tree.get(path).is_some_and(|old| old.starts_with("dir")) {
@@ -148,7 +202,8 @@ pub(crate) fn differences(left: &Flat, right: &Flat, ignore: &[&str]) -> Vec<Str
             different.push(format!("{path}: {one:?} != {other:?}"));
         }
     }
-    for key in ["Env", "Cmd", "Entrypoint", "WorkingDir", "User", "Labels"] {
+    let keys = [&left.config, &right.config].into_iter().filter_map(Value::as_object);
+    for key in keys.flat_map(serde_json::Map::keys).filter(|key| *key != LEGACY) {
         let clean = |config: &Value| {
             let mut value = config[key].clone();
             if let (Some(labels), true) = (value.as_object_mut(), key == "Labels") {
@@ -156,7 +211,8 @@ pub(crate) fn differences(left: &Flat, right: &Flat, ignore: &[&str]) -> Vec<Str
             }
             let empty = value.as_object().is_some_and(serde_json::Map::is_empty)
                 || value.as_array().is_some_and(Vec::is_empty)
-                || value.as_str().is_some_and(str::is_empty);
+                || value.as_str().is_some_and(str::is_empty)
+                || value == Value::Bool(false);
             if empty { Value::Null } else { value }
         };
         let (one, other) = (clean(&left.config), clean(&right.config));

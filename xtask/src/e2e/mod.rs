@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod deploy;
+pub(crate) mod differential;
 mod flatten;
 mod hooks;
 mod image_functions;
@@ -41,6 +42,9 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
     else {
         return;
     };
+    checks.run("embedded engine and BuildKit build the same", || {
+        differential::check(&parts.engine, &parts.work.join("differential"))
+    });
     let quickstart = checks
         .run("deploy quickstart", || deploy::deploy(&parts, "quickstart", "quickstart", "main"));
     if let Some(quickstart) = &quickstart {

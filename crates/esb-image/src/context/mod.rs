@@ -14,8 +14,7 @@ use std::{
 
 use esb_oci::{Attributes, Digest};
 
-use self::glob::Glob;
-pub(crate) use self::glob::is_pattern;
+pub(crate) use self::glob::{Glob, is_pattern};
 pub(crate) use self::ignore::{IgnoreRules, Matched};
 use crate::{
     paths,
@@ -72,6 +71,15 @@ pub(crate) struct Content {
     pub(crate) digest: Digest,
 }
 
+impl Content {
+    /// The whole content as text; none when it is larger than `limit` or cannot be read.
+    pub(crate) fn text(&self, limit: u64) -> Option<String> {
+        let small = self.size <= limit;
+        let bytes = small.then(|| fs::read(&self.path).ok()).flatten()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
 /// A source cannot be copied.
 #[derive(Debug)]
 pub(crate) enum ContextError {
@@ -114,17 +122,19 @@ impl<'a> Context<'a> {
         let Some(first) = parts.iter().position(|part| is_pattern(part)) else {
             return Ok(vec![self.one(&source)?]);
         };
-        let start = self.resolve(&parts[..first].join("/"))?;
         let globs = parts[first..]
             .iter()
             .map(|part| Glob::new(part))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| {
-            ContextError::Invalid(format!("the pattern `{}` is malformed", source.escape_debug()))
+            let source = source.escape_debug();
+            ContextError::Unsupported(format!("the pattern `{source}`, which is malformed"))
         })?;
-        if !self.root.join(&start).exists() {
-            return Err(ContextError::Missing(source.clone()));
-        }
+        let start = match self.resolve(&parts[..first].join("/")) {
+            // Like a pattern that nothing matches.
+            Err(ContextError::Missing(_)) => return Ok(Vec::new()),
+            start => start?,
+        };
         let mut found = Vec::new();
         self.matching(&start, &globs, &mut found)?;
         found.iter().map(|path| self.one(path)).collect()
@@ -343,7 +353,7 @@ fn list(folder: &Path) -> Result<Vec<(String, fs::FileType)>, ContextError> {
     let mut entries = Vec::new();
     let listing = match fs::read_dir(folder) {
         Ok(listing) => listing,
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(entries),
+        Err(error) if is_absent(&error) => return Ok(entries),
         Err(error) => return Err(failed()(error)),
     };
     for entry in listing {
@@ -370,130 +380,4 @@ fn not_text(path: &Path) -> ContextError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use esb_oci::ContentStore;
-
-    use super::*;
-
-    struct Fixture {
-        folder: tempfile::TempDir,
-        stats: StatCache,
-    }
-
-    impl Fixture {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let store = ContentStore::open(folder.path().join("store")).unwrap();
-            let root = folder.path().join("root");
-            for file in ["a.py", "b.py", "d/x", "d/e/y", "d/e/.git/z", "q/s"] {
-                let path = root.join(file);
-                fs::create_dir_all(path.parent().unwrap()).unwrap();
-                fs::write(path, file).unwrap();
-            }
-            fs::create_dir(root.join("empty")).unwrap();
-            fs::set_permissions(root.join("b.py"), fs::Permissions::from_mode(0o700)).unwrap();
-            symlink("d", root.join("link")).unwrap();
-            symlink("../../../etc/passwd", root.join("out")).unwrap();
-            symlink("/a.py", root.join("d/up")).unwrap();
-            symlink("loop", root.join("loop")).unwrap();
-            fs::write(folder.path().join("secret"), "s").unwrap();
-            Self { folder, stats: StatCache::new(store) }
-        }
-
-        fn context(&self, rules: &str) -> Context<'_> {
-            let rules = IgnoreRules::parse(rules).unwrap();
-            Context::new(self.folder.path().join("root"), rules, &self.stats, true)
-        }
-
-        /// All that is selected, in one line each.
-        fn select(&self, rules: &str, source: &str) -> Result<Vec<String>, ContextError> {
-            let mut lines = Vec::new();
-            for selected in self.context(rules).select(source)? {
-                for item in selected.items {
-                    let path = format!("{}:{}", selected.name, item.path);
-                    lines.push(match item.kind {
-                        ItemKind::Folder => path + "/",
-                        ItemKind::Link(target) => format!("{path}->{target}"),
-                        ItemKind::File(content) => {
-                            assert_eq!(
-                                Digest::of(&fs::read(content.path).unwrap()),
-                                content.digest
-                            );
-                            format!("{path} {:o}", item.attributes.mode)
-                        }
-                    });
-                }
-            }
-            Ok(lines)
-        }
-    }
-
-    #[test]
-    fn sources() {
-        let fixture = Fixture::new();
-        let check = |rules: &str, source: &str, expected: &[&str]| {
-            let found = fixture.select(rules, source).unwrap();
-            assert_eq!(found, expected, "{source} with {rules:?}");
-        };
-        check("", "a.py", &["a.py: 644"]);
-        check("", "/b.py", &["b.py: 755"]);
-        check("", "*.py", &["a.py: 644", "b.py: 755"]);
-        check("a*", "*.py", &["b.py: 755"]);
-        check("", "*.none", &[]);
-        check("", "empty", &[]);
-        check(
-            "",
-            "d/",
-            &["d:e/", "d:e/.git/", "d:e/.git/z 644", "d:e/y 644", "d:up->/a.py", "d:x 644"],
-        );
-        check("**/.git", "./d/./e", &["e:y 644"]);
-        check("", "link/x", &["x: 644"]);
-        check("d/e", "link", &["link:up->/a.py", "link:x 644"]);
-        check("", "d/u?", &["up: 644"]);
-        check("", "*/[e]/y", &["y: 644"]);
-        check("*\n!d/e/y", "d", &["d:e/", "d:e/y 644"]);
-        check("*\n!d/e/y", "*", &["d:e/", "d:e/y 644"]);
-        check("**\n!q/s", "", &[":q/", ":q/s 644"]);
-    }
-
-    #[test]
-    fn what_is_not_there_or_left_out_is_missing() {
-        let fixture = Fixture::new();
-        for (rules, source) in [
-            ("", "nope"),
-            ("", "nope/*"),
-            ("", "a.py/x"),
-            ("a.py", "a.py"),
-            ("d", "d"),
-            ("d", "link"),
-            ("link", "link"),
-            ("a.py", "d/up"),
-            ("", "out"),
-            ("", "loop"),
-        ] {
-            let error = fixture.select(rules, source).unwrap_err();
-            assert!(matches!(error, ContextError::Missing(_)), "{source}: {error:?}");
-        }
-    }
-
-    #[test]
-    fn nothing_outside_is_read() {
-        let fixture = Fixture::new();
-        for source in ["../secret", "d/../../secret", ".."] {
-            let error = fixture.select("", source).unwrap_err();
-            assert!(matches!(error, ContextError::Invalid(_)), "{source}: {error:?}");
-        }
-        symlink("../secret", fixture.folder.path().join("root/secret")).unwrap();
-        assert!(fixture.select("", "secret").is_err(), "a link that leads out");
-    }
-
-    #[test]
-    fn sockets_are_left_out() {
-        let fixture = Fixture::new();
-        let socket = fixture.folder.path().join("root/q/socket");
-        std::os::unix::net::UnixListener::bind(socket).unwrap();
-        assert_eq!(fixture.select("", "q").unwrap(), ["q:s 644"]);
-    }
-}
+mod tests;

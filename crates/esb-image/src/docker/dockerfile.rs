@@ -11,7 +11,7 @@ use parse_dockerfile::{Flag, Instruction, Source, UnescapedString};
 
 use crate::{
     Error,
-    dockerfile::{Script, words},
+    dockerfile::{Script, readable, words},
     paths,
 };
 
@@ -62,7 +62,8 @@ impl Sketch {
             reason: reason.escape_debug().to_string(),
         };
         let text = &recipe.dockerfile;
-        let parsed = parse_dockerfile::parse(text)
+        let readable = readable(text);
+        let parsed = parse_dockerfile::parse(&readable)
             .map_err(|error| invalid(error.line(), error.to_string()))?;
         let own = recipe.own.as_ref();
         let given = own.map(arguments).unwrap_or_default();

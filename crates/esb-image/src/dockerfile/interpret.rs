@@ -10,7 +10,7 @@ use esb_oci::ImageConfig;
 
 use super::{
     Command, Copy, From, Instruction, Problem, Script,
-    values::{Owner, is_remote, is_signal, numeric_mode, numeric_owner, owner, port_range},
+    values::{Id, Owner, is_remote, is_signal, numeric_mode, owner, port_range},
     words::{Variables, expand, expand_to_words},
 };
 use crate::paths;
@@ -70,7 +70,7 @@ pub(crate) struct CopyFiles {
     pub(crate) destination: String,
     /// The destination is a folder, there or not.
     pub(crate) into_folder: bool,
-    pub(crate) owner: Option<(u64, u64)>,
+    pub(crate) owner: Option<Owner>,
     pub(crate) mode: Option<u32>,
 }
 
@@ -112,6 +112,17 @@ impl Plan {
             stages.insert(position, planned);
         }
         Ok(Self { stages })
+    }
+
+    /// Whether what lies in a stage's base counts: something lands there, or is copied from there.
+    pub(crate) fn needs_index(&self, position: usize) -> bool {
+        let steps = self.stages.values().flat_map(|stage| &stage.steps);
+        let copied_from = |step: &Step| match &step.action {
+            Action::Copy(copy) => copy.from == Some(position),
+            Action::Nothing | Action::MakeFolder { .. } => false,
+        };
+        self.stages[&position].steps.iter().any(|step| step.action != Action::Nothing)
+            || steps.into_iter().any(copied_from)
     }
 
     /// The stage that becomes the image.
@@ -213,7 +224,7 @@ impl StagePlan {
             Instruction::Workdir(path) => {
                 let path = expand(path)?;
                 if path.is_empty() {
-                    return Err(Problem::invalid(line, "`WORKDIR` needs a path"));
+                    return Err(Problem::unsupported(line, "a `WORKDIR` whose path is empty"));
                 }
                 let clean = paths::clean(&path);
                 if path.strip_prefix('/').is_some_and(|path| path != clean) {
@@ -224,7 +235,7 @@ impl StagePlan {
                 let path = paths::clean(&self.absolute(&path));
                 let absolute = format!("/{path}");
                 self.config.set("WorkingDir", absolute.clone());
-                let owner = owner(self.config.text("User"));
+                let owner = self.user(line)?;
                 let created_by = format!("WORKDIR {absolute}");
                 Step { line, created_by, action: Action::MakeFolder { path, owner } }
             }
@@ -289,16 +300,13 @@ impl StagePlan {
             Ok(Some(value))
         };
         let owner = match flag("chown", &copy.chown)?.filter(|chown| !chown.is_empty()) {
-            Some(chown) => Some(numeric_owner(&chown).ok_or_else(|| {
-                let chown = chown.escape_debug();
-                Problem::unsupported(line, format!("the owner `{chown}`, which is no number"))
-            })?),
+            Some(chown) => Some(owner_of(&chown, line)?),
             None => None,
         };
         let mode = match flag("chmod", &copy.chmod)?.filter(|chmod| !chmod.is_empty()) {
             Some(chmod) => Some(numeric_mode(&chmod).ok_or_else(|| {
                 let chmod = chmod.escape_debug();
-                Problem::unsupported(line, format!("the mode `{chmod}`, which is not octal"))
+                Problem::unsupported(line, format!("the mode `{chmod}`, which is not 0 to 777"))
             })?),
             None => None,
         };
@@ -331,6 +339,14 @@ impl StagePlan {
         Ok(Step { line, created_by, action })
     }
 
+    /// Who the folders of `WORKDIR` belong to.
+    fn user(&self, line: usize) -> Result<Owner, Problem> {
+        match self.config.text("User") {
+            "" => Ok(Owner { user: Id::Number(0), group: None }),
+            user => owner_of(user, line),
+        }
+    }
+
     fn absolute(&self, path: &str) -> String {
         if path.starts_with('/') {
             path.to_owned()
@@ -360,6 +376,13 @@ impl StagePlan {
     }
 }
 
+fn owner_of(text: &str, line: usize) -> Result<Owner, Problem> {
+    owner(text).ok_or_else(|| {
+        let text = text.escape_debug();
+        Problem::unsupported(line, format!("the owner `{text}`, which is neither number nor name"))
+    })
+}
+
 fn write_pair(into: &mut String, name: &str, value: Option<&str>) {
     into.push(' ');
     into.push_str(name);
@@ -370,133 +393,4 @@ fn write_pair(into: &mut String, name: &str, value: Option<&str>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASE: &[u8] = br#"{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/bin",
-        "ROOT=/var/task"],"Cmd":["base"],"Entrypoint":["/e"],"WorkingDir":"/var/task",
-        "Labels":{"base":"1"}},"rootfs":{"type":"layers","diff_ids":[]}}"#;
-
-    fn plan(text: &str) -> Result<StagePlan, Problem> {
-        let platform = Platform::default();
-        let script = Script::parse(text, platform)?;
-        let config = |_, _: &str| Ok(ImageConfig::parse(BASE).unwrap());
-        Plan::new(&script, platform, config).map(|plan| plan.target().clone())
-    }
-
-    fn copies(text: &str) -> Vec<CopyFiles> {
-        let steps = plan(text).unwrap().steps.into_iter();
-        steps
-            .filter_map(|step| match step.action {
-                Action::Copy(copy) => Some(copy),
-                _ => None,
-            })
-            .collect()
-    }
-
-    #[test]
-    fn destinations_are_absolute_and_clean() {
-        let check = |text: &str, destination: &str, into_folder: bool| {
-            let copy = &copies(&format!("FROM base\n{text}"))[0];
-            assert_eq!(
-                (&*copy.destination, copy.into_folder),
-                (destination, into_folder),
-                "{text}"
-            );
-        };
-        check("COPY a ${ROOT}/", "var/task", true);
-        check("COPY a ./x", "var/task/x", false);
-        check("COPY a .", "var/task", true);
-        check("COPY a x/.", "var/task/x", true);
-        check("COPY a /../x/../y", "y", false);
-        check("WORKDIR sub\nCOPY a b", "var/task/sub/b", false);
-        check("WORKDIR /\nENV D=q\nCOPY a $D", "q", false);
-    }
-
-    #[test]
-    fn environment_and_arguments() {
-        let text = "ARG G=global\nARG H=other\nFROM base\nARG G\nARG L=$G-$H\nENV A=$L B=$A\n\
-                    ENV A=${B:-none}\nARG A=arg\nLABEL a=\"$A $B\" base=2\nARG TARGETARCH\n\
-                    ENV T=$TARGETARCH";
-        let config = plan(text).unwrap().config;
-        assert_eq!(config.env("B"), Some(""));
-        assert_eq!(config.env("A"), Some("none"));
-        assert_eq!(config.label("a"), Some("arg "));
-        assert_eq!(config.label("base"), Some("2"));
-        assert_eq!(config.env("T"), Some("amd64"));
-        assert_eq!(config.env("PATH"), Some("/bin"));
-        assert_eq!(plan("FROM scratch").unwrap().config.env("PATH"), Some(DEFAULT_PATH));
-    }
-
-    #[test]
-    fn commands() {
-        let check = |text: &str, entrypoint: Option<Vec<&str>>, cmd: Option<Vec<&str>>| {
-            let config = plan(&format!("FROM base AS b\n{text}")).unwrap().config;
-            assert_eq!(
-                (config.list("Entrypoint"), config.list("Cmd")),
-                (entrypoint, cmd),
-                "{text}"
-            );
-        };
-        check("CMD [ \"app.handler\" ]", Some(vec!["/e"]), Some(vec!["app.handler"]));
-        check("ENTRYPOINT [\"x\"]", Some(vec!["x"]), None);
-        check("CMD [\"c\"]\nENTRYPOINT [\"x\"]", Some(vec!["x"]), Some(vec!["c"]));
-        check("ENTRYPOINT x $Y", Some(vec!["/bin/sh", "-c", "x $Y"]), None);
-        check("CMD []", Some(vec!["/e"]), None);
-        check("CMD [\"c\"]\nFROM b\nENTRYPOINT [\"x\"]", Some(vec!["x"]), None);
-    }
-
-    #[test]
-    fn owners_and_modes() {
-        let copies = copies(
-            "FROM base\nCOPY --chown=5:6 a b\nADD --chown=7 --chmod=0750 a b\nCOPY --chown=root a b",
-        );
-        let seen: Vec<_> = copies.iter().map(|copy| (copy.owner, copy.mode, copy.unpack)).collect();
-        assert_eq!(
-            seen,
-            [
-                (Some((5, 6)), None, false),
-                (Some((7, 7)), Some(0o750), true),
-                (Some((0, 0)), None, false)
-            ]
-        );
-        for text in ["COPY --chown=me a b", "COPY --chmod=u+x a b", "ADD https://x/y b"] {
-            let problem = plan(&format!("FROM base\n{text}")).unwrap_err();
-            assert!(matches!(problem, Problem::Unsupported { line: 2, .. }), "{problem:?}");
-        }
-        let steps = plan("FROM base\nUSER 5\nWORKDIR /w\nUSER me\nWORKDIR x").unwrap().steps;
-        assert_eq!(
-            (&steps[1].action, &steps[3].action),
-            (
-                &Action::MakeFolder { path: "w".into(), owner: Owner::Ids(5, 5) },
-                &Action::MakeFolder { path: "w/x".into(), owner: Owner::Named("me".into()) }
-            )
-        );
-    }
-
-    #[test]
-    fn ports_and_signals() {
-        let config = plan("FROM base\nENV P=\"80 81\"\nEXPOSE $P 90-91/UDP\nSTOPSIGNAL SIGINT");
-        let text = String::from_utf8(config.unwrap().config.to_bytes()).unwrap();
-        let ports = r#""ExposedPorts":{"80/tcp":{},"81/tcp":{},"90/udp":{},"91/udp":{}}"#;
-        assert!(text.contains(ports) && text.contains(r#""StopSignal":"SIGINT""#), "{text}");
-        for bad in [
-            "EXPOSE x",
-            "EXPOSE 1-70000",
-            "EXPOSE 1-9999",
-            "STOPSIGNAL 0",
-            "WORKDIR $NO",
-            "WORKDIR /x/",
-        ] {
-            assert!(plan(&format!("FROM base\n{bad}")).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn bases_for_other_platforms_are_refused() {
-        let script = Script::parse("FROM base", "linux/arm64".parse().unwrap()).unwrap();
-        let config = |_, _: &str| Ok::<_, Problem>(ImageConfig::parse(BASE).unwrap());
-        let problem = Plan::new(&script, "linux/arm64".parse().unwrap(), config).unwrap_err();
-        assert!(matches!(&problem, Problem::Invalid { reason, .. } if reason.contains("amd64")));
-    }
-}
+mod tests;

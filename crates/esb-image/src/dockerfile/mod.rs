@@ -9,7 +9,7 @@ mod read;
 pub(crate) mod values;
 pub(crate) mod words;
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use esb_model::Platform;
 
@@ -158,7 +158,8 @@ impl Script {
         if text.len() > MAX_BYTES {
             return Err(Problem::invalid(1, "the file is too large"));
         }
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = readable(text);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let parsed = parse_dockerfile::parse(text)
             .map_err(|error| Problem::invalid(error.line(), syntax_reason(&error)))?;
         let escape =
@@ -208,6 +209,28 @@ impl Script {
     }
 }
 
+/// Stands for the empty list where the parser takes none; as long as the brackets.
+const EMPTY_LIST: &str = "\u{80}";
+
+/// The text as the parser reads it, every character at its place: an `ENTRYPOINT` of the empty
+/// list, which is how an image loses the one of its base, is no mistake.
+pub(crate) fn readable(text: &str) -> Cow<'_, str> {
+    let empties = text.split_inclusive('\n').filter_map(|line| {
+        let (keyword, list) = line.trim().split_once(char::is_whitespace)?;
+        let inside = list.trim().strip_prefix('[')?.strip_suffix(']')?;
+        let empty = keyword.eq_ignore_ascii_case("ENTRYPOINT") && inside.trim().is_empty();
+        let start = line.as_ptr().addr() - text.as_ptr().addr();
+        empty.then(|| start + line.find('[').unwrap_or_default())
+    });
+    let mut changed = Cow::Borrowed(text);
+    for start in empties {
+        let end = start + text[start..].find(']').unwrap_or_default() + 1;
+        let spaces = " ".repeat(end - start - EMPTY_LIST.len());
+        changed.to_mut().replace_range(start..end, &format!("{EMPTY_LIST}{spaces}"));
+    }
+    changed
+}
+
 /// The parser's words without the place, which is told apart.
 fn syntax_reason(error: &parse_dockerfile::Error) -> String {
     let text = error.to_string();
@@ -251,6 +274,9 @@ mod tests {
             Instruction::Entrypoint(Command::Exec(vec!["a".into(), "ä $x".into()]))
         );
         assert_eq!(only("CMD []"), Instruction::Cmd(Command::Exec(Vec::new())));
+        for text in ["ENTRYPOINT []", "  entrypoint  [ \t ] "] {
+            assert_eq!(only(text), Instruction::Entrypoint(Command::Exec(Vec::new())), "{text}");
+        }
         let Instruction::Copy(copy) = only(r#"COPY --chown=1:2 ["a b", "c"]"#) else {
             panic!("no copy")
         };

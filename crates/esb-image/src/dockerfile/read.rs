@@ -7,7 +7,7 @@ use esb_model::Platform;
 use parse_dockerfile::{Command as RawCommand, Flag, Instruction as Raw, Source, UnescapedString};
 
 use super::{
-    Command, Copy, From, Instruction, Line, Problem, Script, Stage,
+    Command, Copy, EMPTY_LIST, From, Instruction, Line, Problem, Script, Stage,
     words::{self, Variables, expand},
 };
 
@@ -273,6 +273,9 @@ impl Reader<'_> {
             RawCommand::Exec(words) => Ok(Command::Exec(words.value.iter().map(text_of).collect())),
             RawCommand::Shell(text) => {
                 let text = joined(text.value, self.escape);
+                if text == EMPTY_LIST {
+                    return Ok(Command::Exec(Vec::new()));
+                }
                 // Valid JSON that is no list of texts: engines refuse it.
                 if serde_json::from_str::<Vec<serde_json::Value>>(&text).is_ok() {
                     return Err("a list that holds something else than texts".to_owned());

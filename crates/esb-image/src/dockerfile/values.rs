@@ -5,12 +5,20 @@
 /// The most ports of one `EXPOSE` range.
 const MAX_PORTS: u16 = 1024;
 
-/// Whom a folder belongs to.
+/// Whom files belong to, as a Dockerfile says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Owner {
-    Ids(u64, u64),
-    /// A name that only the base's files resolve.
-    Named(String),
+pub(crate) struct Owner {
+    pub(crate) user: Id,
+    /// The user's own when it is left out.
+    pub(crate) group: Option<Id>,
+}
+
+/// A user or a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Id {
+    Number(u64),
+    /// A name that only the files of an image resolve.
+    Name(String),
 }
 
 pub(super) fn is_remote(source: &str) -> bool {
@@ -19,29 +27,30 @@ pub(super) fn is_remote(source: &str) -> bool {
         .any(|scheme| source.starts_with(scheme))
 }
 
+/// A mode in octal. Engines of different age do different things with the bits above the others.
 pub(super) fn numeric_mode(mode: &str) -> Option<u32> {
-    u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777)
+    u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o777)
 }
 
-/// `root` is the one name that means the same everywhere.
-fn id(text: &str) -> Option<u64> {
-    if text == "root" { Some(0) } else { text.parse::<u32>().ok().map(u64::from) }
-}
-
-/// `uid` or `uid:gid`; the group is the user's number when it is left out.
-pub(super) fn numeric_owner(text: &str) -> Option<(u64, u64)> {
-    match text.split_once(':') {
-        Some((user, group)) => Some((id(user)?, id(group)?)),
-        None => id(text).map(|user| (user, user)),
+/// `root` is the one name that means the same everywhere. Numbers that are none of a user, which
+/// engines take all the same, are no id.
+fn id(text: &str) -> Option<Id> {
+    if text == "root" {
+        return Some(Id::Number(0));
     }
+    let signed = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !signed.is_empty() && signed.chars().all(|c| c.is_ascii_digit()) {
+        return text.parse::<u32>().ok().map(|number| Id::Number(number.into()));
+    }
+    (!text.is_empty()).then(|| Id::Name(text.to_owned()))
 }
 
-pub(super) fn owner(user: &str) -> Owner {
-    match numeric_owner(user) {
-        _ if user.is_empty() => Owner::Ids(0, 0),
-        Some((user, group)) => Owner::Ids(user, group),
-        None => Owner::Named(user.to_owned()),
-    }
+/// `USER[:GROUP]`, each a number or a name; none when it is neither.
+pub(super) fn owner(text: &str) -> Option<Owner> {
+    Some(match text.split_once(':') {
+        Some((user, group)) => Owner { user: id(user)?, group: Some(id(group)?) },
+        None => Owner { user: id(text)?, group: None },
+    })
 }
 
 /// `80`, `80/udp` or `80-90/tcp` as single ports with their protocol.

@@ -74,6 +74,23 @@ fn owners_and_modes() {
 }
 
 #[test]
+fn names_of_accounts() {
+    let accounts = "users me:x:11:12::/:/bin/sh\ngroups us:x:13:";
+    let check = |dockerfile: &str, expected: &str| {
+        let start = "FROM base:1\nCOPY users /etc/passwd\nCOPY groups /etc/group\n";
+        let files = format!("{FILES}\n{accounts}");
+        let project = Project::new(&format!("{start}{dockerfile}"), &files);
+        let all = added(&project.image());
+        assert!(all.ends_with(expected), "{dockerfile}: {all}");
+    };
+    check("COPY --chown=me single /x", "x 644 11:12 one");
+    check("COPY --chown=me:us single /x", "x 644 11:13 one");
+    check("COPY --chown=5:us single /x", "x 644 5:13 one");
+    check("COPY --chown=root:us single /x", "x 644 0:13 one");
+    check("USER me:us\nWORKDIR /x/y", "x/ 755 11:13, x/y/ 755 11:13");
+}
+
+#[test]
 fn work_folders() {
     check("WORKDIR /var/task\nCOPY single f", "var/task/f 644 one");
     check("WORKDIR /w\nWORKDIR x\nCOPY single .", "w/ 755, w/x/ 755, w/x/single 644 one");
@@ -90,6 +107,14 @@ fn stages() {
     let chained = "FROM base:1 AS one\nCOPY single /one\nENV A=1\nFROM one\nCOPY other /two-$A";
     let project = Project::new(chained, FILES);
     assert_eq!(added(&project.image()), "one 644 one, two-1 644 two");
+}
+
+#[test]
+fn patterns_in_stages() {
+    check(
+        "FROM scratch AS made\nCOPY code/lib single /out/\nFROM base:1\nCOPY --from=made /o*/*.so /opt/",
+        "opt/x.so 644 lib",
+    );
 }
 
 #[test]
