@@ -218,7 +218,14 @@ impl Tree {
             let source = source.escape_debug();
             LandError::Unsupported(format!("the pattern `{source}`, which is malformed"))
         })?;
-        let mut found = vec![self.resolve(&parts[..first].join("/"))?];
+        let start = self.resolve(&parts[..first].join("/"))?;
+        if self.get(&start).is_none() {
+            return Err(LandError::Invalid(format!(
+                "`/{}` is not in the stage",
+                start.escape_debug()
+            )));
+        }
+        let mut found = vec![start];
         for (position, glob) in globs.iter().enumerate() {
             let mut next = Vec::new();
             for folder in found {

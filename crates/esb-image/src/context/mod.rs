@@ -130,11 +130,10 @@ impl<'a> Context<'a> {
             let source = source.escape_debug();
             ContextError::Unsupported(format!("the pattern `{source}`, which is malformed"))
         })?;
-        let start = match self.resolve(&parts[..first].join("/")) {
-            // Like a pattern that nothing matches.
-            Err(ContextError::Missing(_)) => return Ok(Vec::new()),
-            start => start?,
-        };
+        let start = self.resolve(&parts[..first].join("/"))?;
+        if !self.root.join(&start).exists() {
+            return Err(ContextError::Missing(source.clone()));
+        }
         let mut found = Vec::new();
         self.matching(&start, &globs, &mut found)?;
         found.iter().map(|path| self.one(path)).collect()

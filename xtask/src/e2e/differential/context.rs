@@ -61,12 +61,11 @@ fn entry(root: &Path, line: &str, mode: u32, normal: bool) -> Outcome {
     }
     let executable = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
     let mode = if normal { executable } else { mode };
-    let (path, content) = match line.split_once(" @ ") {
-        Some((path, entries)) => (path, archive(path, entries)?),
-        None => {
-            let (path, content) = line.split_once(" = ").unwrap_or((line, ""));
-            (path, content.as_bytes().to_vec())
-        }
+    let (path, content) = if let Some((path, entries)) = line.split_once(" @ ") {
+        (path, archive(path, entries)?)
+    } else {
+        let (path, content) = line.split_once(" = ").unwrap_or((line, ""));
+        (path, content.as_bytes().to_vec())
     };
     let path = place(path)?;
     fs::write(&path, content)?;

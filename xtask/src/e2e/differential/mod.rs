@@ -11,6 +11,7 @@ mod table;
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::Output,
@@ -183,8 +184,7 @@ impl<'a> Suite<'a> {
                 found => made.push(Member { case, folder, made: found }),
             }
         }
-        let (together, alone): (Vec<_>, Vec<_>) =
-            made.into_iter().partition(|member| member.is_sharable());
+        let (together, alone): (Vec<_>, Vec<_>) = made.into_iter().partition(Member::is_sharable);
         let mut builds: Vec<Build<'_>> =
             alone.into_iter().map(|one| Build::of(vec![one])).collect();
         let mut together = together.into_iter().peekable();
@@ -380,7 +380,7 @@ impl<'a> Build<'a> {
         for (position, member) in members.iter().enumerate() {
             let case = &member.case.dockerfile;
             stages += &case.replacen("FROM base:1\n", &format!("FROM base:1 AS c{position}\n"), 1);
-            last += &format!("COPY --from=c{position} / /{position}/\n");
+            writeln!(last, "COPY --from=c{position} / /{position}/").expect("it is a string");
         }
         Self { dockerfile: stages + &last, members }
     }
@@ -406,7 +406,7 @@ impl Tally {
         let mut text = format!("{what}\n--- Dockerfile ({expected:?})\n{dockerfile}");
         for (title, part) in [("dockerignore", dockerignore), ("context", files)] {
             if !part.is_empty() {
-                text.push_str(&format!("\n--- {title}\n{part}"));
+                write!(text, "\n--- {title}\n{part}").expect("it is a string");
             }
         }
         self.failures.push(text + "\n");

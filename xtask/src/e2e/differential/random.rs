@@ -111,7 +111,7 @@ impl Maker {
                 2 => format!("ENV {}={}", self.pick(&["A", "B", "PATH"]), self.word()),
                 3 => format!("ARG {}={}", self.pick(&["A", "B"]), self.word()),
                 4 => format!("LABEL {}={}", self.pick(&["a", "b.c"]), self.word()),
-                5 if staged => format!("COPY --from=one {}", self.from_stage()),
+                5 if staged => format!("COPY --from=one {}", self.of_stage()),
                 _ => self.copy(),
             };
             text.push_str(&step);
@@ -119,7 +119,7 @@ impl Maker {
         }
     }
 
-    fn from_stage(&mut self) -> String {
+    fn of_stage(&mut self) -> String {
         let source = self.destination();
         let source = source.trim_end_matches('/');
         let source = if source.is_empty() { "/" } else { source };

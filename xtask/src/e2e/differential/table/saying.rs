@@ -1,0 +1,133 @@
+//! What a Dockerfile says beside files: settings, variables, and how it is written.
+
+use super::{super::Expected, Case, case, refused, same, wrong};
+
+pub(super) fn settings() -> Vec<Case> {
+    vec![
+        same("CMD [ \"app.handler\" ]"),
+        same("CMD echo \"$HOME\" && x"),
+        same("CMD []"),
+        same("CMD [\"a\"]\nCMD b c"),
+        same("ENTRYPOINT [\"/e\", \"x\"]"),
+        same("ENTRYPOINT run $X"),
+        same("CMD [\"a\"]\nENTRYPOINT [\"e\"]"),
+        same("ENTRYPOINT [\"e\"]\nCMD [\"a\"]"),
+        same("ENTRYPOINT []"),
+        same("FROM other:1\nCMD x y"),
+        same("FROM other:1\nENTRYPOINT x"),
+        same("FROM other:1\nEXPOSE 80"),
+        same("CMD [\"t\\tab\", \"\\u00e4\", \"q\\\"\"]"),
+        same("CMD [ 'single quotes' ]"),
+        same("LABEL a=1 b=\"x y\" c='z $A'"),
+        same("LABEL of.base=no \"quoted key\"=v"),
+        same("LABEL old form of it"),
+        same("LABEL multi=\"a\\\nb\""),
+        same("EXPOSE 80 81/udp 90-93/tcp"),
+        same("EXPOSE 80\nEXPOSE 80/tcp 81"),
+        same("USER 5"),
+        same("USER app:staff"),
+        same("ENV U=9\nUSER $U"),
+        same("STOPSIGNAL SIGKILL"),
+        same("STOPSIGNAL 9"),
+        refused("VOLUME /data", "`VOLUME`"),
+        refused("VOLUME /a /b\nVOLUME [\"/c d\", \"$LAMBDA_TASK_ROOT\"]", "`VOLUME`"),
+        refused("VOLUME /new\nCOPY single /new/x", "`VOLUME`"),
+        refused("FROM other:1\nVOLUME /more", "`VOLUME`"),
+        refused("SHELL [\"/bin/bash\", \"-c\"]\nCMD x\nENTRYPOINT y z", "`SHELL`"),
+        refused("SHELL [\"/bin/bash\"]", "`SHELL`"),
+        refused("MAINTAINER Somebody <a@b>", "`MAINTAINER`"),
+        refused("HEALTHCHECK NONE", "`HEALTHCHECK`"),
+        refused("HEALTHCHECK CMD curl x", "`HEALTHCHECK`"),
+        refused(
+            "HEALTHCHECK --interval=5s --timeout=1m30s --start-period=2s --retries=4 CMD [\"a\", \"b\"]",
+            "`HEALTHCHECK`",
+        ),
+        refused("ONBUILD COPY x /y", "`ONBUILD`"),
+        refused("ONBUILD RUN a && b\nONBUILD CMD [\"x\"]", "`ONBUILD`"),
+        wrong("STOPSIGNAL 0"),
+        wrong("EXPOSE x"),
+        wrong("EXPOSE 80/xyz"),
+        refused("ONBUILD FROM x", "`ONBUILD`"),
+        wrong("ONBUILD ONBUILD CMD x"),
+        wrong("HEALTHCHECK x"),
+        refused("VOLUME []", "`VOLUME`"),
+        wrong("SHELL x"),
+        case("CMD [\"a\", 1]", Expected::Anything),
+    ]
+}
+
+pub(super) fn variables() -> Vec<Case> {
+    vec![
+        same("ENV a=1 b=\"x y\" c='z $a' d=$a-${a}b"),
+        same("ENV a=1\nENV a=2 b=$a\nENV c=$b$a"),
+        same("ENV old form  of it "),
+        same("ENV PATH=/x:$PATH LAMBDA_TASK_ROOT=/y"),
+        same("ENV a=${N:-d} b=${EMPTY:-d} c=${EMPTY:+d} e=${PATH:+d}"),
+        same("ENV a=\\$x b=x\\ y c=\"q\\\"r\" d=a\\\\b"),
+        same("ENV a=b\\\n  c=d \\\n# comment\n\n  e=f"),
+        same("ENV a=${PATH}s b=$PATHs c=$1 d=$ e=a$"),
+        same("ENV a='' b=\"\" c="),
+        same("ENV a=$(x) b=`x` c=\"$PATH'\""),
+        same("ENV ä=ö b=${ä}"),
+        same("ENV \"quoted\"=x a.b=c d-e=f"),
+        same("ARG A=1\nENV B=$A"),
+        same("ARG A\nENV B=x$A"),
+        same("ARG A=1\nARG A=2\nENV B=$A"),
+        same("ARG A=arg\nENV A=env\nENV B=$A"),
+        same("ENV A=env\nARG A=arg\nENV B=$A"),
+        same("ARG A=\"x y\" \nLABEL l=$A"),
+        same("ARG A=1 B=2\nENV C=$A$B"),
+        same("ARG V=1\nFROM base:$V\nENV B=x$V"),
+        same("ARG V=1\nFROM base:$V\nARG V\nENV B=x$V"),
+        same("ARG V=1\nFROM base:$V\nARG V=2\nENV B=x$V"),
+        same("ARG N=base\nARG V=$N:1\nFROM $V\nCOPY single /x"),
+        same(
+            "ARG TARGETARCH\nARG TARGETPLATFORM TARGETOS\nENV A=$TARGETARCH-$TARGETOS-$TARGETPLATFORM",
+        ),
+        same("FROM --platform=linux/amd64 base:1\nCOPY single /x"),
+        same("FROM --platform=$TARGETPLATFORM base:1\nCOPY single /x"),
+        same("ENV D=/opt S=single\nCOPY $S ${D}/"),
+        same("ENV S=\"code/a b.txt\"\nCOPY $S /opt/"),
+        same("ENV S=\"s*\"\nCOPY $S /opt/"),
+        same("ENV P=\"80 81\"\nEXPOSE $P 82"),
+        same("ENV K=k V=\"v w\"\nLABEL $K=$V x.$K=\"$V\""),
+        same("ENV A=1\nCMD [\"$A\"]\nENTRYPOINT [\"${A}\"]"),
+        same("ENV PATH="),
+        same("FROM scratch\nENV A=$PATH\nCOPY single /x"),
+        wrong("ENV a=${"),
+        wrong("ENV a=\"x"),
+        wrong("ENV a"),
+        wrong("ENV a=1 b"),
+        case("ENV a=${PATH#/}", Expected::Anything),
+        case("ENV a=${N:?no}", Expected::Anything),
+        case("ARG A=1 B=$A\nENV C=$B", Expected::Anything),
+        case("ARG A=x$A\nENV C=$A", Expected::Anything),
+    ]
+}
+
+pub(super) fn spelling() -> Vec<Case> {
+    vec![
+        same("copy single /a\nCmd [\"x\"]\nenv a=b"),
+        same("# escape=`\nFROM base:1\nENV a=`$x b=c`\n d=e\\f\nCOPY single /x\\y"),
+        same("# comment\n\n  # indented\nFROM base:1\n  COPY single /x  \n\tENV a=b\t"),
+        same("FROM base:1 as Stage\nFROM stage\nCOPY single /x"),
+        same("COPY single \\\n\n# comment\n  other \\\n  /opt/"),
+        same("FROM base:1\r\nCOPY single /x\r\nENV a=b\r\nCMD [\"x\"]\r"),
+        same("CMD [\"a\", \\\n \"b\"]"),
+        same("CMD a \\\n  b \\\n  # comment\n  c"),
+        wrong("LABEL a=b # no comment=x"),
+        wrong("FROM base:1\nNONSENSE x"),
+        wrong("COPY single /x\nFROM"),
+        wrong("FROM"),
+        same("# only a comment"),
+    ]
+}
+
+pub(super) fn left_to_the_engine() -> Vec<Case> {
+    vec![
+        refused("RUN true", "`RUN`"),
+        refused("COPY --link single /x", "--link"),
+        refused("COPY <<EOF /x\nhello\nEOF", "here-document"),
+        refused("ADD https://example.invalid/x /y", "https"),
+    ]
+}
