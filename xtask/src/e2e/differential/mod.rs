@@ -313,6 +313,7 @@ impl<'a> Suite<'a> {
             context: BuildContext::default(),
             staged: Vec::new(),
             dependencies: None,
+            own: None,
         };
         let labels = BTreeMap::new();
         let root = folder.join("context");
