@@ -188,9 +188,16 @@ pub(crate) struct DeployArgs {
     /// Stop after the images: the same as `esb build`
     #[arg(long)]
     pub(crate) build_only: bool,
-    /// Where a Gateway reads the configuration: a folder, or `none` [default: CONFIG_DIR]
-    #[arg(long, value_name = "DIR|none")]
+    /// Where a Gateway reads the configuration: a folder, a container, or `none` [default:
+    /// CONFIG_DIR, then the project's Gateway container]
+    #[arg(long, value_name = "DIR|container:NAME|none")]
     pub(crate) config_to: Option<String>,
+    /// Leave workers of changed functions alone, idle ones too
+    #[arg(long)]
+    pub(crate) keep_workers: bool,
+    /// Publish names that only this machine's engine knows, even with a running Gateway
+    #[arg(long)]
+    pub(crate) allow_local: bool,
     /// Compose project [default: brand and environment, as in esb-dev]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) project: Option<String>,

@@ -48,6 +48,12 @@ impl Project {
         self.brand.folder(&self.root).join(&self.environment)
     }
 
+    /// The folder of the merged configuration of a compose project (contracts, section 3.3).
+    pub(crate) fn staging(&self, compose_project: &str) -> PathBuf {
+        let folder = self.brand.folder(&self.root).join("staging");
+        folder.join(compose_project).join(&self.environment).join("config")
+    }
+
     /// Finds templates and the project root.
     pub(crate) fn resolve(
         global: &GlobalArgs,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use esb_config::{ChangeKind, Merged};
+use esb_config::{ChangeKind, ConfigFile, Merged};
 use esb_image::Action;
 use esb_model::{ImageKind, ImageRecipe};
 use esb_oci::Image;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     escape,
     load::Loaded,
-    pipeline::{External, Places, Run, Target, Written},
+    pipeline::{External, Places, Replaced, Run, Target, Written},
     printer::{Printer, Style},
     reporter::bytes,
 };
@@ -113,6 +113,16 @@ impl MadeImage {
     }
 }
 
+/// What the steps of a run gave.
+#[derive(Clone, Copy)]
+pub(crate) struct Outcome<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) made: &'a [MadeImage],
+    pub(crate) externals: &'a [External],
+    pub(crate) written: &'a Written,
+    pub(crate) replaced: &'a Replaced,
+}
+
 /// The result of `deploy` or `build`.
 pub(crate) struct Summary {
     document: Value,
@@ -120,15 +130,8 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn done(
-        run: &Run,
-        loaded: &Loaded,
-        target: &Target,
-        made: &[MadeImage],
-        externals: &[External],
-        written: &Written,
-        start: Instant,
-    ) -> Self {
+    pub(crate) fn done(run: &Run, loaded: &Loaded, outcome: &Outcome<'_>, start: Instant) -> Self {
+        let Outcome { target, made, externals, written, replaced } = *outcome;
         let own = made.iter().map(|image| row(target, image));
         let rows: Vec<_> = own.chain(externals.iter().filter_map(external_row)).collect();
         let own = made.iter().map(|image| image_json(target, image));
@@ -150,7 +153,7 @@ impl Summary {
         };
         let mut places: Vec<String> = Vec::new();
         places.extend(written.staging.iter().map(|dir| run.short(dir)));
-        places.extend(written.delivered.iter().map(|dir| run.short(dir)));
+        places.extend(written.delivered.clone());
         if places.is_empty() {
             let dir = run.short(&run.project.generated().join("config"));
             text.push(format!("{changed}: {dir}"));
@@ -165,6 +168,11 @@ impl Summary {
                 text.push("no Gateway reads it: name its folder with `--config-to DIR`".to_owned());
             }
         }
+        let provisioner = provisioner(run, written);
+        if let Some(command) = &provisioner {
+            text.push(format!("resources changed; create them with: {command}"));
+        }
+        text.extend(worker_lines(replaced));
         text.push(format!("done in {:.1} s", start.elapsed().as_secs_f64()));
         let document = json!({
             "schema": 1,
@@ -173,8 +181,14 @@ impl Summary {
             "config": {
                 "files": written.generated.iter().map(|path| run.short(path)).collect::<Vec<_>>(),
                 "staging": written.staging.as_ref().map(|dir| run.short(dir)),
-                "delivered": written.delivered.as_ref().map(|dir| run.short(dir)),
+                "delivered": written.delivered,
                 "changed": written.changed.iter().map(|file| file.name()).collect::<Vec<_>>(),
+                "provisioner": provisioner,
+            },
+            "workers": {
+                "replaced": replaced.idle,
+                "busy": replaced.busy,
+                "command": replaced.command,
             },
             "changes": changes_json(&written.changes),
             "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
@@ -241,6 +255,30 @@ impl Summary {
             }
         }
     }
+}
+
+/// What creates new tables and buckets (contracts, section 1.4), when there may be some.
+fn provisioner(run: &Run, written: &Written) -> Option<String> {
+    (written.staging.is_some() && written.changed.contains(&ConfigFile::Resources)).then(|| {
+        format!("docker compose -p {} --profile deploy run --rm provisioner", run.compose_project)
+    })
+}
+
+fn worker_lines(replaced: &Replaced) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !replaced.idle.is_empty() {
+        lines.push(format!("workers replaced: {}", replaced.idle.join(", ")));
+    }
+    if !replaced.busy.is_empty() {
+        lines.push(format!(
+            "workers that are still busy with old code: {}; `docker rm -f` replaces them",
+            replaced.busy.join(", ")
+        ));
+    }
+    if let Some(command) = &replaced.command {
+        lines.push(format!("workers run old code until: {command}"));
+    }
+    lines
 }
 
 /// A function's name in functions.yml, a base's in Dockerfiles.

@@ -28,6 +28,9 @@ pub enum Error {
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// Only root can replace it so that it keeps its owner.
+    #[error("`{}` belongs to user {owner}, and this is user {own}", path.display())]
+    Owner { path: PathBuf, owner: u32, own: u32 },
     #[error("{}", Conflicts(.0))]
     Conflict(Vec<Conflict>),
     #[error(
@@ -54,6 +57,11 @@ impl Error {
             Self::Io { path, source, .. } => io_hint(source.kind(), path),
             Self::TooLarge { path, .. } | Self::Parse { path, .. } => Some(format!(
                 "mend `{0}`, or move it away to publish only what this run's templates have",
+                path.display()
+            )),
+            Self::Owner { path, owner, own } => Some(format!(
+                "deploy as user {owner}, or `chown {own}` the folder of `{}` and its files; the \
+                 Gateway only has to read them",
                 path.display()
             )),
             Self::Conflict(conflicts) => conflicts.first().map(|conflict| {

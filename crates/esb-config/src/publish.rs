@@ -7,8 +7,8 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, Permissions},
     io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
+    os::unix::fs::{self as unix, MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -124,15 +124,36 @@ pub fn write_generated(dir: &Path, config: &ConfigSet) -> Result<Publication, Er
     Ok(publication)
 }
 
-/// Finds out, without changing anything, whether files can be replaced in a folder.
+/// Finds out, without changing anything, whether files can be replaced in a folder so that they
+/// keep their owner.
 ///
-/// Creates the folder if it is not there.
+/// Of a folder that is not there the nearest one above it counts.
 ///
 /// # Errors
-/// [`Error::Io`] with the reason.
+/// [`Error::Io`] with the reason, [`Error::Owner`] when the folder or one of its files belongs to
+/// another user: who reads them could lose them (contracts, section 1.1).
 pub fn check_writable(dir: &Path) -> Result<(), Error> {
-    fs::create_dir_all(dir).map_err(Error::io("create folder", dir))?;
-    temporary(dir, "check").map(drop).map_err(Error::io("create a file in", dir))
+    let there = dir.ancestors().find(|dir| dir.exists() && !dir.as_os_str().is_empty());
+    let place = there.unwrap_or(Path::new("."));
+    let file = temporary(place, "check").map_err(Error::io("create a file in", place))?;
+    let own = file.as_file().metadata().map_err(Error::io("create a file in", dir))?.uid();
+    let files = ConfigFile::GENERATED.into_iter().map(|file| dir.join(file.name()));
+    check_owners(own, files.chain([dir.to_owned()]))
+}
+
+/// Root gives files back to their owner; nobody else can.
+fn check_owners(own: u32, paths: impl Iterator<Item = PathBuf>) -> Result<(), Error> {
+    if own == 0 {
+        return Ok(());
+    }
+    for path in paths {
+        if let Ok(metadata) = fs::metadata(&path)
+            && metadata.uid() != own
+        {
+            return Err(Error::Owner { owner: metadata.uid(), own, path });
+        }
+    }
+    Ok(())
 }
 
 /// The time that a file gets when it is replaced: now, or the whole second after the previous
@@ -153,11 +174,11 @@ fn temporary(dir: &Path, name: &str) -> io::Result<tempfile::NamedTempFile> {
 /// Replaces one file as a whole: a reader sees the old content or the new one.
 fn replace(dir: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
     let path = dir.join(name);
-    let previous = match fs::metadata(&path) {
-        Ok(metadata) => metadata.modified().ok(),
-        Err(_) => None,
-    };
+    let metadata = fs::metadata(&path);
+    let previous = metadata.as_ref().ok().and_then(|metadata| metadata.modified().ok());
     let mut file = temporary(dir, name).map_err(Error::io("create a file beside", &path))?;
+    let owner = metadata.or_else(|_| fs::metadata(dir)).map_err(Error::io("look at", dir))?;
+    keep_owner(file.as_file(), &owner).map_err(Error::io("keep the owner of", &path))?;
     file.write_all(content)
         .and_then(|()| file.as_file().set_permissions(Permissions::from_mode(0o644)))
         .and_then(|()| file.as_file().set_modified(next_mtime(previous, SystemTime::now())))
@@ -165,6 +186,15 @@ fn replace(dir: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
         .map_err(Error::io("write", &path))?;
     file.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
+}
+
+/// A file of root's goes to the owner of what it replaces, else of its folder.
+fn keep_owner(file: &File, wanted: &fs::Metadata) -> io::Result<()> {
+    let own = file.metadata()?;
+    if own.uid() != 0 || (own.uid(), own.gid()) == (wanted.uid(), wanted.gid()) {
+        return Ok(());
+    }
+    unix::fchown(file, Some(wanted.uid()), Some(wanted.gid()))
 }
 
 /// Removes what a run that was killed left behind. The lock is held, so nobody writes now.
@@ -185,4 +215,43 @@ fn remove_leftovers(dir: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_owner_is_told_unless_root_can_give_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("functions.yml");
+        fs::write(&file, "functions: {}\n").unwrap();
+        let own = fs::metadata(&file).unwrap().uid();
+        let check = |uid| check_owners(uid, [file.clone()].into_iter());
+        check(own).unwrap();
+        check(0).unwrap();
+        let error = check(own + 1).unwrap_err();
+        assert!(error.to_string().contains(&format!("belongs to user {own}")), "{error}");
+        assert!(error.hint().unwrap().contains("chown"), "{error}");
+    }
+
+    #[test]
+    fn root_keeps_the_owner_of_what_it_replaces() {
+        let dir = tempfile::tempdir().unwrap();
+        if fs::metadata(dir.path()).unwrap().uid() != 0 {
+            return; // nobody else can give files away
+        }
+        let file = dir.path().join("functions.yml");
+        fs::write(&file, "functions: {}\n").unwrap();
+        unix::chown(&file, Some(1000), Some(1001)).unwrap();
+        unix::chown(dir.path(), Some(1002), Some(1003)).unwrap();
+        write_generated(dir.path(), &ConfigSet::default()).unwrap();
+        let owner = |name: &str| {
+            let metadata = fs::metadata(dir.path().join(name)).unwrap();
+            (metadata.uid(), metadata.gid())
+        };
+        replace(dir.path(), "functions.yml", b"functions: {}\n# new\n").unwrap();
+        assert_eq!(owner("functions.yml"), (1000, 1001));
+        assert_eq!(owner("routing.yml"), (1002, 1003));
+    }
 }

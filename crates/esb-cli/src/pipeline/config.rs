@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    time::Duration,
 };
 
 use esb_config::{
@@ -11,7 +10,14 @@ use esb_config::{
 };
 use esb_model::{Application, FunctionId, ImageKind, ImageRecipe, Package};
 
-use super::{Order, bases::Made, run::Run, sync::External, target::Target};
+use super::{
+    Order,
+    bases::Made,
+    delivery::{self, Found},
+    run::Run,
+    sync::External,
+    target::Target,
+};
 use crate::{
     exit::{Exit, Failure},
     inputs::Project,
@@ -19,14 +25,14 @@ use crate::{
 };
 
 /// How long a run waits for another one to end its publication.
-const LOCK_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LOCK_LIMIT: std::time::Duration = Lock::DEFAULT_LIMIT;
 
 /// Where the configuration goes beside the generated folder.
 pub(crate) struct Places {
     /// Merged configuration of this project and environment.
     pub(crate) staging: PathBuf,
-    /// The folder that a Gateway reads.
-    pub(crate) delivered: Option<PathBuf>,
+    /// Where a Gateway reads.
+    pub(crate) found: Found,
     /// What the run would change, found out before any work.
     pub(crate) preview: Option<Merged>,
 }
@@ -36,9 +42,12 @@ pub(crate) struct Written {
     /// The generated files, in order.
     pub(crate) generated: Vec<PathBuf>,
     pub(crate) staging: Option<PathBuf>,
-    pub(crate) delivered: Option<PathBuf>,
+    /// The Gateway's place, as messages name it.
+    pub(crate) delivered: Option<String>,
     pub(crate) changed: Vec<ConfigFile>,
     pub(crate) changes: Vec<esb_config::Change>,
+    /// What is published now; none when the run does not publish.
+    pub(crate) merged: Option<Merged>,
 }
 
 /// Renders the configuration as if all images were there, for its findings.
@@ -60,39 +69,49 @@ pub(crate) fn preview(project: &Project, app: &Application, recipes: &[ImageReci
 }
 
 /// Finds the places, and everything that would forbid to write there.
-pub(crate) fn prepare(run: &Run, order: &Order<'_>, preview: &Rendered) -> Result<Places, Failure> {
-    let staging = run
-        .project
-        .brand
-        .folder(&run.project.root)
-        .join("staging")
-        .join(&run.compose_project)
-        .join(&run.project.environment)
-        .join("config");
-    let given = order.deploy.and_then(|deploy| deploy.config_to.as_deref());
-    let delivered = match given.or_else(|| run.environment.get("CONFIG_DIR")) {
-        None | Some("none") => None,
-        Some(text) if text.starts_with("container:") => {
-            let text = "delivery into a container's volume is not supported yet";
-            return Err(Failure::new(Exit::Usage, "config-to", text)
-                .hint("name the folder that the Gateway reads with `--config-to DIR`"));
-        }
-        Some(dir) => Some(PathBuf::from(dir)),
-    };
-    let mut places = Places { staging, delivered, preview: None };
+pub(crate) async fn prepare(
+    run: &Run,
+    order: &Order<'_>,
+    target: &Target,
+    preview: &Rendered,
+) -> Result<Places, Failure> {
+    let staging = run.project.staging(&run.compose_project);
+    let mut places = Places { staging, found: Found::default(), preview: None };
     if order.publishes() {
-        for dir in [Some(&places.staging), places.delivered.as_ref()].into_iter().flatten() {
-            esb_config::check_writable(dir).map_err(|error| failure(&error))?;
+        let given = order.deploy.and_then(|deploy| deploy.config_to.as_deref());
+        places.found = delivery::find(run, given).await?;
+        refuse_local(order, target, &places.found)?;
+        esb_config::check_writable(&places.staging).map_err(|error| failure(&error))?;
+        if let Some(place) = &places.found.place {
+            place.check()?;
         }
-        let published = current(&places)?;
+        let published = current(&places).await?;
         let merged = esb_config::merge(&published, preview, &owners(run));
         places.preview = Some(merged.map_err(|error| failure(&error))?);
     }
     Ok(places)
 }
 
+/// A Gateway that runs would hand out names that its Agent cannot pull.
+fn refuse_local(order: &Order<'_>, target: &Target, found: &Found) -> Result<(), Failure> {
+    let allowed = order.deploy.is_some_and(|deploy| deploy.allow_local);
+    match &found.gateway {
+        Some(gateway) if gateway.running && target.registry.is_none() && !allowed => {
+            let text = format!(
+                "the Gateway `{}` runs, and images would get local names that its Agent cannot pull",
+                gateway.name
+            );
+            Err(Failure::new(Exit::Input, "local-names", text).hint(
+                "start the platform's registry or name one with `--registry HOST[:PORT]`, or \
+                 insist with `--allow-local`",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes the generated configuration and publishes it, when the run publishes.
-pub(crate) fn publish(
+pub(crate) async fn publish(
     run: &Run,
     order: &Order<'_>,
     loaded: &Loaded,
@@ -125,19 +144,25 @@ pub(crate) fn publish(
         delivered: None,
         changed: Vec::new(),
         changes: Vec::new(),
+        merged: None,
     };
     if order.publishes() {
         let lock = Lock::acquire(&places.staging, LOCK_LIMIT).map_err(failed)?;
-        let published = current(places)?;
+        let place = places.found.place.as_ref();
+        let place = match place {
+            Some(place) => Some((place, place.lock()?)),
+            None => None,
+        };
+        let published = current(places).await?;
         let merged = esb_config::merge(&published, &rendered, &owners(run)).map_err(failed)?;
         publication = esb_config::publish(&lock, &merged).map_err(failed)?;
-        if let Some(delivered) = &places.delivered {
-            let lock = Lock::acquire(delivered, LOCK_LIMIT).map_err(failed)?;
-            publication = esb_config::publish(&lock, &merged).map_err(failed)?;
-            written.delivered = Some(delivered.clone());
+        if let Some((place, lock)) = &place {
+            publication = place.publish(lock, &merged).await?;
+            written.delivered = Some(place.name(run));
         }
         written.staging = Some(places.staging.clone());
-        written.changes = merged.changes;
+        written.changes.clone_from(&merged.changes);
+        written.merged = Some(merged);
     }
     let Publication { written: changed, .. } = publication;
     written.changed = changed;
@@ -178,16 +203,20 @@ fn owners(run: &Run) -> BTreeSet<String> {
 }
 
 /// What is published where a Gateway reads, else in staging.
-fn current(places: &Places) -> Result<Published, Failure> {
-    let dir = places.delivered.as_ref().filter(|dir| dir.join("functions.yml").exists());
-    esb_config::read(dir.unwrap_or(&places.staging)).map_err(|error| failure(&error))
+async fn current(places: &Places) -> Result<Published, Failure> {
+    if let Some(place) = &places.found.place
+        && let Some(published) = place.read().await?
+    {
+        return Ok(published);
+    }
+    esb_config::read(&places.staging).map_err(|error| failure(&error))
 }
 
-fn failure(error: &esb_config::Error) -> Failure {
+pub(super) fn failure(error: &esb_config::Error) -> Failure {
     let (exit, code) = match error {
         esb_config::Error::Locked { .. } => (Exit::Locked, "locked"),
         esb_config::Error::Conflict(_) => (Exit::Input, "conflict"),
-        esb_config::Error::Io { .. } => (Exit::Local, "disk"),
+        esb_config::Error::Io { .. } | esb_config::Error::Owner { .. } => (Exit::Local, "disk"),
         _ => (Exit::Input, "config"),
     };
     Failure::of(exit, code, error).maybe_hint(error.hint())

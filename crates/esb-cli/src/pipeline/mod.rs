@@ -4,12 +4,14 @@
 
 mod bases;
 mod config;
+mod delivery;
 mod images;
 mod prepare;
 mod record;
 mod run;
 mod sync;
 mod target;
+mod workers;
 
 pub(crate) use config::{Places, Written};
 pub(crate) use prepare::Naming;
@@ -17,6 +19,7 @@ pub(crate) use record::{ImageRecord, read as read_record};
 pub(crate) use run::{Run, docker_credentials, open_store};
 pub(crate) use sync::External;
 pub(crate) use target::Target;
+pub(crate) use workers::Replaced;
 
 use std::time::Instant;
 
@@ -30,7 +33,7 @@ use crate::{
     inputs::Project,
     load::{self, Loaded},
     printer::Printer,
-    summary::Summary,
+    summary::{Outcome, Summary},
 };
 
 /// What a run is asked for.
@@ -87,7 +90,7 @@ pub(crate) async fn execute(
 
     let target = target::choose(&run, order, &recipes).await?;
     let mut externals = sync::plan(&run, &loaded, &target, order)?;
-    let places = config::prepare(&run, order, &preview)?;
+    let places = config::prepare(&run, order, &target, &preview).await?;
     if order.build.dry_run {
         return Ok(Summary::planned(&run, &loaded, &recipes, &target, &places, start));
     }
@@ -102,7 +105,16 @@ pub(crate) async fn execute(
         sync::copy(&run, &mut externals).await?;
     }
     images::verify(&run, &target, &made).await?;
-    let written = config::publish(&run, order, &loaded, &target, &made, &externals, &places)?;
+    let written =
+        config::publish(&run, order, &loaded, &target, &made, &externals, &places).await?;
     record::write(&run, &target, &made)?;
-    Ok(Summary::done(&run, &loaded, &target, &made.images, &externals, &written, start))
+    let replaced = workers::replace(&run, order, &loaded, &places, &written).await?;
+    let outcome = Outcome {
+        target: &target,
+        made: &made.images,
+        externals: &externals,
+        written: &written,
+        replaced: &replaced,
+    };
+    Ok(Summary::done(&run, &loaded, &outcome, start))
 }

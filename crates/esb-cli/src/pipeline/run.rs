@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::{Naming, Order};
 use crate::{
-    cli::BuilderChoice,
+    cli::{BuilderChoice, Mode},
     engine,
     environment::Environment,
     exit::{Exit, Failure},
@@ -59,6 +59,7 @@ pub(crate) struct Run {
     pub(crate) no_cache: bool,
     pub(crate) builder: BuilderChoice,
     pub(crate) image_ref: crate::cli::ImageRefForm,
+    pub(crate) mode: Mode,
     /// The compose project, which labels and the staging folder carry.
     pub(crate) compose_project: String,
     pub(crate) stager: Stager,
@@ -116,6 +117,7 @@ impl Run {
             no_cache: args.no_cache,
             builder: args.builder.unwrap_or(BuilderChoice::Auto),
             image_ref: args.image_ref,
+            mode,
             stager: Stager::new(store.clone(), UnpackLimits::default()),
             installer: Installer::new(store.clone(), tools),
             project,

@@ -28,6 +28,11 @@ pub struct TlsFiles {
 pub struct InvalidAddress(pub String);
 
 impl EngineAddress {
+    /// Whether the engine's file system is surely this machine's.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+
     /// The same address with TLS. A socket stays as it is.
     #[must_use]
     pub fn with_tls(self, files: TlsFiles) -> Self {

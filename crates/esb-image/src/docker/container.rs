@@ -35,17 +35,7 @@ pub(super) async fn run(
     spec: &RunSpec,
 ) -> Result<Box<dyn Container>, Error> {
     checked("run", &spec.image)?;
-    let created =
-        engine.docker().create_container(None::<CreateContainerOptions>, body(spec)).await;
-    let id = created.map_err(failure("create a container of", &spec.image))?.id;
-    let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    // Owns the container from here on, so that it goes when a step fails.
-    let mut container = Running { engine: engine.clone(), id, address: loopback, removed: false };
-    let started = engine.docker().start_container(&container.id, None).await;
-    if let Err(error) = started {
-        container.remove().await?;
-        return Err(failure("start a container of", &spec.image)(error));
-    }
+    let mut container = start(engine, body(spec), &spec.image).await?;
     match container.published(spec.port).await {
         Ok(Some(port)) => container.address.set_port(port),
         // It may have ended already; whoever asks for the exit code learns that.
@@ -61,6 +51,26 @@ pub(super) async fn run(
         }
     }
     Ok(Box::new(container))
+}
+
+/// Makes a container and starts it.
+pub(super) async fn start(
+    engine: &DockerEngine,
+    body: ContainerCreateBody,
+    image: &str,
+) -> Result<Running, Error> {
+    let created = engine.docker().create_container(None::<CreateContainerOptions>, body).await;
+    let id = created.map_err(failure("create a container of", image))?.id;
+    let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    // Owns the container from here on, so that it goes when a step fails.
+    let mut container = Running { engine: engine.clone(), id, address: loopback, removed: false };
+    match engine.docker().start_container(&container.id, None).await {
+        Ok(()) => Ok(container),
+        Err(error) => {
+            container.remove().await?;
+            Err(failure("start a container of", image)(error))
+        }
+    }
 }
 
 fn body(spec: &RunSpec) -> ContainerCreateBody {
@@ -89,9 +99,10 @@ fn body(spec: &RunSpec) -> ContainerCreateBody {
     }
 }
 
-struct Running {
+/// A container of ours.
+pub(super) struct Running {
     engine: DockerEngine,
-    id: String,
+    pub(super) id: String,
     address: SocketAddr,
     removed: bool,
 }
@@ -106,7 +117,7 @@ impl Running {
         Ok(binding.and_then(|port| port.parse().ok()))
     }
 
-    async fn remove(&mut self) -> Result<(), Error> {
+    pub(super) async fn remove(&mut self) -> Result<(), Error> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         match self.engine.docker().remove_container(&self.id, Some(options)).await {
             // Also when it is gone, or on its way.

@@ -1,0 +1,247 @@
+//! The place where a Gateway reads its configuration: a folder of this machine, or a folder inside
+//! a container that is reached through the engine.
+//!
+//! Owns how that place is found, looked at before the build, read and written. What is written is
+//! the merge's.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use esb_config::{ConfigFile, Lock, Merged, Publication, Published};
+use esb_image::docker::{DockerEngine, FileInside, OtherContainer, Replacement};
+
+use super::{
+    config::{LOCK_LIMIT, failure},
+    run::Run,
+};
+use crate::exit::{Exit, Failure};
+
+/// Where a Gateway reads (contracts, section 1.1).
+const GATEWAY_FOLDER: &str = "/app/runtime-config";
+
+/// Where the configuration goes beside staging.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Folder(PathBuf),
+    Container(Box<Inside>),
+}
+
+/// A folder inside a container.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    engine: DockerEngine,
+    container: OtherContainer,
+    /// Keeps other runs of this user away; others' locks cannot be seen from here.
+    lock: PathBuf,
+    /// Names our own containers.
+    label: String,
+}
+
+/// The place of a run, and whether a Gateway of the project is there.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) place: Option<Place>,
+    pub(crate) gateway: Option<OtherContainer>,
+}
+
+/// Finds the place: as the user says, else that of the project's Gateway.
+pub(crate) async fn find(run: &Run, given: Option<&str>) -> Result<Found, Failure> {
+    let given = given.or_else(|| run.environment.get("CONFIG_DIR"));
+    let mut found = Found { place: None, gateway: gateway(run).await? };
+    match given {
+        Some("none") => return Ok(found),
+        Some(text) => match text.strip_prefix("container:") {
+            Some(name) => {
+                let container = run.engine().await?.other(name).await?;
+                let container = container.ok_or_else(|| {
+                    let text = format!("the engine has no container `{name}`");
+                    Failure::new(Exit::Input, "config-to", text)
+                })?;
+                found.place = Some(mounted(run, &container).await?);
+            }
+            None => found.place = Some(Place::Folder(PathBuf::from(text))),
+        },
+        None => {
+            if let Some(container) = &found.gateway {
+                found.place = Some(mounted(run, container).await?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The Gateway of the compose project, when an engine answers and has one; one that runs wins.
+async fn gateway(run: &Run) -> Result<Option<OtherContainer>, Failure> {
+    let Ok(engine) = run.engine().await else { return Ok(None) };
+    let labels = [
+        ("com.docker.compose.project".to_owned(), run.compose_project.clone()),
+        ("com.docker.compose.service".to_owned(), "gateway".to_owned()),
+    ];
+    let mut found = engine.others(&labels).await?;
+    found.sort_by_key(|container| !container.running);
+    Ok(found.into_iter().next())
+}
+
+/// What a container sees at the Gateway's folder.
+async fn mounted(run: &Run, container: &OtherContainer) -> Result<Place, Failure> {
+    let name = &container.name;
+    let mount = container.mounts.iter().find(|mount| mount.target == GATEWAY_FOLDER);
+    let mount = mount.ok_or_else(|| {
+        let text = format!("container `{name}` has nothing mounted at {GATEWAY_FOLDER}");
+        Failure::new(Exit::Input, "config-to", text).hint(
+            "name the place with `--config-to DIR`, or deliver nowhere with `--config-to none`",
+        )
+    })?;
+    let engine = run.engine().await?;
+    // A bind mount of an engine elsewhere is a folder of that machine.
+    if let Some(folder) = &mount.bind
+        && engine.address().is_local()
+        && folder.is_dir()
+    {
+        return Ok(Place::Folder(folder.clone()));
+    }
+    if !mount.writable {
+        let text = format!("container `{name}` may only read what is mounted at {GATEWAY_FOLDER}");
+        return Err(Failure::new(Exit::Local, "config-to", text)
+            .hint("mount it without `ro`, or deliver to a folder with `--config-to DIR`"));
+    }
+    let volume = mount.volume.as_deref().unwrap_or(&container.id);
+    Ok(Place::Container(Box::new(Inside {
+        engine: engine.clone(),
+        container: container.clone(),
+        lock: run.store.root().join("delivery").join(volume),
+        label: run.project.brand.label("kind"),
+    })))
+}
+
+impl Place {
+    /// As messages name it.
+    pub(crate) fn name(&self, run: &Run) -> String {
+        match self {
+            Self::Folder(dir) => run.short(dir),
+            Self::Container(inside) => format!("container:{}", inside.container.name),
+        }
+    }
+
+    /// What forbids to write there, before any work.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Folder(dir) => esb_config::check_writable(dir).map_err(|error| failure(&error)),
+            Self::Container(_) => Ok(()), // its mount was looked at
+        }
+    }
+
+    /// What is published there; none when nothing ever was.
+    pub(crate) async fn read(&self) -> Result<Option<Published>, Failure> {
+        match self {
+            Self::Folder(dir) if !dir.join(ConfigFile::Functions.name()).exists() => Ok(None),
+            Self::Folder(dir) => esb_config::read(dir).map(Some).map_err(|error| failure(&error)),
+            Self::Container(inside) => {
+                let files = inside.files().await?;
+                if files.contains_key(&ConfigFile::Functions) {
+                    inside.parse(&files).map(Some)
+                } else {
+                    Ok(None)
+                }
+            }
+        }
+    }
+
+    /// Keeps other runs away.
+    pub(crate) fn lock(&self) -> Result<Lock, Failure> {
+        let dir = match self {
+            Self::Folder(dir) => dir,
+            Self::Container(inside) => &inside.lock,
+        };
+        Lock::acquire(dir, LOCK_LIMIT).map_err(|error| failure(&error))
+    }
+
+    /// Publishes under the place's own lock.
+    pub(crate) async fn publish(
+        &self,
+        lock: &Lock,
+        merged: &Merged,
+    ) -> Result<Publication, Failure> {
+        match self {
+            Self::Folder(_) => esb_config::publish(lock, merged).map_err(|error| failure(&error)),
+            Self::Container(inside) => inside.publish(merged).await,
+        }
+    }
+}
+
+impl Inside {
+    async fn files(&self) -> Result<BTreeMap<ConfigFile, FileInside>, Failure> {
+        let mut files = BTreeMap::new();
+        for file in ConfigFile::GENERATED.into_iter().chain([ConfigFile::State]) {
+            let found = self.engine.file_inside(&self.container.id, GATEWAY_FOLDER, file.name());
+            if let Some(found) = found.await? {
+                files.insert(file, found);
+            }
+        }
+        Ok(files)
+    }
+
+    fn parse(&self, files: &BTreeMap<ConfigFile, FileInside>) -> Result<Published, Failure> {
+        let folder = format!("{}:{GATEWAY_FOLDER}", self.container.name);
+        let published = Published::parse(|file| {
+            let Some(found) = files.get(&file) else { return Ok(None) };
+            let path = Path::new(&folder).join(file.name());
+            match std::str::from_utf8(&found.content) {
+                Ok(text) => Ok(Some((path, text.to_owned()))),
+                Err(error) => Err(esb_config::Error::Parse { path, source: error.into() }),
+            }
+        });
+        published.map_err(|error| failure(&error))
+    }
+
+    /// Under temporary names first, then one rename each, in the order of the merge's steps.
+    async fn publish(&self, merged: &Merged) -> Result<Publication, Failure> {
+        let files = self.files().await?;
+        let steps = merged.steps(|file| files.get(&file).map(|found| found.content.clone()));
+        let mut publication = Publication::default();
+        if !steps.is_empty() {
+            let owner = self.engine.owner_inside(&self.container.id, GATEWAY_FOLDER).await?;
+            let now = SystemTime::now();
+            let mut times: BTreeMap<ConfigFile, u64> =
+                files.iter().map(|(file, found)| (*file, found.mtime)).collect();
+            let mut replacements = Vec::new();
+            for step in &steps {
+                let previous =
+                    times.get(&step.file).map(|time| UNIX_EPOCH + Duration::from_secs(*time));
+                let next = esb_config::next_mtime(previous, now);
+                let mtime = next.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+                times.insert(step.file, mtime);
+                let known = files.get(&step.file).map(|found| found.owner);
+                let file = FileInside {
+                    name: step.file.name().to_owned(),
+                    content: step.text.clone().into_bytes(),
+                    mtime,
+                    owner: known.or(owner).unwrap_or((0, 0)),
+                };
+                replacements.push(Replacement { file, mode: 0o644 });
+                if !publication.written.contains(&step.file) {
+                    publication.written.push(step.file);
+                }
+            }
+            self.replace(&replacements).await?;
+        }
+        publication.unchanged =
+            files.into_keys().filter(|file| !publication.written.contains(file)).collect();
+        Ok(publication)
+    }
+
+    /// In a container that runs; beside one that is stopped.
+    async fn replace(&self, files: &[Replacement]) -> Result<(), Failure> {
+        let engine = &self.engine;
+        if self.container.running {
+            return Ok(engine.replace_inside(&self.container.id, GATEWAY_FOLDER, files).await?);
+        }
+        let beside = engine.beside(&self.container, &self.label).await?;
+        let replaced = engine.replace_inside(beside.id(), GATEWAY_FOLDER, files).await;
+        beside.end().await?;
+        Ok(replaced?)
+    }
+}
