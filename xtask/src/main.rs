@@ -37,7 +37,14 @@ enum Task {
     /// Runs everything that must pass
     Test,
     /// Runs the end-to-end checks alone
-    E2e,
+    E2e {
+        /// Only those of one topic, with `--esb`
+        #[arg(long, requires = "esb")]
+        topic: Option<e2e::Topic>,
+        /// A program that is built already
+        #[arg(long, requires = "topic")]
+        esb: Option<std::path::PathBuf>,
+    },
     /// Runs the suites of the Python hooks alone
     Hooks,
     /// Measures esb beside its peers
@@ -64,7 +71,8 @@ fn main() -> ExitCode {
     let passed = match Cli::parse().task {
         Task::Demo => demo::demo(),
         Task::Test => test::test(),
-        Task::E2e => test::e2e_alone(),
+        Task::E2e { topic: Some(topic), esb: Some(esb) } => e2e::topic(topic, esb),
+        Task::E2e { .. } => test::e2e_alone(),
         Task::Hooks => hooks::alone(),
         Task::Bench(args) => told(bench::run(&args)),
         Task::Differential(args) => told(test::differential_alone(&args)),

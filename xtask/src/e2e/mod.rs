@@ -1,15 +1,18 @@
 //! End-to-end checks of `esb` against a real registry and a real engine.
 
 mod bad_input;
+mod delivery;
 mod deploy;
 pub(crate) mod differential;
 mod flatten;
 mod hooks;
 mod image_functions;
 mod invoke;
+mod kill;
 mod logs;
 pub(crate) mod parts;
 mod sink;
+mod small;
 
 use std::path::PathBuf;
 
@@ -35,6 +38,26 @@ pub(crate) struct Bases {
     pub(crate) document: Outcome<Vec<String>>,
 }
 
+/// Runs the checks of one topic against a given program, for whoever works on it.
+pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
+    let mut checks = Checks::default();
+    let parts = checks.run("start registry and engine", || {
+        Parts::start(esb, crate::bases::mirrors(&[crate::base_image::Version::Python313])?)
+    });
+    if let Some(parts) = parts {
+        match topic {
+            Topic::Config => of_configuration(&mut checks, &parts),
+        }
+    }
+    checks.finish("cargo xtask e2e")
+}
+
+/// Checks that can run alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Topic {
+    Config,
+}
+
 /// Runs every check.
 pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
     let Bases { quickstart: mirrors, document } = bases;
@@ -50,6 +73,7 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
     if let Some(quickstart) = &quickstart {
         of_quickstart(checks, &parts, quickstart);
     }
+    of_configuration(checks, &parts);
     let document = checks.run("deploy document", || {
         parts.mirrors.extend(document?);
         deploy::deploy(&parts, "document", "document", "main")
@@ -64,6 +88,19 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
 }
 
 type Check = fn(&Parts, &Deployed) -> Outcome;
+
+/// Checks of the configuration: how it is published and delivered.
+fn of_configuration(checks: &mut Checks, parts: &Parts) {
+    let list: [(&str, fn(&Parts) -> Outcome); 4] = [
+        ("config: killed at every step", kill::at_every_step),
+        ("config: a reader watches 50 deploys into a folder", delivery::folder_is_watched),
+        ("config: a reader inside a container watches 20 deploys", delivery::volume_is_watched),
+        ("config: workers of changed functions", delivery::workers_are_replaced),
+    ];
+    for (name, check) in list {
+        checks.run(name, || check(parts));
+    }
+}
 
 fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
     let list: [(&str, Check); 12] = [
