@@ -353,7 +353,11 @@ fn change_line(change: &esb_config::Change) -> String {
         ChangeKind::Changed => '~',
         ChangeKind::Removed => '-',
     };
-    format!("{sign} {}", escape::terminal(&change.entry.to_string()))
+    let details = match change.details.as_slice() {
+        [] => String::new(),
+        details => format!(": {}", details.join(", ")),
+    };
+    escape::terminal(&format!("{sign} {}{details}", change.entry)).into_owned()
 }
 
 fn changes_json(changes: &[esb_config::Change]) -> Vec<Value> {
@@ -364,7 +368,15 @@ fn changes_json(changes: &[esb_config::Change]) -> Vec<Value> {
     };
     changes
         .iter()
-        .map(|change| json!({"entry": change.entry.to_string(), "change": kind(change.kind)}))
+        .map(|change| {
+            json!({
+                "entry": change.entry.to_string(),
+                "section": change.entry.section,
+                "key": change.entry.key,
+                "change": kind(change.kind),
+                "details": change.details,
+            })
+        })
         .collect()
 }
 

@@ -98,7 +98,8 @@ impl<'a> Ledger<'a> {
     }
 
     fn change(&mut self, section: Section, key: &str, kind: ChangeKind) {
-        self.settlement.changes.push(Change { entry: EntryKey::new(section, key), kind });
+        let entry = EntryKey::new(section, key);
+        self.settlement.changes.push(Change { entry, kind, details: Vec::new() });
     }
 }
 

@@ -11,6 +11,7 @@ pub mod codes;
 
 mod config;
 mod defaults;
+mod difference;
 mod error;
 mod functions;
 mod import;

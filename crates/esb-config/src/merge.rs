@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     EntryKey, Error, Published, Rendered, Section,
     config::ConfigSet,
-    defaults,
+    defaults, difference,
     functions::FunctionsFile,
     import::ImageImportFile,
     ledger::Ledger,
@@ -42,6 +42,9 @@ pub struct Merged {
 pub struct Change {
     pub entry: EntryKey,
     pub kind: ChangeKind,
+    /// What is different inside, in words: names, numbers and references, never values that may
+    /// be secret.
+    pub details: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,9 +93,14 @@ pub fn merge(
 
     let digests = digests(&config, &[&rendered.state.digests, &published.state.digests]);
     let mut changes = settlement.changes;
-    changes.extend(changed_digests(&published.state.digests, &digests));
+    let known: BTreeSet<EntryKey> = changes.iter().map(|change| change.entry.clone()).collect();
+    let content = changed_digests(&published.state.digests, &digests);
+    changes.extend(content.into_iter().filter(|change| !known.contains(&change.entry)));
+    changes.extend(difference::of_schedules(&old.functions, &config.functions));
+    for change in changes.iter_mut().filter(|change| change.kind == ChangeKind::Changed) {
+        change.details.extend(details(&change.entry, old, &config));
+    }
     changes.sort();
-    changes.dedup();
     let state =
         State { owners: settlement.owners, digests, defaults: settled.ours, ..State::default() };
     Ok(Merged {
@@ -164,6 +172,34 @@ fn images(
     ImageImportFile { version: new.version.clone(), push_target, images }
 }
 
+/// What differs inside an entry that both states have.
+fn details(entry: &EntryKey, old: &ConfigSet, new: &ConfigSet) -> Vec<String> {
+    let key = &*entry.key;
+    let item = |items: &[Value], name: &str| -> Option<Value> {
+        items.iter().find(|item| name_of(item, name) == Some(key)).cloned()
+    };
+    let items = |of: fn(&ResourcesFile) -> &Vec<Value>, name| {
+        let (old, new) = (item(of(&old.resources), name), item(of(&new.resources), name));
+        old.zip(new).map(|(old, new)| difference::of_item(&old, &new)).unwrap_or_default()
+    };
+    match entry.section {
+        Section::Function => {
+            let both = old.functions.functions.get(key).zip(new.functions.functions.get(key));
+            both.map(|(old, new)| difference::of_function(old, new)).unwrap_or_default()
+        }
+        Section::Route => {
+            let find = |file: &RoutingFile| {
+                file.routes.iter().find(|route| route.key() == key).map(|r| r.function.clone())
+            };
+            let both = find(&old.routing).zip(find(&new.routing)).filter(|(old, new)| old != new);
+            both.map(|(old, new)| format!("function {old} → {new}")).into_iter().collect()
+        }
+        Section::Table => items(|file| &file.dynamodb, TABLE_NAME),
+        Section::Bucket => items(|file| &file.s3, BUCKET_NAME),
+        Section::Layer | Section::Image | Section::Schedule => Vec::new(),
+    }
+}
+
 fn values<T>(entries: Vec<(String, T)>) -> Vec<T> {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
@@ -197,6 +233,7 @@ fn changed_digests(old: &Digests, new: &Digests) -> Vec<Change> {
     let change = |(name, _): (&String, &String)| Change {
         entry: EntryKey::new(Section::Function, name),
         kind: ChangeKind::Changed,
+        details: vec!["content of the image".to_owned()],
     };
     changed.map(change).collect()
 }

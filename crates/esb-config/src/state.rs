@@ -20,6 +20,8 @@ pub enum Section {
     Layer,
     /// An entry of image-import.json.
     Image,
+    /// A schedule of a function: told in changes, owned by its function.
+    Schedule,
 }
 
 /// Names an entry of the published files.
@@ -111,6 +113,7 @@ impl Section {
             Self::Bucket => "bucket",
             Self::Layer => "layer",
             Self::Image => "image of function",
+            Self::Schedule => "schedule",
         }
     }
 }

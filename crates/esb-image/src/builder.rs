@@ -21,6 +21,14 @@ pub trait Builder: Send + Sync {
     /// [`Unsupported`] with the instruction that needs another engine.
     fn supports(&self, recipe: &ImageRecipe) -> Result<(), Unsupported>;
 
+    /// What [`Builder::build`] would do, without doing it; `None` when only the engine knows.
+    fn foresee<'a>(
+        &'a self,
+        _request: BuildRequest<'a>,
+    ) -> BoxFuture<'a, Result<Option<Foresight>, Error>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Builds. Staged inputs and dependencies of the recipe are in place.
     fn build<'a>(
         &'a self,
@@ -76,6 +84,15 @@ pub struct BuildReport {
     pub action: Action,
     /// A sentence fragment for `-v` and JSON: `code changed`, `same content, base and recipe`.
     pub reason: String,
+}
+
+/// What a build would do.
+#[derive(Debug, Clone)]
+pub enum Foresight {
+    /// An earlier image would be used.
+    Reuse(Box<Image>),
+    /// One would be made, for this reason.
+    Build { reason: String },
 }
 
 /// What happened to an image.

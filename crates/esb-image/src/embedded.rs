@@ -14,7 +14,8 @@ use esb_oci::{BoxFuture, ContentStore, Digest, Image, ImageConfig};
 use tokio::sync::OnceCell;
 
 use crate::{
-    Action, Base, BuildReport, BuildRequest, Builder, Built, Error, UnpackLimits, Unsupported,
+    Action, Base, BuildReport, BuildRequest, Builder, Built, Error, Foresight, UnpackLimits,
+    Unsupported,
     assemble::{self, Parts},
     base_index::{self, BaseIndex},
     base_layers,
@@ -114,6 +115,14 @@ impl Builder for EmbeddedBuilder {
         })
     }
 
+    fn foresee<'a>(
+        &'a self,
+        request: BuildRequest<'a>,
+    ) -> BoxFuture<'a, Result<Option<Foresight>, Error>> {
+        let (inner, job) = (Arc::clone(&self.inner), Job::new(request));
+        Box::pin(async move { blocking(move || inner.foresee(&job)).await.map(Some) })
+    }
+
     fn build<'a>(
         &'a self,
         request: BuildRequest<'a>,
@@ -199,6 +208,26 @@ impl EmbeddedBuilder {
 }
 
 impl Inner {
+    fn foresee(&self, job: &Job) -> Result<Foresight, Error> {
+        Ok(match self.prepare(job)? {
+            Progress::Done(BuildReport { built: Built::Local(image), .. }) => {
+                Foresight::Reuse(image)
+            }
+            Progress::Done(_) => unreachable!("what is known lies in the store"),
+            Progress::Needed(prepared) => {
+                Foresight::Build { reason: self.why(job, &prepared.parts) }
+            }
+        })
+    }
+
+    fn why(&self, job: &Job, parts: &ImageParts) -> String {
+        if job.trust {
+            parts.reason(self.store.record(LAST, job.last_key()).as_ref())
+        } else {
+            "earlier results were not to be used".to_owned()
+        }
+    }
+
     /// All that can be done without a base's layers; often that is everything.
     fn prepare(&self, job: &Job) -> Result<Progress, Error> {
         let script = Script::parse(&job.recipe.dockerfile, job.recipe.platform)
@@ -267,11 +296,7 @@ impl Inner {
         indexes: &HashMap<Digest, Arc<BaseIndex>>,
     ) -> Result<BuildReport, Error> {
         let Prepared { plan, sources, parts, config } = prepared;
-        let reason = if job.trust {
-            parts.reason(self.store.record(LAST, job.last_key()).as_ref())
-        } else {
-            "earlier results were not to be used".to_owned()
-        };
+        let reason = self.why(job, &parts);
         let bases = plan.stages.iter().filter_map(|(position, stage)| {
             let index = indexes.get(&job.base(stage)?.image.digest())?;
             Some((*position, Arc::clone(index)))

@@ -26,7 +26,9 @@ mod stat_cache;
 mod tree;
 mod unpack;
 
-pub use builder::{Action, Base, BuildReport, BuildRequest, Builder, Built, Unsupported};
+pub use builder::{
+    Action, Base, BuildReport, BuildRequest, Builder, Built, Foresight, Unsupported,
+};
 pub use dependencies::{Installed, Installer, Tools};
 pub use embedded::{EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};

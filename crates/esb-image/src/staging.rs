@@ -91,6 +91,35 @@ impl Stager {
         Ok(written)
     }
 
+    /// The first input that [`Stager::stage`] would write anew, relative to the project root.
+    ///
+    /// # Errors
+    /// As when it is staged.
+    pub async fn stale(&self, recipe: &ImageRecipe, root: &Path) -> Result<Option<PathBuf>, Error> {
+        let (stager, recipe, root) = (self.clone(), recipe.clone(), root.to_owned());
+        blocking(move || {
+            for staged in &recipe.staged {
+                let target = root.join(&staged.target);
+                let current = match &staged.source {
+                    StagedSource::Content(bytes) => is_content(&target, bytes),
+                    StagedSource::Unpack(archive) => {
+                        let key =
+                            stager.archive_key(&recipe.repository, &root.join(archive), true)?;
+                        stager.is_current(&target, key)
+                    }
+                    StagedSource::Copy { from, exclude } => {
+                        stager.is_copied(&recipe.repository, &root.join(from), exclude, &target)?
+                    }
+                };
+                if !current {
+                    return Ok(Some(staged.target.clone()));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
     fn unpack(
         &self,
         image: &str,
@@ -98,6 +127,15 @@ impl Stager {
         target: &Path,
         trust: bool,
     ) -> Result<bool, Error> {
+        let key = self.archive_key(image, archive, trust)?;
+        self.replace(target, key, trust, |place| {
+            fs::create_dir(place).map_err(io_error("create", place))?;
+            set_mode(place, 0o755)?;
+            unpack_zip(archive, place, self.limits)
+        })
+    }
+
+    fn archive_key(&self, image: &str, archive: &Path, trust: bool) -> Result<Digest, Error> {
         let metadata = fs::metadata(archive).map_err(|error| missing(image, archive, error))?;
         let digest = {
             let folder = self.stats.folder(archive, trust);
@@ -109,11 +147,7 @@ impl Stager {
         };
         let mut key = Fingerprint::new("unpacked");
         key.digest(digest).number(self.limits.entries as u64).number(self.limits.bytes);
-        self.replace(target, key.finish(), trust, |place| {
-            fs::create_dir(place).map_err(io_error("create", place))?;
-            set_mode(place, 0o755)?;
-            unpack_zip(archive, place, self.limits)
-        })
+        Ok(key.finish())
     }
 
     /// Copies a folder or file to `target`; says whether something was written.
@@ -125,6 +159,29 @@ impl Stager {
         target: &Path,
         trust: bool,
     ) -> Result<bool, Error> {
+        let (key, selected) = self.select(image, from, exclude, trust)?;
+        self.replace(target, key, trust, |place| write_items(&selected, place))
+    }
+
+    /// Whether a target holds what a source has now.
+    pub(crate) fn is_copied(
+        &self,
+        image: &str,
+        from: &Path,
+        exclude: &[String],
+        target: &Path,
+    ) -> Result<bool, Error> {
+        let (key, _) = self.select(image, from, exclude, true)?;
+        Ok(self.is_current(target, key))
+    }
+
+    fn select(
+        &self,
+        image: &str,
+        from: &Path,
+        exclude: &[String],
+        trust: bool,
+    ) -> Result<(Digest, Selected), Error> {
         let from = from.canonicalize().map_err(|error| missing(image, from, error))?;
         let rules = IgnoreRules::new(exclude.iter().map(String::as_str))
             .map_err(|reason| Error::Dockerignore { image: image.to_owned(), reason })?;
@@ -147,7 +204,14 @@ impl Stager {
             },
         })?;
         let key = describe(std::slice::from_ref(&selected));
-        self.replace(target, key, trust, |place| write_items(&selected, place))
+        Ok((key, selected))
+    }
+
+    /// Whether a target was made of what `key` stands for.
+    fn is_current(&self, target: &Path, key: Digest) -> bool {
+        let record = Digest::of(target.as_os_str().as_bytes());
+        self.store.record::<Digest>(RECORD, record) == Some(key)
+            && target.symlink_metadata().is_ok()
     }
 
     /// Makes `target` anew in one step, unless it is what `key` stands for already.
@@ -158,9 +222,7 @@ impl Stager {
         trust: bool,
         make: impl FnOnce(&Path) -> Result<(), Error>,
     ) -> Result<bool, Error> {
-        let record = Digest::of(target.as_os_str().as_bytes());
-        let known = trust && self.store.record::<Digest>(RECORD, record) == Some(key);
-        if known && target.symlink_metadata().is_ok() {
+        if trust && self.is_current(target, key) {
             return Ok(false);
         }
         let parent = folder_of(target)?;
@@ -171,6 +233,7 @@ impl Stager {
         let new = place.path().join("new");
         make(&new)?;
         put(&new, target, &place)?;
+        let record = Digest::of(target.as_os_str().as_bytes());
         self.store.set_record(RECORD, record, &key)?;
         Ok(true)
     }
@@ -192,10 +255,13 @@ fn folder_of(target: &Path) -> Result<&Path, Error> {
     Ok(folder)
 }
 
-fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+fn is_content(path: &Path, bytes: &[u8]) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
         && fs::read(path).is_ok_and(|found| found == bytes)
-    {
+}
+
+fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
+    if is_content(path, bytes) {
         return Ok(false);
     }
     let folder = folder_of(path)?;

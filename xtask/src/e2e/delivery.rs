@@ -136,7 +136,7 @@ fn places(parts: &Parts, small: &Small<'_>, image: &str) -> Outcome {
     gateway(parts, image, &["--volume", &format!("esb-runtime-config:{FOLDER}:ro")])?;
     small.write("template.yaml", &["A"], "may not be built")?;
     let mut refused = small.deploy(&[]);
-    let said = expect(refused.args(["--format", "text"]), 9);
+    let said = expect(&mut refused, 9);
     parts.engine.output(["rm", "--force", "esb-dev-gateway"])?;
     let said = said?;
     said.tells(&["may only read"])?;
@@ -152,10 +152,12 @@ pub(crate) fn workers_are_replaced(parts: &Parts) -> Outcome {
     small.write("template.yaml", &["A", "B"], "old")?;
     let first = small.deployed(&["--config-to", "none"])?;
     let image = image_of(&first, "A")?;
+    let other = image_of(&first, "B")?;
     parts.engine.output(["pull", "--quiet", &image])?;
+    parts.engine.output(["pull", "--quiet", &other])?;
     gateway(parts, &image, &["--volume", "esb-workers:/app/runtime-config"])?;
     small.deployed(&[])?;
-    let result = replace_workers(parts, &small, &image);
+    let result = replace_workers(parts, &small, &image, &other);
     parts.engine.output(["rm", "--force", "esb-dev-gateway"])?;
     for name in ["worker-idle", "worker-busy", "worker-slow", "worker-other"] {
         parts.engine.docker().args(["rm", "--force", name]).output()?;
@@ -163,11 +165,12 @@ pub(crate) fn workers_are_replaced(parts: &Parts) -> Outcome {
     result
 }
 
-fn replace_workers(parts: &Parts, small: &Small<'_>, image: &str) -> Outcome {
+fn replace_workers(parts: &Parts, small: &Small<'_>, a: &str, b: &str) -> Outcome {
     for (name, function) in
         [("worker-idle", "a"), ("worker-busy", "a"), ("worker-slow", "a"), ("worker-other", "b")]
     {
         let label = format!("esb_function={function}");
+        let image = if function == "a" { a } else { b };
         parts.engine.output([
             "run",
             "--detach",

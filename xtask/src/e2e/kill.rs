@@ -65,7 +65,7 @@ pub(crate) fn at_every_step(parts: &Parts) -> Outcome {
 fn traced(command: &Command, step: usize) -> Command {
     let mut traced = Command::new("strace");
     traced
-        .args(["--follow-forks", "--seccomp-bpf", "-qqq", "--output=/dev/null"])
+        .args(["--follow-forks", "-qqq", "--output=/dev/null"])
         .arg(format!("--trace={CALLS}"))
         .arg(format!("--inject={CALLS}:signal=KILL:when={step}"))
         .arg(command.get_program())

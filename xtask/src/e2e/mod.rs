@@ -91,7 +91,8 @@ type Check = fn(&Parts, &Deployed) -> Outcome;
 
 /// Checks of the configuration: how it is published and delivered.
 fn of_configuration(checks: &mut Checks, parts: &Parts) {
-    let list: [(&str, fn(&Parts) -> Outcome); 4] = [
+    type OfParts = fn(&Parts) -> Outcome;
+    let list: [(&str, OfParts); 4] = [
         ("config: killed at every step", kill::at_every_step),
         ("config: a reader watches 50 deploys into a folder", delivery::folder_is_watched),
         ("config: a reader inside a container watches 20 deploys", delivery::volume_is_watched),

@@ -24,6 +24,7 @@ impl<'a> Small<'a> {
     pub(crate) fn new(parts: &'a Parts, name: &str, cache: &str) -> Outcome<Self> {
         let root = parts.work.join("small").join(name);
         fs::create_dir_all(&root)?;
+        fs::write(root.join("esb.toml"), "")?; // a root of its own
         Ok(Self { parts, root, cache: cache.to_owned() })
     }
 

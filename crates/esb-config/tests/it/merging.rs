@@ -165,7 +165,9 @@ resources:
     let merged = run(&old, &app, "t.yaml").unwrap();
     assert_eq!(functions(&merged), ["F", "gone"]);
     assert_eq!(routes(&merged), ["GET /gone", "GET /{+}"]);
-    assert_eq!(changes(&merged), ["Changed function `F`", "Changed route `GET /{+}`"],);
+    let expected =
+        ["Changed function `F`", "Changed route `GET /{+}`", "Added schedule `F rate(1 day)`"];
+    assert_eq!(changes(&merged), expected);
     let unowned: Vec<String> = merged.unowned.iter().map(ToString::to_string).collect();
     assert_eq!(unowned, ["function `gone`", "route `GET /gone`", "table `z`"]);
     assert_eq!(

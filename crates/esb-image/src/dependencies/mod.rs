@@ -121,6 +121,31 @@ impl Installer {
         Ok(Some(Installed { target: dependencies.target.clone(), cached }))
     }
 
+    /// Whether [`Installer::install`] would install or copy anything.
+    ///
+    /// # Errors
+    /// When the requirements cannot be read or no tool is there.
+    pub async fn is_stale(
+        &self,
+        recipe: &ImageRecipe,
+        root: &Path,
+        reporter: &dyn Reporter,
+    ) -> Result<bool, Error> {
+        let Some(dependencies) = &recipe.dependencies else { return Ok(false) };
+        let path = root.join(&dependencies.requirements);
+        let image = recipe.repository.clone();
+        let requirements = blocking(move || Requirements::read(&image, &path)).await?;
+        let job = Job { image: &recipe.repository, dependencies, requirements, reporter };
+        let key = job.key(&self.tool(&job).await?);
+        let place = self.store.root().join(FOLDER).join(key.hex());
+        if job.requirements.is_local() || !place.is_dir() {
+            return Ok(true);
+        }
+        let stager = self.stager.clone();
+        let (image, target) = (recipe.repository.clone(), root.join(&dependencies.target));
+        blocking(move || stager.is_copied(&image, &place, &[], &target)).await.map(|same| !same)
+    }
+
     async fn tool(&self, job: &Job<'_>) -> Result<Tool, Error> {
         if job.dependencies.runtime.family() != Family::Python {
             let reason = format!("{} has no requirements", job.dependencies.runtime);

@@ -181,19 +181,18 @@ impl DockerEngine {
             |reason: String| Error::Engine { action: "read", subject: path.clone(), reason };
         let failed = |error: std::io::Error| refused(error.to_string());
         let mut archive = tar::Archive::new(&archive[..]);
-        for entry in archive.entries().map_err(failed)?.take(1) {
-            let mut entry = entry.map_err(failed)?;
-            if entry.header().entry_type() != tar::EntryType::Regular {
-                return Err(refused("it is no regular file".to_owned()));
-            }
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content).map_err(failed)?;
-            let header = entry.header();
-            let owner = (header.uid().map_err(failed)?, header.gid().map_err(failed)?);
-            let mtime = header.mtime().map_err(failed)?;
-            return Ok(Some(FileInside { name: name.to_owned(), content, mtime, owner }));
+        let first = archive.entries().map_err(failed)?.next();
+        let nothing = || refused("the engine sent nothing".to_owned());
+        let mut entry = first.ok_or_else(nothing)?.map_err(failed)?;
+        if entry.header().entry_type() != tar::EntryType::Regular {
+            return Err(refused("it is no regular file".to_owned()));
         }
-        Err(refused("the engine sent nothing".to_owned()))
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).map_err(failed)?;
+        let header = entry.header();
+        let owner = (header.uid().map_err(failed)?, header.gid().map_err(failed)?);
+        let mtime = header.mtime().map_err(failed)?;
+        Ok(Some(FileInside { name: name.to_owned(), content, mtime, owner }))
     }
 
     /// User and group of a folder inside a container; `None` when there is none.

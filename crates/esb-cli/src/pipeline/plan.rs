@@ -1,0 +1,227 @@
+//! What a deploy would do, found out without doing it: `--dry-run`.
+//!
+//! Reads registries, the store and the disk; writes nothing but what caches remember.
+
+use std::collections::BTreeMap;
+
+use esb_config::{Merged, PublishedImage};
+use esb_image::{Base, BuildRequest, Foresight};
+use esb_model::{BaseRef, ImageKind, ImageRecipe};
+use esb_oci::Image;
+
+use super::{
+    Order, Places,
+    bases::{self, Bases},
+    config, prepare,
+    run::Run,
+    sync::External,
+    target::Target,
+};
+use crate::{exit::Failure, load::Loaded};
+
+/// What would happen.
+pub(crate) struct Plan {
+    pub(crate) images: Vec<PlannedImage>,
+    /// What would be published; none when the run does not publish.
+    pub(crate) merged: Option<Merged>,
+}
+
+/// What would happen to one image.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedImage {
+    /// As functions.yml or Dockerfiles would name it; without a content tag while that is unknown.
+    pub(crate) reference: String,
+    pub(crate) name: String,
+    pub(crate) function: Option<String>,
+    pub(crate) platform: String,
+    /// What it is built on, or copied from.
+    pub(crate) from: String,
+    pub(crate) action: PlannedAction,
+    pub(crate) reason: String,
+    /// Bytes of the layers above the base, when the image is known.
+    pub(crate) size: Option<u64>,
+}
+
+/// The actions of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PlannedAction {
+    Build,
+    /// Nothing to do: built already, and where it has to be.
+    Reuse,
+    /// Built already, and not yet in the registry.
+    Push,
+    Sync,
+}
+
+impl PlannedAction {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Reuse => "reuse",
+            Self::Push => "push",
+            Self::Sync => "sync",
+        }
+    }
+}
+
+impl Plan {
+    /// Whether the run would change anything.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.images.iter().any(|image| image.action != PlannedAction::Reuse)
+            || self.merged.as_ref().is_some_and(|merged| !merged.changes.is_empty())
+    }
+}
+
+/// What is known of an image that would be used.
+type Known = BTreeMap<String, Image>;
+
+/// Makes the plan.
+pub(crate) async fn make(
+    run: &Run,
+    order: &Order<'_>,
+    loaded: &Loaded,
+    recipes: &[ImageRecipe],
+    target: &Target,
+    externals: &[External],
+    places: &Places,
+) -> Result<Plan, Failure> {
+    let mut images = Vec::new();
+    let mut known = Known::new();
+    let (mut found, missing) = match bases::resolve(run, recipes).await {
+        Ok(found) => (found, None),
+        Err(failure) => (Bases::new(), Some(failure.message)),
+    };
+    for recipe in prepare::of_kind(recipes, true).chain(prepare::of_kind(recipes, false)) {
+        let (planned, image) = one(run, target, recipe, &found, missing.as_deref()).await?;
+        if let Some(image) = image {
+            if let ImageKind::Function(id) = &recipe.kind {
+                known.insert(id.logical_id.clone(), image);
+            } else {
+                let name = format!("{}:{}", recipe.repository, recipe.tag);
+                let base = Base { image, pullable: None, name };
+                let reference = bases::own_reference(run, recipe);
+                found.entry(recipe.platform).or_default().insert(reference, base);
+            }
+        }
+        images.push(planned);
+    }
+    for external in externals {
+        let Some(to) = &external.target else { continue };
+        images.push(PlannedImage {
+            reference: to.runtime(),
+            name: format!("{}:{}", to.repository, to.tag),
+            function: Some(external.function.logical_id.clone()),
+            platform: external.platform.to_string(),
+            from: external.source.clone(),
+            action: PlannedAction::Sync,
+            reason: "external image".to_owned(),
+            size: None,
+        });
+    }
+    let merged = match order.publishes() {
+        true => Some(config::planned(run, loaded, recipes, externals, places, |id, recipe| {
+            let image = known.get(&id.logical_id)?;
+            let digest = image.digest();
+            Some(PublishedImage {
+                reference: target.written(&recipe.repository, &recipe.tag, digest),
+                digest: digest.to_string(),
+                import: None,
+            })
+        })
+        .await?),
+        false => None,
+    };
+    Ok(Plan { images, merged })
+}
+
+/// What would happen to the image of a recipe, and the image when it is known.
+async fn one(
+    run: &Run,
+    target: &Target,
+    recipe: &ImageRecipe,
+    found: &Bases,
+    missing: Option<&str>,
+) -> Result<(PlannedImage, Option<Image>), Failure> {
+    let foresight = foresee(run, recipe, found, missing).await?;
+    let mut planned = PlannedImage {
+        reference: target.plain(&recipe.repository, &recipe.tag),
+        name: format!("{}:{}", recipe.repository, recipe.tag),
+        function: super::images::function_of(&recipe.kind).map(|id| id.logical_id.clone()),
+        platform: recipe.platform.to_string(),
+        from: recipe.base.reference().to_owned(),
+        action: PlannedAction::Build,
+        reason: String::new(),
+        size: None,
+    };
+    let image = match foresight {
+        Foresight::Build { reason } => {
+            planned.reason = reason;
+            return Ok((planned, None));
+        }
+        Foresight::Reuse(image) => *image,
+    };
+    let digest = image.digest();
+    let base = found.get(&recipe.platform).and_then(|bases| bases.get(recipe.base.reference()));
+    let below = base.map_or(0, |base| base.image.layers.len());
+    planned.size = Some(image.layers.iter().skip(below).map(|layer| layer.descriptor.size).sum());
+    let tag = match &recipe.kind {
+        ImageKind::Function(_) => {
+            planned.reference = target.written(&recipe.repository, &recipe.tag, digest);
+            Target::content_tag(&recipe.tag, digest)
+        }
+        ImageKind::Base(_) => recipe.tag.clone(),
+    };
+    (planned.action, planned.reason) = match &target.registry {
+        Some(registry) => {
+            let reference = super::images::push_reference(&registry.image(&recipe.repository, &tag))?;
+            match run.client.verify(&reference, digest).await {
+                Ok(()) => (PlannedAction::Reuse, "the registry has it".to_owned()),
+                Err(_) => (PlannedAction::Push, "the registry does not have it".to_owned()),
+            }
+        }
+        None => (PlannedAction::Reuse, "same content, base and recipe".to_owned()),
+    };
+    Ok((planned, Some(image)))
+}
+
+async fn foresee(
+    run: &Run,
+    recipe: &ImageRecipe,
+    found: &Bases,
+    missing: Option<&str>,
+) -> Result<Foresight, Failure> {
+    let build = |reason: String| Ok(Foresight::Build { reason });
+    let empty = BTreeMap::new();
+    let bases = found.get(&recipe.platform).unwrap_or(&empty);
+    if !bases.contains_key(recipe.base.reference()) {
+        return match (&recipe.base, missing) {
+            (BaseRef::External { .. }, Some(reason)) => build(reason.to_owned()),
+            _ => build("its base is built".to_owned()),
+        };
+    }
+    if run.no_cache {
+        return build("`--no-cache`".to_owned());
+    }
+    if let Some(stale) = run.stager.stale(recipe, &run.project.root).await? {
+        return build(format!("`{}` is new", stale.display()));
+    }
+    if run.installer.is_stale(recipe, &run.project.root, &*run.reporter).await? {
+        return build("dependencies changed".to_owned());
+    }
+    let labels = bases::labels(run, recipe);
+    let fingerprint = run.project.brand.label("image_fingerprint");
+    let request = BuildRequest {
+        recipe,
+        root: &run.project.root,
+        bases,
+        labels: &labels,
+        fingerprint_label: matches!(recipe.kind, ImageKind::Function(_)).then_some(&*fingerprint),
+        epoch: run.epoch,
+        no_cache: false,
+    };
+    let builder = run.builder(recipe).await?;
+    match builder.foresee(request).await? {
+        Some(foresight) => Ok(foresight),
+        None => build(format!("the {} engine decides what it reuses", builder.name())),
+    }
+}

@@ -1,0 +1,169 @@
+//! What changed inside an entry, in words for a person.
+//!
+//! Names settings and shows numbers and references; never shows the value of an environment
+//! variable or an input, for they may be secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Change, ChangeKind, EntryKey, Section,
+    functions::{Environment, FunctionEntry, FunctionsFile},
+    text::Text,
+    value::Value,
+};
+
+/// What differs between two states of a function; schedules are entries of their own.
+pub(crate) fn of_function(old: &FunctionEntry, new: &FunctionEntry) -> Vec<String> {
+    let mut words = Vec::new();
+    let image =
+        |entry: &FunctionEntry| entry.image.as_ref().map(|image| image.template().to_owned());
+    if old.image != new.image {
+        words.push(step("image", image(old), image(new)));
+    }
+    let number = |value: Option<i64>| value.map(|value| value.to_string());
+    for (name, old, new) in [
+        ("timeout", old.timeout, new.timeout),
+        ("memory_size", old.memory_size, new.memory_size),
+        ("max_capacity", old.scaling.max_capacity, new.scaling.max_capacity),
+        ("min_capacity", old.scaling.min_capacity, new.scaling.min_capacity),
+    ] {
+        if old != new {
+            words.push(step(name, number(old), number(new)));
+        }
+    }
+    words.extend(of_environment(&old.environment, &new.environment));
+    let mut rest = (old.scaling.clone(), new.scaling.clone());
+    for scaling in [&mut rest.0, &mut rest.1] {
+        (scaling.max_capacity, scaling.min_capacity) = (None, None);
+    }
+    if rest.0 != rest.1 {
+        words.push("scaling".to_owned());
+    }
+    if old.extra != new.extra {
+        words.push("other keys".to_owned());
+    }
+    words
+}
+
+fn step(name: &str, old: Option<String>, new: Option<String>) -> String {
+    let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+    format!("{name} {} → {}", or_none(old), or_none(new))
+}
+
+/// Variables by name alone.
+fn of_environment(old: &Environment, new: &Environment) -> Vec<String> {
+    let names: BTreeSet<&String> = old.0.keys().chain(new.0.keys()).collect();
+    let word = |name: &&String| match (old.0.get(*name), new.0.get(*name)) {
+        (None, Some(_)) => Some(format!("environment +{name}")),
+        (Some(_), None) => Some(format!("environment -{name}")),
+        (old, new) if old != new => Some(format!("environment ~{name}")),
+        _ => None,
+    };
+    names.iter().filter_map(word).collect()
+}
+
+/// The keys at which two items of resources.yml differ.
+pub(crate) fn of_item(old: &Value, new: &Value) -> Vec<String> {
+    let (Value::Map(old), Value::Map(new)) = (old, new) else { return Vec::new() };
+    let map = |fields: &[(String, Value)]| -> BTreeMap<String, Value> {
+        fields.iter().cloned().collect()
+    };
+    let (old, new) = (map(old), map(new));
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    keys.into_iter().filter(|key| old.get(*key) != new.get(*key)).cloned().collect()
+}
+
+/// Schedules that come and go; one with another rate or input is another one.
+pub(crate) fn of_schedules(old: &FunctionsFile, new: &FunctionsFile) -> Vec<Change> {
+    let all = |file: &FunctionsFile| {
+        let mut counts: BTreeMap<(String, String, Option<Text>), usize> = BTreeMap::new();
+        for (name, entry) in &file.functions {
+            for schedule in entry.events.iter().filter_map(|event| event.schedule.as_ref()) {
+                let rate = schedule.rate.as_ref().map(|rate| rate.resolve(|_| None));
+                let key = (name.clone(), rate.unwrap_or_default(), schedule.input.clone());
+                *counts.entry(key).or_default() += 1;
+            }
+        }
+        counts
+    };
+    let (before, after) = (all(old), all(new));
+    let mut changes = Vec::new();
+    let mut missing = |from: &BTreeMap<_, usize>, to: &BTreeMap<_, usize>, kind| {
+        for (key @ (name, rate, _), count) in from {
+            for _ in to.get(key).copied().unwrap_or(0)..*count {
+                let entry = EntryKey::new(Section::Schedule, format!("{name} {rate}"));
+                changes.push(Change { entry, kind, details: Vec::new() });
+            }
+        }
+    };
+    missing(&before, &after, ChangeKind::Removed);
+    missing(&after, &before, ChangeKind::Added);
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::{Event, ScheduleEntry};
+
+    #[test]
+    fn a_function_is_compared_without_its_values() {
+        let environment = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| ((*name).into(), Text::literal(value)));
+            Environment(pairs.collect())
+        };
+        let old = FunctionEntry {
+            image: Some(Text::literal("r/a:1")),
+            timeout: Some(3),
+            environment: environment(&[("GONE", "s3cret"), ("SAME", "x"), ("OTHER", "s3cret")]),
+            ..FunctionEntry::default()
+        };
+        let new = FunctionEntry {
+            image: Some(Text::literal("r/a:2")),
+            timeout: Some(5),
+            environment: environment(&[("NEW", "s3cret"), ("SAME", "x"), ("OTHER", "s4cret")]),
+            ..FunctionEntry::default()
+        };
+        let expected = [
+            "image r/a:1 → r/a:2",
+            "timeout 3 → 5",
+            "environment -GONE",
+            "environment +NEW",
+            "environment ~OTHER",
+        ];
+        assert_eq!(of_function(&old, &new), expected);
+        assert_eq!(of_function(&new, &new), Vec::<String>::new());
+    }
+
+    #[test]
+    fn schedules_come_and_go() {
+        let file = |rates: &[&str]| {
+            let event = |rate: &&str| Event {
+                schedule: Some(ScheduleEntry {
+                    rate: Some(Text::literal(rate)),
+                    ..ScheduleEntry::default()
+                }),
+                ..Event::default()
+            };
+            let entry = FunctionEntry {
+                events: rates.iter().map(event).collect(),
+                ..FunctionEntry::default()
+            };
+            FunctionsFile {
+                functions: [("f".to_owned(), entry)].into(),
+                ..FunctionsFile::default()
+            }
+        };
+        let old = file(&["rate(1 day)", "rate(1 day)", "rate(2 days)"]);
+        let changes = of_schedules(&old, &file(&["rate(1 day)", "rate(3 days)"]));
+        let words: Vec<String> =
+            changes.iter().map(|change| format!("{:?} {}", change.kind, change.entry)).collect();
+        let expected = [
+            "Removed schedule `f rate(1 day)`",
+            "Removed schedule `f rate(2 days)`",
+            "Added schedule `f rate(3 days)`",
+        ];
+        assert_eq!(words, expected);
+        assert_eq!(of_schedules(&old, &old), []);
+    }
+}
