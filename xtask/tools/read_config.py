@@ -37,6 +37,8 @@ def main():
         wrong += [f"{route['path']} takes {path}" for path in route["miss"] if compiled.match(path)]
     for line in wrong:
         print(line)
+    if wrong:
+        print(f"with the seed {document['seed']}")
     print(f"{len(document['files'])} files, {len(document['routes'])} routes")
     return 1 if wrong or not document["routes"] else 0
 

@@ -247,9 +247,8 @@ pub(crate) struct BuildArgs {
     /// Rebuild every image, base images too
     #[arg(long)]
     pub(crate) no_cache: bool,
-    /// Show what would be done, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
     /// Images built and pushed at a time [default: number of processors, at least 4]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
@@ -261,6 +260,18 @@ pub(crate) struct BuildArgs {
     /// Where images of HOST are really fetched; repeatable (ESB_MIRRORS)
     #[arg(long, value_name = "HOST=HOST[:PORT][/PREFIX]|HOST=oci:DIR")]
     pub(crate) mirror: Vec<String>,
+}
+
+/// Whether work is only planned.
+#[derive(Debug, Clone, Copy, Default, Args)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct PlanArgs {
+    /// Show what would be done and why, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// With --dry-run: end with 8 when there is something to do
+    #[arg(long, requires = "dry_run")]
+    pub(crate) detailed_exitcode: bool,
 }
 
 /// How esb.lock is used.

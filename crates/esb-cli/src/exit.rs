@@ -13,13 +13,14 @@ pub(crate) enum Exit {
     Locked = 5,
     Invoke = 6,
     Difference = 7,
+    Changes = 8,
     Local = 9,
     Interrupted = 130,
 }
 
 impl Exit {
     /// All codes that a run can end with, in order, with their meaning.
-    pub(crate) const ALL: [(Self, &str); 10] = [
+    pub(crate) const ALL: [(Self, &str); 11] = [
         (Self::Success, "success"),
         (
             Self::Input,
@@ -32,6 +33,7 @@ impl Exit {
         (Self::Locked, "another run holds the lock"),
         (Self::Invoke, "the invoked function failed"),
         (Self::Difference, "a check found a difference (`--locked`)"),
+        (Self::Changes, "`--dry-run --detailed-exitcode`: there are changes"),
         (Self::Local, "the local disk or store failed"),
         (Self::Interrupted, "interrupted"),
     ];

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use esb_config::{ChangeKind, ConfigFile, Merged};
+use esb_config::{ChangeKind, ConfigFile};
 use esb_image::Action;
 use esb_model::{ImageKind, ImageRecipe};
 use esb_oci::Image;
@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{
     escape,
+    exit::Exit,
     load::Loaded,
-    pipeline::{External, Places, Replaced, Run, Target, Written},
+    pipeline::{External, Order, Plan, PlannedImage, Replaced, Run, Target, Written},
     printer::{Printer, Style},
     reporter::bytes,
 };
@@ -127,6 +128,8 @@ pub(crate) struct Outcome<'a> {
 pub(crate) struct Summary {
     document: Value,
     text: Vec<String>,
+    /// How the command ends.
+    pub(crate) exit: Exit,
 }
 
 impl Summary {
@@ -194,55 +197,43 @@ impl Summary {
             "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
         });
-        Self { document, text }
+        Self { document, text, exit: Exit::Success }
     }
 
     /// The result of a dry run.
     pub(crate) fn planned(
         run: &Run,
+        order: &Order<'_>,
         loaded: &Loaded,
-        recipes: &[ImageRecipe],
-        target: &Target,
-        places: &Places,
+        plan: &Plan,
         start: Instant,
     ) -> Self {
-        let rows: Vec<Vec<String>> = recipes
-            .iter()
-            .map(|recipe| {
-                vec![
-                    target.plain(&recipe.repository, &recipe.tag),
-                    recipe.platform.to_string(),
-                    recipe.base.reference().unwrap_or("its Dockerfile").to_owned(),
-                ]
-            })
-            .collect();
-        let head = ["image", "platform", "from"].map(str::to_owned);
+        let rows: Vec<Vec<String>> = plan.images.iter().map(planned_row).collect();
+        let head = ["action", "image", "size", "reason"].map(str::to_owned);
         let mut text = table(run.printer, &head, &rows);
-        let changes = places.preview.as_ref().map_or(&[][..], |merged: &Merged| &merged.changes);
+        let changes = plan.merged.as_ref().map_or(&[][..], |merged| &merged.changes);
         text.push(String::new());
         text.extend(changes.iter().map(change_line));
+        if plan.merged.is_some() && changes.is_empty() {
+            text.push("configuration: no changes".to_owned());
+        }
         text.push("dry run: nothing was built, pushed or written".to_owned());
-        let images: Vec<Value> = recipes
-            .iter()
-            .map(|recipe| {
-                json!({
-                    "name": format!("{}:{}", recipe.repository, recipe.tag),
-                    "reference": target.plain(&recipe.repository, &recipe.tag),
-                    "platform": recipe.platform.to_string(),
-                    "from": recipe.base.reference(),
-                })
-            })
-            .collect();
         let document = json!({
             "schema": 1,
             "dry_run": true,
+            "has_changes": plan.has_changes(),
             "environment": run.project.environment,
-            "images": images,
+            "images": plan.images.iter().map(planned_json).collect::<Vec<_>>(),
             "changes": changes_json(changes),
             "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
         });
-        Self { document, text }
+        let exit = if order.detailed_exit_code() && plan.has_changes() {
+            Exit::Changes
+        } else {
+            Exit::Success
+        };
+        Self { document, text, exit }
     }
 
     /// Writes the result to stdout.
@@ -279,6 +270,28 @@ fn worker_lines(replaced: &Replaced) -> Vec<String> {
         lines.push(format!("workers run old code until: {command}"));
     }
     lines
+}
+
+fn planned_row(image: &PlannedImage) -> Vec<String> {
+    vec![
+        image.action.word().to_owned(),
+        image.reference.clone(),
+        image.size.map_or_else(|| "?".to_owned(), bytes),
+        image.reason.clone(),
+    ]
+}
+
+fn planned_json(image: &PlannedImage) -> Value {
+    json!({
+        "name": image.name,
+        "function": image.function,
+        "reference": image.reference,
+        "platform": image.platform,
+        "from": image.from,
+        "action": image.action.word(),
+        "reason": image.reason,
+        "bytes": image.size,
+    })
 }
 
 /// A function's name in functions.yml, a base's in Dockerfiles.

@@ -1,7 +1,8 @@
 //! Prints files full of awkward strings, and what the platform has to read in them.
 //!
 //! One JSON document on stdout: `files` (name to text), `environment` (of the process that
-//! interpolates functions.yml), `expected` (name to what a YAML 1.1 reader must find after the
+//! interpolates functions.yml), `seed` (give it as the argument to get the same document again),
+//! `expected` (name to what a YAML 1.1 reader must find after the
 //! interpolation), and `routes` (emitted path, texts that it must and must not match when
 //! `{name}` is one segment).
 
@@ -28,10 +29,14 @@ use pieces::PIECES;
 const FILLED: &str = "filled in";
 
 fn main() -> io::Result<()> {
-    let (functions, functions_expected) = functions();
-    let (routing, routing_expected) = routing();
-    let (resources, resources_expected) = resources();
+    let given = std::env::args().nth(1).and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| fastrand::u64(..));
+    let random = random_texts(seed);
+    let (functions, functions_expected) = functions(&random);
+    let (routing, routing_expected) = routing(&random);
+    let (resources, resources_expected) = resources(&random);
     let document = json!({
+        "seed": seed.to_string(),
         "files": {
             "functions.yml": functions,
             "routing.yml": routing,
@@ -61,7 +66,25 @@ fn texts() -> BTreeSet<String> {
     texts
 }
 
-fn functions() -> (String, Value) {
+/// Texts of pieces, of what YAML and Python care about, and of anything that Unicode has.
+fn random_texts(seed: u64) -> BTreeSet<String> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut text = || {
+        let mut text = String::new();
+        for _ in 0..random.usize(1..12) {
+            match random.u8(0..4) {
+                0 => text.push_str(PIECES[random.usize(..PIECES.len())]),
+                1 => text.push(random.choice("${}_Aa1 \"'\\:#-?\n".chars()).unwrap_or('$')),
+                2 => text.push(random.char(' '..='~')),
+                _ => text.push(random.char(..)),
+            }
+        }
+        text
+    };
+    (0..500).map(|_| text()).collect()
+}
+
+fn functions(random: &BTreeSet<String>) -> (String, Value) {
     let texts = texts();
     let mut file = FunctionsFile::default();
     let mut expected = serde_json::Map::new();
@@ -99,6 +122,25 @@ fn functions() -> (String, Value) {
         );
         file.functions.insert(name, entry);
     }
+    for text in random {
+        // In every place at once: key, image, variable, value and input.
+        let name = format!("random {text}");
+        let entry = FunctionEntry {
+            image: Some(Text::literal(text)),
+            environment: Environment([(text.clone(), Text::literal(text))].into()),
+            events: vec![Event::schedule("rate(1 day)", Some(text))],
+            ..FunctionEntry::default()
+        };
+        expected.insert(
+            name.clone(),
+            json!({
+                "image": text,
+                "environment": {text: text},
+                "events": [{"schedule": {"rate": "rate(1 day)", "input": text}}],
+            }),
+        );
+        file.functions.insert(name, entry);
+    }
     let long = "k".repeat(3000);
     let entry = FunctionEntry { timeout: Some(1), ..FunctionEntry::default() };
     file.functions.insert(long.clone(), entry);
@@ -106,10 +148,10 @@ fn functions() -> (String, Value) {
     (file.to_yaml(), json!({"functions": expected}))
 }
 
-fn routing() -> (String, Value) {
+fn routing(random: &BTreeSet<String>) -> (String, Value) {
     let mut file = RoutingFile::default();
     let mut expected = Vec::new();
-    for text in texts() {
+    for text in texts().into_iter().chain(random.iter().cloned()) {
         expected.push(json!({"path": text, "method": "GET", "function": text}));
         file.routes.push(RouteEntry {
             path: text.clone(),
@@ -125,8 +167,9 @@ fn span() -> Span {
     Span { source: SourceMap::default().add("", ""), start: 0, end: 0 }
 }
 
-fn resources() -> (String, Value) {
-    let names: BTreeSet<String> = PIECES.iter().map(|piece| format!("{piece}n")).collect();
+fn resources(random: &BTreeSet<String>) -> (String, Value) {
+    let pieces = PIECES.iter().map(|piece| format!("{piece}n"));
+    let names: BTreeSet<String> = pieces.chain(random.iter().cloned()).collect();
     let bucket = |name: &String| Bucket {
         template: TemplateId(0),
         logical_id: name.clone(),

@@ -50,6 +50,10 @@ pub(crate) fn run(cli: &Cli, environment: &Environment, printer: Printer) -> Res
 }
 
 fn deploy(order: &Order<'_>, environment: &Environment, printer: Printer) -> Result<(), Failure> {
-    runtime::block_on(pipeline::execute(order, environment, printer))?.print(printer);
-    Ok(())
+    let summary = runtime::block_on(pipeline::execute(order, environment, printer))?;
+    summary.print(printer);
+    match summary.exit {
+        Exit::Success => Ok(()),
+        exit => Err(Failure::silent(exit)),
+    }
 }

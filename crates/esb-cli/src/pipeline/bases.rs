@@ -55,7 +55,6 @@ pub(crate) async fn resolve(run: &Run, recipes: &[ImageRecipe]) -> Result<Bases,
     for (platform, name, base) in resolved {
         bases.entry(platform).or_default().insert(name, base);
     }
-    run.lock.write()?;
     Ok(bases)
 }
 
@@ -112,7 +111,7 @@ pub(crate) async fn build(
 }
 
 /// Our base's name as functions' Dockerfiles write it.
-fn own_reference(run: &Run, recipe: &ImageRecipe) -> String {
+pub(super) fn own_reference(run: &Run, recipe: &ImageRecipe) -> String {
     let name = format!("{}:{}", recipe.repository, recipe.tag);
     match &run.registry.configured {
         Some(registry) => format!("{}/{name}", registry.runtime_prefix()),
@@ -156,7 +155,7 @@ pub(crate) async fn build_one(
 }
 
 /// The labels of contracts, section 2.4.
-fn labels(run: &Run, recipe: &ImageRecipe) -> BTreeMap<String, String> {
+pub(super) fn labels(run: &Run, recipe: &ImageRecipe) -> BTreeMap<String, String> {
     let brand = &run.project.brand;
     let mut labels = BTreeMap::from([
         (brand.label("managed"), "true".to_owned()),

@@ -33,8 +33,6 @@ pub(crate) struct Places {
     pub(crate) staging: PathBuf,
     /// Where a Gateway reads.
     pub(crate) found: Found,
-    /// What the run would change, found out before any work.
-    pub(crate) preview: Option<Merged>,
 }
 
 /// What was written where.
@@ -76,7 +74,7 @@ pub(crate) async fn prepare(
     preview: &Rendered,
 ) -> Result<Places, Failure> {
     let staging = run.project.staging(&run.compose_project);
-    let mut places = Places { staging, found: Found::default(), preview: None };
+    let mut places = Places { staging, found: Found::default() };
     if order.publishes() {
         let given = order.deploy.and_then(|deploy| deploy.config_to.as_deref());
         places.found = delivery::find(run, given).await?;
@@ -86,8 +84,7 @@ pub(crate) async fn prepare(
             place.check()?;
         }
         let published = current(&places).await?;
-        let merged = esb_config::merge(&published, preview, &owners(run));
-        places.preview = Some(merged.map_err(|error| failure(&error))?);
+        esb_config::merge(&published, preview, &owners(run)).map_err(|error| failure(&error))?;
     }
     Ok(places)
 }
@@ -167,6 +164,37 @@ pub(crate) async fn publish(
     let Publication { written: changed, .. } = publication;
     written.changed = changed;
     Ok(written)
+}
+
+/// What would be published, where the images of functions are known as far as they are.
+pub(super) async fn planned(
+    run: &Run,
+    loaded: &Loaded,
+    mut images: BTreeMap<FunctionId, PublishedImage>,
+    externals: &[External],
+    places: &Places,
+) -> Result<Merged, Failure> {
+    for external in externals {
+        images.insert(external.function.clone(), published_external(external));
+    }
+    let rendered = render(&run.project, &loaded.app, &images, "");
+    let published = current(places).await?;
+    esb_config::merge(&published, &rendered, &owners(run)).map_err(|error| failure(&error))
+}
+
+/// A function's image as functions.yml would name it; one that has to be built has no tag yet.
+pub(super) fn of_image(
+    target: &Target,
+    recipe: &ImageRecipe,
+    image: Option<&esb_oci::Image>,
+) -> PublishedImage {
+    let (reference, digest) = match image.map(esb_oci::Image::digest) {
+        Some(digest) => {
+            (target.written(&recipe.repository, &recipe.tag, digest), digest.to_string())
+        }
+        None => (format!("{} (new)", target.plain(&recipe.repository, &recipe.tag)), String::new()),
+    };
+    PublishedImage { reference, digest, import: None }
 }
 
 fn published_external(external: &External) -> PublishedImage {

@@ -6,6 +6,7 @@ mod bases;
 mod config;
 mod delivery;
 mod images;
+mod plan;
 mod prepare;
 mod record;
 mod run;
@@ -14,6 +15,7 @@ mod target;
 mod workers;
 
 pub(crate) use config::{Places, Written};
+pub(crate) use plan::{Plan, PlannedImage};
 pub(crate) use prepare::Naming;
 pub(crate) use record::{ImageRecord, read as read_record};
 pub(crate) use run::{Run, docker_credentials, open_store};
@@ -48,6 +50,11 @@ impl Order<'_> {
     /// Whether external images are synced and configuration is published.
     fn publishes(&self) -> bool {
         self.deploy.is_some_and(|deploy| !deploy.build_only)
+    }
+
+    /// Whether a plan with changes ends with an exit code of its own.
+    pub(crate) fn detailed_exit_code(&self) -> bool {
+        self.build.plan.detailed_exitcode
     }
 
     fn prewarm(&self) -> Prewarm {
@@ -91,12 +98,15 @@ pub(crate) async fn execute(
     let target = target::choose(&run, order, &recipes).await?;
     let mut externals = sync::plan(&run, &loaded, &target, order)?;
     let places = config::prepare(&run, order, &target, &preview).await?;
-    if order.build.dry_run {
-        return Ok(Summary::planned(&run, &loaded, &recipes, &target, &places, start));
+    if order.build.plan.dry_run {
+        let stage = plan::Stage { target: &target, externals: &externals, places: &places };
+        let plan = plan::make(&run, order, &loaded, &recipes, &stage).await?;
+        return Ok(Summary::planned(&run, order, &loaded, &plan, start));
     }
 
     prepare::tidy(&run, &recipes)?;
     let sources = bases::resolve(&run, &recipes).await?;
+    run.lock.write()?;
     prepare::inputs(&run, &recipes).await?;
     let mut made = bases::build(&run, &target, &recipes, sources).await?;
     images::functions(&run, &target, &recipes, &mut made).await?;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use esb_config::{Merged, PublishedImage};
+use esb_config::Merged;
 use esb_image::{Base, BuildRequest, Foresight};
 use esb_model::{BaseRef, ImageKind, ImageRecipe};
 use esb_oci::Image;
@@ -75,16 +75,23 @@ impl Plan {
 /// What is known of an image that would be used.
 type Known = BTreeMap<String, Image>;
 
+/// What the steps before the work gave.
+#[derive(Clone, Copy)]
+pub(crate) struct Stage<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) externals: &'a [External],
+    pub(crate) places: &'a Places,
+}
+
 /// Makes the plan.
 pub(crate) async fn make(
     run: &Run,
     order: &Order<'_>,
     loaded: &Loaded,
     recipes: &[ImageRecipe],
-    target: &Target,
-    externals: &[External],
-    places: &Places,
+    stage: &Stage<'_>,
 ) -> Result<Plan, Failure> {
+    let Stage { target, externals, places } = *stage;
     let mut images = Vec::new();
     let mut known = Known::new();
     let (mut found, missing) = match bases::resolve(run, recipes).await {
@@ -118,18 +125,16 @@ pub(crate) async fn make(
             size: None,
         });
     }
-    let merged = match order.publishes() {
-        true => Some(config::planned(run, loaded, recipes, externals, places, |id, recipe| {
-            let image = known.get(&id.logical_id)?;
-            let digest = image.digest();
-            Some(PublishedImage {
-                reference: target.written(&recipe.repository, &recipe.tag, digest),
-                digest: digest.to_string(),
-                import: None,
-            })
-        })
-        .await?),
-        false => None,
+    let merged = if order.publishes() {
+        let mut published = BTreeMap::new();
+        for recipe in prepare::of_kind(recipes, false) {
+            let Some(id) = super::images::function_of(&recipe.kind) else { continue };
+            let image = known.get(&id.logical_id);
+            published.insert(id.clone(), config::of_image(target, recipe, image));
+        }
+        Some(config::planned(run, loaded, published, externals, places).await?)
+    } else {
+        None
     };
     Ok(Plan { images, merged })
 }
@@ -148,7 +153,7 @@ async fn one(
         name: format!("{}:{}", recipe.repository, recipe.tag),
         function: super::images::function_of(&recipe.kind).map(|id| id.logical_id.clone()),
         platform: recipe.platform.to_string(),
-        from: recipe.base.reference().to_owned(),
+        from: recipe.base.reference().unwrap_or("its Dockerfile").to_owned(),
         action: PlannedAction::Build,
         reason: String::new(),
         size: None,
@@ -161,7 +166,8 @@ async fn one(
         Foresight::Reuse(image) => *image,
     };
     let digest = image.digest();
-    let base = found.get(&recipe.platform).and_then(|bases| bases.get(recipe.base.reference()));
+    let bases = found.get(&recipe.platform);
+    let base = recipe.base.reference().and_then(|name| bases?.get(name));
     let below = base.map_or(0, |base| base.image.layers.len());
     planned.size = Some(image.layers.iter().skip(below).map(|layer| layer.descriptor.size).sum());
     let tag = match &recipe.kind {
@@ -173,7 +179,8 @@ async fn one(
     };
     (planned.action, planned.reason) = match &target.registry {
         Some(registry) => {
-            let reference = super::images::push_reference(&registry.image(&recipe.repository, &tag))?;
+            let reference =
+                super::images::push_reference(&registry.image(&recipe.repository, &tag))?;
             match run.client.verify(&reference, digest).await {
                 Ok(()) => (PlannedAction::Reuse, "the registry has it".to_owned()),
                 Err(_) => (PlannedAction::Push, "the registry does not have it".to_owned()),
@@ -193,7 +200,7 @@ async fn foresee(
     let build = |reason: String| Ok(Foresight::Build { reason });
     let empty = BTreeMap::new();
     let bases = found.get(&recipe.platform).unwrap_or(&empty);
-    if !bases.contains_key(recipe.base.reference()) {
+    if recipe.base.reference().is_some_and(|name| !bases.contains_key(name)) {
         return match (&recipe.base, missing) {
             (BaseRef::External { .. }, Some(reason)) => build(reason.to_owned()),
             _ => build("its base is built".to_owned()),
