@@ -32,7 +32,8 @@ pub(crate) fn measure(rounds: usize, esb: PathBuf) -> Outcome<Report> {
     let cold = || format!("cold-{}", round.get());
     let by_engine = || {
         for function in &functions {
-            let name = format!("{}/by-engine-{function}:{}", parts.registry.address(), cold());
+            let image = function.to_lowercase();
+            let name = format!("{}/by-engine-{image}:{}", parts.registry.address(), cold());
             let mut build = parts.engine.docker();
             build.current_dir(&root).env("DOCKER_BUILDKIT", "1");
             build.args(["build", "--quiet", "--no-cache", "--tag", &name, "--file"]);

@@ -6,7 +6,7 @@
 
 mod peers;
 
-use std::{cell::RefCell, fs, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, fs, path::Path};
 
 use esb_test::{DockerEngine, Exchange};
 
@@ -50,9 +50,10 @@ pub(crate) fn measure(rounds: usize, quick: bool, esb: &Path) -> Outcome<Report>
         "{FUNCTIONS} Python functions of 10 small files and one shared layer of 60 files and 4.7 \
          MB; the base images are in the registry already; every contender has a registry of its \
          own on loopback. The floor sends the {} requests of a cold run of `esb` again, {} at a \
-         time, with their bytes in memory.",
+         time, with their bytes in memory. They are: {}.",
         all.floor.len(),
         all.floor.connections,
+        kinds(&all.cold),
     )];
     Ok(report)
 }
@@ -337,6 +338,26 @@ fn requests(site: &Site, arguments: &[&str]) -> Outcome<Vec<Exchange>> {
     Ok(proxy.requests())
 }
 
+/// How many requests of each kind there are, the most frequent first.
+fn kinds(asked: &[Exchange]) -> String {
+    let mut counts = BTreeMap::<String, usize>::new();
+    for Exchange { method, target, status, .. } in asked {
+        let what = match () {
+            () if target.contains("?mount=") || target.contains("&mount=") => "mount",
+            () if target.contains("/blobs/uploads/") => "upload",
+            () if target.contains("/blobs/") => "blob",
+            () if target.contains("/manifests/") => "manifest",
+            () => "registry",
+        };
+        *counts.entry(format!("{method} {what} {}", status.unwrap_or(0))).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let words: Vec<String> =
+        counts.into_iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
+    words.join(", ")
+}
+
 fn is_manifest(exchange: &Exchange) -> bool {
     exchange.target.contains("/manifests/")
 }
@@ -362,6 +383,22 @@ fn times_faster(what: &str, phase: &Phase, peer: &str, goal: Goal) -> Option<Rat
 mod tests {
     use super::*;
     use crate::bench::frame::Times;
+
+    #[test]
+    fn requests_are_told_by_kind() {
+        let exchange = |method: &str, target: &str, status| Exchange {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            status: Some(status),
+            ..Exchange::default()
+        };
+        let asked = [
+            exchange("HEAD", "/v2/a/blobs/sha256:1", 404),
+            exchange("POST", "/v2/a/blobs/uploads/?mount=sha256:1&from=b", 201),
+            exchange("HEAD", "/v2/b/blobs/sha256:1", 404),
+        ];
+        assert_eq!(kinds(&asked), "2 × HEAD blob 404, 1 × POST mount 201");
+    }
 
     #[test]
     fn the_best_peer_is_the_fastest_that_took_part() {
