@@ -11,7 +11,7 @@ use std::{
 
 use esb_test::{LoggingProxy, Registry, ensure_packages, find_program};
 
-use super::workload::Project;
+use super::{memory, workload::Project};
 use crate::{
     base_image::{Version, default_dir},
     bases,
@@ -92,7 +92,7 @@ impl Site {
                  Handler: app.handler\n      CodeUri: code/\n"
             ),
         )?;
-        self.esb_in(&alone, &["build"])
+        expect(&mut self.command(&alone, &["build"]), 0).map(drop)
     }
 
     /// The state from which a cold run starts.
@@ -132,10 +132,15 @@ impl Site {
 
     /// Runs `esb` in the project.
     pub(super) fn esb(&self, arguments: &[&str]) -> Outcome {
-        self.esb_in(&self.project.root, arguments)
+        expect(&mut self.command(&self.project.root, arguments), 0).map(drop)
     }
 
-    fn esb_in(&self, folder: &Path, arguments: &[&str]) -> Outcome {
+    /// The most memory that `esb` has in the project, in MiB.
+    pub(super) fn memory(&self, arguments: &[&str]) -> Outcome<f64> {
+        memory::peak(&mut self.command(&self.project.root, arguments))
+    }
+
+    fn command(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut esb = Command::new(&self.esb);
         esb.current_dir(folder).env_clear();
         if let Some(path) = std::env::var_os("PATH") {
@@ -150,7 +155,7 @@ impl Site {
             .env("CONTAINER_REGISTRY", self.address())
             .args(arguments)
             .args(["-e", "dev", "--progress", "none"]);
-        expect(&mut esb, 0).map(drop)
+        esb
     }
 }
 

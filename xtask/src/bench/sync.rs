@@ -29,9 +29,9 @@ use crate::{
     tools,
 };
 
-const MIB: usize = 1024 * 1024;
+const MIB: u64 = 1024 * 1024;
 /// The image of most phases: 220 MB in 6 layers.
-const LAYERS: [usize; 6] = [60, 50, 40, 30, 25, 15];
+const LAYERS: [u64; 6] = [60, 50, 40, 30, 25, 15];
 const FUNCTIONS: usize = 20;
 const IMAGES: usize = 4;
 const PROGRAMS: [Program; 4] = [Program::Esb, Program::Skopeo, Program::Crane, Program::Regctl];
@@ -171,7 +171,7 @@ fn to_best(phase: &Phase, what: &str, goal: f64) -> Option<Ratio> {
 /// Every blob goes once, and nothing goes the second time.
 fn once_each(work: &Path, esb: &Path, source: &Source, report: &mut Report) -> Outcome {
     let images: Vec<Image> = (0..IMAGES)
-        .map(|number| source.image(&format!("part-{number}"), &[3 * MIB, MIB + number]))
+        .map(|number| source.image(&format!("part-{number}"), &[3 * MIB, MIB + number as u64]))
         .collect::<Outcome<_>>()?;
     let mut site = Target::new(work, esb, Program::Esb)?;
     site.reset()?;
@@ -227,7 +227,7 @@ impl Source {
     }
 
     /// An image with layers of that many bytes, which do not compress. Equal sizes are equal bytes.
-    fn image(&self, name: &str, layers: &[usize]) -> Outcome<Image> {
+    fn image(&self, name: &str, layers: &[u64]) -> Outcome<Image> {
         let reference = format!("{}/acme/{name}:1", self.registry.address());
         let mut append = Command::new(&self.crane);
         append.args(["append", "--oci-empty-base", "--new_tag", &reference]);

@@ -63,6 +63,14 @@ impl Project {
         Ok(())
     }
 
+    /// Adds a file of that many bytes, which do not compress, to the shared layer.
+    pub(crate) fn enlarge(&self, bytes: u64) -> Outcome {
+        let mut file = BufWriter::new(fs::File::create(self.root.join("layer/large.bin"))?);
+        std::io::copy(&mut Noise::of(bytes).take(bytes), &mut file)?;
+        file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        Ok(())
+    }
+
     /// Archives of the shared layer and of each function, as `crane append` takes them.
     pub(crate) fn archives(&self, folder: &Path) -> Outcome {
         fs::create_dir_all(folder)?;
@@ -123,13 +131,12 @@ fn source(seed: u64, bytes: usize) -> String {
 }
 
 /// Writes a layer of one file of that many bytes, which do not compress. The size is the seed.
-pub(crate) fn noise(path: &Path, bytes: usize) -> Outcome {
+pub(crate) fn noise(path: &Path, bytes: u64) -> Outcome {
     let mut tar = tar::Builder::new(BufWriter::new(fs::File::create(path)?));
     let mut header = tar::Header::new_gnu();
-    header.set_size(bytes as u64);
+    header.set_size(bytes);
     header.set_mode(0o644);
-    let mut noise = Noise { state: bytes as u64 | 1 };
-    tar.append_data(&mut header, format!("data-{bytes}"), noise.by_ref().take(bytes as u64))?;
+    tar.append_data(&mut header, format!("data-{bytes}"), Noise::of(bytes).take(bytes))?;
     tar.into_inner()?.into_inner().map_err(std::io::IntoInnerError::into_error)?;
     Ok(())
 }
@@ -137,6 +144,12 @@ pub(crate) fn noise(path: &Path, bytes: usize) -> Outcome {
 /// Bytes without end.
 struct Noise {
     state: u64,
+}
+
+impl Noise {
+    fn of(seed: u64) -> Self {
+        Self { state: seed | 1 }
+    }
 }
 
 impl Read for Noise {

@@ -310,7 +310,7 @@ impl Slow<'_> {
     }
 }
 
-/// Ten times as many functions.
+/// Ten times as many functions, and the memory that large inputs need.
 fn many(rounds: usize, work: &Path, esb: &Path, report: &mut Report) -> Outcome {
     say("500 functions");
     let site = |name: &str, functions| {
@@ -327,6 +327,14 @@ fn many(rounds: usize, work: &Path, esb: &Path, report: &mut Report) -> Outcome 
     let ratio = times[1].median() / times[0].median();
     report.ratios.push(Ratio::new("cold: 500 functions to 50", ratio, Goal::AtMost(12.0)));
     report.phases.push(Phase::new("cold: ten times as many functions", times));
+
+    reset(&many)?;
+    let peak = many.borrow().memory(&["build"])?;
+    report.ratios.push(Ratio::new("peak memory, 500 functions, MiB", peak, Goal::AtMost(96.0)));
+    reset(&few)?;
+    few.borrow().project.enlarge(1024 * 1024 * 1024)?;
+    let peak = few.borrow().memory(&["build"])?;
+    report.ratios.push(Ratio::new("peak memory, layer of 1 GiB, MiB", peak, Goal::AtMost(96.0)));
     Ok(())
 }
 
