@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Run one function's image with an event and print its response
     Invoke(InvokeArgs),
+    /// Show what the content store holds, or make it smaller
+    Cache(CacheArgs),
     /// Print the version
     Version,
     /// Print a shell completion script
@@ -176,6 +178,22 @@ pub(crate) struct InvokeArgs {
     /// Seconds to wait for the response [default: the function's timeout, and 10 more]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait: Option<u64>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CacheArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<CacheCommand>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Remove what killed runs left, and what was used least recently
+    Gc {
+        /// What may stay, such as 500MB or 10GB [default: 20GB]
+        #[arg(long, value_name = "N", value_parser = crate::commands::cache::size)]
+        max_size: Option<u64>,
+    },
 }
 
 #[derive(Debug, Clone, Args)]

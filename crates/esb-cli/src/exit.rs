@@ -141,7 +141,11 @@ impl From<esb_image::Error> for Failure {
 
 impl From<esb_oci::StoreError> for Failure {
     fn from(error: esb_oci::StoreError) -> Self {
-        let exit = if error.is_local() { Exit::Local } else { Exit::Remote };
+        let exit = match &error {
+            esb_oci::StoreError::InUse { .. } => Exit::Locked,
+            error if error.is_local() => Exit::Local,
+            _ => Exit::Remote,
+        };
         Self::of(exit, "store", &error).maybe_hint(error.hint())
     }
 }

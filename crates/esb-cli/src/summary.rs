@@ -90,6 +90,11 @@ impl MadeImage {
         matches!(self.kind, ImageKind::Function(_))
     }
 
+    /// Whether the store learnt something new.
+    pub(crate) fn was_built(&self) -> bool {
+        self.action == Action::Built
+    }
+
     /// Whether the registry learnt something new.
     pub(crate) fn was_uploaded(&self) -> bool {
         self.upload.is_some_and(|upload| !upload.unchanged)
@@ -394,7 +399,7 @@ fn changes_json(changes: &[esb_config::Change]) -> Vec<Value> {
 }
 
 /// Columns that line up; numbers are not special, the last column is not padded.
-fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+pub(crate) fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.chain([head[column].chars().count()]).max().unwrap_or(0)

@@ -1,19 +1,21 @@
 //! What has to lie in a recipe's folder before its build.
 //!
 //! Owns the Dockerfile on disk, unpacked archives, copies and carried files. Each input appears
-//! whole or not at all, and one that did not change is not touched. Refuses to decide what a
-//! recipe needs.
+//! whole or not at all, and one that did not change is not touched. What is not whole yet lies
+//! outside of every build context, so that a killed run leaves nothing that gets into an image.
+//! Refuses to decide what a recipe needs.
 
 use std::{
     fs,
     io::Write as _,
     os::unix::{ffi::OsStrExt as _, fs::symlink},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use esb_model::{ImageRecipe, StagedSource};
 use esb_oci::{ContentStore, Digest};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
 use crate::{
     Error, UnpackLimits,
@@ -27,6 +29,20 @@ use crate::{
 
 /// The record's kind in the content store: what was staged at a path.
 const RECORD: &str = "staged";
+
+/// From where and to where a copy goes, and where it is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places<'a> {
+    pub(crate) from: &'a Path,
+    pub(crate) scratch: &'a Path,
+    pub(crate) target: &'a Path,
+}
+
+/// What the names start with under which inputs are made.
+const TEMPORARY: &str = ".staging-";
+
+/// No run takes so long for one input.
+const OLD: Duration = Duration::from_hours(24);
 
 /// Stages the inputs of recipes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -65,23 +81,25 @@ impl Stager {
         trust: bool,
     ) -> Result<Vec<PathBuf>, Error> {
         let mut written = Vec::new();
+        let scratch = &scratch(root, recipe)?;
         let ignore = (!recipe.dockerignore.is_empty())
             .then_some(("Dockerfile.dockerignore", &recipe.dockerignore));
         for (name, text) in [("Dockerfile", &recipe.dockerfile)].into_iter().chain(ignore) {
             let path = recipe.folder.join(name);
-            if write_if_changed(&root.join(&path), text.as_bytes())? {
+            if write_if_changed(scratch, &root.join(&path), text.as_bytes())? {
                 written.push(path);
             }
         }
         for staged in &recipe.staged {
             let target = root.join(&staged.target);
             let changed = match &staged.source {
-                StagedSource::Content(bytes) => write_if_changed(&target, bytes)?,
+                StagedSource::Content(bytes) => write_if_changed(scratch, &target, bytes)?,
                 StagedSource::Unpack(archive) => {
-                    self.unpack(&recipe.repository, &root.join(archive), &target, trust)?
+                    self.unpack(&recipe.repository, &root.join(archive), scratch, &target, trust)?
                 }
                 StagedSource::Copy { from, exclude } => {
-                    self.copy(&recipe.repository, &root.join(from), exclude, &target, trust)?
+                    let places = Places { from: &root.join(from), scratch, target: &target };
+                    self.copy(&recipe.repository, places, exclude, trust)?
                 }
             };
             if changed {
@@ -124,11 +142,12 @@ impl Stager {
         &self,
         image: &str,
         archive: &Path,
+        scratch: &Path,
         target: &Path,
         trust: bool,
     ) -> Result<bool, Error> {
         let key = self.archive_key(image, archive, trust)?;
-        self.replace(target, key, trust, |place| {
+        self.replace(scratch, target, key, trust, |place| {
             fs::create_dir(place).map_err(io_error("create", place))?;
             set_mode(place, 0o755)?;
             unpack_zip(archive, place, self.limits)
@@ -150,17 +169,17 @@ impl Stager {
         Ok(key.finish())
     }
 
-    /// Copies a folder or file to `target`; says whether something was written.
+    /// Copies a folder or file; says whether something was written.
     pub(crate) fn copy(
         &self,
         image: &str,
-        from: &Path,
+        places: Places<'_>,
         exclude: &[String],
-        target: &Path,
         trust: bool,
     ) -> Result<bool, Error> {
+        let Places { from, scratch, target } = places;
         let (key, selected) = self.select(image, from, exclude, trust)?;
-        self.replace(target, key, trust, |place| write_items(&selected, place))
+        self.replace(scratch, target, key, trust, |place| write_items(&selected, place))
     }
 
     /// Whether a target holds what a source has now.
@@ -217,6 +236,7 @@ impl Stager {
     /// Makes `target` anew in one step, unless it is what `key` stands for already.
     fn replace(
         &self,
+        scratch: &Path,
         target: &Path,
         key: Digest,
         trust: bool,
@@ -225,17 +245,31 @@ impl Stager {
         if trust && self.is_current(target, key) {
             return Ok(false);
         }
-        let parent = folder_of(target)?;
+        make_folder_of(target)?;
+        remove_leftovers(scratch);
         let place = tempfile::Builder::new()
-            .prefix(".staging-")
-            .tempdir_in(parent)
-            .map_err(io_error("create a folder in", parent))?;
+            .prefix(TEMPORARY)
+            .tempdir_in(scratch)
+            .map_err(io_error("create a folder in", scratch))?;
         let new = place.path().join("new");
         make(&new)?;
         put(&new, target, &place)?;
         let record = Digest::of(target.as_os_str().as_bytes());
         self.store.set_record(RECORD, record, &key)?;
         Ok(true)
+    }
+}
+
+/// Removes what runs left that were killed long ago.
+fn remove_leftovers(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let is_ours = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes());
+        let modified = || entry.metadata().and_then(|metadata| metadata.modified());
+        if is_ours && modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD)) {
+            let path = entry.path();
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
     }
 }
 
@@ -248,10 +282,17 @@ fn put(new: &Path, target: &Path, place: &TempDir) -> Result<(), Error> {
     fs::rename(new, target).map_err(io_error("put in place", target))
 }
 
-/// The folder that a target lies in, which is made when it is missing.
-fn folder_of(target: &Path) -> Result<&Path, Error> {
+/// Makes the folder that a target lies in when it is missing.
+fn make_folder_of(target: &Path) -> Result<(), Error> {
     let folder = target.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+    fs::create_dir_all(folder).map_err(io_error("create", folder))
+}
+
+/// The folder in which inputs of a recipe are made: above all folders of recipes.
+pub(crate) fn scratch(root: &Path, recipe: &ImageRecipe) -> Result<PathBuf, Error> {
+    let folder = recipe.folder.ancestors().nth(2).unwrap_or(Path::new(""));
+    let folder = root.join(folder);
+    fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
     Ok(folder)
 }
 
@@ -260,12 +301,15 @@ fn is_content(path: &Path, bytes: &[u8]) -> bool {
         && fs::read(path).is_ok_and(|found| found == bytes)
 }
 
-fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, Error> {
+fn write_if_changed(scratch: &Path, path: &Path, bytes: &[u8]) -> Result<bool, Error> {
     if is_content(path, bytes) {
         return Ok(false);
     }
-    let folder = folder_of(path)?;
-    let mut file = NamedTempFile::new_in(folder).map_err(io_error("create a file in", folder))?;
+    make_folder_of(path)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .tempfile_in(scratch)
+        .map_err(io_error("create a file in", scratch))?;
     file.write_all(bytes).map_err(io_error("write", path))?;
     set_mode(file.path(), 0o644)?;
     file.persist(path).map_err(|error| io_error("put in place", path)(error.error))?;

@@ -15,6 +15,7 @@ use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor, Digest, Image,
     Index, InvalidImage, StoreError,
     blob::file_stream,
+    collect::TEMPORARY,
     image::DOCUMENT_LIMIT,
     manifest::{PlatformSpec, media_type},
 };
@@ -183,13 +184,29 @@ pub async fn write_layout(root: &Path, images: &[(String, Image)]) -> Result<(),
         }
         store.put(&image.manifest_bytes)?;
     }
-    let mut entries: BTreeMap<String, Descriptor> = BTreeMap::new();
-    if let Ok(old) = OciLayout::open(root) {
-        for entry in &old.index.manifests {
-            let name = entry.annotations.get(REF_NAME).cloned().unwrap_or_default();
-            entries.insert(name, entry.clone());
-        }
+    list(root, images)?;
+    // Only the store needs it, and only while it writes; other readers expect it gone.
+    let _ = fs::remove_dir(root.join(TEMPORARY));
+    Ok(())
+}
+
+impl ContentStore {
+    /// Names images of this store, so that it is an OCI layout that others read; blobs of their
+    /// bases may be missing in it. Names that others have are taken over.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn list_images(&self, images: &[(String, Image)]) -> Result<(), LayoutError> {
+        list(self.root(), images)
     }
+}
+
+/// Replaces a layout's index by one that has images under names, and all that it had under others.
+fn list(root: &Path, images: &[(String, Image)]) -> Result<(), LayoutError> {
+    let failed = |source| LayoutError::Write { path: root.to_owned(), source };
+    let _lock = lock(root).map_err(failed)?;
+    let mut entries = entries(root);
+    let before = entries.clone();
     for (name, image) in images {
         let mut entry = image.descriptor.clone();
         let architecture =
@@ -198,19 +215,50 @@ pub async fn write_layout(root: &Path, images: &[(String, Image)]) -> Result<(),
         entry.annotations.insert(REF_NAME.to_owned(), name.clone());
         entries.insert(name.clone(), entry);
     }
+    if entries != before || !root.join("oci-layout").exists() {
+        write_index(root, entries).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Takes those names out of a store's index whose manifests are gone.
+pub(crate) fn forget_missing(store: &ContentStore) -> io::Result<()> {
+    let root = store.root();
+    let _lock = lock(root)?;
+    let mut entries = entries(root);
+    let before = entries.len();
+    entries.retain(|_, entry| store.blob_path(entry.digest).exists());
+    if entries.len() == before { Ok(()) } else { write_index(root, entries) }
+}
+
+/// Of several that change an index at once, one works and the others wait.
+fn lock(root: &Path) -> io::Result<Option<fs::File>> {
+    let folder = fs::File::open(root)?;
+    // Without locks, as on some network disks, the last one wins.
+    Ok(folder.lock().is_ok().then_some(folder))
+}
+
+fn entries(root: &Path) -> BTreeMap<String, Descriptor> {
+    let Ok(layout) = OciLayout::open(root) else { return BTreeMap::new() };
+    let named = |entry: &Descriptor| {
+        let name = entry.annotations.get(REF_NAME).cloned();
+        (name.unwrap_or_else(|| entry.digest.to_string()), entry.clone())
+    };
+    layout.index.manifests.iter().map(named).collect()
+}
+
+fn write_index(root: &Path, entries: BTreeMap<String, Descriptor>) -> io::Result<()> {
     let index = Index {
         schema_version: 2,
         media_type: Some(media_type::OCI_INDEX.to_owned()),
         manifests: entries.into_values().collect(),
         annotations: BTreeMap::new(),
     };
-    let failed = |source| LayoutError::Write { path: root.to_owned(), source };
-    let bytes = serde_json::to_vec_pretty(&index).map_err(io::Error::from).map_err(failed)?;
-    publish(root, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#).map_err(failed)?;
-    publish(root, "index.json", &bytes).map_err(failed)?;
-    // Only the store needs it, and only while it writes; other readers expect it gone.
-    let _ = fs::remove_dir(root.join("tmp"));
-    Ok(())
+    let bytes = serde_json::to_vec_pretty(&index).map_err(io::Error::from)?;
+    if !root.join("oci-layout").exists() {
+        publish(root, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    }
+    publish(root, "index.json", &bytes)
 }
 
 fn publish(root: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {

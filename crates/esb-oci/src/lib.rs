@@ -5,6 +5,7 @@
 
 mod archive;
 mod blob;
+mod collect;
 mod config;
 mod credential;
 mod digest;
@@ -20,6 +21,7 @@ pub use archive::{ArchiveImage, docker_archive};
 pub use blob::{
     Blob, BlobError, BlobLocation, BlobSource, BlobStream, BoxFuture, file_stream, verified,
 };
+pub use collect::{Amount, Collected, Contents};
 pub use config::{History, ImageConfig};
 pub use credential::{Anonymous, CredentialError, CredentialSource, Credentials};
 pub use digest::{Digest, Hasher, HashingWriter, InvalidDigest};

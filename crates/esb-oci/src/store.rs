@@ -3,7 +3,7 @@
 //! A blob gets its final name only when it is whole: it is written to a temporary file, synced and
 //! renamed, so that any number of processes may share a store and be killed at any moment. Blobs
 //! lie as in an OCI layout. Records are hints that may vanish: whoever reads one must be able to
-//! do the work again.
+//! do the work again. Whoever builds with a store holds it, so that nothing is collected meanwhile.
 
 use std::{
     fmt,
@@ -19,7 +19,9 @@ use tempfile::NamedTempFile;
 
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest,
-    blob::file_stream, digest::Hasher,
+    blob::file_stream,
+    collect::{self, TEMPORARY},
+    digest::Hasher,
 };
 
 /// The store on disk failed.
@@ -33,12 +35,14 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    #[error("the store `{}` is in use", path.display())]
+    InUse { path: PathBuf },
     #[error(transparent)]
     Blob(#[from] BlobError),
 }
 
 impl StoreError {
-    fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
@@ -47,13 +51,14 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Blob(error) => error.hint(),
+            Self::InUse { .. } => Some("wait until the builds that use it are done".to_owned()),
             Self::Io { .. } => None,
         }
     }
 
     /// Whether the local disk is the cause, and not what was to be stored.
     pub fn is_local(&self) -> bool {
-        matches!(self, Self::Io { .. })
+        matches!(self, Self::Io { .. } | Self::InUse { .. })
     }
 }
 
@@ -61,6 +66,8 @@ impl StoreError {
 #[derive(Clone)]
 pub struct ContentStore {
     root: Arc<PathBuf>,
+    /// Locked as long as a clone lives.
+    _held: Option<Arc<File>>,
 }
 
 impl fmt::Debug for ContentStore {
@@ -70,18 +77,31 @@ impl fmt::Debug for ContentStore {
 }
 
 impl ContentStore {
+    /// Opens a store to build with, and makes it when there is none: nothing is collected as long
+    /// as a clone lives. Waits while somebody collects, and removes what processes left that were
+    /// killed long ago.
+    ///
+    /// # Errors
+    /// When the folders cannot be made.
+    pub fn open_held(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let store = Self::open(root)?;
+        let held = collect::hold(store.root()).map(Arc::new);
+        collect::remove_old_leftovers(store.root());
+        Ok(Self { _held: held, ..store })
+    }
+
     /// Opens a store, and makes it when there is none.
     ///
     /// # Errors
     /// When the folders cannot be made.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root = root.into();
-        for folder in ["blobs/sha256", "tmp"] {
+        for folder in ["blobs/sha256", TEMPORARY] {
             let folder = root.join(folder);
             fs::create_dir_all(&folder)
                 .map_err(StoreError::io("create the store's folder", &folder))?;
         }
-        Ok(Self { root: Arc::new(root) })
+        Ok(Self { root: Arc::new(root), _held: None })
     }
 
     /// The store's folder.
@@ -94,9 +114,20 @@ impl ContentStore {
         self.root.join("blobs/sha256").join(digest.hex())
     }
 
-    /// The size of a blob that is here.
+    /// The size of a blob that is here. To ask is a use of it.
     pub fn size(&self, digest: Digest) -> Option<u64> {
-        fs::metadata(self.blob_path(digest)).ok().map(|metadata| metadata.len())
+        let path = self.blob_path(digest);
+        let metadata = fs::metadata(&path).ok()?;
+        collect::note_use(&path, &metadata);
+        Some(metadata.len())
+    }
+
+    /// Notes the use of something that lies in a folder of its own below [`ContentStore::root`],
+    /// under the hex digits of its key.
+    pub fn note_use(&self, path: &Path) {
+        if let Ok(metadata) = path.metadata() {
+            collect::note_use(path, &metadata);
+        }
     }
 
     /// Whether the whole blob is here.
@@ -121,10 +152,23 @@ impl ContentStore {
     /// # Errors
     /// When no temporary file can be made.
     pub fn writer(&self) -> Result<BlobWriter, StoreError> {
-        let folder = self.root.join("tmp");
-        let file = NamedTempFile::new_in(&folder)
-            .map_err(StoreError::io("create a temporary file in", &folder))?;
-        Ok(BlobWriter { store: self.clone(), file })
+        Ok(BlobWriter { store: self.clone(), file: self.temporary()? })
+    }
+
+    /// Another process may take the folder away when it is empty: a layout has none.
+    fn temporary(&self) -> Result<NamedTempFile, StoreError> {
+        let folder = self.root.join(TEMPORARY);
+        let mut attempts = 0..10;
+        loop {
+            match NamedTempFile::new_in(&folder) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && attempts.next().is_some() =>
+                {
+                    fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+                }
+                file => return file.map_err(StoreError::io("create a temporary file in", &folder)),
+            }
+        }
     }
 
     /// Stores bytes at hand, unless they are here.
@@ -160,7 +204,13 @@ impl ContentStore {
 
     /// Reads a record; what is missing or unreadable is `None`.
     pub fn record<T: DeserializeOwned>(&self, kind: &str, key: Digest) -> Option<T> {
-        serde_json::from_slice(&fs::read(self.record_path(kind, key)).ok()?).ok()
+        let path = self.record_path(kind, key);
+        let mut file = File::open(&path).ok()?;
+        let metadata = file.metadata().ok()?;
+        collect::note_use(&path, &metadata);
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).ok()?);
+        io::Read::read_to_end(&mut file, &mut bytes).ok()?;
+        serde_json::from_slice(&bytes).ok()
     }
 
     /// Writes a record, replacing an earlier one.
@@ -180,7 +230,7 @@ impl ContentStore {
             .map_err(failed("serialise the record"))?;
         let folder = self.root.join("records").join(kind);
         fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
-        let mut file = NamedTempFile::new_in(self.root.join("tmp")).map_err(failed("write"))?;
+        let mut file = self.temporary()?;
         file.write_all(&bytes).map_err(failed("write"))?;
         file.persist(&path).map_err(|error| failed("write")(error.error))?;
         Ok(())

@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub(crate) mod cache;
 mod inspect;
 mod invoke;
 mod reference;
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: &Cli, environment: &Environment, printer: Printer) -> Res
         Command::Validate(args) => validate::run(args, global, environment, printer),
         Command::Inspect(args) => inspect::run(args, global, environment, printer),
         Command::Invoke(args) => runtime::block_on(invoke::run(args, global, environment, printer)),
+        Command::Cache(args) => cache::run(args, global, environment, printer),
         Command::Version => {
             version::run(printer);
             Ok(())

@@ -132,6 +132,18 @@ pub(crate) async fn hand_over(run: &Run, target: &Target, made: &Made) -> Result
     Ok(())
 }
 
+/// Names what was built in the store, which is an OCI layout for whoever looks into it.
+pub(crate) fn list_in_store(run: &Run, made: &Made) -> Result<(), Failure> {
+    let built = made.images.iter().filter(|image| image.was_built());
+    let named =
+        |image: &MadeImage| (format!("{}:{}", image.repository, image.tag), image.image.clone());
+    let images: Vec<_> = built.map(named).collect();
+    if !images.is_empty() {
+        run.store.list_images(&images)?;
+    }
+    Ok(())
+}
+
 fn names(target: &Target, made: &MadeImage) -> Vec<String> {
     let mut names: Vec<_> = made.tags().map(|tag| target.plain(&made.repository, tag)).collect();
     if made.is_function() {

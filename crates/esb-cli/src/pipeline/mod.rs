@@ -18,7 +18,7 @@ pub(crate) use config::{Places, Written};
 pub(crate) use plan::{Plan, PlannedImage};
 pub(crate) use prepare::Naming;
 pub(crate) use record::{ImageRecord, read as read_record};
-pub(crate) use run::{Run, docker_credentials, open_store};
+pub(crate) use run::{Run, docker_credentials, open_store, store_folder};
 pub(crate) use sync::External;
 pub(crate) use target::Target;
 pub(crate) use workers::Replaced;
@@ -35,8 +35,12 @@ use crate::{
     inputs::Project,
     load::{self, Loaded},
     printer::Printer,
-    summary::{Outcome, Summary},
+    summary::{MadeImage, Outcome, Summary},
 };
+
+/// The bytes that a store may have before a run that built something collects, and what
+/// `esb cache gc` leaves when it is not told.
+pub(crate) const STORE_LIMIT: u64 = 20_000_000_000;
 
 /// What a run is asked for.
 pub(crate) struct Order<'a> {
@@ -104,6 +108,7 @@ pub(crate) async fn execute(
         return Ok(Summary::planned(&run, order, &loaded, &plan, start));
     }
 
+    let _alone = prepare::alone(&run).await?;
     prepare::tidy(&run, &recipes)?;
     let sources = bases::resolve(&run, &recipes).await?;
     run.lock.write()?;
@@ -119,6 +124,7 @@ pub(crate) async fn execute(
         config::publish(&run, order, &loaded, &target, &made, &externals, &places).await?;
     record::write(&run, &target, &made)?;
     let replaced = workers::replace(&run, order, &loaded, &places, &written).await?;
+    images::list_in_store(&run, &made)?;
     let outcome = Outcome {
         target: &target,
         made: &made.images,
@@ -126,5 +132,13 @@ pub(crate) async fn execute(
         written: &written,
         replaced: &replaced,
     };
-    Ok(Summary::done(&run, &loaded, &outcome, start))
+    let summary = Summary::done(&run, &loaded, &outcome, start);
+    let built = made.images.iter().any(MadeImage::was_built);
+    let store = run.store.root().to_owned();
+    drop((run, made));
+    if built {
+        // Nobody of this process holds the store any more.
+        esb_oci::ContentStore::open(store)?.collect_daily(STORE_LIMIT)?;
+    }
+    Ok(summary)
 }

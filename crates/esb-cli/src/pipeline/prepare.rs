@@ -1,6 +1,10 @@
 //! Recipes, and what has to lie on disk before an image can be built from them.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File, TryLockError},
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use esb_dockerfile::{DiskProject, Recipes};
 use esb_model::{Application, ImageKind, ImageRecipe, Platform};
@@ -40,6 +44,43 @@ pub(crate) fn recipes(
         platform: naming.platform,
     };
     Ok(esb_dockerfile::recipes(app, &settings, &disk))
+}
+
+/// How long a run waits for another one of the same project and environment.
+const LOCK_LIMIT: Duration = Duration::from_mins(10);
+
+/// How often it looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits until no other run works on the same generated files, and keeps others away as long as
+/// the result lives: contexts must not change while they are read. None where the file system has
+/// no locks.
+pub(crate) async fn alone(run: &Run) -> Result<Option<File>, Failure> {
+    let folder = run.project.generated();
+    fs::create_dir_all(&folder).map_err(|error| disk("create", &folder, &error))?;
+    let lock = File::open(&folder).map_err(|error| disk("open", &folder, &error))?;
+    let start = Instant::now();
+    let mut told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Some(lock)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_LIMIT => {
+                if !std::mem::replace(&mut told, true) {
+                    let environment = &run.project.environment;
+                    run.printer.note(&format!(
+                        "waiting for another run of the environment `{environment}`"
+                    ));
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let text = format!("another run works in `{}`", folder.display());
+                return Err(Failure::new(Exit::Locked, "locked", text)
+                    .hint("wait for it, or build for another environment with `-e`"));
+            }
+        }
+    }
 }
 
 /// Makes the folder of generated files, and removes what functions that are gone left in it.

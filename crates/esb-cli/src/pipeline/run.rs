@@ -235,16 +235,21 @@ fn lock_use(args: crate::cli::LockArgs) -> LockUse {
     }
 }
 
-/// The content store of this user.
+/// Where the content store of this user lies.
+pub(crate) fn store_folder(environment: &Environment, brand: &Brand) -> Result<PathBuf, Failure> {
+    environment.cache_dir(brand).ok_or_else(|| {
+        let name = format!("{}_CACHE_DIR", brand.variable_prefix());
+        Failure::new(Exit::Local, "store", format!("neither {name} nor HOME says where to cache"))
+    })
+}
+
+/// The content store of this user, to build with.
 pub(crate) fn open_store(
     environment: &Environment,
     brand: &Brand,
 ) -> Result<ContentStore, Failure> {
-    let dir = environment.cache_dir(brand).ok_or_else(|| {
-        let name = format!("{}_CACHE_DIR", brand.variable_prefix());
-        Failure::new(Exit::Local, "store", format!("neither {name} nor HOME says where to cache"))
-    })?;
-    Ok(ContentStore::open(dir)?)
+    let dir = store_folder(environment, brand)?;
+    Ok(ContentStore::open_held(dir)?)
 }
 
 /// The exit code and words of a registry's failure.

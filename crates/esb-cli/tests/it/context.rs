@@ -28,18 +28,23 @@ impl Context {
         self.folder.path()
     }
 
-    /// Runs `esb` and gives all that a person sees, without what differs from run to run.
-    pub(crate) fn esb(&self, arguments: &[&str]) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_esb"))
+    /// `esb` in the project, with nothing of this process's environment.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_esb"));
+        command
             .args(arguments)
             .current_dir(self.path())
             .env_clear()
             .env("ESB_CACHE_DIR", self.path().join("cache"))
             .env("DOCKER_HOST", "unix:///no/such/socket")
             // Nobody listens on the discard port.
-            .env("PORT_REGISTRY", "9")
-            .output()
-            .unwrap();
+            .env("PORT_REGISTRY", "9");
+        command
+    }
+
+    /// Runs `esb` and gives all that a person sees, without what differs from run to run.
+    pub(crate) fn esb(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().unwrap();
         let folder = self.path().canonicalize().unwrap();
         let clean = |bytes: &[u8]| {
             String::from_utf8_lossy(bytes)

@@ -9,4 +9,5 @@ mod inspect;
 mod lock;
 mod messages;
 mod results;
+mod store;
 mod values;

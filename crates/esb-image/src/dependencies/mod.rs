@@ -27,7 +27,11 @@ use self::{
     run::{Log, Program},
 };
 use crate::{
-    Error, Stager, UnpackLimits, blocking::blocking, fingerprint::Fingerprint, unpack::io_error,
+    Error, Stager, UnpackLimits,
+    blocking::blocking,
+    fingerprint::Fingerprint,
+    staging::{self, Places},
+    unpack::io_error,
 };
 
 /// Where installed packages lie below the content store, by key.
@@ -112,12 +116,19 @@ impl Installer {
         };
         let _working = running.lock().await;
         let cached = !no_cache && !job.requirements.is_local() && place.is_dir();
-        if !cached {
+        if cached {
+            self.store.note_use(&place);
+        } else {
             self.run(&job, &tool, &place).await?;
         }
         let stager = self.stager.clone();
         let (image, target) = (recipe.repository.clone(), root.join(&dependencies.target));
-        blocking(move || stager.copy(&image, &place, &[], &target, !no_cache)).await?;
+        let scratch = staging::scratch(root, recipe)?;
+        blocking(move || {
+            let places = Places { from: &place, scratch: &scratch, target: &target };
+            stager.copy(&image, places, &[], !no_cache)
+        })
+        .await?;
         Ok(Some(Installed { target: dependencies.target.clone(), cached }))
     }
 

@@ -1,0 +1,130 @@
+//! `esb cache`: what the content store holds, and how it gets smaller.
+
+use std::time::Duration;
+
+use esb_oci::ContentStore;
+use serde_json::json;
+
+use crate::{
+    cli::{CacheArgs, CacheCommand, GlobalArgs},
+    environment::Environment,
+    exit::Failure,
+    inputs,
+    pipeline::{STORE_LIMIT, store_folder},
+    printer::Printer,
+    reporter::bytes,
+    summary::table,
+};
+
+/// How long a collection waits for builds to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn run(
+    args: &CacheArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let store = ContentStore::open(store_folder(environment, &inputs::brand(global)?)?)?;
+    match args.command {
+        None => show(&store, printer),
+        Some(CacheCommand::Gc { max_size }) => {
+            collect(&store, max_size.unwrap_or(STORE_LIMIT), printer)
+        }
+    }
+}
+
+fn show(store: &ContentStore, printer: Printer) -> Result<(), Failure> {
+    let contents = store.contents()?;
+    let path = store.root().display().to_string();
+    if printer.json {
+        let kinds = contents.kinds.iter().map(
+            |(kind, amount)| json!({"kind": kind, "count": amount.count, "bytes": amount.bytes}),
+        );
+        let kinds: Vec<_> = kinds.collect();
+        let document =
+            json!({"schema": 1, "path": path, "bytes": contents.bytes, "contents": kinds});
+        printer.document(&document);
+        return Ok(());
+    }
+    let head = ["content", "count", "size"].map(str::to_owned);
+    let rows: Vec<_> = contents
+        .kinds
+        .iter()
+        .map(|(kind, amount)| vec![kind.clone(), amount.count.to_string(), bytes(amount.bytes)])
+        .collect();
+    for line in table(printer, &head, &rows) {
+        printer.out(&line);
+    }
+    printer.out(&format!("{} in {path}", bytes(contents.bytes)));
+    Ok(())
+}
+
+fn collect(store: &ContentStore, limit: u64, printer: Printer) -> Result<(), Failure> {
+    let collected = store.collect(limit, PATIENCE)?;
+    if printer.json {
+        let removed = collected.removed;
+        let document = json!({
+            "schema": 1,
+            "path": store.root().display().to_string(),
+            "removed": {"count": removed.count, "bytes": removed.bytes},
+            "bytes": collected.left,
+        });
+        printer.document(&document);
+        return Ok(());
+    }
+    printer.out(&format!(
+        "removed {} in {} entries, {} left",
+        bytes(collected.removed.bytes),
+        collected.removed.count,
+        bytes(collected.left)
+    ));
+    Ok(())
+}
+
+/// Bytes from a number with a unit: decimal (`10GB`, `10G`) or binary (`10GiB`).
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{}` is no size: write 500MB, 10GB or 2GiB", text.escape_debug());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let unit = unit.trim().to_ascii_lowercase();
+    let (scale, binary) = match unit.strip_suffix("ib") {
+        Some(scale) => (scale, true),
+        None => (unit.strip_suffix('b').unwrap_or(&unit), false),
+    };
+    let power = match scale {
+        "" if !binary => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        _ => return Err(wrong()),
+    };
+    let step: u64 = if binary { 1024 } else { 1000 };
+    number.checked_mul(step.pow(power)).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("123", 123),
+            ("123B", 123),
+            ("5k", 5000),
+            ("500MB", 500_000_000),
+            ("10 GB", 10_000_000_000),
+            ("2GiB", 2 << 30),
+            ("1T", 1_000_000_000_000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "GB", "-1", "1.5G", "1X", "1iB", "99999999999T"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}
