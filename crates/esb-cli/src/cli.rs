@@ -267,7 +267,7 @@ pub(crate) struct BuildArgs {
     pub(crate) no_cache: bool,
     #[command(flatten)]
     pub(crate) plan: PlanArgs,
-    /// Images built and pushed at a time [default: number of processors, at least 4]
+    /// Images built and pushed at a time [default: number of processors, at least 8]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]

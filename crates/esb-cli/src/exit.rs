@@ -150,6 +150,12 @@ impl From<esb_oci::StoreError> for Failure {
     }
 }
 
+impl From<esb_oci::BlobError> for Failure {
+    fn from(error: esb_oci::BlobError) -> Self {
+        Self::of(Exit::Remote, "image", &error)
+    }
+}
+
 impl From<esb_oci::LayoutError> for Failure {
     fn from(error: esb_oci::LayoutError) -> Self {
         let exit = match &error {

@@ -1,41 +1,35 @@
-//! From layers to an image: config and manifest, in the base's own media types.
+//! From layers to an image: config and manifest, in OCI's media types.
 //!
 //! Owns history entries, labels and annotations that every image of ours carries (contracts,
 //! section 10.9). Refuses to make layers.
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use esb_oci::{
     Blob, ContentStore, Descriptor, Digest, History, Image, ImageConfig, Manifest,
     manifest::media_type,
 };
-use serde::{Deserialize, Serialize};
 
-use crate::{Base, Error, dockerfile::interpret::Step, layer::Layer};
+use crate::{Base, Error, dockerfile::interpret::Step, layer::Made, published::Names};
 
 /// The label and annotation that name an image's base.
 pub(crate) const BASE_NAME: &str = "org.opencontainers.image.base.name";
 pub(crate) const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
-/// The record's kind in the content store.
-const RECORD: &str = "image";
-
-/// An image that was made before: what has to lie in the store for it to be used again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ImageRecord {
-    manifest: Digest,
-    config: Digest,
-    /// Of ours, lowest first.
-    layers: Vec<Layer>,
-}
+/// The record's kind in the content store: the manifest that a fingerprint led to.
+const RECORD: &str = "image-2";
 
 /// Everything that becomes an image.
 pub(crate) struct Parts<'a> {
     pub(crate) base: Option<&'a Base>,
     pub(crate) config: ImageConfig,
     /// The instructions, and the layers that some of them made.
-    pub(crate) steps: Vec<(&'a Step, Option<Layer>)>,
+    pub(crate) steps: Vec<(&'a Step, Option<Made>)>,
     pub(crate) epoch: i64,
+    pub(crate) names: &'a Names,
+    /// Beside those of every image.
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// Adds the labels that say what an image was built on, and those of the request, which win.
@@ -59,109 +53,112 @@ pub(crate) fn assemble(
     store: &ContentStore,
     key: Digest,
 ) -> Result<Image, Error> {
-    let Parts { base, mut config, steps, epoch } = parts;
+    let Parts { base, mut config, steps, epoch, names, mut annotations } = parts;
     let created = rfc3339(epoch);
     config.set_created(&created);
+    let mut descriptors = Vec::new();
     let mut layers = Vec::new();
-    for (step, layer) in steps {
+    if let Some(base) = base {
+        descriptors.extend(base.image.manifest.layers.iter().map(of_base));
+        layers.extend(base.image.layers.iter().cloned());
+    }
+    for (step, made) in steps {
         let history = History { created: &created, created_by: &step.created_by };
-        match layer {
-            Some(layer) => {
+        match made {
+            Some(Made { layer, blob }) => {
                 config.push_layer(layer.diff_id, &history);
-                layers.push(layer);
+                descriptors.push(names.describe(&layer, media_type::OCI_LAYER_GZIP));
+                layers.push(blob);
             }
             None => config.push_empty_history(&history),
         }
     }
-    let types = Types::of(base);
     let config_bytes = config.to_bytes();
     let config = store.put(&config_bytes)?;
-    let mut descriptors = base.map(|base| base.image.manifest.layers.clone()).unwrap_or_default();
-    descriptors.extend(layers.iter().map(|layer| types.layer(layer)));
-    let manifest = Manifest {
-        schema_version: 2,
-        media_type: Some(types.manifest.to_owned()),
-        config: Descriptor::new(types.config, config, config_bytes.len() as u64),
-        layers: descriptors,
-        annotations: types.annotations(base),
-    };
-    let manifest_bytes = serde_json::to_vec(&manifest).expect("a manifest serialises");
-    let manifest = store.put(&manifest_bytes)?;
-    let record = ImageRecord { manifest, config, layers };
-    let image = record.image(base, store, manifest_bytes, config_bytes)?;
-    store.set_record(RECORD, key, &record)?;
+    let config = Descriptor::new(media_type::OCI_CONFIG, config, config_bytes.len() as u64);
+    annotations.extend(annotations_of(base));
+    names.mark(&mut annotations, key);
+    let manifest = manifest(config.clone(), descriptors, annotations);
+    let image = Image::new(manifest.into(), config_bytes.into(), store.blob(config), layers)?;
+    remember(&image, store, key)?;
     Ok(image)
 }
 
-/// The image that was remembered under `key`, when all of it is still in the store.
-pub(crate) fn remembered(base: Option<&Base>, store: &ContentStore, key: Digest) -> Option<Image> {
-    let record: ImageRecord = store.record(RECORD, key)?;
-    if !record.layers.iter().all(|layer| store.size(layer.digest) == Some(layer.size)) {
-        return None;
+/// The bytes of a manifest of ours. Its media types are OCI's whatever the base's are: the bytes of
+/// layers are the same, and Docker's manifests have no annotations.
+pub(crate) fn manifest(
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+    annotations: BTreeMap<String, String>,
+) -> Vec<u8> {
+    let media_type = Some(media_type::OCI_MANIFEST.to_owned());
+    let manifest = Manifest { schema_version: 2, media_type, config, layers, annotations };
+    serde_json::to_vec(&manifest).expect("a manifest serialises")
+}
+
+/// A layer of a base, as a manifest of ours names it.
+pub(crate) fn of_base(layer: &Descriptor) -> Descriptor {
+    let media_type = match &*layer.media_type {
+        media_type::DOCKER_LAYER_GZIP => media_type::OCI_LAYER_GZIP,
+        media_type::DOCKER_LAYER_TAR => media_type::OCI_LAYER_TAR,
+        other => other,
+    };
+    Descriptor::new(media_type, layer.digest, layer.size)
+}
+
+/// The annotations that name an image's base.
+pub(crate) fn annotations_of(base: Option<&Base>) -> BTreeMap<String, String> {
+    let Some(base) = base else { return BTreeMap::new() };
+    [
+        (BASE_NAME.to_owned(), base.name.clone()),
+        (BASE_DIGEST.to_owned(), base.image.digest().to_string()),
+    ]
+    .into()
+}
+
+/// Keeps an image's documents, as far as they are read, and remembers it under `key`.
+pub(crate) fn remember(image: &Image, store: &ContentStore, key: Digest) -> Result<(), Error> {
+    store.put(&image.manifest_bytes)?;
+    if image.is_read() {
+        store.put(&image.config_bytes)?;
     }
-    let read = |digest| store.document(digest);
-    record.image(base, store, read(record.manifest)?, read(record.config)?).ok()
+    Ok(store.set_record(RECORD, key, &image.digest())?)
 }
 
-impl ImageRecord {
-    fn image(
-        &self,
-        base: Option<&Base>,
-        store: &ContentStore,
-        manifest: Vec<u8>,
-        config: Vec<u8>,
-    ) -> Result<Image, Error> {
-        let types = Types::of(base);
-        let descriptor = Descriptor::new(types.config, self.config, config.len() as u64);
-        let mut layers = base.map(|base| base.image.layers.clone()).unwrap_or_default();
-        layers.extend(self.layers.iter().map(|layer| store.blob(types.layer(layer))));
-        let blob: Blob = store.blob(descriptor);
-        Ok(Image::new(manifest.into(), config.into(), blob, layers)?)
-    }
+/// What is left of an image that was remembered.
+pub(crate) enum Remembered {
+    /// All of it is here, or in its base.
+    Whole(Box<Image>),
+    /// Its blobs lie elsewhere, if anywhere.
+    Manifest(Bytes),
+    Nothing,
 }
 
-/// Media types, all of one family.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Types {
-    pub(crate) manifest: &'static str,
-    pub(crate) config: &'static str,
-    pub(crate) layer: &'static str,
-}
-
-impl Types {
-    pub(crate) fn of(base: Option<&Base>) -> Self {
-        let docker = base.is_some_and(|base| {
-            base.image.manifest.media_type.as_deref() == Some(media_type::DOCKER_MANIFEST)
-        });
-        if docker {
-            Self {
-                manifest: media_type::DOCKER_MANIFEST,
-                config: media_type::DOCKER_CONFIG,
-                layer: media_type::DOCKER_LAYER_GZIP,
-            }
-        } else {
-            Self {
-                manifest: media_type::OCI_MANIFEST,
-                config: media_type::OCI_CONFIG,
-                layer: media_type::OCI_LAYER_GZIP,
+/// The image that was remembered under `key`.
+pub(crate) fn remembered(base: Option<&Base>, store: &ContentStore, key: Digest) -> Remembered {
+    let read = |digest| store.document(digest).map(Bytes::from);
+    let Some(bytes) = store.record(RECORD, key).and_then(read) else { return Remembered::Nothing };
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
+        return Remembered::Nothing;
+    };
+    let of_base = base.map(|base| &*base.image.layers).unwrap_or_default();
+    let layers = manifest.layers.into_iter().enumerate().map(|(position, layer)| {
+        let same = |blob: &&Blob| blob.descriptor.digest == layer.digest;
+        match of_base.get(position).filter(same) {
+            Some(blob) => Some(blob.clone()),
+            None => store.has(&layer).then(|| store.blob(layer)),
+        }
+    });
+    let layers: Option<Vec<Blob>> = layers.collect();
+    match (layers, read(manifest.config.digest)) {
+        (Some(layers), Some(config_bytes)) => {
+            let config = store.blob(manifest.config);
+            match Image::new(bytes, config_bytes, config, layers) {
+                Ok(image) => Remembered::Whole(Box::new(image)),
+                Err(_) => Remembered::Nothing,
             }
         }
-    }
-
-    fn layer(self, layer: &Layer) -> Descriptor {
-        Descriptor::new(self.layer, layer.digest, layer.size)
-    }
-
-    /// Docker's manifests have none.
-    pub(crate) fn annotations(self, base: Option<&Base>) -> BTreeMap<String, String> {
-        match base {
-            Some(base) if self.manifest == media_type::OCI_MANIFEST => [
-                (BASE_NAME.to_owned(), base.name.clone()),
-                (BASE_DIGEST.to_owned(), base.image.digest().to_string()),
-            ]
-            .into(),
-            _ => BTreeMap::new(),
-        }
+        _ => Remembered::Manifest(bytes),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use esb_model::{ImageRecipe, ImageRef, Reporter};
 use esb_oci::{BoxFuture, Digest, Image};
 
-use crate::Error;
+use crate::{Error, Published};
 
 /// Makes one image of one recipe.
 ///
@@ -49,10 +49,14 @@ pub struct BuildRequest<'a> {
     pub labels: &'a BTreeMap<String, String>,
     /// The label that gets the image's fingerprint, when one is wanted (contracts, section 2.4).
     pub fingerprint_label: Option<&'a str>,
+    /// What the names of our annotations start with: `com.esb.`, as those of our labels.
+    pub label_prefix: &'a str,
     /// The time of all files and of the image, in seconds since 1970.
     pub epoch: i64,
     /// Use nothing that an earlier build left.
     pub no_cache: bool,
+    /// Where the image goes, when that place can be asked what it has.
+    pub published: Option<&'a dyn Published>,
 }
 
 /// An image that others are built on.

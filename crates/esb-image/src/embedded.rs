@@ -9,15 +9,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use bytes::Bytes;
 use esb_model::{Event, ImageKind, ImageRecipe, Reporter};
 use esb_oci::{BoxFuture, ContentStore, Digest, Image, ImageConfig};
 use tokio::sync::OnceCell;
 
 use crate::{
-    Action, Base, BuildReport, BuildRequest, Builder, Built, Error, Foresight, UnpackLimits,
-    Unsupported,
-    assemble::{self, Parts},
-    base_index::{self, BaseIndex},
+    Action, Base, BuildReport, BuildRequest, Builder, Built, Error, Foresight, Published,
+    UnpackLimits, Unsupported,
+    assemble::{self, Parts, Remembered},
+    base_index::{self, BaseIndex, compact},
     base_layers,
     blocking::blocking,
     context::{Context, ContextError, IgnoreRules},
@@ -28,6 +29,8 @@ use crate::{
     fingerprint::{Fingerprint, ImageParts},
     landing::{Landed, Lander, Sources},
     layer::{LayerError, Layers},
+    looks::{self, Looks},
+    published::{Earlier, Names},
     stat_cache::StatCache,
 };
 
@@ -56,6 +59,7 @@ struct Inner {
     settings: EmbeddedSettings,
     stats: StatCache,
     layers: Layers,
+    looks: Looks,
     /// Indexes that this process has, by manifest.
     indexes: Mutex<HashMap<Digest, Arc<OnceCell<Arc<BaseIndex>>>>>,
 }
@@ -68,6 +72,7 @@ struct Job {
     bases: BTreeMap<String, Base>,
     labels: BTreeMap<String, String>,
     fingerprint_label: Option<String>,
+    names: Names,
     epoch: i64,
     /// Records of earlier builds may be used.
     trust: bool,
@@ -80,6 +85,10 @@ struct Prepared {
     parts: ImageParts,
     /// The target's config, labels included.
     config: ImageConfig,
+    /// The manifest of an earlier build of the same, whose blobs are not here.
+    known: Option<Bytes>,
+    /// Layers that lie where the image goes.
+    earlier: Earlier,
 }
 
 enum Progress {
@@ -92,7 +101,8 @@ impl EmbeddedBuilder {
     pub fn new(store: ContentStore, settings: EmbeddedSettings) -> Self {
         let stats = StatCache::new(store.clone());
         let layers = Layers::new(store.clone());
-        let inner = Inner { store, settings, stats, layers, indexes: Mutex::default() };
+        let (looks, indexes) = Default::default();
+        let inner = Inner { store, settings, stats, layers, looks, indexes };
         Self { inner: Arc::new(inner) }
     }
 }
@@ -119,8 +129,12 @@ impl Builder for EmbeddedBuilder {
         &'a self,
         request: BuildRequest<'a>,
     ) -> BoxFuture<'a, Result<Option<Foresight>, Error>> {
-        let (inner, job) = (Arc::clone(&self.inner), Job::new(request));
-        Box::pin(async move { blocking(move || inner.foresee(&job)).await.map(Some) })
+        let job = Arc::new(Job::new(request));
+        Box::pin(async move {
+            let progress = self.look(&job, request.published).await?;
+            let inner = Arc::clone(&self.inner);
+            Ok(Some(blocking(move || inner.foresight(&job, progress)).await))
+        })
     }
 
     fn build<'a>(
@@ -131,7 +145,8 @@ impl Builder for EmbeddedBuilder {
         Box::pin(async move {
             let subject = &*request.recipe.repository;
             reporter.event(&Event::Started { subject, action: "build" });
-            let report = self.run(Arc::new(Job::new(request)), reporter).await?;
+            let job = Arc::new(Job::new(request));
+            let report = self.run(job, request.published, reporter).await?;
             reporter.event(&Event::Finished { subject, action: "build", detail: &report.reason });
             Ok(report)
         })
@@ -145,19 +160,20 @@ fn own_dockerfile() -> Unsupported {
 }
 
 impl EmbeddedBuilder {
-    async fn run(&self, job: Arc<Job>, reporter: &dyn Reporter) -> Result<BuildReport, Error> {
+    async fn run(
+        &self,
+        job: Arc<Job>,
+        published: Option<&dyn Published>,
+        reporter: &dyn Reporter,
+    ) -> Result<BuildReport, Error> {
         if job.recipe.own.is_some() {
             let source = own_dockerfile();
             let image = job.recipe.repository.clone();
             return Err(Error::Unsupported { image, engine: "embedded", source });
         }
         let inner = Arc::clone(&self.inner);
-        let prepared = {
-            let job = Arc::clone(&job);
-            let inner = Arc::clone(&inner);
-            blocking(move || inner.prepare(&job)).await?
-        };
-        let prepared = match prepared {
+        let _running = self.inner.looks.running();
+        let prepared = match self.look(&job, published).await? {
             Progress::Done(report) => return Ok(report),
             Progress::Needed(prepared) => prepared,
         };
@@ -172,7 +188,50 @@ impl EmbeddedBuilder {
         blocking(move || inner.make(&job, *prepared, &indexes)).await
     }
 
-    /// The index of a base: from memory, from a record, or made of its layers. Of several builds
+    /// Everything that can be known before something is made, here and where the image goes.
+    async fn look(
+        &self,
+        job: &Arc<Job>,
+        published: Option<&dyn Published>,
+    ) -> Result<Progress, Error> {
+        let prepared = {
+            let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
+            blocking(move || inner.prepare(&job)).await?
+        };
+        match prepared {
+            Progress::Needed(prepared) => self.find(job, published, prepared).await,
+            done @ Progress::Done(_) => Ok(done),
+        }
+    }
+
+    /// Asks the place that the image goes to, when this machine does not have it.
+    async fn find(
+        &self,
+        job: &Arc<Job>,
+        published: Option<&dyn Published>,
+        mut prepared: Box<Prepared>,
+    ) -> Result<Progress, Error> {
+        let Some(published) = published.filter(|_| job.trust) else {
+            return Ok(Progress::Needed(prepared));
+        };
+        let found = published.find(&job.recipe, prepared.known.take()).await;
+        let Some(image) = found else { return Ok(Progress::Needed(prepared)) };
+        let key = prepared.parts.key();
+        if !job.names.is_marked(&image, key) || !job.is_sound(&image) {
+            prepared.earlier = job.names.layers(&image);
+            return Ok(Progress::Needed(prepared));
+        }
+        let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
+        blocking(move || {
+            assemble::remember(&image, &inner.store, key)?;
+            inner.store.set_record(LAST, job.last_key(), &prepared.parts)?;
+            let reason = "published already with the same content, base and recipe".to_owned();
+            Ok(Progress::Done(report(image, Action::Cached, reason)))
+        })
+        .await
+    }
+
+    /// The index of a base: from memory, from a record, from its manifest, or made of its layers. Of several builds
     /// that need it one works and the others wait.
     async fn index(
         &self,
@@ -194,10 +253,16 @@ impl EmbeddedBuilder {
                     return Ok(Arc::new(index));
                 }
             }
-            let subject = &*base.name;
-            reporter.event(&Event::Started { subject, action: "index" });
-            let index = base_layers::index(&job.recipe.repository, base).await?;
-            reporter.event(&Event::Finished { subject, action: "index", detail: "" });
+            let carried = base.image.manifest.annotations.get(&job.names.base_index);
+            let index = if let Some(index) = carried.and_then(|text| compact::decode(text)) {
+                index
+            } else {
+                let subject = &*base.name;
+                reporter.event(&Event::Started { subject, action: "index" });
+                let index = base_layers::index(&job.recipe.repository, base).await?;
+                reporter.event(&Event::Finished { subject, action: "index", detail: "" });
+                index
+            };
             let index = Arc::new(index);
             let record = Arc::clone(&index);
             blocking(move || store.set_record(base_index::RECORD, digest, &*record)).await?;
@@ -208,16 +273,16 @@ impl EmbeddedBuilder {
 }
 
 impl Inner {
-    fn foresee(&self, job: &Job) -> Result<Foresight, Error> {
-        Ok(match self.prepare(job)? {
+    fn foresight(&self, job: &Job, progress: Progress) -> Foresight {
+        match progress {
             Progress::Done(BuildReport { built: Built::Local(image), .. }) => {
                 Foresight::Reuse(image)
             }
-            Progress::Done(_) => unreachable!("what is known lies in the store"),
+            Progress::Done(_) => unreachable!("what is known is an image at hand"),
             Progress::Needed(prepared) => {
                 Foresight::Build { reason: self.why(job, &prepared.parts) }
             }
-        })
+        }
     }
 
     fn why(&self, job: &Job, parts: &ImageParts) -> String {
@@ -247,16 +312,24 @@ impl Inner {
         if let Some(label) = &job.fingerprint_label {
             config.insert("Labels", label, key.hex());
         }
-        if job.trust
-            && let Some(image) = assemble::remembered(base, &self.store, key)
-        {
+        let remembered = if job.trust {
+            assemble::remembered(base, &self.store, key)
+        } else {
+            Remembered::Nothing
+        };
+        if let Remembered::Whole(image) = remembered {
             if self.store.record(LAST, job.last_key()).as_ref() != Some(&parts) {
                 self.store.set_record(LAST, job.last_key(), &parts)?;
             }
             let reason = "same content, base and recipe".to_owned();
-            return Ok(Progress::Done(report(image, Action::Cached, reason)));
+            return Ok(Progress::Done(report(*image, Action::Cached, reason)));
         }
-        Ok(Progress::Needed(Box::new(Prepared { plan, sources, parts, config })))
+        let known = match remembered {
+            Remembered::Manifest(bytes) => Some(bytes),
+            _ => None,
+        };
+        let earlier = Earlier::default();
+        Ok(Progress::Needed(Box::new(Prepared { plan, sources, parts, config, known, earlier })))
     }
 
     /// Looks at every file that the context gives to a step.
@@ -269,7 +342,7 @@ impl Inner {
         })?;
         let rules = IgnoreRules::parse(&job.recipe.dockerignore)
             .map_err(|reason| Error::Dockerignore { image: job.image(), reason })?;
-        let context = Context::new(folder, rules, &self.stats, job.trust);
+        let context = Context::new(folder.clone(), rules, &self.stats, job.trust);
         let mut sources = Sources::new();
         for (position, stage) in &plan.stages {
             for (number, step) in stage.steps.iter().enumerate() {
@@ -278,10 +351,14 @@ impl Inner {
                 };
                 let mut found = Vec::new();
                 for source in &copy.sources {
-                    let selected = context
-                        .select(source)
-                        .map_err(|error| job.context_error(step.line, error))?;
-                    found.push(selected);
+                    let key = looks::Key {
+                        folder: folder.clone(),
+                        dockerignore: job.recipe.dockerignore.clone(),
+                        source: source.clone(),
+                        trust: job.trust,
+                    };
+                    let selected = self.looks.find(key, || context.select(source));
+                    found.push(selected.map_err(|error| job.context_error(step.line, error))?);
                 }
                 sources.insert((*position, number), found);
             }
@@ -295,7 +372,7 @@ impl Inner {
         prepared: Prepared,
         indexes: &HashMap<Digest, Arc<BaseIndex>>,
     ) -> Result<BuildReport, Error> {
-        let Prepared { plan, sources, parts, config } = prepared;
+        let Prepared { plan, sources, parts, config, earlier, .. } = prepared;
         let reason = self.why(job, &parts);
         let bases = plan.stages.iter().filter_map(|(position, stage)| {
             let index = indexes.get(&job.base(stage)?.image.digest())?;
@@ -313,31 +390,32 @@ impl Inner {
             let layer = if changes.is_empty() {
                 None
             } else {
-                let made = self.layers.make(changes, job.epoch, job.trust);
+                let made = self.layers.make(changes, job.epoch, job.trust, &earlier);
                 Some(made.map_err(|error| job.layer_error(error))?)
             };
             steps.push((step, layer));
         }
         let base = job.base(target);
+        let index = job.index_of(&landed);
+        let mut annotations = BTreeMap::new();
+        if let Some(text) = index.as_deref().and_then(compact::encode) {
+            annotations.insert(job.names.base_index.clone(), text);
+        }
+        let names = &job.names;
         let image = assemble::assemble(
-            Parts { base, config, steps, epoch: job.epoch },
+            Parts { base, config, steps, epoch: job.epoch, names, annotations },
             &self.store,
             parts.key(),
         )?;
-        self.keep_index(job, &image, landed)?;
+        if let Some(index) = index {
+            self.keep_index(&image, index)?;
+        }
         self.store.set_record(LAST, job.last_key(), &parts)?;
         Ok(report(image, Action::Built, reason))
     }
 
     /// Others are built on a base image: its index is known already, no layer has to be read.
-    fn keep_index(&self, job: &Job, image: &Image, landed: Landed) -> Result<(), Error> {
-        if !matches!(job.recipe.kind, ImageKind::Base(_)) {
-            return Ok(());
-        }
-        let Some(mut index) = landed.base else { return Ok(()) };
-        for changes in &landed.changes {
-            Arc::make_mut(&mut index).apply(changes);
-        }
+    fn keep_index(&self, image: &Image, index: Arc<BaseIndex>) -> Result<(), Error> {
         self.store.set_record(base_index::RECORD, image.digest(), &*index)?;
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         indexes.insert(image.digest(), Arc::new(OnceCell::new_with(Some(index))));
@@ -357,6 +435,7 @@ impl Job {
             bases: request.bases.clone(),
             labels: request.labels.clone(),
             fingerprint_label: request.fingerprint_label.map(str::to_owned),
+            names: Names::new(request.label_prefix),
             epoch: request.epoch,
             trust: !request.no_cache,
         }
@@ -368,6 +447,27 @@ impl Job {
 
     fn base(&self, stage: &StagePlan) -> Option<&Base> {
         self.bases.get(stage.base.as_deref()?)
+    }
+
+    /// The index of the image that was landed, when others are built on it.
+    fn index_of(&self, landed: &Landed) -> Option<Arc<BaseIndex>> {
+        if !matches!(self.recipe.kind, ImageKind::Base(_)) {
+            return None;
+        }
+        let mut index = Arc::clone(landed.base.as_ref()?);
+        for changes in &landed.changes {
+            Arc::make_mut(&mut index).apply(changes);
+        }
+        Some(index)
+    }
+
+    /// Whether others can be built on an image that was found, when that is what it is for.
+    fn is_sound(&self, image: &Image) -> bool {
+        if !matches!(self.recipe.kind, ImageKind::Base(_)) {
+            return true;
+        }
+        let config = ImageConfig::parse(&image.config_bytes);
+        config.is_ok_and(|config| config.diff_ids().len() == image.layers.len())
     }
 
     fn base_config(&self, name: &str) -> Result<ImageConfig, Fault> {
@@ -396,7 +496,8 @@ impl Job {
         for (position, stage) in &plan.stages {
             base.number(*position as u64);
             if let Some(found) = self.base(stage) {
-                base.text(&found.name).digest(found.image.digest());
+                // The config names the content of each layer, however it is compressed.
+                base.text(&found.name).digest(found.image.config.descriptor.digest);
             }
             recipe.number(*position as u64).bytes(&stage.config.to_bytes());
             stage.describe(&mut recipe);

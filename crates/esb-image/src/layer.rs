@@ -10,27 +10,44 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use esb_oci::{ContentStore, Digest, Hasher, LayerWriter, StoreError, Threads};
+use esb_oci::{
+    Blob, ContentStore, Descriptor, Digest, Hasher, LayerDigests, LayerWriter, StoreError, Threads,
+    media_type,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     context::Content,
     fingerprint::Fingerprint,
+    published::Earlier,
     tree::{Changes, Kind},
 };
 
 /// The record's kind in the content store.
-const RECORD: &str = "layer";
+const RECORD: &str = "layer-2";
 
-/// A layer that lies in the content store.
+/// The record's kind that says which blob a layer's uncompressed content has: another compressor
+/// gives other bytes, and what was uploaded once is not uploaded again for that.
+const BY_DIFF_ID: &str = "diff-id";
+
+/// A layer and what it was made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Layer {
+    /// Of everything that its bytes depend on.
+    pub(crate) key: Digest,
     /// Of the compressed blob.
     pub(crate) digest: Digest,
     /// Of the uncompressed tar.
     pub(crate) diff_id: Digest,
     /// Bytes of the compressed blob.
     pub(crate) size: u64,
+}
+
+/// A layer and where its blob lies.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) layer: Layer,
+    pub(crate) blob: Blob,
 }
 
 /// A layer cannot be written.
@@ -68,14 +85,15 @@ impl Layers {
         Self { store, threads, made: Arc::default() }
     }
 
-    /// The layer of some changes: an earlier one when it is still there and `trust` allows it. Of
-    /// several callers with the same changes one works and the others wait.
+    /// The layer of some changes: one that this machine has, or one of `earlier`, when `trust`
+    /// allows it. Of several callers with the same changes one works and the others wait.
     pub(crate) fn make(
         &self,
         changes: &Changes,
         epoch: i64,
         trust: bool,
-    ) -> Result<Layer, LayerError> {
+        earlier: &Earlier,
+    ) -> Result<Made, LayerError> {
         let key = key(changes, epoch);
         let cell = {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,20 +104,28 @@ impl Layers {
         if let Some(layer) = cell.or_else(recorded)
             && self.has(&layer)
         {
-            return Ok(layer);
+            return Ok(self.here(layer));
         }
-        let layer = self.write(changes, epoch)?;
+        if trust && let Some(made) = earlier.get(key) {
+            return Ok(made.clone());
+        }
+        let layer = self.write(changes, epoch, key)?;
         self.store.set_record(RECORD, key, &layer)?;
         *cell = Some(layer);
-        Ok(layer)
+        Ok(self.here(layer))
     }
 
     /// Whether the layer's blob is in the store.
-    pub(crate) fn has(&self, layer: &Layer) -> bool {
+    fn has(&self, layer: &Layer) -> bool {
         self.store.size(layer.digest) == Some(layer.size)
     }
 
-    fn write(&self, changes: &Changes, epoch: i64) -> Result<Layer, LayerError> {
+    fn here(&self, layer: Layer) -> Made {
+        let descriptor = Descriptor::new(media_type::OCI_LAYER_GZIP, layer.digest, layer.size);
+        Made { layer, blob: self.store.blob(descriptor) }
+    }
+
+    fn write(&self, changes: &Changes, epoch: i64, key: Digest) -> Result<Layer, LayerError> {
         let mut writer =
             LayerWriter::with_threads(self.store.writer()?, epoch, self.threads.clone());
         for (path, node) in changes {
@@ -119,8 +145,17 @@ impl Layers {
             }
         }
         let (writer, digests) = writer.finish().map_err(LayerError::Write)?;
-        writer.commit(digests.digest)?;
-        Ok(Layer { digest: digests.digest, diff_id: digests.diff_id, size: digests.size })
+        let LayerDigests { digest, diff_id, size } = digests;
+        let layer = Layer { key, digest, diff_id, size };
+        let known: Option<(Digest, u64)> = self.store.record(BY_DIFF_ID, diff_id);
+        if let Some((digest, size)) = known
+            && self.has(&Layer { digest, size, ..layer })
+        {
+            return Ok(Layer { digest, size, ..layer });
+        }
+        writer.commit(digest)?;
+        self.store.set_record(BY_DIFF_ID, diff_id, &(digest, size))?;
+        Ok(layer)
     }
 }
 
@@ -192,6 +227,32 @@ mod tests {
         .into()
     }
 
+    fn make(
+        layers: &Layers,
+        changes: &Changes,
+        epoch: i64,
+        trust: bool,
+    ) -> Result<Layer, LayerError> {
+        layers.make(changes, epoch, trust, &Earlier::default()).map(|made| made.layer)
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let text: Vec<String> = (0..300_000).map(|number: u32| number.to_string()).collect();
+        fs::write(&path, text.join(" ")).unwrap();
+        let changes = changes(&path);
+        let made = |threads: usize| {
+            let store = ContentStore::open(folder.path().join(threads.to_string())).unwrap();
+            let layers = Layers::with_threads(store, Threads::new(threads));
+            make(&layers, &changes, DEFAULT_EPOCH, true).unwrap()
+        };
+        let first = made(1);
+        assert!(first.size > 512 * 1024, "several blocks: {}", first.size);
+        assert_eq!([made(2), made(8)], [first, first]);
+    }
+
     #[test]
     fn a_layer_is_made_once() {
         let folder = tempfile::tempdir().unwrap();
@@ -199,16 +260,36 @@ mod tests {
         fs::write(&path, "content").unwrap();
         let store = ContentStore::open(folder.path().join("store")).unwrap();
         let changes = changes(&path);
-        let first = Layers::new(store.clone()).make(&changes, DEFAULT_EPOCH, true).unwrap();
+        let first = make(&Layers::new(store.clone()), &changes, DEFAULT_EPOCH, true).unwrap();
         fs::remove_file(&path).unwrap();
 
         let layers = Layers::new(store.clone());
-        assert_eq!(layers.make(&changes, DEFAULT_EPOCH, true).unwrap(), first, "from the record");
-        assert!(layers.make(&changes, DEFAULT_EPOCH, false).is_err(), "the record does not count");
-        assert!(layers.make(&changes, 0, true).is_err(), "another time is another layer");
+        let again = |epoch, trust| make(&layers, &changes, epoch, trust);
+        assert_eq!(again(DEFAULT_EPOCH, true).unwrap(), first, "from the record");
+        assert!(again(DEFAULT_EPOCH, false).is_err(), "the record does not count");
+        assert!(again(0, true).is_err(), "another time is another layer");
 
         fs::remove_file(store.blob_path(first.digest)).unwrap();
-        assert!(layers.make(&changes, DEFAULT_EPOCH, true).is_err(), "the blob is gone");
+        assert!(again(DEFAULT_EPOCH, true).is_err(), "the blob is gone");
+    }
+
+    #[test]
+    fn another_compressor_does_not_change_a_layer_that_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, "content").unwrap();
+        let store = ContentStore::open(folder.path().join("store")).unwrap();
+        let changes = changes(&path);
+        let made = make(&Layers::new(store.clone()), &changes, DEFAULT_EPOCH, true).unwrap();
+        // What an earlier version of us wrote for the same content.
+        let other = store.put(b"the same content, compressed in another way").unwrap();
+        store.set_record(BY_DIFF_ID, made.diff_id, &(other, 43_u64)).unwrap();
+        fs::remove_dir_all(store.root().join("records").join(RECORD)).unwrap();
+        let again = make(&Layers::new(store.clone()), &changes, DEFAULT_EPOCH, true).unwrap();
+        assert_eq!((again.digest, again.diff_id, again.size), (other, made.diff_id, 43));
+        fs::remove_file(store.blob_path(other)).unwrap();
+        fs::remove_dir_all(store.root().join("records").join(RECORD)).unwrap();
+        assert_eq!(make(&Layers::new(store), &changes, DEFAULT_EPOCH, true).unwrap(), made);
     }
 
     #[test]
@@ -220,13 +301,13 @@ mod tests {
         let changes = changes(&path);
         let layers = Layers::new(store);
         let made = std::thread::scope(|scope| {
-            let make = || layers.make(&changes, DEFAULT_EPOCH, false).unwrap();
+            let make = || make(&layers, &changes, DEFAULT_EPOCH, false).unwrap();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         assert!(made.windows(2).all(|pair| pair[0] == pair[1]));
         fs::remove_file(&path).unwrap();
-        assert!(layers.make(&changes, DEFAULT_EPOCH, false).is_ok(), "made by this process");
+        assert!(make(&layers, &changes, DEFAULT_EPOCH, false).is_ok(), "made by this process");
     }
 
     #[test]
@@ -237,7 +318,7 @@ mod tests {
         let changes = changes(&path);
         fs::write(&path, "CONTENT").unwrap();
         let store = ContentStore::open(folder.path().join("store")).unwrap();
-        let error = Layers::new(store).make(&changes, 0, true).unwrap_err();
+        let error = make(&Layers::new(store), &changes, 0, true).unwrap_err();
         assert!(matches!(error, LayerError::Read { .. }), "{error:?}");
     }
 }

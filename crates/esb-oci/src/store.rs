@@ -171,7 +171,9 @@ impl ContentStore {
         }
     }
 
-    /// Stores bytes at hand, unless they are here.
+    /// Stores a document at hand, unless it is here. The disk is not waited for: what a crash of
+    /// the machine leaves of it is not the document ([`ContentStore::document`]), and is stored
+    /// again.
     ///
     /// # Errors
     /// When the disk fails.
@@ -180,7 +182,7 @@ impl ContentStore {
         if self.document(digest).is_none_or(|known| known != bytes) {
             let mut writer = self.writer()?;
             writer.write_all(bytes).map_err(StoreError::io("write to", self.root()))?;
-            writer.commit(digest)?;
+            writer.publish(digest)?;
         }
         Ok(digest)
     }
@@ -261,9 +263,14 @@ impl BlobWriter {
     /// When the disk fails; then nothing lies under the blob's name.
     pub fn commit(self, digest: Digest) -> Result<(), StoreError> {
         let path = self.store.blob_path(digest);
+        self.file.as_file().sync_data().map_err(StoreError::io("store blob as", &path))?;
+        self.publish(digest)
+    }
+
+    fn publish(self, digest: Digest) -> Result<(), StoreError> {
+        let path = self.store.blob_path(digest);
         let failed = || StoreError::io("store blob as", &path);
         make_readable(self.file.as_file()).map_err(failed())?;
-        self.file.as_file().sync_data().map_err(failed())?;
         self.file.persist(&path).map_err(|error| failed()(error.error))?;
         Ok(())
     }

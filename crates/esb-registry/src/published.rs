@@ -32,6 +32,9 @@ impl Client {
     ) -> Result<Option<Image>, Error> {
         let at = repository(reference);
         let target = reference.target();
+        if session.checked(&at, &target) == Some(None) {
+            return Ok(None);
+        }
         let mut found = match self.registry().manifest_get(&at, &target).await {
             Ok(found) => found,
             Err(Error::NotFound { .. }) => {

@@ -110,6 +110,8 @@ impl Client {
         let target = target.tag().map_or_else(|| parts.digest.to_string(), str::to_owned);
         let there = match session.checked(&at, &target) {
             Some(known) => known == Some(parts.digest),
+            // A repository without the tags that come with this one does not have it either.
+            None if extra.iter().any(|tag| session.checked(&at, tag) == Some(None)) => false,
             None => self.has(&at, &target, parts.digest).await?,
         };
         let mut report = if there {

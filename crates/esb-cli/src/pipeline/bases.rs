@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use esb_image::{Base, BuildReport, BuildRequest, Built};
+use esb_image::{Base, BuildReport, BuildRequest, Built, Published};
 use esb_model::{BaseRef, ImageKind, ImageRecipe, Platform};
 use esb_oci::Image;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{images, prepare, run::Run, target::Target};
+use super::{images, prepare, published::Registry, run::Run, target::Target};
 use crate::{
     exit::{Exit, Failure},
     lockfile::Pinned,
@@ -84,7 +84,7 @@ pub(crate) async fn build(
     let sources = &sources;
     let built: Vec<MadeImage> = stream::iter(prepare::of_kind(recipes, true))
         .map(|recipe| async move {
-            let made = build_one(run, recipe, sources).await?;
+            let made = build_one(run, target, recipe, sources).await?;
             images::push(run, target, made, None).await
         })
         .buffer_unordered(run.jobs)
@@ -122,6 +122,7 @@ pub(super) fn own_reference(run: &Run, recipe: &ImageRecipe) -> String {
 /// Builds one image with the engine that suits its recipe.
 pub(crate) async fn build_one(
     run: &Run,
+    target: &Target,
     recipe: &ImageRecipe,
     bases: &Bases,
 ) -> Result<MadeImage, Failure> {
@@ -129,14 +130,18 @@ pub(crate) async fn build_one(
     let empty = BTreeMap::new();
     let labels = labels(run, recipe);
     let fingerprint = run.project.brand.label("image_fingerprint");
+    let label_prefix = run.project.brand.label("");
+    let registry = target.registry.as_ref().map(|target| Registry { run, target });
     let request = BuildRequest {
         recipe,
         root: &run.project.root,
         bases: bases.get(&recipe.platform).unwrap_or(&empty),
         labels: &labels,
         fingerprint_label: matches!(recipe.kind, ImageKind::Function(_)).then_some(&*fingerprint),
+        label_prefix: &label_prefix,
         epoch: run.epoch,
         no_cache: run.no_cache,
+        published: registry.as_ref().map(|registry| registry as &dyn Published),
     };
     let builder = run.builder(recipe).await?;
     let BuildReport { built, action, reason } = builder.build(request, &*run.reporter).await?;

@@ -25,7 +25,7 @@ pub(crate) async fn functions(
     let bases = &made.bases;
     let mut images: Vec<MadeImage> = stream::iter(prepare::of_kind(recipes, false))
         .map(|recipe| async move {
-            let image = build_one(run, recipe, bases).await?;
+            let image = build_one(run, target, recipe, bases).await?;
             let content = Target::content_tag(&image.tag, image.image.digest());
             push(run, target, image, Some(&content)).await
         })
@@ -107,7 +107,12 @@ fn tag_key(reference: &Reference, tag: &str) -> esb_oci::Digest {
 }
 
 /// Loads images into the engine and writes them into the layout, as far as the target has them.
-pub(crate) async fn hand_over(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
+pub(crate) async fn hand_over(run: &Run, target: &Target, made: &mut Made) -> Result<(), Failure> {
+    if target.engine || target.layout.is_some() {
+        for made in &mut made.images {
+            made.image.read().await?;
+        }
+    }
     if target.engine {
         let images: Vec<ArchiveImage> = made
             .images

@@ -8,6 +8,7 @@ mod delivery;
 mod images;
 mod plan;
 mod prepare;
+mod published;
 mod record;
 mod run;
 mod sync;
@@ -115,7 +116,7 @@ pub(crate) async fn execute(
     prepare::inputs(&run, &recipes).await?;
     let mut made = bases::build(&run, &target, &recipes, sources).await?;
     images::functions(&run, &target, &recipes, &mut made).await?;
-    images::hand_over(&run, &target, &made).await?;
+    images::hand_over(&run, &target, &mut made).await?;
     if order.publishes() {
         sync::copy(&run, &mut externals).await?;
     }

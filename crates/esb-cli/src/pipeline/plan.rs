@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use esb_config::Merged;
-use esb_image::{Base, BuildRequest, Foresight};
+use esb_image::{Base, BuildRequest, Foresight, Published};
 use esb_model::{BaseRef, ImageKind, ImageRecipe};
 use esb_oci::Image;
 
@@ -13,6 +13,7 @@ use super::{
     Order, Places,
     bases::{self, Bases},
     config, prepare,
+    published::Registry,
     run::Run,
     sync::External,
     target::Target,
@@ -147,7 +148,7 @@ async fn one(
     found: &Bases,
     missing: Option<&str>,
 ) -> Result<(PlannedImage, Option<Image>), Failure> {
-    let foresight = foresee(run, recipe, found, missing).await?;
+    let foresight = foresee(run, target, recipe, found, missing).await?;
     let mut planned = PlannedImage {
         reference: target.plain(&recipe.repository, &recipe.tag),
         name: format!("{}:{}", recipe.repository, recipe.tag),
@@ -193,6 +194,7 @@ async fn one(
 
 async fn foresee(
     run: &Run,
+    target: &Target,
     recipe: &ImageRecipe,
     found: &Bases,
     missing: Option<&str>,
@@ -217,14 +219,18 @@ async fn foresee(
     }
     let labels = bases::labels(run, recipe);
     let fingerprint = run.project.brand.label("image_fingerprint");
+    let label_prefix = run.project.brand.label("");
+    let registry = target.registry.as_ref().map(|target| Registry { run, target });
     let request = BuildRequest {
         recipe,
         root: &run.project.root,
         bases,
         labels: &labels,
         fingerprint_label: matches!(recipe.kind, ImageKind::Function(_)).then_some(&*fingerprint),
+        label_prefix: &label_prefix,
         epoch: run.epoch,
         no_cache: false,
+        published: registry.as_ref().map(|registry| registry as &dyn Published),
     };
     let builder = run.builder(recipe).await?;
     match builder.foresee(request).await? {

@@ -113,7 +113,7 @@ impl Run {
             tag: inputs::tag(args, environment)?,
             platform: inputs::platform(args)?,
             epoch: inputs::epoch(environment)?,
-            jobs: args.jobs.unwrap_or(processors.max(4)).max(1),
+            jobs: args.jobs.unwrap_or(processors.max(8)).max(1),
             no_cache: args.no_cache,
             builder: args.builder.unwrap_or(BuilderChoice::Auto),
             image_ref: args.image_ref,

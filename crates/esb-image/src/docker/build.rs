@@ -91,6 +91,15 @@ impl DockerBuilder {
         reporter: &dyn Reporter,
     ) -> Result<BuildReport, Error> {
         let job = Arc::new(Job::prepare(request, self.settings()).await?);
+        if let Some(published) = request.published.filter(|_| !request.no_cache)
+            && !self.has_whole(&job)?
+            && let Some(image) = published.find(request.recipe, None).await
+            && job.names.is_marked(&image, job.parts.key())
+        {
+            let reason = "published already with the same content, base and recipe".to_owned();
+            let built = Built::Local(Box::new(image));
+            return Ok(BuildReport { built, action: Action::Cached, reason });
+        }
         let earlier = self.engine.inspect(&job.name).await?;
         let fits = earlier.as_ref().is_some_and(|image| job.fits(image));
         if !request.no_cache && request.fingerprint_label.is_some() && fits {
@@ -211,6 +220,7 @@ impl DockerBuilder {
         let options = Options {
             known,
             base: base.cloned(),
+            mark: Some((job.names.clone(), job.parts.key())),
             normal: Some(Normal {
                 epoch: job.epoch,
                 created: rfc3339(job.epoch),
@@ -244,6 +254,11 @@ impl DockerBuilder {
         }
         let config = self.store.blob(manifest.config);
         Ok(Some(Image::new(manifest_bytes.into(), config_bytes.into(), config, layers)?))
+    }
+
+    /// Whether this machine has an earlier image of the same.
+    fn has_whole(&self, job: &Job) -> Result<bool, Error> {
+        Ok(self.recorded(job.key, &job.known_layers()?)?.is_some())
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use esb_oci::{
     Blob, ContentStore, DOCUMENT_LIMIT, Descriptor, Digest, HashingWriter, Image, ImageConfig,
-    Manifest, media_type,
+    media_type,
 };
 use serde_json::{Value, json};
 
@@ -23,7 +23,7 @@ use super::{
     layer::{self, Packing},
     pipe::{BlockingReader, read_blocking},
 };
-use crate::{Base, Error, assemble::Types, paths};
+use crate::{Base, Error, assemble, paths, published::Names};
 
 /// The most entries that an archive may have.
 const ENTRIES: usize = 100_000;
@@ -37,8 +37,10 @@ const RECORD: &str = "docker-layer";
 pub(super) struct Options {
     /// Layers that exist elsewhere already, by their uncompressed and their compressed digests.
     pub(super) known: Arc<HashMap<Digest, Blob>>,
-    /// What the image was built on: media types and annotations follow it.
+    /// What the image was built on, as annotations say.
     pub(super) base: Option<Base>,
+    /// The fingerprint that the manifest carries.
+    pub(super) mark: Option<(Names, Digest)>,
     /// Make the bytes depend on the content alone.
     pub(super) normal: Option<Normal>,
 }
@@ -162,7 +164,7 @@ impl Reading {
                 writer.commit(digest)?;
                 let kind = match packing {
                     Packing::Zstd => media_type::OCI_LAYER_ZSTD,
-                    _ => self.layer_type(),
+                    _ => media_type::OCI_LAYER_GZIP,
                 };
                 let blob = self.store.blob(Descriptor::new(kind, digest, size));
                 Ok(Layer { blob, diff_id: None })
@@ -186,7 +188,7 @@ impl Reading {
             self.store.set_record(RECORD, key, &made)?;
             made
         };
-        let blob = self.store.blob(Descriptor::new(self.layer_type(), digest, size));
+        let blob = self.store.blob(Descriptor::new(media_type::OCI_LAYER_GZIP, digest, size));
         Ok(Layer { blob, diff_id: Some(new_id) })
     }
 
@@ -201,10 +203,6 @@ impl Reading {
                 read => writer.write_all(&block[..read])?,
             }
         }
-    }
-
-    fn layer_type(&self) -> &'static str {
-        Types::of(self.options.base.as_ref()).layer
     }
 
     fn assemble(&mut self) -> Result<Image, Error> {
@@ -237,18 +235,14 @@ impl Reading {
     }
 
     fn image(&self, config_bytes: Vec<u8>, layers: Vec<Blob>) -> Result<Image, Error> {
-        let base = self.options.base.as_ref();
-        let types = Types::of(base);
         let digest = self.store.put(&config_bytes)?;
-        let config = Descriptor::new(types.config, digest, config_bytes.len() as u64);
-        let manifest = Manifest {
-            schema_version: 2,
-            media_type: Some(types.manifest.to_owned()),
-            config: config.clone(),
-            layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
-            annotations: types.annotations(base),
-        };
-        let bytes = serde_json::to_vec(&manifest).expect("a manifest has string keys");
+        let config = Descriptor::new(media_type::OCI_CONFIG, digest, config_bytes.len() as u64);
+        let mut annotations = assemble::annotations_of(self.options.base.as_ref());
+        if let Some((names, fingerprint)) = &self.options.mark {
+            names.mark(&mut annotations, *fingerprint);
+        }
+        let descriptors = layers.iter().map(|layer| assemble::of_base(&layer.descriptor));
+        let bytes = assemble::manifest(config.clone(), descriptors.collect(), annotations);
         self.store.put(&bytes)?;
         let config = self.store.blob(config);
         Ok(Image::new(bytes.into(), Bytes::from(config_bytes), config, layers)?)

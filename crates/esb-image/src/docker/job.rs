@@ -15,6 +15,7 @@ use crate::{
     assemble::{BASE_DIGEST, BASE_NAME},
     blocking::blocking,
     fingerprint::{Fingerprint, ImageParts},
+    published::Names,
     stat_cache::StatCache,
 };
 
@@ -42,6 +43,7 @@ pub(super) struct Job {
     /// Those of the base and of the request, and the fingerprint.
     pub(super) labels: BTreeMap<String, String>,
     pub(super) parts: ImageParts,
+    pub(super) names: Names,
     /// The key of the image's record.
     pub(super) key: Digest,
     /// The key of the recipe's record.
@@ -100,6 +102,7 @@ impl Job {
             entries,
             labels,
             parts,
+            names: Names::new(request.label_prefix),
             key: key.finish(),
             last: last.finish(),
         })
@@ -137,7 +140,7 @@ fn parts(
     let recipe = request.recipe;
     let mut base = Fingerprint::new("docker base");
     for (name, found) in bases {
-        base.text(name).text(&found.name).digest(found.image.digest());
+        base.text(name).text(&found.name).digest(found.image.config.descriptor.digest);
     }
     let mut text = Fingerprint::new("docker recipe");
     text.text(&recipe.platform.to_string()).text(&recipe.dockerfile);

@@ -63,6 +63,8 @@ pub(crate) async fn a_base_is_loaded(
         bases: &BTreeMap::new(),
         labels: &BTreeMap::new(),
         fingerprint_label: None,
+        label_prefix: "com.esb.",
+        published: None,
         epoch: DEFAULT_EPOCH,
         no_cache: false,
     };

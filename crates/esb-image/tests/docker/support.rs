@@ -146,6 +146,8 @@ impl Bench<'_> {
             bases: &self.bases,
             labels: &labels,
             fingerprint_label: Some(FINGERPRINT),
+            label_prefix: "com.esb.",
+            published: None,
             epoch: DEFAULT_EPOCH,
             no_cache,
         };

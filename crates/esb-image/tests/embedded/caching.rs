@@ -4,7 +4,9 @@ use std::{fs, thread, time::Duration};
 
 use esb_image::{Action, BuildReport};
 
-use crate::fixture::{Project, base, builder, image};
+use esb_oci::media_type;
+
+use crate::fixture::{Project, base, base_with, builder, image};
 
 const DOCKERFILE: &str = "FROM base:1\nCOPY layer /opt/\nCOPY code /var/task/\nCMD [\"a.b\"]";
 const FILES: &str = "layer/common.py c\ncode/app.py a\ncode/lib.py l";
@@ -61,8 +63,10 @@ fn changes_are_seen_and_told() {
     assert_eq!(told(&project.build().unwrap()), (Action::Built, "recipe changed"));
     project.epoch += 1;
     assert_eq!(told(&project.build().unwrap()), (Action::Built, "labels or time changed"));
-    project.bases =
-        [("base:1".to_owned(), base(esb_oci::manifest::media_type::DOCKER_MANIFEST))].into();
+    project.bases = [("base:1".to_owned(), base(media_type::DOCKER_MANIFEST))].into();
+    assert_eq!(project.build().unwrap().action, Action::Cached, "the same base in another form");
+    let changed = base_with(media_type::OCI_MANIFEST, "/usr/bin");
+    project.bases = [("base:1".to_owned(), changed)].into();
     assert_eq!(told(&project.build().unwrap()), (Action::Built, "base image changed"));
 }
 
@@ -121,6 +125,8 @@ fn many_images_share_a_layer() {
             bases: &project.bases,
             labels: &project.labels,
             fingerprint_label: None,
+            label_prefix: "com.esb.",
+            published: None,
             epoch: 0,
             no_cache: false,
         };

@@ -82,6 +82,8 @@ impl Project {
             bases: &self.bases,
             labels: &self.labels,
             fingerprint_label: Some("com.esb.image_fingerprint"),
+            label_prefix: "com.esb.",
+            published: None,
             epoch: self.epoch,
             no_cache: self.no_cache,
         };
@@ -134,6 +136,11 @@ pub(crate) fn recipe(dockerfile: &str) -> ImageRecipe {
 
 /// Folders with and without links to them, a file, and settings.
 pub(crate) fn base(kind: &str) -> Base {
+    base_with(kind, "/bin")
+}
+
+/// The same with another value of `PATH`.
+pub(crate) fn base_with(kind: &str, path: &str) -> Base {
     let mut layer = LayerWriter::new(Vec::new(), 0);
     for folder in ["opt", "etc", "var", "var/task", "usr", "usr/lib"] {
         layer.dir(folder, Attributes::root(0o755)).unwrap();
@@ -144,7 +151,7 @@ pub(crate) fn base(kind: &str) -> Base {
     layer.symlink("lib", Attributes::root(0o777), "usr/lib").unwrap();
     let (blob, digests) = layer.finish().unwrap();
     let mut config = ImageConfig::empty("amd64");
-    config.set_env("PATH", "/bin");
+    config.set_env("PATH", path);
     config.set_env("LAMBDA_TASK_ROOT", "/var/task");
     config.set("Cmd", vec!["base.cmd"]);
     config.set("Entrypoint", vec!["/entry"]);

@@ -57,14 +57,16 @@ fn config_and_manifest() {
 }
 
 #[test]
-fn docker_bases_give_docker_images() {
+fn docker_bases_give_oci_images() {
     let mut project = Project::new(DOCKERFILE, FILES);
     project.bases = [("base:1".to_owned(), base(media_type::DOCKER_MANIFEST))].into();
     let image = project.image();
-    assert_eq!(image.descriptor.media_type, media_type::DOCKER_MANIFEST);
-    assert_eq!(image.manifest.config.media_type, media_type::DOCKER_CONFIG);
-    assert_eq!(top(&image).media_type, media_type::DOCKER_LAYER_GZIP);
-    assert!(image.manifest.annotations.is_empty());
+    assert_eq!(image.descriptor.media_type, media_type::OCI_MANIFEST);
+    assert_eq!(image.manifest.config.media_type, media_type::OCI_CONFIG);
+    let (of_base, own) = (&image.manifest.layers[0], &image.manifest.layers[1]);
+    assert_eq!(of_base.media_type, media_type::OCI_LAYER_GZIP);
+    assert_eq!(own.media_type, media_type::OCI_LAYER_GZIP);
+    assert_eq!(of_base.digest, project.bases["base:1"].image.layers[0].descriptor.digest);
 }
 
 #[test]
@@ -98,7 +100,7 @@ fn the_same_content_gives_the_same_bytes() {
     assert_eq!(first.image().digest(), second.image().digest());
     assert_eq!(
         first.image().digest().to_string(),
-        "sha256:3939d504a47574492b5e2e917f1118db96c4754b96071f1ac2d208127689a511",
+        "sha256:299ce7f61e525636298b78309c3100ca5d2b8e5c2ea0a273704ce86d7971f913",
         "pinned: digests must not change unseen"
     );
 }

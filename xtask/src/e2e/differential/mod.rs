@@ -323,6 +323,8 @@ impl<'a> Suite<'a> {
             bases: &self.bases,
             labels: &labels,
             fingerprint_label: None,
+            label_prefix: "com.esb.",
+            published: None,
             epoch: DEFAULT_EPOCH,
             no_cache: false,
         };

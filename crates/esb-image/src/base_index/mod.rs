@@ -4,6 +4,8 @@
 //! layers: decompression, tar, whiteouts. Made once for each manifest digest. Refuses contents but
 //! those that name users and groups.
 
+pub(crate) mod compact;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, Read},

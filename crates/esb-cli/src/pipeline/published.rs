@@ -1,0 +1,55 @@
+//! What the target registry has of earlier runs, whichever machine made them.
+//!
+//! Owns the questions to the registry before a build. A registry that does not tell is no reason
+//! to stop: the image is built, and the push says what is wrong.
+
+use bytes::Bytes;
+use esb_image::Published;
+use esb_model::{ImageKind, ImageRecipe, PublishTarget};
+use esb_oci::{BoxFuture, Digest, Image};
+
+use super::{images::push_reference, run::Run, target::Target};
+
+/// The registry that a run publishes to.
+pub(crate) struct Registry<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) target: &'a PublishTarget,
+}
+
+impl Published for Registry<'_> {
+    fn find<'a>(
+        &'a self,
+        recipe: &'a ImageRecipe,
+        known: Option<Bytes>,
+    ) -> BoxFuture<'a, Option<Image>> {
+        Box::pin(self.ask(recipe, known))
+    }
+}
+
+impl Registry<'_> {
+    async fn ask(&self, recipe: &ImageRecipe, known: Option<Bytes>) -> Option<Image> {
+        let Self { run, target } = self;
+        let base = matches!(recipe.kind, ImageKind::Base(_));
+        let plain = push_reference(&target.image(&recipe.repository, &recipe.tag)).ok()?;
+        if let Some(manifest) = known {
+            let digest = Digest::of(&manifest);
+            let name = if base {
+                plain.clone()
+            } else {
+                let tag = Target::content_tag(&recipe.tag, digest);
+                push_reference(&target.image(&recipe.repository, &tag)).ok()?
+            };
+            if run.client.leads_to(&name, digest, &run.session).await.ok()? {
+                let mut image = run.client.image_at(&plain, manifest)?;
+                if base {
+                    let kept = run.store.document(image.config.descriptor.digest);
+                    image.config_bytes = kept.unwrap_or_default().into();
+                    image.read().await.ok()?;
+                }
+                return Some(image);
+            }
+        }
+        let found = run.client.published(&plain, recipe.platform, base, &run.session).await;
+        found.ok().flatten()
+    }
+}

@@ -1,0 +1,9 @@
+//! What a run costs: requests to a registry, files that are read, memory. Real registry, real
+//! `esb`, no engine.
+
+#![cfg(test)]
+
+mod cost;
+mod opened;
+mod project;
+mod same;
