@@ -40,11 +40,25 @@ const PYTHON_BASE: &[Asset] = assets!["python":
     "extensions/trace-bridge/layer/trace_bridge.py",
 ];
 
+/// The build context of the Java base image (contracts, section 6), sorted by path.
+const JAVA_BASE: &[Asset] = assets!["java":
+    "dist/lambda-java-agent.jar",
+    "dist/lambda-java-wrapper.jar",
+    "docker/Dockerfile",
+];
+
 /// The build context of the Python base image, its `docker/Dockerfile` included, sorted by path.
 ///
 /// Paths are relative to the context.
 pub fn python_base() -> &'static [Asset] {
     PYTHON_BASE
+}
+
+/// The build context of the Java base image, its `docker/Dockerfile` included, sorted by path.
+///
+/// Paths are relative to the context. The jars are built from the sources beside them.
+pub fn java_base() -> &'static [Asset] {
+    JAVA_BASE
 }
 
 /// The handlebars template of a function's Dockerfile (contracts, section 10.2).
@@ -61,10 +75,12 @@ mod tests {
 
     use super::*;
 
-    /// What lies beside the sources and is never part of the base image.
+    /// What lies beside the sources and is never part of a base image.
     fn is_development_file(name: &str) -> bool {
-        matches!(name, "tests" | "__pycache__" | "pyproject.toml")
-            || name.starts_with("README")
+        matches!(
+            name,
+            "tests" | "__pycache__" | "pyproject.toml" | "agent" | "wrapper" | "pom.xml" | "target"
+        ) || name.starts_with("README")
             || name.starts_with('.')
     }
 
@@ -85,13 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_the_tree() {
-        let mut tree = BTreeMap::new();
-        walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("python"), "", &mut tree);
-        let listed: Vec<_> = python_base().iter().map(|asset| asset.path).collect();
-        assert_eq!(listed, tree.keys().collect::<Vec<_>>(), "adjust the list in this file");
-        for asset in python_base() {
-            assert_eq!(asset.content, tree[asset.path], "{} is an old copy", asset.path);
+    fn the_lists_are_the_trees() {
+        for (folder, list) in [("python", python_base()), ("java", java_base())] {
+            let mut tree = BTreeMap::new();
+            walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), "", &mut tree);
+            let listed: Vec<_> = list.iter().map(|asset| asset.path).collect();
+            assert_eq!(listed, tree.keys().collect::<Vec<_>>(), "adjust the list in this file");
+            for asset in list {
+                assert_eq!(asset.content, tree[asset.path], "{} is an old copy", asset.path);
+            }
         }
     }
 

@@ -2,4 +2,4 @@
 
 mod assets;
 
-pub use assets::{Asset, function_dockerfile_template, python_base};
+pub use assets::{Asset, function_dockerfile_template, java_base, python_base};

@@ -10,6 +10,7 @@ mod e2e;
 mod fuzz;
 mod generate;
 mod hooks;
+mod java;
 mod probe;
 mod python;
 mod steps;
@@ -55,6 +56,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Makes a stand-in for an AWS base image, as an OCI layout, from Debian and Python packages
     BaseImage(base_image::Args),
+    /// Builds the jars of the Java hooks that are shipped, or checks them
+    Runtime(java::Args),
     /// Makes the reference pages of docs/reference from the code
     Generate {
         /// Only tell which pages differ
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
                 false
             }
         },
+        Task::Runtime(args) => told(java::runtime(&args)),
         Task::Generate { check } => told(generate::generate(check)),
         Task::Tools(args) => tools::run(&args),
         Task::Tidy => told(tidy::tidy()),

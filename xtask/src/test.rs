@@ -12,7 +12,7 @@ use crate::{
     bases,
     checks::{Checks, Outcome, Trouble},
     command::{cargo, command, output, run, target},
-    e2e, fuzz, generate, hooks, python,
+    e2e, fuzz, generate, hooks, java, python,
     steps::say,
     tidy,
 };
@@ -45,6 +45,7 @@ pub(crate) fn test() -> bool {
     });
     let bases = checks.note("packages and base images (beside the steps above)", time, bases);
     hooks::check(&mut checks);
+    checks.run("Java hooks, and the jars that are shipped", java::check);
     checks.run("configuration as PyYAML and string.Template read it", pyyaml);
     if let (Some(esb), Some(bases)) = (esb, bases) {
         e2e::e2e(&mut checks, esb, bases);

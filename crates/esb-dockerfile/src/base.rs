@@ -1,24 +1,46 @@
 //! Recipes of the base images with the platform's hooks (contracts, section 10.3).
 //!
-//! Owns the choice of the Python version in the base's Dockerfile. Its build context is carried
+//! Owns the choice of the language's version in the base's Dockerfile. Its build context is carried
 //! by `esb-runtime` and staged as a whole, so that nothing of it depends on the project.
 
 use std::path::Path;
 
 use esb_model::{
-    BaseRef, BuildContext, ImageKind, ImageRecipe, Platform, Runtime, Staged, StagedSource,
+    BaseRef, BuildContext, Family, ImageKind, ImageRecipe, Platform, Runtime, Staged, StagedSource,
 };
+use esb_runtime::Asset;
 
 use crate::Settings;
 
 /// The Dockerfile among the assets.
 const DOCKERFILE: &str = "docker/Dockerfile";
 
-/// What a line starts with that says which Python the base is for.
-const VERSION_LINE: &str = "ARG PYTHON_VERSION=";
+/// One language's base.
+struct Language {
+    assets: &'static [Asset],
+    /// What a line starts with that says which version the base is for.
+    version_line: &'static str,
+    /// Nothing but the hooks belongs into the context.
+    dockerignore: &'static str,
+}
 
-/// Nothing but the hooks belongs into the context.
-const DOCKERIGNORE: &str = "# Only the hooks\n*\n!extensions\n";
+impl Language {
+    fn of(runtime: &Runtime) -> Self {
+        if runtime.family() == Family::Java {
+            Self {
+                assets: esb_runtime::java_base(),
+                version_line: "ARG JAVA_VERSION=",
+                dockerignore: "# Only the hooks\n*\n!dist\n",
+            }
+        } else {
+            Self {
+                assets: esb_runtime::python_base(),
+                version_line: "ARG PYTHON_VERSION=",
+                dockerignore: "# Only the hooks\n*\n!extensions\n",
+            }
+        }
+    }
+}
 
 /// The recipe of a runtime's base image; `both` says that the run needs it for both architectures.
 pub(crate) fn recipe(
@@ -29,8 +51,10 @@ pub(crate) fn recipe(
 ) -> ImageRecipe {
     let architecture = both.then(|| platform.architecture.oci_name());
     let folder = settings.base_folder(runtime, architecture);
-    let dockerfile = dockerfile(runtime.version());
-    let staged = esb_runtime::python_base()
+    let language = Language::of(runtime);
+    let dockerfile = dockerfile(&language, runtime.version());
+    let staged = language
+        .assets
         .iter()
         .filter(|asset| asset.path != DOCKERFILE)
         .map(|asset| Staged {
@@ -45,7 +69,7 @@ pub(crate) fn recipe(
         platform,
         base: BaseRef::External { reference: runtime.aws_base_image() },
         dockerfile,
-        dockerignore: DOCKERIGNORE.to_owned(),
+        dockerignore: language.dockerignore.to_owned(),
         context: BuildContext { folder: folder.clone() },
         folder,
         staged,
@@ -55,16 +79,17 @@ pub(crate) fn recipe(
 }
 
 /// The base's Dockerfile with the default of its version argument set.
-fn dockerfile(version: &str) -> String {
-    let asset = esb_runtime::python_base()
+fn dockerfile(language: &Language, version: &str) -> String {
+    let asset = language
+        .assets
         .iter()
         .find(|asset| asset.path == DOCKERFILE)
         .expect("esb-runtime carries the base's Dockerfile");
     let text = std::str::from_utf8(asset.content).expect("our own Dockerfile is UTF-8");
     let mut lines = String::with_capacity(text.len());
     for line in text.lines() {
-        if line.starts_with(VERSION_LINE) {
-            lines.push_str(VERSION_LINE);
+        if line.starts_with(language.version_line) {
+            lines.push_str(language.version_line);
             lines.push_str(version);
         } else {
             lines.push_str(line);
@@ -78,12 +103,21 @@ fn dockerfile(version: &str) -> String {
 mod tests {
     use super::*;
 
+    fn check(first: &str, second: &str) {
+        let (first, second) = (first.parse().unwrap(), second.parse().unwrap());
+        let language = Language::of(&first);
+        let dockerfile = |runtime: &Runtime| dockerfile(&language, runtime.version());
+        let (old, new) = (dockerfile(&first), dockerfile(&second));
+        let version = |runtime: &Runtime| format!("VERSION={}", runtime.version());
+        assert_eq!(old.replace(&version(&first), &version(&second)), new);
+        assert_ne!(old, new);
+        let original = language.assets.iter().find(|asset| asset.path == DOCKERFILE);
+        assert_eq!(old.as_bytes(), original.unwrap().content);
+    }
+
     #[test]
     fn the_version_is_the_only_difference() {
-        let (old, new) = (dockerfile("3.12"), dockerfile("3.9"));
-        assert_eq!(old.replace("VERSION=3.12", "VERSION=3.9"), new);
-        assert_ne!(old, new);
-        let original = esb_runtime::python_base().iter().find(|asset| asset.path == DOCKERFILE);
-        assert_eq!(old.as_bytes(), original.unwrap().content);
+        check("python3.12", "python3.9");
+        check("java21", "java11");
     }
 }

@@ -31,6 +31,8 @@ esb_model::finding_codes! {
     RESERVED_IMAGE = "esb::recipe::reserved-image";
     /// A secret value goes into a build argument, which the image's history may show.
     SECRET_ARGUMENT = "esb::recipe::secret-argument";
+    /// The code of a Java function is a project's folder, or a jar in a folder, and cannot be loaded.
+    UNBUILT_JAVA = "esb::recipe::unbuilt-java";
     /// The place of code or of a layer is not known without AWS.
     UNKNOWN_CODE = "esb::recipe::unknown-code";
     /// No Lambda runtime has this name.

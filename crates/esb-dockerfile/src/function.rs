@@ -15,6 +15,7 @@ use crate::{
     content::{Content, Found, NotFound, find, plain},
     finding::{nearest, unusable_path},
     ignore::{Exclusions, Included},
+    java::unbuilt,
     layer::{Layers, ReadyLayer},
     project::{EntryKind, Project},
     requirements::Requirements,
@@ -24,6 +25,9 @@ use crate::{
 
 /// Where code goes; Docker expands it from the base's environment.
 const TASK_ROOT: &str = "${LAMBDA_TASK_ROOT}/";
+
+/// The handler that runs a Java function's own (contracts, section 6.1).
+const JAVA_WRAPPER: &str = "com.runtime.lambda.HandlerWrapper::handleRequest";
 
 /// The most bytes of a requirements file.
 const MAX_REQUIREMENTS: u64 = 1024 * 1024;
@@ -101,6 +105,9 @@ impl Maker<'_> {
                 return None;
             }
         };
+        if runtime.family() == Family::Java {
+            findings.extend(unbuilt(self.project, &found, &who, function.span));
+        }
         let architecture = function.architecture();
         let platform = self.settings.platform.unwrap_or(Platform { architecture });
         let dependencies = match self.requirements(&found, &runtime) {
@@ -148,7 +155,7 @@ impl Maker<'_> {
     }
 
     fn base(&self, runtime: &Runtime) -> BaseRef {
-        if runtime.has_python_hooks() {
+        if runtime.has_hooks() {
             let reference = self.settings.base_reference(runtime);
             BaseRef::Own { runtime: runtime.clone(), reference }
         } else {
@@ -213,10 +220,16 @@ impl Parts {
         included
     }
 
-    fn view(&self, base: &BaseRef, runtime: &Runtime, command: String) -> View {
+    fn view(&self, base: &BaseRef, runtime: &Runtime, handler: String) -> View {
         let to_task = |source| CopyView { source, destination: TASK_ROOT.to_owned() };
+        let (command, original_handler) = if runtime.has_java_hooks() {
+            (JAVA_WRAPPER.to_owned(), Some(handler))
+        } else {
+            (handler, None)
+        };
         View {
             base: base.reference().unwrap_or_default().to_owned(),
+            original_handler,
             layers: self
                 .layers
                 .iter()

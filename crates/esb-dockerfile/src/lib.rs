@@ -7,6 +7,7 @@ mod finding;
 mod function;
 mod ignore;
 mod image_function;
+mod java;
 mod layer;
 mod layout;
 mod names;
@@ -99,7 +100,7 @@ fn missing_hooks(app: &Application, functions: &[ImageRecipe]) -> Vec<Finding> {
     for function in app.functions.iter().filter(|function| built(function)) {
         let Package::Zip(package) = &function.package else { continue };
         let Some(Ok(runtime)) = &package.runtime else { continue };
-        if !runtime.has_python_hooks() && told.insert(runtime.name()) {
+        if !runtime.has_hooks() && told.insert(runtime.name()) {
             findings.push(no_hooks(runtime, function));
         }
     }

@@ -46,6 +46,30 @@ pub(crate) fn exec_form(words: &[&str]) -> String {
     format!("[ {} ]", words.join(", "))
 }
 
+/// A value of `ENV`: one word, and no variable in it.
+///
+/// # Errors
+/// When it has characters that end a line.
+pub(crate) fn environment(text: &str) -> Result<String, Unwritable> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':');
+    if has_control(text) {
+        return Err(Unwritable(text.to_owned()));
+    }
+    if !text.is_empty() && text.chars().all(plain) {
+        return Ok(text.to_owned());
+    }
+    let mut value = String::with_capacity(text.len() + 2);
+    value.push('"');
+    for c in text.chars() {
+        if matches!(c, '$' | '"' | '\\') {
+            value.push('\\');
+        }
+        value.push(c);
+    }
+    value.push('"');
+    Ok(value)
+}
+
 /// An image reference after `FROM`.
 ///
 /// # Errors

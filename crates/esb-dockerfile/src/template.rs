@@ -15,6 +15,8 @@ use crate::quote;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct View {
     pub(crate) base: String,
+    /// The handler that the command, a wrapper, runs.
+    pub(crate) original_handler: Option<String>,
     pub(crate) layers: Vec<LayerView>,
     pub(crate) dependencies: Option<CopyView>,
     pub(crate) code: CopyView,
@@ -42,6 +44,7 @@ pub(crate) struct CopyView {
 /// When a value cannot stand where it is wanted.
 pub(crate) fn function_dockerfile(view: &View) -> Result<String, RenderError> {
     handlebars_helper!(comment: |text: str| quote::comment(text));
+    handlebars_helper!(environment: |text: str| quote::environment(text).map_err(nested)?);
     handlebars_helper!(exec: |word: str| quote::exec_form(&[word]));
     handlebars_helper!(reference: |text: str| quote::reference(text).map_err(nested)?);
     handlebars_helper!(copy: |content: Json| {
@@ -53,6 +56,7 @@ pub(crate) fn function_dockerfile(view: &View) -> Result<String, RenderError> {
     registry.register_escape_fn(no_escape);
     registry.register_helper("comment", Box::new(comment));
     registry.register_helper("copy", Box::new(copy));
+    registry.register_helper("environment", Box::new(environment));
     registry.register_helper("exec", Box::new(exec));
     registry.register_helper("reference", Box::new(reference));
     registry.render_template(function_dockerfile_template(), view)
@@ -70,6 +74,7 @@ mod tests {
         let code = CopyView { source: source.into(), destination: "/var/task/".into() };
         View {
             base: base.into(),
+            original_handler: None,
             layers: Vec::new(),
             dependencies: None,
             code,
@@ -81,6 +86,19 @@ mod tests {
     fn nothing_is_escaped_for_html() {
         let text = function_dockerfile(&view("base:1", "a&<b>/")).unwrap();
         assert!(text.contains(r#"COPY ["a&<b>/", "/var/task/"]"#), "{text}");
+    }
+
+    #[test]
+    fn the_original_handler_is_one_word() {
+        let with = |handler: &str| {
+            let handler = Some(handler.to_owned());
+            function_dockerfile(&View { original_handler: handler, ..view("base:1", "x/") })
+        };
+        let line = |handler: &str| with(handler).unwrap().lines().nth(2).unwrap().to_owned();
+        assert_eq!(line("a.B::c"), "ENV LAMBDA_ORIGINAL_HANDLER=a.B::c");
+        assert_eq!(line("a.B$C::d"), r#"ENV LAMBDA_ORIGINAL_HANDLER="a.B\$C::d""#);
+        assert_eq!(line(r#"a b"\"#), r#"ENV LAMBDA_ORIGINAL_HANDLER="a b\"\\""#);
+        assert!(with("a\nRUN x").is_err());
     }
 
     #[test]

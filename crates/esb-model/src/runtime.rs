@@ -51,6 +51,16 @@ impl Runtime {
         format!("public.ecr.aws/lambda/{}:{}", self.family.repository(), self.version)
     }
 
+    /// Whether our hooks, of whatever language, go into images of this runtime.
+    pub fn has_hooks(&self) -> bool {
+        self.has_python_hooks() || self.has_java_hooks()
+    }
+
+    /// Whether our Java hooks go into images of this runtime (contracts, section 10.4).
+    pub fn has_java_hooks(&self) -> bool {
+        self.family == Family::Java && matches!(&*self.version, "11" | "17" | "21" | "25")
+    }
+
     /// Whether our Python hooks go into images of this runtime (contracts, section 10.4).
     pub fn has_python_hooks(&self) -> bool {
         self.family == Family::Python
@@ -120,6 +130,13 @@ mod tests {
         for bad in ["", "python", "python3.12\nRUN x", "cobol1", "provided", "python.3"] {
             assert_eq!(base(bad), Err(UnknownRuntime(bad.into())), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn hooks_only_for_known_javas() {
+        let hooked = |name: &str| name.parse::<Runtime>().unwrap().has_java_hooks();
+        assert!(hooked("java11") && hooked("java17") && hooked("java21") && hooked("java25"));
+        assert!(!hooked("java8.al2") && !hooked("java22") && !hooked("python3.12"));
     }
 
     #[test]

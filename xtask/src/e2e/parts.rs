@@ -121,14 +121,14 @@ impl Said {
     }
 }
 
-/// Copies a tree without what `esb` or Python left in it. Pins are no part of a fixture: they are
+/// Copies a tree without what `esb`, Python or Maven left in it. Pins are no part of a fixture: they are
 /// those of the base images that the last run had.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> Outcome {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name();
-        if name == ".esb" || name == "esb.lock" || name == "__pycache__" {
+        if [".esb", "esb.lock", "__pycache__", "target"].iter().any(|other| name == *other) {
             continue;
         }
         let target = to.join(&name);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_model::{EnvValue, Finding, Function, FunctionId, Severity};
+use esb_model::{EnvValue, Finding, Function, FunctionId, Package, Severity};
 
 use super::{Context, Names, PublishedImage};
 use crate::{
@@ -11,6 +11,11 @@ use crate::{
     state::Section,
     text::Text,
 };
+
+/// What every JVM reads, and what it has to say for the hooks to be there: the value of a
+/// function's own replaces the image's (contracts, section 3.6).
+const JVM_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
+const JAVA_AGENT: &str = "-javaagent:/var/task/lib/lambda-java-agent.jar";
 
 /// Writes the functions that have an image, and gives their names.
 pub(super) fn render(
@@ -80,6 +85,11 @@ pub(super) fn render(
     names
 }
 
+fn has_java_hooks(function: &Function) -> bool {
+    let Package::Zip(package) = &function.package else { return false };
+    matches!(&package.runtime, Some(Ok(runtime)) if runtime.has_java_hooks())
+}
+
 /// The variables of a function; `used` collects the `--secret-env` entries that name one.
 fn environment(
     context: &mut Context<'_>,
@@ -109,6 +119,9 @@ fn environment(
             })
         } else {
             match value {
+                EnvValue::Known(text) if variable == JVM_OPTIONS && has_java_hooks(function) => {
+                    Text::literal(&format!("{JAVA_AGENT} {text}"))
+                }
                 EnvValue::Known(text) => Text::literal(text),
                 EnvValue::Secret(secret) => {
                     let message = format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use esb_config::{Section, Settings, render};
-use esb_model::{Api, Application, EnvValue, Route, TemplateId};
+use esb_model::{Api, Application, EnvValue, Package, Route, TemplateId};
 
 use crate::sample::{app, findings, function, id, images, rendered, route, schedule, span};
 
@@ -169,6 +169,24 @@ fn variables_that_do_not_do_what_they_say() {
              function",
         ]
     );
+}
+
+/// A function's own options would otherwise replace the image's, and the hooks with them.
+#[test]
+fn options_of_the_jvm_keep_the_agent() {
+    let value = |runtime: &str| {
+        let mut app = app(&["F"]);
+        let Package::Zip(package) = &mut app.functions[0].package else { panic!("no zip") };
+        package.runtime = Some(Ok(runtime.parse().unwrap()));
+        let options = EnvValue::Known("-Xshare:off".to_owned());
+        app.functions[0].environment = [("JAVA_TOOL_OPTIONS".to_owned(), options)].into();
+        let rendered = render(&app, &images(&app), &Settings::default());
+        rendered.config.functions.functions["F"].environment.0["JAVA_TOOL_OPTIONS"]
+            .as_literal()
+            .unwrap()
+    };
+    assert_eq!(value("java8.al2"), "-Xshare:off");
+    assert_eq!(value("java21"), "-javaagent:/var/task/lib/lambda-java-agent.jar -Xshare:off");
 }
 
 #[test]

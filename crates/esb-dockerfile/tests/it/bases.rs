@@ -1,25 +1,10 @@
 //! Which base images a run needs, and what they are made of.
 
-use esb_model::{Architecture, BaseRef, Brand, ImageKind, StagedSource};
+use esb_model::{Architecture, BaseRef, Brand, StagedSource};
 
 use crate::support::{
-    Memory, With as _, application, findings, function, make, make_with, only, path,
+    Memory, With as _, application, findings, function, images, make, make_with, only, path,
 };
-
-fn images(made: &esb_dockerfile::Recipes) -> String {
-    let line = |image: &esb_model::ImageRecipe| {
-        let kind = if matches!(image.kind, ImageKind::Base(_)) { "base" } else { "function" };
-        format!(
-            "{kind} {}:{} {} {} <- {}\n",
-            image.repository,
-            image.tag,
-            image.platform,
-            image.folder.display(),
-            image.base.reference().unwrap_or("-")
-        )
-    };
-    made.images.iter().map(line).collect()
-}
 
 #[test]
 fn one_for_each_python_then_functions_by_name() {

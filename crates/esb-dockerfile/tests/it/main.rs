@@ -10,6 +10,7 @@ mod disk;
 mod document;
 mod findings;
 mod image_functions;
+mod java;
 mod layers;
 mod quoting;
 mod support;

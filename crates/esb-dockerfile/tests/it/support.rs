@@ -282,3 +282,19 @@ pub(crate) fn findings(made: &Recipes) -> String {
     }
     text
 }
+
+/// One line for each image.
+pub(crate) fn images(made: &Recipes) -> String {
+    let line = |image: &ImageRecipe| {
+        let kind = if matches!(image.kind, ImageKind::Base(_)) { "base" } else { "function" };
+        format!(
+            "{kind} {}:{} {} {} <- {}\n",
+            image.repository,
+            image.tag,
+            image.platform,
+            image.folder.display(),
+            image.base.reference().unwrap_or("-")
+        )
+    };
+    made.images.iter().map(line).collect()
+}
