@@ -44,7 +44,7 @@ public final class Hooks {
     /** Before a method that {@link #end} follows; what it gives is handed on. */
     public static Object begin(String hook, Object self, Object argument) {
         try {
-            if (hook.equals("log")) {
+            if (hook.equals("log") || hook.equals("message")) {
                 return Events.begin();
             }
             Sdk sdk = Sdk.of(self);
@@ -60,6 +60,8 @@ public final class Hooks {
         try {
             if (hook.equals("log")) {
                 Events.end(state, self, argument);
+            } else if (hook.equals("message")) {
+                Events.endMessage(state, argument);
             } else if (state != null) {
                 ((Runnable) state).run();
             }

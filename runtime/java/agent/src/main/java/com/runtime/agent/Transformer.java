@@ -66,6 +66,7 @@ final class Transformer implements ClassFileTransformer {
                     Rule.before("flush", "reportInvocationError", 2),
                     Rule.before("flush", "reportInitError", 1),
                     Rule.before("next", "nextInvocation", 0));
+            add(CLIENT + "logging/StdOutLogSink", Rule.around("message", "log", 3));
             add(CLIENT + "logging/FramedTelemetryLogSink", Rule.before("telemetry", "writeFrame", 3));
         }
     }

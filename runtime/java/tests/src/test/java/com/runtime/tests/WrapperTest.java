@@ -41,7 +41,7 @@ class WrapperTest {
         // One instance for all invocations; unknown fields are left out.
         check("{\"name\":\"b\",\"count\":4}", "$Typed", "{\"name\":\"a\",\"count\":1,\"unknown\":{}}", "{\"name\":\"b\",\"count\":2}");
         check("/p{a=b}", "$Api::handleRequest", "{\"path\":\"/p\",\"headers\":{\"a\":\"b\"}}");
-        check("<[1]2>", "$Stream", "[1]");
+        check("<[1]0>", "$Stream", "[1]");
     }
 
     @Test
@@ -56,7 +56,7 @@ class WrapperTest {
     @Test
     void errors() throws Exception {
         check("no {a=b}", "::failing", "{\"a\":\"b\"}");
-        check("An error occurred during JSON parsing", "::generic", "{}");
+        check("An error occurred during JSON parsing", "::generic", "\"x\"");
         check("cannot be made", "$Broken", "{}");
         check("ClassNotFoundException", "Missing", "{}");
         check("NoSuchMethodException", "::missing", "{}");
@@ -105,6 +105,7 @@ class WrapperTest {
             assertEquals(1, records.size(), records.toString());
             assertTrue(String.valueOf(records.get(0).get("message")).contains("no {}"), records.toString());
             assertEquals("request-1", records.get(0).get("aws_request_id"));
+            assertEquals("ERROR", records.get(0).get("level"));
         }
     }
 }

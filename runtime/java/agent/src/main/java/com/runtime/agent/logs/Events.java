@@ -71,6 +71,26 @@ public final class Events {
         }
     }
 
+    /** After the runtime's own logger wrote a message: one record, whatever lines it has. */
+    public static void endMessage(Object state, Object level) {
+        String text = Lines.endCapture(state);
+        if (!Lines.recapture(text)) {
+            ship(text, String.valueOf(level));
+        }
+    }
+
+    /** Ships a message of the runtime's own logger; a level that it does not have is guessed. */
+    static void ship(String text, String level) {
+        if (level.equals("UNDEFINED") || text.isBlank() || Records.ofJson(text) != null) {
+            Shipping.line(text);
+            return;
+        }
+        Map<String, Object> record = new LinkedHashMap<>();
+        record.put("level", Records.level(level));
+        record.put("message", text.strip());
+        Shipping.record(record, text.length() + 256);
+    }
+
     /** What tells an event from the next one in a reused object. */
     private static Object key(Object event) throws ReflectiveOperationException {
         Object millis = ask(event, "getTimeMillis", "getTimeStamp", "getMillis");

@@ -18,8 +18,8 @@ final class Lines {
 
     private static final int MAX_PARTIALS = 256;
 
-    /** Standard output, standard error, and the runtime's own file. */
-    private static final long CHANNELS = 3;
+    /** Standard output and standard error. */
+    private static final long CHANNELS = 2;
 
     /** Channel and thread, and the beginning of a line; a thread touches only its own entry. */
     private static final ConcurrentHashMap<Long, ByteArrayOutputStream> PARTIALS = new ConcurrentHashMap<>();
@@ -105,6 +105,15 @@ final class Lines {
                 Shipping.line(partial.toString(charset));
             }
         }
+    }
+
+    /** Hands text on to a capture that is under way; whether there is one. */
+    static boolean recapture(String text) {
+        ByteArrayOutputStream capture = CAPTURE.get();
+        if (capture != null) {
+            capture.writeBytes(text.getBytes(charset));
+        }
+        return capture != null;
     }
 
     /** Collects what the calling thread writes instead of shipping it; returns the former state. */

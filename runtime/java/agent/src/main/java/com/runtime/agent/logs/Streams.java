@@ -31,8 +31,10 @@ public final class Streams {
 
     /** Takes a message of the runtime's logger that goes to a file of its own. */
     public static void telemetry(byte[] message) {
-        Lines.feed(2, message, 0, message.length);
-        Lines.feed(2, new byte[] {'\n'}, 0, 1);
+        String text = new String(message, java.nio.charset.StandardCharsets.UTF_8);
+        if (!Lines.recapture(text)) {
+            Shipping.line(text);
+        }
     }
 
     /** The encoding that the JVM chose for its streams. */

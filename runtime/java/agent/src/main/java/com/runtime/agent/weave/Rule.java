@@ -34,7 +34,7 @@ public final class Rule {
         return new Rule(Kind.ANSWER, hook, method, 1);
     }
 
-    /** {@code Hooks.begin} and {@code Hooks.end} run around methods of that name. */
+    /** {@code Hooks.begin} and {@code Hooks.end} run around, and get the first parameter of, such methods. */
     public static Rule around(String hook, String method, int parameters) {
         return new Rule(Kind.AROUND, hook, method, parameters);
     }

@@ -177,7 +177,7 @@ public final class Weaver extends ClassVisitor {
         code.visitInsn(ARETURN);
     }
 
-    /** For methods of one object parameter or none, and an object as the result or none. */
+    /** For methods whose parameters are objects, and an object as the result or none. */
     private void around(MethodVisitor code, Renamed method) {
         List<Object> locals = locals(method);
         int state = locals.size();
@@ -278,9 +278,8 @@ public final class Weaver extends ClassVisitor {
     }
 
     private void original(MethodVisitor code, Renamed method) {
-        code.visitVarInsn(ALOAD, 0);
-        if (method.rule.parameters > 0) {
-            code.visitVarInsn(ALOAD, 1);
+        for (int i = 0; i <= method.rule.parameters; i++) {
+            code.visitVarInsn(ALOAD, i);
         }
         code.visitMethodInsn(INVOKESPECIAL, owner, method.name + SUFFIX, method.descriptor, false);
     }
