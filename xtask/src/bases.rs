@@ -17,7 +17,7 @@ pub(crate) fn mirrors(versions: &[Version]) -> Outcome<Vec<String>> {
     let mut mirrors = Vec::new();
     for version in versions {
         let dir = base_image::default_dir(*version);
-        let made = base_image::python(*version, &dir, false, &mut Steps::default());
+        let made = base_image::stand_in(*version, &dir, false, &mut Steps::default());
         let made = made.map_err(|error| match error {
             base_image::Error::Missing(missing) => Trouble::Missing(missing),
             error => Trouble::Failed(chain(&error)),

@@ -12,7 +12,7 @@ use esb_test::{Missing, find_program};
 
 use crate::{
     checks::{Outcome, Trouble},
-    command::{command, output, root, run, target},
+    command::{command, output, root, run, target, words},
     e2e::parts::copy_tree,
     steps::say,
 };
@@ -99,10 +99,15 @@ pub(crate) fn maven(folder: &Path, home: &Path, arguments: &[&str]) -> Outcome {
         mvn.env("JAVA_HOME", home).env_remove("JAVA_TOOL_OPTIONS").env("MAVEN_OPTS", "-Xmx512m");
         mvn
     };
-    match output(&mut mvn(true)) {
-        Ok(_) => Ok(()),
-        Err(Trouble::Failed(said)) if said.contains("offline mode") => run(&mut mvn(false)),
-        Err(trouble) => Err(trouble),
+    // Maven says everything on stdout, and terminal codes on stderr.
+    let offline = mvn(true).output()?;
+    let said = String::from_utf8_lossy(&offline.stdout);
+    if offline.status.success() {
+        Ok(())
+    } else if said.contains("offline mode") {
+        run(&mut mvn(false))
+    } else {
+        Err(Trouble::Failed(format!("{} ended with {}:\n{said}", words(&mvn(true)), offline.status)))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns one container with one handler, invoked once through the interface emulator. Refuses to
 //! check what our own images add: that is e2e's part.
 
-use super::{Error, python::Version};
+use super::{Error, version::Version};
 use crate::steps::Steps;
 use esb_test::{DockerEngine, ensure_packages, find_program, request};
 use serde_json::{Value, json};

@@ -24,6 +24,8 @@ pub(crate) enum Error {
     },
     #[error("`{program}` ended with {status}: {said}")]
     Failed { program: String, status: String, said: String },
+    #[error("could not get the runtime client: {said}")]
+    Maven { said: String },
     #[error("could not unpack `{}`", path.display())]
     Wheel {
         path: PathBuf,

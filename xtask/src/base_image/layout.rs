@@ -6,7 +6,7 @@
 use super::{
     Error,
     layers::{LAYERS, Layer, hex},
-    python::Version,
+    version::Version,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -86,7 +86,11 @@ pub(super) fn publish(
 
 /// The repository and tag that the image stands in for, without their registry.
 pub(super) fn reference(version: Version) -> String {
-    format!("lambda/python:{}", version.name())
+    format!("lambda/{}:{}", version.language().name(), version.name())
+}
+
+fn command(version: Version) -> String {
+    format!("{} --version {}", version.language().name(), version.name())
 }
 
 fn architecture() -> &'static str {
@@ -102,7 +106,7 @@ fn config(version: Version, layers: &[Layer], created: &str) -> Value {
     let history = |what: &str| {
         json!({
             "created": created,
-            "created_by": format!("cargo xtask base-image python --version {}", version.name()),
+            "created_by": format!("cargo xtask base-image {}", command(version)),
             "comment": format!("{title}: {what}"),
         })
     };

@@ -1,7 +1,7 @@
 //! `base-image`: a stand-in for an AWS base image where no public registry can be reached.
 //!
 //! Owns an OCI layout with the paths, the environment and the behaviour of AWS's image, made from
-//! Debian's packages, the Python package index's, and the interface emulator. It is used as any
+//! Debian's packages, those of the Python package index or of Maven, and the interface emulator. It is used as any
 //! mirror is (`--mirror public.ecr.aws=oci:DIR`) and calls itself a stand-in wherever it shows.
 //! Refuses to pretend: what a machine lacks for it is named.
 
@@ -11,17 +11,19 @@ mod layers;
 mod layout;
 mod mirror;
 mod overlay;
-mod python;
 mod rootfs;
+mod version;
 
 pub(crate) use error::Error;
 pub(crate) use mirror::debian_mirror;
-pub(crate) use python::Version;
+pub(crate) use version::{Language, Version};
 
 use crate::{
+    checks::Trouble,
     probe::{REAL_BASE_REGISTRY, real_base_reachable},
     steps::Steps,
 };
+use esb_test::Missing;
 use overlay::Parts;
 use rootfs::{Mmdebstrap, Pip};
 use sha2::{Digest as _, Sha256};
@@ -35,6 +37,7 @@ use std::{
 /// To be raised when the code of this task changes what it makes.
 const REVISION: u32 = 2;
 const REQUIREMENTS: &str = include_str!("../../tools/base-image.requirements.txt");
+const POM: &str = include_str!("../../tools/base-image.pom.xml");
 const PIP: &str = "pip==26.3";
 const RIE_WHEEL: &str = "aws-sam-cli==1.170.0";
 /// 1980-01-01, the first day that every archive format knows.
@@ -45,10 +48,10 @@ const EPOCH: u64 = 315_532_800;
 pub(crate) struct Args {
     /// The language of the runtime.
     language: Language,
-    /// The version of the language.
-    #[arg(long, default_value = "3.13")]
-    version: Version,
-    /// The folder of the OCI layout [default: target/base-images/python-VERSION].
+    /// The version of the language [default: the newest].
+    #[arg(long)]
+    version: Option<Version>,
+    /// The folder of the OCI layout [default: target/base-images/LANGUAGE-VERSION].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Makes it again although it is there.
@@ -57,11 +60,6 @@ pub(crate) struct Args {
     /// Also runs a handler on it in a Docker engine and compares what the handler sees.
     #[arg(long)]
     check: bool,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Language {
-    Python,
 }
 
 /// A stand-in that is there.
@@ -75,15 +73,21 @@ pub(crate) struct StandIn {
 
 /// Runs the task.
 pub(crate) fn run(args: &Args) -> Result<(), Error> {
-    let Language::Python = args.language;
-    let dir = args.out.clone().unwrap_or_else(|| default_dir(args.version));
+    let version = args.version.unwrap_or_else(|| args.language.newest());
+    if version.language() != args.language {
+        let why = format!("there is none of version {}", version.name());
+        return Err(Missing::new(format!("stand-in for {}", args.language.name()), why).into());
+    }
+    let dir = args.out.clone().unwrap_or_else(|| default_dir(version));
     let mut steps = Steps::default();
-    let made = python(args.version, &dir, args.force, &mut steps)?;
+    let made = stand_in(version, &dir, args.force, &mut steps)?;
     let (layout, total) = (made.dir.display(), steps.total().as_secs_f64());
     let how = if made.reused { "was there already".to_owned() } else { format!("{total:.1} s") };
-    crate::steps::say(&format!("{} is in {layout} ({how})", title(args.version)));
-    if args.check {
-        check::check(args.version, &made.dir, &mut steps)?;
+    crate::steps::say(&format!("{} is in {layout} ({how})", title(version)));
+    if args.check && version.language() == Language::Java {
+        crate::steps::say("the end-to-end checks run handlers on it: `cargo xtask e2e`");
+    } else if args.check {
+        check::check(version, &made.dir, &mut steps)?;
         crate::steps::say(
             "a handler on it runs, and sees the module path, the hook and the SDK as it should",
         );
@@ -98,20 +102,27 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 /// Where a stand-in lies unless a folder is given.
 pub(crate) fn default_dir(version: Version) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    root.join("target/base-images").join(format!("python-{}", version.name()))
+    let name = format!("{}-{}", version.language().name(), version.name());
+    root.join("target/base-images").join(name)
 }
 
 /// What the image calls itself.
 pub(crate) fn title(version: Version) -> String {
     let reference = layout::reference(version);
-    format!("stand-in for {REAL_BASE_REGISTRY}/{reference}, made from Debian and Python packages")
+    let packages = match version.language() {
+        Language::Python => "Python",
+        Language::Java => "Maven",
+    };
+    format!(
+        "stand-in for {REAL_BASE_REGISTRY}/{reference}, made from Debian and {packages} packages"
+    )
 }
 
 /// Makes a stand-in, unless one of the same recipe is there and `force` is not set.
 ///
 /// # Errors
 /// [`Error::Missing`] names what this machine lacks for it.
-pub(crate) fn python(
+pub(crate) fn stand_in(
     version: Version,
     dir: &Path,
     force: bool,
@@ -134,7 +145,11 @@ pub(crate) fn python(
     let (runtime, site_packages, rie) = (path("runtime"), path("site-packages"), path("rie"));
     let (overlay, root, partial) = (path("overlay.tar"), path("root.tar"), path("layout"));
 
-    let rie_wheel = steps.step("runtime client, SDK, pip and interface emulator", || {
+    let rie_wheel = steps.step("runtime client and interface emulator", || {
+        if version.language() == Language::Java {
+            java_runtime(&path("maven"), &runtime)?;
+            return pip.download(RIE_WHEEL, &rie);
+        }
         let requirements = path("requirements.txt");
         fs::write(&requirements, REQUIREMENTS).map_err(Error::file("write", &requirements))?;
         let from_file = [OsStr::new("--requirement"), requirements.as_os_str()];
@@ -161,6 +176,20 @@ pub(crate) fn python(
     Ok(StandIn { dir: dir.to_owned(), reused: false })
 }
 
+/// Copies the runtime client and what it needs into `runtime`, out of Maven's repository.
+fn java_runtime(work: &Path, runtime: &Path) -> Result<(), Error> {
+    fs::create_dir(work).map_err(Error::file("make folder", work))?;
+    let pom = work.join("pom.xml");
+    fs::write(&pom, POM).map_err(Error::file("write", &pom))?;
+    let target = format!("-DoutputDirectory={}", runtime.display());
+    let copied = crate::java::jdk()
+        .and_then(|jdk| crate::java::maven(work, &jdk, &["dependency:copy-dependencies", &target]));
+    copied.map_err(|trouble| match trouble {
+        Trouble::Missing(missing) => missing.into(),
+        Trouble::Failed(said) => Error::Maven { said },
+    })
+}
+
 /// A digest of everything that decides what a stand-in is, but for the packages' own versions in
 /// Debian, which change when they must.
 fn recipe(version: Version, mirror: &str, interpreter: Option<&Path>, epoch: u64) -> String {
@@ -173,13 +202,17 @@ fn recipe(version: Version, mirror: &str, interpreter: Option<&Path>, epoch: u64
         version.packages().join(" "),
         mirror.to_owned(),
         interpreter.to_string_lossy().into_owned(),
-        REQUIREMENTS.to_owned(),
+        match version.language() {
+            Language::Python => REQUIREMENTS.to_owned(),
+            Language::Java => POM.to_owned(),
+        },
         PIP.to_owned(),
         RIE_WHEEL.to_owned(),
         epoch.to_string(),
     ];
+    let texts = overlay::texts(version.language());
     let mut hash = Sha256::new();
-    for word in words.iter().map(String::as_str).chain(overlay::TEXTS.iter().copied()) {
+    for word in words.iter().map(String::as_str).chain(texts.iter().copied()) {
         hash.update(word.len().to_le_bytes());
         hash.update(word);
     }
@@ -244,6 +277,7 @@ mod tests {
         let recipes = [
             recipe(Version::Python313, "http://a.example", None, EPOCH),
             recipe(Version::Python311, "http://a.example", None, EPOCH),
+            recipe(Version::Java21, "http://a.example", None, EPOCH),
             recipe(Version::Python313, "http://b.example", None, EPOCH),
             recipe(Version::Python313, "http://a.example", Some("/x/3.12.1"), EPOCH),
             recipe(Version::Python313, "http://a.example", None, EPOCH + 1),

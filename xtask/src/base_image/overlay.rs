@@ -3,7 +3,10 @@
 //! Owns one tar archive, all of it owned by root, for mmdebstrap to unpack over the new root.
 //! Refuses times: the layers set them.
 
-use super::{Error, python::Version};
+use super::{
+    Error,
+    version::{Language, Version},
+};
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Read},
@@ -18,12 +21,19 @@ const BOOTSTRAP: &str = include_str!("files/bootstrap");
 const BOOTSTRAP_PY: &str = include_str!("files/bootstrap.py");
 const PIP: &str = include_str!("files/pip");
 const FINISH: &str = include_str!("files/finish.sh");
+const BOOTSTRAP_JAVA: &str = include_str!("files/bootstrap-java");
+const FINISH_JAVA: &str = include_str!("files/finish-java.sh");
 
 /// Where the finishing script lies inside until it has run.
 pub(super) const FINISH_PATH: &str = "/finish-stand-in.sh";
 
 /// Everything of ours that decides what a stand-in is, for the recipe's digest.
-pub(super) const TEXTS: &[&str] = &[ENTRYPOINT, BOOTSTRAP, BOOTSTRAP_PY, PIP, FINISH];
+pub(super) fn texts(language: Language) -> &'static [&'static str] {
+    match language {
+        Language::Python => &[ENTRYPOINT, BOOTSTRAP, BOOTSTRAP_PY, PIP, FINISH],
+        Language::Java => &[ENTRYPOINT, BOOTSTRAP_JAVA, FINISH_JAVA],
+    }
+}
 
 /// Names below an interpreter's library that no function needs.
 const NOT_COPIED: &[&str] = &[
@@ -47,9 +57,9 @@ const RIE_LIMIT: u64 = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Parts<'a> {
     pub(super) version: Version,
-    /// pip's target with the runtime client and the SDK.
+    /// A folder with the runtime client, and for Python the SDK.
     pub(super) runtime: &'a Path,
-    /// pip's target with pip itself.
+    /// pip's target with pip itself; not there for Java.
     pub(super) site_packages: &'a Path,
     /// The wheel that has the emulator.
     pub(super) rie_wheel: &'a Path,
@@ -63,12 +73,23 @@ pub(super) fn write(parts: &Parts, archive: &Path) -> Result<(), Error> {
     let mut overlay = Overlay { tar: Builder::new(BufWriter::new(file)), path: archive };
     let version = parts.version.name();
     let text = |template: &str| template.replace("@VERSION@", version);
+    overlay.text("lambda-entrypoint.sh", 0o755, ENTRYPOINT)?;
+    let rie = emulator(parts.rie_wheel)?;
+    overlay.file("usr/local/bin/aws-lambda-rie", 0o755, rie.len() as u64, rie.as_slice())?;
+    if parts.version.language() == Language::Java {
+        for folder in ["opt", "var/task", "var/lang", "var/runtime"] {
+            overlay.folder(Path::new(folder))?;
+        }
+        overlay.text(&FINISH_PATH[1..], 0o755, FINISH_JAVA)?;
+        overlay.text("var/runtime/bootstrap", 0o755, &text(BOOTSTRAP_JAVA))?;
+        overlay.tree(parts.runtime, Path::new("var/runtime/lib"), &[])?;
+        return overlay.finish();
+    }
     let library = format!("var/lang/lib/python{version}");
     for folder in ["opt", "var/task", "var/lang", "var/lang/bin", "var/lang/lib", &library] {
         overlay.folder(Path::new(folder))?;
     }
     overlay.text(&FINISH_PATH[1..], 0o755, FINISH)?;
-    overlay.text("lambda-entrypoint.sh", 0o755, ENTRYPOINT)?;
     overlay.tree(parts.runtime, Path::new("var/runtime"), &["__pycache__", "bin"])?;
     overlay.text("var/runtime/bootstrap", 0o755, &text(BOOTSTRAP))?;
     overlay.text("var/runtime/bootstrap.py", 0o644, BOOTSTRAP_PY)?;
@@ -77,13 +98,10 @@ pub(super) fn write(parts: &Parts, archive: &Path) -> Result<(), Error> {
     for name in ["pip".to_owned(), "pip3".to_owned(), format!("pip{version}")] {
         overlay.text(&format!("var/lang/bin/{name}"), 0o755, &text(PIP))?;
     }
-    let rie = emulator(parts.rie_wheel)?;
-    overlay.file("usr/local/bin/aws-lambda-rie", 0o755, rie.len() as u64, rie.as_slice())?;
     if let Some(prefix) = parts.interpreter {
         overlay.interpreter(prefix, version, &library)?;
     }
-    let finish = |tar: Builder<BufWriter<File>>| tar.into_inner()?.into_inner()?.sync_data();
-    finish(overlay.tar).map_err(Error::file("write", archive))
+    overlay.finish()
 }
 
 /// A package's list of files without its scripts, which stay behind: they name the interpreter that
@@ -115,6 +133,11 @@ struct Overlay<'a> {
 }
 
 impl Overlay<'_> {
+    fn finish(self) -> Result<(), Error> {
+        let finish = |tar: Builder<BufWriter<File>>| tar.into_inner()?.into_inner()?.sync_data();
+        finish(self.tar).map_err(Error::file("write", self.path))
+    }
+
     fn text(&mut self, path: &str, mode: u32, text: &str) -> Result<(), Error> {
         self.file(path, mode, text.len() as u64, text.as_bytes())
     }

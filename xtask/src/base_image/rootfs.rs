@@ -3,7 +3,7 @@
 //! Owns the running of other programs. Refuses to change what they give: that is the overlay's and
 //! the layers' part.
 
-use super::{Error, python::Version};
+use super::{Error, version::Version};
 use esb_test::{Missing, ensure_packages, find_program};
 use std::{
     ffi::OsStr,

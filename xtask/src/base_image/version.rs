@@ -1,7 +1,7 @@
-//! The Python versions, and where each comes from.
+//! The versions of Python and Java, and where each comes from.
 //!
 //! Owns what differs from version to version. Refuses versions that AWS has and this stand-in has
-//! no interpreter for.
+//! no interpreter or JVM for.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,32 @@ use esb_test::Missing;
 
 use crate::python::installations;
 
-/// A Python version that a stand-in can be made of.
+/// A language that has stand-ins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Language {
+    Python,
+    Java,
+}
+
+impl Language {
+    /// As AWS's repository and our folders call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Java => "java",
+        }
+    }
+
+    /// The version unless one is given.
+    pub(super) fn newest(self) -> Version {
+        match self {
+            Self::Python => Version::Python313,
+            Self::Java => Version::Java21,
+        }
+    }
+}
+
+/// A version that a stand-in can be made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Version {
     #[value(name = "3.11")]
@@ -18,15 +43,22 @@ pub(crate) enum Version {
     Python312,
     #[value(name = "3.13")]
     Python313,
+    #[value(name = "21")]
+    Java21,
 }
 
 impl Version {
+    pub(crate) fn language(self) -> Language {
+        if self == Self::Java21 { Language::Java } else { Language::Python }
+    }
+
     /// `3.13`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Python311 => "3.11",
             Self::Python312 => "3.12",
             Self::Python313 => "3.13",
+            Self::Java21 => "21",
         }
     }
 
@@ -34,7 +66,7 @@ impl Version {
     pub(super) fn suite(self) -> &'static str {
         match self {
             Self::Python311 | Self::Python312 => "bookworm",
-            Self::Python313 => "trixie",
+            Self::Python313 | Self::Java21 => "trixie",
         }
     }
 
@@ -42,6 +74,7 @@ impl Version {
     pub(super) fn packages(self) -> &'static [&'static str] {
         match self {
             Self::Python311 | Self::Python313 => &["python3", "ca-certificates", "tzdata"],
+            Self::Java21 => &["openjdk-21-jre-headless", "ca-certificates", "tzdata"],
             // What a copied interpreter links.
             Self::Python312 => &[
                 "ca-certificates",
