@@ -107,7 +107,11 @@ pub(crate) fn maven(folder: &Path, home: &Path, arguments: &[&str]) -> Outcome {
     } else if said.contains("offline mode") {
         run(&mut mvn(false))
     } else {
-        Err(Trouble::Failed(format!("{} ended with {}:\n{said}", words(&mvn(true)), offline.status)))
+        Err(Trouble::Failed(format!(
+            "{} ended with {}:\n{said}",
+            words(&mvn(true)),
+            offline.status
+        )))
     }
 }
 

@@ -101,6 +101,7 @@ fn prepare() -> Outcome<e2e::Bases> {
     Ok(e2e::Bases {
         quickstart: bases::mirrors(&[Version::Python313])?,
         document: bases::mirrors(&[Version::Python312]),
+        java: bases::mirrors(&[Version::Java21]),
     })
 }
 

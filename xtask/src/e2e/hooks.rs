@@ -13,8 +13,8 @@ use super::{
 use crate::checks::{Outcome, Trouble};
 
 /// A trace id as the Gateway passes it on: the text of a header, in base64 JSON.
-const TRACE_ID: &str = "Root=1-67891233-abcdef012345678912345678;Sampled=1";
-const CLIENT_CONTEXT: &str = "eyJjdXN0b20iOnsidHJhY2VfaWQiOiJSb290PTEtNjc4OTEyMzMtYWJjZGVmMDEyMzQ1Njc4OTEyMzQ1Njc4O1NhbXBsZWQ9MSJ9fQ==";
+pub(super) const TRACE_ID: &str = "Root=1-67891233-abcdef012345678912345678;Sampled=1";
+pub(super) const CLIENT_CONTEXT: &str = "eyJjdXN0b20iOnsidHJhY2VfaWQiOiJSb290PTEtNjc4OTEyMzMtYWJjZGVmMDEyMzQ1Njc4OTEyMzQ1Njc4O1NhbXBsZWQ9MSJ9fQ==";
 
 /// One function of the fixture, and what it logs for its event.
 pub(crate) fn records_arrive(

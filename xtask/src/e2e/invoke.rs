@@ -47,6 +47,16 @@ impl<'a> Worker<'a> {
         image: &str,
         environment: &[(String, String)],
     ) -> Outcome<Self> {
+        Self::start_as(engine, image, &[], environment)
+    }
+
+    /// As [`Worker::start`], with another command than the image's; empty: the image's.
+    pub(crate) fn start_as(
+        engine: &'a DockerEngine,
+        image: &str,
+        command: &[&str],
+        environment: &[(String, String)],
+    ) -> Outcome<Self> {
         let mut arguments = vec!["run", "--detach", "--publish", "127.0.0.1::8080"];
         let pairs: Vec<String> =
             environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -54,6 +64,7 @@ impl<'a> Worker<'a> {
             arguments.extend(["--env", pair]);
         }
         arguments.push(image);
+        arguments.extend(command);
         let id = engine.output(&arguments)?;
         let mut worker = Self { engine, id, address: String::new() };
         let address = engine.output(["port", &worker.id, "8080/tcp"])?;

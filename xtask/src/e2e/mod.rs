@@ -8,6 +8,7 @@ mod flatten;
 mod hooks;
 mod image_functions;
 mod invoke;
+mod java;
 mod kill;
 mod logs;
 pub(crate) mod parts;
@@ -17,6 +18,8 @@ mod small;
 use std::path::PathBuf;
 
 use crate::{
+    base_image::Version,
+    bases,
     checks::{Checks, Outcome},
     command::{cargo, run, target},
 };
@@ -30,23 +33,30 @@ pub(crate) fn release_build() -> Outcome<PathBuf> {
     Ok(target().join("release/esb"))
 }
 
-/// Values of `--mirror` for the bases of both fixtures; empty where the real registry answers.
+/// Values of `--mirror` for the bases of the fixtures; empty where the real registry answers.
 #[derive(Debug)]
 pub(crate) struct Bases {
     pub(crate) quickstart: Vec<String>,
     /// May be missing alone: its stand-in needs an interpreter that Debian does not have.
     pub(crate) document: Outcome<Vec<String>>,
+    /// May be missing alone: it needs a JDK and Maven.
+    pub(crate) java: Outcome<Vec<String>>,
 }
 
 /// Runs the checks of one topic against a given program, for whoever works on it.
 pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
     let mut checks = Checks::default();
+    let version = match topic {
+        Topic::Config => Version::Python313,
+        Topic::Java => Version::Java21,
+    };
     let parts = checks.run("start registry and engine", || {
-        Parts::start(esb, crate::bases::mirrors(&[crate::base_image::Version::Python313])?)
+        Parts::start(esb, bases::mirrors(&[version])?)
     });
-    if let Some(parts) = parts {
+    if let Some(mut parts) = parts {
         match topic {
             Topic::Config => of_configuration(&mut checks, &parts),
+            Topic::Java => of_java(&mut checks, &mut parts, Ok(Vec::new())),
         }
     }
     checks.finish("cargo xtask e2e")
@@ -56,11 +66,12 @@ pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Topic {
     Config,
+    Java,
 }
 
 /// Runs every check.
 pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
-    let Bases { quickstart: mirrors, document } = bases;
+    let Bases { quickstart: mirrors, document, java } = bases;
     let Some(mut parts) = checks.run("start registry and engine", || Parts::start(esb, mirrors))
     else {
         return;
@@ -84,6 +95,27 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
             hooks::records_arrive(&parts, document, "XxxFunction", "said Hello, Lambda!")
         });
         checks.run("document: engines agree", || deploy::engines_agree(&parts, document));
+    }
+    of_java(checks, &mut parts, java);
+}
+
+/// Functions of java21, with the mirrors of their base.
+fn of_java(checks: &mut Checks, parts: &mut Parts, mirrors: Outcome<Vec<String>>) {
+    let deployed = checks.run("build and deploy java", || {
+        parts.mirrors.extend(mirrors?);
+        java::deploy(parts)
+    });
+    let Some(deployed) = &deployed else { return };
+    let list: [(&str, Check); 4] = [
+        ("java: answers are the runtime's own", java::answers_are_the_runtimes),
+        ("java: log records arrive", java::records_arrive),
+        ("java: clients reach the platform", java::clients_reach_the_platform),
+        ("java: engines agree on the base", |parts, deployed| {
+            deploy::bases_agree(parts, deployed, "java21")
+        }),
+    ];
+    for (name, check) in list {
+        checks.run(name, || check(parts, deployed));
     }
 }
 

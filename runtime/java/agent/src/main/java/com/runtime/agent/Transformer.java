@@ -59,7 +59,7 @@ final class Transformer implements ClassFileTransformer {
             add("ch/qos/logback/core/OutputStreamAppender", append);
             add("org/apache/logging/log4j/core/appender/AbstractOutputStreamAppender", append);
             add("com/amazonaws/services/lambda/runtime/log4j2/LambdaAppender", append);
-            add("java/util/logging/StreamHandler", Rule.around("log", "publish", 1));
+            add("java/util/logging/ConsoleHandler", Rule.around("log", "publish", 1));
             System.getProperties().put(Weaver.CARRIER, com.runtime.agent.logs.Events.BOTH_ENDS);
             add(CLIENT + "runtimeapi/LambdaRuntimeApiClientImpl",
                     Rule.before("flush", "reportInvocationSuccess", 2),

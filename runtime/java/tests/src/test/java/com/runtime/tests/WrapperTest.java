@@ -33,7 +33,8 @@ class WrapperTest {
         String name = Handlers.class.getName() + handler;
         String bare = bare(name, events);
         assertTrue(bare.contains(expected), bare);
-        assertEquals(bare, wrapped(name, events));
+        // A handler that cannot be made is told with the invocation instead of before it.
+        assertEquals(bare.replace("init/error", "invocation/request-1/error"), wrapped(name, events));
     }
 
     @Test
@@ -58,6 +59,7 @@ class WrapperTest {
         check("no {a=b}", "::failing", "{\"a\":\"b\"}");
         check("An error occurred during JSON parsing", "::generic", "\"x\"");
         check("cannot be made", "$Broken", "{}");
+        check("cannot be made", "$BrokenToo::handle", "{}");
         check("ClassNotFoundException", "Missing", "{}");
         check("NoSuchMethodException", "::missing", "{}");
     }

@@ -27,18 +27,22 @@ final class OriginalHandler {
             handler = LambdaRequestHandler.classNotFound(error, HandlerInfo.className(name));
         } catch (NoClassDefFoundError error) {
             handler = LambdaRequestHandler.initErrorHandler(error, HandlerInfo.className(name));
+        } catch (UserFault fault) {
+            return failing(fault);
         }
-        if (handler instanceof LambdaRequestHandler.UserFaultHandler) {
-            UserFault fault = ((LambdaRequestHandler.UserFaultHandler) handler).fault;
-            if (Boolean.TRUE.equals(fault.fatal)) {
-                throw fault;
-            }
-            // Reported with each invocation, as the client itself does.
-            return (event, result, context) -> {
-                throw fault;
-            };
-        }
-        return inner(handler);
+        return handler instanceof LambdaRequestHandler.UserFaultHandler
+                ? failing(((LambdaRequestHandler.UserFaultHandler) handler).fault)
+                : inner(handler);
+    }
+
+    /**
+     * Reports a fault with the first invocation, as the client does with most. It ends the process
+     * after one that is fatal; thrown while the wrapper is made, it would lose its words.
+     */
+    private static RequestStreamHandler failing(UserFault fault) {
+        return (event, result, context) -> {
+            throw fault;
+        };
     }
 
     /**

@@ -78,6 +78,17 @@ public final class Handlers {
         }
     }
 
+    /** So does this one's, for a plain method. */
+    public static final class BrokenToo {
+        public BrokenToo() {
+            throw new IllegalStateException("cannot be made");
+        }
+
+        public Object handle(Object event) {
+            return event;
+        }
+    }
+
     private static int calls;
 
     public String text(String text) {
