@@ -50,9 +50,8 @@ pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
         Topic::Config => Version::Python313,
         Topic::Java => Version::Java21,
     };
-    let parts = checks.run("start registry and engine", || {
-        Parts::start(esb, bases::mirrors(&[version])?)
-    });
+    let parts =
+        checks.run("start registry and engine", || Parts::start(esb, bases::mirrors(&[version])?));
     if let Some(mut parts) = parts {
         match topic {
             Topic::Config => of_configuration(&mut checks, &parts),

@@ -74,6 +74,11 @@ public final class Trace {
         PENDING.set(invocation);
     }
 
+    /** Whether the calling thread's handler has returned, and what comes is the runtime's. */
+    public static boolean isPending() {
+        return PENDING.get() != null;
+    }
+
     /** Ends what {@link #endLater} was called for. */
     static void endPending() {
         Invocation pending = PENDING.get();

@@ -27,7 +27,7 @@ class LogsTest {
     }
 
     private Jvm jvm() {
-        return new Jvm().env("VICTORIALOGS_URL", sink.url() + "/logs/");
+        return new Jvm().env("VICTORIALOGS_URL", sink.url() + "/logs/").env("ESB_LOG_EXIT_FLUSH_MS", "20000");
     }
 
     private List<String> messages() {
@@ -104,7 +104,7 @@ class LogsTest {
     @Test
     void aFullQueueDropsTheOldestAndSaysSo() throws Exception {
         sink.delay = 300;
-        jvm().env("ESB_LOG_QUEUE_BYTES", "65536").env("ESB_LOG_EXIT_FLUSH_MS", "5000").run(Logging.class, "many");
+        jvm().env("ESB_LOG_QUEUE_BYTES", "65536").run(Logging.class, "many");
         List<Map<String, Object>> told =
                 sink.records().stream().filter(r -> r.containsKey("dropped")).collect(Collectors.toList());
         long dropped = told.stream().mapToLong(r -> Long.parseLong(String.valueOf(r.get("dropped")))).sum();

@@ -61,7 +61,7 @@ class WrapperTest {
         check("cannot be made", "$Broken", "{}");
         check("cannot be made", "$BrokenToo::handle", "{}");
         check("ClassNotFoundException", "Missing", "{}");
-        check("NoSuchMethodException", "::missing", "{}");
+        check("No public method named missing", "::missing", "{}");
     }
 
     @Test

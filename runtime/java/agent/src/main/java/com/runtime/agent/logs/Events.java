@@ -1,6 +1,7 @@
 package com.runtime.agent.logs;
 
 import com.runtime.agent.Report;
+import com.runtime.agent.Trace;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.lang.reflect.Method;
@@ -75,7 +76,8 @@ public final class Events {
     public static void endMessage(Object state, Object level) {
         String text = Lines.endCapture(state);
         if (!Lines.recapture(text)) {
-            ship(text, String.valueOf(level));
+            // After the handler, all that the runtime has to say is why it failed.
+            ship(text, Trace.isPending() ? "ERROR" : String.valueOf(level));
         }
     }
 
