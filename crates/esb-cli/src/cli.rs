@@ -49,6 +49,9 @@ pub(crate) struct GlobalArgs {
     /// When to use colour
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
+    /// Never ask, even on a terminal
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
     /// Only results, warnings and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
@@ -95,6 +98,12 @@ pub(crate) enum Command {
     Invoke(InvokeArgs),
     /// Show what the content store holds, or make it smaller
     Cache(CacheArgs),
+    /// Effective settings, and who owns what is published
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// This project's images
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Print the version
     Version,
     /// Print a shell completion script
@@ -180,6 +189,74 @@ pub(crate) struct InvokeArgs {
     pub(crate) wait: Option<u64>,
 }
 
+impl Command {
+    /// The template whose folder belongs to the project; none for commands without a project.
+    pub(crate) fn template(&self) -> Option<&std::path::Path> {
+        let args = match self {
+            Self::Deploy(args) => &args.build.template,
+            Self::Build(args) => &args.template,
+            Self::Validate(args) => &args.template,
+            Self::Inspect(args) => &args.template,
+            Self::Invoke(args) => &args.template,
+            Self::Version | Self::Completions { .. } | Self::Reference { .. } => return None,
+            _ => return Some(std::path::Path::new(".")),
+        };
+        Some(args.templates.first().map_or(std::path::Path::new("."), PathBuf::as_path))
+    }
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print the settings in effect
+    Show {
+        /// Also where each one comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// List what is published, with the template that owns it
+    Ls(PlaceArgs),
+    /// Remove everything that one template published
+    Rm {
+        /// The template's path as `esb config ls` shows it
+        #[arg(long, value_name = "PATH")]
+        owner: String,
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// List this project's images in the container engine, and what uses each
+    Ls(PlaceArgs),
+    /// Remove this project's images that nothing uses: no published functions.yml, no container
+    Prune(PruneArgs),
+}
+
+/// Where a project's configuration is published.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PlaceArgs {
+    /// Where a Gateway reads the configuration [default: CONFIG_DIR, then the project's Gateway
+    /// container]
+    #[arg(long, value_name = "DIR|container:NAME|none")]
+    pub(crate) config_to: Option<String>,
+    /// Compose project [default: brand and environment, as in esb-dev]
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+}
+
+impl PlaceArgs {
+    /// The arguments of a deploy that publishes there.
+    pub(crate) fn as_deploy(&self) -> (BuildArgs, DeployArgs) {
+        let deploy = DeployArgs {
+            config_to: self.config_to.clone(),
+            project: self.project.clone(),
+            ..DeployArgs::default()
+        };
+        (BuildArgs::default(), deploy)
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CacheArgs {
     #[command(subcommand)]
@@ -197,6 +274,18 @@ pub(crate) enum CacheCommand {
 }
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct PruneArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Only show what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove without asking
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct DeployArgs {
     #[command(flatten)]
     pub(crate) build: BuildArgs,
@@ -221,8 +310,9 @@ pub(crate) struct DeployArgs {
     pub(crate) project: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Prewarm {
+    #[default]
     All,
     Off,
 }
@@ -260,8 +350,9 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Option<String>,
     /// How functions.yml names an image: by a tag of its content, the plain tag, or its digest
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) image_ref: ImageRefForm,
+    /// [default: content]
+    #[arg(long, value_enum)]
+    pub(crate) image_ref: Option<ImageRefForm>,
     /// Rebuild every image, base images too
     #[arg(long)]
     pub(crate) no_cache: bool,

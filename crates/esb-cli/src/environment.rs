@@ -8,7 +8,10 @@ use std::{
 
 use esb_model::Brand;
 
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    settings::{self, Settings},
+};
 
 /// Variables that change what `esb` does, with their meaning. `ESB_` follows the brand.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
@@ -58,6 +61,11 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
     variables: BTreeMap<String, String>,
+    /// Variables that came from an env file.
+    files: BTreeMap<String, PathBuf>,
+    settings: Settings,
+    /// What settings say for variables that are not set.
+    from_settings: BTreeMap<String, String>,
     prefix: String,
 }
 
@@ -70,6 +78,7 @@ impl Environment {
         Self {
             variables: std::env::vars_os().filter_map(utf8).collect(),
             prefix: Brand::default().variable_prefix(),
+            ..Self::default()
         }
     }
 
@@ -90,15 +99,55 @@ impl Environment {
                 let text = format!("line {} of `{}` is no NAME=value", number + 1, path.display());
                 return Err(Failure::new(Exit::Input, "env-file", text));
             };
-            let value = unquote(value.trim());
-            self.variables.entry(name.trim().to_owned()).or_insert(value);
+            let (name, value) = (name.trim().to_owned(), unquote(value.trim()));
+            if !self.variables.contains_key(&name) {
+                self.files.insert(name.clone(), path.to_owned());
+                self.variables.insert(name, value);
+            }
         }
         Ok(())
     }
 
-    /// A variable that is set and not empty.
+    /// Takes the settings of the project; variables that are set are stronger.
+    pub(crate) fn set_settings(&mut self, settings: Settings) {
+        for (key, variables) in settings::KEYS {
+            let Some(first) = variables.first() else { continue };
+            let values = settings.list(key);
+            if !values.is_empty() && variables.iter().all(|name| self.origin(name).is_none()) {
+                self.from_settings.insert(self.own_name(first), values.join(","));
+            }
+        }
+        self.settings = settings;
+    }
+
+    /// The settings of the project.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A variable by its name with the default brand's prefix, and where it is set.
+    pub(crate) fn origin(&self, name: &str) -> Option<(String, String)> {
+        let name = self.own_name(name);
+        let value = self.variables.get(&name).filter(|value| !value.is_empty())?;
+        let origin = match self.files.get(&name) {
+            Some(path) => format!("{name} in {}", path.display()),
+            None => name,
+        };
+        Some((value.clone(), origin))
+    }
+
+    /// `ESB_TAG` under this run's brand.
+    fn own_name(&self, name: &str) -> String {
+        match name.strip_prefix("ESB_") {
+            Some(rest) => format!("{}_{rest}", self.prefix),
+            None => name.to_owned(),
+        }
+    }
+
+    /// A variable that is set and not empty, else what the project's settings say for it.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        let set = self.variables.get(name).filter(|value| !value.is_empty());
+        set.or_else(|| self.from_settings.get(name)).map(String::as_str)
     }
 
     /// A variable below the brand's prefix: `branded("TAG")` is `ESB_TAG`.
@@ -191,6 +240,8 @@ mod tests {
         assert_eq!(environment.branded("TAG"), Some("v 1"));
         assert_eq!(environment.get("B"), Some("x"));
         assert_eq!(environment.get("C"), Some("#"));
+        assert_eq!(environment.origin("B"), Some(("x".into(), "B in .env".into())));
+        assert_eq!(environment.origin("A"), Some(("set".into(), "A".into())));
         let error = environment.add_file(Path::new(".env"), "A=1\nnonsense").unwrap_err();
         assert_eq!(error.message, "line 2 of `.env` is no NAME=value");
     }

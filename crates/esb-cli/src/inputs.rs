@@ -8,7 +8,7 @@ use std::{
 use esb_model::{Brand, Platform, PublishTarget, check_environment_name};
 
 use crate::{
-    cli::{BuildArgs, GlobalArgs, Mode, TemplateArgs},
+    cli::{BuildArgs, BuilderChoice, GlobalArgs, ImageRefForm, Mode, TemplateArgs},
     environment::Environment,
     exit::{Exit, Failure},
 };
@@ -54,24 +54,50 @@ impl Project {
         folder.join(compose_project).join(&self.environment).join("config")
     }
 
+    /// The project of the current folder, for what needs no template.
+    pub(crate) fn bare(global: &GlobalArgs, environment: &Environment) -> Result<Self, Failure> {
+        let settings = environment.settings();
+        let current = current_folder()?;
+        let root = match &settings.root {
+            Some(root) => root.clone(),
+            // The name of a file in it: its own folder is looked at too.
+            None => project_root(&current, global.project_dir.as_deref(), &current.join("-"))?,
+        };
+        Ok(Self {
+            root,
+            brand: brand(global, settings.text("brand"))?,
+            environment: environment_name(global, environment)?,
+            templates: Vec::new(),
+            secret_env: BTreeSet::new(),
+        })
+    }
+
     /// Finds templates and the project root.
     pub(crate) fn resolve(
         global: &GlobalArgs,
         args: &TemplateArgs,
         environment: &Environment,
     ) -> Result<Self, Failure> {
-        let brand = brand(global)?;
+        let settings = environment.settings();
+        let brand = brand(global, settings.text("brand"))?;
         let name = environment_name(global, environment)?;
-        let current = std::env::current_dir().map_err(|error| {
-            Failure::of(Exit::Local, "disk", &error).during("could not find the current folder")
-        })?;
-        let named =
-            if args.templates.is_empty() { vec![".".into()] } else { args.templates.clone() };
+        let current = current_folder()?;
+        let of_settings = settings.root.as_ref().map(|root| {
+            settings.list("templates").iter().map(|path| root.join(path)).collect::<Vec<_>>()
+        });
+        let (named, is_default) = match of_settings {
+            _ if !args.templates.is_empty() => (args.templates.clone(), false),
+            Some(paths) if !paths.is_empty() => (paths, false),
+            _ => (vec![".".into()], true),
+        };
         let mut paths = Vec::new();
         for template in &named {
-            paths.push(find_template(&current, template, args.templates.is_empty())?);
+            paths.push(find_template(&current, template, is_default)?);
         }
-        let root = project_root(&current, global.project_dir.as_deref(), &paths[0])?;
+        let root = match &settings.root {
+            Some(root) => root.clone(),
+            None => project_root(&current, global.project_dir.as_deref(), &paths[0])?,
+        };
         let templates = paths
             .into_iter()
             .map(|path| {
@@ -88,6 +114,24 @@ impl Project {
         let secret_env = secret_env(&args.secret_env)?;
         Ok(Self { root, brand, environment: name, templates, secret_env })
     }
+}
+
+fn current_folder() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|error| {
+        Failure::of(Exit::Local, "disk", &error).during("could not find the current folder")
+    })
+}
+
+/// The compose project: as given, of a variable, else of brand and environment.
+pub(crate) fn compose_project(
+    given: Option<&str>,
+    project: &Project,
+    environment: &Environment,
+) -> String {
+    given
+        .or_else(|| environment.branded("PROJECT"))
+        .or_else(|| environment.get("PROJECT_NAME"))
+        .map_or_else(|| format!("{}-{}", project.brand.slug(), project.environment), str::to_owned)
 }
 
 /// `FUNCTION.NAME`; a variable's name has no dot, so the last one parts them.
@@ -116,15 +160,19 @@ pub(crate) fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| error.to_string())
 }
 
-/// The brand of a run.
-pub(crate) fn brand(global: &GlobalArgs) -> Result<Brand, Failure> {
-    match global.brand.as_deref() {
+/// The brand of a run: as given, else as the project's settings say.
+pub(crate) fn brand(global: &GlobalArgs, setting: Option<&str>) -> Result<Brand, Failure> {
+    match global.brand.as_deref().or(setting) {
         Some(name) => Brand::new(name).map_err(|error| Failure::of(Exit::Usage, "brand", &error)),
         None => Ok(Brand::default()),
     }
 }
 
-fn environment_name(global: &GlobalArgs, environment: &Environment) -> Result<String, Failure> {
+/// The environment of a run.
+pub(crate) fn environment_name(
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> Result<String, Failure> {
     let name = global
         .env
         .as_deref()
@@ -270,14 +318,54 @@ pub(crate) fn tag(args: &BuildArgs, environment: &Environment) -> Result<String,
     Err(Failure::new(Exit::Usage, "tag", format!("`{tag}` cannot be an image's tag")))
 }
 
+/// `--builder`.
+pub(crate) fn builder(
+    args: &BuildArgs,
+    environment: &Environment,
+) -> Result<BuilderChoice, Failure> {
+    match args.builder {
+        Some(builder) => Ok(builder),
+        None => Ok(choice("builder", environment)?.unwrap_or(BuilderChoice::Auto)),
+    }
+}
+
+/// `--image-ref`.
+pub(crate) fn image_ref(
+    args: &BuildArgs,
+    environment: &Environment,
+) -> Result<ImageRefForm, Failure> {
+    match args.image_ref {
+        Some(form) => Ok(form),
+        None => Ok(choice("image-ref", environment)?.unwrap_or_default()),
+    }
+}
+
+/// A setting whose values are those of a flag.
+fn choice<T: clap::ValueEnum>(key: &str, environment: &Environment) -> Result<Option<T>, Failure> {
+    let Some(text) = environment.settings().text(key) else { return Ok(None) };
+    T::from_str(text, false).map(Some).map_err(|_| {
+        let names: Vec<String> = T::value_variants()
+            .iter()
+            .filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        let text =
+            format!("the setting `{key}` is `{text}`, and must be one of {}", names.join(", "));
+        Failure::new(Exit::Input, "settings", text)
+    })
+}
+
 /// `--platform`.
-pub(crate) fn platform(args: &BuildArgs) -> Result<Option<Platform>, Failure> {
-    let parse = |text: &String| {
+pub(crate) fn platform(
+    args: &BuildArgs,
+    environment: &Environment,
+) -> Result<Option<Platform>, Failure> {
+    let parse = |text: &str| {
         text.parse().map_err(|error: esb_model::UnknownArchitecture| {
             Failure::of(Exit::Usage, "platform", &error)
         })
     };
-    args.platform.as_ref().map(parse).transpose()
+    let given = args.platform.as_deref().or_else(|| environment.settings().text("platform"));
+    given.map(parse).transpose()
 }
 
 /// The time of files and images.

@@ -18,6 +18,7 @@ mod printer;
 mod reporter;
 mod rie;
 mod runtime;
+mod settings;
 mod summary;
 
 use std::process::ExitCode;
@@ -47,8 +48,24 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli, environment: &mut Environment, printer: Printer) -> Result<(), Failure> {
     add_env_file(cli, environment)?;
-    environment.set_brand(&inputs::brand(&cli.global)?);
+    let file = project_settings(cli)?;
+    environment.set_brand(&inputs::brand(&cli.global, file.brand())?);
+    let settings = file.settings(&inputs::environment_name(&cli.global, environment)?);
+    environment.set_brand(&inputs::brand(&cli.global, settings.text("brand"))?);
+    environment.set_settings(settings);
     commands::run(cli, environment, printer)
+}
+
+/// What `esb.toml` says, for commands that work on a project.
+fn project_settings(cli: &Cli) -> Result<settings::File, Failure> {
+    let Some(template) = cli.command.template() else { return Ok(settings::File::default()) };
+    let current = std::env::current_dir().map_err(|error| {
+        Failure::of(Exit::Local, "disk", &error).during("could not find the current folder")
+    })?;
+    let given = cli.global.project_dir.as_deref().map(|dir| inputs::normal(&current.join(dir)));
+    let place = inputs::normal(&current.join(template));
+    let folder = if place.is_file() { place.parent().unwrap_or(&current) } else { &place };
+    settings::File::find(folder, given.as_deref())
 }
 
 fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Failure> {

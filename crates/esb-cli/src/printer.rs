@@ -143,6 +143,22 @@ impl Printer {
     }
 }
 
+/// Columns that line up; numbers are not special, the last column is not padded.
+pub(crate) fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |cells: &[String]| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![printer.styled_out(&line(head), Style::Strong)];
+    lines.extend(rows.iter().map(|row| escape::terminal(&line(row)).into_owned()));
+    lines
+}
+
 fn styled(on: bool, text: &str, style: Style) -> String {
     if !on {
         return text.to_owned();

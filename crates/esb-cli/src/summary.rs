@@ -13,7 +13,7 @@ use crate::{
     exit::Exit,
     load::Loaded,
     pipeline::{External, Order, Plan, PlannedImage, Replaced, Run, Target, Written},
-    printer::{Printer, Style},
+    printer::{Printer, table},
     reporter::bytes,
 };
 
@@ -365,7 +365,7 @@ fn image_json(target: &Target, image: &MadeImage) -> Value {
     })
 }
 
-fn change_line(change: &esb_config::Change) -> String {
+pub(crate) fn change_line(change: &esb_config::Change) -> String {
     let sign = match change.kind {
         ChangeKind::Added => '+',
         ChangeKind::Changed => '~',
@@ -378,7 +378,7 @@ fn change_line(change: &esb_config::Change) -> String {
     escape::terminal(&format!("{sign} {}{details}", change.entry)).into_owned()
 }
 
-fn changes_json(changes: &[esb_config::Change]) -> Vec<Value> {
+pub(crate) fn changes_json(changes: &[esb_config::Change]) -> Vec<Value> {
     let kind = |kind| match kind {
         ChangeKind::Added => "added",
         ChangeKind::Changed => "changed",
@@ -396,20 +396,4 @@ fn changes_json(changes: &[esb_config::Change]) -> Vec<Value> {
             })
         })
         .collect()
-}
-
-/// Columns that line up; numbers are not special, the last column is not padded.
-pub(crate) fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |cells: &[String]| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    let mut lines = vec![printer.styled_out(&line(head), Style::Strong)];
-    lines.extend(rows.iter().map(|row| escape::terminal(&line(row)).into_owned()));
-    lines
 }

@@ -12,6 +12,7 @@ pub mod codes;
 mod config;
 mod defaults;
 mod difference;
+mod entries;
 mod error;
 mod functions;
 mod import;

@@ -1,5 +1,6 @@
 //! End-to-end checks of `esb` against a real registry and a real engine.
 
+mod apart;
 mod bad_input;
 mod delivery;
 mod deploy;
@@ -12,6 +13,7 @@ mod java;
 mod kill;
 mod logs;
 pub(crate) mod parts;
+mod prune;
 mod sink;
 mod small;
 
@@ -123,11 +125,15 @@ type Check = fn(&Parts, &Deployed) -> Outcome;
 /// Checks of the configuration: how it is published and delivered.
 fn of_configuration(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 4] = [
+    let list: [(&str, OfParts); 8] = [
         ("config: killed at every step", kill::at_every_step),
         ("config: a reader watches 50 deploys into a folder", delivery::folder_is_watched),
         ("config: a reader inside a container watches 20 deploys", delivery::volume_is_watched),
         ("config: workers of changed functions", delivery::workers_are_replaced),
+        ("image prune: only ours", prune::only_ours),
+        ("environments and projects on one registry", apart::environments_and_projects),
+        ("another brand", apart::brands),
+        ("secrets are in functions.yml alone", apart::secrets),
     ];
     for (name, check) in list {
         checks.run(name, || check(parts));

@@ -11,9 +11,8 @@ use crate::{
     exit::Failure,
     inputs,
     pipeline::{STORE_LIMIT, store_folder},
-    printer::Printer,
+    printer::{Printer, table},
     reporter::bytes,
-    summary::table,
 };
 
 /// How long a collection waits for builds to end.
@@ -25,7 +24,7 @@ pub(crate) fn run(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let store = ContentStore::open(store_folder(environment, &inputs::brand(global)?)?)?;
+    let store = ContentStore::open(store_folder(environment, &inputs::brand(global, environment.settings().text("brand"))?)?)?;
     match args.command {
         None => show(&store, printer),
         Some(CacheCommand::Gc { max_size }) => {

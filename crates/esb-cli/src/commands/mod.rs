@@ -1,6 +1,8 @@
 //! One module for each command.
 
 pub(crate) mod cache;
+mod config;
+mod images;
 mod inspect;
 mod invoke;
 mod reference;
@@ -8,7 +10,7 @@ mod validate;
 mod version;
 
 use crate::{
-    cli::{Cli, Command, Format},
+    cli::{Cli, Command, Format, ImageCommand},
     environment::Environment,
     exit::{Exit, Failure},
     pipeline::{self, Order},
@@ -36,6 +38,15 @@ pub(crate) fn run(cli: &Cli, environment: &Environment, printer: Printer) -> Res
         Command::Inspect(args) => inspect::run(args, global, environment, printer),
         Command::Invoke(args) => runtime::block_on(invoke::run(args, global, environment, printer)),
         Command::Cache(args) => cache::run(args, global, environment, printer),
+        Command::Config(command) => {
+            runtime::block_on(config::run(command, global, environment, printer))
+        }
+        Command::Image(ImageCommand::Ls(place)) => {
+            runtime::block_on(images::list(place, global, environment, printer))
+        }
+        Command::Image(ImageCommand::Prune(args)) => {
+            runtime::block_on(images::prune(args, global, environment, printer))
+        }
         Command::Version => {
             version::run(printer);
             Ok(())

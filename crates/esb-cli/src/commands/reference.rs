@@ -51,6 +51,10 @@ fn commands() -> String {
                 .clone()
                 .mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
             section(&format!("esb {name}"), &mut command);
+            for nested in command.get_subcommands().filter(|nested| nested.get_name() != "help") {
+                let title = format!("esb {name} {}", nested.get_name());
+                section(&title, &mut nested.clone());
+            }
         }
     }
     text

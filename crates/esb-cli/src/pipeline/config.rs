@@ -66,6 +66,37 @@ pub(crate) fn preview(project: &Project, app: &Application, recipes: &[ImageReci
     render(project, app, &images, "")
 }
 
+/// Where configuration lies, for who only looks or mends.
+pub(crate) async fn places(run: &Run, order: &Order<'_>) -> Result<Places, Failure> {
+    let given = order.deploy.and_then(|deploy| deploy.config_to.as_deref());
+    let staging = run.project.staging(&run.compose_project);
+    Ok(Places { staging, found: delivery::find(run, given).await? })
+}
+
+impl Places {
+    /// The place that counts, as messages name it.
+    pub(crate) fn name(&self, run: &Run) -> String {
+        match &self.found.place {
+            Some(place) => place.name(run),
+            None => run.short(&self.staging),
+        }
+    }
+}
+
+/// Publishes into all places; staging's lock is held.
+pub(crate) async fn publish_merged(
+    places: &Places,
+    lock: &Lock,
+    merged: &Merged,
+) -> Result<(), Failure> {
+    esb_config::publish(lock, merged).map_err(|error| failure(&error))?;
+    if let Some(place) = &places.found.place {
+        let lock = place.lock()?;
+        place.publish(&lock, merged).await?;
+    }
+    Ok(())
+}
+
 /// Finds the places, and everything that would forbid to write there.
 pub(crate) async fn prepare(
     run: &Run,
@@ -231,7 +262,7 @@ fn owners(run: &Run) -> BTreeSet<String> {
 }
 
 /// What is published where a Gateway reads, else in staging.
-async fn current(places: &Places) -> Result<Published, Failure> {
+pub(crate) async fn current(places: &Places) -> Result<Published, Failure> {
     if let Some(place) = &places.found.place
         && let Some(published) = place.read().await?
     {
@@ -240,7 +271,7 @@ async fn current(places: &Places) -> Result<Published, Failure> {
     esb_config::read(&places.staging).map_err(|error| failure(&error))
 }
 
-pub(super) fn failure(error: &esb_config::Error) -> Failure {
+pub(crate) fn failure(error: &esb_config::Error) -> Failure {
     let (exit, code) = match error {
         esb_config::Error::Locked { .. } => (Exit::Locked, "locked"),
         esb_config::Error::Conflict(_) => (Exit::Input, "conflict"),

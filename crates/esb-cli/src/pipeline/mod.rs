@@ -15,7 +15,9 @@ mod sync;
 mod target;
 mod workers;
 
-pub(crate) use config::{Places, Written};
+pub(crate) use config::{
+    Places, Written, current, failure as config_failure, places, publish_merged,
+};
 pub(crate) use plan::{Plan, PlannedImage};
 pub(crate) use prepare::Naming;
 pub(crate) use record::{ImageRecord, read as read_record};

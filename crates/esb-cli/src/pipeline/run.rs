@@ -75,8 +75,18 @@ impl Run {
         environment: &Environment,
         printer: Printer,
     ) -> Result<Self, Failure> {
+        let project = Project::resolve(order.global, &order.build.template, environment)?;
+        Self::of(project, order, environment, printer)
+    }
+
+    /// The settings of a run for a project that is known.
+    pub(crate) fn of(
+        project: Project,
+        order: &Order<'_>,
+        environment: &Environment,
+        printer: Printer,
+    ) -> Result<Self, Failure> {
         let args = order.build;
-        let project = Project::resolve(order.global, &args.template, environment)?;
         let mode = inputs::mode(args, environment)?;
         let registry = inputs::registry_names(args, environment, mode)?;
         let store = open_store(environment, &project.brand)?;
@@ -86,15 +96,8 @@ impl Run {
         };
         let client = Client::new(settings).map_err(|error| registry_failure(&error))?;
         let lock = LockFile::open(&project.root, lock_use(args.lock))?;
-        let compose_project = order
-            .deploy
-            .and_then(|deploy| deploy.project.as_deref())
-            .or_else(|| environment.branded("PROJECT"))
-            .or_else(|| environment.get("PROJECT_NAME"))
-            .map_or_else(
-                || format!("{}-{}", project.brand.slug(), project.environment),
-                str::to_owned,
-            );
+        let given = order.deploy.and_then(|deploy| deploy.project.as_deref());
+        let compose_project = inputs::compose_project(given, &project, environment);
         esb_model::check_environment_name(&compose_project).map_err(|_| {
             let text = format!("`{compose_project}` cannot name a compose project");
             Failure::new(Exit::Usage, "project", text)
@@ -111,12 +114,12 @@ impl Run {
             reporter: TerminalReporter::new(printer),
             session: esb_registry::PushSession::new(),
             tag: inputs::tag(args, environment)?,
-            platform: inputs::platform(args)?,
+            platform: inputs::platform(args, environment)?,
             epoch: inputs::epoch(environment)?,
             jobs: args.jobs.unwrap_or(processors.max(8)).max(1),
             no_cache: args.no_cache,
-            builder: args.builder.unwrap_or(BuilderChoice::Auto),
-            image_ref: args.image_ref,
+            builder: inputs::builder(args, environment)?,
+            image_ref: inputs::image_ref(args, environment)?,
             mode,
             stager: Stager::new(store.clone(), UnpackLimits::default()),
             installer: Installer::new(store.clone(), tools),

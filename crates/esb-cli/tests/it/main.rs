@@ -10,4 +10,5 @@ mod lock;
 mod messages;
 mod results;
 mod store;
+mod settings;
 mod values;

@@ -55,6 +55,8 @@ pub struct OtherContainer {
     pub name: String,
     /// As it was named when the container was made.
     pub image: String,
+    /// The id of the image that it was made of.
+    pub image_id: String,
     pub labels: HashMap<String, String>,
     pub running: bool,
     pub mounts: Vec<MountedFolder>,
@@ -367,6 +369,7 @@ fn describe(container: ContainerInspectResponse) -> OtherContainer {
         id: container.id.unwrap_or_default(),
         name: container.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         image: config.image.unwrap_or_default(),
+        image_id: container.image.unwrap_or_default(),
         labels: config.labels.unwrap_or_default(),
         running: container.state.and_then(|state| state.running) == Some(true),
         mounts: mounts.collect(),

@@ -1,0 +1,228 @@
+//! `esb.toml`: what a project sets for everybody who works on it, with exceptions for some
+//! environments.
+//!
+//! Owns the file's keys and their check. What they mean is that of the flag with the same name;
+//! flags and variables are stronger, and who asks decides that (`environment.rs`).
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use toml::{Table, Value};
+
+use crate::exit::{Exit, Failure};
+
+/// The file's name, whatever the brand.
+pub(crate) const NAME: &str = "esb.toml";
+
+/// The most bytes that are read.
+const LIMIT: u64 = 1024 * 1024;
+
+/// Keys of the top level and of `[env.NAME]`, with the variable that is stronger, if there is one.
+pub(crate) const KEYS: [(&str, &[&str]); 10] = [
+    ("templates", &[]),
+    ("brand", &[]),
+    ("registry", &["CONTAINER_REGISTRY", "ESB_REGISTRY"]),
+    ("push-registry", &["HOST_REGISTRY_ADDR", "PORT_REGISTRY"]),
+    ("mirrors", &["ESB_MIRRORS"]),
+    ("platform", &[]),
+    ("builder", &[]),
+    ("buildkit", &["BUILDKIT_HOST"]),
+    ("image-ref", &[]),
+    ("required-version", &[]),
+];
+
+/// Keys whose value is a list; a single text is a list of one.
+const LISTS: [&str; 3] = ["templates", "mirrors", "buildkit"];
+
+/// A project's settings for one environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// Where the file lies; none when the project has none.
+    pub(crate) root: Option<PathBuf>,
+    values: BTreeMap<String, Setting>,
+}
+
+/// One value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) values: Vec<String>,
+    /// Whether it stands under `[env.NAME]`.
+    pub(crate) of_environment: bool,
+}
+
+/// The whole file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct File {
+    root: Option<PathBuf>,
+    top: BTreeMap<String, Vec<String>>,
+    environments: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+impl File {
+    /// Reads the file of the nearest folder from `start` upwards that is a project's root.
+    ///
+    /// # Errors
+    /// When it cannot be read, has a key that it does not know, or asks for another version.
+    pub(crate) fn find(start: &Path, given: Option<&Path>) -> Result<Self, Failure> {
+        let marked = |dir: &&Path| dir.join(NAME).exists() || dir.join(".git").exists();
+        let root = given.or_else(|| start.ancestors().find(marked));
+        let Some(path) = root.map(|root| root.join(NAME)).filter(|path| path.exists()) else {
+            return Ok(Self::default());
+        };
+        let failed = |cause: String| {
+            let mut failure = Failure::new(
+                Exit::Input,
+                "settings",
+                format!("could not use the settings in `{}`", path.display()),
+            );
+            failure.causes.push(cause);
+            failure
+        };
+        let size = std::fs::metadata(&path).map_err(|error| failed(error.to_string()))?.len();
+        if size > LIMIT {
+            return Err(failed(format!("it has more than {LIMIT} bytes")));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
+        let mut file = Self::parse(&text, env!("CARGO_PKG_VERSION")).map_err(failed)?;
+        file.root = root.map(Path::to_owned);
+        Ok(file)
+    }
+
+    fn parse(text: &str, version: &str) -> Result<Self, String> {
+        let table: Table =
+            text.parse().map_err(|error: toml::de::Error| error.to_string().trim().to_owned())?;
+        let mut file = Self::default();
+        for (key, value) in &table {
+            if key != "env" {
+                file.top.insert(known(key, "")?, strings(key, value)?);
+                continue;
+            }
+            let Value::Table(environments) = value else {
+                return Err("`env` holds tables, such as `[env.prod]`".to_owned());
+            };
+            for (name, values) in environments {
+                let Value::Table(values) = values else {
+                    return Err(format!("`env.{name}` is no table"));
+                };
+                let mut own = BTreeMap::new();
+                for (key, value) in values {
+                    own.insert(known(key, &format!("[env.{name}] "))?, strings(key, value)?);
+                }
+                file.environments.insert(name.clone(), own);
+            }
+        }
+        let tables = std::iter::once(&file.top).chain(file.environments.values());
+        for wanted in tables.filter_map(|table| table.get("required-version")).flatten() {
+            let fits = semver::VersionReq::parse(wanted)
+                .map_err(|error| format!("`required-version` is `{wanted}`: {error}"))?;
+            let own = semver::Version::parse(version).map_err(|error| error.to_string())?;
+            if !fits.matches(&own) {
+                return Err(format!("it needs esb {wanted}, and this is {version}"));
+            }
+        }
+        Ok(file)
+    }
+
+    /// The brand at the top level, which names the variables that name the environment.
+    pub(crate) fn brand(&self) -> Option<&str> {
+        self.top.get("brand")?.first().map(String::as_str)
+    }
+
+    /// What holds for an environment.
+    pub(crate) fn settings(&self, environment: &str) -> Settings {
+        let of = |values: &BTreeMap<String, Vec<String>>, of_environment| {
+            let one = |(key, values): (&String, &Vec<String>)| {
+                (key.clone(), Setting { values: values.clone(), of_environment })
+            };
+            values.iter().map(one).collect::<BTreeMap<_, _>>()
+        };
+        let mut values = of(&self.top, false);
+        if let Some(own) = self.environments.get(environment) {
+            values.extend(of(own, true));
+        }
+        Settings { root: self.root.clone(), values }
+    }
+}
+
+impl Settings {
+    /// A setting with its place.
+    pub(crate) fn get(&self, key: &str) -> Option<&Setting> {
+        self.values.get(key)
+    }
+
+    /// The first value of a setting.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.values.get(key)?.values.first().map(String::as_str)
+    }
+
+    /// All values of a setting.
+    pub(crate) fn list(&self, key: &str) -> &[String] {
+        self.values.get(key).map_or(&[], |setting| &setting.values)
+    }
+}
+
+fn known(key: &str, place: &str) -> Result<String, String> {
+    let names = KEYS.iter().map(|(name, _)| *name).chain(["env"]);
+    if names.clone().any(|name| name == key && name != "env") {
+        return Ok(key.to_owned());
+    }
+    let distance = |name: &&str| strsim::levenshtein(&key.to_lowercase().replace('_', "-"), name);
+    let nearest = names.min_by_key(distance).filter(|name| distance(name) <= 3);
+    let nearest = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+    Err(format!("{place}`{}` is no setting{nearest}", key.escape_debug()))
+}
+
+fn strings(key: &str, value: &Value) -> Result<Vec<String>, String> {
+    let wrong = || {
+        let kind = if LISTS.contains(&key) { "a list of texts" } else { "a text" };
+        format!("`{key}` must be {kind}")
+    };
+    match value {
+        Value::String(text) => Ok(vec![text.clone()]),
+        Value::Array(items) if LISTS.contains(&key) => {
+            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+        }
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_is_stronger_than_the_top() {
+        let text = "registry = 'a'\nmirrors = ['x=y', 'z=w']\ntemplates = 'one'\n\
+                    required-version = '>=0.1, <2'\n[env.prod]\nregistry = 'b'\n";
+        let file = File::parse(text, "1.4.0").unwrap();
+        let check = |environment: &str, registry, of_environment| {
+            let settings = file.settings(environment);
+            assert_eq!(settings.text("registry"), Some(registry));
+            assert_eq!(settings.get("registry").unwrap().of_environment, of_environment);
+            assert_eq!(settings.list("mirrors"), ["x=y", "z=w"]);
+            assert_eq!(settings.list("templates"), ["one"]);
+        };
+        check("dev", "a", false);
+        check("prod", "b", true);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let check = |text: &str, expected: &str| {
+            let error = File::parse(text, "0.1.0").unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        };
+        check("registri = 'a'", "`registri` is no setting; did you mean `registry`?");
+        check("push_registry = 'a'", "did you mean `push-registry`?");
+        check("xyzzyxyzzy = 1", "`xyzzyxyzzy` is no setting");
+        check("[env.prod]\nbuilderr = 'a'", "[env.prod] `builderr` is no setting; did you mean");
+        check("registry = 1", "`registry` must be a text");
+        check("mirrors = [1]", "`mirrors` must be a list of texts");
+        check("env = 1", "`env` holds tables");
+        check("required-version = '>=2'", "it needs esb >=2, and this is 0.1.0");
+        check("required-version = 'new'", "`required-version` is `new`");
+        check("registry =", "line 1");
+    }
+}

@@ -1,0 +1,86 @@
+//! `esb.toml` and `esb config`.
+
+use insta::assert_snapshot;
+
+use crate::context::Context;
+
+const TEMPLATE: &str = "Transform: AWS::Serverless-2016-10-31\nResources: {}\n";
+
+const SETTINGS: &str = r#"
+registry = "registry:5010"
+mirrors = ["public.ecr.aws=mirror.local:5000/aws"]
+builder = "embedded"
+
+[env.prod]
+registry = "registry.prod:5010/team"
+"#;
+
+/// A folder that a Gateway reads, with entries of two templates and a hand-written one.
+fn published() -> Context {
+    let context = Context::new(TEMPLATE);
+    let functions =
+        r#"functions: {"a": {image: "r/a:1"}, "b": {image: "r/b:1"}, "mine": {image: "r/m:1"}}"#;
+    context.write("gateway/functions.yml", functions);
+    let routes = r#"routes: [{path: "/a", method: "GET", function: "a"}]"#;
+    context.write("gateway/routing.yml", routes);
+    let owners = r#"{"function": {"a": "old/template.yaml", "b": "template.yaml"},
+                     "route": {"GET /a": "old/template.yaml"}}"#;
+    let state = format!("{{\"version\": 1, \"owners\": {owners}}}");
+    context.write("gateway/state.json", &state);
+    context
+}
+
+#[test]
+fn where_settings_come_from() {
+    let context = Context::new(TEMPLATE);
+    context.write("esb.toml", SETTINGS);
+    context.write(".env", "ESB_TAG=v1\n");
+    assert_snapshot!(context.esb(&["config", "show", "--origin", "-e", "prod"]));
+}
+
+#[test]
+fn an_unknown_setting() {
+    let context = Context::new(TEMPLATE);
+    context.write("esb.toml", "registri = 'a'\n");
+    assert_snapshot!(context.esb(&["validate"]));
+}
+
+#[test]
+fn another_version_is_wanted() {
+    let context = Context::new(TEMPLATE);
+    context.write("esb.toml", "required-version = '>=99'\n");
+    let said = context.esb(&["validate"]);
+    assert!(said.contains("exit: 1") && said.contains("it needs esb >=99"), "{said}");
+    assert!(context.esb(&["version"]).contains("exit: 0"));
+}
+
+#[test]
+fn templates_and_brand_of_the_project() {
+    let context = Context::new("not a template");
+    context.write("esb.toml", "templates = ['sub/one.yaml', 'sub']\nbrand = 'Acme'\n");
+    context.write("sub/one.yaml", TEMPLATE);
+    context.write("sub/template.yaml", TEMPLATE);
+    let said = context.esb(&["inspect", "--format", "json"]);
+    assert!(said.contains("sub/one.yaml") && said.contains("sub/template.yaml"), "{said}");
+    let said = context.esb(&["config", "show", "--format", "json"]);
+    assert!(said.contains("acme-default"), "{said}");
+}
+
+#[test]
+fn owners_of_what_is_published() {
+    assert_snapshot!(published().esb(&["config", "ls", "--config-to", "gateway"]));
+}
+
+#[test]
+fn an_owner_is_removed() {
+    let context = published();
+    let arguments = ["config", "rm", "--owner", "old/template.yaml", "--config-to", "gateway"];
+    assert_snapshot!(context.esb(&arguments));
+    let left = context.esb(&["config", "ls", "--config-to", "gateway"]);
+    assert!(!left.contains("old/template.yaml") && left.contains("mine"), "{left}");
+    let again = context.esb(&arguments);
+    assert!(
+        again.contains("nothing is published by") && again.contains("template.yaml"),
+        "{again}"
+    );
+}

@@ -1,0 +1,72 @@
+//! What is published, entry by entry, with its owner.
+
+use crate::{
+    EntryKey, Published, Section,
+    resources::{BUCKET_NAME, LAYER_NAME, TABLE_NAME},
+    value::Value,
+};
+
+impl Published {
+    /// Every entry with the template that owns it, by section and key; none for entries that were
+    /// written by a person or by the earlier tool.
+    pub fn entries(&self) -> Vec<(EntryKey, Option<String>)> {
+        let config = &self.config;
+        let named = |items: &[Value], name: &str| -> Vec<String> {
+            let names = items.iter().filter_map(|item| item.get(name).and_then(Value::as_text));
+            names.map(str::to_owned).collect()
+        };
+        let mut all: Vec<(Section, Vec<String>)> = vec![
+            (Section::Function, config.functions.functions.keys().cloned().collect()),
+            (Section::Route, config.routing.routes.iter().map(crate::RouteEntry::key).collect()),
+            (Section::Table, named(&config.resources.dynamodb, TABLE_NAME)),
+            (Section::Bucket, named(&config.resources.s3, BUCKET_NAME)),
+            (Section::Layer, named(&config.resources.layers, LAYER_NAME)),
+        ];
+        let images = config.images.images.iter().map(|image| image.function_name.clone());
+        all.push((Section::Image, images.collect()));
+        let mut entries = Vec::new();
+        for (section, mut keys) in all {
+            keys.sort();
+            keys.dedup();
+            for key in keys {
+                let owner = self.state.owners.get(section, &key).map(str::to_owned);
+                entries.push((EntryKey { section, key }, owner));
+            }
+        }
+        entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FunctionEntry, Owners, RouteEntry};
+
+    #[test]
+    fn owned_or_not() {
+        let mut published = Published::default();
+        let functions = &mut published.config.functions.functions;
+        functions.insert("mine".into(), FunctionEntry::default());
+        functions.insert("hand-written".into(), FunctionEntry::default());
+        published.config.routing.routes.push(RouteEntry {
+            path: "/a".into(),
+            method: "GET".into(),
+            function: "mine".into(),
+            ..RouteEntry::default()
+        });
+        let mut owners = Owners::default();
+        owners.insert(Section::Function, "mine", "template.yaml");
+        published.state.owners = owners;
+        let words: Vec<String> = published
+            .entries()
+            .into_iter()
+            .map(|(entry, owner)| format!("{entry} {owner:?}"))
+            .collect();
+        let expected = [
+            "function `hand-written` None",
+            "function `mine` Some(\"template.yaml\")",
+            "route `GET /a` None",
+        ];
+        assert_eq!(words, expected);
+    }
+}
