@@ -24,7 +24,7 @@ pub(crate) const KEYS: [(&str, &[&str]); 10] = [
     ("templates", &[]),
     ("brand", &[]),
     ("registry", &["CONTAINER_REGISTRY", "ESB_REGISTRY"]),
-    ("push-registry", &["HOST_REGISTRY_ADDR", "PORT_REGISTRY"]),
+    ("push-registry", &["HOST_REGISTRY_ADDR"]),
     ("mirrors", &["ESB_MIRRORS"]),
     ("platform", &[]),
     ("builder", &[]),

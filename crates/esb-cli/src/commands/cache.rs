@@ -24,7 +24,10 @@ pub(crate) fn run(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let store = ContentStore::open(store_folder(environment, &inputs::brand(global, environment.settings().text("brand"))?)?)?;
+    let store = ContentStore::open(store_folder(
+        environment,
+        &inputs::brand(global, environment.settings().text("brand"))?,
+    )?)?;
     match args.command {
         None => show(&store, printer),
         Some(CacheCommand::Gc { max_size }) => {

@@ -47,13 +47,12 @@ fn commands() -> String {
     for name in names {
         if let Some(command) = root.find_subcommand(&name) {
             // The options of all commands stand in the first section.
-            let mut command = command
-                .clone()
-                .mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
+            let hide = |arg: clap::Arg| if arg.is_global_set() { arg.hide(true) } else { arg };
+            let mut command = command.clone().mut_args(hide);
             section(&format!("esb {name}"), &mut command);
             for nested in command.get_subcommands().filter(|nested| nested.get_name() != "help") {
                 let title = format!("esb {name} {}", nested.get_name());
-                section(&title, &mut nested.clone());
+                section(&title, &mut nested.clone().mut_args(hide));
             }
         }
     }

@@ -9,6 +9,6 @@ mod inspect;
 mod lock;
 mod messages;
 mod results;
-mod store;
 mod settings;
+mod store;
 mod values;

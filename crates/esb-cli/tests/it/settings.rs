@@ -35,7 +35,9 @@ fn where_settings_come_from() {
     let context = Context::new(TEMPLATE);
     context.write("esb.toml", SETTINGS);
     context.write(".env", "ESB_TAG=v1\n");
-    assert_snapshot!(context.esb(&["config", "show", "--origin", "-e", "prod"]));
+    assert_snapshot!(context.esb(&["config", "show", "--format", "json", "-e", "prod"]));
+    let table = context.esb(&["config", "show", "--origin", "-e", "prod"]);
+    assert!(table.contains("registry.prod:5010/team               esb.toml [env]"), "{table}");
 }
 
 #[test]
