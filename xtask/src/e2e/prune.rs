@@ -8,18 +8,22 @@ use super::{
 };
 use crate::checks::{Outcome, Trouble};
 
+const PROJECT: &str = "pruned-dev";
+
 /// Images of ours that are used, unused and nameless, and images of others beside them.
 pub(crate) fn only_ours(parts: &Parts) -> Outcome {
     let small = Small::new(parts, "pruned", "small")?;
     small.write("template.yaml", &["A"], "pruned")?;
-    let summary = small.deployed(&["--config-to", "none"])?;
+    // Other checks leave images of the default project.
+    let summary = small.deployed(&["--config-to", "none", "-p", PROJECT])?;
     let images = summary["images"].as_array().into_iter().flatten();
     let mut functions = images.filter(|image| image["function"] == "A");
     let used = functions.next().and_then(|image| image["reference"].as_str());
     let used = used.ok_or("no image of `A`")?;
     parts.engine.output(["pull", "--quiet", used])?;
 
-    let ours = "com.esb.managed=true com.esb.project=esb-dev com.esb.kind=function";
+    let ours = format!("com.esb.managed=true com.esb.project={PROJECT} com.esb.kind=function");
+    let ours = ours.as_str();
     let theirs = "com.esb.managed=true com.esb.project=other-dev com.esb.kind=function";
     let gone = [make(parts, ours, "1", Some("esb-gone:latest"))?, make(parts, ours, "2", None)?];
     let kept = [
@@ -38,7 +42,8 @@ pub(crate) fn only_ours(parts: &Parts) -> Outcome {
 fn prune(parts: &Parts, small: &Small<'_>, gone: &[String], kept: &[String]) -> Outcome {
     let esb = |arguments: &[&str]| {
         let mut command = parts.esb_to_registry(&small.root, "small");
-        command.args(["image", "prune", "-e", "dev", "--format", "json"]).args(arguments);
+        command.args(["image", "prune", "-e", "dev", "-p", PROJECT, "--format", "json"]);
+        command.args(arguments);
         command
     };
     let all = || -> Outcome<BTreeSet<String>> {
