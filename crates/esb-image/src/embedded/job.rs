@@ -1,0 +1,172 @@
+//! One build's own copy of its request, and what that says about keys and errors.
+//!
+//! Owns the parts of an image's fingerprint. Refuses to look at files or to make anything.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use esb_model::{ImageKind, ImageRecipe};
+use esb_oci::{Digest, Image, ImageConfig};
+
+use super::NAME;
+use crate::{
+    Base, BuildRequest, Error, Unsupported,
+    base_index::BaseIndex,
+    context::ContextError,
+    dockerfile::{
+        Fault, Problem,
+        interpret::{Plan, StagePlan},
+    },
+    fingerprint::{Fingerprint, ImageParts},
+    landing::{Landed, Sources},
+    layer::LayerError,
+    published::Names,
+};
+
+/// A build's own copy of its request: it moves to another thread.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) recipe: ImageRecipe,
+    pub(super) root: PathBuf,
+    pub(super) bases: BTreeMap<String, Base>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) fingerprint_label: Option<String>,
+    pub(super) names: Names,
+    pub(super) epoch: i64,
+    /// Records of earlier builds may be used.
+    pub(super) trust: bool,
+}
+
+impl Job {
+    pub(super) fn new(request: BuildRequest<'_>) -> Self {
+        Self {
+            recipe: request.recipe.clone(),
+            root: request.root.to_owned(),
+            bases: request.bases.clone(),
+            labels: request.labels.clone(),
+            fingerprint_label: request.fingerprint_label.map(str::to_owned),
+            names: Names::new(request.label_prefix),
+            epoch: request.epoch,
+            trust: !request.no_cache,
+        }
+    }
+
+    pub(super) fn image(&self) -> String {
+        self.recipe.repository.clone()
+    }
+
+    pub(super) fn base(&self, stage: &StagePlan) -> Option<&Base> {
+        self.bases.get(stage.base.as_deref()?)
+    }
+
+    /// The index of the image that was landed, when others are built on it.
+    pub(super) fn index_of(&self, landed: &Landed) -> Option<Arc<BaseIndex>> {
+        if !matches!(self.recipe.kind, ImageKind::Base(_)) {
+            return None;
+        }
+        let mut index = Arc::clone(landed.base.as_ref()?);
+        for changes in &landed.changes {
+            Arc::make_mut(&mut index).apply(changes);
+        }
+        Some(index)
+    }
+
+    /// Whether others can be built on an image that was found, when that is what it is for.
+    pub(super) fn is_sound(&self, image: &Image) -> bool {
+        if !matches!(self.recipe.kind, ImageKind::Base(_)) {
+            return true;
+        }
+        let config = ImageConfig::parse(&image.config_bytes);
+        config.is_ok_and(|config| config.diff_ids().len() == image.layers.len())
+    }
+
+    pub(super) fn base_config(&self, name: &str) -> Result<ImageConfig, Fault> {
+        let base = self
+            .bases
+            .get(name)
+            .ok_or_else(|| Error::UnknownBase { image: self.image(), base: name.to_owned() })?;
+        ImageConfig::parse(&base.image.config_bytes).map_err(|error| Error::from(error).into())
+    }
+
+    /// Under which the parts of this recipe's last image are remembered.
+    pub(super) fn last_key(&self) -> Digest {
+        let mut key = Fingerprint::new("last image");
+        key.text(&self.root.to_string_lossy())
+            .text(&self.recipe.folder.to_string_lossy())
+            .text(&self.recipe.repository)
+            .text(&self.recipe.tag)
+            .text(&self.recipe.platform.to_string());
+        key.finish()
+    }
+
+    pub(super) fn parts(&self, plan: &Plan, sources: &Sources) -> ImageParts {
+        let mut base = Fingerprint::new("base");
+        let mut recipe = Fingerprint::new("recipe");
+        recipe.text(&self.recipe.platform.to_string());
+        for (position, stage) in &plan.stages {
+            base.number(*position as u64);
+            if let Some(found) = self.base(stage) {
+                // The config names the content of each layer, however it is compressed.
+                base.text(&found.name).digest(found.image.config.descriptor.digest);
+            }
+            recipe.number(*position as u64).bytes(&stage.config.to_bytes());
+            stage.describe(&mut recipe);
+        }
+        let mut settings = Fingerprint::new("settings");
+        settings.bytes(&self.epoch.to_le_bytes());
+        settings.text(self.fingerprint_label.as_deref().unwrap_or_default());
+        for (name, value) in &self.labels {
+            settings.text(name).text(value);
+        }
+        let sources = sources.describe(plan);
+        ImageParts {
+            base: base.finish(),
+            recipe: recipe.finish(),
+            settings: settings.finish(),
+            sources,
+        }
+    }
+
+    pub(super) fn problem(&self, problem: Problem) -> Error {
+        match problem {
+            Problem::Invalid { line, reason } => {
+                Error::Dockerfile { image: self.image(), line, reason }
+            }
+            Problem::Unsupported { line, reason } => Error::Unsupported {
+                image: self.image(),
+                engine: NAME,
+                source: Unsupported { line, reason },
+            },
+        }
+    }
+
+    pub(super) fn context_error(&self, line: usize, error: ContextError) -> Error {
+        match error {
+            ContextError::Missing(path) => Error::MissingSource {
+                image: self.image(),
+                path: self.recipe.context.folder.join(path),
+            },
+            ContextError::Invalid(reason) => self.problem(Problem::Invalid { line, reason }),
+            ContextError::Unsupported(reason) => {
+                self.problem(Problem::Unsupported { line, reason })
+            }
+            ContextError::Io { action, path, source } => Error::Io { action, path, source },
+        }
+    }
+
+    pub(super) fn layer_error(&self, error: LayerError) -> Error {
+        let store = |source| Error::Io {
+            action: "write a layer of",
+            path: Path::new(&self.recipe.repository).to_owned(),
+            source,
+        };
+        match error {
+            LayerError::Read { path, source } => Error::Io { action: "read", path, source },
+            LayerError::Write(source) => store(source),
+            LayerError::Store(error) => error.into(),
+        }
+    }
+}
