@@ -13,11 +13,8 @@ use tempfile::NamedTempFile;
 
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor, Digest, Image,
-    Index, InvalidImage, StoreError,
-    blob::file_stream,
-    collect::TEMPORARY,
-    image::DOCUMENT_LIMIT,
-    manifest::{PlatformSpec, media_type},
+    Index, InvalidImage, StoreError, blob::file_stream, collect::TEMPORARY, image::DOCUMENT_LIMIT,
+    manifest::media_type,
 };
 
 /// The annotation of an index entry that names an image in a layout.
@@ -171,7 +168,8 @@ impl BlobSource for OciLayout {
     }
 }
 
-/// Writes images into a layout, keeping what it holds under other names. The index is replaced
+/// Writes images into a layout, keeping what it holds under other names. Images of several
+/// platforms may have one name, which then stands for an index of them. The index is replaced
 /// last, by rename, so that a reader sees the old images or the new ones.
 ///
 /// # Errors
@@ -207,11 +205,19 @@ fn list(root: &Path, images: &[(String, Image)]) -> Result<(), LayoutError> {
     let _lock = lock(root).map_err(failed)?;
     let mut entries = entries(root);
     let before = entries.clone();
+    let mut named: BTreeMap<&String, Vec<&Image>> = BTreeMap::new();
     for (name, image) in images {
-        let mut entry = image.descriptor.clone();
-        let architecture =
-            crate::ImageConfig::parse(&image.config_bytes)?.architecture().to_owned();
-        entry.platform = Some(PlatformSpec { architecture, os: "linux".to_owned(), variant: None });
+        named.entry(name).or_default().push(image);
+    }
+    for (name, images) in named {
+        let mut index = Index::of_platforms(images)?;
+        let mut entry = if index.manifests.len() == 1 {
+            index.manifests.remove(0)
+        } else {
+            let (bytes, descriptor) = index.to_document();
+            ContentStore::open(root)?.put(&bytes)?;
+            descriptor
+        };
         entry.annotations.insert(REF_NAME.to_owned(), name.clone());
         entries.insert(name.clone(), entry);
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
+use crate::{Digest, Image, ImageConfig, InvalidImage};
 
 /// Media types of the OCI image specification and of Docker's schema 2.
 pub mod media_type {
@@ -99,6 +99,39 @@ impl Descriptor {
 }
 
 impl Index {
+    /// The index of one image for each platform, in the order of their architectures.
+    ///
+    /// # Errors
+    /// When a config tells no architecture.
+    pub fn of_platforms<'a>(
+        images: impl IntoIterator<Item = &'a Image>,
+    ) -> Result<Self, InvalidImage> {
+        let mut manifests = Vec::new();
+        for image in images {
+            let config = ImageConfig::parse(&image.config_bytes)?;
+            let architecture = config.architecture().to_owned();
+            let os = "linux".to_owned();
+            let platform = Some(PlatformSpec { architecture, os, variant: None });
+            manifests.push(Descriptor { platform, ..image.descriptor.clone() });
+        }
+        let architecture = |entry: &Descriptor| {
+            entry.platform.as_ref().map(|platform| platform.architecture.clone())
+        };
+        manifests.sort_by_key(architecture);
+        let docker = manifests.iter().all(|entry| entry.media_type == media_type::DOCKER_MANIFEST);
+        let kind = if docker { media_type::DOCKER_INDEX } else { media_type::OCI_INDEX };
+        let (media_type, annotations) = (Some(kind.to_owned()), BTreeMap::new());
+        Ok(Self { schema_version: 2, media_type, manifests, annotations })
+    }
+
+    /// The bytes that are pushed, and what points at them.
+    pub fn to_document(&self) -> (Vec<u8>, Descriptor) {
+        let bytes = serde_json::to_vec(self).expect("texts and numbers are JSON");
+        let kind = self.media_type.as_deref().unwrap_or(media_type::OCI_INDEX);
+        let descriptor = Descriptor::new(kind, Digest::of(&bytes), bytes.len() as u64);
+        (bytes, descriptor)
+    }
+
     /// The entry of a platform: an exact architecture on Linux, the one without variant first.
     /// Attestations and other entries without a real platform are never chosen.
     pub fn select(&self, architecture: &str) -> Option<&Descriptor> {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use esb_model::{Event, ImageRef, Reporter};
-use esb_oci::{Blob, Digest, Image, Reference};
+use esb_oci::{Blob, Digest, Image, Index, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
@@ -136,6 +136,43 @@ impl Client {
         report.digest = Some(parts.digest);
         let detail = if report.unchanged { "unchanged" } else { "pushed" };
         reporter.event(&Event::Finished { subject: &subject, action: "push", detail });
+        Ok(report)
+    }
+
+    /// Pushes images of several platforms by their digests, then the index of them all as
+    /// `target`; where that is there already, one request finds it out.
+    ///
+    /// # Errors
+    /// As [`Client::push`].
+    pub async fn push_index(
+        &self,
+        images: &[&Image],
+        target: &Reference,
+        session: &PushSession,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<PushReport, Error> {
+        let index = Index::of_platforms(images.iter().copied())
+            .map_err(|source| Error::Document { reference: target.to_string(), source })?;
+        let (bytes, descriptor) = index.to_document();
+        let (media_type, digest) = (descriptor.media_type, descriptor.digest);
+        let at = repository(target);
+        let tag = target.target();
+        let there = match session.checked(&at, &tag) {
+            Some(known) => known == Some(digest),
+            None => self.has(&at, &tag, digest).await?,
+        };
+        let mut report =
+            PushReport { digest: Some(digest), unchanged: there, ..PushReport::default() };
+        if there {
+            return Ok(report);
+        }
+        for image in images {
+            let pinned = target.pinned(image.digest());
+            let pushed = self.push(image, &pinned, &[], session, reporter).await?;
+            report.add(&pushed);
+        }
+        let parts = Parts { bytes: bytes.into(), media_type, digest, blobs: Vec::new() };
+        self.put(&parts, &at, &tag, session).await?;
         Ok(report)
     }
 

@@ -82,15 +82,23 @@ pub(crate) async fn build(
     sources: Bases,
 ) -> Result<Made, Failure> {
     let sources = &sources;
-    let built: Vec<MadeImage> = stream::iter(prepare::of_kind(recipes, true))
-        .map(|recipe| async move {
-            let made = build_one(run, target, recipe, sources).await?;
-            images::push(run, target, made, None).await
+    // A base exists once for each platform, under one name.
+    let mut named: BTreeMap<(&str, &str), Vec<&ImageRecipe>> = BTreeMap::new();
+    for recipe in prepare::of_kind(recipes, true) {
+        named.entry((&recipe.repository, &recipe.tag)).or_default().push(recipe);
+    }
+    let built: Vec<Vec<MadeImage>> = stream::iter(named.into_values())
+        .map(|recipes| async move {
+            let mut made = Vec::with_capacity(recipes.len());
+            for recipe in recipes {
+                made.push(build_one(run, target, recipe, sources).await?);
+            }
+            images::push_base(run, target, made).await
         })
         .buffer_unordered(run.jobs)
         .try_collect()
         .await?;
-    let mut made = Made { bases: sources.clone(), images: built };
+    let mut made = Made { bases: sources.clone(), images: built.concat() };
     made.images.sort_by(|a, b| (&a.repository, &a.tag).cmp(&(&b.repository, &b.tag)));
     for (recipe, image) in prepare::of_kind(recipes, true).filter_map(|recipe| {
         let image = made.images.iter().find(|image| image.is_of(recipe))?;

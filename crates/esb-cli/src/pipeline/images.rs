@@ -77,6 +77,30 @@ pub(crate) async fn push(
     Ok(made)
 }
 
+/// Pushes what a base is on each platform; more than one become an index under its tag.
+pub(crate) async fn push_base(
+    run: &Run,
+    target: &Target,
+    mut made: Vec<MadeImage>,
+) -> Result<Vec<MadeImage>, Failure> {
+    if made.len() < 2 {
+        return stream::iter(made).then(|made| push(run, target, made, None)).try_collect().await;
+    }
+    let Some(registry) = &target.registry else { return Ok(made) };
+    let start = Instant::now();
+    let reference = push_reference(&registry.image(&made[0].repository, &made[0].tag))?;
+    let images: Vec<&Image> = made.iter().map(|made| &made.image).collect();
+    let pushed = run.client.push_index(&images, &reference, &run.session, &run.events()).await;
+    let report = pushed.map_err(|error| registry_failure(&error))?;
+    // All bytes are told of the first; a summary adds them up.
+    let rest = esb_registry::PushReport { unchanged: report.unchanged, ..Default::default() };
+    let reports = std::iter::once(&report).chain(std::iter::repeat(&rest));
+    for (made, report) in made.iter_mut().zip(reports) {
+        made.pushed(report, start.elapsed());
+    }
+    Ok(made)
+}
+
 /// The name that a run asks for whatever happens: that of a base image, else what the last run
 /// pushed for a function.
 pub(crate) fn first_question(

@@ -39,10 +39,14 @@ pub(crate) fn image(architecture: &str, version: &str) -> Image {
 
 /// Puts a base into a layout that `--mirror` reads; gives the digest of its layer.
 pub(crate) fn write(layout: &Path, architecture: &str, version: &str) -> Digest {
-    let image = image(architecture, version);
-    let layer = image.layers[0].descriptor.digest;
-    let images = [(PYTHON.to_owned(), image)];
+    write_all(layout, &[architecture], version);
+    image(architecture, version).layers[0].descriptor.digest
+}
+
+/// As [`write`], for several platforms under one name.
+pub(crate) fn write_all(layout: &Path, architectures: &[&str], version: &str) {
+    let image = |architecture: &&str| (PYTHON.to_owned(), image(architecture, version));
+    let images: Vec<_> = architectures.iter().map(image).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(esb_oci::write_layout(layout, &images)).unwrap();
-    layer
 }

@@ -90,3 +90,41 @@ fn what_the_store_has_is_enough_offline() {
         &["no registry is asked while offline"],
     );
 }
+
+#[test]
+fn both_platforms_get_their_base_and_one_lock() {
+    let context = project();
+    let arm =
+        TEMPLATE.replace("Hello:", "Arm:").replace("code/}", "code/, Architectures: [arm64]}");
+    let arm = arm.split_once("Resources:\n").unwrap().1;
+    context.write("template.yaml", &format!("{TEMPLATE}{arm}"));
+    let layout = context.path().join("bases");
+    bases::write_all(&layout, &["amd64", "arm64"], "one");
+    let arguments = [&MIRROR[..], &["--to", "oci:images"]].concat();
+    build(&context, &arguments, 0, &[]);
+    let text = lock(&context);
+    let index =
+        esb_oci::OciLayout::open(&layout).unwrap().find(bases::PYTHON, None).unwrap().digest;
+    for digest in
+        [index, bases::image("amd64", "one").digest(), bases::image("arm64", "one").digest()]
+    {
+        assert!(text.contains(&digest.to_string()), "{digest} is not in {text}");
+    }
+    let images = esb_oci::OciLayout::open(context.path().join("images")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for (name, architecture) in [("esb-hello:latest", "amd64"), ("esb-arm:latest", "arm64")] {
+        let image = |name, architecture| runtime.block_on(images.image(name, None, architecture));
+        let function = image(name, architecture).unwrap();
+        let base = image("esb-lambda-base:latest-python3.13", architecture).unwrap();
+        let config = esb_oci::ImageConfig::parse(&function.config_bytes).unwrap();
+        assert_eq!(config.architecture(), architecture);
+        let digest = base.digest().to_string();
+        assert_eq!(config.label("org.opencontainers.image.base.digest"), Some(&*digest));
+        assert_eq!(function.layers[..base.layers.len()].len(), base.layers.len());
+        let history: serde_json::Value = serde_json::from_slice(&function.config_bytes).unwrap();
+        let entries = history["history"].as_array().unwrap().iter();
+        let layers = entries.filter(|entry| entry["empty_layer"] != true).count();
+        assert_eq!(layers, function.layers.len(), "one entry for each layer");
+    }
+    build(&context, &[&arguments[..], &["--locked"]].concat(), 0, &[]);
+}

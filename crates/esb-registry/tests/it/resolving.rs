@@ -103,6 +103,34 @@ async fn a_digest_that_the_store_knows_costs_no_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_platforms_are_one_tag() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = MemoryRegistry::start(Manners::default());
+    let (amd, arm) = (image("amd64", &[noise(1, 10)]), image("arm64", &[noise(2, 20)]));
+    let name = reference(&format!("{}/base:1", registry.server.address()));
+    let push = async || {
+        let client = client(TRANSPORTS[0]);
+        client.push_index(&[&arm, &amd], &name, &PushSession::new(), &quiet()).await.unwrap()
+    };
+    let pushed = push().await;
+    assert!(!pushed.unchanged && pushed.uploaded == 4, "{pushed:?}");
+    let layout = folder.path().join("bases");
+    let images = [("base:1".to_owned(), arm.clone()), ("base:1".to_owned(), amd.clone())];
+    write_layout(&layout, &images).await.unwrap();
+    let mirror = format!("a.example=oci:{}", layout.display());
+    let mirrored = (mirrored(&[&mirror], true), reference("a.example/base:1"));
+    for (client, name) in [(client(TRANSPORTS[0]), name.clone()), mirrored] {
+        for (platform, image) in [("linux/amd64", &amd), ("linux/arm64", &arm)] {
+            let found = client.resolve(&name, platform.parse().unwrap()).await.unwrap();
+            assert_eq!((found.digest, found.index), (image.digest(), pushed.digest));
+        }
+    }
+    registry.server.clear();
+    assert!(push().await.unchanged);
+    assert_eq!(registry.server.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_is_nowhere_says_where_it_was_looked_for() {
     let registry = MemoryRegistry::start(Manners::default());
     let address = registry.server.address();
