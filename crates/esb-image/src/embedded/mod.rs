@@ -7,12 +7,11 @@ mod job;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
-use esb_model::{Event, ImageKind, ImageRecipe, Reporter};
+use esb_model::{Event, ImageRecipe, Reporter};
 use esb_oci::{BoxFuture, ContentStore, Digest, Image, ImageConfig};
 use tokio::sync::OnceCell;
 
@@ -24,16 +23,16 @@ use crate::{
     base_index::{self, BaseIndex, compact},
     base_layers,
     blocking::blocking,
-    context::{Context, ContextError, IgnoreRules},
+    context::{Context, IgnoreRules},
     dockerfile::{
         Fault, Problem, Script,
-        interpret::{Action as StepAction, CopyFiles, Plan, StagePlan},
+        interpret::{Action as StepAction, CopyFiles, Plan},
     },
-    fingerprint::{Fingerprint, ImageParts},
-    landing::{Landed, Lander, Sources},
-    layer::{LayerError, Layers},
+    fingerprint::ImageParts,
+    landing::{Lander, Sources},
+    layer::Layers,
     looks::{self, Looks},
-    published::{Earlier, Names},
+    published::Earlier,
     stat_cache::StatCache,
 };
 
