@@ -1,8 +1,8 @@
 //! Finds the container engine that this machine's settings name.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use esb_image::docker::{DockerEngine, EngineAddress};
+use esb_image::docker::{ClientSettings, DockerEngine};
 use esb_oci::{ContentStore, CredentialSource};
 
 use crate::{
@@ -16,10 +16,15 @@ pub(crate) async fn connect(
     store: &ContentStore,
     credentials: Arc<dyn CredentialSource>,
 ) -> Result<DockerEngine, Failure> {
-    let address = match environment.get("DOCKER_HOST") {
-        Some(host) => host.parse().map_err(|error| Failure::of(Exit::Usage, "engine", &error))?,
-        None => EngineAddress::default(),
+    let get = |name| environment.get(name).map(str::to_owned);
+    let settings = ClientSettings {
+        host: get("DOCKER_HOST"),
+        tls_verify: get("DOCKER_TLS_VERIFY"),
+        cert_path: get("DOCKER_CERT_PATH").map(PathBuf::from),
+        context: get("DOCKER_CONTEXT"),
+        config: environment.docker_config(),
     };
+    let address = settings.address().map_err(|error| Failure::of(Exit::Usage, "engine", &error))?;
     let engine = DockerEngine::connect(&address).await?;
     Ok(engine.with_store(store.clone()).with_credentials(credentials))
 }

@@ -45,6 +45,12 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("CONFIG_DIR", "folder that a Gateway reads; `--config-to`"),
     ("AWS_REGION", "region of `AWS::Region` and ARNs, then `AWS_DEFAULT_REGION`; `--region`"),
     ("DOCKER_HOST", "address of the Docker engine (default `unix:///var/run/docker.sock`)"),
+    ("DOCKER_TLS_VERIFY", "TLS to a `DOCKER_HOST` of `tcp://`, whatever its value"),
+    (
+        "DOCKER_CERT_PATH",
+        "folder of `ca.pem`, `cert.pem` and `key.pem` for it (default `~/.docker`)",
+    ),
+    ("DOCKER_CONTEXT", "Docker context that names the engine where `DOCKER_HOST` is unset"),
     ("DOCKER_CONFIG", "folder of Docker's `config.json` with credentials (default `~/.docker`)"),
     (
         "HTTP_PROXY, HTTPS_PROXY, NO_PROXY",
@@ -191,6 +197,14 @@ impl Environment {
             }
         }
         arguments
+    }
+
+    /// The folder of Docker's client.
+    pub(crate) fn docker_config(&self) -> Option<PathBuf> {
+        match self.get("DOCKER_CONFIG") {
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => self.home().map(|home| home.join(".docker")),
+        }
     }
 
     pub(crate) fn home(&self) -> Option<PathBuf> {

@@ -27,6 +27,7 @@ mod staging;
 mod stat_cache;
 mod tree;
 mod unpack;
+mod zstd;
 
 pub use builder::{
     Action, Base, BuildReport, BuildRequest, Builder, Built, Foresight, Unsupported,

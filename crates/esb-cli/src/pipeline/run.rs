@@ -318,10 +318,7 @@ fn client_settings(
 pub(crate) fn docker_credentials(
     environment: &Environment,
 ) -> Result<Arc<dyn esb_oci::CredentialSource>, Failure> {
-    let config = match environment.get("DOCKER_CONFIG") {
-        Some(dir) => Some(PathBuf::from(dir)),
-        None => environment.home().map(|home| home.join(".docker")),
-    };
+    let config = environment.docker_config();
     let Some(path) = config.map(|dir| dir.join("config.json")).filter(|path| path.exists()) else {
         return Ok(Arc::new(esb_oci::Anonymous));
     };

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     accounts, paths,
     tree::{Kind, Node, Tree},
+    zstd::{Frames, is_zstd},
 };
 
 /// The record's kind in the content store; the number is the form's.
@@ -187,10 +188,9 @@ impl Indexer {
         let mut start = [0; 4];
         let read = read_start(&mut layer, &mut start)?;
         let mut layer = (&start[..read]).chain(layer);
-        if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            return Err(invalid("layers compressed with zstd cannot be read"));
-        }
-        if start.starts_with(&[0x1f, 0x8b]) {
+        if is_zstd(&start) {
+            self.entries(Frames::new(&mut layer))?;
+        } else if start.starts_with(&[0x1f, 0x8b]) {
             self.entries(flate2::read::MultiGzDecoder::new(&mut layer))?;
         } else {
             self.entries(&mut layer)?;
@@ -381,6 +381,44 @@ mod tests {
         check(&["f a/x", "f .wh.a\nf a/y"], "a/ a/y");
         check(&["d usr/lib\nl lib usr/lib", "f lib/x"], "lib->usr/lib usr/ usr/lib/ usr/lib/x");
         check(&["f a/x", "l a b"], "a->b");
+    }
+
+    #[test]
+    fn layers_may_be_compressed_in_any_way() {
+        let tar = {
+            let mut tar = Vec::new();
+            let gzip = layer("d a\nf a/x");
+            flate2::read::MultiGzDecoder::new(&gzip[..]).read_to_end(&mut tar).unwrap();
+            tar
+        };
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let zstd = ruzstd::encoding::compress_to_vec(&tar[..], level);
+        for bytes in [&tar, &zstd] {
+            let mut indexer = Indexer::default();
+            indexer.layer(&bytes[..]).unwrap();
+            assert_eq!(indexer.finish(), index(&["d a\nf a/x"]));
+        }
+    }
+
+    #[test]
+    fn accounts_are_kept() {
+        let text = |layers: &[&[(&str, &str)]]| {
+            let mut indexer = Indexer::default();
+            for files in layers {
+                let mut layer = LayerWriter::new(Vec::new(), 0);
+                for (path, text) in *files {
+                    let size = text.len() as u64;
+                    layer.file(path, Attributes::root(0o644), size, &mut text.as_bytes()).unwrap();
+                }
+                indexer.layer(&layer.finish().unwrap().0[..]).unwrap();
+            }
+            indexer.finish().text(accounts::USERS).map(str::to_owned)
+        };
+        assert_eq!(text(&[&[("etc/passwd", "a"), ("x", "y")]]).as_deref(), Some("a"));
+        assert_eq!(text(&[&[("etc/passwd", "a")], &[("./etc/passwd", "b")]]).as_deref(), Some("b"));
+        assert_eq!(text(&[&[("etc/passwd", "a")], &[("etc/.wh.passwd", "")]]), None);
+        assert_eq!(text(&[&[("etc/passwd", "a")], &[(".wh.etc", "")]]), None);
+        assert_eq!(text(&[&[("x", "y")]]), None);
     }
 
     #[test]

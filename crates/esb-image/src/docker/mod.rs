@@ -1,12 +1,13 @@
 //! The Docker engine, over its API: version 1.41 (engine 20.10) and later.
 //!
-//! Owns everything that goes to or comes from an engine. Refuses to find one: the address, the
-//! credentials and all settings are given by the caller, and no variable and no file of Docker's
-//! client is read.
+//! Owns everything that goes to or comes from an engine, and which engine Docker's own client would
+//! talk to ([`ClientSettings`]). Refuses to read variables: credentials and all settings are given
+//! by the caller.
 
 mod address;
 mod base;
 mod build;
+mod client;
 mod container;
 mod context;
 mod dockerfile;
@@ -18,11 +19,16 @@ mod layer;
 mod others;
 mod pipe;
 mod progress;
+#[cfg(feature = "ssh")]
+mod ssh;
 mod transfer;
 mod transport;
 
+#[cfg(feature = "ssh")]
+pub use address::SshHost;
 pub use address::{EngineAddress, InvalidAddress, TlsFiles};
 pub use build::DockerBuilder;
+pub use client::{ClientError, ClientSettings};
 pub use dockerfile::bases;
 pub use engine::DockerEngine;
 pub use others::{Beside, FileInside, MountedFolder, OtherContainer, Replacement};

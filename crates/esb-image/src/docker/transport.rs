@@ -74,6 +74,8 @@ impl Transport {
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 Ok(Box::pin(tls.connect(name, stream).await?))
             }
+            #[cfg(feature = "ssh")]
+            EngineAddress::Ssh(host) => Ok(Box::pin(super::ssh::Connection::open(host)?)),
         }
     }
 
@@ -89,8 +91,7 @@ impl Transport {
         let ended = Box::pin(self.end.clone().cancelled_owned());
         let io = TokioIo::new(Ending { io, ended });
         let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
-        // Its failure is also that of the request or of the response's body.
-        tokio::spawn(connection.with_upgrades());
+        let connection = tokio::spawn(connection.with_upgrades());
 
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         *request.uri_mut() = path.parse::<Uri>().map_err(|err| Error::InvalidURIError { err })?;
@@ -99,7 +100,14 @@ impl Transport {
         for name in ["x-registry-auth", "x-registry-config"] {
             url_safe(headers, name);
         }
-        Ok(sender.send_request(request).await?)
+        match sender.send_request(request).await {
+            // The connection ended before the request was taken, and knows why.
+            Err(error) if error.is_canceled() => match connection.await {
+                Ok(Err(reason)) => Err(reason.into()),
+                _ => Err(error.into()),
+            },
+            answer => Ok(answer?),
+        }
     }
 }
 

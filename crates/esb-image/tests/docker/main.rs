@@ -5,7 +5,10 @@
 mod bases;
 mod builds;
 mod container;
+mod memory;
 mod own;
+#[cfg(feature = "ssh")]
+mod ssh;
 mod support;
 mod tls;
 
@@ -60,9 +63,12 @@ async fn a_docker_engine() {
     if let Some(certificates) = certificates {
         tls::an_engine_behind_tls(&certificates, port).await;
     }
+    #[cfg(feature = "ssh")]
+    ssh::an_engine_behind_ssh(&daemon, folder.path()).await;
     let sockets = open_sockets();
     images_come_and_go(&engine, &store).await;
     builds::builds_from_nothing(&engine, &store, folder.path()).await;
+    memory::contexts_and_images_stream(&engine, &store, folder.path()).await;
     bases::a_base_is_loaded(&daemon, &engine, &store, folder.path()).await;
     builds::both_engines_agree(&engine, &store, folder.path()).await;
     bases::a_base_is_pulled(&daemon, &engine, &store, folder.path()).await;
