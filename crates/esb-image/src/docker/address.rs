@@ -52,19 +52,22 @@ impl EngineAddress {
     pub(super) fn parse_tls(text: &str) -> Result<Self, InvalidAddress> {
         let given = text.trim().trim_end_matches('/').rsplit_once(':');
         let given = given.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        Ok(match text.parse()? {
-            Self::Tcp { host, tls, .. } if !given => Self::Tcp { host, port: 2376, tls },
-            address => address,
-        })
+        let mut address: Self = text.parse()?;
+        if let Self::Tcp { port, .. } = &mut address
+            && !given
+        {
+            *port = 2376;
+        }
+        Ok(address)
     }
 
     /// The same address with TLS. A socket stays as it is.
     #[must_use]
-    pub fn with_tls(self, files: TlsFiles) -> Self {
-        match self {
-            Self::Tcp { host, port, .. } => Self::Tcp { host, port, tls: Some(files) },
-            other => other,
+    pub fn with_tls(mut self, files: TlsFiles) -> Self {
+        if let Self::Tcp { tls, .. } = &mut self {
+            *tls = Some(files);
         }
+        self
     }
 }
 
