@@ -101,7 +101,7 @@ pub(crate) enum Command {
     /// Effective settings, and who owns what is published
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// This project's images
+    /// Images that exist already: this project's, and those of the outside world
     #[command(subcommand)]
     Image(ImageCommand),
     /// Print the version
@@ -231,6 +231,12 @@ pub(crate) enum ImageCommand {
     Ls(PlaceArgs),
     /// Remove this project's images that nothing uses: no published functions.yml, no container
     Prune(PruneArgs),
+    /// Copy every image of an image-import.json into the internal registry
+    Import(ImportArgs),
+    /// Check that every image of the published functions.yml can be pulled
+    Verify(VerifyArgs),
+    /// Collect what a site without a network needs for a template, as a layout for `--mirror`
+    Fetch(FetchArgs),
 }
 
 /// Where a project's configuration is published.
@@ -289,9 +295,8 @@ pub(crate) struct PruneArgs {
 pub(crate) struct DeployArgs {
     #[command(flatten)]
     pub(crate) build: BuildArgs,
-    /// Copy external images of image functions into the internal registry
-    #[arg(long, value_enum, default_value_t = Prewarm::All)]
-    pub(crate) image_prewarm: Prewarm,
+    #[command(flatten)]
+    pub(crate) sync: SyncArgs,
     /// Stop after the images: the same as `esb build`
     #[arg(long)]
     pub(crate) build_only: bool,
@@ -308,6 +313,17 @@ pub(crate) struct DeployArgs {
     /// Compose project [default: brand and environment, as in esb-dev]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) project: Option<String>,
+}
+
+/// How external images of image functions are synced.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SyncArgs {
+    /// Copy external images of image functions into the internal registry
+    #[arg(long, value_enum, default_value_t = Prewarm::All)]
+    pub(crate) image_prewarm: Prewarm,
+    /// Copy external images with all of their platforms
+    #[arg(long)]
+    pub(crate) all_platforms: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -337,12 +353,6 @@ pub(crate) struct BuildArgs {
     /// Address that this machine pushes to, when it differs (HOST_REGISTRY_ADDR)
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) push_registry: Option<String>,
-    /// Registry that may be reached over plain HTTP; repeatable
-    #[arg(long, value_name = "HOST[:PORT]")]
-    pub(crate) registry_insecure: Vec<String>,
-    /// Further root certificates in PEM (SSL_CERT_FILE)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca_file: Option<PathBuf>,
     /// Platform to build for [default: the function's Architectures]
     #[arg(long, value_name = "linux/amd64|linux/arm64")]
     pub(crate) platform: Option<String>,
@@ -363,6 +373,23 @@ pub(crate) struct BuildArgs {
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]
     pub(crate) lock: LockArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
+/// How registries are reached.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Registries")]
+pub(crate) struct AccessArgs {
+    /// Registry that may be reached over plain HTTP; repeatable
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) registry_insecure: Vec<String>,
+    /// Registry that gets credentials over plain HTTP as well; repeatable
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) insecure_credentials: Vec<String>,
+    /// Further root certificates in PEM (SSL_CERT_FILE)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Use only what the store, esb.lock and mirrors of kind `oci:` hold
     #[arg(long)]
     pub(crate) offline: bool,
@@ -393,6 +420,75 @@ pub(crate) struct LockArgs {
     /// Fail when esb.lock would change
     #[arg(long)]
     pub(crate) locked: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct VerifyArgs {
+    /// The platform's mode; with `docker` the engine is asked as well [default: docker]
+    #[arg(short, long, value_enum)]
+    pub(crate) mode: Option<Mode>,
+    /// Folder with the published configuration [default: CONFIG_DIR, then the project's own]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) config_to: Option<PathBuf>,
+    /// Compose project [default: brand and environment, as in esb-dev]
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+    /// Registry prefix in functions.yml (CONTAINER_REGISTRY)
+    #[arg(long, value_name = "HOST[:PORT][/PREFIX]")]
+    pub(crate) registry: Option<String>,
+    /// Address of that registry for this machine, when it differs (HOST_REGISTRY_ADDR)
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) push_registry: Option<String>,
+    /// Images checked at a time [default: number of processors, at least 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FetchArgs {
+    /// Where the images go; what the layout holds under other names stays
+    #[arg(long, value_name = "oci:DIR")]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
+    /// Platform to fetch for [default: the function's Architectures]
+    #[arg(long, value_name = "linux/amd64|linux/arm64")]
+    pub(crate) platform: Option<String>,
+    /// Images looked for at a time [default: number of processors, at least 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    #[command(flatten)]
+    pub(crate) lock: LockArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ImportArgs {
+    /// The image-import.json of a deploy
+    pub(crate) file: PathBuf,
+    /// Show what would be copied, and copy nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Copy what can be copied when an image cannot
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Platform to copy, instead of the digest in the file [default without one: this machine's]
+    #[arg(long, value_name = "linux/amd64|linux/arm64", conflicts_with = "all_platforms")]
+    pub(crate) platform: Option<String>,
+    /// Copy images with all of their platforms
+    #[arg(long)]
+    pub(crate) all_platforms: bool,
+    /// Address that this machine pushes to [default: HOST_REGISTRY_ADDR, then the file's]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) push_registry: Option<String>,
+    /// Images copied at a time [default: number of processors, at least 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -52,6 +52,10 @@ pub(crate) struct Failure {
     pub(crate) log: Option<String>,
     /// What was found in the templates, as JSON has it; people have seen it by then.
     pub(crate) findings: Vec<serde_json::Value>,
+    /// The failures that this one sums up.
+    pub(crate) parts: Vec<Failure>,
+    /// Whether the result on stdout tells it, so that JSON stays one document.
+    pub(crate) is_told: bool,
 }
 
 impl Failure {
@@ -64,7 +68,30 @@ impl Failure {
             hint: None,
             log: None,
             findings: Vec::new(),
+            parts: Vec::new(),
+            is_told: false,
         }
+    }
+
+    /// One failure for several; a single one stays as it is.
+    pub(crate) fn all(mut parts: Vec<Self>, summary: impl FnOnce(usize) -> String) -> Option<Self> {
+        if parts.len() < 2 {
+            return parts.pop();
+        }
+        let mut all = Self::new(parts[0].exit, parts[0].code.clone(), summary(parts.len()));
+        all.parts = parts;
+        Some(all)
+    }
+
+    /// Code, exit code, message, causes and hint.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "code": self.code,
+            "exit": self.exit as u8,
+            "message": self.message,
+            "causes": self.causes,
+            "hint": self.hint,
+        })
     }
 
     /// A failure whose words are out already.
@@ -85,6 +112,12 @@ impl Failure {
         let mut failure = Self::new(exit, code, error.to_string());
         failure.push_causes(error.source());
         failure
+    }
+
+    /// The message with its causes, in one line.
+    pub(crate) fn chain(&self) -> String {
+        let causes = self.causes.iter().map(|cause| format!(": {cause}"));
+        [self.message.clone()].into_iter().chain(causes).collect()
     }
 
     /// Puts a step in front: the former message becomes the first cause.

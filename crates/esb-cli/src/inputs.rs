@@ -274,7 +274,7 @@ pub(crate) fn registry_names(
     let target = |name: &str| {
         let mut target = PublishTarget::parse(name, push_for(name).as_deref()).map_err(invalid)?;
         target.insecure =
-            insecure || args.registry_insecure.iter().any(|host| host == target.push_host());
+            insecure || args.access.registry_insecure.iter().any(|host| host == target.push_host());
         Ok::<_, Failure>(target)
     };
     let configured = args
@@ -359,13 +359,20 @@ pub(crate) fn platform(
     args: &BuildArgs,
     environment: &Environment,
 ) -> Result<Option<Platform>, Failure> {
-    let parse = |text: &str| {
-        text.parse().map_err(|error: esb_model::UnknownArchitecture| {
-            Failure::of(Exit::Usage, "platform", &error)
-        })
-    };
     let given = args.platform.as_deref().or_else(|| environment.settings().text("platform"));
-    given.map(parse).transpose()
+    given.map(parse_platform).transpose()
+}
+
+/// The text of a `--platform`.
+pub(crate) fn parse_platform(text: &str) -> Result<Platform, Failure> {
+    text.parse().map_err(|error: esb_model::UnknownArchitecture| {
+        Failure::of(Exit::Usage, "platform", &error)
+    })
+}
+
+/// How many images are worked on at a time, unless `--jobs` says it.
+pub(crate) fn default_jobs() -> usize {
+    std::thread::available_parallelism().map_or(8, usize::from).max(8)
 }
 
 /// The time of files and images.

@@ -152,6 +152,20 @@ impl LockFile {
         entry.platforms.get(&platform.to_string()).copied().or(entry.index)
     }
 
+    /// The manifest of the platform and the index that stand for a reference, as far as they are
+    /// pinned.
+    pub(crate) fn pins(
+        &self,
+        kind: Pinned,
+        reference: &str,
+        platform: Platform,
+    ) -> (Option<Digest>, Option<Digest>) {
+        let state = self.state();
+        let entry = state.content.entry(kind, reference).filter(|_| self.usage != LockUse::Update);
+        let manifest = entry.and_then(|entry| entry.platforms.get(&platform.to_string()).copied());
+        (manifest, entry.and_then(|entry| entry.index))
+    }
+
     /// The index that a pinned manifest came from.
     pub(crate) fn index(&self, kind: Pinned, reference: &str, digest: Digest) -> Option<Digest> {
         let state = self.state();

@@ -1,5 +1,6 @@
 //! The `esb` command: arguments in, exit code out.
 
+mod access;
 mod cli;
 mod commands;
 mod diagnostics;
@@ -86,18 +87,12 @@ fn report(failure: &Failure, printer: Printer) {
         return;
     }
     printer.failure(failure);
-    if printer.json {
-        let document = json!({
-            "schema": 1,
-            "error": {
-                "code": failure.code,
-                "exit": failure.exit as u8,
-                "message": failure.message,
-                "causes": failure.causes,
-                "hint": failure.hint,
-            },
-            "findings": failure.findings,
-        });
+    if printer.json && !failure.is_told {
+        let mut error = failure.json();
+        if !failure.parts.is_empty() {
+            error["parts"] = failure.parts.iter().map(Failure::json).collect();
+        }
+        let document = json!({"schema": 1, "error": error, "findings": failure.findings});
         printer.document(&document);
     }
 }

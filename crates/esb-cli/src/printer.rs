@@ -119,9 +119,12 @@ impl Printer {
 
     /// A failure with its causes, its log and what to do.
     pub(crate) fn failure(self, failure: &Failure) {
+        for part in &failure.parts {
+            self.failure(part);
+        }
         let head = self.styled_err("error", Style::Error);
         let code = match &failure.code {
-            code if code.starts_with("IMAGE_") => format!("{code}: "),
+            code if code.starts_with("IMAGE_") && failure.parts.is_empty() => format!("{code}: "),
             _ => String::new(),
         };
         let mut text = format!("{head}: {code}{}", escape::terminal(&failure.message));

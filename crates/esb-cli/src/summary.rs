@@ -12,7 +12,7 @@ use crate::{
     escape,
     exit::Exit,
     load::Loaded,
-    pipeline::{External, Order, Plan, PlannedImage, Replaced, Run, Target, Written},
+    pipeline::{External, Order, Plan, PlannedImage, Replaced, Run, State, Target, Written},
     printer::{Printer, table},
     reporter::bytes,
 };
@@ -321,29 +321,36 @@ fn row(target: &Target, image: &MadeImage) -> Vec<String> {
 
 /// The line of an external image that was copied.
 fn external_row(external: &External) -> Option<Vec<String>> {
-    let (target, digest, synced) = (external.target.as_ref()?, external.digest?, external.synced?);
+    let State::Synced { report, time } = &external.state else { return None };
     Some(vec![
-        target.runtime(),
-        digest.short(),
-        bytes(synced.bytes),
-        format!("{:.1}", synced.time.as_secs_f64()),
-        if synced.unchanged { "skipped" } else { "synced" }.to_owned(),
+        external.name.clone(),
+        external.digest?.short(),
+        bytes(report.uploaded_bytes),
+        format!("{:.1}", time.as_secs_f64()),
+        report.sync_action().to_owned(),
     ])
 }
 
 fn external_json(external: &External) -> Option<Value> {
-    let (target, digest, synced) = (external.target.as_ref()?, external.digest?, external.synced?);
-    Some(json!({
+    let target = external.target.as_ref()?;
+    let mut image = json!({
         "name": format!("{}:{}", target.repository, target.tag),
         "function": external.function.logical_id,
-        "reference": target.runtime(),
+        "reference": external.name,
         "source": external.source,
-        "digest": digest.to_string(),
+        "digest": external.digest.map(|digest| digest.to_string()),
         "platform": external.platform.to_string(),
-        "action": if synced.unchanged { "skipped" } else { "synced" },
-        "bytes": synced.bytes,
-        "seconds": synced.time.as_secs_f64(),
-    }))
+    });
+    match &external.state {
+        State::Unknown | State::Planned { .. } => return None,
+        State::Present => image["action"] = "skipped".into(),
+        State::Synced { report, time } => {
+            image["action"] = report.sync_action().into();
+            image["bytes"] = report.uploaded_bytes.into();
+            image["seconds"] = time.as_secs_f64().into();
+        }
+    }
+    Some(image)
 }
 
 fn image_json(target: &Target, image: &MadeImage) -> Value {

@@ -168,6 +168,17 @@ impl BlobSource for OciLayout {
     }
 }
 
+/// What a name in a layout stands for.
+#[derive(Debug, Clone)]
+pub struct LayoutEntry {
+    pub name: String,
+    /// Its images; those of other platforms of an index need not be here.
+    pub images: Vec<Image>,
+    /// The raw bytes and the media type of the index that they were found in. Without one the name
+    /// stands for the image, or for an index of them.
+    pub index: Option<(Bytes, String)>,
+}
+
 /// Writes images into a layout, keeping what it holds under other names. Images of several
 /// platforms may have one name, which then stands for an index of them. The index is replaced
 /// last, by rename, so that a reader sees the old images or the new ones.
@@ -175,14 +186,38 @@ impl BlobSource for OciLayout {
 /// # Errors
 /// When a blob cannot be had or the disk fails; the index is then the old one.
 pub async fn write_layout(root: &Path, images: &[(String, Image)]) -> Result<(), LayoutError> {
-    let store = ContentStore::open(root)?;
-    for (_, image) in images {
-        for blob in image.layers.iter().chain([&image.config]) {
-            store.ingest(blob).await?;
-        }
-        store.put(&image.manifest_bytes)?;
+    write_entries(root, &named(images)).await
+}
+
+/// One entry for each name.
+fn named(images: &[(String, Image)]) -> Vec<LayoutEntry> {
+    let mut entries: BTreeMap<&String, Vec<Image>> = BTreeMap::new();
+    for (name, image) in images {
+        entries.entry(name).or_default().push(image.clone());
     }
-    list(root, images)?;
+    let entry =
+        |(name, images): (&String, _)| LayoutEntry { name: name.clone(), images, index: None };
+    entries.into_iter().map(entry).collect()
+}
+
+/// As [`write_layout`], for names that stand for indexes.
+///
+/// # Errors
+/// As [`write_layout`].
+pub async fn write_entries(root: &Path, new: &[LayoutEntry]) -> Result<(), LayoutError> {
+    let store = ContentStore::open(root)?;
+    for entry in new {
+        for image in &entry.images {
+            for blob in image.layers.iter().chain([&image.config]) {
+                store.ingest(blob).await?;
+            }
+            store.put(&image.manifest_bytes)?;
+        }
+        if let Some((bytes, _)) = &entry.index {
+            store.put(bytes)?;
+        }
+    }
+    list(root, new)?;
     // Only the store needs it, and only while it writes; other readers expect it gone.
     let _ = fs::remove_dir(root.join(TEMPORARY));
     Ok(())
@@ -195,31 +230,31 @@ impl ContentStore {
     /// # Errors
     /// When the index cannot be written.
     pub fn list_images(&self, images: &[(String, Image)]) -> Result<(), LayoutError> {
-        list(self.root(), images)
+        list(self.root(), &named(images))
     }
 }
 
 /// Replaces a layout's index by one that has images under names, and all that it had under others.
-fn list(root: &Path, images: &[(String, Image)]) -> Result<(), LayoutError> {
+fn list(root: &Path, new: &[LayoutEntry]) -> Result<(), LayoutError> {
     let failed = |source| LayoutError::Write { path: root.to_owned(), source };
     let _lock = lock(root).map_err(failed)?;
     let mut entries = entries(root);
     let before = entries.clone();
-    let mut named: BTreeMap<&String, Vec<&Image>> = BTreeMap::new();
-    for (name, image) in images {
-        named.entry(name).or_default().push(image);
-    }
-    for (name, images) in named {
-        let mut index = Index::of_platforms(images)?;
-        let mut entry = if index.manifests.len() == 1 {
-            index.manifests.remove(0)
+    for entry in new {
+        let mut descriptor = if let Some((bytes, kind)) = &entry.index {
+            Descriptor::new(kind, Digest::of(bytes), bytes.len() as u64)
         } else {
-            let (bytes, descriptor) = index.to_document();
-            ContentStore::open(root)?.put(&bytes)?;
-            descriptor
+            let mut index = Index::of_platforms(entry.images.iter().collect::<Vec<_>>())?;
+            if index.manifests.len() == 1 {
+                index.manifests.remove(0)
+            } else {
+                let (bytes, descriptor) = index.to_document();
+                ContentStore::open(root)?.put(&bytes)?;
+                descriptor
+            }
         };
-        entry.annotations.insert(REF_NAME.to_owned(), name.clone());
-        entries.insert(name.clone(), entry);
+        descriptor.annotations.insert(REF_NAME.to_owned(), entry.name.clone());
+        entries.insert(entry.name.clone(), descriptor);
     }
     if entries != before || !root.join("oci-layout").exists() {
         write_index(root, entries).map_err(failed)?;
@@ -246,11 +281,11 @@ fn lock(root: &Path) -> io::Result<Option<fs::File>> {
 
 fn entries(root: &Path) -> BTreeMap<String, Descriptor> {
     let Ok(layout) = OciLayout::open(root) else { return BTreeMap::new() };
-    let named = |entry: &Descriptor| {
+    let with_name = |entry: &Descriptor| {
         let name = entry.annotations.get(REF_NAME).cloned();
         (name.unwrap_or_else(|| entry.digest.to_string()), entry.clone())
     };
-    layout.index.manifests.iter().map(named).collect()
+    layout.index.manifests.iter().map(with_name).collect()
 }
 
 fn write_index(root: &Path, entries: BTreeMap<String, Descriptor>) -> io::Result<()> {

@@ -28,7 +28,7 @@ pub use digest::{Digest, Hasher, HashingWriter, InvalidDigest};
 pub use gzip::Threads;
 pub use image::{DOCUMENT_LIMIT, Image, InvalidImage};
 pub use layer::{Attributes, DEFAULT_EPOCH, LayerDigests, LayerWriter, TarWriter, compress_layer};
-pub use layout::{LayoutError, OciLayout, REF_NAME, write_layout};
+pub use layout::{LayoutEntry, LayoutError, OciLayout, REF_NAME, write_entries, write_layout};
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
 pub use reference::{InvalidReference, Reference};
 pub use store::{BlobWriter, ContentStore, StoreError, hash_file};

@@ -1,25 +1,22 @@
 //! oci-client behind our trait.
 //!
-//! Owns what oci-client does well: the body of a blob in both directions and the manifest of a
-//! tag. What it cannot do as one request, or not without hiding the answer, is done by
+//! Owns what oci-client does well: the body of a blob on its way up and the manifest of a tag. What it cannot do as one request, or not without hiding the answer, is done by
 //! [`DirectRegistry`]; so is the repetition of a request that oci-client saw refused, because it
 //! keeps neither the status nor `Retry-After`. It never authenticates by itself: it would ask
 //! `GET /v2/` before each request. It gets our tokens.
 
 use std::{
     collections::HashMap,
-    future::ready,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
-use esb_oci::{BlobError, BlobStream, BoxFuture, Descriptor, Digest};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use esb_oci::{BlobStream, BoxFuture, Descriptor, Digest};
+use futures_util::TryStreamExt as _;
 use oci_client::{
     Client, Reference, RegistryOperation,
     client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol},
-    errors::{DigestError, OciDistributionError},
-    manifest::OciDescriptor,
+    errors::OciDistributionError,
     secrets::RegistryAuth,
     token_cache::{RegistryToken, RegistryTokenType},
 };
@@ -31,15 +28,9 @@ use crate::{
     auth::Authorization,
     direct::{DirectRegistry, about_blob, about_manifest},
     http::{USER_AGENT, source_failed},
-    registry::name,
     settings::contact,
-    stream::{Cut, Sending, guarded},
+    stream::{Cut, Sending},
 };
-
-/// Blobs smaller than this are read directly. Most are configs, read where nothing else is
-/// transferred, and making an oci-client costs more than that: it reads the system's certificates
-/// even for a registry of plain HTTP.
-const SMALL: u64 = 1024 * 1024;
 
 /// Speaks to registries through oci-client where that serves, and directly where it does not.
 #[derive(Clone)]
@@ -207,39 +198,20 @@ impl Registry for OciClientRegistry {
         self.direct.blob_head(at, digest, access)
     }
 
-    /// Through oci-client, unless the blob is small.
+    /// Directly: a cut transfer goes on where it stopped, which oci-client leaves to its caller; and
+    /// oci-client hashes what is verified here as well.
     fn blob_get<'a>(
         &'a self,
         at: &'a Repository,
         blob: &'a Descriptor,
+        offset: u64,
     ) -> BoxFuture<'a, Result<BlobStream, Error>> {
-        Box::pin(async move {
-            let digest = blob.digest;
-            let attempted = about_blob(at, digest, Action::ReadBlob, Access::Pull);
-            let target = Target::Digest(digest);
-            if blob.size >= SMALL
-                && let Some((client, reference)) =
-                    self.ready(at, target, Access::Pull, &attempted).await
-            {
-                let descriptor =
-                    OciDescriptor { digest: digest.to_string(), ..OciDescriptor::default() };
-                let get = client.pull_blob_stream(&reference, &descriptor);
-                let limit = self.direct.settings().timeouts.answer;
-                if let Ok(Ok(sized)) = tokio::time::timeout(limit, get).await {
-                    let place = format!("`{}`", name(at));
-                    let of = place.clone();
-                    // All bytes have passed when its own check fails; ours says so better.
-                    let stream = sized.stream.take_while(|item| ready(!is_mismatch(item)));
-                    let stream = stream.map_err(move |source| BlobError::Read {
-                        digest,
-                        place: of.clone(),
-                        source: Box::new(Transfer(source)),
-                    });
-                    return Ok(guarded(stream.boxed(), digest, place, self.direct.settings()));
-                }
-            }
-            self.direct.blob_get(at, blob).await
-        })
+        self.direct.blob_get(at, blob, offset)
+    }
+
+    /// Directly: oci-client knows no such question.
+    fn may_push<'a>(&'a self, to: &'a Repository) -> BoxFuture<'a, Result<(), Error>> {
+        self.direct.may_push(to)
     }
 
     /// Directly: oci-client asks for no scope of the source and leaves the upload open that a
@@ -280,10 +252,7 @@ impl Registry for OciClientRegistry {
                 let push = client.push_blob_stream(&reference, body, &digest, size);
                 let pushed = sending.watch(self.direct.settings().timeouts, push).await;
                 if let Some(source) = sending.failure() {
-                    let failure = source_failed(source, &attempted);
-                    if failure.again == crate::retry::Again::Never {
-                        return Err(failure.error);
-                    }
+                    return Err(source_failed(source, &attempted).error);
                 }
                 if let Ok(Ok(_)) = pushed {
                     return Ok(());
@@ -293,15 +262,3 @@ impl Registry for OciClientRegistry {
         })
     }
 }
-
-fn is_mismatch(item: &Result<Bytes, std::io::Error>) -> bool {
-    match item.as_ref().err().and_then(std::io::Error::get_ref) {
-        Some(inner) => inner.is::<DigestError>(),
-        None => false,
-    }
-}
-
-/// A download that broke: not an error of the local disk, although oci-client gives an I/O error.
-#[derive(Debug, thiserror::Error)]
-#[error("the transfer broke off")]
-struct Transfer(#[source] std::io::Error);

@@ -1,14 +1,14 @@
-//! Copies images from registry to registry, and verifies what a reference stands for.
+//! What of an image is copied, and the check of what a reference stands for.
 //!
 //! Owns the walk over an index. Manifests travel as raw bytes, so that digests never change.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
-use esb_model::{Event, Platform, Reporter};
+use esb_model::Platform;
 use esb_oci::{Digest, Index, InvalidImage, Manifest, Reference, manifest::media_type};
 
 use crate::{
-    Access, Action, Client, Error, PushReport, PushSession, RawManifest,
+    Access, Action, Client, Error, RawManifest,
     direct::about_manifest,
     error::Words,
     push::Parts,
@@ -23,7 +23,7 @@ const MANIFESTS: usize = 500;
 const LEVELS: usize = 3;
 
 /// What of an image is copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CopyScope {
     /// The manifest of one platform, by its own digest.
     Platform(Platform),
@@ -32,73 +32,8 @@ pub enum CopyScope {
 }
 
 impl Client {
-    /// Copies an image to `target` as a stream, keeping its digest; mirrors apply to the source.
-    ///
-    /// # Errors
-    /// As [`Client::resolve`] and [`Client::push`].
-    pub async fn copy(
-        &self,
-        source: &Reference,
-        target: &Reference,
-        scope: CopyScope,
-        session: &PushSession,
-        reporter: &Arc<dyn Reporter>,
-    ) -> Result<PushReport, Error> {
-        match scope {
-            CopyScope::Platform(platform) => {
-                let found = self.resolve(source, platform).await?;
-                self.push(&found.image, target, &[], session, reporter).await
-            }
-            CopyScope::Whole => self.copy_whole(source, target, session, reporter).await,
-        }
-    }
-
-    async fn copy_whole(
-        &self,
-        source: &Reference,
-        target: &Reference,
-        session: &PushSession,
-        reporter: &Arc<dyn Reporter>,
-    ) -> Result<PushReport, Error> {
-        let at = repository(target);
-        let subject = target.to_string();
-        reporter.event(&Event::Started { subject: &subject, action: "push" });
-        let finished = |detail| {
-            reporter.event(&Event::Finished { subject: &subject, action: "push", detail });
-        };
-        // A pinned source need not be asked when the target has it.
-        if let (Some(digest), Some(tag)) = (source.digest(), target.tag())
-            && self.has(&at, tag, digest).await?
-        {
-            finished("unchanged");
-            return Ok(PushReport {
-                unchanged: true,
-                digest: Some(digest),
-                ..PushReport::default()
-            });
-        }
-        let (place, root) = self.find(source).await?;
-        let digest = root.digest;
-        let tag = target.tag().map_or_else(|| digest.to_string(), str::to_owned);
-        let mut report = PushReport::default();
-        if source.digest().is_none() && self.has(&at, &tag, digest).await? {
-            report.unchanged = true;
-        } else {
-            let steps = self.walk(source, &place, root).await?;
-            for parts in &steps {
-                let name =
-                    if parts.digest == digest { tag.clone() } else { parts.digest.to_string() };
-                let done = self.push_parts(parts, &at, &name, session, reporter).await?;
-                report.add(&done);
-            }
-        }
-        report.digest = Some(digest);
-        finished(if report.unchanged { "unchanged" } else { "pushed" });
-        Ok(report)
-    }
-
     /// A manifest and all that are below it, each after those that it names.
-    async fn walk(
+    pub(crate) async fn walk(
         &self,
         source: &Reference,
         place: &Place,

@@ -215,6 +215,32 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, Reason> {
     })
 }
 
+/// Several files: the first that has credentials for a registry gives them.
+#[derive(Debug, Default)]
+pub struct CredentialFiles(Vec<DockerConfig>);
+
+impl CredentialFiles {
+    /// Reads files in the order in which they are asked; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// [`Error::CredentialFile`] when one cannot be read or is not of Docker's form.
+    pub fn load<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Self, Error> {
+        let files: Result<Vec<_>, Error> = paths.into_iter().map(DockerConfig::load).collect();
+        files.map(Self)
+    }
+}
+
+impl CredentialSource for CredentialFiles {
+    fn credentials(&self, registry: &str) -> Result<Option<Credentials>, CredentialError> {
+        for file in &self.0 {
+            if let Some(found) = file.credentials(registry)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl CredentialSource for DockerConfig {
     fn credentials(&self, registry: &str) -> Result<Option<Credentials>, CredentialError> {
         self.find(registry).map_err(|reason| CredentialError {
@@ -269,6 +295,27 @@ mod tests {
         fs::write(&path, "{").unwrap();
         let error = DockerConfig::load(&path).unwrap_err();
         assert!(error.to_string().contains("config.json"), "{error}");
+    }
+
+    #[test]
+    fn the_first_file_that_knows_a_registry_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, host: &str, auth: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, format!(r#"{{"auths": {{"{host}": {{"auth": "{auth}"}}}}}}"#))
+                .unwrap();
+            path
+        };
+        // base64 of `user:pa:ss`, `hub:h`
+        let docker = write("config.json", "both.example", "dXNlcjpwYTpzcw==");
+        let podman = write("auth.json", "both.example", "aHViOmg=");
+        let other = write("other.json", "other.example", "aHViOmg=");
+        let absent = folder.path().join("absent.json");
+        let paths = [&docker, &absent, &podman, &other].map(std::path::PathBuf::as_path);
+        let files = CredentialFiles::load(paths).unwrap();
+        assert_eq!(files.credentials("both.example").unwrap(), Some(basic("user", "pa:ss")));
+        assert_eq!(files.credentials("other.example").unwrap(), Some(basic("hub", "h")));
+        assert_eq!(files.credentials("none.example").unwrap(), None);
     }
 
     #[test]

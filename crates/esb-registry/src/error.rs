@@ -30,6 +30,7 @@ pub enum Action {
     CheckBlob,
     ReadBlob,
     MountBlob,
+    OpenUpload,
     UploadBlob,
 }
 
@@ -53,6 +54,7 @@ impl fmt::Display for Attempted {
             Action::CheckBlob => "check blob",
             Action::ReadBlob => "read blob",
             Action::MountBlob => "mount blob",
+            Action::OpenUpload => "open an upload to",
             Action::UploadBlob => "upload blob",
         };
         write!(f, "{verb} `{}`", self.subject)
@@ -149,6 +151,12 @@ pub enum Error {
     },
     #[error("could not read credentials from `{}`", path.display())]
     CredentialFile {
+        path: PathBuf,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("could not read the certificates of a registry in `{}`", path.display())]
+    CertificateFile {
         path: PathBuf,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -257,6 +265,7 @@ impl Error {
             | Self::Mirror { .. }
             | Self::Settings { .. }
             | Self::CredentialFile { .. }
+            | Self::CertificateFile { .. }
             | Self::Platform { .. }
             | Self::Schema1 { .. }
             | Self::NotAnImage { .. } => Kind::Input,
@@ -308,6 +317,14 @@ impl Error {
         }
     }
 
+    /// Whether the hint says what to do with the place that was tried, not to try another.
+    fn is_precise(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => is_hopeless(&**source),
+            error => matches!(error.kind(), Kind::Auth | Kind::Input),
+        }
+    }
+
     /// What the user can do about it, when that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -339,19 +356,19 @@ impl Error {
             }
             Self::Unreachable { attempted, .. } => Some(mirror_hint(&attempted.registry)),
             Self::Schema1 { .. } => Some("push the image again with a current tool".into()),
-            Self::Unresolved { tried, .. } if self.kind() == Kind::Auth => tried
-                .iter()
-                .find(|tried| tried.error.kind() == Kind::Auth)
-                .and_then(|tried| tried.error.hint()),
-            Self::Unresolved { reference, offline, .. } => {
+            Self::Unresolved { reference, tried, offline } => {
+                let precise =
+                    tried.iter().map(|tried| &tried.error).find(|error| error.is_precise());
                 let host = reference.split('/').next().unwrap_or_default();
-                Some(if *offline {
-                    format!(
-                        "run once without `--offline` where there is a network, or give a copy \
-                         with `--mirror {host}=oci:DIR` (an OCI layout)"
-                    )
-                } else {
-                    mirror_hint(host)
+                precise.and_then(Self::hint).or_else(|| {
+                    Some(if *offline {
+                        format!(
+                            "run once without `--offline` where there is a network, or give a \
+                             copy with `--mirror {host}=oci:DIR` (an OCI layout)"
+                        )
+                    } else {
+                        mirror_hint(host)
+                    })
                 })
             }
             _ => None,
@@ -384,7 +401,7 @@ fn speaks_plain_http(error: &(dyn std::error::Error + 'static)) -> bool {
     mentions(error, &["received corrupt message", "InvalidContentType"])
 }
 
-fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
     mentions(error, &["invalid peer certificate"])
 }
 

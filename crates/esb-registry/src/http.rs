@@ -4,19 +4,24 @@
 //! Owns the connections and the classification of their failures. Refuses to know the
 //! distribution protocol and how one authenticates.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use reqwest::{
     Body, Certificate, Method, NoProxy, Proxy, Response, Url,
     header::{
-        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER,
+        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RANGE,
+        RETRY_AFTER,
     },
 };
 
 use crate::{
     Attempted, Error, Settings,
-    error::{Words, is_hopeless, is_local},
+    certificates::{self, Certificates},
+    error::{Words, is_hopeless},
     registry::Upload,
     retry::{Again, Failure, is_transient, retry_after},
     stream::{Sending, Stalled},
@@ -37,6 +42,8 @@ pub(crate) struct Request<'a> {
     pub(crate) url: Url,
     pub(crate) accept: Option<&'static str>,
     pub(crate) content_type: Option<&'a str>,
+    /// The first byte of the answer's body that is wanted.
+    pub(crate) from: u64,
     pub(crate) body: Payload<'a>,
 }
 
@@ -51,7 +58,7 @@ pub(crate) enum Payload<'a> {
 impl Request<'_> {
     /// A request that carries nothing.
     pub(crate) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, accept: None, content_type: None, body: Payload::Nothing }
+        Self { method, url, accept: None, content_type: None, from: 0, body: Payload::Nothing }
     }
 }
 
@@ -63,6 +70,8 @@ pub(crate) struct Http {
     roots: Vec<Certificate>,
     plain: Mutex<Option<reqwest::Client>>,
     secure: Mutex<Option<reqwest::Client>>,
+    /// Of registries with certificates of their own; `None` where there are none.
+    own: Mutex<HashMap<String, Option<reqwest::Client>>>,
 }
 
 impl Http {
@@ -85,7 +94,8 @@ impl Http {
             }
             roots.extend(certificates);
         }
-        let http = Self { settings, roots, plain: Mutex::new(None), secure: Mutex::new(None) };
+        let (plain, secure, own) = Default::default();
+        let http = Self { settings, roots, plain, secure, own };
         http.proxies()?;
         Ok(http)
     }
@@ -107,13 +117,40 @@ impl Http {
         Ok(proxies.into_iter().map(|proxy| proxy.no_proxy(direct.clone())).collect())
     }
 
-    fn client(&self, scheme: &str) -> Result<reqwest::Client, Error> {
-        let secure = scheme == "https";
+    /// The client for a URL's registry.
+    fn client(&self, url: &Url) -> Result<reqwest::Client, Error> {
+        let secure = url.scheme() == "https";
+        if secure && let Some(own) = self.own(url)? {
+            return Ok(own);
+        }
         let slot = if secure { &self.secure } else { &self.plain };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*slot {
             return Ok(client.clone());
         }
+        let client = self.build(secure, &Certificates::default())?;
+        *slot = Some(client.clone());
+        Ok(client)
+    }
+
+    /// The client of a registry that has certificates of its own.
+    fn own(&self, url: &Url) -> Result<Option<reqwest::Client>, Error> {
+        let folders = &self.settings.certificate_folders;
+        if folders.is_empty() {
+            return Ok(None);
+        }
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let origin = url.origin().ascii_serialization();
+        if let Some(known) = own.get(&origin) {
+            return Ok(known.clone());
+        }
+        let found = certificates::of(folders, url)?;
+        let client = found.map(|found| self.build(true, &found)).transpose()?;
+        own.insert(origin, client.clone());
+        Ok(client)
+    }
+
+    fn build(&self, secure: bool, own: &Certificates) -> Result<reqwest::Client, Error> {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -126,16 +163,17 @@ impl Http {
             builder = builder.proxy(proxy);
         }
         builder = if secure {
-            builder.tls_certs_merge(self.roots.clone())
+            builder.tls_certs_merge(self.roots.iter().chain(&own.roots).cloned())
         } else {
             builder.tls_certs_only(Vec::new())
         };
-        let client = builder.build().map_err(|source| Error::Settings {
+        if let Some(identity) = &own.identity {
+            builder = builder.identity(identity.clone());
+        }
+        builder.build().map_err(|source| Error::Settings {
             reason: "no HTTP client can be made of them",
             source: Some(source.into()),
-        })?;
-        *slot = Some(client.clone());
-        Ok(client)
+        })
     }
 
     /// Sends a request and gives whatever answer comes, but for those that say "later".
@@ -184,13 +222,16 @@ impl Http {
         authorization: Option<&HeaderValue>,
         attempted: &Attempted,
     ) -> Result<Response, Failure> {
-        let client = self.client(url.scheme())?;
+        let client = self.client(url)?;
         let mut builder = client.request(method.clone(), url.clone());
         if let Some(accept) = request.accept {
             builder = builder.header(ACCEPT, accept);
         }
         if let Some(content_type) = request.content_type {
             builder = builder.header(CONTENT_TYPE, content_type);
+        }
+        if request.from > 0 {
+            builder = builder.header(RANGE, format!("bytes={}-", request.from));
         }
         if let Some(authorization) = authorization {
             builder = builder.header(AUTHORIZATION, authorization);
@@ -313,10 +354,9 @@ fn unreachable(
     Error::Unreachable { attempted: Box::new(attempted.clone()), source: source.into() }
 }
 
-/// An upload whose source failed: worth another attempt when the source is a connection too.
+/// An upload whose source failed; a source that is a connection has tried all that it could.
 pub(crate) fn source_failed(source: esb_oci::BlobError, attempted: &Attempted) -> Failure {
-    let again = if is_local(&source) { Again::Never } else { Again::Later(None) };
-    Failure { error: Error::Source { attempted: Box::new(attempted.clone()), source }, again }
+    Error::Source { attempted: Box::new(attempted.clone()), source }.into()
 }
 
 /// An answer that the protocol does not allow.

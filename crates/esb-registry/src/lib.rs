@@ -5,6 +5,7 @@
 
 mod adapter;
 mod auth;
+mod certificates;
 mod challenge;
 mod client;
 mod copy;
@@ -19,19 +20,21 @@ mod published;
 mod push;
 mod registry;
 mod resolve;
+mod resume;
 mod retry;
 mod session;
 mod settings;
 mod source;
 mod stream;
+mod sync;
 
 pub use adapter::OciClientRegistry;
 pub use client::Client;
 pub use copy::CopyScope;
 pub use direct::DirectRegistry;
-pub use docker_config::DockerConfig;
+pub use docker_config::{CredentialFiles, DockerConfig};
 pub use error::{Access, Action, Attempted, Error, Kind, Tried, Words};
-pub use mapping::internal_reference;
+pub use mapping::{Internal, internal_reference};
 pub use mirror::{Mirror, MirrorPlace, Mirrors};
 pub use push::{PushReport, push_reference};
 pub use registry::{
@@ -41,3 +44,4 @@ pub use resolve::ResolvedImage;
 pub use retry::RetryPolicy;
 pub use session::PushSession;
 pub use settings::{ProxySettings, Settings, Timeouts, Transport, is_loopback};
+pub use sync::{Journal, PlannedCopy, PlannedImage, Step, SyncItem, SyncPlan, Synced, SyncedImage};

@@ -38,6 +38,15 @@ pub struct PushReport {
 }
 
 impl PushReport {
+    /// What a sync did: `synced`, `mounted` where nothing had to be sent, or `skipped`.
+    pub fn sync_action(&self) -> &'static str {
+        match self {
+            Self { unchanged: true, .. } => "skipped",
+            Self { uploaded_bytes: 0, mounted: 1.., .. } => "mounted",
+            Self { .. } => "synced",
+        }
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.uploaded += other.uploaded;
         self.uploaded_bytes += other.uploaded_bytes;
@@ -334,7 +343,9 @@ impl Client {
                 Mount::Refused => {}
             }
         }
+        let mut asked = opened.is_some();
         if opened.is_none() && (from.is_empty() || from.contains(&at.repository)) {
+            asked = true;
             if registry.blob_head(at, digest, Access::Push).await? {
                 return Ok(Came::Was);
             }
@@ -346,9 +357,16 @@ impl Client {
             }
             match registry.blob_mount(at, &from, digest).await? {
                 Mount::Mounted => return Ok(Came::Mounted),
-                Mount::Opened(upload) => opened = Some(upload),
+                Mount::Opened(upload) => {
+                    session.forget(&at.registry, &from, digest);
+                    opened = Some(upload);
+                }
                 Mount::Refused => {}
             }
+        }
+        // The places that were thought to have it do not; the repository itself still may.
+        if !asked && registry.blob_head(at, digest, Access::Push).await? {
+            return Ok(Came::Was);
         }
         let subject = digest.to_string();
         let permit = self.transfer().await;

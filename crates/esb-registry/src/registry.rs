@@ -114,12 +114,17 @@ pub trait Registry: Send + Sync + fmt::Debug {
         access: Access,
     ) -> BoxFuture<'a, Result<bool, Error>>;
 
-    /// Starts to read a blob. The bytes are not verified.
+    /// Starts to read a blob, from the byte at `offset` on. The bytes are not verified.
     fn blob_get<'a>(
         &'a self,
         at: &'a Repository,
         blob: &'a Descriptor,
+        offset: u64,
     ) -> BoxFuture<'a, Result<BlobStream, Error>>;
+
+    /// Finds out whether we may write to a repository, without writing anything: an upload is
+    /// opened and given up.
+    fn may_push<'a>(&'a self, to: &'a Repository) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Lets a repository have a blob that another one of the same registry has. From itself it
     /// is a question whose answer opens an upload where the blob is missing.

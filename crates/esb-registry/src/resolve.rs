@@ -38,7 +38,7 @@ pub struct ResolvedImage {
 }
 
 /// How the content store is called among the places that were tried.
-const STORE: &str = "the content store";
+pub(crate) const STORE: &str = "the content store";
 
 impl Client {
     /// Finds an image for a platform: in the mirrors of its registry, in order, then in the
@@ -95,7 +95,7 @@ impl Client {
     }
 
     /// The places to look for a reference, in order, each with its name.
-    fn places(&self, reference: &Reference) -> Vec<(String, Result<Place, Error>)> {
+    pub(crate) fn places(&self, reference: &Reference) -> Vec<(String, Result<Place, Error>)> {
         let settings = self.settings();
         let mut places = Vec::new();
         for mirror in settings.mirrors.of(reference.registry()) {
@@ -117,12 +117,12 @@ impl Client {
         places
     }
 
-    fn in_registry(&self, at: Repository) -> (String, Result<Place, Error>) {
-        let place = Place::repository(Arc::clone(self.registry()), at);
+    pub(crate) fn in_registry(&self, at: Repository) -> (String, Result<Place, Error>) {
+        let place = Place::repository(Arc::clone(self.registry()), at, self.settings().retry);
         (place.to_string(), Ok(place))
     }
 
-    async fn assemble(
+    pub(crate) async fn assemble(
         &self,
         reference: &Reference,
         platform: Platform,
@@ -203,7 +203,7 @@ impl Client {
 }
 
 /// Where the documents of an image are read.
-enum Documents<'a> {
+pub(crate) enum Documents<'a> {
     /// The content store, which has what a digest stands for.
     Store(&'a ContentStore, Digest),
     Place(Place),

@@ -61,7 +61,7 @@ impl RetryPolicy {
     ///
     /// `random` is in 0..1: the whole wait is random ("full jitter"), so that many clients that
     /// failed together do not come back together.
-    fn wait(&self, attempt: u32, again: Again, random: f64) -> Option<Duration> {
+    pub(crate) fn wait(&self, attempt: u32, again: Again, random: f64) -> Option<Duration> {
         let (limit, asked) = match again {
             Again::Never => return None,
             Again::Connect => (self.connects, None),

@@ -9,12 +9,13 @@ use std::{
 
 use esb_oci::{BlobLocation, Digest};
 
-use crate::Repository;
+use crate::{Journal, Repository};
 
 /// The memory of one run, shared by all its pushes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct PushSession {
     memory: Arc<Mutex<Memory>>,
+    journal: Journal,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +41,11 @@ impl PushSession {
     /// A memory of nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A memory of what earlier runs wrote down.
+    pub fn with_journal(journal: Journal) -> Self {
+        Self { memory: Arc::default(), journal }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -94,7 +100,11 @@ impl PushSession {
 
     /// Notes that a repository has a blob.
     pub(crate) fn present(&self, at: &Repository, digest: Digest) {
-        self.slot(&at.registry, digest, |slot| slot.present.insert(at.repository.clone()));
+        let new =
+            self.slot(&at.registry, digest, |slot| slot.present.insert(at.repository.clone()));
+        if new {
+            self.journal.add_holder(at, digest);
+        }
     }
 
     /// Forgets that a repository has a blob.
@@ -103,6 +113,13 @@ impl PushSession {
             slot.present.remove(&at.repository);
             slot.seen.remove(&at.repository);
         });
+        self.journal.remove_holder(at, digest);
+    }
+
+    /// Forgets that a repository had a blob: it could not be mounted from there.
+    pub(crate) fn forget(&self, registry: &str, repository: &str, digest: Digest) {
+        let (registry, repository) = (registry.to_owned(), repository.to_owned());
+        self.absent(&Repository { registry, repository }, digest);
     }
 
     pub(crate) fn is_present(&self, at: &Repository, digest: Digest) -> bool {
@@ -116,9 +133,13 @@ impl PushSession {
 
     /// At most three other repositories that had the blob once.
     pub(crate) fn candidates(&self, at: &Repository, digest: Digest) -> Vec<String> {
-        self.slot(&at.registry, digest, |slot| {
-            slot.seen.iter().filter(|name| **name != at.repository).take(3).cloned().collect()
-        })
+        let mut names =
+            self.slot(&at.registry, digest, |slot| slot.seen.iter().cloned().collect::<Vec<_>>());
+        names.extend(self.journal.holders(&at.registry, digest));
+        let mut known = BTreeSet::from([at.repository.clone()]);
+        names.retain(|name| known.insert(name.clone()));
+        names.truncate(3);
+        names
     }
 
     /// Whose holder alone looks for the blob in the registry and uploads it.

@@ -4,7 +4,7 @@
 //! Owns the decision of scheme and of whether credentials may travel. Reads nothing by itself: no
 //! environment, no file.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use esb_oci::{Anonymous, ContentStore, CredentialSource};
 
@@ -17,8 +17,14 @@ pub struct Settings {
     pub insecure: BTreeSet<String>,
     /// Of those, the ones that get credentials all the same. Loopback does.
     pub plain_credentials: BTreeSet<String>,
+    /// Registries that are reached without a proxy, whatever they speak: the internal one.
+    pub direct: BTreeSet<String>,
     /// Certificate authorities in PEM, trusted beside those of the system.
     pub extra_roots: Vec<Vec<u8>>,
+    /// Folders that may hold a folder named like a registry (`host` or `host:port`) with what its
+    /// TLS needs: `*.crt` are authorities, `NAME.cert` with `NAME.key` is how we identify
+    /// ourselves. The first that has one for a registry counts.
+    pub certificate_folders: Vec<PathBuf>,
     pub proxy: ProxySettings,
     pub timeouts: Timeouts,
     pub retry: RetryPolicy,
@@ -34,7 +40,8 @@ pub struct Settings {
     pub transport: Transport,
 }
 
-/// The proxies to go through. Never used for loopback and for registries of plain HTTP.
+/// The proxies to go through. Never used for loopback, registries of plain HTTP
+/// and [`Settings::direct`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxySettings {
     /// URL of the proxy for `http://`.
@@ -71,7 +78,9 @@ impl Default for Settings {
         Self {
             insecure: BTreeSet::new(),
             plain_credentials: BTreeSet::new(),
+            direct: BTreeSet::new(),
             extra_roots: Vec::new(),
+            certificate_folders: Vec::new(),
             proxy: ProxySettings::default(),
             timeouts: Timeouts::default(),
             retry: RetryPolicy::default(),
@@ -109,7 +118,8 @@ impl Settings {
     /// Hosts that no proxy is used for, as a comma list.
     pub(crate) fn direct_hosts(&self) -> String {
         let mut hosts = vec!["localhost".to_owned(), "127.0.0.0/8".to_owned(), "::1".to_owned()];
-        hosts.extend(self.insecure.iter().map(|registry| host(registry).to_owned()));
+        let direct = self.insecure.union(&self.direct);
+        hosts.extend(direct.map(|registry| host(registry).to_owned()));
         hosts.extend(self.proxy.no_proxy.iter().cloned());
         hosts.join(",")
     }

@@ -12,9 +12,10 @@ use esb_oci::{
 };
 
 use crate::{
-    Access, Action, Error, RawManifest, Registry, Repository,
+    Access, Action, Error, RawManifest, Registry, Repository, RetryPolicy,
     direct::{about_blob, is_understood},
     registry::{name, repository},
+    resume::resuming,
 };
 
 /// The blobs of one repository.
@@ -22,12 +23,14 @@ use crate::{
 pub(crate) struct RepositorySource {
     registry: Arc<dyn Registry>,
     repository: Repository,
+    policy: RetryPolicy,
 }
 
 impl BlobSource for RepositorySource {
     fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
         Box::pin(async move {
-            self.registry.blob_get(&self.repository, blob).await.map_err(|error| match error {
+            let first = self.registry.blob_get(&self.repository, blob, 0).await;
+            let first = first.map_err(|error| match error {
                 Error::NotFound { .. } => BlobError::Missing {
                     digest: blob.digest,
                     place: format!("`{}`", name(&self.repository)),
@@ -37,7 +40,9 @@ impl BlobSource for RepositorySource {
                     place: format!("`{}`", name(&self.repository)),
                     source: error.into(),
                 },
-            })
+            })?;
+            let (registry, at) = (Arc::clone(&self.registry), self.repository.clone());
+            Ok(resuming(registry, at, blob.clone(), self.policy, first))
         })
     }
 
@@ -112,8 +117,12 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    pub(crate) fn repository(registry: Arc<dyn Registry>, repository: Repository) -> Self {
-        Self::Repository(RepositorySource { registry, repository })
+    pub(crate) fn repository(
+        registry: Arc<dyn Registry>,
+        repository: Repository,
+        policy: RetryPolicy,
+    ) -> Self {
+        Self::Repository(RepositorySource { registry, repository, policy })
     }
 
     pub(crate) fn layout(root: &Path, reference: &Reference) -> Result<Self, Error> {
@@ -131,6 +140,20 @@ impl Place {
         match self {
             Self::Repository(source) => Arc::new(source.clone()),
             Self::Layout(layout) => Arc::new(layout.clone()),
+        }
+    }
+
+    /// The digest that a reference stands for, without its manifest; `None` where the place does
+    /// not tell it.
+    pub(crate) async fn head(&self, reference: &Reference) -> Result<Option<Digest>, Error> {
+        match self {
+            Self::Repository(source) => {
+                let (at, target) = (&source.repository, reference.target());
+                let head = source.registry.manifest_head(at, &target, Access::Pull).await?;
+                // Whether it is there at all is asked with GET, which gets the registry's reason.
+                Ok(head.and_then(|head| head.digest))
+            }
+            Self::Layout(_) => Ok(Some(self.root(reference).await?.digest)),
         }
     }
 

@@ -19,5 +19,5 @@ pub use http::{Connection, Response, request};
 pub use port::free_port;
 pub use process::Daemon;
 pub use proxy::{Exchange, Fault, LoggingProxy, RequestHead, Rule};
-pub use registry::Registry;
+pub use registry::{Guard, Registry};
 pub use skip::{Missing, Skip, Skips};

@@ -1,7 +1,6 @@
 //! An image registry: Debian's `docker-registry` on loopback.
 //!
-//! Owns its configuration, its data folder and its process. Refuses TLS and authentication: what
-//! a registry may refuse is the proxy's part.
+//! Owns its configuration, its data folder and its process. Faults are the proxy's part.
 
 use crate::{Daemon, Error, Missing, apt, free_port, http};
 use std::{
@@ -22,7 +21,18 @@ const TRIES: usize = 3;
 pub struct Registry {
     dir: PathBuf,
     address: String,
+    guard: Option<Guard>,
     daemon: Daemon,
+}
+
+/// What a registry is guarded by.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// PEM files of its TLS.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// An htpasswd file with bcrypt.
+    pub passwords: PathBuf,
 }
 
 impl Registry {
@@ -51,21 +61,34 @@ impl Registry {
         }
     }
 
+    /// As [`Registry::start`], with TLS and passwords.
+    ///
+    /// # Errors
+    /// As [`Registry::start`].
+    pub fn start_guarded(dir: &Path, guard: Guard) -> Result<Self, Error> {
+        Self::launch(dir, free_port()?, Some(guard))
+    }
+
     /// As [`Registry::start`], on a port of the caller's choice.
     pub fn start_at(dir: &Path, port: u16) -> Result<Self, Error> {
+        Self::launch(dir, port, None)
+    }
+
+    fn launch(dir: &Path, port: u16, guard: Option<Guard>) -> Result<Self, Error> {
         let program = Self::ensure()?;
         let data = dir.join("data");
         fs::create_dir_all(&data).map_err(Error::file("make folder", &data))?;
         let data = data.canonicalize().map_err(Error::file("find folder", &data))?;
         let address = format!("127.0.0.1:{port}");
         let config = dir.join("config.yml");
-        fs::write(&config, configuration(&data, &address))
+        fs::write(&config, configuration(&data, &address, guard.as_ref()))
             .map_err(Error::file("write", &config))?;
         let mut command = Command::new(program);
         command.arg("serve").arg(&config).env("OTEL_TRACES_EXPORTER", "none");
         let mut daemon = Daemon::start(&command, &dir.join("registry.log"), GRACE)?;
-        daemon.wait_ready(READY, || answers(&address))?;
-        Ok(Self { dir: dir.to_owned(), address, daemon })
+        let guarded = guard.is_some();
+        daemon.wait_ready(READY, || answers(&address, guarded))?;
+        Ok(Self { dir: dir.to_owned(), address, guard, daemon })
     }
 
     /// `127.0.0.1:PORT`.
@@ -82,7 +105,8 @@ impl Registry {
     pub fn restart(&mut self) -> Result<(), Error> {
         self.daemon.stop();
         let port = self.address.rsplit(':').next().and_then(|port| port.parse().ok());
-        *self = Self::start_at(&self.dir, port.expect("an address ends with its port"))?;
+        let port = port.expect("an address ends with its port");
+        *self = Self::launch(&self.dir, port, self.guard.take())?;
         Ok(())
     }
 
@@ -92,18 +116,32 @@ impl Registry {
     }
 }
 
-fn answers(address: &str) -> bool {
+fn answers(address: &str, guarded: bool) -> bool {
     let answer = http::request(address, "GET", "/v2/", &[], &[], Duration::from_secs(2));
-    answer.is_ok_and(|response| response.status == 200)
+    // Asked without TLS, one that wants it says 400.
+    let expected = if guarded { 400 } else { 200 };
+    answer.is_ok_and(|response| response.status == expected)
 }
 
-fn configuration(data: &Path, address: &str) -> String {
-    let data = data.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+fn configuration(data: &Path, address: &str, guard: Option<&Guard>) -> String {
+    let quoted =
+        |path: &Path| path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+    let data = quoted(data);
+    let guard = guard.map(|guard| {
+        format!(
+            "  tls:\n    certificate: \"{}\"\n    key: \"{}\"\nauth:\n  htpasswd:\n    realm: \
+             esb\n    path: \"{}\"\n",
+            quoted(&guard.certificate),
+            quoted(&guard.key),
+            quoted(&guard.passwords)
+        )
+    });
+    let guard = guard.unwrap_or_default();
     format!(
         "version: 0.1\n\
          log:\n  level: info\n\
          storage:\n  filesystem:\n    rootdirectory: \"{data}\"\n  delete:\n    enabled: true\n\
-         http:\n  addr: \"{address}\"\n"
+         http:\n  addr: \"{address}\"\n{guard}"
     )
 }
 
@@ -113,7 +151,7 @@ mod tests {
 
     #[test]
     fn the_configuration_quotes_its_folder() {
-        let text = configuration(Path::new("/a \"b\"\\c"), "127.0.0.1:5");
+        let text = configuration(Path::new("/a \"b\"\\c"), "127.0.0.1:5", None);
         assert!(text.contains(r#"rootdirectory: "/a \"b\"\\c""#), "{text}");
         assert!(text.contains("delete:\n    enabled: true\n"), "{text}");
     }

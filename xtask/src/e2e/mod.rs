@@ -16,6 +16,7 @@ pub(crate) mod parts;
 mod prune;
 mod sink;
 mod small;
+mod sync;
 
 use std::path::PathBuf;
 
@@ -49,7 +50,7 @@ pub(crate) struct Bases {
 pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
     let mut checks = Checks::default();
     let version = match topic {
-        Topic::Config => Version::Python313,
+        Topic::Config | Topic::Sync => Version::Python313,
         Topic::Java => Version::Java21,
     };
     let parts =
@@ -58,6 +59,7 @@ pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
         match topic {
             Topic::Config => of_configuration(&mut checks, &parts),
             Topic::Java => of_java(&mut checks, &mut parts, Ok(Vec::new())),
+            Topic::Sync => of_sync(&mut checks, &parts),
         }
     }
     checks.finish("cargo xtask e2e")
@@ -68,6 +70,7 @@ pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
 pub(crate) enum Topic {
     Config,
     Java,
+    Sync,
 }
 
 /// Runs every check.
@@ -86,6 +89,7 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
         of_quickstart(checks, &parts, quickstart);
     }
     of_configuration(checks, &parts);
+    of_sync(checks, &parts);
     let document = checks.run("deploy document", || {
         parts.mirrors.extend(document?);
         deploy::deploy(&parts, "document", "document", "main")
@@ -134,6 +138,20 @@ fn of_configuration(checks: &mut Checks, parts: &Parts) {
         ("environments and projects on one registry", apart::environments_and_projects),
         ("another brand", apart::brands),
         ("secrets are in functions.yml alone", apart::secrets),
+    ];
+    for (name, check) in list {
+        checks.run(name, || check(parts));
+    }
+}
+
+/// Checks of external images.
+fn of_sync(checks: &mut Checks, parts: &Parts) {
+    type OfParts = fn(&Parts) -> Outcome;
+    let list: [(&str, OfParts); 4] = [
+        ("sync: every blob once, a second run asks twice", sync::copies),
+        ("sync: faults on the way", sync::faults),
+        ("sync: TLS, a private authority and a password", sync::secured),
+        ("sync: deploy, verify, mend, and deploy without a network", sync::deploy_verify_mend),
     ];
     for (name, check) in list {
         checks.run(name, || check(parts));

@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 mod config;
+mod image;
 mod images;
 mod inspect;
 mod invoke;
@@ -10,7 +11,7 @@ mod validate;
 mod version;
 
 use crate::{
-    cli::{Cli, Command, Format, ImageCommand},
+    cli::{Cli, Command, Format},
     environment::Environment,
     exit::{Exit, Failure},
     pipeline::{self, Order},
@@ -41,12 +42,7 @@ pub(crate) fn run(cli: &Cli, environment: &Environment, printer: Printer) -> Res
         Command::Config(command) => {
             runtime::block_on(config::run(command, global, environment, printer))
         }
-        Command::Image(ImageCommand::Ls(place)) => {
-            runtime::block_on(images::list(place, global, environment, printer))
-        }
-        Command::Image(ImageCommand::Prune(args)) => {
-            runtime::block_on(images::prune(args, global, environment, printer))
-        }
+        Command::Image(command) => image::run(command, global, environment, printer),
         Command::Version => {
             version::run(printer);
             Ok(())

@@ -59,7 +59,7 @@ pub(crate) async fn resolve(run: &Run, recipes: &[ImageRecipe]) -> Result<Bases,
 }
 
 /// The bases of the outside world, each with its platform.
-fn wanted(recipes: &[ImageRecipe]) -> Result<Vec<(String, Platform)>, Failure> {
+pub(crate) fn wanted(recipes: &[ImageRecipe]) -> Result<Vec<(String, Platform)>, Failure> {
     let mut wanted: Vec<(String, Platform)> = Vec::new();
     for recipe in recipes {
         let names = match &recipe.base {

@@ -230,17 +230,11 @@ pub(super) fn of_image(
 
 fn published_external(external: &External) -> PublishedImage {
     let digest = external.digest.map(|digest| digest.to_string()).unwrap_or_default();
-    match &external.target {
-        Some(target) => PublishedImage {
-            reference: target.runtime(),
-            digest,
-            import: Some(ImportedImage {
-                source: external.source.clone(),
-                image_ref: target.runtime(),
-            }),
-        },
-        None => PublishedImage { reference: external.source.clone(), digest, import: None },
-    }
+    let import = external.target.as_ref().map(|target| ImportedImage {
+        source: external.source.clone(),
+        image_ref: target.runtime(),
+    });
+    PublishedImage { reference: external.name.clone(), digest, import }
 }
 
 fn render(

@@ -5,6 +5,7 @@
 mod bases;
 mod config;
 mod delivery;
+pub(crate) mod fetch;
 mod images;
 mod plan;
 mod prepare;
@@ -22,7 +23,7 @@ pub(crate) use plan::{Plan, PlannedImage};
 pub(crate) use prepare::Naming;
 pub(crate) use record::{ImageRecord, read as read_record};
 pub(crate) use run::{Run, docker_credentials, open_store, store_folder};
-pub(crate) use sync::External;
+pub(crate) use sync::{External, State};
 pub(crate) use target::Target;
 pub(crate) use workers::Replaced;
 
@@ -65,7 +66,7 @@ impl Order<'_> {
     }
 
     fn prewarm(&self) -> Prewarm {
-        self.deploy.map_or(Prewarm::All, |deploy| deploy.image_prewarm)
+        self.deploy.map_or(Prewarm::All, |deploy| deploy.sync.image_prewarm)
     }
 }
 
@@ -103,10 +104,14 @@ pub(crate) async fn execute(
     loaded.check(printer)?;
 
     let target = target::choose(&run, order, &recipes).await?;
-    let mut externals = sync::plan(&run, &loaded, &target, order)?;
+    let mut externals = sync::find(&run, &loaded, &target, order)?;
     let places = config::prepare(&run, order, &target, &preview).await?;
+    if order.publishes() {
+        externals.preflight(&run, target.registry.as_ref()).await?;
+    }
     if order.build.plan.dry_run {
-        let stage = plan::Stage { target: &target, externals: &externals, places: &places };
+        let externals = &externals.images;
+        let stage = plan::Stage { target: &target, externals, places: &places };
         let plan = plan::make(&run, order, &loaded, &recipes, &stage).await?;
         return Ok(Summary::planned(&run, order, &loaded, &plan, start));
     }
@@ -120,8 +125,9 @@ pub(crate) async fn execute(
     images::functions(&run, &target, &recipes, &mut made).await?;
     images::hand_over(&run, &target, &mut made).await?;
     if order.publishes() {
-        sync::copy(&run, &mut externals).await?;
+        externals.copy(&run).await?;
     }
+    let externals = externals.images;
     images::verify(&run, &target, &made).await?;
     let written =
         config::publish(&run, order, &loaded, &target, &made, &externals, &places).await?;

@@ -15,7 +15,7 @@ use super::{
     config, prepare,
     published::Registry,
     run::Run,
-    sync::External,
+    sync::{External, State},
     target::Target,
 };
 use crate::{exit::Failure, load::Loaded};
@@ -115,15 +115,22 @@ pub(crate) async fn make(
     }
     for external in externals {
         let Some(to) = &external.target else { continue };
+        let (action, reason, size) = match &external.state {
+            State::Present => (PlannedAction::Reuse, "the registry has it".to_owned(), None),
+            State::Planned { bytes, from } => {
+                (PlannedAction::Sync, format!("found in {from}"), Some(*bytes))
+            }
+            _ => (PlannedAction::Sync, "external image".to_owned(), None),
+        };
         images.push(PlannedImage {
             reference: to.runtime(),
             name: format!("{}:{}", to.repository, to.tag),
             function: Some(external.function.logical_id.clone()),
             platform: external.platform.to_string(),
             from: external.source.clone(),
-            action: PlannedAction::Sync,
-            reason: "external image".to_owned(),
-            size: None,
+            action,
+            reason,
+            size,
         });
     }
     let merged = if order.publishes() {

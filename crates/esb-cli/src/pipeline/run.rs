@@ -1,6 +1,6 @@
 //! What every step of a run needs: project, settings, store, registry client, builders.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use esb_image::{
     Builder, EmbeddedBuilder, EmbeddedSettings, Installer, Stager, Tools, UnpackLimits,
@@ -8,11 +8,13 @@ use esb_image::{
 };
 use esb_model::{Brand, Platform};
 use esb_oci::ContentStore;
-use esb_registry::Client;
+use esb_registry::{Client, Journal, PushSession};
 use tokio::sync::OnceCell;
 
 use super::{Naming, Order};
+pub(crate) use crate::access::{docker_credentials, failure as registry_failure};
 use crate::{
+    access,
     cli::{BuilderChoice, Mode},
     engine,
     environment::Environment,
@@ -50,7 +52,8 @@ pub(crate) struct Run {
     pub(crate) store: ContentStore,
     pub(crate) client: Client,
     pub(crate) lock: LockFile,
-    pub(crate) session: esb_registry::PushSession,
+    pub(crate) session: PushSession,
+    pub(crate) journal: Journal,
     pub(crate) registry: RegistryNames,
     pub(crate) tag: String,
     pub(crate) platform: Option<Platform>,
@@ -90,11 +93,8 @@ impl Run {
         let mode = inputs::mode(args, environment)?;
         let registry = inputs::registry_names(args, environment, mode)?;
         let store = open_store(environment, &project.brand)?;
-        let settings = esb_registry::Settings {
-            store: Some(store.clone()),
-            ..client_settings(args, environment, &registry)?
-        };
-        let client = Client::new(settings).map_err(|error| registry_failure(&error))?;
+        let internal = registry.configured.iter().chain([&registry.default]);
+        let client = access::client(&args.access, environment, internal, &store)?;
         let lock = LockFile::open(&project.root, lock_use(args.lock))?;
         let given = order.deploy.and_then(|deploy| deploy.project.as_deref());
         let compose_project = inputs::compose_project(given, &project, environment);
@@ -108,15 +108,15 @@ impl Run {
             environment: environment.with_prefixes(&INSTALLER_VARIABLES),
         };
         let embedded = EmbeddedBuilder::new(store.clone(), EmbeddedSettings::default());
-        let processors = std::thread::available_parallelism().map_or(4, usize::from);
         Ok(Self {
             environment: environment.clone(),
             reporter: TerminalReporter::new(printer),
-            session: esb_registry::PushSession::new(),
+            session: PushSession::with_journal(Journal::new(store.clone())),
+            journal: Journal::new(store.clone()),
             tag: inputs::tag(args, environment)?,
             platform: inputs::platform(args, environment)?,
             epoch: inputs::epoch(environment)?,
-            jobs: args.jobs.unwrap_or(processors.max(8)).max(1),
+            jobs: args.jobs.unwrap_or_else(inputs::default_jobs).max(1),
             no_cache: args.no_cache,
             builder: inputs::builder(args, environment)?,
             image_ref: inputs::image_ref(args, environment)?,
@@ -253,75 +253,4 @@ pub(crate) fn open_store(
 ) -> Result<ContentStore, Failure> {
     let dir = store_folder(environment, brand)?;
     Ok(ContentStore::open_held(dir)?)
-}
-
-/// The exit code and words of a registry's failure.
-pub(crate) fn registry_failure(error: &esb_registry::Error) -> Failure {
-    use esb_registry::Kind;
-    let exit = match error.kind() {
-        Kind::Input => Exit::Input,
-        Kind::Local => Exit::Local,
-        _ => Exit::Remote,
-    };
-    Failure::of(exit, error.code().unwrap_or("registry"), error).maybe_hint(error.hint())
-}
-
-fn client_settings(
-    args: &crate::cli::BuildArgs,
-    environment: &Environment,
-    registry: &RegistryNames,
-) -> Result<esb_registry::Settings, Failure> {
-    let mirrors = environment.branded("MIRRORS").into_iter().flat_map(|list| list.split(','));
-    let mirrors = args.mirror.iter().map(String::as_str).chain(mirrors);
-    let mirrors = mirrors.map(str::trim).filter(|mirror| !mirror.is_empty());
-    let mirrors = esb_registry::Mirrors::parse(mirrors)
-        .map_err(|error| Failure::of(Exit::Usage, "mirror", &error))?;
-    let mut insecure: BTreeSet<String> = args.registry_insecure.iter().cloned().collect();
-    for target in registry.configured.iter().chain([&registry.default]) {
-        if target.insecure {
-            insecure.insert(target.push_host().to_owned());
-        }
-    }
-    let ca_file =
-        args.ca_file.clone().or_else(|| environment.get("SSL_CERT_FILE").map(PathBuf::from));
-    let mut extra_roots = Vec::new();
-    if let Some(path) = ca_file {
-        extra_roots.push(fs::read(&path).map_err(|error| {
-            let text = format!("could not read the certificates in `{}`", path.display());
-            Failure::of(Exit::Input, "ca-file", &error).during(text)
-        })?);
-    }
-    let either = |upper: &str, lower: &str| {
-        environment.get(lower).or_else(|| environment.get(upper)).map(str::to_owned)
-    };
-    let no_proxy = either("NO_PROXY", "no_proxy").unwrap_or_default();
-    Ok(esb_registry::Settings {
-        insecure,
-        extra_roots,
-        proxy: esb_registry::ProxySettings {
-            http: either("HTTP_PROXY", "http_proxy"),
-            https: either("HTTPS_PROXY", "https_proxy"),
-            no_proxy: no_proxy
-                .split(',')
-                .map(|host| host.trim().to_owned())
-                .filter(|host| !host.is_empty())
-                .collect(),
-        },
-        credentials: docker_credentials(environment)?,
-        mirrors,
-        offline: args.offline,
-        ..esb_registry::Settings::default()
-    })
-}
-
-/// What `docker login` left for this user.
-pub(crate) fn docker_credentials(
-    environment: &Environment,
-) -> Result<Arc<dyn esb_oci::CredentialSource>, Failure> {
-    let config = environment.docker_config();
-    let Some(path) = config.map(|dir| dir.join("config.json")).filter(|path| path.exists()) else {
-        return Ok(Arc::new(esb_oci::Anonymous));
-    };
-    let config = esb_registry::DockerConfig::load(&path);
-    Ok(Arc::new(config.map_err(|error| registry_failure(&error))?))
 }

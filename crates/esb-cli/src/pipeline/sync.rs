@@ -1,23 +1,20 @@
 //! External images of image functions: where they come from, and their way into the internal
 //! registry (contracts, section 10.7).
 
-use std::time::{Duration, Instant};
+use std::{collections::BTreeMap, time::Duration};
 
-use esb_model::{EnvValue, FunctionId, ImageRef, Package, Platform};
+use esb_model::{EnvValue, FunctionId, ImageRef, Package, Platform, PublishTarget};
 use esb_oci::{Digest, Reference};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use esb_registry::{CopyScope, Internal, PushReport, Step, SyncItem, SyncPlan};
+use futures_util::{StreamExt as _, stream};
 
-use super::{
-    Order,
-    images::push_reference,
-    run::{Run, registry_failure},
-    target::Target,
-};
+use super::{Order, images::push_reference, run::Run, target::Target};
 use crate::{
+    access,
     cli::Prewarm,
     exit::{Exit, Failure},
     load::Loaded,
-    lockfile::Pinned,
+    lockfile::{LockFile, Pin, Pinned},
 };
 
 /// An image function and its image.
@@ -27,31 +24,52 @@ pub(crate) struct External {
     pub(crate) platform: Platform,
     /// As in the template.
     pub(crate) source: String,
+    reference: Reference,
+    /// The name in functions.yml.
+    pub(crate) name: String,
     /// Where it goes; none when it lies in the internal registry already.
     pub(crate) target: Option<ImageRef>,
-    /// The platform's own manifest, once resolved.
+    /// What the target has or will have, once that is known.
     pub(crate) digest: Option<Digest>,
-    /// What its copy took, once it is made.
-    pub(crate) synced: Option<Synced>,
+    /// What is planned for it, and later what was done.
+    pub(crate) state: State,
 }
 
-/// How a copy went.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Synced {
-    pub(crate) bytes: u64,
-    /// Whether the internal registry had it all.
-    pub(crate) unchanged: bool,
-    pub(crate) time: Duration,
+/// How far the image of a function is.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum State {
+    /// Nobody asked.
+    #[default]
+    Unknown,
+    /// The platform has it.
+    Present,
+    /// It will be copied: its bytes, and where it was found.
+    Planned {
+        bytes: u64,
+        from: String,
+    },
+    Synced {
+        report: PushReport,
+        time: Duration,
+    },
+}
+
+/// External images and what will be done for them.
+#[derive(Debug, Default)]
+pub(crate) struct Externals {
+    pub(crate) images: Vec<External>,
+    plan: Option<SyncPlan>,
+    all_platforms: bool,
 }
 
 /// Finds all external images, and what forbids their sync, before any work.
-pub(crate) fn plan(
+pub(crate) fn find(
     run: &Run,
     loaded: &Loaded,
     target: &Target,
     order: &Order<'_>,
-) -> Result<Vec<External>, Failure> {
-    let mut externals = Vec::new();
+) -> Result<Externals, Failure> {
+    let mut images = Vec::new();
     for function in &loaded.app.functions {
         let Package::Image(package) = &function.package else { continue };
         let name = function.effective_name();
@@ -75,23 +93,29 @@ pub(crate) fn plan(
             return Err(Failure::new(Exit::Input, "registry", text)
                 .hint("name the internal registry with `--registry HOST[:PORT]`"));
         };
+        let (name, target) = match esb_registry::internal_reference(&reference, registry) {
+            Internal::Own(name) => (name, None),
+            Internal::Copy(target) => (target.runtime(), Some(target)),
+        };
         let architecture = run.platform.map_or(function.architecture(), |own| own.architecture);
         let platform = Platform { architecture };
         if order.publishes() {
             run.lock.need(Pinned::External, &source, platform);
         }
-        externals.push(External {
+        images.push(External {
             function: function.id.clone(),
             platform,
             source,
-            target: esb_registry::internal_reference(&reference, registry),
+            reference,
+            name,
+            target,
             digest: None,
-            synced: None,
+            state: State::default(),
         });
     }
     if order.publishes()
         && order.prewarm() == Prewarm::Off
-        && let Some(external) = externals.iter().find(|external| external.target.is_some())
+        && let Some(external) = images.iter().find(|external| external.target.is_some())
     {
         let text = format!(
             "`--image-prewarm=off`, but `{}` needs the external image `{}`",
@@ -100,36 +124,135 @@ pub(crate) fn plan(
         return Err(Failure::new(Exit::Input, "prewarm", text)
             .hint("leave the flag out, so that the image is synced into the internal registry"));
     }
-    Ok(externals)
+    let all_platforms = order.deploy.is_some_and(|deploy| deploy.sync.all_platforms);
+    Ok(Externals { images, plan: None, all_platforms })
 }
 
-/// Copies the platform's own manifest of every external image, registry to registry.
-pub(crate) async fn copy(run: &Run, externals: &mut [External]) -> Result<(), Failure> {
-    stream::iter(externals.iter_mut())
-        .map(|external| async move {
-            let start = Instant::now();
-            let doing = format!("could not sync `{}`", external.source);
-            let resolved = run
-                .resolve(Pinned::External, &external.source, external.platform)
-                .await
-                .map_err(|error| error.during(&doing))?;
-            if let Some(target) = &external.target {
-                let target = push_reference(target)?;
-                let (session, events) = (&run.session, run.events());
-                let pushed = run.client.push(&resolved.image, &target, &[], session, &events);
-                let report =
-                    pushed.await.map_err(|error| registry_failure(&error).during(&doing))?;
-                external.synced = Some(Synced {
-                    bytes: report.uploaded_bytes,
-                    unchanged: report.unchanged,
-                    time: start.elapsed(),
-                });
+impl Externals {
+    /// The images to sync, each with its functions.
+    fn items(&self, lock: &LockFile) -> Result<BTreeMap<SyncItem, Vec<usize>>, Failure> {
+        let mut by_target: BTreeMap<&Reference, (Reference, Vec<usize>)> = BTreeMap::new();
+        for (at, external) in self.images.iter().enumerate() {
+            let Some(target) = &external.target else { continue };
+            let target = push_reference(target)?;
+            by_target.entry(&external.reference).or_insert((target, Vec::new())).1.push(at);
+        }
+        let item = |(source, (target, functions)): (&Reference, (Reference, Vec<usize>))| {
+            let platform = self.images[functions[0]].platform;
+            // One name cannot be two images: functions of two platforms share an index.
+            let mixed = functions.iter().any(|at| self.images[*at].platform != platform);
+            let whole = self.all_platforms || mixed;
+            let scope = if whole { CopyScope::Whole } else { CopyScope::Platform(platform) };
+            let text = &self.images[functions[0]].source;
+            let (manifest, index) = match source.digest() {
+                Some(_) => (None, None),
+                None => lock.pins(Pinned::External, text, platform),
+            };
+            let expected = if whole { index } else { manifest };
+            let pin = expected.or(index);
+            let source = pin.map_or_else(|| source.clone(), |digest| source.with_digest(digest));
+            (SyncItem { source, target, scope, expected }, functions)
+        };
+        Ok(by_target.into_iter().map(item).collect())
+    }
+
+    /// Finds out what has to be done for every image, and reports all that cannot be had at once.
+    /// Nothing is written.
+    pub(crate) async fn preflight(
+        &mut self,
+        run: &Run,
+        registry: Option<&PublishTarget>,
+    ) -> Result<(), Failure> {
+        let items = self.items(&run.lock)?;
+        let mut total = items.len();
+        let plan = run.client.plan_sync(items.keys().cloned().collect(), run.jobs, &run.journal);
+        let plan = plan.await;
+        let mut broken = Vec::new();
+        for (image, functions) in plan.images.iter().zip(items.values()) {
+            match &image.step {
+                Ok(step) => {
+                    for at in functions {
+                        let external = &mut self.images[*at];
+                        external.digest = Some(step.digest());
+                        if external.reference.digest().is_none()
+                            && matches!(image.item.scope, CopyScope::Platform(_))
+                        {
+                            let (name, digest) = (&external.source, step.digest());
+                            let known = run.lock.index(Pinned::External, name, digest);
+                            let pin = Pin { digest, index: step.index().or(known) };
+                            run.lock.found(Pinned::External, name, external.platform, pin);
+                        }
+                        external.state = match step {
+                            Step::Present { .. } => State::Present,
+                            Step::Copy(copy) => {
+                                State::Planned { bytes: copy.bytes, from: copy.from.clone() }
+                            }
+                        };
+                    }
+                }
+                Err(error) => {
+                    broken.push(access::not_synced(&self.images[functions[0]].source, error));
+                }
             }
-            external.digest = Some(resolved.image.digest());
-            Ok::<_, Failure>(())
-        })
-        .buffer_unordered(run.jobs)
-        .try_collect::<Vec<()>>()
-        .await?;
-    run.lock.write()
+        }
+        self.plan = Some(plan);
+        if let Some(registry) = registry {
+            let own = self.images.iter_mut().filter(|external| external.target.is_none());
+            let looked: Vec<_> = stream::iter(own)
+                .map(|external| look(run, registry, external))
+                .buffered(run.jobs)
+                .collect()
+                .await;
+            total += looked.len();
+            broken.extend(looked.into_iter().flatten());
+        }
+        access::none_synced(broken, total).map_or(Ok(()), Err)
+    }
+
+    /// Copies what the preflight found to be missing.
+    pub(crate) async fn copy(&mut self, run: &Run) -> Result<(), Failure> {
+        let Some(plan) = self.plan.take() else { return Ok(()) };
+        let total = plan.images.len();
+        let synced = run.client.sync(plan, run.jobs, false, &run.session, &run.events()).await;
+        let items = self.items(&run.lock)?;
+        let (mut failures, mut done) = (Vec::new(), 0);
+        for image in synced.images {
+            let functions = items.get(&image.item).map(Vec::as_slice).unwrap_or_default();
+            match image.report {
+                Some(Ok(report)) => {
+                    done += 1;
+                    for at in functions {
+                        let external = &mut self.images[*at];
+                        external.digest = report.digest;
+                        external.state = State::Synced { report: report.clone(), time: image.time };
+                    }
+                }
+                Some(Err(error)) => {
+                    let source = functions.first().map_or("", |at| &*self.images[*at].source);
+                    failures.push(access::not_synced(source, &error));
+                }
+                None => {}
+            }
+        }
+        let summary =
+            |count| format!("{count} of {total} images could not be synced, {done} could");
+        Failure::all(failures, summary).map_or(Ok(()), Err)?;
+        run.lock.write()
+    }
+}
+
+/// Finds an image of the internal registry itself.
+async fn look(run: &Run, registry: &PublishTarget, external: &mut External) -> Option<Failure> {
+    let here = external.reference.moved_to(registry.push_host(), None);
+    match run.client.resolve(&here, external.platform).await {
+        Ok(found) => {
+            external.digest = Some(found.digest);
+            external.state = State::Present;
+            None
+        }
+        Err(error) => Some(access::failure(&error).during(format!(
+            "the image `{}` of `{}` is not in the internal registry",
+            external.source, external.function.logical_id
+        ))),
+    }
 }

@@ -16,7 +16,7 @@ use bollard::{
         TagImageOptionsBuilder,
     },
 };
-use esb_oci::{Anonymous, ArchiveImage, BoxFuture, ContentStore, CredentialSource, Image};
+use esb_oci::{Anonymous, ArchiveImage, BoxFuture, ContentStore, CredentialSource, Digest, Image};
 use tokio_util::sync::DropGuard;
 
 use super::{EngineAddress, container, export, transfer, transport::Transport};
@@ -137,6 +137,15 @@ impl DockerEngine {
     /// When the engine cannot reach the registry, or there is no such image.
     pub async fn pull(&self, reference: &str, platform: &str) -> Result<(), Error> {
         transfer::pull(self, reference, platform).await
+    }
+
+    /// The digest of `HOST/NAME:TAG` as the engine finds it in its registry, without a pull; `None`
+    /// when it is not there.
+    ///
+    /// # Errors
+    /// When the engine cannot reach the registry.
+    pub async fn distribution(&self, reference: &str) -> Result<Option<Digest>, Error> {
+        transfer::distribution(self, reference).await
     }
 
     /// As [`Engine::export`], into a store and with options.

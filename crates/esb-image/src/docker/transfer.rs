@@ -132,6 +132,32 @@ pub(super) async fn pull(
     Ok(())
 }
 
+/// The digest that the registry gives the engine for a reference, without a pull; `None` when the
+/// engine does not find it there.
+pub(super) async fn distribution(
+    engine: &DockerEngine,
+    reference: &str,
+) -> Result<Option<Digest>, Error> {
+    checked("find", reference)?;
+    let credentials = credentials(engine, reference).await?.map(|(_, credentials)| credentials);
+    match engine.docker().inspect_registry_image(reference, credentials).await {
+        Ok(found) => {
+            let digest = found.descriptor.digest.and_then(|digest| digest.parse().ok());
+            digest.map(Some).ok_or_else(|| Error::Engine {
+                action: "find",
+                subject: reference.to_owned(),
+                reason: "it told no digest".to_owned(),
+            })
+        }
+        Err(bollard::errors::Error::DockerResponseServerError { status_code, message })
+            if status_code == 404 || message.contains("manifest unknown") =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(failure("find in its registry", reference)(error)),
+    }
+}
+
 /// The credentials for a reference's registry, and the registry's name as the engine has it.
 pub(super) async fn credentials(
     engine: &DockerEngine,

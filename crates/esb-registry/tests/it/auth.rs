@@ -164,7 +164,7 @@ async fn credentials_do_not_follow_to_another_origin() {
         registry.plant_blob("app", &layer);
         let mut stream = client
             .registry()
-            .blob_get(&esb_registry::repository(&target), &image.layers[0].descriptor)
+            .blob_get(&esb_registry::repository(&target), &image.layers[0].descriptor, 0)
             .await
             .unwrap();
         let mut bytes = Vec::new();

@@ -4,7 +4,7 @@ use esb_model::Platform;
 use esb_registry::{CopyScope, Kind, PushSession};
 use esb_test::{Fault, LoggingProxy, Rule};
 
-use crate::images::{TRANSPORTS, client, image, noise, quiet, real_registry, reference};
+use crate::images::{TRANSPORTS, client, copy, image, noise, quiet, real_registry, reference};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_survives_trouble_and_repeats_only_what_failed() {
@@ -56,14 +56,14 @@ async fn a_copy_survives_a_cut_source_and_refuses_wrong_bytes() {
     for (number, transport) in TRANSPORTS.into_iter().enumerate() {
         let client = client(transport);
         client.push(&image, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
-        let copy = async |fault: Option<Rule>, name: &str| {
+        let run = async |fault: Option<Rule>, name: &str| {
             let proxy = LoggingProxy::start(source.address()).unwrap();
             if let Some(rule) = fault {
                 proxy.inject(rule);
             }
             let from = reference(&format!("{}/app:1", proxy.address()));
             let to = reference(&format!("{}/copy-{number}/{name}:1", target.address()));
-            let copied = client.copy(&from, &to, scope, &PushSession::new(), &quiet()).await;
+            let copied = copy(&client, &from, &to, scope, &PushSession::new()).await;
             (copied, to)
         };
         for (name, fault) in [
@@ -71,19 +71,19 @@ async fn a_copy_survives_a_cut_source_and_refuses_wrong_bytes() {
             ("truncated", Fault::Truncate { after: 700_000 }),
         ] {
             let rule = Rule::on("GET", &layer, fault).times(1);
-            let (copied, to) = copy(Some(rule), name).await;
+            let (copied, to) = run(Some(rule), name).await;
             copied.unwrap_or_else(|error| panic!("{transport:?} {name}: {error}"));
             client.verify(&to, image.digest()).await.unwrap();
         }
         let rule = Rule::on("GET", &layer, Fault::Corrupt { at: 1_200_000 });
-        let (copied, to) = copy(Some(rule), "corrupt").await;
+        let (copied, to) = run(Some(rule), "corrupt").await;
         let error = copied.unwrap_err();
         let code = error.code();
         assert_eq!((error.kind(), code), (Kind::Digest, Some("IMAGE_DIGEST_MISMATCH")), "{error}");
         let absent = client.verify(&to, image.digest()).await.unwrap_err();
         assert_eq!(absent.kind(), Kind::NotFound, "no manifest without its blobs");
 
-        let (copied, to) = copy(None, "corrupt").await;
+        let (copied, to) = run(None, "corrupt").await;
         // The other layer and the config had arrived or not; the rerun ends well either way.
         assert!(copied.unwrap().uploaded >= 1);
         client.verify(&to, image.digest()).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_transfer_that_stalls_is_cut_and_repeated() {
         let from = reference(&format!("{}/app:1", proxy.address()));
         let to = reference(&format!("{}/stalled:{transport:?}", registry.address()));
         let scope = CopyScope::Platform(Platform::default());
-        client.copy(&from, &to, scope, &PushSession::new(), &quiet()).await.unwrap();
+        copy(&client, &from, &to, scope, &PushSession::new()).await.unwrap();
         client.verify(&to, image.digest()).await.unwrap();
     }
 }

@@ -15,7 +15,10 @@ use esb_oci::{
     ImageConfig, Index, Manifest, Reference,
     manifest::{PlatformSpec, media_type},
 };
-use esb_registry::{Client, RetryPolicy, Settings, Transport};
+use esb_registry::{
+    Client, CopyScope, Error, Journal, PushReport, PushSession, RetryPolicy, Settings, SyncItem,
+    Transport,
+};
 use esb_test::Registry;
 
 pub(crate) const TRANSPORTS: [Transport; 2] = [Transport::OciClient, Transport::Direct];
@@ -98,6 +101,20 @@ pub(crate) fn settings(transport: Transport) -> Settings {
 
 pub(crate) fn client(transport: Transport) -> Client {
     Client::new(settings(transport)).unwrap()
+}
+
+/// Syncs one image.
+pub(crate) async fn copy(
+    client: &Client,
+    source: &Reference,
+    target: &Reference,
+    scope: CopyScope,
+    session: &PushSession,
+) -> Result<PushReport, Error> {
+    let item = SyncItem { source: source.clone(), target: target.clone(), scope, expected: None };
+    let plan = client.plan_sync(vec![item], 1, &Journal::default()).await;
+    let mut synced = client.sync(plan, 1, false, session, &quiet()).await;
+    synced.images.remove(0).report.unwrap()
 }
 
 /// Always the same credentials; counts how often it was asked.

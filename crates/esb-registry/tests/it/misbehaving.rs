@@ -6,7 +6,7 @@ use esb_registry::{CopyScope, Error, Kind, PushSession};
 
 use crate::{
     fake::{Response, Server},
-    images::{TRANSPORTS, client, image, index, noise, quiet, reference},
+    images::{TRANSPORTS, client, copy, image, index, noise, quiet, reference},
     memory::{Manners, MemoryRegistry},
 };
 
@@ -28,15 +28,15 @@ async fn no_location_no_digest_no_mount() {
         registry.plant("from/1", media_type::OCI_INDEX, &both);
         registry.server.clear();
         let to = name("to:1");
-        let report =
-            client.copy(&name("from:1"), &to, CopyScope::Whole, &session, &quiet()).await.unwrap();
+        let report = copy(&client, &name("from:1"), &to, CopyScope::Whole, &session).await.unwrap();
         assert_eq!((report.uploaded, report.mounted), (4, 0), "{transport:?}");
         // An upload that was opened instead of a mount is used, not left behind.
-        assert_eq!(registry.server.count("POST", "/uploads/"), 4);
+        // One more is opened and given up, to find out whether we may write.
+        assert_eq!(registry.server.count("POST", "/uploads/"), 1 + 4);
+        assert_eq!(registry.server.count("DELETE", "upload-here"), 1);
         assert_eq!(registry.server.count("PUT", "upload-here"), 4);
         client.verify(&to, esb_oci::Digest::of(&both)).await.unwrap();
-        let again =
-            client.copy(&name("from:1"), &to, CopyScope::Whole, &session, &quiet()).await.unwrap();
+        let again = copy(&client, &name("from:1"), &to, CopyScope::Whole, &session).await.unwrap();
         assert!(again.unchanged);
     }
 }

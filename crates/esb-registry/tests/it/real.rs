@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use esb_model::Platform;
 use esb_oci::{Digest, manifest::media_type};
-use esb_registry::{CopyScope, PushSession, Settings, repository};
+use esb_registry::{CopyScope, Journal, PushSession, Settings, SyncPlan, repository};
 use esb_test::LoggingProxy;
 use futures_util::future::join_all;
 
 use crate::images::{
-    TRANSPORTS, client, image, index, noise, quiet, real_registry, reference, settings,
+    TRANSPORTS, client, copy, image, index, noise, quiet, real_registry, reference, settings,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,29 +139,27 @@ async fn copies_keep_digests_and_mount_where_they_can() {
         // One platform by its own digest, and the index whole.
         let single = reference(&format!("{to}/copy-{number}/single:1"));
         let scope = CopyScope::Platform(Platform::default());
-        let report = client.copy(&multi, &single, scope, &session, &quiet()).await.unwrap();
+        let report = copy(&client, &multi, &single, scope, &session).await.unwrap();
         assert_eq!((report.digest, report.uploaded), (Some(amd.digest()), 3));
         client.verify(&single, amd.digest()).await.unwrap();
         let whole = reference(&format!("{to}/copy-{number}/whole:1"));
-        let report =
-            client.copy(&multi, &whole, CopyScope::Whole, &session, &quiet()).await.unwrap();
+        let report = copy(&client, &multi, &whole, CopyScope::Whole, &session).await.unwrap();
         // What the single copy brought is mounted.
         assert_eq!((report.uploaded, report.mounted), (2, 3), "{report:?}");
         client.verify(&whole, Digest::of(&index)).await.unwrap();
         client.verify(&whole.pinned(arm.digest()), arm.digest()).await.unwrap();
-        let report =
-            client.copy(&multi, &whole, CopyScope::Whole, &session, &quiet()).await.unwrap();
+        let report = copy(&client, &multi, &whole, CopyScope::Whole, &session).await.unwrap();
         assert!(report.unchanged);
         // A pinned source is not asked when the target has it.
         let elsewhere = reference("127.0.0.1:9/lib/base").pinned(Digest::of(&index));
-        let report = client.copy(&elsewhere, &whole, CopyScope::Whole, &session, &quiet()).await;
+        let report = copy(&client, &elsewhere, &whole, CopyScope::Whole, &session).await;
         assert!(report.unwrap().unchanged);
 
         // Inside one registry nothing is transferred, although nothing is known beforehand.
         let fresh = crate::images::client(transport);
         let beside = reference(&format!("{from}/beside-{number}:1"));
         let new = PushSession::new();
-        let report = fresh.copy(&multi, &beside, scope, &new, &quiet()).await.unwrap();
+        let report = copy(&fresh, &multi, &beside, scope, &new).await.unwrap();
         assert_eq!((report.uploaded, report.mounted), (0, 3));
 
         let wrong = client.verify(&single, arm.digest()).await.unwrap_err();
@@ -252,7 +250,8 @@ fn futures_are_send() {
     let (session, reporter) = (PushSession::new(), quiet());
     check(client.push(&image, &target, &[], &session, &reporter));
     check(client.resolve(&target, Platform::default()));
-    check(client.copy(&target, &target, CopyScope::Whole, &session, &reporter));
+    check(client.plan_sync(Vec::new(), 1, &Journal::default()));
+    check(client.sync(SyncPlan { images: Vec::new() }, 1, false, &session, &reporter));
     check(client.verify(&target, image.digest()));
     check(Arc::clone(client.registry()));
 }

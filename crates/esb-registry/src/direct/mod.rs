@@ -3,28 +3,27 @@
 //! Owns every request that has to be exactly one, or whose answer has to be seen whole: no request
 //! is preceded by another but where a registry asks for a token.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use esb_oci::{
-    BlobError, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest, manifest::media_type,
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
 };
-use futures_util::TryStreamExt as _;
+
+mod requests;
+
+use esb_oci::{Digest, manifest::media_type};
 use reqwest::{
     Method, Response, Url,
-    header::{CONTENT_TYPE, HeaderMap, LOCATION},
+    header::{HeaderMap, LOCATION},
 };
 
 use crate::{
-    Access, Action, Attempted, Error, Kind, ManifestHead, Mount, RawManifest, Registry, Repository,
-    Settings, Upload, UploadSession,
+    Access, Action, Attempted, Error, Kind, Repository, Settings, Upload, UploadSession,
     auth::{Authenticator, Authorization},
-    document,
-    http::{Http, Payload, Request, answer, read, refusal},
+    error::distrusts,
+    http::{Http, Payload, Request, answer, refusal},
     registry::name,
-    retry::Failure,
-    settings::contact,
-    stream::guarded,
+    retry::{Again, Failure},
+    settings::{contact, is_loopback},
 };
 
 /// Every kind of manifest that is understood, and schema 1, so that it can be refused by name.
@@ -44,6 +43,8 @@ pub struct DirectRegistry {
 struct Core {
     http: Http,
     auth: Authenticator,
+    /// Registries on loopback that were found to speak TLS.
+    secure: Mutex<BTreeSet<String>>,
 }
 
 /// What a registry answered to a first question.
@@ -70,7 +71,9 @@ impl DirectRegistry {
     /// [`Error::Settings`] when a proxy or a certificate is not usable.
     pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
         let http = Http::new(settings)?;
-        Ok(Self { core: Arc::new(Core { http, auth: Authenticator::default() }) })
+        Ok(Self {
+            core: Arc::new(Core { http, auth: Authenticator::default(), secure: Mutex::default() }),
+        })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -138,7 +141,8 @@ impl DirectRegistry {
     /// `scheme://host/v2/` and what follows it.
     fn url(&self, attempted: &Attempted, path: &str) -> Result<Url, Error> {
         let registry = &attempted.registry;
-        let scheme = if self.settings().is_plain(registry) { "http" } else { "https" };
+        let plain = self.settings().is_plain(registry) && !self.is_secure(registry);
+        let scheme = if plain { "http" } else { "https" };
         Url::parse(&format!("{scheme}://{}/v2/{path}", contact(registry)))
             .map_err(|_| answer(attempted, "its name makes no URL"))
     }
@@ -160,7 +164,12 @@ impl DirectRegistry {
         let Call { attempted, scopes, request } = call;
         let http = &self.core.http;
         let host = self.core.auth.host(&attempted.registry);
-        let origin = self.url(attempted, "")?;
+        let mut origin = self.url(attempted, "")?;
+        let mut request = request.clone();
+        if self.is_secure(&attempted.registry) {
+            // It was found out after the call was made.
+            let _unchanged = request.url.set_scheme("https");
+        }
         // An upload's place may be elsewhere, where our authorization has no business.
         let own = request.url.origin() == origin.origin();
         let mut last = false;
@@ -172,7 +181,15 @@ impl DirectRegistry {
                 None
             };
             let header = authorization.as_ref().and_then(Authorization::header);
-            let response = http.execute(request, header.as_ref(), attempted).await;
+            let mut response = http.execute(&request, header.as_ref(), attempted).await;
+            if own && first.is_some() && origin.scheme() == "http" && refuses_plain(&response) {
+                let secure = self.by_tls(&request, attempted).await;
+                if let Some(secure) = secure {
+                    response = secure;
+                    let _unchanged = request.url.set_scheme("https");
+                    origin = self.url(attempted, "")?;
+                }
+            }
             if own {
                 host.spoke();
             }
@@ -193,6 +210,35 @@ impl DirectRegistry {
                 return Ok(response);
             }
         }
+    }
+
+    /// Sends the first request to a registry of this machine by TLS, which it may speak although
+    /// it need not. `None` when it does not.
+    async fn by_tls(
+        &self,
+        request: &Request<'_>,
+        attempted: &Attempted,
+    ) -> Option<Result<Response, Failure>> {
+        let registry = &attempted.registry;
+        let mut request = request.clone();
+        if !is_loopback(registry) || request.url.set_scheme("https").is_err() {
+            return None;
+        }
+        let response = self.core.http.execute(&request, None, attempted).await;
+        let speaks = match &response {
+            Ok(_) => true,
+            Err(Failure { error: Error::Unreachable { source, .. }, .. }) => distrusts(&**source),
+            Err(_) => false,
+        };
+        if speaks {
+            let mut secure = self.core.secure.lock().unwrap_or_else(PoisonError::into_inner);
+            secure.insert(registry.clone());
+        }
+        speaks.then_some(response)
+    }
+
+    fn is_secure(&self, registry: &str) -> bool {
+        self.core.secure.lock().unwrap_or_else(PoisonError::into_inner).contains(registry)
     }
 
     /// Sends a call as often as the policy says.
@@ -252,7 +298,7 @@ impl DirectRegistry {
             // The session is gone; a new one may do.
             404 => {
                 let error = self.refuse(response, attempted).await;
-                Err(Failure { error, again: crate::retry::Again::Later(None) })
+                Err(Failure { error, again: Again::Later(None) })
             }
             _ => Err(self.refuse(response, attempted).await.into()),
         }
@@ -296,172 +342,11 @@ fn digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
-impl Registry for DirectRegistry {
-    fn manifest_head<'a>(
-        &'a self,
-        at: &'a Repository,
-        target: &'a str,
-        access: Access,
-    ) -> BoxFuture<'a, Result<Option<ManifestHead>, Error>> {
-        Box::pin(async move {
-            let attempted = about_manifest(at, target, Action::CheckManifest, access);
-            let mut call =
-                self.call(Method::HEAD, at, &format!("manifests/{target}"), attempted)?;
-            call.request.accept = Some(MANIFESTS);
-            let response = self.send(&call).await?;
-            match response.status().as_u16() {
-                200 => Ok(Some(ManifestHead { digest: digest(response.headers()) })),
-                404 => Ok(None),
-                403 if access == Access::Push => Ok(None),
-                _ => Err(self.refuse(response, &call.attempted).await),
-            }
-        })
-    }
-
-    fn manifest_get<'a>(
-        &'a self,
-        at: &'a Repository,
-        target: &'a str,
-    ) -> BoxFuture<'a, Result<RawManifest, Error>> {
-        Box::pin(async move {
-            let attempted = about_manifest(at, target, Action::ReadManifest, Access::Pull);
-            let mut call = self.call(Method::GET, at, &format!("manifests/{target}"), attempted)?;
-            call.request.accept = Some(MANIFESTS);
-            let limit = usize::try_from(DOCUMENT_LIMIT).unwrap_or(usize::MAX);
-            let stall = self.settings().timeouts.stall;
-            // A body that breaks off is asked for again.
-            let attempt = || async {
-                let response = self.once(&call).await?;
-                if response.status().as_u16() != 200 {
-                    return Err(self.refuse(response, &call.attempted).await.into());
-                }
-                let kind = response.headers().get(CONTENT_TYPE);
-                let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or_default();
-                let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
-                Ok((read(response, limit, stall, &call.attempted).await?, kind))
-            };
-            let (bytes, kind) = self.settings().retry.run(attempt).await?;
-            let digest = Digest::of(&bytes);
-            if let Ok(expected) = target.parse::<Digest>()
-                && expected != digest
-            {
-                let subject = call.attempted.subject.clone();
-                return Err(Error::DigestMismatch { subject, expected, actual: digest });
-            }
-            let media_type = document::media_type(&bytes).unwrap_or(kind);
-            Ok(RawManifest { bytes, media_type, digest })
-        })
-    }
-
-    fn manifest_put<'a>(
-        &'a self,
-        at: &'a Repository,
-        target: &'a str,
-        media_type: &'a str,
-        bytes: &'a Bytes,
-    ) -> BoxFuture<'a, Result<Option<Digest>, Error>> {
-        Box::pin(async move {
-            let attempted = about_manifest(at, target, Action::WriteManifest, Access::Push);
-            let mut call = self.call(Method::PUT, at, &format!("manifests/{target}"), attempted)?;
-            call.request.content_type = Some(media_type);
-            call.request.body = Payload::Bytes(bytes.clone());
-            let response = self.send(&call).await?;
-            if response.status().is_success() {
-                return Ok(digest(response.headers()));
-            }
-            Err(self.refuse(response, &call.attempted).await)
-        })
-    }
-
-    fn blob_head<'a>(
-        &'a self,
-        at: &'a Repository,
-        digest: Digest,
-        access: Access,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        Box::pin(async move {
-            let attempted = about_blob(at, digest, Action::CheckBlob, access);
-            let call = self.call(Method::HEAD, at, &format!("blobs/{digest}"), attempted)?;
-            let response = self.send(&call).await?;
-            match response.status().as_u16() {
-                200 => Ok(true),
-                404 => Ok(false),
-                403 if access == Access::Push => Ok(false),
-                _ => Err(self.refuse(response, &call.attempted).await),
-            }
-        })
-    }
-
-    fn blob_get<'a>(
-        &'a self,
-        at: &'a Repository,
-        blob: &'a Descriptor,
-    ) -> BoxFuture<'a, Result<BlobStream, Error>> {
-        Box::pin(async move {
-            let digest = blob.digest;
-            let attempted = about_blob(at, digest, Action::ReadBlob, Access::Pull);
-            let call = self.call(Method::GET, at, &format!("blobs/{digest}"), attempted)?;
-            let response = self.send(&call).await?;
-            if response.status().as_u16() != 200 {
-                return Err(self.refuse(response, &call.attempted).await);
-            }
-            let place = format!("`{}`", name(at));
-            let of = place.clone();
-            let stream = response.bytes_stream().map_err(move |error| BlobError::Read {
-                digest,
-                place: of.clone(),
-                source: error.without_url().into(),
-            });
-            Ok(guarded(Box::pin(stream), digest, place, self.settings()))
-        })
-    }
-
-    fn blob_mount<'a>(
-        &'a self,
-        to: &'a Repository,
-        from: &'a str,
-        digest: Digest,
-    ) -> BoxFuture<'a, Result<Mount, Error>> {
-        Box::pin(async move {
-            let attempted = about_blob(to, digest, Action::MountBlob, Access::Push);
-            let mut call = self.call(Method::POST, to, "blobs/uploads/", attempted)?;
-            call.request
-                .url
-                .query_pairs_mut()
-                .append_pair("mount", &digest.to_string())
-                .append_pair("from", from);
-            if from != to.repository {
-                let (registry, repository) = (to.registry.clone(), from.to_owned());
-                call.scopes.push(scope(&Repository { registry, repository }, Access::Pull));
-            }
-            let response = match self.send(&call).await {
-                Ok(response) => response,
-                // A token for both repositories may not be had.
-                Err(Error::Unauthorized { .. }) => return Ok(Mount::Refused),
-                Err(error) => return Err(error),
-            };
-            Ok(match response.status().as_u16() {
-                201 => Mount::Mounted,
-                202 => Mount::Opened(Self::session(&response, &call.attempted)?),
-                _ => Mount::Refused,
-            })
-        })
-    }
-
-    fn blob_push<'a>(
-        &'a self,
-        to: &'a Repository,
-        upload: Upload<'a>,
-        session: Option<UploadSession>,
-    ) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move {
-            let digest = upload.blob.descriptor.digest;
-            let attempted = about_blob(to, digest, Action::UploadBlob, Access::Push);
-            let mut session = session;
-            // A session is good for one attempt; each further one opens its own.
-            let attempt = || self.push_once(to, upload, session.take(), &attempted);
-            self.settings().retry.run(attempt).await
-        })
+/// Whether the answer to a plain request may come from a server that wants TLS.
+fn refuses_plain(response: &Result<Response, Failure>) -> bool {
+    match response {
+        Ok(response) => response.status().as_u16() == 400,
+        Err(failure) => matches!(failure.again, Again::Later(None)),
     }
 }
 

@@ -1,0 +1,133 @@
+//! Registries as this machine reaches them: credentials, certificates, proxies, mirrors.
+
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
+
+use esb_model::PublishTarget;
+use esb_oci::ContentStore;
+use esb_registry::{Client, CredentialFiles, Settings};
+
+use crate::{
+    cli::AccessArgs,
+    environment::Environment,
+    exit::{Exit, Failure},
+};
+
+/// A client of all registries; `internal` are those of the platform, and `store` keeps the
+/// documents of images.
+pub(crate) fn client<'a>(
+    args: &AccessArgs,
+    environment: &Environment,
+    internal: impl IntoIterator<Item = &'a PublishTarget>,
+    store: &ContentStore,
+) -> Result<Client, Failure> {
+    let internal: Vec<&PublishTarget> = internal.into_iter().collect();
+    let store = Some(store.clone());
+    let settings = Settings { store, ..settings(args, environment, &internal)? };
+    Client::new(settings).map_err(|error| failure(&error))
+}
+
+/// The exit code and words of a registry's failure.
+pub(crate) fn failure(error: &esb_registry::Error) -> Failure {
+    use esb_registry::Kind;
+    let exit = match error.kind() {
+        Kind::Input => Exit::Input,
+        Kind::Local => Exit::Local,
+        _ => Exit::Remote,
+    };
+    Failure::of(exit, error.code().unwrap_or("registry"), error).maybe_hint(error.hint())
+}
+
+fn settings(
+    args: &AccessArgs,
+    environment: &Environment,
+    internal: &[&PublishTarget],
+) -> Result<Settings, Failure> {
+    let mirrors = environment.branded("MIRRORS").into_iter().flat_map(|list| list.split(','));
+    let mirrors = args.mirror.iter().map(String::as_str).chain(mirrors);
+    let mirrors = mirrors.map(str::trim).filter(|mirror| !mirror.is_empty());
+    let mirrors = esb_registry::Mirrors::parse(mirrors)
+        .map_err(|error| Failure::of(Exit::Usage, "mirror", &error))?;
+    let mut insecure: BTreeSet<String> = args.registry_insecure.iter().cloned().collect();
+    let allowed = internal.iter().filter(|target| target.insecure);
+    insecure.extend(allowed.map(|target| target.push_host().to_owned()));
+    let ca_file =
+        args.ca_file.clone().or_else(|| environment.get("SSL_CERT_FILE").map(PathBuf::from));
+    let mut extra_roots = Vec::new();
+    if let Some(path) = ca_file {
+        extra_roots.push(fs::read(&path).map_err(|error| {
+            let text = format!("could not read the certificates in `{}`", path.display());
+            Failure::of(Exit::Input, "ca-file", &error).during(text)
+        })?);
+    }
+    let either = |upper: &str, lower: &str| {
+        environment.get(lower).or_else(|| environment.get(upper)).map(str::to_owned)
+    };
+    let no_proxy = either("NO_PROXY", "no_proxy").unwrap_or_default();
+    Ok(Settings {
+        insecure,
+        plain_credentials: args.insecure_credentials.iter().cloned().collect(),
+        direct: internal.iter().map(|target| target.push_host().to_owned()).collect(),
+        extra_roots,
+        certificate_folders: certificate_folders(environment),
+        proxy: esb_registry::ProxySettings {
+            http: either("HTTP_PROXY", "http_proxy"),
+            https: either("HTTPS_PROXY", "https_proxy"),
+            no_proxy: no_proxy
+                .split(',')
+                .map(|host| host.trim().to_owned())
+                .filter(|host| !host.is_empty())
+                .collect(),
+        },
+        credentials: docker_credentials(environment)?,
+        mirrors,
+        offline: args.offline,
+        ..Settings::default()
+    })
+}
+
+/// What `docker login` and `podman login` left for this user.
+pub(crate) fn docker_credentials(
+    environment: &Environment,
+) -> Result<Arc<dyn esb_oci::CredentialSource>, Failure> {
+    let home = environment.home();
+    let docker = environment.docker_config();
+    let config = match environment.get("XDG_CONFIG_HOME") {
+        Some(dir) => Some(PathBuf::from(dir)),
+        None => home.map(|home| home.join(".config")),
+    };
+    let runtime = environment.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let podman = |dir: PathBuf| dir.join("containers/auth.json");
+    let paths = [
+        docker.map(|dir| dir.join("config.json")),
+        environment.get("REGISTRY_AUTH_FILE").map(PathBuf::from),
+        runtime.map(podman),
+        config.map(podman),
+    ];
+    let files = CredentialFiles::load(paths.iter().flatten().map(PathBuf::as_path));
+    Ok(Arc::new(files.map_err(|error| failure(&error))?))
+}
+
+/// Folders with a folder for each registry that has certificates of its own, Docker's and those of
+/// podman and skopeo; the first that has one for a registry counts.
+fn certificate_folders(environment: &Environment) -> Vec<PathBuf> {
+    let home = environment.home();
+    let own = |path: &str| home.as_ref().map(|home| home.join(path));
+    let folders = [
+        own(".docker/certs.d"),
+        Some("/etc/docker/certs.d".into()),
+        own(".config/containers/certs.d"),
+        Some("/etc/containers/certs.d".into()),
+    ];
+    folders.into_iter().flatten().collect()
+}
+
+/// Why an image cannot be synced.
+pub(crate) fn not_synced(source: &str, error: &esb_registry::Error) -> Failure {
+    failure(error).during(format!("could not sync `{source}`"))
+}
+
+/// One failure for all images that cannot be synced, before any of them is.
+pub(crate) fn none_synced(broken: Vec<Failure>, total: usize) -> Option<Failure> {
+    let summary = |count| format!("{count} of {total} images cannot be synced; nothing was copied");
+    Failure::all(broken, summary)
+}

@@ -1,0 +1,231 @@
+//! `esb image import`: what a deploy would sync, by hand.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use esb_config::{ImageImportFile, ImportEntry};
+use esb_model::{Architecture, Platform, PublishTarget};
+use esb_oci::Reference;
+use esb_registry::{
+    CopyScope, Journal, PlannedImage, PushReport, PushSession, Step, SyncItem, SyncedImage,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    access,
+    cli::{GlobalArgs, ImportArgs},
+    environment::Environment,
+    exit::{Exit, Failure},
+    inputs,
+    pipeline::open_store,
+    printer::{Printer, table},
+    reporter::{TerminalReporter, bytes},
+};
+
+/// The functions that an image is for, by image.
+type Wanted = BTreeMap<SyncItem, Vec<ImportEntry>>;
+
+pub(crate) async fn run(
+    args: &ImportArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let file = read(&args.file)?;
+    let (wanted, registry) = wanted(&file, args, environment)?;
+    let brand = inputs::brand(global, environment.settings().text("brand"))?;
+    let store = open_store(environment, &brand)?;
+    let client = access::client(&args.access, environment, &registry, &store)?;
+    let journal = Journal::new(store);
+    let jobs = args.jobs.unwrap_or_else(inputs::default_jobs).max(1);
+
+    let plan = client.plan_sync(wanted.keys().cloned().collect(), jobs, &journal).await;
+    if !args.keep_going || args.dry_run {
+        let broken =
+            plan.broken().map(|(item, error)| access::not_synced(name(&wanted, item), error));
+        if let Some(failure) = access::none_synced(broken.collect(), wanted.len()) {
+            return Err(failure);
+        }
+    }
+    if args.dry_run {
+        let rows: Vec<_> = plan.images.iter().filter_map(|image| planned(&wanted, image)).collect();
+        print(printer, &rows, true, &[]);
+        return Ok(());
+    }
+    let session = PushSession::with_journal(journal);
+    let reporter = TerminalReporter::new(printer);
+    let events = Arc::clone(&reporter) as Arc<dyn esb_model::Reporter>;
+    let synced = client.sync(plan, jobs, args.keep_going, &session, &events).await;
+    let (mut rows, mut failures) = (Vec::new(), Vec::new());
+    for SyncedImage { item, report, time } in &synced.images {
+        match report {
+            Some(Ok(report)) => rows.push(Row::synced(&wanted, item, report, *time)),
+            Some(Err(error)) => failures.push(access::not_synced(name(&wanted, item), error)),
+            None => {}
+        }
+    }
+    let total = wanted.len();
+    if failures.is_empty() || args.keep_going {
+        print(printer, &rows, false, &failures);
+    }
+    let done = rows.len();
+    match Failure::all(failures, |count| {
+        format!("{count} of {total} images could not be synced, {done} could")
+    }) {
+        None => Ok(()),
+        Some(mut failure) => {
+            // The document on stdout has it already.
+            failure.is_told = args.keep_going;
+            Err(failure)
+        }
+    }
+}
+
+/// An image as the template names it.
+fn name<'a>(wanted: &'a Wanted, item: &SyncItem) -> &'a str {
+    wanted.get(item).and_then(|entries| entries.first()).map_or("", |entry| &entry.image_source)
+}
+
+fn read(path: &Path) -> Result<ImageImportFile, Failure> {
+    let failed = |cause: String| {
+        let text = format!("could not read `{}` as an image-import.json", path.display());
+        let mut failure = Failure::new(Exit::Input, "import-file", text);
+        failure.causes.push(cause);
+        failure.hint("name the file that a deploy wrote: .<brand>/<env>/config/image-import.json")
+    };
+    let bytes = inputs::read_limited(path).map_err(failed)?;
+    serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
+}
+
+/// The images of a file, each once, and the registries that they go to.
+fn wanted(
+    file: &ImageImportFile,
+    args: &ImportArgs,
+    environment: &Environment,
+) -> Result<(Wanted, Vec<PublishTarget>), Failure> {
+    let platform = args.platform.as_ref().map(|text| inputs::parse_platform(text)).transpose()?;
+    let push = args.push_registry.as_deref().or_else(|| environment.get("HOST_REGISTRY_ADDR"));
+    let push = push.or(Some(&*file.push_target).filter(|push| !push.is_empty()));
+    let (mut wanted, mut registries) = (Wanted::new(), BTreeMap::new());
+    for entry in &file.images {
+        let invalid = |error: &(dyn std::error::Error + 'static)| {
+            Failure::of(Exit::Input, "import-file", error)
+                .during(format!("the entry of `{}` cannot be used", entry.function_name))
+        };
+        let mut source: Reference = entry.image_source.parse().map_err(|error| invalid(&error))?;
+        let runtime: Reference = entry.image_ref.parse().map_err(|error| invalid(&error))?;
+        let mut registry =
+            PublishTarget::parse(runtime.registry(), push).map_err(|error| invalid(&error))?;
+        registry.insecure = environment.is_true("CONTAINER_REGISTRY_INSECURE");
+        let (scope, expected) = match (&entry.digest, platform) {
+            _ if args.all_platforms => (CopyScope::Whole, None),
+            (_, Some(platform)) => (CopyScope::Platform(platform), None),
+            (None, None) => (CopyScope::Platform(own_platform()), None),
+            (Some(digest), None) => {
+                let digest = digest.parse().map_err(|error| invalid(&error))?;
+                // What the deploy meant, wherever the tag has gone since.
+                source = source.pinned(digest);
+                (CopyScope::Whole, Some(digest))
+            }
+        };
+        let target = runtime.moved_to(registry.push_host(), None);
+        registries.insert(registry.push_host().to_owned(), registry);
+        let item = SyncItem { source, target, scope, expected };
+        wanted.entry(item).or_default().push(entry.clone());
+    }
+    Ok((wanted, registries.into_values().collect()))
+}
+
+/// The platform of this machine, as `docker pull` takes it.
+fn own_platform() -> Platform {
+    let architecture = match std::env::consts::ARCH {
+        "aarch64" => Architecture::Arm64,
+        _ => Architecture::X86_64,
+    };
+    Platform { architecture }
+}
+
+/// A line of the result.
+struct Row {
+    functions: Vec<String>,
+    source: String,
+    reference: String,
+    digest: String,
+    short: String,
+    action: &'static str,
+    bytes: u64,
+    time: Duration,
+}
+
+impl Row {
+    fn new(wanted: &Wanted, item: &SyncItem, digest: esb_oci::Digest) -> Self {
+        let entries = wanted.get(item).map(Vec::as_slice).unwrap_or_default();
+        let first = entries.first();
+        Self {
+            functions: entries.iter().map(|entry| entry.function_name.clone()).collect(),
+            source: name(wanted, item).to_owned(),
+            reference: first.map(|entry| entry.image_ref.clone()).unwrap_or_default(),
+            digest: digest.to_string(),
+            short: digest.short(),
+            action: "skipped",
+            bytes: 0,
+            time: Duration::ZERO,
+        }
+    }
+
+    fn synced(wanted: &Wanted, item: &SyncItem, report: &PushReport, time: Duration) -> Self {
+        let digest = report.digest.unwrap_or_else(|| esb_oci::Digest::of(b""));
+        let action = report.sync_action();
+        Self { action, bytes: report.uploaded_bytes, time, ..Self::new(wanted, item, digest) }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "functions": self.functions,
+            "source": self.source,
+            "reference": self.reference,
+            "digest": self.digest,
+            "action": self.action,
+            "bytes": self.bytes,
+            "seconds": self.time.as_secs_f64(),
+        })
+    }
+}
+
+fn planned(wanted: &Wanted, image: &PlannedImage) -> Option<Row> {
+    let step = image.step.as_ref().ok()?;
+    let row = Row::new(wanted, &image.item, step.digest());
+    Some(match step {
+        Step::Present { .. } => row,
+        Step::Copy(copy) => Row { action: "sync", bytes: copy.bytes, ..row },
+    })
+}
+
+fn print(printer: Printer, rows: &[Row], dry_run: bool, failures: &[Failure]) {
+    if printer.json {
+        let mut document = json!({
+            "schema": 1,
+            "dry_run": dry_run,
+            "images": rows.iter().map(Row::json).collect::<Vec<_>>(),
+        });
+        if !failures.is_empty() {
+            document["errors"] = failures.iter().map(Failure::json).collect();
+        }
+        printer.document(&document);
+        return;
+    }
+    let size = if dry_run { "size" } else { "sent" };
+    let head = ["image", "from", "digest", size, "action"].map(str::to_owned);
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let (reference, source) = (row.reference.clone(), row.source.clone());
+            vec![reference, source, row.short.clone(), bytes(row.bytes), row.action.to_owned()]
+        })
+        .collect();
+    for line in table(printer, &head, &cells) {
+        printer.out(&line);
+    }
+    if dry_run {
+        printer.out("dry run: nothing was copied");
+    }
+}

@@ -1,0 +1,264 @@
+//! `esb image verify`: whether the platform can pull what its configuration names.
+
+use std::{collections::BTreeSet, path::Path};
+
+use esb_config::{Published, Section};
+use esb_image::docker::DockerEngine;
+use esb_model::PublishTarget;
+use esb_oci::{Digest, Reference};
+use esb_registry::{Client, Kind};
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
+
+use crate::{
+    access,
+    cli::{BuildArgs, GlobalArgs, Mode, VerifyArgs},
+    engine,
+    environment::Environment,
+    exit::{Exit, Failure},
+    inputs::{self, Project},
+    pipeline::{docker_credentials, open_store},
+    printer::{Printer, table},
+};
+
+pub(crate) async fn run(
+    args: &VerifyArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let project = Project::bare(global, environment)?;
+    let as_build = BuildArgs {
+        mode: args.mode,
+        registry: args.registry.clone(),
+        push_registry: args.push_registry.clone(),
+        access: args.access.clone(),
+        ..BuildArgs::default()
+    };
+    let mode = inputs::mode(&as_build, environment)?;
+    let names = inputs::registry_names(&as_build, environment, mode)?;
+    let internal: Vec<&PublishTarget> = names.configured.iter().chain([&names.default]).collect();
+    let store = open_store(environment, &project.brand)?;
+    let client = access::client(&args.access, environment, internal.iter().copied(), &store)?;
+    let compose_project = inputs::compose_project(args.project.as_deref(), &project, environment);
+    let staging = project.staging(&compose_project);
+    let given = args.config_to.as_deref().or_else(|| environment.get("CONFIG_DIR").map(Path::new));
+    let dir = given.filter(|dir| dir.join("functions.yml").exists()).unwrap_or(&staging);
+    let published = read(dir, &project)?;
+
+    // The Agent of docker mode pulls through the engine.
+    let engine = match mode {
+        Mode::Containerd => None,
+        Mode::Docker => {
+            let credentials = docker_credentials(environment)?;
+            match engine::connect(environment, &store, credentials).await {
+                Ok(engine) => Some(engine),
+                Err(failure) => {
+                    printer.warning(&format!("the engine was not asked: {}", failure.message));
+                    None
+                }
+            }
+        }
+    };
+    let checker = Checker { client: &client, internal: &internal, engine: engine.as_ref() };
+    let functions = published.config.functions.functions.iter().filter_map(|(name, entry)| {
+        let image = entry.image.as_ref()?.resolve(|name| environment.get(name).map(str::to_owned));
+        let expected = published.state.digests.get(name).and_then(|text| text.parse().ok());
+        Some((name.clone(), image, expected))
+    });
+    let jobs = args.jobs.unwrap_or_else(inputs::default_jobs).max(1);
+    let images: Vec<Checked> = stream::iter(functions.collect::<Vec<_>>())
+        .map(|(function, image, expected)| checker.check(function, image, expected))
+        .buffered(jobs)
+        .collect()
+        .await;
+    report(printer, &project, dir, &published, &images)
+}
+
+fn read(dir: &Path, project: &Project) -> Result<Published, Failure> {
+    let nothing = |cause: String| {
+        let text = format!("nothing is published for the environment `{}`", project.environment);
+        let mut failure = Failure::new(Exit::Input, "verify", text);
+        failure.causes.push(cause);
+        failure.hint("name the environment with `-e`, or the folder with `--config-to DIR`")
+    };
+    if !dir.join("functions.yml").exists() {
+        return Err(nothing(format!("`{}` has no functions.yml", dir.display())));
+    }
+    esb_config::read(dir).map_err(|error| Failure::of(Exit::Input, "config", &error))
+}
+
+/// What one side says of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Answer {
+    Pullable,
+    Missing(String),
+    /// It is another image than the one that was published.
+    Other(Digest),
+    /// Nobody can tell.
+    Unknown(String),
+}
+
+impl Answer {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Pullable => "ok",
+            Self::Missing(_) => "missing",
+            Self::Other(_) => "other digest",
+            Self::Unknown(_) => "no answer",
+        }
+    }
+
+    fn reason(&self) -> Option<String> {
+        match self {
+            Self::Pullable => None,
+            Self::Missing(reason) | Self::Unknown(reason) => Some(reason.clone()),
+            Self::Other(digest) => Some(format!("it is {digest}")),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({"state": self.word(), "reason": self.reason()})
+    }
+}
+
+/// An image of functions.yml and what was said of it.
+struct Checked {
+    function: String,
+    image: String,
+    expected: Option<Digest>,
+    registry: Answer,
+    engine: Option<Answer>,
+}
+
+impl Checked {
+    fn answers(&self) -> impl Iterator<Item = &Answer> {
+        [Some(&self.registry), self.engine.as_ref()].into_iter().flatten()
+    }
+
+    fn is_pullable(&self) -> bool {
+        self.answers().all(|answer| *answer == Answer::Pullable)
+    }
+}
+
+struct Checker<'a> {
+    client: &'a Client,
+    internal: &'a [&'a PublishTarget],
+    engine: Option<&'a DockerEngine>,
+}
+
+impl Checker<'_> {
+    async fn check(&self, function: String, image: String, expected: Option<Digest>) -> Checked {
+        let registry = self.registry(&image, expected).await;
+        let engine = match self.engine {
+            Some(engine) => Some(match engine.distribution(&image).await {
+                Ok(Some(digest)) => compare(digest, expected),
+                Ok(None) => Answer::Missing("the engine does not find it".to_owned()),
+                Err(error) => Answer::Unknown(error.to_string()),
+            }),
+            None => None,
+        };
+        Checked { function, image, expected, registry, engine }
+    }
+
+    /// Asks by the address that this machine reaches.
+    async fn registry(&self, image: &str, expected: Option<Digest>) -> Answer {
+        let reference: Reference = match image.parse() {
+            Ok(reference) => reference,
+            Err(error) => return Answer::Missing(error.to_string()),
+        };
+        let own = self.internal.iter().find(|own| own.runtime_host() == reference.registry());
+        let here =
+            own.map_or_else(|| reference.clone(), |own| reference.moved_to(own.push_host(), None));
+        match self.client.digest_of(&here).await {
+            Ok(digest) => compare(digest, expected),
+            Err(error) => match error.kind() {
+                Kind::NotFound => Answer::Missing(error.to_string()),
+                _ => Answer::Unknown(access::failure(&error).chain()),
+            },
+        }
+    }
+}
+
+fn compare(digest: Digest, expected: Option<Digest>) -> Answer {
+    match expected {
+        Some(expected) if expected != digest => Answer::Other(digest),
+        _ => Answer::Pullable,
+    }
+}
+
+/// The command that brings an image back.
+fn mend(project: &Project, dir: &Path, published: &Published, function: &str) -> String {
+    let slug = project.brand.slug();
+    if published.config.images.images.iter().any(|entry| entry.function_name == function) {
+        let file = dir.join("image-import.json");
+        let file = file.strip_prefix(&project.root).unwrap_or(&file).display().to_string();
+        return format!("{slug} image import {file}");
+    }
+    let owner = published.state.owners.get(Section::Function, function);
+    let template = owner.map(|owner| format!(" -t {owner}")).unwrap_or_default();
+    format!("{slug} deploy{template} -e {}", project.environment)
+}
+
+fn report(
+    printer: Printer,
+    project: &Project,
+    dir: &Path,
+    published: &Published,
+    checked: &[Checked],
+) -> Result<(), Failure> {
+    let mend = |checked: &Checked| mend(project, dir, published, &checked.function);
+    let broken: Vec<&Checked> = checked.iter().filter(|checked| !checked.is_pullable()).collect();
+    if printer.json {
+        let images: Vec<Value> = checked
+            .iter()
+            .map(|image| {
+                json!({
+                    "function": image.function,
+                    "image": image.image,
+                    "digest": image.expected.map(|digest| digest.to_string()),
+                    "registry": image.registry.json(),
+                    "engine": image.engine.as_ref().map(Answer::json),
+                    "mend": (!image.is_pullable()).then(|| mend(image)),
+                })
+            })
+            .collect();
+        printer.document(&json!({"schema": 1, "ok": broken.is_empty(), "images": images}));
+    } else {
+        let head = ["function", "image", "registry", "engine"].map(str::to_owned);
+        let rows: Vec<Vec<String>> = checked
+            .iter()
+            .map(|image| {
+                let engine = image.engine.as_ref().map_or("not asked", Answer::word).to_owned();
+                let registry = image.registry.word().to_owned();
+                vec![image.function.clone(), image.image.clone(), registry, engine]
+            })
+            .collect();
+        for line in table(printer, &head, &rows) {
+            printer.out(&line);
+        }
+    }
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let silent = |image: &&Checked| {
+        image.answers().all(|answer| matches!(answer, Answer::Pullable | Answer::Unknown(_)))
+    };
+    let exit = if broken.iter().all(silent) { Exit::Remote } else { Exit::Difference };
+    let text = format!("{} of {} images cannot be pulled", broken.len(), checked.len());
+    let mut failure = Failure::new(exit, "verify", text);
+    for image in &broken {
+        for (side, answer) in
+            [("registry", Some(&image.registry)), ("engine", image.engine.as_ref())]
+        {
+            if let Some(reason) = answer.and_then(Answer::reason) {
+                let function = &image.function;
+                failure.causes.push(format!("`{function}`, asked by the {side}: {reason}"));
+            }
+        }
+    }
+    let commands: BTreeSet<String> = broken.iter().map(|image| mend(image)).collect();
+    let commands: Vec<String> = commands.iter().map(|command| format!("`{command}`")).collect();
+    failure.is_told = true;
+    Err(failure.hint(format!("run {}", commands.join(" and "))))
+}

@@ -1,0 +1,239 @@
+//! The requests of the trait, one by one.
+
+use bytes::Bytes;
+use esb_oci::{BlobError, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use reqwest::{
+    Method, Response,
+    header::{CONTENT_RANGE, CONTENT_TYPE},
+};
+
+use super::{Call, DirectRegistry, MANIFESTS, about_blob, about_manifest, digest, scope};
+use crate::{
+    Access, Action, Attempted, Error, ManifestHead, Mount, RawManifest, Registry, Repository,
+    Upload, UploadSession, document,
+    http::{Payload, Request, answer, read},
+    registry::name,
+    stream::guarded,
+};
+
+/// Whether an answer to a question for a part begins where it should.
+fn starts_at(response: &Response, offset: u64) -> bool {
+    let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+    let range = range.unwrap_or_default();
+    let first = range.strip_prefix("bytes ").and_then(|range| range.split('-').next());
+    first.is_some_and(|first| first.parse() == Ok(offset))
+}
+
+/// A stream without its first bytes.
+fn without(stream: BlobStream, bytes: u64) -> BlobStream {
+    let left = stream.scan(bytes, |left, item| {
+        let item = item.map(|mut chunk: Bytes| {
+            let cut = usize::try_from(*left).unwrap_or(usize::MAX).min(chunk.len());
+            *left -= cut as u64;
+            chunk.split_off(cut)
+        });
+        std::future::ready(Some(item))
+    });
+    Box::pin(left)
+}
+
+impl Registry for DirectRegistry {
+    fn manifest_head<'a>(
+        &'a self,
+        at: &'a Repository,
+        target: &'a str,
+        access: Access,
+    ) -> BoxFuture<'a, Result<Option<ManifestHead>, Error>> {
+        Box::pin(async move {
+            let attempted = about_manifest(at, target, Action::CheckManifest, access);
+            let mut call =
+                self.call(Method::HEAD, at, &format!("manifests/{target}"), attempted)?;
+            call.request.accept = Some(MANIFESTS);
+            let response = self.send(&call).await?;
+            match response.status().as_u16() {
+                200 => Ok(Some(ManifestHead { digest: digest(response.headers()) })),
+                404 => Ok(None),
+                403 if access == Access::Push => Ok(None),
+                _ => Err(self.refuse(response, &call.attempted).await),
+            }
+        })
+    }
+
+    fn manifest_get<'a>(
+        &'a self,
+        at: &'a Repository,
+        target: &'a str,
+    ) -> BoxFuture<'a, Result<RawManifest, Error>> {
+        Box::pin(async move {
+            let attempted = about_manifest(at, target, Action::ReadManifest, Access::Pull);
+            let mut call = self.call(Method::GET, at, &format!("manifests/{target}"), attempted)?;
+            call.request.accept = Some(MANIFESTS);
+            let limit = usize::try_from(DOCUMENT_LIMIT).unwrap_or(usize::MAX);
+            let stall = self.settings().timeouts.stall;
+            // A body that breaks off is asked for again.
+            let attempt = || async {
+                let response = self.once(&call).await?;
+                if response.status().as_u16() != 200 {
+                    return Err(self.refuse(response, &call.attempted).await.into());
+                }
+                let kind = response.headers().get(CONTENT_TYPE);
+                let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or_default();
+                let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
+                Ok((read(response, limit, stall, &call.attempted).await?, kind))
+            };
+            let (bytes, kind) = self.settings().retry.run(attempt).await?;
+            let digest = Digest::of(&bytes);
+            if let Ok(expected) = target.parse::<Digest>()
+                && expected != digest
+            {
+                let subject = call.attempted.subject.clone();
+                return Err(Error::DigestMismatch { subject, expected, actual: digest });
+            }
+            let media_type = document::media_type(&bytes).unwrap_or(kind);
+            Ok(RawManifest { bytes, media_type, digest })
+        })
+    }
+
+    fn manifest_put<'a>(
+        &'a self,
+        at: &'a Repository,
+        target: &'a str,
+        media_type: &'a str,
+        bytes: &'a Bytes,
+    ) -> BoxFuture<'a, Result<Option<Digest>, Error>> {
+        Box::pin(async move {
+            let attempted = about_manifest(at, target, Action::WriteManifest, Access::Push);
+            let mut call = self.call(Method::PUT, at, &format!("manifests/{target}"), attempted)?;
+            call.request.content_type = Some(media_type);
+            call.request.body = Payload::Bytes(bytes.clone());
+            let response = self.send(&call).await?;
+            if response.status().is_success() {
+                return Ok(digest(response.headers()));
+            }
+            Err(self.refuse(response, &call.attempted).await)
+        })
+    }
+
+    fn blob_head<'a>(
+        &'a self,
+        at: &'a Repository,
+        digest: Digest,
+        access: Access,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move {
+            let attempted = about_blob(at, digest, Action::CheckBlob, access);
+            let call = self.call(Method::HEAD, at, &format!("blobs/{digest}"), attempted)?;
+            let response = self.send(&call).await?;
+            match response.status().as_u16() {
+                200 => Ok(true),
+                404 => Ok(false),
+                403 if access == Access::Push => Ok(false),
+                _ => Err(self.refuse(response, &call.attempted).await),
+            }
+        })
+    }
+
+    fn blob_get<'a>(
+        &'a self,
+        at: &'a Repository,
+        blob: &'a Descriptor,
+        offset: u64,
+    ) -> BoxFuture<'a, Result<BlobStream, Error>> {
+        Box::pin(async move {
+            let digest = blob.digest;
+            let attempted = about_blob(at, digest, Action::ReadBlob, Access::Pull);
+            let mut call = self.call(Method::GET, at, &format!("blobs/{digest}"), attempted)?;
+            call.request.from = offset;
+            let response = self.send(&call).await?;
+            let skip = match response.status().as_u16() {
+                206 if starts_at(&response, offset) => 0,
+                // It may send the whole blob all the same.
+                200 => offset,
+                206 => {
+                    return Err(answer(&call.attempted, "it is another part than was asked for"));
+                }
+                _ => return Err(self.refuse(response, &call.attempted).await),
+            };
+            let place = format!("`{}`", name(at));
+            let of = place.clone();
+            let stream = response.bytes_stream().map_err(move |error| BlobError::Read {
+                digest,
+                place: of.clone(),
+                source: error.without_url().into(),
+            });
+            let stream = guarded(Box::pin(stream), digest, place, self.settings());
+            Ok(if skip == 0 { stream } else { without(stream, skip) })
+        })
+    }
+
+    fn may_push<'a>(&'a self, to: &'a Repository) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let attempted = Attempted {
+                action: Action::OpenUpload,
+                access: Access::Push,
+                registry: to.registry.clone(),
+                subject: name(to),
+            };
+            let call = self.call(Method::POST, to, "blobs/uploads/", attempted)?;
+            let response = self.send(&call).await?;
+            if response.status().as_u16() != 202 {
+                return Err(self.refuse(response, &call.attempted).await);
+            }
+            let UploadSession(url) = Self::session(&response, &call.attempted)?;
+            let request = Request::new(Method::DELETE, url);
+            let scopes = vec![scope(to, Access::Push)];
+            // A registry that keeps it lets it expire.
+            let _given_up = self.once(&Call { scopes, request, ..call }).await;
+            Ok(())
+        })
+    }
+
+    fn blob_mount<'a>(
+        &'a self,
+        to: &'a Repository,
+        from: &'a str,
+        digest: Digest,
+    ) -> BoxFuture<'a, Result<Mount, Error>> {
+        Box::pin(async move {
+            let attempted = about_blob(to, digest, Action::MountBlob, Access::Push);
+            let mut call = self.call(Method::POST, to, "blobs/uploads/", attempted)?;
+            call.request
+                .url
+                .query_pairs_mut()
+                .append_pair("mount", &digest.to_string())
+                .append_pair("from", from);
+            if from != to.repository {
+                let (registry, repository) = (to.registry.clone(), from.to_owned());
+                call.scopes.push(scope(&Repository { registry, repository }, Access::Pull));
+            }
+            let response = match self.send(&call).await {
+                Ok(response) => response,
+                // A token for both repositories may not be had.
+                Err(Error::Unauthorized { .. }) => return Ok(Mount::Refused),
+                Err(error) => return Err(error),
+            };
+            Ok(match response.status().as_u16() {
+                201 => Mount::Mounted,
+                202 => Mount::Opened(Self::session(&response, &call.attempted)?),
+                _ => Mount::Refused,
+            })
+        })
+    }
+
+    fn blob_push<'a>(
+        &'a self,
+        to: &'a Repository,
+        upload: Upload<'a>,
+        session: Option<UploadSession>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let digest = upload.blob.descriptor.digest;
+            let attempted = about_blob(to, digest, Action::UploadBlob, Access::Push);
+            let mut session = session;
+            // A session is good for one attempt; each further one opens its own.
+            let attempt = || self.push_once(to, upload, session.take(), &attempted);
+            self.settings().retry.run(attempt).await
+        })
+    }
+}

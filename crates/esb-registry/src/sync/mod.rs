@@ -1,0 +1,12 @@
+//! Syncs images from registry to registry: a plan of everything first, then the copies.
+//!
+//! Owns what is asked to find out what has to be done, and the order of the copies. Nothing is
+//! written before the plan of all images stands, and nothing that the plan found is asked again.
+
+mod journal;
+mod plan;
+mod run;
+
+pub use journal::Journal;
+pub use plan::{PlannedCopy, PlannedImage, Step, SyncItem, SyncPlan};
+pub use run::{Synced, SyncedImage};

@@ -1,0 +1,94 @@
+//! The copies of a plan.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use esb_model::{Event, Reporter};
+use esb_oci::Digest;
+use futures_util::{StreamExt as _, stream};
+
+use crate::{
+    Client, Error, PlannedCopy, PlannedImage, PushReport, PushSession, Step, SyncItem, SyncPlan,
+    registry::repository,
+};
+
+/// What a sync did, image by image, in the plan's order.
+#[derive(Debug)]
+pub struct Synced {
+    pub images: Vec<SyncedImage>,
+}
+
+/// What became of one image.
+#[derive(Debug)]
+pub struct SyncedImage {
+    pub item: SyncItem,
+    /// What was done, or why it could not be. `None` when an earlier failure ended the sync.
+    pub report: Option<Result<PushReport, Error>>,
+    pub time: Duration,
+}
+
+impl Client {
+    /// Makes the copies of a plan, `jobs` at a time. Images whose step is an error keep it. Unless
+    /// `keep_going` is set, no further copy begins after a failure; those that go on end.
+    ///
+    /// Each target is asked afterwards whether it has the digest that was meant.
+    pub async fn sync(
+        &self,
+        plan: SyncPlan,
+        jobs: usize,
+        keep_going: bool,
+        session: &PushSession,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Synced {
+        let failed = std::sync::atomic::AtomicBool::new(false);
+        let failed = &failed;
+        let images = stream::iter(plan.images).map(async |PlannedImage { item, step }| {
+            use std::sync::atomic::Ordering::SeqCst;
+            let start = Instant::now();
+            let report = match step {
+                Ok(Step::Present { digest, .. }) => Ok(present(digest)),
+                Ok(Step::Copy(_)) if failed.load(SeqCst) && !keep_going => {
+                    return SyncedImage { item, report: None, time: Duration::ZERO };
+                }
+                Ok(Step::Copy(copy)) => self.sync_one(&item, &copy, session, reporter).await,
+                Err(error) => Err(error),
+            };
+            failed.fetch_or(report.is_err(), SeqCst);
+            SyncedImage { item, report: Some(report), time: start.elapsed() }
+        });
+        Synced { images: images.buffered(jobs.max(1)).collect().await }
+    }
+
+    async fn sync_one(
+        &self,
+        item: &SyncItem,
+        copy: &PlannedCopy,
+        session: &PushSession,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<PushReport, Error> {
+        let (at, tag) = (repository(&item.target), item.target.target());
+        let subject = item.target.to_string();
+        reporter.event(&Event::Started { subject: &subject, action: "sync" });
+        let mut report = PushReport::default();
+        for parts in &copy.parts {
+            let own = parts.digest.to_string();
+            let name = if parts.digest == copy.digest { &tag } else { &own };
+            report.add(&self.push_parts(parts, &at, name, session, reporter).await?);
+        }
+        if !self.leads_to(&item.target, copy.digest, session).await? {
+            let actual = self.digest_of(&item.target).await?;
+            let subject = item.target.to_string();
+            return Err(Error::DigestMismatch { subject, expected: copy.digest, actual });
+        }
+        report.digest = Some(copy.digest);
+        let detail = format!("from {}", copy.from);
+        reporter.event(&Event::Finished { subject: &subject, action: "sync", detail: &detail });
+        Ok(report)
+    }
+}
+
+fn present(digest: Digest) -> PushReport {
+    PushReport { unchanged: true, digest: Some(digest), ..PushReport::default() }
+}
