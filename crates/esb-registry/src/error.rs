@@ -275,6 +275,10 @@ impl Error {
             Self::DigestMismatch { .. }
             | Self::Document { .. }
             | Self::Source { source: BlobError::Mismatch { .. }, .. } => Kind::Digest,
+            Self::Source { source: BlobError::Read { source, .. }, .. } if source.is::<Self>() => {
+                // A registry's own refusal, on the way through a stream.
+                source.downcast_ref::<Self>().map_or(Kind::Unreachable, Self::kind)
+            }
             Self::Source { source, .. } if is_local(source) => Kind::Local,
             Self::Unreachable { .. } | Self::Source { .. } => Kind::Unreachable,
             Self::Layout { source, .. } => match source {
