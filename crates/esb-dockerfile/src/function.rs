@@ -118,7 +118,7 @@ impl Maker<'_> {
                 platform,
             }),
             Err(cause) => {
-                let message = format!("could not read the requirements.txt of the {who}: {cause}");
+                let message = format!("could not read what the {who} depends on: {cause}");
                 let code = codes::UNREADABLE;
                 findings.push(Finding::new(Severity::Error, code, function.span, message));
                 return None;
@@ -163,7 +163,8 @@ impl Maker<'_> {
         }
     }
 
-    /// The requirements file of Python code, when something of it is still to be installed.
+    /// The file that says what Python code depends on, when something of it is still to be
+    /// installed: `requirements.txt`, else `uv.lock`, else `pyproject.toml`.
     fn requirements(&self, found: &Found, runtime: &Runtime) -> io::Result<Option<PathBuf>> {
         let Found::Folder(folder) = found else { return Ok(None) };
         if runtime.family() != Family::Python {
@@ -171,14 +172,23 @@ impl Maker<'_> {
         }
         let entries = self.project.entries(folder)?;
         let file = |name: &str| entries.iter().any(|e| e.name == name && e.kind == EntryKind::File);
-        if !file("requirements.txt") {
+        let text = |name: &str| {
+            let bytes = self.project.read(&folder.join(name), MAX_REQUIREMENTS)?;
+            Ok::<_, io::Error>(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let (name, wanted) = if file("requirements.txt") {
+            ("requirements.txt", Requirements::parse(&text("requirements.txt")?))
+        } else if file("pyproject.toml") {
+            let wanted = Requirements::of_project(&text("pyproject.toml")?);
+            let wanted = wanted.map_err(|reason| {
+                io::Error::new(io::ErrorKind::InvalidData, format!("`pyproject.toml`: {reason}"))
+            })?;
+            (if file("uv.lock") { "uv.lock" } else { "pyproject.toml" }, wanted)
+        } else {
             return Ok(None);
-        }
-        let path = folder.join("requirements.txt");
-        let text = self.project.read(&path, MAX_REQUIREMENTS)?;
-        let wanted = Requirements::parse(&String::from_utf8_lossy(&text));
+        };
         let held = || wanted.are_held_by(entries.iter().map(|entry| entry.name.as_str()));
-        Ok((!wanted.is_empty() && !held()).then_some(path))
+        Ok((!wanted.is_empty() && !held()).then(|| folder.join(name)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! `requirements.txt`: whether there is anything to install.
+//! `requirements.txt` and `pyproject.toml`: whether there is anything to install.
 //!
 //! Reads just enough of pip's format to tell distributions that a folder already holds from those
 //! that it lacks (contracts, section 10.13). Resolving and installing are a builder's work.
@@ -24,6 +24,22 @@ impl Requirements {
             wanted.add(&line);
         }
         wanted
+    }
+
+    /// What `[project] dependencies` of a `pyproject.toml` asks for.
+    ///
+    /// # Errors
+    /// With the reason, when the text is no TOML.
+    pub(crate) fn of_project(text: &str) -> Result<Self, String> {
+        let table: toml::Table =
+            toml::from_str(text).map_err(|error| error.message().escape_debug().to_string())?;
+        let mut wanted = Self::default();
+        let project = table.get("project").and_then(toml::Value::as_table);
+        let list = project.and_then(|project| project.get("dependencies")?.as_array());
+        for line in list.into_iter().flatten().filter_map(toml::Value::as_str) {
+            wanted.add(line.trim());
+        }
+        Ok(wanted)
     }
 
     /// Whether the file asks for nothing.
@@ -129,6 +145,20 @@ mod tests {
         check("-r more.txt", false);
         check("-rmore.txt", false);
         check("git+https://example.org/x.git", false);
+    }
+
+    #[test]
+    fn projects_ask_too() {
+        let check = |text: &str, empty: bool, held: bool| {
+            let wanted = Requirements::of_project(text).unwrap();
+            assert_eq!(wanted.is_empty(), empty, "{text:?}");
+            assert_eq!(wanted.are_held_by(["six-1.dist-info"].into_iter()), held, "{text:?}");
+        };
+        check("[project]\nname = 'a'\ndependencies = ['six >= 1']\n", false, true);
+        check("[project]\ndependencies = ['six', 'other[x]']\n", false, false);
+        check("[tool.x]\ndependencies = ['six']\n", true, true);
+        check("", true, true);
+        assert!(Requirements::of_project("[project\n").is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use esb_model::Platform;
 use esb_oci::{BlobError, Digest, InvalidImage, StoreError};
 
 use crate::Unsupported;
@@ -43,6 +44,16 @@ pub enum Error {
     },
     #[error("dependencies of `{}` could not be installed: {reason}", requirements.display())]
     Dependencies { requirements: PathBuf, reason: String, hint: Option<String> },
+    #[error(
+        "dependencies of `{}` could not be installed: there is no wheel of `{package}` for \
+         {runtime} on {platform}", requirements.display()
+    )]
+    NoWheel { requirements: PathBuf, package: String, runtime: String, platform: Platform },
+    #[error(
+        "dependencies of `{}` could not be installed: neither uv nor Python is there",
+        requirements.display()
+    )]
+    NoInstaller { requirements: PathBuf },
     #[error("no container engine answers at `{address}`")]
     NoEngine {
         address: String,
@@ -89,6 +100,8 @@ impl Error {
             | Self::Unsupported { .. }
             | Self::UnknownBase { .. }
             | Self::Dependencies { .. }
+            | Self::NoWheel { .. }
+            | Self::NoInstaller { .. }
             | Self::Step { .. }
             | Self::Image(_) => Kind::Build,
             Self::Io { .. } => Kind::Local,
@@ -109,6 +122,14 @@ impl Error {
                 Some("start the Docker engine, or name another with DOCKER_HOST".into())
             }
             Self::Dependencies { hint, .. } => hint.clone(),
+            Self::NoWheel { .. } => Some(
+                "check its name and version, or build it in the image: `--builder auto` or \
+                 `--builder docker` with a running engine"
+                    .into(),
+            ),
+            Self::NoInstaller { .. } => {
+                Some("install uv, or Python with pip, on this machine".into())
+            }
             Self::Store(error) => error.hint(),
             Self::Blob(error) => error.hint(),
             Self::BaseLayer { source, .. } => source.downcast_ref::<BlobError>()?.hint(),

@@ -120,7 +120,7 @@ pub(crate) async fn execute(
     prepare::tidy(&run, &recipes)?;
     let sources = bases::resolve(&run, &recipes).await?;
     run.lock.write()?;
-    prepare::inputs(&run, &recipes).await?;
+    prepare::inputs(&run, &recipes, &sources).await?;
     let mut made = bases::build(&run, &target, &recipes, sources).await?;
     images::functions(&run, &target, &recipes, &mut made).await?;
     images::hand_over(&run, &target, &mut made).await?;

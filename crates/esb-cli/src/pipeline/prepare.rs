@@ -7,11 +7,13 @@ use std::{
 };
 
 use esb_dockerfile::{DiskProject, Recipes};
-use esb_model::{Application, ImageKind, ImageRecipe, Platform};
+use esb_image::{Error, Installed};
+use esb_model::{Application, Event, ImageKind, ImageRecipe, Platform, Reporter as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::run::Run;
+use super::{bases::Bases, run::Run};
 use crate::{
+    cli::BuilderChoice,
     exit::{Exit, Failure},
     inputs::Project,
 };
@@ -98,19 +100,45 @@ pub(crate) fn tidy(run: &Run, recipes: &[ImageRecipe]) -> Result<(), Failure> {
 }
 
 /// Writes Dockerfiles, stages inputs and installs dependencies, several at a time.
-pub(crate) async fn inputs(run: &Run, recipes: &[ImageRecipe]) -> Result<(), Failure> {
+pub(crate) async fn inputs(
+    run: &Run,
+    recipes: &[ImageRecipe],
+    sources: &Bases,
+) -> Result<(), Failure> {
     // Functions share layers: one after the other, the second finds what the first staged.
     for recipe in recipes {
         run.stager.stage(recipe, &run.project.root, run.no_cache).await?;
     }
     stream::iter(recipes)
-        .map(|recipe| {
-            run.installer.install(recipe, &run.project.root, run.no_cache, &*run.reporter)
-        })
+        .map(|recipe| install(run, recipe, sources))
         .buffer_unordered(run.jobs)
         .try_collect::<Vec<_>>()
         .await?;
     Ok(())
+}
+
+/// Installs on this machine; what it cannot install, pip installs in the container engine, unless
+/// the user wants none.
+async fn install(
+    run: &Run,
+    recipe: &ImageRecipe,
+    sources: &Bases,
+) -> Result<Option<Installed>, Failure> {
+    let (root, no_cache, reporter) = (&run.project.root, run.no_cache, &*run.reporter);
+    let failed = match run.installer.install(recipe, root, no_cache, reporter).await {
+        Ok(installed) => return Ok(installed),
+        Err(error @ (Error::NoWheel { .. } | Error::NoInstaller { .. })) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let runtime = recipe.dependencies.as_ref().map(|wanted| wanted.runtime.aws_base_image());
+    let base = runtime.and_then(|name| sources.get(&recipe.platform)?.get(&name));
+    let (Some(base), false) = (base, run.builder == BuilderChoice::Embedded) else {
+        return Err(failed.into());
+    };
+    let Ok(engine) = run.engine().await else { return Err(failed.into()) };
+    let decision = format!("pip runs in the container engine: {failed}");
+    reporter.event(&Event::Decided { subject: &recipe.repository, decision: &decision });
+    Ok(run.installer.install_in(engine, base, recipe, root, no_cache, reporter).await?)
 }
 
 /// Recipes of base images, or of functions.

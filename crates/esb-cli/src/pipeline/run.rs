@@ -26,8 +26,8 @@ use crate::{
 };
 
 /// Prefixes of the variables that pip and uv may see: their own settings, and what reaches a
-/// package index.
-const INSTALLER_VARIABLES: [&str; 13] = [
+/// package index or a repository.
+const INSTALLER_VARIABLES: [&str; 20] = [
     "PIP_",
     "UV_",
     "HTTP_PROXY",
@@ -37,8 +37,15 @@ const INSTALLER_VARIABLES: [&str; 13] = [
     "http_proxy",
     "https_proxy",
     "no_proxy",
+    "all_proxy",
     "SSL_CERT_",
+    "SSL_CLIENT_CERT",
     "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NETRC",
+    "XDG_CONFIG_",
+    "GIT_",
+    "SSH_AUTH_SOCK",
     "PATH",
     "HOME",
 ];

@@ -62,6 +62,37 @@ fn are_wanted_only_where_something_is_missing() {
 }
 
 #[test]
+fn the_most_exact_file_counts() {
+    let check = |files: &[&str], project: &str, expected: Option<&str>| {
+        let memory = files.iter().fold(Memory::new(&["f/app.py"]), |memory, name| {
+            let text = match *name {
+                "f/pyproject.toml" => project,
+                _ => "six\n",
+            };
+            memory.file(name, text)
+        });
+        let app = application(vec![function("Hello", path("f"))], vec![]);
+        let made = make(&app, &memory);
+        let found = only(&made).dependencies.as_ref().map(|found| &found.requirements);
+        assert_eq!(found.and_then(|path| path.to_str()), expected, "{files:?}");
+    };
+    let project = "[project]\nname = 'app'\ndependencies = ['six']\n";
+    let all = ["f/requirements.txt", "f/uv.lock", "f/pyproject.toml"];
+    check(&all, project, Some("f/requirements.txt"));
+    check(&all[1..], project, Some("f/uv.lock"));
+    check(&all[2..], project, Some("f/pyproject.toml"));
+    check(&all[1..2], project, None);
+    check(&all[1..], "[project]\nname = 'app'\n", None);
+    check(&["f/six-1.17.0.dist-info/METADATA", all[1], all[2]], project, None);
+
+    let broken = Memory::new(&["f/app.py"]).file("f/pyproject.toml", "[project\n");
+    let made = make(&application(vec![function("Hello", path("f"))], vec![]), &broken);
+    assert!(findings(&made).contains(
+        "could not read what the code of function `Hello` depends on: `pyproject.toml`: "
+    ));
+}
+
+#[test]
 fn of_code_at_the_root_do_not_come_twice() {
     let project = Memory::new(&["app.py"]).file("requirements.txt", "inflection\n");
     let made = make_clean(vec![function("Hello", path("./"))], vec![], &project);
@@ -93,6 +124,6 @@ fn a_list_without_end_is_refused() {
     let text = "x\n".repeat(1024 * 1024);
     let project = Memory::new(&["f/app.py"]).file("f/requirements.txt", &text);
     let made = make(&application(vec![function("Hello", path("f"))], vec![]), &project);
-    insta::assert_snapshot!(findings(&made), @"error esb::recipe::unreadable @5: could not read the requirements.txt of the code of function `Hello`: is too long");
+    insta::assert_snapshot!(findings(&made), @"error esb::recipe::unreadable @5: could not read what the code of function `Hello` depends on: is too long");
     assert!(made.images.is_empty());
 }

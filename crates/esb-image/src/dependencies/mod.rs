@@ -1,13 +1,16 @@
-//! Packages of a `requirements.txt`, installed for the platform of the image and not for this
-//! machine.
+//! Packages of a `requirements.txt`, a `uv.lock` or a `pyproject.toml`, installed for the platform
+//! of the image and not for this machine.
 //!
 //! Owns the choice of the tool, its arguments, and the cache: the same requirements for the same
 //! platform are installed once, so that a change of code never installs again. Refuses to build
-//! packages from source: that needs the image's own platform.
+//! packages from source here: that needs the image's own platform, which a container engine has.
 
+#[cfg(feature = "docker")]
+mod image;
 mod normalise;
 mod requirements;
 mod run;
+mod settings;
 
 use std::{
     collections::HashMap,
@@ -25,6 +28,7 @@ use esb_oci::{ContentStore, Digest};
 use self::{
     requirements::Requirements,
     run::{Log, Program},
+    settings::Settings,
 };
 use crate::{
     Error, Stager, UnpackLimits,
@@ -70,6 +74,16 @@ pub struct Installed {
     pub target: PathBuf,
     /// An earlier installation was used.
     pub cached: bool,
+    /// What was resolved, by name.
+    pub distributions: Vec<Distribution>,
+}
+
+/// One installed package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Distribution {
+    /// As its own metadata spells it.
+    pub name: String,
+    pub version: String,
 }
 
 /// Installs the packages of recipes. Cheap to clone; clones wait for each other's work.
@@ -78,8 +92,8 @@ pub struct Installer {
     store: ContentStore,
     tools: Arc<Tools>,
     stager: Stager,
-    /// Keys that are being installed.
-    running: Arc<std::sync::Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>>,
+    /// Places that are being installed to.
+    running: Arc<std::sync::Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>>,
 }
 
 impl Installer {
@@ -108,12 +122,8 @@ impl Installer {
         let requirements = blocking(move || Requirements::read(&image, &path)).await?;
         let job = Job { image: &recipe.repository, dependencies, requirements, reporter };
         let tool = self.tool(&job).await?;
-        let key = job.key(&tool);
-        let place = self.store.root().join(FOLDER).join(key.hex());
-        let running = {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(running.entry(key).or_default())
-        };
+        let place = self.place(&job, &tool);
+        let running = self.claim(&place);
         let _working = running.lock().await;
         let cached = !no_cache && !job.requirements.is_local() && place.is_dir();
         if cached {
@@ -121,15 +131,41 @@ impl Installer {
         } else {
             self.run(&job, &tool, &place).await?;
         }
-        let stager = self.stager.clone();
-        let (image, target) = (recipe.repository.clone(), root.join(&dependencies.target));
         let scratch = staging::scratch(root, recipe)?;
-        blocking(move || {
-            let places = Places { from: &place, scratch: &scratch, target: &target };
-            stager.copy(&image, places, &[], !no_cache)
+        self.put(&job, root, scratch, place, cached, no_cache).await.map(Some)
+    }
+
+    /// Where an installation lies or will lie.
+    fn place(&self, job: &Job<'_>, tool: &Tool) -> PathBuf {
+        self.store.root().join(FOLDER).join(job.key(tool).hex())
+    }
+
+    /// The lock of one installation: of several that want it one works and the others wait.
+    fn claim(&self, place: &Path) -> Arc<tokio::sync::Mutex<()>> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(running.entry(place.to_owned()).or_default())
+    }
+
+    /// Puts an installation where the recipe copies it from.
+    async fn put(
+        &self,
+        job: &Job<'_>,
+        root: &Path,
+        scratch: PathBuf,
+        place: PathBuf,
+        cached: bool,
+        no_cache: bool,
+    ) -> Result<Installed, Error> {
+        let stager = self.stager.clone();
+        let target = job.dependencies.target.clone();
+        let (image, folder) = (job.image.to_owned(), root.join(&target));
+        let distributions = blocking(move || {
+            let places = Places { from: &place, scratch: &scratch, target: &folder };
+            stager.copy(&image, places, &[], !no_cache)?;
+            distributions(&place)
         })
         .await?;
-        Ok(Some(Installed { target: dependencies.target.clone(), cached }))
+        Ok(Installed { target, cached, distributions })
     }
 
     /// Whether [`Installer::install`] would install or copy anything.
@@ -147,8 +183,7 @@ impl Installer {
         let image = recipe.repository.clone();
         let requirements = blocking(move || Requirements::read(&image, &path)).await?;
         let job = Job { image: &recipe.repository, dependencies, requirements, reporter };
-        let key = job.key(&self.tool(&job).await?);
-        let place = self.store.root().join(FOLDER).join(key.hex());
+        let place = self.place(&job, &self.tool(&job).await?);
         if job.requirements.is_local() || !place.is_dir() {
             return Ok(true);
         }
@@ -165,10 +200,7 @@ impl Installer {
         let (kind, path, arguments): (_, _, &[&str]) = match (&self.tools.uv, &self.tools.python) {
             (Some(uv), _) => (ToolKind::Uv, uv, &["--version"]),
             (None, Some(python)) => (ToolKind::Pip, python, &["-m", "pip", "--version"]),
-            (None, None) => {
-                let hint = "install uv, or Python with pip, on this machine";
-                return Err(job.error("neither uv nor Python is there", Some(hint.to_owned())));
-            }
+            (None, None) => return Ok(Tool::absent()),
         };
         let seen = tool_key(path);
         if let Some(version) = seen.and_then(|key| self.store.record(TOOL, key)) {
@@ -191,6 +223,9 @@ impl Installer {
 
     /// Runs the tool, and gives the result its name when all went well.
     async fn run(&self, job: &Job<'_>, tool: &Tool, place: &Path) -> Result<(), Error> {
+        if tool.kind == ToolKind::Absent {
+            return Err(Error::NoInstaller { requirements: job.dependencies.requirements.clone() });
+        }
         let parent = self.store.root().join(FOLDER);
         fs::create_dir_all(&parent).map_err(io_error("create", &parent))?;
         let folder = tempfile::Builder::new()
@@ -199,33 +234,111 @@ impl Installer {
             .map_err(io_error("create a folder in", &parent))?;
         let target = folder.path().join("packages");
         fs::create_dir(&target).map_err(io_error("create", &target))?;
-        let mut program = Program::new(&tool.path, &self.tools.environment);
-        program.folder(job.requirements.folder());
-        tool.arguments(&mut program, job, &target);
         let subject = job.image;
         job.reporter.event(&Event::Started { subject, action: "install" });
-        let mut tell = |line: &str| job.reporter.event(&Event::Output { subject, line });
-        let log = program.run(&mut tell).await.map_err(io_error("run", &tool.path))?;
+        let mut program = self.program(job, tool);
+        tool.arguments(&mut program, job, &target);
+        for file in self.requirements(job, tool, folder.path()).await? {
+            program.argument(file);
+        }
+        let log = self.hear(job, tool, program).await?;
         if !log.success() {
             return Err(job.failed(&log));
         }
         let detail = format!("{} {}", tool.kind.name(), tool.version);
         job.reporter.event(&Event::Finished { subject, action: "install", detail: &detail });
         let place = place.to_owned();
-        blocking(move || {
-            normalise::normalise(&target)?;
-            match fs::rename(&target, &place) {
-                // Another process was faster, or what is there has to be made anew.
-                Err(_) if place.is_dir() => {
-                    let old = folder.path().join("old");
-                    fs::rename(&place, old).map_err(io_error("replace", &place))?;
-                    fs::rename(&target, &place).map_err(io_error("put in place", &place))
-                }
-                other => other.map_err(io_error("put in place", &place)),
-            }
-        })
-        .await
+        blocking(move || finish(&target, &place, folder.path())).await
     }
+
+    fn program(&self, job: &Job<'_>, tool: &Tool) -> Program {
+        let mut program = Program::new(&tool.path, &self.tools.environment);
+        program.folder(job.requirements.folder());
+        if tool.kind == ToolKind::Uv {
+            for (name, value) in Settings::read(&self.tools.environment).for_uv() {
+                program.variable(name, &value);
+            }
+        }
+        program
+    }
+
+    async fn hear(&self, job: &Job<'_>, tool: &Tool, program: Program) -> Result<Log, Error> {
+        let subject = job.image;
+        let mut tell = |line: &str| job.reporter.event(&Event::Output { subject, line });
+        program.run(&mut tell).await.map_err(io_error("run", &tool.path))
+    }
+
+    /// The arguments that say what to install: a user's own file as it is, a project's lock and
+    /// list in the form that the tool takes.
+    async fn requirements(
+        &self,
+        job: &Job<'_>,
+        tool: &Tool,
+        folder: &Path,
+    ) -> Result<Vec<OsString>, Error> {
+        let Some(project) = job.requirements.project() else {
+            return Ok(vec!["-r".into(), job.requirements.path().into()]);
+        };
+        let file = folder.join("requirements.txt");
+        let write =
+            |path: &Path, text: &str| fs::write(path, text).map_err(io_error("write", path));
+        match (tool.kind, &project.constraints) {
+            (ToolKind::Uv, Some(_)) => {
+                let mut program = self.program(job, tool);
+                program
+                    .arguments(&["export", "--frozen", "--no-dev", "--no-emit-project", "--quiet"])
+                    .arguments(&["--format", "requirements-txt", "--color", "never"])
+                    .arguments(&["--no-progress", "--output-file"])
+                    .argument(&file);
+                let log = self.hear(job, tool, program).await?;
+                if !log.success() {
+                    return Err(job.error(log.last(), None));
+                }
+                Ok(vec!["-r".into(), file.into()])
+            }
+            // uv reads its own settings of the project, such as indexes of single packages.
+            (ToolKind::Uv, None) => Ok(vec!["-r".into(), job.requirements.path().into()]),
+            (_, constraints) => {
+                write(&file, &project.requirements)?;
+                let mut arguments = vec!["-r".into(), file.into()];
+                if let Some(constraints) = constraints {
+                    let file = folder.join("constraints.txt");
+                    write(&file, constraints)?;
+                    arguments.extend(["-c".into(), file.into()]);
+                }
+                Ok(arguments)
+            }
+        }
+    }
+}
+
+/// Normalises what was installed, and gives it its place.
+fn finish(target: &Path, place: &Path, folder: &Path) -> Result<(), Error> {
+    normalise::normalise(target)?;
+    match fs::rename(target, place) {
+        // Another process was faster, or what is there has to be made anew.
+        Err(_) if place.is_dir() => {
+            let old = folder.join("old");
+            fs::rename(place, old).map_err(io_error("replace", place))?;
+            fs::rename(target, place).map_err(io_error("put in place", place))
+        }
+        other => other.map_err(io_error("put in place", place)),
+    }
+}
+
+/// The packages of an installation, by the folders of their metadata.
+fn distributions(place: &Path) -> Result<Vec<Distribution>, Error> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(place).map_err(io_error("list", place))? {
+        let entry = entry.map_err(io_error("list", place))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let stem = name.strip_suffix(".dist-info").and_then(|stem| stem.rsplit_once('-'));
+        if let Some((name, version)) = stem {
+            found.push(Distribution { name: name.to_owned(), version: version.to_owned() });
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// What a tool is known by without being run: its path, its size and its time. `None` when it
@@ -265,16 +378,12 @@ impl Job<'_> {
     fn failed(&self, log: &Log) -> Error {
         let Dependencies { runtime, platform, .. } = self.dependencies;
         match run::package_without_wheel(log.lines()) {
-            Some(package) => self.error(
-                format!(
-                    "there is no wheel of `{}` for {runtime} on {platform}",
-                    package.escape_debug()
-                ),
-                Some(
-                    "check its name and version, or build it in the image with `--builder docker`"
-                        .to_owned(),
-                ),
-            ),
+            Some(package) => Error::NoWheel {
+                requirements: self.dependencies.requirements.clone(),
+                package: package.escape_debug().to_string(),
+                runtime: runtime.to_string(),
+                platform: *platform,
+            },
             None => self.error(log.last(), None),
         }
     }
@@ -284,6 +393,8 @@ impl Job<'_> {
 enum ToolKind {
     Uv,
     Pip,
+    /// This machine has neither.
+    Absent,
 }
 
 impl ToolKind {
@@ -291,6 +402,7 @@ impl ToolKind {
         match self {
             Self::Uv => "uv",
             Self::Pip => "pip",
+            Self::Absent => "none",
         }
     }
 }
@@ -303,6 +415,10 @@ struct Tool {
 }
 
 impl Tool {
+    fn absent() -> Self {
+        Self { kind: ToolKind::Absent, path: PathBuf::new(), version: String::new() }
+    }
+
     /// Nothing secret may stand here: other users of the machine see arguments.
     fn arguments(&self, program: &mut Program, job: &Job<'_>, target: &Path) {
         let Dependencies { runtime, platform, .. } = job.dependencies;
@@ -315,7 +431,7 @@ impl Tool {
                     .arguments(&["--python-version", runtime.version()])
                     .arguments(&["--python-platform", &uv_platform(runtime, *platform)]);
             }
-            ToolKind::Pip => {
+            ToolKind::Pip | ToolKind::Absent => {
                 program
                     .arguments(&["-m", "pip", "install", "--no-compile", "--progress-bar", "off"])
                     .arguments(&["--disable-pip-version-check", "--no-input"])
@@ -324,11 +440,13 @@ impl Tool {
                 for platform in pip_platforms(runtime, *platform) {
                     program.arguments(&["--platform", &platform]);
                 }
+                // Habits of this machine that `--target` does not go with.
+                program.variable("PIP_USER", "0");
+                program.variable("PIP_REQUIRE_VIRTUALENV", "0");
                 program.variable("PIP_ROOT_USER_ACTION", "ignore");
             }
         }
         program.arguments(&["--target"]).argument(target);
-        program.arguments(&["-r"]).argument(job.requirements.path());
     }
 }
 

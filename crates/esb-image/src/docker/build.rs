@@ -27,6 +27,7 @@ use super::{
     job::{Job, Settings},
     pipe::write_blocking,
     progress::Progress,
+    session::{self, StepSecrets},
     transfer,
 };
 use crate::{
@@ -52,6 +53,8 @@ pub struct DockerBuilder {
     prefix: String,
     arguments: BTreeMap<String, String>,
     export: bool,
+    /// For steps of this builder; with them, steps share this machine's network.
+    secrets: StepSecrets,
     bases: Bases,
     stats: StatCache,
 }
@@ -59,9 +62,9 @@ pub struct DockerBuilder {
 impl DockerBuilder {
     /// A builder that takes images out of `engine` into `store`.
     pub fn new(engine: DockerEngine, store: ContentStore) -> Self {
-        let (prefix, arguments, bases) = Default::default();
+        let (prefix, arguments, secrets, bases) = Default::default();
         let stats = StatCache::new(store.clone());
-        Self { engine, store, prefix, arguments, export: true, bases, stats }
+        Self { engine, store, prefix, arguments, export: true, secrets, bases, stats }
     }
 
     /// Leaves the images in the engine: a build ends in [`Built::InEngine`].
@@ -82,6 +85,14 @@ impl DockerBuilder {
     #[must_use]
     pub fn with_arguments(mut self, arguments: BTreeMap<String, String>) -> Self {
         self.arguments = arguments;
+        self
+    }
+
+    /// Gives secrets to steps that mount them. Such steps see this machine's network, on which
+    /// what the secrets are for may be reached.
+    #[must_use]
+    pub(crate) fn with_secrets(mut self, secrets: StepSecrets) -> Self {
+        self.secrets = secrets;
         self
     }
 
@@ -152,9 +163,10 @@ impl DockerBuilder {
         let own = job.own.as_ref();
         let args = own.into_iter().flat_map(|own| &own.args);
         arguments.extend(args.map(|(name, value)| (&**name, &**value.reveal())));
+        let session = session_name();
         let options = BuildImageOptionsBuilder::new()
             .version(BuilderVersion::BuilderBuildKit)
-            .session(&session())
+            .session(&session)
             .dockerfile(NAME)
             .t(&job.name)
             .platform(&job.platform)
@@ -163,8 +175,7 @@ impl DockerBuilder {
             .target(own.and_then(|own| own.target.as_deref()).unwrap_or_default())
             .nocache(no_cache)
             .rm(true)
-            .forcerm(true)
-            .build();
+            .forcerm(true);
         let pulled: Vec<String> =
             names.values().filter(|name| name.contains('@')).cloned().collect();
         let credentials = transfer::session_credentials(&self.engine, &pulled).await?;
@@ -175,9 +186,16 @@ impl DockerBuilder {
                 context_tar(&job.entries, Some(&text), job.sketch.nests(), job.epoch, writer)
             })
         };
-        let (docker, _guard) = self.engine.long("build")?;
+        let (docker, transport, _guard) = self.engine.long_with_transport("build")?;
+        let (options, credentials, _session) = if self.secrets.is_empty() {
+            (options, Some(credentials), None)
+        } else {
+            let open = session::open(transport, &session, self.secrets.clone());
+            let options = options.version(BuilderVersion::BuilderV1).networkmode("host");
+            (options, None, Some(open.await.map_err(failed())?))
+        };
         let mut answers =
-            docker.build_image(options, Some(credentials), Some(body_try_stream(body)));
+            docker.build_image(options.build(), credentials, Some(body_try_stream(body)));
         let mut progress = Progress::new(subject, reporter);
         let mut id = None;
         while let Some(answer) = answers.next().await {
@@ -290,7 +308,7 @@ impl Builder for DockerBuilder {
 
 /// A name for a build's session that no other build of the engine has: a second session of one
 /// name is refused, and bollard does not tell.
-fn session() -> String {
+fn session_name() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("esb-{:x}-{:016x}{:016x}", std::process::id(), random(), random())
 }
@@ -301,6 +319,6 @@ mod tests {
 
     #[test]
     fn sessions_have_names_of_their_own() {
-        assert_ne!(session(), session());
+        assert_ne!(session_name(), session_name());
     }
 }

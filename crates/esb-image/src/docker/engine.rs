@@ -8,7 +8,7 @@ use std::{
 };
 
 use bollard::{
-    API_DEFAULT_VERSION, Docker,
+    API_DEFAULT_VERSION, BollardRequest, Docker,
     errors::Error as Failure,
     models::ImageInspect,
     query_parameters::{
@@ -19,7 +19,7 @@ use bollard::{
 use esb_oci::{Anonymous, ArchiveImage, BoxFuture, ContentStore, CredentialSource, Digest, Image};
 use tokio_util::sync::DropGuard;
 
-use super::{EngineAddress, container, export, transfer, transport::Transport};
+use super::{EngineAddress, container, export, session, transfer, transport::Transport};
 use crate::{Container, Engine, EngineImage, EngineInfo, Error, RunSpec};
 
 /// The oldest API that has all that we use: engine 20.10.
@@ -179,10 +179,18 @@ impl DockerEngine {
 
     /// A client for long work. All that it began ends when the guard is dropped.
     pub(super) fn long(&self, action: &'static str) -> Result<(Docker, DropGuard), Error> {
+        self.long_with_transport(action).map(|(docker, _, guard)| (docker, guard))
+    }
+
+    /// As [`Self::long`], with what makes further connections that end with it.
+    pub(super) fn long_with_transport(
+        &self,
+        action: &'static str,
+    ) -> Result<(Docker, Transport, DropGuard), Error> {
         let (transport, end) = self.inner.transport.child();
-        let docker =
-            client(transport, LONG).map_err(failure(action, &self.inner.info.description))?;
-        Ok((docker, end.drop_guard()))
+        let docker = client(transport.clone(), LONG)
+            .map_err(failure(action, &self.inner.info.description))?;
+        Ok((docker, transport, end.drop_guard()))
     }
 
     /// What the engine knows about an image; `None` when it has none.
@@ -274,7 +282,10 @@ impl Engine for DockerEngine {
 
 fn client(transport: Transport, timeout: Duration) -> Result<Docker, Failure> {
     let base = Some("http://docker");
-    let send = move |request| transport.clone().send(request);
+    let send = move |mut request: BollardRequest| {
+        session::ask_for_buildkit(&mut request);
+        transport.clone().send(request)
+    };
     Docker::connect_with_custom_transport(send, base, timeout.as_secs(), API_DEFAULT_VERSION)
 }
 

@@ -19,6 +19,7 @@ mod layer;
 mod others;
 mod pipe;
 mod progress;
+mod session;
 #[cfg(feature = "ssh")]
 mod ssh;
 mod transfer;
@@ -32,3 +33,4 @@ pub use client::{ClientError, ClientSettings};
 pub use dockerfile::bases;
 pub use engine::DockerEngine;
 pub use others::{Beside, FileInside, MountedFolder, OtherContainer, Replacement};
+pub(crate) use session::StepSecrets;

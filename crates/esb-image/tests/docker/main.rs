@@ -5,6 +5,7 @@
 mod bases;
 mod builds;
 mod container;
+mod dependencies;
 mod memory;
 mod own;
 #[cfg(feature = "ssh")]
@@ -75,6 +76,7 @@ async fn a_docker_engine() {
     if let Some(busybox) = busybox {
         builds::steps_run(&engine, &store, folder.path(), &busybox).await;
         own::own_dockerfiles(&engine, &store, folder.path(), &busybox).await;
+        dependencies::pip_runs_in_a_step(&engine, &store, folder.path(), &busybox).await;
         container::a_container_runs(&daemon, &engine).await;
     }
     // No session of a build stays open.

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Mutex};
 
-use esb_image::{Error, Installed, Installer, Tools};
+use esb_image::{Distribution, Error, Installed, Installer, Tools};
 use esb_model::{Dependencies, Event, Platform, Reporter};
 use esb_oci::ContentStore;
 
@@ -91,7 +91,9 @@ impl Fixture {
 fn packages_are_installed_and_normalised() {
     let fixture = Fixture::new("six==1");
     let installed = fixture.install().unwrap().unwrap();
-    assert_eq!(installed, Installed { target: TARGET.into(), cached: false });
+    let six = Distribution { name: "six".to_owned(), version: "1".to_owned() };
+    let expected = Installed { target: TARGET.into(), cached: false, distributions: vec![six] };
+    assert_eq!(installed, expected);
     let folder = fixture.project.root().join(TARGET);
     assert!(folder.join("six.py").exists() && !folder.join("__pycache__").exists());
     let record = fs::read_to_string(folder.join("six-1.dist-info/RECORD")).unwrap();
@@ -147,8 +149,12 @@ fn pip_gets_all_platforms() {
 fn failures_name_the_package() {
     let fixture = Fixture::new("nowheel==1");
     let error = fixture.install().unwrap_err();
-    let Error::Dependencies { reason, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(reason, "there is no wheel of `nowheel==1` for python3.13 on linux/amd64");
+    assert!(matches!(error, Error::NoWheel { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.ends_with("there is no wheel of `nowheel==1` for python3.13 on linux/amd64"),
+        "{text}"
+    );
     assert!(error.hint().unwrap().contains("--builder docker"));
     let left = fs::read_dir(fixture.project.folder.path().join("store/dependencies")).unwrap();
     assert_eq!(left.count(), 0, "nothing half done stays");
@@ -165,7 +171,7 @@ fn tools_that_are_missing_or_broken() {
         block_on(installer.install(&project.recipe, &project.root(), false, &fixture.heard))
     };
     let error = install(Tools::default()).unwrap_err();
-    assert!(matches!(error, Error::Dependencies { .. }) && error.hint().is_some());
+    assert!(matches!(error, Error::NoInstaller { .. }) && error.hint().is_some());
     let error = install(Tools { uv: Some("/bin/false".into()), ..Tools::default() }).unwrap_err();
     assert!(matches!(error, Error::Dependencies { .. }), "{error:?}");
     let error = install(Tools { uv: Some("/none/uv".into()), ..Tools::default() }).unwrap_err();

@@ -1,0 +1,211 @@
+//! Packages that have to be built for the image's own platform: pip runs in a container engine,
+//! as a `RUN` step on the runtime's base image.
+//!
+//! Owns the step and what it is given: requirements as files, settings of this machine as secrets
+//! of the step, which leave no trace in the image. The result joins the installations that were
+//! made here: same cache, same normalisation, same layer.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use esb_model::{BaseRef, BuildContext, Event, ImageKind, ImageRecipe, Reporter, Secret};
+
+use super::{
+    FOLDER, Installed, Installer, Job, finish, requirements::Requirements, settings::Settings,
+};
+use crate::{
+    Base, BuildRequest, Builder as _, Built, Engine as _, Error, UnpackLimits,
+    blocking::blocking,
+    docker::{DockerBuilder, DockerEngine, StepSecrets},
+    staging,
+    unpack::{TarKind, io_error, unpack_tar},
+};
+
+/// Where a step finds its secrets.
+const SECRETS: &str = "/run/esb";
+
+impl Installer {
+    /// Installs what a recipe depends on by a `RUN` step in an engine, on `base`: for packages
+    /// that this machine cannot install. `None` when the recipe depends on nothing.
+    ///
+    /// # Errors
+    /// When the engine fails, or pip in the step does; the error holds the end of its log.
+    pub async fn install_in(
+        &self,
+        engine: &DockerEngine,
+        base: &Base,
+        recipe: &ImageRecipe,
+        root: &Path,
+        no_cache: bool,
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Installed>, Error> {
+        let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
+        let path = root.join(&dependencies.requirements);
+        let image = recipe.repository.clone();
+        let requirements = blocking(move || Requirements::read(&image, &path)).await?;
+        let job = Job { image: &recipe.repository, dependencies, requirements, reporter };
+        let tool = self.tool(&job).await?;
+        // The same place as if this machine had installed it, so that the next run finds it.
+        let place = self.place(&job, &tool);
+        let running = self.claim(&place);
+        let _working = running.lock().await;
+        let cached = !no_cache && !job.requirements.is_local() && place.is_dir();
+        if !cached {
+            let subject = job.image;
+            reporter.event(&Event::Started { subject, action: "install" });
+            self.step(&job, engine, base, recipe, root, no_cache, &place).await?;
+            let detail = "pip in the container engine";
+            reporter.event(&Event::Finished { subject, action: "install", detail });
+        }
+        let scratch = staging::scratch(root, recipe)?;
+        self.put(&job, root, scratch, place, cached, no_cache).await.map(Some)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a build needs, handed through once")]
+    async fn step(
+        &self,
+        job: &Job<'_>,
+        engine: &DockerEngine,
+        base: &Base,
+        recipe: &ImageRecipe,
+        root: &Path,
+        no_cache: bool,
+        place: &Path,
+    ) -> Result<(), Error> {
+        if job.requirements.is_local() && job.requirements.project().is_some() {
+            let reason = "it names packages of this machine, which a step cannot take along";
+            return Err(job.error(reason, None));
+        }
+        let step = Settings::read(&self.tools.environment).for_step();
+        let mut secrets = StepSecrets::new();
+        let mut settings = String::new();
+        for (name, value) in &step.variables {
+            let value = value.replace('\'', "'\\''");
+            let _infallible = writeln!(settings, "export {name}='{value}'");
+        }
+        for (name, content) in step.files {
+            let variable = match name {
+                "cert" => "PIP_CERT",
+                "client-cert" => "PIP_CLIENT_CERT",
+                _ => "NETRC",
+            };
+            let _infallible = writeln!(settings, "export {variable}='{SECRETS}/{name}'");
+            secrets.insert(name.to_owned(), Secret::new(content));
+        }
+        secrets.insert("settings".to_owned(), Secret::new(settings.into_bytes()));
+
+        let (context, requirements) = if job.requirements.is_local() {
+            let folder = job.requirements.folder().to_owned();
+            let name = job.requirements.path().file_name().unwrap_or_default();
+            (folder, name.to_string_lossy().into_owned())
+        } else {
+            let folder = root.join(&recipe.folder).join("install");
+            fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+            let files = job.requirements.flat();
+            for (name, content) in &files {
+                let path = folder.join(name);
+                fs::write(&path, content).map_err(io_error("write", &path))?;
+            }
+            let first = files.first().map(|(name, _)| name.clone()).unwrap_or_default();
+            (folder, first)
+        };
+        let name = job.dependencies.runtime.aws_base_image();
+        let packages = ImageRecipe {
+            repository: format!("{}-packages", recipe.repository),
+            tag: "build".to_owned(),
+            kind: ImageKind::Function(match &recipe.kind {
+                ImageKind::Function(id) => id.clone(),
+                ImageKind::Base(_) => return Err(job.error("a base has no dependencies", None)),
+            }),
+            platform: job.dependencies.platform,
+            base: BaseRef::External { reference: name.clone() },
+            dockerfile: dockerfile(&name, &requirements, secrets.keys()),
+            dockerignore: "**/.git\n**/.esb\n**/.venv\n**/__pycache__\n".to_owned(),
+            folder: recipe.folder.clone(),
+            context: BuildContext { folder: context },
+            staged: Vec::new(),
+            dependencies: None,
+            own: None,
+        };
+        let builder = DockerBuilder::new(engine.clone(), self.store.clone()).with_secrets(secrets);
+        let (bases, labels) = (BTreeMap::from([(name, base.clone())]), BTreeMap::new());
+        let request = BuildRequest {
+            recipe: &packages,
+            root,
+            bases: &bases,
+            labels: &labels,
+            fingerprint_label: None,
+            label_prefix: "com.esb.",
+            published: None,
+            epoch: esb_oci::DEFAULT_EPOCH,
+            no_cache,
+        };
+        let report = builder.build(request, job.reporter).await?;
+        engine.remove(&format!("{}:{}", packages.repository, packages.tag)).await?;
+        let Built::Local(image) = report.built else {
+            return Err(job.error("the engine kept the packages", None));
+        };
+        let layers: Vec<_> = image
+            .layers
+            .iter()
+            .map(|layer| self.store.blob_path(layer.descriptor.digest))
+            .collect();
+        let parent = self.store.root().join(FOLDER);
+        let place = place.to_owned();
+        blocking(move || {
+            fs::create_dir_all(&parent).map_err(io_error("create", &parent))?;
+            let folder = tempfile::Builder::new()
+                .prefix("installing-")
+                .tempdir_in(&parent)
+                .map_err(io_error("create a folder in", &parent))?;
+            let target = folder.path().join("packages");
+            fs::create_dir(&target).map_err(io_error("create", &target))?;
+            for layer in layers {
+                unpack_tar(&layer, TarKind::Gzip, &target, UnpackLimits::default())?;
+            }
+            finish(&target, &place, folder.path())
+        })
+        .await
+    }
+}
+
+/// One step on the base, and an image of nothing but what it installed.
+fn dockerfile<'a>(
+    base: &str,
+    requirements: &str,
+    secrets: impl Iterator<Item = &'a String>,
+) -> String {
+    let mut mounts = String::new();
+    for id in secrets {
+        let _infallible = write!(mounts, "--mount=type=secret,id={id},target={SECRETS}/{id} ");
+    }
+    format!(
+        "FROM {base} AS install\n\
+         WORKDIR /esb/install\n\
+         COPY . ./\n\
+         RUN {mounts}. {SECRETS}/settings && mkdir -p /esb/packages && \
+         python3 -m pip install --no-compile --no-input --no-cache-dir --progress-bar off \
+         --disable-pip-version-check --target /esb/packages -r '{requirements}'\n\
+         FROM scratch\n\
+         COPY --from=install /esb/packages/ /\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_mounted_and_not_written() {
+        let ids = ["netrc".to_owned(), "settings".to_owned()];
+        let text = dockerfile("base:1", "requirements-0.txt", ids.iter());
+        let step = text.lines().find(|line| line.starts_with("RUN")).unwrap();
+        assert!(
+            step.starts_with(
+                "RUN --mount=type=secret,id=netrc,target=/run/esb/netrc \
+             --mount=type=secret,id=settings,target=/run/esb/settings . /run/esb/settings && "
+            ),
+            "{step}"
+        );
+        assert!(text.ends_with("FROM scratch\nCOPY --from=install /esb/packages/ /\n"), "{text}");
+    }
+}
