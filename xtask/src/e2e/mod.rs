@@ -3,6 +3,7 @@
 mod apart;
 mod bad_input;
 mod delivery;
+mod dependencies;
 mod deploy;
 pub(crate) mod differential;
 mod flatten;
@@ -14,6 +15,7 @@ mod kill;
 mod logs;
 pub(crate) mod parts;
 mod prune;
+mod sam_build;
 mod sink;
 mod small;
 mod sync;
@@ -50,13 +52,14 @@ pub(crate) struct Bases {
 pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
     let mut checks = Checks::default();
     let version = match topic {
-        Topic::Config | Topic::Sync => Version::Python313,
+        Topic::Code | Topic::Config | Topic::Sync => Version::Python313,
         Topic::Java => Version::Java21,
     };
     let parts =
         checks.run("start registry and engine", || Parts::start(esb, bases::mirrors(&[version])?));
     if let Some(mut parts) = parts {
         match topic {
+            Topic::Code => of_code(&mut checks, &parts),
             Topic::Config => of_configuration(&mut checks, &parts),
             Topic::Java => of_java(&mut checks, &mut parts, Ok(Vec::new())),
             Topic::Sync => of_sync(&mut checks, &parts),
@@ -68,6 +71,7 @@ pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
 /// Checks that can run alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Topic {
+    Code,
     Config,
     Java,
     Sync,
@@ -88,6 +92,7 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
     if let Some(quickstart) = &quickstart {
         of_quickstart(checks, &parts, quickstart);
     }
+    of_code(checks, &parts);
     of_configuration(checks, &parts);
     of_sync(checks, &parts);
     let document = checks.run("deploy document", || {
@@ -183,6 +188,17 @@ fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
     checks.run("log records are stored once", || logs::stored_once(parts));
     checks.run("second deploy uploads nothing", || deploy::second_deploy_uploads_nothing(parts));
     checks.run("registry that the host cannot resolve", || deploy::unresolvable_registry(parts));
-    checks
-        .run("image function from its Dockerfile", || image_functions::built_from_metadata(parts));
+}
+
+/// Checks of what a function's code needs beside itself.
+fn of_code(checks: &mut Checks, parts: &Parts) {
+    type OfParts = fn(&Parts) -> Outcome;
+    let list: [(&str, OfParts); 3] = [
+        ("image function from its Dockerfile", image_functions::built_from_metadata),
+        ("a package without a wheel is built in the engine", dependencies::built_in_the_engine),
+        ("output of sam build", sam_build::deploys),
+    ];
+    for (name, check) in list {
+        checks.run(name, || check(parts));
+    }
 }

@@ -1,0 +1,56 @@
+//! The output of `sam build`: deployed as it is, nothing installed again.
+
+use std::{fs, path::Path};
+
+use serde_json::json;
+
+use super::{
+    invoke::invoke,
+    parts::{Parts, expect},
+};
+use crate::checks::{Outcome, Trouble};
+
+const BUILT: &str = ".aws-sam/build";
+
+/// Plans all three languages, and deploys what has a base image here.
+pub(crate) fn deploys(parts: &Parts) -> Outcome {
+    let project = parts.fixture("sam-build", "sam-build")?;
+    let built = project.join(BUILT);
+    let template = built.join("template.yaml");
+    let deploy = |template: &Path| {
+        let mut command = parts.esb_to_registry(&project, "sam-build");
+        command.args(["deploy", "-e", "dev", "--format", "json", "-v", "-t"]).arg(template);
+        command
+    };
+    let planned = expect(deploy(&template).arg("--dry-run"), 0)?.json()?;
+    let names: Vec<_> = planned["images"].as_array().into_iter().flatten().collect();
+    for name in ["esb-pythonfunction", "esb-nodefunction", "esb-javafunction"] {
+        if !names.iter().any(|image| image["name"] == json!(format!("{name}:latest"))) {
+            return Err(Trouble::Failed(format!("`{name}` is not planned: {names:?}")));
+        }
+    }
+    // The other languages have a base image only where the real ones can be reached.
+    let whole = fs::read_to_string(&template)?;
+    let cut = |text: &str, from: &str, to: &str| {
+        let (start, end) = (text.find(from)?, text.find(to)?);
+        Some(format!("{}{}", &text[..start], &text[end..]))
+    };
+    let alone = cut(&whole, "  NodeFunction:", "  WordsLayer:").ok_or("another template")?;
+    let template = built.join("python.yaml");
+    fs::write(&template, alone)?;
+    let said = expect(&mut deploy(&template), 0)?;
+    if said.stderr.contains("install") {
+        return Err(Trouble::Failed(format!("something was installed again:\n{}", said.stderr)));
+    }
+    let document = said.json()?;
+    let images = document["images"].as_array().into_iter().flatten();
+    let image = images.filter_map(|image| image["reference"].as_str());
+    let image = image.filter(|name| name.contains("pythonfunction")).next_back();
+    let image = image.ok_or_else(|| Trouble::Failed(format!("no image in {document}")))?;
+    parts.engine.output(["pull", "--quiet", image])?;
+    let answer = invoke(&parts.engine, image, &[], &json!({"word": "post"}))?;
+    if answer != json!({"said": "posts", "from": "layer"}) {
+        return Err(Trouble::Failed(format!("`{image}` answered {answer}")));
+    }
+    Ok(())
+}
