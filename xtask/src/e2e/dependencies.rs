@@ -47,8 +47,8 @@ pub(crate) fn built_in_the_engine(parts: &Parts) -> Outcome {
     said.tells(&["pip runs in the container engine"])?;
     let document = said.json()?;
     let images = document["images"].as_array().into_iter().flatten();
-    let image = images.filter_map(|image| image["reference"].as_str());
-    let image = image.filter(|name| name.contains("/esb-built")).next_back();
+    let mut names = images.filter_map(|image| image["reference"].as_str());
+    let image = names.rfind(|name| name.contains("/esb-built"));
     let image = image.ok_or_else(|| Trouble::Failed(format!("no image in {document}")))?;
     parts.engine.output(["pull", "--quiet", image])?;
     let answer = invoke(&parts.engine, image, &[], &json!({"word": "hi"}))?;

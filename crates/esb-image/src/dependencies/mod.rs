@@ -8,8 +8,16 @@
 #[cfg(feature = "docker")]
 mod image;
 mod normalise;
+#[cfg_attr(
+    not(any(feature = "docker", test)),
+    expect(dead_code, reason = "only a container engine runs the step that it is for")
+)]
 mod requirements;
 mod run;
+#[cfg_attr(
+    not(any(feature = "docker", test)),
+    expect(dead_code, reason = "only a container engine runs the step that it is for")
+)]
 mod settings;
 
 use std::{
