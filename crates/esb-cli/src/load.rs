@@ -89,6 +89,12 @@ impl Loaded {
         }
     }
 
+    /// Prints and adds what was found after the others were printed.
+    pub(crate) fn tell(&mut self, findings: Vec<Finding>, printer: Printer) {
+        diagnostics::print(&findings, &self.sources, Severity::Warning, printer);
+        self.findings.extend(findings);
+    }
+
     /// Makes every parameter without a value an error: what runs must not be guessed.
     pub(crate) fn require_parameters(&mut self) {
         for (name, span) in &self.missing {

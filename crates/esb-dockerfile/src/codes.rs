@@ -3,6 +3,8 @@
 //! A name is stable: people silence it, search for it and link to it.
 
 esb_model::finding_codes! {
+    /// The container engine that a run uses cannot run the image of a function.
+    FOREIGN_ARCHITECTURE = "esb::platform::foreign-architecture";
     /// Images of this runtime are made without the platform's hooks.
     NO_HOOKS = "esb::platform::no-hooks";
     /// A published layer cannot be fetched without AWS; it is left out.

@@ -12,6 +12,7 @@ mod prepare;
 mod published;
 mod record;
 mod run;
+mod runnable;
 mod sync;
 mod target;
 mod workers;
@@ -106,6 +107,7 @@ pub(crate) async fn execute(
     let target = target::choose(&run, order, &recipes).await?;
     let mut externals = sync::find(&run, &loaded, &target, order)?;
     let places = config::prepare(&run, order, &target, &preview).await?;
+    loaded.tell(runnable::findings(&run, &loaded.app, &recipes), printer);
     if order.publishes() {
         externals.preflight(&run, target.registry.as_ref()).await?;
     }

@@ -201,6 +201,11 @@ impl Run {
         self.engine.get_or_try_init(connect).await
     }
 
+    /// The engine, when the run had to connect to it.
+    pub(crate) fn connected(&self) -> Option<&DockerEngine> {
+        self.engine.get()
+    }
+
     /// The builder that hands recipes to the engine.
     async fn docker(&self) -> Result<&DockerBuilder, Failure> {
         let builder = || async {

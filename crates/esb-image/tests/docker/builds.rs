@@ -196,11 +196,11 @@ pub(crate) async fn both_engines_agree(engine: &DockerEngine, store: &ContentSto
             let report = bench.build(&recipe).await;
             let image = local(&report);
             let config: serde_json::Value = serde_json::from_slice(&image.config_bytes).unwrap();
-            made.push((
-                flatten(image, 0).await,
-                settings(&config),
-                image.manifest.annotations.clone(),
-            ));
+            // Each engine has fingerprints of its own.
+            let mut annotations = image.manifest.annotations.clone();
+            annotations.retain(|name, _| name.starts_with("org."));
+            assert!(!annotations.is_empty());
+            made.push((flatten(image, 0).await, settings(&config), annotations));
         }
         assert_eq!(made[0], made[1], "{text}");
     }
