@@ -30,16 +30,10 @@ impl BlobSource for RepositorySource {
     fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
         Box::pin(async move {
             let first = self.registry.blob_get(&self.repository, blob, 0).await;
-            let first = first.map_err(|error| match error {
-                Error::NotFound { .. } => BlobError::Missing {
-                    digest: blob.digest,
-                    place: format!("`{}`", name(&self.repository)),
-                },
-                error => BlobError::Read {
-                    digest: blob.digest,
-                    place: format!("`{}`", name(&self.repository)),
-                    source: error.into(),
-                },
+            let first = first.map_err(|error| BlobError::Read {
+                digest: blob.digest,
+                place: format!("`{}`", name(&self.repository)),
+                source: error.into(),
             })?;
             let (registry, at) = (Arc::clone(&self.registry), self.repository.clone());
             Ok(resuming(registry, at, blob.clone(), self.policy, first))

@@ -55,6 +55,7 @@ pub(crate) fn stored_once(parts: &Parts) -> Outcome {
     let project = parts.work.join("projects/hooks");
     fs::create_dir_all(project.join("src"))?;
     fs::copy(root().join("runtime/python/tests/handlers/app.py"), project.join("src/app.py"))?;
+    fs::write(project.join("esb.toml"), "")?;
     fs::write(project.join("template.yaml"), TEMPLATE)?;
     let mut command = parts.esb_to_registry(&project, "main");
     let deployed =

@@ -23,7 +23,7 @@ mod settings;
 use std::{
     collections::HashMap,
     ffi::OsString,
-    fmt, fs,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
@@ -48,6 +48,9 @@ use crate::{
 
 /// Where installed packages lie below the content store, by key.
 const FOLDER: &str = "dependencies";
+
+/// What tools say of a full disk, in the words of the system.
+const NO_SPACE: &str = "No space left on device";
 
 /// The record's kind in the content store: the version that a tool told when it was asked.
 const TOOL: &str = "tool-version";
@@ -391,6 +394,11 @@ impl Job<'_> {
                 package: package.escape_debug().to_string(),
                 runtime: runtime.to_string(),
                 platform: *platform,
+            },
+            None if log.lines().iter().any(|line| line.contains(NO_SPACE)) => Error::Io {
+                action: "install packages for",
+                path: self.dependencies.requirements.clone(),
+                source: io::Error::new(io::ErrorKind::StorageFull, NO_SPACE),
             },
             None => self.error(log.last(), None),
         }
