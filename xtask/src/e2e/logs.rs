@@ -120,7 +120,13 @@ fn everything(parts: &Parts, deployed: &Deployed, store: &VictoriaLogs) -> Outco
 fn log_events(parts: &Parts, deployed: &Deployed, store: &VictoriaLogs) -> Outcome {
     // Stands in for the Gateway, which the handler asks to invoke another function.
     let gateway = Sink::start(&bridge(&parts.engine)?)?;
-    let environment = [("LOG_LEVEL", "DEBUG"), ("GATEWAY_INTERNAL_URL", gateway.url())];
+    let environment = [
+        ("LOG_LEVEL", "DEBUG"),
+        ("GATEWAY_INTERNAL_URL", gateway.url()),
+        ("AWS_DEFAULT_REGION", "ap-northeast-1"),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ];
     let worker = worker(parts, deployed, "Calls", store, &environment)?;
     let (_, trace) = EVENTS[0];
     let answer = ask(&worker, trace, &json!({}))?;

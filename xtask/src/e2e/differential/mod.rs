@@ -102,9 +102,9 @@ struct Tally {
     failures: Vec<String>,
 }
 
-/// The table, and random cases for some seconds.
+/// The table, and the same random cases each time.
 pub(crate) fn check(engine: &DockerEngine, folder: &Path) -> Outcome {
-    run(engine, folder, &Args { seconds: 15, ..Args::default() })
+    run(engine, folder, &Args { seconds: 120, cases: 80, ..Args::default() })
 }
 
 /// How many random cases, and from where.
@@ -113,6 +113,9 @@ pub(crate) struct Args {
     /// Seconds for random cases
     #[arg(long, value_name = "N", default_value_t = 60)]
     seconds: u64,
+    /// The most random cases
+    #[arg(long, value_name = "N", default_value_t = u64::MAX)]
+    cases: u64,
     /// Where the sequence of random cases starts
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -133,7 +136,7 @@ pub(crate) fn run(engine: &DockerEngine, folder: &Path, args: &Args) -> Outcome 
     }
     let end = Instant::now() + Duration::from_secs(args.seconds);
     let (mut seed, mut random) = (args.seed, Tally::default());
-    while Instant::now() < end && random.failures.is_empty() {
+    while Instant::now() < end && seed - args.seed < args.cases && random.failures.is_empty() {
         let cases: Vec<Case> = (seed..seed + 40).map(random::case).collect();
         suite.run(&cases, &mut random)?;
         seed += 40;
