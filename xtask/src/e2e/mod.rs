@@ -52,7 +52,7 @@ pub(crate) struct Bases {
 pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
     let mut checks = Checks::default();
     let version = match topic {
-        Topic::Code | Topic::Config | Topic::Sync => Version::Python313,
+        Topic::Code | Topic::Config | Topic::Hooks | Topic::Sync => Version::Python313,
         Topic::Java => Version::Java21,
     };
     let parts =
@@ -61,6 +61,7 @@ pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
         match topic {
             Topic::Code => of_code(&mut checks, &parts),
             Topic::Config => of_configuration(&mut checks, &parts),
+            Topic::Hooks => of_hooks(&mut checks, &parts),
             Topic::Java => of_java(&mut checks, &mut parts, Ok(Vec::new())),
             Topic::Sync => of_sync(&mut checks, &parts),
         }
@@ -73,6 +74,7 @@ pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
 pub(crate) enum Topic {
     Code,
     Config,
+    Hooks,
     Java,
     Sync,
 }
@@ -92,6 +94,7 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
     if let Some(quickstart) = &quickstart {
         of_quickstart(checks, &parts, quickstart);
     }
+    of_hooks(checks, &parts);
     of_code(checks, &parts);
     of_configuration(checks, &parts);
     of_sync(checks, &parts);
@@ -185,9 +188,13 @@ fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
     for (name, check) in list {
         checks.run(name, || check(parts, quickstart));
     }
-    checks.run("log records are stored once", || logs::stored_once(parts));
     checks.run("second deploy uploads nothing", || deploy::second_deploy_uploads_nothing(parts));
     checks.run("registry that the host cannot resolve", || deploy::unresolvable_registry(parts));
+}
+
+/// Checks of the Python hooks with handlers of their own.
+fn of_hooks(checks: &mut Checks, parts: &Parts) {
+    checks.run("log records are stored once", || logs::stored_once(parts));
 }
 
 /// Checks of what a function's code needs beside itself.

@@ -46,6 +46,8 @@ impl VictoriaLogs {
         let mut command = Command::new(super::victoria_logs()?);
         command.arg(format!("-httpListenAddr={address}"));
         command.arg(format!("-storageDataPath={}", dir.join("data").display()));
+        // Records may be of any time.
+        command.arg("-retentionPeriod=100y");
         let mut daemon = Daemon::start(&command, &dir.join("victoria-logs.log"), GRACE)?;
         daemon.wait_ready(READY, || {
             let answer = request(&address, "GET", "/health", &[], &[], ANSWER);
