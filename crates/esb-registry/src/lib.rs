@@ -16,6 +16,7 @@ mod error;
 mod http;
 mod mapping;
 mod mirror;
+mod partial;
 mod published;
 mod push;
 mod registry;

@@ -118,7 +118,7 @@ impl Client {
     }
 
     pub(crate) fn in_registry(&self, at: Repository) -> (String, Result<Place, Error>) {
-        let place = Place::repository(Arc::clone(self.registry()), at, self.settings().retry);
+        let place = Place::repository(self, at);
         (place.to_string(), Ok(place))
     }
 

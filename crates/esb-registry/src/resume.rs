@@ -1,7 +1,7 @@
 //! Downloads that go on where they were cut.
 //!
-//! Owns the decision to ask for the rest. A transfer that makes progress is never given up; one
-//! that does not is given up as the retry policy says.
+//! Owns the decision to ask for the rest, after a cut and after a run that was killed. A transfer
+//! that makes progress is never given up; one that does not is given up as the retry policy says.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::{
     Registry, RetryPolicy,
+    partial::Kept,
     registry::{Repository, name},
     retry::Again,
 };
@@ -21,34 +22,51 @@ struct Download {
     at: Repository,
     blob: Descriptor,
     policy: RetryPolicy,
+    /// What the registry sends, from [`Kept::start`] on.
     stream: BlobStream,
-    /// Bytes that were passed on.
+    kept: Option<Kept>,
+    /// Bytes that are here, or were passed on.
     done: u64,
     /// Attempts since the last byte.
     attempts: u32,
 }
 
-/// The bytes of a blob whose first `stream` was opened already.
-pub(crate) fn resuming(
+/// The bytes of a blob: those that an earlier run `kept`, then those of the registry.
+pub(crate) async fn resuming(
     registry: Arc<dyn Registry>,
     at: Repository,
     blob: Descriptor,
     policy: RetryPolicy,
-    stream: BlobStream,
-) -> BlobStream {
-    let download = Download { registry, at, blob, policy, stream, done: 0, attempts: 1 };
-    Box::pin(stream::try_unfold(download, |mut download| async move {
+    kept: Option<Kept>,
+) -> Result<BlobStream, BlobError> {
+    let done = kept.as_ref().map_or(0, Kept::start);
+    let mut download =
+        Download { registry, at, blob, policy, stream: nothing(), kept, done, attempts: 1 };
+    if done == 0 || done < download.blob.size {
+        download.stream = download.rest().await?;
+    }
+    Ok(Box::pin(stream::try_unfold(download, |mut download| async move {
         Ok(download.next().await?.map(|bytes| (bytes, download)))
-    }))
+    })))
+}
+
+fn nothing() -> BlobStream {
+    Box::pin(stream::empty())
 }
 
 impl Download {
     async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
+        if let Some(bytes) = self.kept.as_mut().and_then(Kept::replay) {
+            return bytes.map(Some).map_err(|error| self.failed(error));
+        }
         loop {
             let broken = match self.stream.next().await {
                 Some(Ok(bytes)) => {
                     self.done += bytes.len() as u64;
                     self.attempts = 1;
+                    if let Some(kept) = &mut self.kept {
+                        kept.note(&bytes);
+                    }
                     return Ok(Some(bytes));
                 }
                 None if self.done >= self.blob.size => return Ok(None),
@@ -59,9 +77,13 @@ impl Download {
             let Some(wait) = again else { return Err(broken) };
             tokio::time::sleep(wait).await;
             self.attempts += 1;
-            let rest = self.registry.blob_get(&self.at, &self.blob, self.done).await;
-            self.stream = rest.map_err(|error| self.failed(error))?;
+            self.stream = self.rest().await?;
         }
+    }
+
+    async fn rest(&mut self) -> Result<BlobStream, BlobError> {
+        let rest = self.registry.blob_get(&self.at, &self.blob, self.done).await;
+        rest.map_err(|error| self.failed(error))
     }
 
     fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BlobError {

@@ -30,8 +30,12 @@ pub struct Settings {
     pub retry: RetryPolicy,
     pub credentials: Arc<dyn CredentialSource>,
     pub mirrors: Mirrors,
-    /// Keeps manifests and configs of what is resolved, so that a digest is asked for once.
+    /// Keeps manifests and configs of what is resolved, so that a digest is asked for once, and the
+    /// beginnings of slow downloads.
     pub store: Option<ContentStore>,
+    /// Downloads whose first MiB takes longer keep in the store what has arrived, so that one that
+    /// is killed is not begun anew.
+    pub slow: Duration,
     /// Ask no registry when an image is resolved; mirrors that are layouts still count.
     pub offline: bool,
     /// How many blobs are transferred at once, over all images of a client.
@@ -87,6 +91,7 @@ impl Default for Settings {
             credentials: Arc::new(Anonymous),
             mirrors: Mirrors::default(),
             store: None,
+            slow: Duration::from_millis(20),
             offline: false,
             transfers: 6,
             transport: Transport::default(),

@@ -12,8 +12,9 @@ use esb_oci::{
 };
 
 use crate::{
-    Access, Action, Error, RawManifest, Registry, Repository, RetryPolicy,
+    Access, Action, Client, Error, RawManifest, Registry, Repository, RetryPolicy,
     direct::{about_blob, is_understood},
+    partial::Partials,
     registry::{name, repository},
     resume::resuming,
 };
@@ -24,19 +25,15 @@ pub(crate) struct RepositorySource {
     registry: Arc<dyn Registry>,
     repository: Repository,
     policy: RetryPolicy,
+    partials: Option<Partials>,
 }
 
 impl BlobSource for RepositorySource {
     fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
         Box::pin(async move {
-            let first = self.registry.blob_get(&self.repository, blob, 0).await;
-            let first = first.map_err(|error| BlobError::Read {
-                digest: blob.digest,
-                place: format!("`{}`", name(&self.repository)),
-                source: error.into(),
-            })?;
             let (registry, at) = (Arc::clone(&self.registry), self.repository.clone());
-            Ok(resuming(registry, at, blob.clone(), self.policy, first))
+            let kept = self.partials.as_ref().map(|partials| partials.open(blob));
+            resuming(registry, at, blob.clone(), self.policy, kept).await
         })
     }
 
@@ -111,12 +108,11 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    pub(crate) fn repository(
-        registry: Arc<dyn Registry>,
-        repository: Repository,
-        policy: RetryPolicy,
-    ) -> Self {
-        Self::Repository(RepositorySource { registry, repository, policy })
+    pub(crate) fn repository(client: &Client, repository: Repository) -> Self {
+        let settings = client.settings();
+        let partials = settings.store.as_ref().map(|store| Partials::new(store, settings.slow));
+        let (registry, policy) = (Arc::clone(client.registry()), settings.retry);
+        Self::Repository(RepositorySource { registry, repository, policy, partials })
     }
 
     pub(crate) fn layout(root: &Path, reference: &Reference) -> Result<Self, Error> {

@@ -10,6 +10,7 @@ mod process;
 mod proxy;
 mod registry;
 mod skip;
+mod tokens;
 mod wire;
 
 pub use apt::{ensure_packages, find_program};
@@ -21,3 +22,4 @@ pub use process::Daemon;
 pub use proxy::{Exchange, Fault, LoggingProxy, RequestHead, Rule};
 pub use registry::{Guard, Registry};
 pub use skip::{Missing, Skip, Skips};
+pub use tokens::{BASIC, Identity, TokenRequest, TokenServer, form_pairs};

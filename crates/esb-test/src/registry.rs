@@ -2,7 +2,10 @@
 //!
 //! Owns its configuration, its data folder and its process. Faults are the proxy's part.
 
-use crate::{Daemon, Error, Missing, apt, free_port, http};
+use crate::{
+    Daemon, Error, Identity, Missing, apt, free_port, http,
+    tokens::{ISSUER, PASSWORDS},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -27,12 +30,16 @@ pub struct Registry {
 
 /// What a registry is guarded by.
 #[derive(Debug, Clone)]
-pub struct Guard {
-    /// PEM files of its TLS.
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-    /// An htpasswd file with bcrypt.
-    pub passwords: PathBuf,
+pub enum Guard {
+    /// TLS, and the password `secret` of `user`.
+    Passwords(Identity),
+    /// The tokens of a [`TokenServer`](crate::TokenServer), over plain HTTP.
+    Tokens {
+        /// Where a client gets them.
+        realm: String,
+        /// Whose are believed.
+        certificate: PathBuf,
+    },
 }
 
 impl Registry {
@@ -61,7 +68,7 @@ impl Registry {
         }
     }
 
-    /// As [`Registry::start`], with TLS and passwords.
+    /// As [`Registry::start`], with a guard.
     ///
     /// # Errors
     /// As [`Registry::start`].
@@ -81,13 +88,20 @@ impl Registry {
         let data = data.canonicalize().map_err(Error::file("find folder", &data))?;
         let address = format!("127.0.0.1:{port}");
         let config = dir.join("config.yml");
-        fs::write(&config, configuration(&data, &address, guard.as_ref()))
+        let passwords = dir.join("htpasswd");
+        fs::write(&passwords, PASSWORDS).map_err(Error::file("write", &passwords))?;
+        fs::write(&config, configuration(&data, &address, &passwords, guard.as_ref()))
             .map_err(Error::file("write", &config))?;
         let mut command = Command::new(program);
         command.arg("serve").arg(&config).env("OTEL_TRACES_EXPORTER", "none");
         let mut daemon = Daemon::start(&command, &dir.join("registry.log"), GRACE)?;
-        let guarded = guard.is_some();
-        daemon.wait_ready(READY, || answers(&address, guarded))?;
+        let expected = match &guard {
+            None => 200,
+            Some(Guard::Tokens { .. }) => 401,
+            // Asked without TLS, one that wants it says 400.
+            Some(Guard::Passwords(_)) => 400,
+        };
+        daemon.wait_ready(READY, || answers(&address, expected))?;
         Ok(Self { dir: dir.to_owned(), address, guard, daemon })
     }
 
@@ -116,25 +130,28 @@ impl Registry {
     }
 }
 
-fn answers(address: &str, guarded: bool) -> bool {
+fn answers(address: &str, expected: u16) -> bool {
     let answer = http::request(address, "GET", "/v2/", &[], &[], Duration::from_secs(2));
-    // Asked without TLS, one that wants it says 400.
-    let expected = if guarded { 400 } else { 200 };
     answer.is_ok_and(|response| response.status == expected)
 }
 
-fn configuration(data: &Path, address: &str, guard: Option<&Guard>) -> String {
+fn configuration(data: &Path, address: &str, passwords: &Path, guard: Option<&Guard>) -> String {
     let quoted =
         |path: &Path| path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
     let data = quoted(data);
-    let guard = guard.map(|guard| {
-        format!(
+    let guard = guard.map(|guard| match guard {
+        Guard::Passwords(Identity { certificate, key }) => format!(
             "  tls:\n    certificate: \"{}\"\n    key: \"{}\"\nauth:\n  htpasswd:\n    realm: \
              esb\n    path: \"{}\"\n",
-            quoted(&guard.certificate),
-            quoted(&guard.key),
-            quoted(&guard.passwords)
-        )
+            quoted(certificate),
+            quoted(key),
+            quoted(passwords)
+        ),
+        Guard::Tokens { realm, certificate } => format!(
+            "auth:\n  token:\n    realm: \"{realm}\"\n    service: {ISSUER}\n    issuer: \
+             {ISSUER}\n    rootcertbundle: \"{}\"\n",
+            quoted(certificate)
+        ),
     });
     let guard = guard.unwrap_or_default();
     format!(
@@ -151,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_configuration_quotes_its_folder() {
-        let text = configuration(Path::new("/a \"b\"\\c"), "127.0.0.1:5", None);
+        let text = configuration(Path::new("/a \"b\"\\c"), "127.0.0.1:5", Path::new("/p"), None);
         assert!(text.contains(r#"rootdirectory: "/a \"b\"\\c""#), "{text}");
         assert!(text.contains("delete:\n    enabled: true\n"), "{text}");
     }

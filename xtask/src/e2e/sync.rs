@@ -16,11 +16,6 @@ use crate::{
     command::{output, run},
 };
 
-/// bcrypt of `secret`.
-const PASSWORD: &str = "user:$2b$04$SJUawCRcnyTEyzNeFx7f5Ozm3CbqfYcLM7.LNSy/pUF2/DZ75nyTi\n";
-/// base64 of `user:secret`.
-const BASIC: &str = "dXNlcjpzZWNyZXQ=";
-
 /// A source of one's own with two images, and a target.
 struct Sites {
     folder: PathBuf,
@@ -248,28 +243,10 @@ pub(crate) fn faults(parts: &Parts) -> Outcome {
 /// A registry with a private authority and a password, named by `certs.d` and `auth.json`.
 pub(crate) fn secured(parts: &Parts) -> Outcome {
     let sites = Sites::start(parts, "secured")?;
-    let folder = sites.folder.join("tls");
-    fs::create_dir_all(&folder)?;
-    let (key, certificate) = (folder.join("key.pem"), folder.join("ca.pem"));
-    let mut openssl = Command::new("openssl");
-    openssl
-        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=esb"]);
-    openssl.args([
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-addext",
-        "basicConstraints=CA:FALSE",
-    ]);
-    run(openssl
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate)
-        .stderr(std::process::Stdio::null()))?;
-    let passwords = folder.join("htpasswd");
-    fs::write(&passwords, PASSWORD)?;
-    let guard = esb_test::Guard { certificate: certificate.clone(), key, passwords };
-    let target = Registry::start_guarded(&folder.join("registry"), guard)?;
+    let identity = esb_test::Identity::make(&sites.folder.join("tls"))?;
+    let certificate = identity.certificate.clone();
+    let guard = esb_test::Guard::Passwords(identity);
+    let target = Registry::start_guarded(&sites.folder.join("guarded"), guard)?;
     let file = sites.file(sites.source.address(), &["one"])?;
     let home = sites.folder.join("home");
     let import = || {
@@ -283,7 +260,7 @@ pub(crate) fn secured(parts: &Parts) -> Outcome {
     let own = home.join(".config/containers/certs.d").join(target.address());
     fs::create_dir_all(&own)?;
     fs::copy(&certificate, own.join("ca.crt"))?;
-    let auths = json!({"auths": {target.address(): {"auth": BASIC}}});
+    let auths = json!({"auths": {target.address(): {"auth": esb_test::BASIC.trim_start_matches("Basic ")}}});
     fs::write(home.join(".config/containers/auth.json"), auths.to_string())?;
     expect(&mut import(), 0)?;
     let mut skopeo = Command::new("skopeo");

@@ -8,6 +8,8 @@ use std::{
     thread,
 };
 
+use esb_test::form_pairs;
+
 /// A request as it came.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
@@ -39,30 +41,12 @@ impl Request {
     /// All values of a query parameter, percent-decoded.
     pub(crate) fn query(&self, name: &str) -> Vec<String> {
         let query = self.target.split_once('?').map_or("", |(_, query)| query);
-        pairs(query).into_iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect()
+        form_pairs(query)
+            .into_iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value)
+            .collect()
     }
-}
-
-/// The pairs of a form or a query.
-pub(crate) fn pairs(text: &str) -> Vec<(String, String)> {
-    let decode = |text: &str| {
-        let (mut bytes, mut rest) = (Vec::new(), text.replace('+', " ").into_bytes());
-        while !rest.is_empty() {
-            let byte = rest.remove(0);
-            if byte == b'%' {
-                let hex: Vec<u8> = rest.drain(..2).collect();
-                bytes.push(u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap());
-            } else {
-                bytes.push(byte);
-            }
-        }
-        String::from_utf8(bytes).unwrap()
-    };
-    let pair = |pair: &str| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(key), decode(value))
-    };
-    text.split('&').filter(|text| !text.is_empty()).map(pair).collect()
 }
 
 impl Response {

@@ -13,3 +13,5 @@ mod memory;
 mod misbehaving;
 mod real;
 mod resolving;
+mod sync_faults;
+mod tokens;

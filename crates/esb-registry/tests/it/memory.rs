@@ -6,8 +6,9 @@ use std::{
 };
 
 use esb_oci::Digest;
+use esb_test::form_pairs;
 
-use crate::fake::{Request, Response, Server, pairs};
+use crate::fake::{Request, Response, Server};
 
 /// What the registry wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,7 +226,7 @@ fn check(
 }
 
 fn token(content: &mut Content, request: &Request) -> Response {
-    let form = pairs(std::str::from_utf8(&request.body).unwrap());
+    let form = form_pairs(std::str::from_utf8(&request.body).unwrap());
     let field = |name: &str| {
         form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()).unwrap_or_default()
     };

@@ -30,6 +30,8 @@ pub enum Fault {
     Truncate { after: u64 },
     /// Nothing more is passed on for that time when that much of the answer's body was.
     Stall { after: u64, time: Duration },
+    /// The answer's body comes in pieces of that size, with a pause before each.
+    Slow { piece: u64, pause: Duration },
     /// The byte at that offset of the answer's body is changed.
     Corrupt { at: u64 },
     /// A header of the answer is replaced, or added.
@@ -51,6 +53,23 @@ pub struct Rule {
     matches: Matcher,
     skip: usize,
     left: usize,
+    chance: Option<Chance>,
+}
+
+/// Harm that looks random and is the same in every run.
+#[derive(Debug)]
+struct Chance {
+    percent: u64,
+    state: u64,
+}
+
+impl Chance {
+    /// The next throw (a linear congruential generator with Knuth's numbers).
+    fn falls(&mut self) -> bool {
+        let state = self.state.wrapping_mul(6_364_136_223_846_793_005);
+        self.state = state.wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) % 100 < self.percent
+    }
 }
 
 impl Rule {
@@ -59,7 +78,7 @@ impl Rule {
         matches: impl Fn(&RequestHead) -> bool + Send + Sync + 'static,
         fault: Fault,
     ) -> Self {
-        Self { fault, matches: Box::new(matches), skip: 0, left: usize::MAX }
+        Self { fault, matches: Box::new(matches), skip: 0, left: usize::MAX, chance: None }
     }
 
     /// Harms every request of that method whose path and query contain `part`.
@@ -72,6 +91,13 @@ impl Rule {
     #[must_use]
     pub fn skip(mut self, count: usize) -> Self {
         self.skip = count;
+        self
+    }
+
+    /// Harms that many of a hundred requests, at random; a seed always chooses the same.
+    #[must_use]
+    pub fn chance(mut self, percent: u64, seed: u64) -> Self {
+        self.chance = Some(Chance { percent, state: seed });
         self
     }
 
@@ -89,6 +115,7 @@ impl fmt::Debug for Rule {
             .field("fault", &self.fault)
             .field("skip", &self.skip)
             .field("left", &self.left)
+            .field("chance", &self.chance)
             .finish_non_exhaustive()
     }
 }
@@ -111,7 +138,7 @@ impl Rules {
         for rule in lock(&self.0).iter_mut().filter(|rule| (rule.matches)(head)) {
             if rule.skip > 0 {
                 rule.skip -= 1;
-            } else if rule.left > 0 {
+            } else if rule.left > 0 && rule.chance.as_mut().is_none_or(Chance::falls) {
                 rule.left -= 1;
                 return Some(rule.fault.clone());
             }
@@ -154,5 +181,23 @@ mod tests {
         assert_eq!(got, [0, 0, 500, 500, 0, 404]);
         rules.clear();
         assert_eq!(ask("GET", "/v2/x/blobs/b"), 0);
+    }
+
+    #[test]
+    fn chance_harms_about_as_many_as_it_should_and_always_the_same() {
+        let harmed = |seed: u64| {
+            let rules = Rules::default();
+            rules.add(Rule::on("GET", "/", Fault::status(500)).chance(20, seed));
+            let head = RequestHead {
+                method: "GET".to_owned(),
+                target: "/".to_owned(),
+                headers: Vec::new(),
+            };
+            (0..1000).map(|_| rules.pick(&head).is_some()).collect::<Vec<_>>()
+        };
+        let count = harmed(7).iter().filter(|harmed| **harmed).count();
+        assert!((150..250).contains(&count), "{count}");
+        assert_eq!(harmed(7), harmed(7));
+        assert_ne!(harmed(7), harmed(8));
     }
 }

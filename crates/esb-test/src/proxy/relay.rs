@@ -286,13 +286,17 @@ impl Harm<'_> {
             Fault::ResetResponse { after }
             | Fault::Truncate { after }
             | Fault::Stall { after, .. } => Some(*after),
+            Fault::Slow { piece, .. } => Some(self.passed.next_multiple_of((*piece).max(1))),
             _ => None,
         }
     }
 
     /// How many of `length` bytes may pass before the next interruption.
     fn room(&self, length: usize) -> usize {
-        let left = self.point().and_then(|point| point.checked_sub(self.passed));
+        let left = match (self.fault, self.point()) {
+            (Some(Fault::Slow { piece, .. }), Some(point)) if point == self.passed => Some(*piece),
+            (_, point) => point.and_then(|point| point.checked_sub(self.passed)),
+        };
         match left {
             Some(left) if left > 0 => length.min(usize::try_from(left).unwrap_or(usize::MAX)),
             _ => length,
@@ -310,7 +314,7 @@ impl Harm<'_> {
                 client.shutdown(Shutdown::Write)?;
                 Ok(Some(Next::Close))
             }
-            Some(Fault::Stall { time, .. }) => {
+            Some(Fault::Stall { time, .. } | Fault::Slow { pause: time, .. }) => {
                 self.shared.stall(*time);
                 Ok(None)
             }
