@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use esb_image::{Base, BuildReport, BuildRequest, Built, Published};
+use esb_image::{Base, BuildReport, BuildRequest, Builder, Built, Published};
 use esb_model::{BaseRef, ImageKind, ImageRecipe, Platform};
 use esb_oci::Image;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -91,7 +91,9 @@ pub(crate) async fn build(
         .map(|recipes| async move {
             let mut made = Vec::with_capacity(recipes.len());
             for recipe in recipes {
-                made.push(build_one(run, target, recipe, sources).await?);
+                made.push(
+                    build_one(run, target, recipe, run.builder(recipe).await?, sources).await?,
+                );
             }
             images::push_base(run, target, made).await
         })
@@ -127,11 +129,12 @@ pub(super) fn own_reference(run: &Run, recipe: &ImageRecipe) -> String {
     }
 }
 
-/// Builds one image with the engine that suits its recipe.
+/// Builds one image with the engine that suits its recipe, [`Run::builder`].
 pub(crate) async fn build_one(
     run: &Run,
     target: &Target,
     recipe: &ImageRecipe,
+    builder: &dyn Builder,
     bases: &Bases,
 ) -> Result<MadeImage, Failure> {
     let start = Instant::now();
@@ -151,7 +154,6 @@ pub(crate) async fn build_one(
         no_cache: run.no_cache,
         published: registry.as_ref().map(|registry| registry as &dyn Published),
     };
-    let builder = run.builder(recipe).await?;
     let BuildReport { built, action, reason } = builder.build(request, &*run.reporter).await?;
     let image: Image = match built {
         Built::Local(image) => *image,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use esb_image::Engine as _;
+use esb_image::{Builder, Engine as _};
 use esb_model::{ImageKind, ImageRecipe, PublishTarget};
 use esb_oci::{ArchiveImage, Image, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{exit::Failure, summary::MadeImage};
 
-/// Builds and pushes all functions, several at a time.
+/// Builds and pushes all functions, several at a time. The container engine has a limit of its own,
+/// and gives together what is built together: it is asked for all at once.
 pub(crate) async fn functions(
     run: &Run,
     target: &Target,
@@ -23,15 +24,27 @@ pub(crate) async fn functions(
     made: &mut Made,
 ) -> Result<(), Failure> {
     let bases = &made.bases;
-    let mut images: Vec<MadeImage> = stream::iter(prepare::of_kind(recipes, false))
-        .map(|recipe| async move {
-            let image = build_one(run, target, recipe, bases).await?;
-            let content = Target::content_tag(&image.tag, image.image.digest());
-            push(run, target, image, Some(&content)).await
-        })
-        .buffer_unordered(run.jobs)
-        .try_collect()
-        .await?;
+    let (mut here, mut in_engine) = (Vec::new(), Vec::new());
+    for recipe in prepare::of_kind(recipes, false) {
+        let builder = run.builder(recipe).await?;
+        let list = if builder.name() == "docker" { &mut in_engine } else { &mut here };
+        list.push((recipe, builder));
+    }
+    let all = async |jobs: Vec<(&ImageRecipe, &dyn Builder)>, at_once: usize| {
+        stream::iter(jobs)
+            .map(|(recipe, builder)| async move {
+                let image = build_one(run, target, recipe, builder, bases).await?;
+                let content = Target::content_tag(&image.tag, image.image.digest());
+                push(run, target, image, Some(&content)).await
+            })
+            .buffer_unordered(at_once)
+            .try_collect::<Vec<MadeImage>>()
+            .await
+    };
+    let at_once = in_engine.len().max(1);
+    let (mut images, others) =
+        futures_util::try_join!(all(here, run.jobs), all(in_engine, at_once))?;
+    images.extend(others);
     images.sort_by(|a, b| a.repository.cmp(&b.repository));
     made.images.extend(images);
     Ok(())

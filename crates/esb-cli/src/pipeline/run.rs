@@ -214,6 +214,7 @@ impl Run {
             let builder = DockerBuilder::new(self.engine().await?.clone(), self.store.clone());
             Ok(builder
                 .with_prefix(prefix.unwrap_or_default())
+                .with_jobs(self.jobs)
                 .with_arguments(self.environment.proxy_arguments()))
         };
         self.docker.get_or_try_init(builder).await

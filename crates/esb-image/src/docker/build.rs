@@ -15,6 +15,7 @@ use bollard::{
 use esb_model::{Event, ImageRecipe, Reporter};
 use esb_oci::{Blob, BoxFuture, ContentStore, Descriptor, Digest, Image, Manifest};
 use futures_util::StreamExt as _;
+use tokio::sync::Semaphore;
 
 use super::{
     DockerEngine,
@@ -23,6 +24,7 @@ use super::{
     dockerfile::{NAME, NEST},
     engine::failure,
     export::{Normal, Options},
+    exports::{Exports, Running},
     hidden::Hidden,
     job::{Job, Settings},
     pipe::write_blocking,
@@ -41,11 +43,14 @@ const RECORD: &str = "docker-image";
 const LAST: &str = "docker-last-image";
 /// The first API whose BuildKit knows `SOURCE_DATE_EPOCH` (engine 23).
 const KNOWS_EPOCH: (usize, usize) = (1, 42);
+/// Builds of the engine at a time, unless the caller says.
+const JOBS: usize = 8;
 
 /// Hands recipes to a Docker engine.
 ///
 /// What is built gets the name `<prefix><repository>:<tag>` in the engine, and is taken out of it
-/// into the content store, where it no longer depends on the time of the build.
+/// into the content store, where it no longer depends on the time of the build. Builds that run at
+/// the same time come out in one stream, so that what they share comes once: start many.
 #[derive(Debug)]
 pub struct DockerBuilder {
     engine: DockerEngine,
@@ -57,6 +62,8 @@ pub struct DockerBuilder {
     secrets: StepSecrets,
     bases: Bases,
     stats: StatCache,
+    exports: Exports,
+    jobs: Semaphore,
 }
 
 impl DockerBuilder {
@@ -64,7 +71,16 @@ impl DockerBuilder {
     pub fn new(engine: DockerEngine, store: ContentStore) -> Self {
         let (prefix, arguments, secrets, bases) = Default::default();
         let stats = StatCache::new(store.clone());
-        Self { engine, store, prefix, arguments, export: true, secrets, bases, stats }
+        let exports = Exports::new(engine.clone(), store.clone());
+        let (export, jobs) = (true, Semaphore::new(JOBS));
+        Self { engine, store, prefix, arguments, export, secrets, bases, stats, exports, jobs }
+    }
+
+    /// Lets the engine build at most so many images at a time, however many are asked for.
+    #[must_use]
+    pub fn with_jobs(mut self, jobs: usize) -> Self {
+        self.jobs = Semaphore::new(jobs.max(1));
+        self
     }
 
     /// Leaves the images in the engine: a build ends in [`Built::InEngine`].
@@ -101,24 +117,33 @@ impl DockerBuilder {
         request: BuildRequest<'_>,
         reporter: &dyn Reporter,
     ) -> Result<BuildReport, Error> {
+        let running = self.exports.running();
+        let permit = self.jobs.acquire().await;
         let job = Arc::new(Job::prepare(request, self.settings()).await?);
-        if let Some(published) = request.published.filter(|_| !request.no_cache)
-            && !self.has_whole(&job)?
-            && let Some(image) = published.find(request.recipe, None).await
-            && job.names.is_marked(&image, job.parts.key())
-        {
-            let reason = "published already with the same content, base and recipe".to_owned();
-            let built = Built::Local(Box::new(image));
-            return Ok(BuildReport { built, action: Action::Cached, reason });
+        let same = "same content, base and recipe";
+        if self.export && !request.no_cache {
+            if let Some(image) = self.recorded(job.key, &job.known_layers()?)? {
+                self.note(&job)?;
+                return Ok(cached(Built::Local(Box::new(image)), same));
+            }
+            if let Some(published) = request.published
+                && let Some(image) = published.find(request.recipe, None).await
+                && job.names.is_marked(&image, job.parts.key())
+            {
+                return Ok(cached(
+                    Built::Local(Box::new(image)),
+                    &format!("published already with the {same}"),
+                ));
+            }
         }
         let earlier = self.engine.inspect(&job.name).await?;
         let fits = earlier.as_ref().is_some_and(|image| job.fits(image));
         if !request.no_cache && request.fingerprint_label.is_some() && fits {
             let id = earlier.and_then(|image| image.id).unwrap_or_default();
-            let built = self.take(&job, id, true).await?;
-            self.store.set_record(LAST, job.last, &job.parts)?;
-            let reason = "same content, base and recipe".to_owned();
-            return Ok(BuildReport { built, action: Action::Cached, reason });
+            drop(permit);
+            let built = self.take(&job, id, running).await?;
+            self.note(&job)?;
+            return Ok(cached(built, same));
         }
         let before = self.store.record(LAST, job.last);
         let reason = if request.no_cache {
@@ -135,8 +160,9 @@ impl DockerBuilder {
             names.insert(name.clone(), there);
         }
         let id = self.build_image(&job, &names, request.no_cache, reporter).await?;
-        let built = self.take(&job, id, false).await?;
-        self.store.set_record(LAST, job.last, &job.parts)?;
+        drop(permit);
+        let built = self.take(&job, id, running).await?;
+        self.note(&job)?;
         Ok(BuildReport { built, action: Action::Built, reason })
     }
 
@@ -226,14 +252,11 @@ impl DockerBuilder {
     }
 
     /// The result of a build whose image the engine has under `id`.
-    async fn take(&self, job: &Job, id: String, cached: bool) -> Result<Built, Error> {
+    async fn take(&self, job: &Job, id: String, running: Running) -> Result<Built, Error> {
         if !self.export {
             return Ok(Built::InEngine { id });
         }
         let known = Arc::new(job.known_layers()?);
-        if cached && let Some(image) = self.recorded(job.key, &known)? {
-            return Ok(Built::Local(Box::new(image)));
-        }
         let base = job.sketch.last_base().and_then(|name| job.bases.get(name));
         let options = Options {
             known,
@@ -245,7 +268,7 @@ impl DockerBuilder {
                 prefix: if job.sketch.nests() { format!("{NEST}/") } else { String::new() },
             }),
         };
-        let image = self.engine.export_to(&self.store, &id, options).await?;
+        let image = running.export(id, options).await?;
         self.store.set_record(RECORD, job.key, &image.descriptor)?;
         Ok(Built::Local(Box::new(image)))
     }
@@ -274,9 +297,12 @@ impl DockerBuilder {
         Ok(Some(Image::new(manifest_bytes.into(), config_bytes.into(), config, layers)?))
     }
 
-    /// Whether this machine has an earlier image of the same.
-    fn has_whole(&self, job: &Job) -> Result<bool, Error> {
-        Ok(self.recorded(job.key, &job.known_layers()?)?.is_some())
+    /// Remembers what the last image of the recipe was made of.
+    fn note(&self, job: &Job) -> Result<(), Error> {
+        if self.store.record(LAST, job.last).as_ref() == Some(&job.parts) {
+            return Ok(());
+        }
+        Ok(self.store.set_record(LAST, job.last, &job.parts)?)
     }
 }
 
@@ -304,6 +330,10 @@ impl Builder for DockerBuilder {
             Ok(report)
         })
     }
+}
+
+fn cached(built: Built, reason: &str) -> BuildReport {
+    BuildReport { built, action: Action::Cached, reason: reason.to_owned() }
 }
 
 /// A name for a build's session that no other build of the engine has: a second session of one

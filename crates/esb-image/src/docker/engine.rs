@@ -148,16 +148,6 @@ impl DockerEngine {
         transfer::distribution(self, reference).await
     }
 
-    /// As [`Engine::export`], into a store and with options.
-    pub(super) async fn export_to(
-        &self,
-        store: &ContentStore,
-        reference: &str,
-        options: export::Options,
-    ) -> Result<Image, Error> {
-        export::export(self, store, reference, options).await
-    }
-
     /// The version of the API that both sides speak.
     pub(super) fn api(&self) -> (usize, usize) {
         let api = self.inner.docker.client_version();
@@ -226,7 +216,9 @@ impl Engine for DockerEngine {
                 subject: reference.escape_debug().to_string(),
                 reason: "it was given no content store".to_owned(),
             })?;
-            self.export_to(store, reference, export::Options::default()).await
+            let wanted = vec![(reference.to_owned(), export::Options::default())];
+            let mut images = export::export(self, store, wanted).await?;
+            Ok(images.pop().expect("each image that is wanted is given"))
         })
     }
 

@@ -1,4 +1,5 @@
 //! Takes images out of an engine: `docker save` as a stream, its layers into the content store.
+//! Several images come in one stream, which holds each layer once.
 //!
 //! Reads both forms of the archive: folders with `layer.tar` (engines before 25) and an OCI layout
 //! with a `manifest.json` beside it, whose layers may be compressed already (containerd's store).
@@ -55,22 +56,41 @@ pub(super) struct Normal {
     pub(super) prefix: String,
 }
 
-/// Exports an image into the store.
+impl Options {
+    pub(super) fn epoch(&self) -> Option<i64> {
+        self.normal.as_ref().map(|normal| normal.epoch)
+    }
+}
+
+/// An image that is wanted, by id or name.
+pub(super) type Wanted = (String, Options);
+
+/// Exports images into the store, in their order. Where there are several, each is named by its id,
+/// and all have the same time.
 pub(super) async fn export(
     engine: &DockerEngine,
     store: &ContentStore,
-    reference: &str,
-    options: Options,
-) -> Result<Image, Error> {
-    checked("export", reference)?;
+    wanted: Vec<Wanted>,
+) -> Result<Vec<Image>, Error> {
+    for (reference, _) in &wanted {
+        checked("export", reference)?;
+    }
+    let subject = match &wanted[..] {
+        [(one, _)] => one.clone(),
+        many => format!("{} images", many.len()),
+    };
+    let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
     let (docker, _guard) = engine.long("export")?;
-    let stream = docker.export_image(reference);
+    let stream = docker.export_images(&names);
     let work = {
-        let (store, reference) = (store.clone(), reference.to_owned());
-        move |reader| Reading::new(store, reference, options).read(reader)
+        let (store, subject) = (store.clone(), subject.clone());
+        move |reader| Reading::new(store, subject, &wanted).read(reader, wanted)
     };
     read_blocking(stream, work).await.map_err(|error| {
-        failure("export", reference)(bollard::errors::Error::IOError { err: error })
+        failure("export", &subject)(bollard::errors::Error::IOError { err: error })
     })?
 }
 
@@ -85,8 +105,10 @@ struct Layer {
 /// What was read of an archive so far.
 struct Reading {
     store: ContentStore,
-    reference: String,
-    options: Options,
+    /// What is exported, as messages name it.
+    subject: String,
+    known: HashMap<Digest, Blob>,
+    epoch: Option<i64>,
     documents: HashMap<String, Vec<u8>>,
     layers: HashMap<String, Layer>,
     /// Layers that an archive holds twice.
@@ -94,12 +116,15 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(store: ContentStore, reference: String, options: Options) -> Self {
+    fn new(store: ContentStore, subject: String, wanted: &[Wanted]) -> Self {
+        let known = wanted.iter().flat_map(|(_, options)| &*options.known);
+        let known = known.map(|(digest, blob)| (*digest, blob.clone())).collect();
+        let epoch = wanted.first().and_then(|(_, options)| options.epoch());
         let (documents, layers, links) = Default::default();
-        Self { store, reference, options, documents, layers, links }
+        Self { store, subject, known, epoch, documents, layers, links }
     }
 
-    fn read(mut self, reader: BlockingReader) -> Result<Image, Error> {
+    fn read(mut self, reader: BlockingReader, wanted: Vec<Wanted>) -> Result<Vec<Image>, Error> {
         let mut archive = tar::Archive::new(reader);
         let mut left = DOCUMENTS;
         for (count, entry) in archive.entries().map_err(self.broken())?.enumerate() {
@@ -135,23 +160,57 @@ impl Reading {
                 self.layers.insert(path, layer);
             }
         }
-        self.assemble()
+        let index = self.document("manifest.json")?;
+        let images = index.as_array().map(Vec::as_slice).unwrap_or_default();
+        let alone = wanted.len() == 1;
+        let find = |(id, options): Wanted| {
+            let entry = match images {
+                [entry] if alone => Some(entry),
+                images => images.iter().find(|entry| self.is_of(entry, &id)),
+            };
+            let entry = entry.ok_or_else(|| self.invalid(&format!("`{id}` is not in it")))?;
+            self.assemble(entry, &options)
+        };
+        wanted.into_iter().map(find).collect()
+    }
+
+    /// Whether an entry of the archive's list is the image with an id: that of its config, or in
+    /// containerd's store that of its manifest or of the index that leads there.
+    fn is_of(&self, entry: &Value, id: &str) -> bool {
+        let config = entry["Config"].as_str().unwrap_or_default();
+        let hex = |name: &str| name.trim_start_matches("sha256:").to_owned();
+        let config = config.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
+        let mut ids = vec![hex(id)];
+        for _ in 0..3 {
+            if ids.iter().any(|id| id == config) {
+                return true;
+            }
+            let documents =
+                ids.iter().filter_map(|id| self.document(&format!("blobs/sha256/{id}")).ok());
+            let below = |document: Value| {
+                let listed = document["manifests"].as_array().cloned().unwrap_or_default();
+                let all = listed.into_iter().chain([document["config"].clone()]);
+                all.filter_map(|one| one["digest"].as_str().map(hex)).collect::<Vec<_>>()
+            };
+            ids = documents.flat_map(below).collect();
+        }
+        false
     }
 
     /// Takes one layer, whose first bytes were read already.
     fn layer(&self, path: &str, start: &[u8], rest: &mut dyn Read) -> Result<Layer, Error> {
         // An OCI layout says beforehand what its blobs are.
         let named = path.rsplit_once('/').and_then(|(_, hex)| format!("sha256:{hex}").parse().ok());
-        if let Some(blob) = named.and_then(|digest: Digest| self.options.known.get(&digest)) {
+        if let Some(blob) = named.and_then(|digest: Digest| self.known.get(&digest)) {
             return Ok(Layer { blob: blob.clone(), diff_id: None });
         }
         let (mut file, digest, size) = self.spool(&mut start.chain(rest)).map_err(self.broken())?;
         match Packing::of(start) {
             Packing::Tar => self.tar_layer(&mut file, digest),
-            _ if self.options.known.contains_key(&digest) => {
-                Ok(Layer { blob: self.options.known[&digest].clone(), diff_id: None })
+            _ if self.known.contains_key(&digest) => {
+                Ok(Layer { blob: self.known[&digest].clone(), diff_id: None })
             }
-            Packing::Gzip if self.options.normal.is_some() => {
+            Packing::Gzip if self.epoch.is_some() => {
                 file.rewind().map_err(self.broken())?;
                 let mut plain = flate2::read::MultiGzDecoder::new(file);
                 let (mut file, diff_id, _) = self.spool(&mut plain).map_err(self.broken())?;
@@ -173,17 +232,16 @@ impl Reading {
     }
 
     fn tar_layer(&self, file: &mut File, diff_id: Digest) -> Result<Layer, Error> {
-        if let Some(blob) = self.options.known.get(&diff_id) {
+        if let Some(blob) = self.known.get(&diff_id) {
             return Ok(Layer { blob: blob.clone(), diff_id: Some(diff_id) });
         }
-        let epoch = self.options.normal.as_ref().map(|normal| normal.epoch);
-        let key = layer::record_key(diff_id, epoch);
+        let key = layer::record_key(diff_id, self.epoch);
         let recorded: Option<(Digest, Digest, u64)> = self.store.record(RECORD, key);
         let recorded = recorded.filter(|(_, digest, size)| self.store.size(*digest) == Some(*size));
         let (new_id, digest, size) = if let Some(recorded) = recorded {
             recorded
         } else {
-            let made = layer::store_layer(&self.store, file, epoch)?;
+            let made = layer::store_layer(&self.store, file, self.epoch)?;
             let made = (made.diff_id, made.digest, made.size);
             self.store.set_record(RECORD, key, &made)?;
             made
@@ -205,16 +263,12 @@ impl Reading {
         }
     }
 
-    fn assemble(&mut self) -> Result<Image, Error> {
-        let index = self.document("manifest.json")?;
-        let images = index.as_array().map(Vec::as_slice).unwrap_or_default();
-        let [entry] = images else {
-            return Err(self.invalid(&format!("it holds {} images", images.len())));
-        };
+    fn assemble(&self, entry: &Value, options: &Options) -> Result<Image, Error> {
         let config = entry.get("Config").and_then(Value::as_str).unwrap_or_default();
         let mut config_bytes = self
             .documents
-            .remove(config)
+            .get(config)
+            .cloned()
             .ok_or_else(|| self.invalid("it does not hold the image's config"))?;
         let names = entry.get("Layers").and_then(Value::as_array).cloned().unwrap_or_default();
         let mut layers = Vec::with_capacity(names.len());
@@ -227,18 +281,23 @@ impl Reading {
         }
         let diff_ids: Vec<Digest> =
             layers.iter().zip(diff_ids).map(|(layer, old)| layer.diff_id.unwrap_or(old)).collect();
-        if let Some(normal) = &self.options.normal {
-            let base = self.options.base.as_ref().map(|base| &*base.image.config_bytes);
+        if let Some(normal) = &options.normal {
+            let base = options.base.as_ref().map(|base| &*base.image.config_bytes);
             config_bytes = normalise(&config_bytes, &diff_ids, base, normal)?;
         }
-        self.image(config_bytes, layers.into_iter().map(|layer| layer.blob).collect())
+        self.image(config_bytes, layers.into_iter().map(|layer| layer.blob).collect(), options)
     }
 
-    fn image(&self, config_bytes: Vec<u8>, layers: Vec<Blob>) -> Result<Image, Error> {
+    fn image(
+        &self,
+        config_bytes: Vec<u8>,
+        layers: Vec<Blob>,
+        options: &Options,
+    ) -> Result<Image, Error> {
         let digest = self.store.put(&config_bytes)?;
         let config = Descriptor::new(media_type::OCI_CONFIG, digest, config_bytes.len() as u64);
-        let mut annotations = assemble::annotations_of(self.options.base.as_ref());
-        if let Some((names, fingerprint)) = &self.options.mark {
+        let mut annotations = assemble::annotations_of(options.base.as_ref());
+        if let Some((names, fingerprint)) = &options.mark {
             names.mark(&mut annotations, *fingerprint);
         }
         let descriptors = layers.iter().map(|layer| assemble::of_base(&layer.descriptor));
@@ -255,7 +314,7 @@ impl Reading {
             .ok_or_else(|| self.invalid(&format!("it has no readable `{name}`")))
     }
 
-    fn find_layer(&mut self, name: &str) -> Result<Layer, Error> {
+    fn find_layer(&self, name: &str) -> Result<Layer, Error> {
         let mut name = name.to_owned();
         for _ in 0..4 {
             if let Some(layer) = self.layers.get(&name) {
@@ -278,7 +337,7 @@ impl Reading {
     }
 
     fn broken(&self) -> impl Fn(io::Error) -> Error {
-        let subject = self.reference.clone();
+        let subject = self.subject.clone();
         move |error| Error::Engine {
             action: "export",
             subject: subject.clone(),

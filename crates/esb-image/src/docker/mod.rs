@@ -13,6 +13,7 @@ mod context;
 mod dockerfile;
 mod engine;
 mod export;
+mod exports;
 mod hidden;
 mod job;
 mod layer;

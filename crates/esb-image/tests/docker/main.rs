@@ -6,6 +6,7 @@ mod bases;
 mod builds;
 mod container;
 mod dependencies;
+mod exports;
 mod memory;
 mod own;
 #[cfg(feature = "ssh")]
@@ -38,7 +39,9 @@ async fn a_docker_engine() {
     let certificates = tls::Certificates::make(folder.path());
     let port = esb_test::free_port().unwrap();
     let arguments = certificates.as_ref().map_or_else(Vec::new, |made| made.arguments(port));
-    let arguments: Vec<&str> = arguments.iter().map(|argument| &**argument).collect();
+    let mut arguments: Vec<&str> = arguments.iter().map(|argument| &**argument).collect();
+    // It writes down every request.
+    arguments.push("--debug");
     let daemon = match esb_test::DockerEngine::start_with(&folder.path().join("engine"), &arguments)
     {
         Ok(daemon) => daemon,
@@ -70,6 +73,8 @@ async fn a_docker_engine() {
     images_come_and_go(&engine, &store).await;
     builds::builds_from_nothing(&engine, &store, folder.path()).await;
     memory::contexts_and_images_stream(&engine, &store, folder.path()).await;
+    let log = folder.path().join("engine/dockerd.log");
+    exports::many_images_share_a_stream(&engine, &store, folder.path(), &log).await;
     bases::a_base_is_loaded(&daemon, &engine, &store, folder.path()).await;
     builds::both_engines_agree(&engine, &store, folder.path()).await;
     bases::a_base_is_pulled(&daemon, &engine, &store, folder.path()).await;

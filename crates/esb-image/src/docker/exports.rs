@@ -1,0 +1,117 @@
+//! When images are taken out of an engine: together, once no build is left that could bring more.
+//!
+//! Owns which images share a stream: an engine that is asked for one image gives all of its base
+//! with it, and one that is asked for many gives each layer once. Refuses to know what a build is.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use esb_oci::{ContentStore, Image};
+use tokio::{runtime::Handle, sync::oneshot};
+
+use super::{
+    DockerEngine,
+    export::{self, Options},
+};
+use crate::Error;
+
+/// Images of one stream. An engine keeps a copy of all of them while it sends.
+const TOGETHER: usize = 64;
+
+/// Takes images out of an engine. Clones share what they wait for.
+#[derive(Debug, Clone)]
+pub(super) struct Exports {
+    engine: DockerEngine,
+    store: ContentStore,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: usize,
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: String,
+    options: Options,
+    answer: oneshot::Sender<Result<Image, Error>>,
+}
+
+impl Exports {
+    pub(super) fn new(engine: DockerEngine, store: ContentStore) -> Self {
+        Self { engine, store, state: Arc::default() }
+    }
+
+    /// Tells that a build runs, which others wait for.
+    pub(super) fn running(&self) -> Running {
+        self.state().running += 1;
+        Running { exports: self.clone(), runtime: Handle::current() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn take(self, mut waiting: Vec<Waiting>) {
+        // Who asked may be gone.
+        waiting.retain(|one| !one.answer.is_closed());
+        while !waiting.is_empty() {
+            let epoch = waiting[0].options.epoch();
+            let same = |one: &mut Waiting| one.options.epoch() == epoch;
+            let together: Vec<Waiting> = waiting.extract_if(.., same).collect();
+            let wanted = |one: &Waiting| (one.id.clone(), one.options.clone());
+            let all = together.iter().map(wanted).collect();
+            if together.len() > 1
+                && let Ok(images) = export::export(&self.engine, &self.store, all).await
+            {
+                for (one, image) in together.into_iter().zip(images) {
+                    let _gone = one.answer.send(Ok(image));
+                }
+                continue;
+            }
+            // One alone; or what is wrong with one of several, which is for that one to hear.
+            for one in together {
+                let image = export::export(&self.engine, &self.store, vec![wanted(&one)]).await;
+                let _gone = one.answer.send(image.map(|mut images| images.remove(0)));
+            }
+        }
+    }
+}
+
+/// A build that runs, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Running {
+    exports: Exports,
+    runtime: Handle,
+}
+
+impl Running {
+    /// Ends the build with an image of the engine, and waits for it.
+    pub(super) async fn export(self, id: String, options: Options) -> Result<Image, Error> {
+        let (answer, image) = oneshot::channel();
+        let subject = id.clone();
+        self.exports.state().waiting.push(Waiting { id, options, answer });
+        drop(self);
+        image.await.unwrap_or_else(|_| {
+            let reason = "the work was given up".to_owned();
+            Err(Error::Engine { action: "export", subject, reason })
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let together = {
+            let mut state = self.exports.state();
+            state.running -= 1;
+            if state.running > 0 && state.waiting.len() < TOGETHER {
+                return;
+            }
+            std::mem::take(&mut state.waiting)
+        };
+        if !together.is_empty() {
+            self.runtime.spawn(self.exports.clone().take(together));
+        }
+    }
+}
