@@ -86,7 +86,11 @@ impl Project for DiskProject {
         for entry in fs::read_dir(self.root.join(path))? {
             let entry = entry?;
             limit_entries(entries.len())?;
-            let kind = fs::metadata(entry.path()).map_or(EntryKind::Other, |found| kind(&found));
+            let kind = match entry.file_type()? {
+                found if found.is_dir() => EntryKind::Dir,
+                found if found.is_file() => EntryKind::File,
+                _ => fs::metadata(entry.path()).map_or(EntryKind::Other, |found| kind(&found)),
+            };
             // A name that is not UTF-8 is no module's, no requirement's and no layer folder's.
             let name = entry.file_name().to_string_lossy().into_owned();
             entries.push(Entry { name, kind });

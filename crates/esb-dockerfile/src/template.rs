@@ -3,7 +3,7 @@
 //! Owns the handlebars registry with its typed helpers; every value reaches the text through one
 //! of them. Refuses to know what a recipe is.
 
-use std::error::Error;
+use std::{error::Error, sync::LazyLock};
 
 use esb_runtime::function_dockerfile_template;
 use handlebars::{Handlebars, RenderError, RenderErrorReason, handlebars_helper, no_escape};
@@ -38,11 +38,21 @@ pub(crate) struct CopyView {
     pub(crate) destination: String,
 }
 
+/// The name of the one template.
+const FUNCTION: &str = "function";
+
+/// The registry with the template, which is read once.
+static REGISTRY: LazyLock<Handlebars<'static>> = LazyLock::new(registry);
+
 /// The text of a function's Dockerfile (contracts, section 10.2).
 ///
 /// # Errors
 /// When a value cannot stand where it is wanted.
 pub(crate) fn function_dockerfile(view: &View) -> Result<String, RenderError> {
+    REGISTRY.render(FUNCTION, view)
+}
+
+fn registry() -> Handlebars<'static> {
     handlebars_helper!(comment: |text: str| quote::comment(text));
     handlebars_helper!(environment: |text: str| quote::environment(text).map_err(nested)?);
     handlebars_helper!(exec: |word: str| quote::exec_form(&[word]));
@@ -59,7 +69,10 @@ pub(crate) fn function_dockerfile(view: &View) -> Result<String, RenderError> {
     registry.register_helper("environment", Box::new(environment));
     registry.register_helper("exec", Box::new(exec));
     registry.register_helper("reference", Box::new(reference));
-    registry.render_template(function_dockerfile_template(), view)
+    let template = function_dockerfile_template();
+    let read = registry.register_template_string(FUNCTION, template);
+    read.expect("the template is a part of the program");
+    registry
 }
 
 fn nested(error: impl Error + Send + Sync + 'static) -> RenderErrorReason {

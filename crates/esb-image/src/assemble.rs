@@ -134,8 +134,13 @@ pub(crate) enum Remembered {
     Nothing,
 }
 
-/// The image that was remembered under `key`.
-pub(crate) fn remembered(base: Option<&Base>, store: &ContentStore, key: Digest) -> Remembered {
+/// The image that was remembered under `key`; with `read_config` its config is at hand.
+pub(crate) fn remembered(
+    base: Option<&Base>,
+    store: &ContentStore,
+    key: Digest,
+    read_config: bool,
+) -> Remembered {
     let read = |digest| store.document(digest).map(Bytes::from);
     let Some(bytes) = store.record(RECORD, key).and_then(read) else { return Remembered::Nothing };
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
@@ -150,7 +155,12 @@ pub(crate) fn remembered(base: Option<&Base>, store: &ContentStore, key: Digest)
         }
     });
     let layers: Option<Vec<Blob>> = layers.collect();
-    match (layers, read(manifest.config.digest)) {
+    let config = if read_config {
+        read(manifest.config.digest)
+    } else {
+        store.has(&manifest.config).then(Bytes::new)
+    };
+    match (layers, config) {
         (Some(layers), Some(config_bytes)) => {
             let config = store.blob(manifest.config);
             match Image::new(bytes, config_bytes, config, layers) {

@@ -20,6 +20,7 @@ use crate::{
         interpret::{Action, CopyFiles, Plan, StagePlan, Step},
     },
     fingerprint::Fingerprint,
+    looks::Look,
     stat_cache::StatCache,
     tree::{Changes, LandError, Landing, Tree},
     unpack::{TarKind, io_error, tar_kind, unpack_tar},
@@ -28,18 +29,18 @@ use crate::{
 /// What the context gives to each step, by stage and position of the step; one list for each
 /// source.
 #[derive(Debug, Default)]
-pub(crate) struct Sources(HashMap<(usize, usize), Vec<Vec<Selected>>>);
+pub(crate) struct Sources(HashMap<(usize, usize), Vec<Arc<Look>>>);
 
 impl Sources {
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub(crate) fn insert(&mut self, step: (usize, usize), found: Vec<Vec<Selected>>) {
+    pub(crate) fn insert(&mut self, step: (usize, usize), found: Vec<Arc<Look>>) {
         self.0.insert(step, found);
     }
 
-    fn get(&self, step: (usize, usize)) -> &[Vec<Selected>] {
+    fn get(&self, step: (usize, usize)) -> &[Arc<Look>] {
         self.0.get(&step).map_or(&[], |found| &**found)
     }
 
@@ -51,7 +52,7 @@ impl Sources {
             let Action::Copy(copy) = &step.action else { continue };
             for (position, (name, found)) in copy.sources.iter().zip(found).enumerate() {
                 let name = format!("{stage}.{number}.{position} {name}");
-                keys.insert(name, describe(found));
+                keys.insert(name, found.key);
             }
         }
         keys
@@ -150,7 +151,7 @@ impl<'a> Lander<'a> {
     fn step(
         &mut self,
         step: &Step,
-        sources: &[Vec<Selected>],
+        sources: &[Arc<Look>],
         tree: &mut Tree,
         changed: &mut Changes,
     ) -> Result<(), Fault> {
@@ -166,12 +167,12 @@ impl<'a> Lander<'a> {
             }
             Action::Copy(copy) => {
                 let from_stage;
-                let sources = match copy.from {
+                let sources: Vec<&Selected> = match copy.from {
                     Some(from) => {
                         from_stage = self.stage_sources(copy, from, step.line)?;
-                        &from_stage[..]
+                        from_stage.iter().collect()
                     }
-                    None => sources,
+                    None => sources.iter().flat_map(|look| &look.found).collect(),
                 };
                 let owner = copy.owner.as_ref().map(|owner| accounts::resolve(owner, tree));
                 let landing = Landing {
@@ -180,7 +181,7 @@ impl<'a> Lander<'a> {
                     owner: owner.transpose().map_err(problem)?,
                     mode: copy.mode,
                 };
-                for selected in sources.iter().flatten() {
+                for selected in sources {
                     if copy.unpack
                         && let Some(items) = self.archive(selected, step.line)?
                     {
@@ -203,11 +204,11 @@ impl<'a> Lander<'a> {
         copy: &CopyFiles,
         from: usize,
         line: usize,
-    ) -> Result<Vec<Vec<Selected>>, Problem> {
+    ) -> Result<Vec<Selected>, Problem> {
         let tree = &self.trees[&from];
         let mut found = Vec::new();
         for source in &copy.sources {
-            found.push(tree.select(source).map_err(|error| land_problem(line, error))?);
+            found.extend(tree.select(source).map_err(|error| land_problem(line, error))?);
         }
         Ok(found)
     }

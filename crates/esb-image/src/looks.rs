@@ -5,11 +5,14 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::context::Selected;
+use esb_oci::Digest;
+
+use crate::{context::Selected, landing::describe};
 
 /// What decides about the result of a look.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,8 +25,16 @@ pub(crate) struct Key {
     pub(crate) trust: bool,
 }
 
+/// What a source holds.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) found: Vec<Selected>,
+    /// Changes exactly when what was found does.
+    pub(crate) key: Digest,
+}
+
 /// Of several who look at the same one works and the others wait.
-type Cell = Arc<Mutex<Option<Vec<Selected>>>>;
+type Cell = Arc<Mutex<Option<Arc<Look>>>>;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -33,6 +44,8 @@ pub(crate) struct Looks(Mutex<State>);
 struct State {
     running: usize,
     found: HashMap<Key, Cell>,
+    /// Contexts' folders without links, by how they are named.
+    folders: HashMap<PathBuf, PathBuf>,
 }
 
 impl Looks {
@@ -46,20 +59,30 @@ impl Looks {
         Running(self)
     }
 
+    /// A folder without the links on the way to it.
+    pub(crate) fn folder(&self, path: &Path) -> io::Result<PathBuf> {
+        if let Some(folder) = self.state().folders.get(path) {
+            return Ok(folder.clone());
+        }
+        let folder = path.canonicalize()?;
+        self.state().folders.insert(path.to_owned(), folder.clone());
+        Ok(folder)
+    }
+
     /// What was found by a build that still runs or ran beside this one; else looks.
     pub(crate) fn find<E>(
         &self,
         key: Key,
         look: impl FnOnce() -> Result<Vec<Selected>, E>,
-    ) -> Result<Vec<Selected>, E> {
+    ) -> Result<Arc<Look>, E> {
         let cell = Arc::clone(self.state().found.entry(key).or_default());
         let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = &*cell {
-            return Ok(found.clone());
+        if let Some(look) = &*cell {
+            return Ok(Arc::clone(look));
         }
         let found = look()?;
-        *cell = Some(found.clone());
-        Ok(found)
+        let key = describe(&found);
+        Ok(Arc::clone(cell.insert(Arc::new(Look { found, key }))))
     }
 }
 
@@ -73,6 +96,7 @@ impl Drop for Running<'_> {
         state.running -= 1;
         if state.running == 0 {
             state.found.clear();
+            state.folders.clear();
         }
     }
 }
@@ -95,7 +119,7 @@ mod tests {
             vec![Selected { name, is_folder: false, items: Vec::new() }]
         };
         let look = |result: Result<Vec<Selected>, ()>| {
-            looks.find(key.clone(), || result).map(|found| found[0].name.clone())
+            looks.find(key.clone(), || result).map(|look| look.found[0].name.clone())
         };
         let first = looks.running();
         assert_eq!(look(Err(())), Err(()));

@@ -1,5 +1,7 @@
 //! One image: its manifest's raw bytes, its config, and its layers with their sources.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::{Blob, BlobError, Descriptor, Digest, Manifest, manifest::media_type};
@@ -13,7 +15,8 @@ pub struct Image {
     /// Exactly what `descriptor` is the digest of.
     pub manifest_bytes: Bytes,
     pub descriptor: Descriptor,
-    pub manifest: Manifest,
+    /// What the bytes say.
+    pub manifest: Arc<Manifest>,
     /// The config's JSON; empty when it was not read yet ([`Image::is_read`]).
     pub config_bytes: Bytes,
     pub config: Blob,
@@ -62,6 +65,7 @@ impl Image {
             });
         }
         let descriptor = Descriptor::new(kind, digest, manifest_bytes.len() as u64);
+        let manifest = Arc::new(manifest);
         Ok(Self { manifest_bytes, descriptor, manifest, config_bytes, config, layers })
     }
 

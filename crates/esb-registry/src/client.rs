@@ -4,12 +4,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use esb_oci::Reference;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
-    DirectRegistry, Error, OciClientRegistry, PushSession, Registry, Settings, Transport,
-    direct::Probe, registry::repository,
+    DirectRegistry, Error, OciClientRegistry, PushSession, Registry, Repository, Settings,
+    Transport, direct::Probe,
 };
 
 /// How long [`Client::ping`] waits.
@@ -60,14 +59,12 @@ impl Client {
 
     /// As [`Client::ping`], by a question that has to be asked anyway: where a tag points. The
     /// session remembers the answer.
-    pub async fn ping_at(&self, reference: &Reference, session: &PushSession) -> bool {
-        let at = repository(reference);
-        let target = reference.target();
-        match tokio::time::timeout(PING, self.direct.probe(&at, &target)).await {
+    pub async fn ping_at(&self, at: &Repository, tag: &str, session: &PushSession) -> bool {
+        match tokio::time::timeout(PING, self.direct.probe(at, tag)).await {
             Err(_) | Ok(Probe::Silent) => false,
             Ok(Probe::Answers) => true,
             Ok(Probe::Tag(digest)) => {
-                session.tag_checked(&at, &target, digest);
+                session.tag_checked(at, tag, digest);
                 true
             }
         }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use esb_model::{Event, ImageRef, Reporter};
 use esb_oci::{Blob, Digest, Image, Index, Reference};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 
 use crate::{
     Access, Client, Error, Mount, PushSession, Upload, UploadSession,
@@ -95,7 +95,7 @@ pub fn push_reference(image: &ImageRef) -> Result<Reference, Error> {
 
 impl Client {
     /// Pushes an image to `target` (by tag, or by digest when it has no tag), and to `extra` tags
-    /// of the same repository, which are written last.
+    /// of the same repository.
     ///
     /// Where `target` has the image's digest already, that is found out with one request. An extra
     /// tag of which the session knows nothing costs one more; one that the session knows to be
@@ -119,8 +119,10 @@ impl Client {
         let target = target.tag().map_or_else(|| parts.digest.to_string(), str::to_owned);
         let there = match session.checked(&at, &target) {
             Some(known) => known == Some(parts.digest),
-            // A repository without the tags that come with this one does not have it either.
+            // A repository without the tags that come with this one does not have it either, nor
+            // one where the last image has another content.
             None if extra.iter().any(|tag| session.checked(&at, tag) == Some(None)) => false,
+            None if session.is_replaced(&at, extra, parts.digest) => false,
             None => self.has(&at, &target, parts.digest).await?,
         };
         let mut report = if there {
@@ -131,15 +133,24 @@ impl Client {
             }
             PushReport { unchanged: true, ..PushReport::default() }
         } else {
-            self.push_parts(&parts, &at, &target, session, reporter).await?
+            let mut tags = vec![&*target];
+            tags.extend(
+                extra
+                    .iter()
+                    .copied()
+                    .filter(|tag| *tag != target && session.tag(&at, tag) != Some(parts.digest)),
+            );
+            self.push_parts(&parts, &at, &tags, session, reporter).await?
         };
-        for tag in extra.iter().copied().filter(|tag| *tag != target) {
-            let right = match session.tag(&at, tag) {
-                Some(known) => known == parts.digest,
-                None => report.unchanged && self.has(&at, tag, parts.digest).await?,
-            };
-            if !right {
-                self.put(&parts, &at, tag, session).await?;
+        if there {
+            for tag in extra.iter().copied().filter(|tag| *tag != target) {
+                let right = match session.tag(&at, tag) {
+                    Some(known) => known == parts.digest,
+                    None => self.has(&at, tag, parts.digest).await?,
+                };
+                if !right {
+                    self.put(&parts, &at, tag, session).await?;
+                }
             }
         }
         report.digest = Some(parts.digest);
@@ -200,12 +211,12 @@ impl Client {
         })
     }
 
-    /// Brings the blobs of a manifest into a repository, then the manifest itself.
+    /// Brings the blobs of a manifest into a repository, then the manifest itself under its names.
     pub(crate) async fn push_parts(
         &self,
         parts: &Parts,
         at: &Repository,
-        target: &str,
+        targets: &[&str],
         session: &PushSession,
         reporter: &Arc<dyn Reporter>,
     ) -> Result<PushReport, Error> {
@@ -213,7 +224,7 @@ impl Client {
         let blobs: BTreeMap<Digest, &Blob> =
             parts.blobs.iter().map(|blob| (blob.descriptor.digest, blob)).collect();
         let mut report = self.push_blobs(&blobs, at, session, reporter).await?;
-        match self.put(parts, at, target, session).await {
+        match self.put_all(parts, at, targets, session).await {
             // A blob was collected, or a mount came too early: look again, once.
             Err(Error::Refused { words, .. } | Error::NotFound { words, .. })
                 if MISSING.contains(&words.code.as_str()) =>
@@ -225,12 +236,23 @@ impl Client {
                 report.uploaded += again.uploaded;
                 report.uploaded_bytes += again.uploaded_bytes;
                 report.mounted += again.mounted;
-                self.put(parts, at, target, session).await?;
+                self.put_all(parts, at, targets, session).await?;
             }
             put => put?,
         }
         report.digest = Some(parts.digest);
         Ok(report)
+    }
+
+    async fn put_all(
+        &self,
+        parts: &Parts,
+        at: &Repository,
+        targets: &[&str],
+        session: &PushSession,
+    ) -> Result<(), Error> {
+        let puts = targets.iter().map(|target| self.put(parts, at, target, session));
+        try_join_all(puts).await.map(drop)
     }
 
     /// Writes the manifest and remembers where the name points now: for certain when the registry

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use esb_oci::{BlobLocation, Digest};
+use esb_oci::{BlobLocation, Digest, Manifest};
 
 use crate::{Journal, Repository};
 
@@ -22,6 +22,8 @@ pub struct PushSession {
 struct Memory {
     blobs: BTreeMap<(String, Digest), Slot>,
     tags: BTreeMap<(String, String, String), Digest>,
+    /// Manifests that the registry has, by registry and repository.
+    manifests: BTreeSet<(String, String, Digest)>,
     /// Where tags pointed when the registry was asked in this run; `None` is nowhere.
     checked: BTreeMap<(String, String, String), Option<Digest>>,
 }
@@ -46,6 +48,13 @@ impl PushSession {
     /// A memory of what earlier runs wrote down.
     pub fn with_journal(journal: Journal) -> Self {
         Self { memory: Arc::default(), journal }
+    }
+
+    /// The same memory, for work whose blobs are worth to be found by later runs: those of images
+    /// that are copied. What is built is found by its own content already.
+    #[must_use]
+    pub fn noting(&self, journal: Journal) -> Self {
+        Self { memory: Arc::clone(&self.memory), journal }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -81,6 +90,26 @@ impl PushSession {
     /// What the registry itself said of a tag in this run.
     pub fn checked(&self, at: &Repository, tag: &str) -> Option<Option<Digest>> {
         self.memory().checked.get(&key(at, tag)).copied()
+    }
+
+    /// Tells that a repository has a manifest, as the registry said in this run: a manifest does
+    /// not lie in a repository without its blobs.
+    pub fn manifest_seen(&self, at: &Repository, digest: Digest, manifest: &Manifest) {
+        self.memory().manifests.insert((at.registry.clone(), at.repository.clone(), digest));
+        for blob in manifest.layers.iter().chain([&manifest.config]) {
+            self.present(at, blob.digest);
+        }
+    }
+
+    /// Whether a repository has another manifest under one of the tags than `digest`, which was
+    /// just made: nobody has to ask for that one.
+    pub(crate) fn is_replaced(&self, at: &Repository, tags: &[&str], digest: Digest) -> bool {
+        let memory = self.memory();
+        let known = |tag: &&str| memory.tags.get(&key(at, tag)).copied();
+        tags.iter().filter_map(known).any(|known| {
+            let seen = (at.registry.clone(), at.repository.clone(), known);
+            known != digest && memory.manifests.contains(&seen)
+        })
     }
 
     /// Where every known tag points, for a later run's [`PushSession::tag_seen`].

@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use esb_image::{Builder, Engine as _};
 use esb_model::{ImageKind, ImageRecipe, PublishTarget};
-use esb_oci::{ArchiveImage, Image, Reference};
+use esb_oci::{ArchiveImage, Digest, Image, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     bases::{Made, build_one},
+    early::Early,
     prepare,
     run::{Run, registry_failure},
     target::Target,
@@ -67,11 +68,19 @@ pub(crate) async fn push(
     let reference = push_reference(&registry.image(&made.repository, first))?;
     let session = &run.session;
     let at = esb_registry::repository(&reference);
+    if let Some(settled) = Early::settle(run, &at, plain[0]).await {
+        settled.tell(run, &at, made.image.digest());
+    }
     // What this machine pushed last is where the tag still points, unless others moved it: then
     // the content tag, which functions.yml names, is right all the same.
-    for tag in extra {
-        if let Some(known) = run.store.record(PUSHED, tag_key(&reference, tag)) {
-            session.tag_seen(&at, tag, known);
+    let last = |tag: &&str| {
+        let known = session.tag(&at, tag);
+        known.or_else(|| run.store.record(PUSHED, tag_key(&reference, tag)))
+    };
+    let last: Vec<Option<Digest>> = extra.iter().map(last).collect();
+    for (tag, known) in extra.iter().zip(&last) {
+        if let Some(known) = known {
+            session.tag_seen(&at, tag, *known);
         }
     }
     let report = run
@@ -79,12 +88,9 @@ pub(crate) async fn push(
         .push(&made.image, &reference, extra, session, &run.events())
         .await
         .map_err(|error| registry_failure(&error))?;
-    for tag in extra {
-        let key = tag_key(&reference, tag);
-        let digest = made.image.digest();
-        if run.store.record(PUSHED, key) != Some(digest) {
-            run.store.set_record(PUSHED, key, &digest)?;
-        }
+    let digest = made.image.digest();
+    for (tag, _) in extra.iter().zip(last).filter(|(_, last)| *last != Some(digest)) {
+        run.store.set_record(PUSHED, tag_key(&reference, tag), &digest)?;
     }
     made.pushed(&report, start.elapsed());
     Ok(made)
@@ -114,33 +120,42 @@ pub(crate) async fn push_base(
     Ok(made)
 }
 
-/// The name that a run asks for whatever happens: that of a base image, else what the last run
-/// pushed for a function.
+/// A name that a run asks for whatever happens.
+pub(crate) struct Question {
+    pub(crate) at: esb_registry::Repository,
+    pub(crate) tag: String,
+    /// The image's plain tag.
+    pub(crate) plain: String,
+}
+
+/// What a run asks first: where a base image is, else what the last run pushed for a function.
 pub(crate) fn first_question(
     run: &Run,
     registry: &PublishTarget,
     recipes: &[ImageRecipe],
-) -> Result<Option<Reference>, Failure> {
-    let name =
-        |recipe: &ImageRecipe| push_reference(&registry.image(&recipe.repository, &recipe.tag));
-    if let Some(base) = prepare::of_kind(recipes, true).next() {
-        return name(base).map(Some);
-    }
-    let Some(function) = prepare::of_kind(recipes, false).next() else { return Ok(None) };
-    let plain = name(function)?;
-    let Some(digest) = run.store.record(PUSHED, tag_key(&plain, &function.tag)) else {
+) -> Result<Option<Question>, Failure> {
+    let mut bases = prepare::of_kind(recipes, true);
+    let Some(recipe) = bases.next().or_else(|| prepare::of_kind(recipes, false).next()) else {
         return Ok(None);
     };
-    let content = Target::content_tag(&function.tag, digest);
-    push_reference(&registry.image(&function.repository, &content)).map(Some)
+    let plain = push_reference(&registry.image(&recipe.repository, &recipe.tag))?;
+    let at = esb_registry::repository(&plain);
+    let mut tag = recipe.tag.clone();
+    if function_of(&recipe.kind).is_some() {
+        let Some(digest) = run.store.record(PUSHED, tag_key(&plain, &tag)) else {
+            return Ok(None);
+        };
+        tag = Target::content_tag(&tag, digest);
+    }
+    Ok(Some(Question { at, tag, plain: recipe.tag.clone() }))
 }
 
 /// The record's kind in the content store: where a tag pointed when this machine pushed it last.
 const PUSHED: &str = "pushed-tag";
 
-fn tag_key(reference: &Reference, tag: &str) -> esb_oci::Digest {
+fn tag_key(reference: &Reference, tag: &str) -> Digest {
     let name = format!("{}/{}:{tag}", reference.registry(), reference.repository());
-    esb_oci::Digest::of(name.as_bytes())
+    Digest::of(name.as_bytes())
 }
 
 /// Loads images into the engine and writes them into the layout, as far as the target has them.

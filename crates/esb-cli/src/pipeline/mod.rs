@@ -5,6 +5,7 @@
 mod bases;
 mod config;
 mod delivery;
+mod early;
 pub(crate) mod fetch;
 mod images;
 mod plan;
@@ -33,6 +34,7 @@ use std::time::Instant;
 use esb_config::Rendered;
 use esb_model::ImageRecipe;
 
+use self::early::Early;
 use crate::{
     cli::{BuildArgs, DeployArgs, GlobalArgs, Prewarm},
     environment::Environment,
@@ -99,6 +101,7 @@ pub(crate) async fn execute(
 ) -> Result<Summary, Failure> {
     let start = Instant::now();
     let run = Run::new(order, environment, printer)?;
+    Early::ask(&run, order);
     let mut loaded = load::load(&run.project, &order.build.template, environment)?;
     let Foreseen { recipes, preview } = foresee(&run.project, &run.naming(), &mut loaded)?;
     loaded.require_parameters();
@@ -134,6 +137,7 @@ pub(crate) async fn execute(
     let written =
         config::publish(&run, order, &loaded, &target, &made, &externals, &places).await?;
     record::write(&run, &target, &made)?;
+    Early::remember(&run, &target, &made)?;
     let replaced = workers::replace(&run, order, &loaded, &places, &written).await?;
     images::list_in_store(&run, &made)?;
     let outcome = Outcome {

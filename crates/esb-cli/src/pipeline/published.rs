@@ -8,7 +8,7 @@ use esb_image::Published;
 use esb_model::{ImageKind, ImageRecipe, PublishTarget};
 use esb_oci::{BoxFuture, Digest, Image};
 
-use super::{images::push_reference, run::Run, target::Target};
+use super::{early::Early, images::push_reference, run::Run, target::Target};
 
 /// The registry that a run publishes to.
 pub(crate) struct Registry<'a> {
@@ -31,6 +31,8 @@ impl Registry<'_> {
         let Self { run, target } = self;
         let base = matches!(recipe.kind, ImageKind::Base(_));
         let plain = push_reference(&target.image(&recipe.repository, &recipe.tag)).ok()?;
+        let at = esb_registry::repository(&plain);
+        let settled = Early::settle(run, &at, &recipe.tag).await;
         if let Some(manifest) = known {
             let digest = Digest::of(&manifest);
             let name = if base {
@@ -48,6 +50,10 @@ impl Registry<'_> {
                 }
                 return Some(image);
             }
+        }
+        if !base && let Some((_, manifest)) = settled.and_then(|settled| settled.last(run)) {
+            // It says what its layers are made of; nobody has to be asked for it.
+            return run.client.image_at(&plain, manifest.into());
         }
         let found = run.client.published(&plain, recipe.platform, base, &run.session).await;
         found.ok().flatten()

@@ -11,7 +11,7 @@ use esb_oci::ContentStore;
 use esb_registry::{Client, Journal, PushSession};
 use tokio::sync::OnceCell;
 
-use super::{Naming, Order};
+use super::{Naming, Order, early::Early};
 pub(crate) use crate::access::{docker_credentials, failure as registry_failure};
 use crate::{
     access,
@@ -60,6 +60,7 @@ pub(crate) struct Run {
     pub(crate) client: Client,
     pub(crate) lock: LockFile,
     pub(crate) session: PushSession,
+    pub(crate) early: Early,
     pub(crate) journal: Journal,
     pub(crate) registry: RegistryNames,
     pub(crate) tag: String,
@@ -118,7 +119,8 @@ impl Run {
         Ok(Self {
             environment: environment.clone(),
             reporter: TerminalReporter::new(printer),
-            session: PushSession::with_journal(Journal::new(store.clone())),
+            session: PushSession::new(),
+            early: Early::default(),
             journal: Journal::new(store.clone()),
             tag: inputs::tag(args, environment)?,
             platform: inputs::platform(args, environment)?,

@@ -213,7 +213,8 @@ impl Externals {
     pub(crate) async fn copy(&mut self, run: &Run) -> Result<(), Failure> {
         let Some(plan) = self.plan.take() else { return Ok(()) };
         let total = plan.images.len();
-        let synced = run.client.sync(plan, run.jobs, false, &run.session, &run.events()).await;
+        let session = run.session.noting(run.journal.clone());
+        let synced = run.client.sync(plan, run.jobs, false, &session, &run.events()).await;
         let items = self.items(&run.lock)?;
         let (mut failures, mut done) = (Vec::new(), 0);
         for image in synced.images {

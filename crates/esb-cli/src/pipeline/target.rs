@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use esb_model::{ImageRecipe, ImageRef, PublishTarget};
 use esb_oci::Digest;
 
-use super::{Order, images, run::Run};
+use super::{
+    Order,
+    early::Early,
+    images::{self, Question},
+    run::Run,
+};
 use crate::{
     cli::ImageRefForm,
     exit::{Exit, Failure},
@@ -149,12 +154,14 @@ async fn is_there(
     recipes: &[ImageRecipe],
 ) -> Result<bool, Failure> {
     let host = registry.push_host();
-    let Some(first) = images::first_question(run, registry, recipes)? else {
+    let Some(Question { at, tag, plain }) = images::first_question(run, registry, recipes)? else {
         return Ok(run.client.ping(host).await);
     };
-    let at = esb_registry::repository(&first);
-    let tag = first.tag().unwrap_or_default();
-    Ok(run.session.checked(&at, tag).is_some() || run.client.ping_at(&first, &run.session).await)
+    if let Some(settled) = Early::settle(run, &at, &plain).await {
+        return Ok(settled.answered);
+    }
+    let known = run.session.checked(&at, &tag).is_some();
+    Ok(known || run.client.ping_at(&at, &tag, &run.session).await)
 }
 
 async fn answers(

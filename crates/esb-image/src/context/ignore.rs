@@ -31,7 +31,11 @@ struct Rule {
 #[derive(Debug, Clone)]
 enum Matcher {
     Exact,
-    Tokens(Vec<PathToken>),
+    Tokens {
+        tokens: Vec<PathToken>,
+        /// The characters that every match ends with.
+        ending: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +114,8 @@ impl Rule {
     fn matches(&self, path: &str) -> bool {
         match &self.matcher {
             Matcher::Exact => self.text == path,
-            Matcher::Tokens(tokens) => matches(tokens, path),
+            // Most paths end otherwise than a pattern does.
+            Matcher::Tokens { tokens, ending } => path.ends_with(ending) && matches(tokens, path),
         }
     }
 
@@ -162,7 +167,13 @@ impl Matcher {
         {
             tokens[0] = PathToken::Rest;
         }
-        Some(Self::Tokens(tokens))
+        let ending = tokens.iter().rev().map_while(|token| match token {
+            PathToken::Part(Token::One(c)) => Some(*c),
+            _ => None,
+        });
+        let ending: Vec<char> = ending.collect();
+        let ending = ending.into_iter().rev().collect();
+        Some(Self::Tokens { tokens, ending })
     }
 }
 
@@ -171,12 +182,14 @@ fn matches(tokens: &[PathToken], path: &str) -> bool {
     let end = tokens.len();
     // One more place for each `**/` that is inside a folder's name.
     let mut reached = vec![false; end + 1];
-    let mut inside = vec![false; end + 1];
+    let mut inside = reached.clone();
+    let mut next = reached.clone();
+    let mut next_inside = reached.clone();
     reached[0] = true;
     skip(tokens, &mut reached);
     for c in path.chars() {
-        let mut next = vec![false; end + 1];
-        let mut next_inside = vec![false; end + 1];
+        next.fill(false);
+        next_inside.fill(false);
         for (position, token) in tokens.iter().enumerate() {
             match token {
                 PathToken::Folders if reached[position] || inside[position] => {
@@ -194,7 +207,8 @@ fn matches(tokens: &[PathToken], path: &str) -> bool {
             }
         }
         skip(tokens, &mut next);
-        (reached, inside) = (next, next_inside);
+        std::mem::swap(&mut reached, &mut next);
+        std::mem::swap(&mut inside, &mut next_inside);
     }
     reached[end]
 }

@@ -54,6 +54,11 @@ impl Job {
         }
     }
 
+    /// Whether others are built on the image.
+    pub(super) fn is_base(&self) -> bool {
+        matches!(self.recipe.kind, ImageKind::Base(_))
+    }
+
     pub(super) fn image(&self) -> String {
         self.recipe.repository.clone()
     }
@@ -64,7 +69,7 @@ impl Job {
 
     /// The index of the image that was landed, when others are built on it.
     pub(super) fn index_of(&self, landed: &Landed) -> Option<Arc<BaseIndex>> {
-        if !matches!(self.recipe.kind, ImageKind::Base(_)) {
+        if !self.is_base() {
             return None;
         }
         let mut index = Arc::clone(landed.base.as_ref()?);
@@ -76,7 +81,7 @@ impl Job {
 
     /// Whether others can be built on an image that was found, when that is what it is for.
     pub(super) fn is_sound(&self, image: &Image) -> bool {
-        if !matches!(self.recipe.kind, ImageKind::Base(_)) {
+        if !self.is_base() {
             return true;
         }
         let config = ImageConfig::parse(&image.config_bytes);

@@ -301,7 +301,7 @@ impl Inner {
             config.insert("Labels", label, key.hex());
         }
         let remembered = if job.trust {
-            assemble::remembered(base, &self.store, key)
+            assemble::remembered(base, &self.store, key, job.is_base())
         } else {
             Remembered::Nothing
         };
@@ -323,7 +323,7 @@ impl Inner {
     /// Looks at every file that the context gives to a step.
     fn look(&self, job: &Job, plan: &Plan) -> Result<Sources, Error> {
         let folder = job.root.join(&job.recipe.context.folder);
-        let folder = folder.canonicalize().map_err(|source| Error::Io {
+        let folder = self.looks.folder(&folder).map_err(|source| Error::Io {
             action: "open the build context",
             path: folder.clone(),
             source,

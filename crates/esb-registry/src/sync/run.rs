@@ -75,7 +75,7 @@ impl Client {
         for parts in &copy.parts {
             let own = parts.digest.to_string();
             let name = if parts.digest == copy.digest { &tag } else { &own };
-            report.add(&self.push_parts(parts, &at, name, session, reporter).await?);
+            report.add(&self.push_parts(parts, &at, &[name], session, reporter).await?);
         }
         if !self.leads_to(&item.target, copy.digest, session).await? {
             let actual = self.digest_of(&item.target).await?;

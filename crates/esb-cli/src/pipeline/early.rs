@@ -1,0 +1,176 @@
+//! Questions that are asked before their answers are needed.
+//!
+//! Owns the guess which they will be: most images are what the last run of the same settings
+//! pushed, so the registry is asked for those while templates and files are still being looked at.
+//! An image that is unchanged needs no other request. Refuses to judge: what a registry does not
+//! answer here is asked again by whoever needs it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use esb_model::PublishTarget;
+use esb_oci::{Digest, Manifest};
+use esb_registry::Repository;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    task::JoinHandle,
+};
+
+use super::{Order, bases::Made, images::push_reference, run::Run, target::Target};
+use crate::exit::Failure;
+
+/// The record's kind in the content store: what a run pushed, by its settings.
+const RECORD: &str = "pushed-images";
+
+/// An image in the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Pushed {
+    registry: String,
+    repository: String,
+    /// The tag that is asked for: that of the content, where there is one.
+    tag: String,
+    /// The tag that every run moves, when it is another one.
+    plain: Option<String>,
+    digest: Digest,
+}
+
+/// Whether a tag still leads to what was pushed last.
+#[derive(Debug)]
+struct Question {
+    tag: String,
+    digest: Digest,
+    asked: Mutex<Option<JoinHandle<bool>>>,
+    /// Whether there was an answer.
+    answered: OnceCell<bool>,
+}
+
+impl Question {
+    async fn answered(&self) -> bool {
+        let wait = async || {
+            let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match asked {
+                Some(asked) => asked.await.unwrap_or(false),
+                None => false,
+            }
+        };
+        *self.answered.get_or_init(wait).await
+    }
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settled {
+    /// Whether the registry answered.
+    pub(crate) answered: bool,
+    /// What was pushed last, where it is still there.
+    there: Option<Digest>,
+}
+
+impl Settled {
+    /// The digest and manifest of what was pushed last, where it is still there.
+    pub(crate) fn last(self, run: &Run) -> Option<(Digest, Vec<u8>)> {
+        let digest = self.there?;
+        Some((digest, run.store.document(digest)?))
+    }
+
+    /// Tells the session which blobs of another image than `digest` lie in the repository.
+    pub(crate) fn tell(self, run: &Run, at: &Repository, digest: Digest) {
+        if self.there != Some(digest)
+            && let Some((there, bytes)) = self.last(run)
+            && let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes)
+        {
+            run.session.manifest_seen(at, there, &manifest);
+        }
+    }
+}
+
+/// The questions of a run that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Early {
+    /// By repository and plain tag.
+    questions: Mutex<HashMap<(String, String), Arc<Question>>>,
+    last: Mutex<Vec<Pushed>>,
+}
+
+impl Early {
+    /// Asks whether the registry still has what the last run pushed.
+    pub(crate) fn ask(run: &Run, order: &Order<'_>) {
+        let build = order.build;
+        let pushes = build.to.is_empty() || build.to.iter().any(|to| to == "registry");
+        if !pushes || build.plan.dry_run {
+            return;
+        }
+        let registry = run.registry.configured.as_ref().unwrap_or(&run.registry.default);
+        let last: Option<Vec<Pushed>> = run.store.record(RECORD, key(run, registry));
+        let turns = Arc::new(Semaphore::new(run.jobs));
+        for Pushed { registry, repository, tag, plain, digest } in last.iter().flatten().cloned() {
+            let at = Repository { registry, repository };
+            let plain = plain.unwrap_or_else(|| tag.clone());
+            if plain != tag {
+                run.session.tag_seen(&at, &plain, digest);
+            }
+            let (client, session, turns) =
+                (run.client.clone(), run.session.clone(), Arc::clone(&turns));
+            let (place, name) = (at.clone(), tag.clone());
+            let asked = tokio::spawn(async move {
+                let _turn = turns.acquire().await;
+                client.ping_at(&place, &name, &session).await
+            });
+            let asked = Mutex::new(Some(asked));
+            let question = Question { tag, digest, asked, answered: OnceCell::new() };
+            run.early.questions().insert((at.repository, plain), Arc::new(question));
+        }
+        *run.early.last() = last.unwrap_or_default();
+    }
+
+    /// Waits for the answer about an image, and tells whether there was one; none where nobody has
+    /// asked.
+    pub(crate) async fn settle(run: &Run, at: &Repository, plain: &str) -> Option<Settled> {
+        let named = (at.repository.clone(), plain.to_owned());
+        let question = run.early.questions().get(&named).cloned()?;
+        let answered = question.answered().await;
+        let Question { tag, digest, .. } = &*question;
+        let there = answered && run.session.checked(at, tag) == Some(Some(*digest));
+        Some(Settled { answered, there: there.then_some(*digest) })
+    }
+
+    /// Remembers what this run pushed.
+    pub(crate) fn remember(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
+        let Some(registry) = &target.registry else { return Ok(()) };
+        let mut pushed = Vec::with_capacity(made.images.len());
+        for image in &made.images {
+            let digest = image.image.digest();
+            let (tag, plain) = if image.is_function() {
+                (Target::content_tag(&image.tag, digest), Some(image.tag.clone()))
+            } else {
+                (image.tag.clone(), None)
+            };
+            let reference = push_reference(&registry.image(&image.repository, &tag))?;
+            let Repository { registry, repository } = esb_registry::repository(&reference);
+            pushed.push(Pushed { registry, repository, tag, plain, digest });
+        }
+        if *run.early.last() != pushed {
+            run.store.set_record(RECORD, key(run, registry), &pushed)?;
+        }
+        Ok(())
+    }
+
+    fn questions(&self) -> MutexGuard<'_, HashMap<(String, String), Arc<Question>>> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Vec<Pushed>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs with other settings push other images.
+fn key(run: &Run, registry: &PublishTarget) -> Digest {
+    let place = registry.image("", &run.tag).push();
+    let templates: Vec<_> = run.project.templates.iter().map(|file| &file.path).collect();
+    let text = format!("{}\n{place}\n{templates:?}", run.project.generated().display());
+    Digest::of(text.as_bytes())
+}
