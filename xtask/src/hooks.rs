@@ -29,6 +29,12 @@ pub(crate) fn prepare() -> Outcome {
     Ok(())
 }
 
+/// The interpreter of the newest Python's suites, with moto beside it.
+pub(crate) fn newest() -> Outcome<PathBuf> {
+    let (version, base) = python::interpreters().pop().ok_or("there is no Python")?;
+    Suite::of_version(&version, base).python()
+}
+
 /// The suites and nothing else.
 pub(crate) fn alone() -> bool {
     let mut checks = Checks::default();

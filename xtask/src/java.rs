@@ -14,7 +14,9 @@ use crate::{
     checks::{Outcome, Trouble},
     command::{command, output, root, run, target, words},
     e2e::parts::copy_tree,
+    hooks,
     steps::say,
+    tools::{Moto, VictoriaLogs},
 };
 
 /// Another version writes other bytes.
@@ -57,7 +59,17 @@ pub(crate) fn runtime(args: &Args) -> Outcome {
 
 /// Runs the suites against jars that are built anew, which have to be the shipped ones.
 pub(crate) fn check() -> Outcome {
-    let built = build(&[])?;
+    let services = target().join("java/services");
+    if services.exists() {
+        fs::remove_dir_all(&services)?;
+    }
+    fs::create_dir_all(&services)?;
+    let moto = Moto::start(&hooks::newest()?, &services)?;
+    let store = VictoriaLogs::start(&services)?;
+    let built = build(&[
+        &format!("-Dmoto.url=http://{}", moto.address()),
+        &format!("-Dlogs.url=http://{}", store.address()),
+    ])?;
     let differs = |(module, jar): &(&str, &str)| {
         let shipped = fs::read(root().join("runtime/java/dist").join(jar));
         let made = fs::read(built.join(module).join("target").join(jar));

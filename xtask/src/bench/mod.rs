@@ -52,7 +52,7 @@ enum Bench {
     Images,
     /// Copies of external images between registries, beside skopeo, crane and regctl.
     Sync,
-    /// Start-up, invocations and log lines of the Python hooks, beside the base without them.
+    /// Start-up, invocations and log lines of the hooks, beside the bases without them.
     Hooks,
 }
 

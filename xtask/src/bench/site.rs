@@ -59,26 +59,8 @@ impl Site {
 
     /// Pushes the AWS base and our own.
     fn fill(&mut self) -> Outcome {
-        if find_program("skopeo").is_none() {
-            ensure_packages(&["skopeo"])?;
-        }
+        copy_base(RUNTIME, &self.address())?;
         let version = RUNTIME.name();
-        let from = if bases::mirrors(&[RUNTIME])?.is_empty() {
-            format!("docker://{REAL_BASE_REGISTRY}/lambda/python:{version}")
-        } else {
-            format!("oci:{}", default_dir(RUNTIME).display())
-        };
-        let to = format!("docker://{}", self.aws_base());
-        let mut skopeo = Command::new("skopeo");
-        skopeo.args([
-            "--insecure-policy",
-            "copy",
-            "--quiet",
-            "--dest-tls-verify=false",
-            &from,
-            &to,
-        ]);
-        output(&mut skopeo)?;
         // One function beside the workload brings our own base into the registry.
         let alone = self.dir.join("alone");
         fs::create_dir_all(alone.join("code"))?;
@@ -122,7 +104,7 @@ impl Site {
 
     /// AWS's base image, or what stands in for it.
     pub(super) fn aws_base(&self) -> String {
-        format!("{}/{MIRROR}/lambda/python:{}", self.address(), RUNTIME.name())
+        aws_base(RUNTIME, &self.address())
     }
 
     /// Our base image.
@@ -157,6 +139,29 @@ impl Site {
             .args(["-e", "dev", "--progress", "none"]);
         esb
     }
+}
+
+/// The name of an AWS base image in a registry.
+fn aws_base(version: Version, registry: &str) -> String {
+    format!("{registry}/{MIRROR}/lambda/{}:{}", version.language().name(), version.name())
+}
+
+/// Copies an AWS base image, or what stands in for it, into a registry; gives its name there.
+pub(super) fn copy_base(version: Version, registry: &str) -> Outcome<String> {
+    if find_program("skopeo").is_none() {
+        ensure_packages(&["skopeo"])?;
+    }
+    let base = aws_base(version, registry);
+    let from = if bases::mirrors(&[version])?.is_empty() {
+        let (language, version) = (version.language().name(), version.name());
+        format!("docker://{REAL_BASE_REGISTRY}/lambda/{language}:{version}")
+    } else {
+        format!("oci:{}", default_dir(version).display())
+    };
+    let mut skopeo = Command::new("skopeo");
+    skopeo.args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]);
+    output(skopeo.args([from, format!("docker://{base}")]))?;
+    Ok(base)
 }
 
 pub(super) fn remove(folder: &Path) -> Outcome {

@@ -116,6 +116,34 @@ impl VictoriaLogs {
     }
 }
 
+/// A running moto server: services of AWS that behave, in one process's memory.
+#[derive(Debug)]
+pub(crate) struct Moto {
+    address: String,
+    _daemon: Daemon,
+}
+
+impl Moto {
+    /// Starts it on loopback with an interpreter that has moto; its log lies below `dir`.
+    pub(crate) fn start(python: &Path, dir: &Path) -> Outcome<Self> {
+        let port = free_port()?;
+        let address = format!("127.0.0.1:{port}");
+        let mut command = Command::new(python);
+        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
+        let mut daemon = Daemon::start(&command, &dir.join("moto.log"), GRACE)?;
+        daemon.wait_ready(READY, || {
+            let answer = request(&address, "GET", "/moto-api/data.json", &[], &[], ANSWER);
+            answer.is_ok_and(|response| response.status == 200)
+        })?;
+        Ok(Self { address, _daemon: daemon })
+    }
+
+    /// `HOST:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
 /// A running `BuildKit` daemon, with tracing off.
 #[derive(Debug)]
 pub(crate) struct Buildkitd {

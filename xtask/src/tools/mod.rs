@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub(crate) use buildx::plugins as buildx_plugins;
-pub(crate) use daemons::{Buildkitd, NO_TRACES, VictoriaLogs};
+pub(crate) use daemons::{Buildkitd, Moto, NO_TRACES, VictoriaLogs};
 
 /// The oldest Go that fetches the one which a module asks for.
 const GO: (u32, u32) = (1, 21);

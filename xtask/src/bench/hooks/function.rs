@@ -1,7 +1,6 @@
 //! A function in a container, asked over one kept connection.
 
 use std::{
-    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -22,22 +21,24 @@ pub(super) struct Function<'a> {
 }
 
 impl<'a> Function<'a> {
-    /// Starts `handler.handler` of the folder `task` on an image, and invokes it once.
+    /// Starts a handler on an image, with its code in a volume, and invokes it once.
     pub(super) fn start(
         engine: &'a DockerEngine,
-        task: &Path,
+        volume: &str,
         image: &str,
+        handler: &str,
         sink: Option<&str>,
+        more: &[&str],
     ) -> Outcome<Self> {
-        let volume = format!("{}:/var/task:ro", task.display());
         let mut arguments = vec!["run", "--detach", "--publish=127.0.0.1::8080"];
-        arguments.extend(["--volume", &volume, "--env", "AWS_LAMBDA_FUNCTION_NAME=bench"]);
+        arguments.extend(["--volume", volume, "--env", "AWS_LAMBDA_FUNCTION_NAME=bench"]);
+        arguments.extend(more.iter().flat_map(|variable| ["--env", variable]));
         let variables =
             sink.map(|sink| [format!("VICTORIALOGS_URL={sink}"), format!("SINK={sink}")]);
         for variable in variables.iter().flatten() {
             arguments.extend(["--env", variable]);
         }
-        arguments.extend([image, "handler.handler"]);
+        arguments.extend([image, handler]);
         let id = engine.output(&arguments)?;
         let address = engine.output(["port", &id, "8080/tcp"])?;
         let address = address.lines().next().unwrap_or_default();

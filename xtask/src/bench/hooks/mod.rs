@@ -1,16 +1,17 @@
-//! What the Python hooks of the base image cost, beside the same base without them: start-up,
-//! an invocation, and the way of log lines to a real `VictoriaLogs`.
+//! What the hooks of the base images cost, beside the same bases without them: start-up, an
+//! invocation, and the way of log lines to a real `VictoriaLogs`.
 //!
 //! Owns the measured programs and the targets. Runs in containers of the base images themselves,
 //! under the interface emulator.
 
 mod function;
+mod java;
 
 use std::{cell::RefCell, fs, net::TcpListener, path::Path, thread};
 
 use esb_test::DockerEngine;
 
-use self::function::Function;
+use self::{function::Function, java::Java};
 use super::{
     frame::{Contender, Times, contest},
     report::{Goal, Phase, Ratio, Report, count, count_u64},
@@ -30,8 +31,6 @@ const INVOCATIONS: usize = 101;
 /// A sink that hangs makes an invocation wait, so fewer will do.
 const SLOW_INVOCATIONS: usize = 9;
 const LINES: usize = 10_000;
-/// A request for each line is slow: fewer, and as many times longer.
-const POSTS: usize = 1_000;
 /// How long the runtime waits for a sink at most, by the hooks' documentation.
 const DEADLINE_MS: f64 = 50.0;
 
@@ -61,7 +60,18 @@ pub(crate) fn measure(rounds: usize, esb: &Path) -> Outcome<Report> {
     bench.start_up(rounds, &mut report)?;
     bench.invocations(rounds, &host, &logs, &mut report)?;
     bench.throughput(rounds, &logs, &mut report)?;
+    let java = Java::new(&engine, &site, &work.join("java"))?;
+    java.start_up(rounds, &mut report)?;
+    java.invocations(rounds, &format!("http://{}", logs.address()), &hanging(&host)?, &mut report)?;
     Ok(report)
+}
+
+/// The address of a sink that takes connections and never answers.
+fn hanging(host: &str) -> Outcome<String> {
+    let listener = TcpListener::bind((host, 0))?;
+    let address = format!("http://{}", listener.local_addr()?);
+    thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
+    Ok(address)
 }
 
 struct Images<'a> {
@@ -77,6 +87,12 @@ impl Images<'_> {
         let format = "{{range .IPAM.Config}}{{.Gateway}}{{end}}";
         let made = self.engine.output(["network", "inspect", "bridge", "--format", format])?;
         if made.is_empty() { Err("the engine's bridge has no address".into()) } else { Ok(made) }
+    }
+
+    /// The measured handler on an image.
+    fn function(&self, image: &str, sink: Option<&str>) -> Outcome<Function<'_>> {
+        let volume = format!("{}:/var/task:ro", self.work.join("task").display());
+        Function::start(self.engine, &volume, image, "handler.handler", sink, &[])
     }
 
     /// Interpreters that end at once, and with the runtime client loaded.
@@ -149,14 +165,9 @@ impl Images<'_> {
         report: &mut Report,
     ) -> Outcome {
         say("an invocation that prints one line");
-        let listener = TcpListener::bind((host, 0))?;
-        let hanging = format!("http://{}", listener.local_addr()?);
-        // Connections are taken and kept; nothing is ever answered.
-        thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
+        let hanging = hanging(host)?;
         let sink = format!("http://{}", logs.address());
-        let start = |image: &str, sink: Option<&str>| {
-            Function::start(self.engine, &self.work.join("task"), image, sink)
-        };
+        let start = |image: &str, sink: Option<&str>| self.function(image, sink);
         let without = RefCell::new(start(&self.base, None)?);
         let up = RefCell::new(start(&self.hooks, Some(&sink))?);
         let down = RefCell::new(start(&self.hooks, Some(&hanging))?);
@@ -188,9 +199,8 @@ impl Images<'_> {
     fn throughput(&self, rounds: usize, logs: &VictoriaLogs, report: &mut Report) -> Outcome {
         say("10,000 log lines");
         let sink = format!("http://{}", logs.address());
-        let task = self.work.join("task");
-        let shipping = RefCell::new(Function::start(self.engine, &task, &self.hooks, Some(&sink))?);
-        let posting = RefCell::new(Function::start(self.engine, &task, &self.base, Some(&sink))?);
+        let shipping = RefCell::new(self.function(&self.hooks, Some(&sink))?);
+        let posting = RefCell::new(self.function(&self.base, Some(&sink))?);
         // The first invocation pays for the start of the sender.
         let before = logs.ingested()?;
         shipping.borrow_mut().invoke(r#"{"lines": 10}"#)?;
@@ -205,11 +215,11 @@ impl Images<'_> {
         };
         let post = || {
             let before = logs.ingested()?;
-            let event = format!(r#"{{"lines": {POSTS}, "post": true}}"#);
+            let event = format!(r#"{{"lines": {LINES}, "post": true}}"#);
             let start = std::time::Instant::now();
             posting.borrow_mut().invoke(&event)?;
-            logs.wait_for(before + POSTS as u64)?;
-            Ok(start.elapsed().as_secs_f64() * count(LINES / POSTS))
+            logs.wait_for(before + LINES as u64)?;
+            Ok(start.elapsed().as_secs_f64())
         };
         let times = contest(
             rounds,

@@ -1,6 +1,7 @@
 package com.runtime.agent;
 
 import java.lang.reflect.Constructor;
+import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.net.URI;
 
@@ -24,11 +25,14 @@ final class Sdk1 {
             region = Settings.first("AWS_REGION", "AWS_DEFAULT_REGION");
         }
         ClassLoader loader = builder.getClass().getClassLoader();
-        Class<?> type =
-                Class.forName("com.amazonaws.client.builder.AwsClientBuilder$EndpointConfiguration", true, loader);
+        String base = "com.amazonaws.client.builder.AwsClientBuilder";
+        Class<?> type = Class.forName(base + "$EndpointConfiguration", true, loader);
         Constructor<?> constructor = type.getConstructor(String.class, String.class);
         Object configuration = constructor.newInstance(endpoint.toString(), region == null ? "us-east-1" : region);
-        set(builder, "setRegion", String.class, null); // a builder takes a region or an endpoint
+        // A builder takes a region or an endpoint, and no method of its takes a region back.
+        Field chosen = Class.forName(base, true, loader).getDeclaredField("region");
+        chosen.setAccessible(true);
+        chosen.set(builder, null);
         set(builder, "setEndpointConfiguration", type, configuration);
         if (name.startsWith("com.amazonaws.services.s3.") && call(builder, "isPathStyleAccessEnabled") == null) {
             set(builder, "setPathStyleAccessEnabled", Boolean.class, true);

@@ -118,4 +118,31 @@ class LogsTest {
         jvm().run(Logging.class, "killed");
         assertEquals(1, sink.records("before the end").size());
     }
+
+    /** As a snapshot of a JVM would, the process stands still while its connection ends, and goes on elsewhere. */
+    @Test
+    void aProcessThatStoodStillGoesOnWithANewConnection() throws Exception {
+        Process process = jvm().start(Jvm.classPath(), Logging.class.getName(), "print", "ask", "print");
+        for (int i = 0; i < 200 && sink.records("kept").isEmpty(); i++) {
+            Thread.sleep(50);
+        }
+        assertEquals(1, sink.records("kept").size());
+        Thread.sleep(300); // for the answer to arrive
+        signal(process, "-STOP");
+        int port = sink.port();
+        sink.close();
+        try (Server other = new Server(null, port)) {
+            other.body = "";
+            signal(process, "-CONT");
+            process.getOutputStream().close();
+            assertEquals(0, process.waitFor());
+            assertEquals("", new String(process.getErrorStream().readAllBytes()).replace("ERROR: to stderr\n", ""));
+            assertEquals(1, other.records("kept").size());
+            assertEquals(1, other.requests.size());
+        }
+    }
+
+    private static void signal(Process process, String which) throws Exception {
+        new ProcessBuilder("kill", which, String.valueOf(process.pid())).start().waitFor();
+    }
 }

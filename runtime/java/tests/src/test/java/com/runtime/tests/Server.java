@@ -51,7 +51,12 @@ final class Server implements AutoCloseable {
 
     /** With TLS where a context is given. */
     Server(SSLContext context) throws IOException {
-        InetSocketAddress address = new InetSocketAddress(InetAddress.getByName("127.0.0.1"), 0);
+        this(context, 0);
+    }
+
+    /** On a port that is known. */
+    Server(SSLContext context, int port) throws IOException {
+        InetSocketAddress address = new InetSocketAddress(InetAddress.getByName("127.0.0.1"), port);
         if (context == null) {
             server = HttpServer.create(address, 0);
         } else {

@@ -26,6 +26,12 @@ final class Http1 {
     private static final int MAX_HEADER = 64 * 1024;
     private static final int MAX_BODY = 64 * 1024;
 
+    /** A connection that was used this recently is as it was left, most likely; looking takes a millisecond. */
+    private static final long FRESH = 1000;
+
+    /** One that was not used for so long may be gone without a word, as after a restored snapshot. */
+    private static final long STALE = 30_000;
+
     /** The request did not reach the server: it may be sent again. */
     static final class NotDelivered extends IOException {
         NotDelivered(Throwable cause) {
@@ -46,6 +52,8 @@ final class Http1 {
     private final String head;
     private final int timeout;
     private Socket socket;
+    /** When the last answer came, by the calendar: the monotonic clock does not count in a snapshot. */
+    private long used;
 
     /**
      * For the address {@code url}; {@code target} follows its path, {@code timeout} is in
@@ -79,7 +87,7 @@ final class Http1 {
     /** Sends a body and returns the status of the answer; every failure leaves the client usable. */
     int post(byte[] body, int milliseconds) throws NotDelivered, Unconfirmed {
         long deadline = System.nanoTime() + Math.min(milliseconds, timeout) * 1_000_000L;
-        if (socket != null && !isIdle()) {
+        if (socket != null && !isUsable()) {
             close();
         }
         boolean reused = socket != null;
@@ -147,28 +155,32 @@ final class Http1 {
     }
 
     private int answer(long deadline, boolean reused) throws NotDelivered, Unconfirmed {
-        int read = 0;
+        StringBuilder read = new StringBuilder();
+        boolean begun = false;
         try {
             InputStream in = socket.getInputStream();
+            byte[] buffer = new byte[2048];
             while (true) {
-                StringBuilder header = new StringBuilder();
-                while (header.indexOf("\r\n\r\n", Math.max(0, header.length() - 4)) < 0) {
+                int end;
+                while ((end = read.indexOf("\r\n\r\n")) < 0) {
                     socket.setSoTimeout(left(deadline));
-                    int c = in.read();
-                    if (c < 0 || header.length() > MAX_HEADER) {
+                    int count = in.read(buffer);
+                    if (count < 0 || read.length() > MAX_HEADER) {
                         throw new SocketException("the server closed the connection");
                     }
-                    read++;
-                    header.append((char) c);
+                    begun = true;
+                    read.append(new String(buffer, 0, count, StandardCharsets.ISO_8859_1));
                 }
-                String[] lines = header.toString().split("\r\n");
+                String[] lines = read.substring(0, end).split("\r\n");
                 String[] words = lines[0].split(" ", 3);
                 if (words.length < 2 || !words[0].startsWith("HTTP/1.") || !words[1].matches("\\d{3}")) {
                     throw new IOException("the answer is not HTTP");
                 }
                 int status = Integer.parseInt(words[1]);
+                read.delete(0, end + 4);
                 if (status >= 200) {
-                    finish(status, lines, in, deadline);
+                    finish(status, lines, read.length(), in, deadline);
+                    used = System.currentTimeMillis();
                     return status;
                 }
             }
@@ -176,7 +188,7 @@ final class Http1 {
             throw new Unconfirmed(error);
         } catch (IOException error) {
             // A connection that was kept open may have been closed just before it was used.
-            boolean stale = reused && read == 0 && error instanceof SocketException;
+            boolean stale = reused && !begun && error instanceof SocketException;
             if (stale) {
                 throw new NotDelivered(error);
             }
@@ -184,8 +196,11 @@ final class Http1 {
         }
     }
 
-    /** Reads the body, or closes the connection when another answer could not follow it. */
-    private void finish(int status, String[] lines, InputStream in, long deadline) throws IOException {
+    /**
+     * Reads what is left of the body, of which {@code read} bytes have come, or closes the connection
+     * when another answer could not follow it.
+     */
+    private void finish(int status, String[] lines, int read, InputStream in, long deadline) throws IOException {
         int length = status == 204 || status == 304 ? 0 : -1;
         boolean last = lines[0].startsWith("HTTP/1.0");
         for (String line : lines) {
@@ -196,10 +211,11 @@ final class Http1 {
                 last = true;
             }
         }
-        if (last || length < 0 || length > MAX_BODY) {
+        if (last || length < read || length > MAX_BODY) {
             close();
             return;
         }
+        length -= read;
         while (length > 0) {
             socket.setSoTimeout(left(deadline));
             long skipped = in.readNBytes(Math.min(length, 8192)).length;
@@ -211,7 +227,14 @@ final class Http1 {
     }
 
     /** Whether the connection is as it was left; anything readable now is the server's goodbye. */
-    private boolean isIdle() {
+    private boolean isUsable() {
+        long age = System.currentTimeMillis() - used;
+        if (age < 0 || age > STALE) {
+            return false;
+        }
+        if (age < FRESH) {
+            return true; // `answer` tells when it is not
+        }
         try {
             socket.setSoTimeout(1);
             socket.getInputStream().read();

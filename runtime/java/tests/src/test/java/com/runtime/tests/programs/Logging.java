@@ -47,6 +47,9 @@ public final class Logging {
                     System.out.println("line " + i);
                 }
                 break;
+            case "ask":
+                System.in.read();
+                break;
             case "pause":
                 Thread.sleep(400);
                 break;
