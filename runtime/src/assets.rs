@@ -61,6 +61,29 @@ pub fn java_base() -> &'static [Asset] {
     JAVA_BASE
 }
 
+/// Where the Python hooks lie in their base's context.
+const PYTHON_HOOKS: &str = "extensions/sitecustomize/site-packages/";
+
+/// What takes the place of the base's `sitecustomize.py` in other images.
+const IMAGE_PYTHON: &[Asset] = assets!["image/python": "sitecustomize.py"];
+
+/// The Python hooks for an image that was not built on our base: what a folder on `PYTHONPATH`
+/// holds, sorted by path.
+pub fn image_python() -> Vec<Asset> {
+    let of_base = PYTHON_BASE.iter().filter_map(|asset| {
+        let path = asset.path.strip_prefix(PYTHON_HOOKS)?;
+        (path != IMAGE_PYTHON[0].path).then_some(Asset { path, content: asset.content })
+    });
+    of_base.chain(IMAGE_PYTHON.iter().copied()).collect()
+}
+
+/// The Java agent for an image that was not built on our base.
+pub fn image_java() -> Asset {
+    let path = "lambda-java-agent.jar";
+    let jar = JAVA_BASE.iter().find(|asset| asset.path.strip_prefix("dist/") == Some(path));
+    Asset { path, content: jar.map_or(&[], |jar| jar.content) }
+}
+
 /// The handlebars template of a function's Dockerfile (contracts, section 10.2).
 ///
 /// Its helpers (`reference`, `comment`, `copy`, `exec`) quote what they are given; it is meant to
@@ -111,6 +134,17 @@ mod tests {
                 assert_eq!(asset.content, tree[asset.path], "{} is an old copy", asset.path);
             }
         }
+    }
+
+    #[test]
+    fn images_get_the_hooks_of_the_base_and_another_start() {
+        let files = image_python();
+        assert!(files.iter().any(|file| file.path == "esb_hooks/start.py"));
+        let starts: Vec<_> = files.iter().filter(|file| file.path == "sitecustomize.py").collect();
+        assert_eq!(starts.len(), 1);
+        assert!(starts[0].content.starts_with(b"\"\"\"Loads the platform's hooks in an image"));
+        assert!(files.is_sorted_by_key(|file| file.path));
+        assert!(image_java().content.starts_with(b"PK"));
     }
 
     #[test]

@@ -2,4 +2,6 @@
 
 mod assets;
 
-pub use assets::{Asset, function_dockerfile_template, java_base, python_base};
+pub use assets::{
+    Asset, function_dockerfile_template, image_java, image_python, java_base, python_base,
+};

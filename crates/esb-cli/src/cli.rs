@@ -324,6 +324,9 @@ pub(crate) struct SyncArgs {
     /// Copy external images with all of their platforms
     #[arg(long)]
     pub(crate) all_platforms: bool,
+    /// Add the platform's hooks to external images, as a layer of their own
+    #[arg(long, conflicts_with = "all_platforms")]
+    pub(crate) image_hooks: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -7,6 +7,7 @@ mod finding;
 mod function;
 mod ignore;
 mod image_function;
+mod image_hooks;
 mod java;
 mod layer;
 mod layout;
@@ -21,6 +22,7 @@ use std::collections::BTreeSet;
 
 use esb_model::{Application, BaseRef, Finding, Function, ImageRecipe, Package, Runtime, Severity};
 
+pub use image_hooks::{ImageHooks, ImageSettings, image_hooks};
 pub use project::{DiskProject, Entry, EntryKind, Located, Project};
 pub use settings::Settings;
 

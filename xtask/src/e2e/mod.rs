@@ -9,6 +9,7 @@ pub(crate) mod differential;
 mod flatten;
 mod hooks;
 mod image_functions;
+mod image_sources;
 mod invoke;
 mod java;
 mod kill;
@@ -19,6 +20,7 @@ mod sam_build;
 mod sink;
 mod small;
 mod sync;
+mod sync_ends;
 
 use std::path::PathBuf;
 
@@ -155,9 +157,14 @@ fn of_configuration(checks: &mut Checks, parts: &Parts) {
 /// Checks of external images.
 fn of_sync(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 4] = [
+    let list: [(&str, OfParts); 9] = [
         ("sync: every blob once, a second run asks twice", sync::copies),
         ("sync: faults on the way", sync::faults),
+        ("sync: killed inside a blob", sync_ends::killed),
+        ("sync: a full disk", sync_ends::full_disk),
+        ("sync: two at once", sync_ends::two_at_once),
+        ("sync: hooks for an image function", image_sources::hooks_are_added),
+        ("sync: an image that only the engine has", image_sources::only_in_engine),
         ("sync: TLS, a private authority and a password", sync::secured),
         ("sync: deploy, verify, mend, and deploy without a network", sync::deploy_verify_mend),
     ];

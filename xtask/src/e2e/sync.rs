@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// A source of one's own with two images, and a target.
-struct Sites {
-    folder: PathBuf,
-    source: Registry,
-    target: Registry,
+pub(super) struct Sites {
+    pub(super) folder: PathBuf,
+    pub(super) source: Registry,
+    pub(super) target: Registry,
 }
 
 impl Sites {
-    fn start(parts: &Parts, name: &str) -> Outcome<Self> {
+    pub(super) fn start(parts: &Parts, name: &str) -> Outcome<Self> {
         let folder = parts.work.join("sync").join(name);
         fs::create_dir_all(&folder)?;
         let source = Registry::start(&folder.join("source"))?;
@@ -89,7 +89,7 @@ impl Sites {
     }
 
     /// An image-import.json whose images come through `source`.
-    fn file(&self, source: &str, names: &[&str]) -> Outcome<PathBuf> {
+    pub(super) fn file(&self, source: &str, names: &[&str]) -> Outcome<PathBuf> {
         let images: Vec<Value> = names
             .iter()
             .map(|name| {
@@ -107,20 +107,20 @@ impl Sites {
         Ok(path)
     }
 
-    fn import(&self, parts: &Parts, file: &Path, cache: &str) -> Command {
+    pub(super) fn import(&self, parts: &Parts, file: &Path, cache: &str) -> Command {
         let mut command = parts.esb(&self.folder, &format!("sync-{cache}"));
         command.args(["image", "import", "--format", "json"]).arg(file);
         command
     }
 
     /// skopeo sees the same digest on both sides.
-    fn agree(&self, name: &str) -> Outcome {
+    pub(super) fn agree(&self, name: &str) -> Outcome {
         let source = digest(&format!("{}/acme/{name}:1", self.source.address()))?;
         let target = digest(&format!("{}/from/acme/{name}:1", self.target.address()))?;
         equal("digests", &source, &target)
     }
 
-    fn absent(&self, name: &str) -> Outcome {
+    pub(super) fn absent(&self, name: &str) -> Outcome {
         match digest(&format!("{}/from/acme/{name}:1", self.target.address())) {
             Err(_) => Ok(()),
             Ok(digest) => Err(format!("the target has {digest} after a failure").into()),
@@ -134,7 +134,11 @@ fn digest(image: &str) -> Outcome<String> {
     Ok(output(skopeo.arg(format!("docker://{image}")))?.trim().to_owned())
 }
 
-fn equal<T: PartialEq + std::fmt::Debug>(what: &str, expected: &T, actual: &T) -> Outcome {
+pub(super) fn equal<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    expected: &T,
+    actual: &T,
+) -> Outcome {
     if expected == actual {
         return Ok(());
     }
@@ -197,7 +201,8 @@ pub(crate) fn faults(parts: &Parts) -> Outcome {
         body: Vec::new(),
     };
     // On blobs of the source; the last word is the code, none where the run succeeds.
-    let harm: [(&str, Fault, usize, Option<&str>); 7] = [
+    let harm: [(&str, Fault, usize, Option<&str>); 8] = [
+        ("401", status(401), usize::MAX, Some("IMAGE_AUTH_FAILED")),
         ("403", status(403), usize::MAX, Some("IMAGE_AUTH_FAILED")),
         ("404", status(404), usize::MAX, Some("IMAGE_PULL_FAILED")),
         ("corrupt", Fault::Corrupt { at: 5000 }, usize::MAX, Some("IMAGE_DIGEST_MISMATCH")),
@@ -227,6 +232,16 @@ pub(crate) fn faults(parts: &Parts) -> Outcome {
             equal("whether a part was asked for", &true, &(ranges > 0))?;
         }
     }
+    // A fifth of all requests fails on either side.
+    sites.make("random")?;
+    let from = LoggingProxy::start(sites.source.address())?;
+    let to = LoggingProxy::start(sites.target.address())?;
+    for (proxy, seed) in [(&from, 1), (&to, 2)] {
+        proxy.inject(Rule::new(|_| true, status(500)).chance(20, seed));
+    }
+    let file = sites.file(&from.address(), &["random"])?;
+    expect(sites.import(parts, &file, "random").args(["--push-registry", &to.address()]), 0)?;
+    sites.agree("random")?;
     // Every broken source of a run is named, and nothing is written.
     let proxy = LoggingProxy::start(sites.target.address())?;
     let file = sites.file(sites.source.address(), &["one", "no-such", "nor-this"])?;

@@ -169,15 +169,20 @@ pub(crate) async fn build_one(
     Ok(MadeImage::new(recipe, image, action, reason, builder.name(), start.elapsed()))
 }
 
-/// The labels of contracts, section 2.4.
+/// The labels of an image of ours.
 pub(super) fn labels(run: &Run, recipe: &ImageRecipe) -> BTreeMap<String, String> {
+    labels_of(run, matches!(recipe.kind, ImageKind::Function(_)))
+}
+
+/// The labels of contracts, section 2.4, of a function's image or of another.
+pub(super) fn labels_of(run: &Run, function: bool) -> BTreeMap<String, String> {
     let brand = &run.project.brand;
     let mut labels = BTreeMap::from([
         (brand.label("managed"), "true".to_owned()),
         (brand.label("project"), run.compose_project.clone()),
         (brand.label("env"), run.project.environment.clone()),
     ]);
-    if matches!(recipe.kind, ImageKind::Function(_)) {
+    if function {
         labels.insert(brand.label("kind"), "function".to_owned());
     }
     labels

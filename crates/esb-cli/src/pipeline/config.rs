@@ -230,7 +230,9 @@ pub(super) fn of_image(
 
 fn published_external(external: &External) -> PublishedImage {
     let digest = external.digest.map(|digest| digest.to_string()).unwrap_or_default();
-    let import = external.target.as_ref().map(|target| ImportedImage {
+    // A tag and a push by hand would bring an image without its hooks.
+    let copied = external.target.as_ref().filter(|_| !external.hooks);
+    let import = copied.map(|target| ImportedImage {
         source: external.source.clone(),
         image_ref: target.runtime(),
     });

@@ -3,6 +3,7 @@
 //! published configuration as it was.
 
 mod bases;
+mod composed;
 mod config;
 mod delivery;
 mod early;

@@ -5,10 +5,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use esb_model::{EnvValue, FunctionId, ImageRef, Package, Platform, PublishTarget};
 use esb_oci::{Digest, Reference};
-use esb_registry::{CopyScope, Internal, PushReport, Step, SyncItem, SyncPlan};
+use esb_registry::{CopyScope, Error, Internal, Kind, PushReport, Step, SyncItem, SyncPlan};
 use futures_util::{StreamExt as _, stream};
 
-use super::{Order, images::push_reference, run::Run, target::Target};
+use super::{
+    Order,
+    composed::{Composed, in_engine, of_engine, push, with_hooks},
+    images::push_reference,
+    run::Run,
+    target::Target,
+};
 use crate::{
     access,
     cli::Prewarm,
@@ -24,11 +30,13 @@ pub(crate) struct External {
     pub(crate) platform: Platform,
     /// As in the template.
     pub(crate) source: String,
-    reference: Reference,
+    pub(super) reference: Reference,
     /// The name in functions.yml.
     pub(crate) name: String,
     /// Where it goes; none when it lies in the internal registry already.
     pub(crate) target: Option<ImageRef>,
+    /// It gets the hooks on its way: no tool can bring it there but this one.
+    pub(crate) hooks: bool,
     /// What the target has or will have, once that is known.
     pub(crate) digest: Option<Digest>,
     /// What is planned for it, and later what was done.
@@ -55,10 +63,12 @@ pub(crate) enum State {
 }
 
 /// External images and what will be done for them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Externals {
     pub(crate) images: Vec<External>,
     plan: Option<SyncPlan>,
+    /// What is no plain copy.
+    composed: Vec<Composed>,
     all_platforms: bool,
 }
 
@@ -109,6 +119,7 @@ pub(crate) fn find(
             reference,
             name,
             target,
+            hooks: order.deploy.is_some_and(|deploy| deploy.sync.image_hooks),
             digest: None,
             state: State::default(),
         });
@@ -125,7 +136,7 @@ pub(crate) fn find(
             .hint("leave the flag out, so that the image is synced into the internal registry"));
     }
     let all_platforms = order.deploy.is_some_and(|deploy| deploy.sync.all_platforms);
-    Ok(Externals { images, plan: None, all_platforms })
+    Ok(Externals { images, all_platforms, ..Externals::default() })
 }
 
 impl Externals {
@@ -133,7 +144,9 @@ impl Externals {
     fn items(&self, lock: &LockFile) -> Result<BTreeMap<SyncItem, Vec<usize>>, Failure> {
         let mut by_target: BTreeMap<&Reference, (Reference, Vec<usize>)> = BTreeMap::new();
         for (at, external) in self.images.iter().enumerate() {
-            let Some(target) = &external.target else { continue };
+            let Some(target) = external.target.as_ref().filter(|_| !external.hooks) else {
+                continue;
+            };
             let target = push_reference(target)?;
             by_target.entry(&external.reference).or_insert((target, Vec::new())).1.push(at);
         }
@@ -166,9 +179,9 @@ impl Externals {
         let items = self.items(&run.lock)?;
         let mut total = items.len();
         let plan = run.client.plan_sync(items.keys().cloned().collect(), run.jobs, &run.journal);
-        let plan = plan.await;
-        let mut broken = Vec::new();
-        for (image, functions) in plan.images.iter().zip(items.values()) {
+        let planned = plan.await.images;
+        let (mut images, mut broken) = (Vec::new(), Vec::new());
+        for (image, functions) in planned.into_iter().zip(items.values()) {
             match &image.step {
                 Ok(step) => {
                     for at in functions {
@@ -191,12 +204,35 @@ impl Externals {
                     }
                 }
                 Err(error) => {
-                    broken.push(access::not_synced(&self.images[functions[0]].source, error));
+                    let external = &self.images[functions[0]];
+                    let absent =
+                        matches!(error.kind(), Kind::NotFound | Kind::Unreachable | Kind::Auth);
+                    // Only what it was read from can be replaced by the engine.
+                    let of_source = absent && matches!(error, Error::Unresolved { .. });
+                    let id = if of_source { in_engine(run, external).await } else { None };
+                    let Some(id) = id else {
+                        broken.push(access::not_synced(&external.source, error));
+                        continue;
+                    };
+                    let (functions, push) = (functions.clone(), image.item.target.clone());
+                    match of_engine(run, &mut self.images, functions, push, id).await {
+                        Ok(composed) => self.composed.push(composed),
+                        Err(failure) => broken.push(failure),
+                    }
+                    continue;
                 }
             }
+            images.push(image);
         }
-        self.plan = Some(plan);
-        if let Some(registry) = registry {
+        self.plan = Some(SyncPlan { images });
+        if let Some(registry) = registry
+            && self.images.iter().any(|external| external.hooks)
+        {
+            let (composed, failures) = with_hooks(run, registry, &mut self.images).await;
+            total += composed.len() + failures.len();
+            self.composed.extend(composed);
+            broken.extend(failures);
+        } else if let Some(registry) = registry {
             let own = self.images.iter_mut().filter(|external| external.target.is_none());
             let looked: Vec<_> = stream::iter(own)
                 .map(|external| look(run, registry, external))
@@ -212,11 +248,14 @@ impl Externals {
     /// Copies what the preflight found to be missing.
     pub(crate) async fn copy(&mut self, run: &Run) -> Result<(), Failure> {
         let Some(plan) = self.plan.take() else { return Ok(()) };
-        let total = plan.images.len();
+        let total = plan.images.len() + self.composed.len();
         let session = run.session.noting(run.journal.clone());
         let synced = run.client.sync(plan, run.jobs, false, &session, &run.events()).await;
         let items = self.items(&run.lock)?;
-        let (mut failures, mut done) = (Vec::new(), 0);
+        let composed = std::mem::take(&mut self.composed);
+        let mut done = composed.len();
+        let mut failures = push(run, composed, &session, &mut self.images).await;
+        done -= failures.len();
         for image in synced.images {
             let functions = items.get(&image.item).map(Vec::as_slice).unwrap_or_default();
             match image.report {
