@@ -233,16 +233,21 @@ fn plan(record: &[Exchange]) -> Vec<Step> {
                     _ => false,
                 });
             }
-            Kind::Upload { repository, session: name, .. } => {
-                let free = |other: usize| {
-                    let opens = matches!(Kind::of(&record[other]), Kind::Open { repository: opened, .. }
-                        if opened == *repository);
-                    opens
+            Kind::Upload { repository, session: name, digest } => {
+                let free = |other: usize, same_blob: bool| {
+                    let Kind::Open { repository: opened, mount } = Kind::of(&record[other]) else {
+                        return false;
+                    };
+                    opened == *repository
                         && record[other].status == Some(202)
                         && !sessions.values().any(|taken| *taken == other)
+                        && (!same_blob || mount.map(|(blob, _)| blob) == *digest)
                 };
+                // An upload that was opened by asking for its own blob has to go on there.
                 let known = sessions.get(name).copied();
-                session = known.or_else(|| (0..at).find(|other| free(*other)));
+                session = known
+                    .or_else(|| (0..at).find(|other| digest.is_some() && free(*other, true)))
+                    .or_else(|| (0..at).find(|other| free(*other, false)));
                 if let Some(session) = session {
                     sessions.insert(name.clone(), session);
                     after = (0..at)
@@ -400,5 +405,17 @@ mod tests {
         );
         assert_eq!(steps[3].session, Some(1));
         assert_eq!(upload_digest(&record, &steps, 1).as_deref(), Some("sha256:11"));
+    }
+
+    #[test]
+    fn an_upload_goes_on_where_its_own_blob_was_asked_for() {
+        let record = [
+            exchange("POST", "/v2/a/blobs/uploads/?mount=sha256:22&from=a", 202),
+            exchange("POST", "/v2/a/blobs/uploads/?mount=sha256:11&from=a", 202),
+            exchange("PUT", "/v2/a/blobs/uploads/u1?_state=x&digest=sha256:11", 201),
+            exchange("PUT", "/v2/a/blobs/uploads/u2?_state=x&digest=sha256:22", 201),
+        ];
+        let steps = plan(&record);
+        assert_eq!([steps[2].session, steps[3].session], [Some(1), Some(0)]);
     }
 }
