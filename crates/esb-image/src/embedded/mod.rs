@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use esb_model::{Event, ImageRecipe, Reporter};
 use esb_oci::{BoxFuture, ContentStore, Digest, Image, ImageConfig};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use self::job::Job;
 use crate::{
@@ -62,6 +62,8 @@ struct Inner {
     stats: StatCache,
     layers: Layers,
     looks: Looks,
+    /// Looking at files keeps a processor busy: more at once than there are take memory for nothing.
+    turns: Semaphore,
     /// Indexes that this process has, by manifest.
     indexes: Mutex<HashMap<Digest, Arc<OnceCell<Arc<BaseIndex>>>>>,
 }
@@ -90,7 +92,8 @@ impl EmbeddedBuilder {
         let stats = StatCache::new(store.clone());
         let layers = Layers::new(store.clone());
         let (looks, indexes) = Default::default();
-        let inner = Inner { store, settings, stats, layers, looks, indexes };
+        let turns = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
+        let inner = Inner { store, settings, stats, layers, looks, turns, indexes };
         Self { inner: Arc::new(inner) }
     }
 }
@@ -183,6 +186,7 @@ impl EmbeddedBuilder {
         published: Option<&dyn Published>,
     ) -> Result<Progress, Error> {
         let prepared = {
+            let _turn = self.inner.turns.acquire().await;
             let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
             blocking(move || inner.prepare(&job)).await?
         };
