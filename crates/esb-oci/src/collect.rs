@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{ContentStore, StoreError, layout};
+use crate::{ContentStore, StoreError, layout, records};
 
 /// What exists of a store that somebody builds with: the holder has a shared lock on it.
 const LOCK: &str = "lock";
@@ -217,9 +217,15 @@ fn items(root: &Path) -> Result<Vec<Item>, StoreError> {
         }
         match &*name {
             "blobs" => add(&mut found, &path.join("sha256"), "blobs")?,
-            "records" => {
+            records::FOLDER => {
                 for (path, name) in list(&path)? {
-                    add(&mut found, &path, &format!("records/{name}"))?;
+                    let kind = name.strip_suffix(records::ENDING);
+                    let named = format!("{}/{}", records::FOLDER, kind.unwrap_or(&name));
+                    match (path.is_dir(), kind) {
+                        (true, _) => add(&mut found, &path, &named)?,
+                        (false, Some(_)) => found.extend(item(path, &named)),
+                        (false, None) => found.extend(item(path, LEFTOVERS)),
+                    }
                 }
             }
             TEMPORARY => add(&mut found, &path, LEFTOVERS)?,
@@ -231,15 +237,18 @@ fn items(root: &Path) -> Result<Vec<Item>, StoreError> {
 
 fn add(found: &mut Vec<Item>, folder: &Path, kind: &str) -> Result<(), StoreError> {
     for (path, name) in list(folder)? {
-        let Ok(metadata) = path.symlink_metadata() else { continue };
-        let bytes = if metadata.is_dir() { tree_size(&path) } else { metadata.len() };
         // What has its final name is named by the digest that it is found by.
         let is_final = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let kind = if is_final { kind } else { LEFTOVERS }.to_owned();
-        let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        found.push(Item { path, kind, bytes, used });
+        found.extend(item(path, if is_final { kind } else { LEFTOVERS }));
     }
     Ok(())
+}
+
+fn item(path: PathBuf, kind: &str) -> Option<Item> {
+    let metadata = path.symlink_metadata().ok()?;
+    let bytes = if metadata.is_dir() { tree_size(&path) } else { metadata.len() };
+    let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    Some(Item { path, kind: kind.to_owned(), bytes, used })
 }
 
 fn list(folder: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
@@ -325,10 +334,11 @@ mod tests {
         store.set_record("layer", digests[0], &7).unwrap();
         let kinds = store.contents().unwrap().kinds;
         assert_eq!(kinds["dependencies"], Amount { count: 1, bytes: 7 });
-        assert_eq!(kinds["records/layer"], Amount { count: 1, bytes: 1 });
+        assert_eq!(kinds["records/layer"], Amount { count: 1, bytes: 68 });
         assert_eq!(kinds[LEFTOVERS].count, 1);
         assert_eq!(store.collect(0, Duration::ZERO).unwrap().left, 0);
-        assert!(!tree.exists() && store.record::<u32>("layer", digests[0]).is_none());
+        let later = ContentStore::open(folder.path()).unwrap();
+        assert!(!tree.exists() && later.record::<u32>("layer", digests[0]).is_none());
         assert_eq!(fs::read_dir(folder.path().join("dependencies")).unwrap().count(), 0);
     }
 

@@ -14,6 +14,7 @@ mod image;
 mod layer;
 mod layout;
 pub mod manifest;
+mod records;
 mod reference;
 mod store;
 

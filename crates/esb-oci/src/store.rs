@@ -22,6 +22,7 @@ use crate::{
     blob::file_stream,
     collect::{self, TEMPORARY},
     digest::Hasher,
+    records::Records,
 };
 
 /// The store on disk failed.
@@ -66,6 +67,7 @@ impl StoreError {
 #[derive(Clone)]
 pub struct ContentStore {
     root: Arc<PathBuf>,
+    records: Arc<Records>,
     /// Locked as long as a clone lives.
     _held: Option<Arc<File>>,
 }
@@ -101,7 +103,8 @@ impl ContentStore {
             fs::create_dir_all(&folder)
                 .map_err(StoreError::io("create the store's folder", &folder))?;
         }
-        Ok(Self { root: Arc::new(root), _held: None })
+        let records = Arc::new(Records::new(&root));
+        Ok(Self { root: Arc::new(root), records, _held: None })
     }
 
     /// The store's folder.
@@ -206,13 +209,7 @@ impl ContentStore {
 
     /// Reads a record; what is missing or unreadable is `None`.
     pub fn record<T: DeserializeOwned>(&self, kind: &str, key: Digest) -> Option<T> {
-        let path = self.record_path(kind, key);
-        let mut file = File::open(&path).ok()?;
-        let metadata = file.metadata().ok()?;
-        collect::note_use(&path, &metadata);
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).ok()?);
-        io::Read::read_to_end(&mut file, &mut bytes).ok()?;
-        serde_json::from_slice(&bytes).ok()
+        serde_json::from_slice(&self.records.get(kind, key)?).ok()
     }
 
     /// Writes a record, replacing an earlier one.
@@ -225,21 +222,10 @@ impl ContentStore {
         key: Digest,
         value: &T,
     ) -> Result<(), StoreError> {
-        let path = self.record_path(kind, key);
-        let failed = |action| StoreError::io(action, &path);
-        let bytes = serde_json::to_vec(value)
-            .map_err(io::Error::from)
-            .map_err(failed("serialise the record"))?;
-        let folder = self.root.join("records").join(kind);
-        fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
-        let mut file = self.temporary()?;
-        file.write_all(&bytes).map_err(failed("write"))?;
-        file.persist(&path).map_err(|error| failed("write")(error.error))?;
-        Ok(())
-    }
-
-    fn record_path(&self, kind: &str, key: Digest) -> PathBuf {
-        self.root.join("records").join(kind).join(key.hex())
+        let failed = |error: io::Error| StoreError::io("write a record in", self.root())(error);
+        let bytes = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
+        let temporary = || self.temporary().map_err(io::Error::other);
+        self.records.set(kind, key, bytes, temporary).map_err(failed)
     }
 }
 

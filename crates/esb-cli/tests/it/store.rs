@@ -50,11 +50,15 @@ fn verify(cache: &Path) {
         let (digest, _) = esb_oci::hash_file(&path).unwrap();
         assert_eq!(digest.hex(), path.file_name().unwrap().to_str().unwrap());
     }
-    let kinds = fs::read_dir(cache.join("records")).into_iter().flatten();
-    for kind in kinds.map(|entry| entry.unwrap().path()) {
-        for path in fs::read_dir(kind).unwrap().map(|entry| entry.unwrap().path()) {
-            let text = fs::read(&path).unwrap();
-            serde_json::from_slice::<serde_json::Value>(&text).unwrap();
+    let records = fs::read_dir(cache.join("records")).into_iter().flatten();
+    let logs = records.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    for path in logs {
+        for line in fs::read_to_string(&path).unwrap().lines().filter(|line| !line.is_empty()) {
+            let (key, value) = line.split_once(' ').unwrap();
+            assert!(key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
+            if value != "@" {
+                serde_json::from_str::<serde_json::Value>(value).unwrap();
+            }
         }
     }
     if cache.join("index.json").exists() {

@@ -1,0 +1,217 @@
+//! Records: small hints by kind and key, in one file for each kind.
+//!
+//! Owns that file: a line for each write, added at its end in one piece, so that any number of
+//! processes may write and be killed at any moment; the last line of a key counts. A hundred
+//! records cost one read and no new files. Large ones have a file of their own. Refuses to promise
+//! anything: a line that cannot be read is no record, and what another process writes now may not
+//! be seen, or be lost when lines that no longer count are dropped.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use tempfile::NamedTempFile;
+
+use crate::{Digest, collect};
+
+/// The folder of all records in a store.
+pub(crate) const FOLDER: &str = "records";
+
+/// What the names of the files end with.
+pub(crate) const ENDING: &str = ".log";
+
+/// Larger values have a file of their own, and this stands in their line.
+const LARGE: usize = 64 * 1024;
+const ELSEWHERE: &[u8] = b"@";
+
+/// Of a file of so many bytes lines that no longer count are dropped, when they are most of it.
+const TIDY: usize = 256 * 1024;
+
+/// A file of more bytes is begun anew.
+const LIMIT: u64 = 256 * 1024 * 1024;
+
+/// The records of a store, each kind read when it is asked for first.
+#[derive(Debug)]
+pub(crate) struct Records {
+    folder: PathBuf,
+    kinds: Mutex<HashMap<String, Kind>>,
+}
+
+/// What is known of one kind.
+#[derive(Debug, Default)]
+struct Kind {
+    values: HashMap<Digest, Bytes>,
+    /// Where lines are added, once one was.
+    file: Option<File>,
+}
+
+impl Records {
+    pub(crate) fn new(root: &Path) -> Self {
+        Self { folder: root.join(FOLDER), kinds: Mutex::default() }
+    }
+
+    /// The bytes of a record.
+    pub(crate) fn get(&self, kind: &str, key: Digest) -> Option<Bytes> {
+        let known = self.kind(kind, |kind| kind.values.get(&key).cloned());
+        match known {
+            Some(value) if value != ELSEWHERE => Some(value),
+            Some(_) => self.large(kind, key),
+            None => None,
+        }
+    }
+
+    fn large(&self, kind: &str, key: Digest) -> Option<Bytes> {
+        let path = self.path(kind, key);
+        let metadata = fs::metadata(&path).ok()?;
+        collect::note_use(&path, &metadata);
+        fs::read(&path).ok().map(Bytes::from)
+    }
+
+    /// Writes a record; `temporary` makes files beside which a large one is written.
+    pub(crate) fn set(
+        &self,
+        kind: &str,
+        key: Digest,
+        value: Vec<u8>,
+        temporary: impl FnOnce() -> io::Result<NamedTempFile>,
+    ) -> io::Result<()> {
+        let value = if value.len() > LARGE {
+            let path = self.path(kind, key);
+            fs::create_dir_all(self.folder.join(kind))?;
+            let mut file = temporary()?;
+            file.write_all(&value)?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Bytes::from_static(ELSEWHERE)
+        } else {
+            Bytes::from(value)
+        };
+        // What a killed process left of its last line ends here.
+        let mut line = Vec::with_capacity(value.len() + 68);
+        line.extend_from_slice(b"\n");
+        line.extend_from_slice(key.hex().as_bytes());
+        line.extend_from_slice(b" ");
+        line.extend_from_slice(&value);
+        line.extend_from_slice(b"\n");
+        self.kind(kind, |known| {
+            let file = match &mut known.file {
+                Some(file) => file,
+                none => {
+                    fs::create_dir_all(&self.folder)?;
+                    let path = self.folder.join(format!("{kind}{ENDING}"));
+                    none.insert(OpenOptions::new().create(true).append(true).open(path)?)
+                }
+            };
+            file.write_all(&line)?;
+            known.values.insert(key, value);
+            Ok(())
+        })
+    }
+
+    fn kind<T>(&self, name: &str, look: impl FnOnce(&mut Kind) -> T) -> T {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kind) = kinds.get_mut(name) {
+            return look(kind);
+        }
+        let kind = Kind { values: self.read(name), file: None };
+        look(kinds.entry(name.to_owned()).or_insert(kind))
+    }
+
+    /// All records of a kind. A file of which most counts no longer is written anew.
+    fn read(&self, kind: &str) -> HashMap<Digest, Bytes> {
+        let path = self.folder.join(format!("{kind}{ENDING}"));
+        let Ok(metadata) = fs::metadata(&path) else { return HashMap::new() };
+        if metadata.len() > LIMIT {
+            let _gone = fs::remove_file(&path);
+            return HashMap::new();
+        }
+        collect::note_use(&path, &metadata);
+        let Ok(text) = fs::read(&path).map(Bytes::from) else { return HashMap::new() };
+        let mut values = HashMap::new();
+        for line in text.split(|byte| *byte == b'\n').filter(|line| line.len() > 65) {
+            let key = std::str::from_utf8(&line[..64]).ok().filter(|_| line[64] == b' ');
+            let key = key.and_then(|hex| format!("sha256:{hex}").parse().ok());
+            if let Some(key) = key {
+                values.insert(key, text.slice_ref(&line[65..]));
+            }
+        }
+        let counts: usize = values.values().map(|value| value.len() + 67).sum();
+        if text.len() > TIDY && counts < text.len() / 2 {
+            let _still_long = self.rewrite(&path, &values);
+        }
+        values
+    }
+
+    fn rewrite(&self, path: &Path, values: &HashMap<Digest, Bytes>) -> io::Result<()> {
+        let mut file = NamedTempFile::new_in(&self.folder)?;
+        let mut text = Vec::new();
+        for (key, value) in values {
+            text.extend_from_slice(format!("\n{} ", key.hex()).as_bytes());
+            text.extend_from_slice(value);
+            text.push(b'\n');
+        }
+        file.write_all(&text)?;
+        file.persist(path)?;
+        Ok(())
+    }
+
+    fn path(&self, kind: &str, key: Digest) -> PathBuf {
+        self.folder.join(kind).join(key.hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(records: &Records, key: Digest, value: &[u8]) {
+        let temporary = || NamedTempFile::new_in(records.folder.parent().unwrap());
+        records.set("k", key, value.to_vec(), temporary).unwrap();
+    }
+
+    #[test]
+    fn the_last_line_counts_and_torn_ones_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = [Digest::of(b"1"), Digest::of(b"2")];
+        let records = Records::new(folder.path());
+        assert_eq!(records.get("k", one), None);
+        set(&records, one, b"1");
+        set(&records, one, b"[2]");
+        assert_eq!(records.get("k", one).as_deref(), Some(&b"[2]"[..]));
+        assert_eq!(records.get("other", one), None);
+
+        let path = folder.path().join("records/k.log");
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(format!("{} half", &two.hex()[..40]).as_bytes()).unwrap();
+        set(&records, two, b"3");
+        let later = Records::new(folder.path());
+        assert_eq!(later.get("k", one).as_deref(), Some(&b"[2]"[..]));
+        assert_eq!(later.get("k", two).as_deref(), Some(&b"3"[..]));
+    }
+
+    #[test]
+    fn large_records_lie_elsewhere_and_old_lines_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = [Digest::of(b"1"), Digest::of(b"2")];
+        let records = Records::new(folder.path());
+        set(&records, one, &vec![b'x'; LARGE + 1]);
+        let value = vec![b'y'; LARGE];
+        for _ in 0..9 {
+            set(&records, two, &value);
+        }
+        let path = folder.path().join("records/k.log");
+        assert!(fs::metadata(&path).unwrap().len() > 9 * LARGE as u64);
+        let later = Records::new(folder.path());
+        assert_eq!(later.get("k", one).unwrap().len(), LARGE + 1);
+        assert_eq!(later.get("k", two).as_deref(), Some(&*value));
+        assert!(fs::metadata(&path).unwrap().len() < 2 * LARGE as u64);
+        set(&later, one, b"small");
+        let last = Records::new(folder.path());
+        assert_eq!(last.get("k", one).as_deref(), Some(&b"small"[..]));
+        assert_eq!(last.get("k", two).as_deref(), Some(&*value));
+    }
+}
