@@ -347,6 +347,8 @@ pub(crate) struct BuildArgs {
     /// Build engine; `auto` takes the embedded one wherever it can build
     #[arg(long, value_enum)]
     pub(crate) builder: Option<BuilderChoice>,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
     /// Where images go: registry, docker, oci or oci:DIR; repeatable
     #[arg(long, value_name = "TARGET")]
     pub(crate) to: Vec<String>,
@@ -378,6 +380,25 @@ pub(crate) struct BuildArgs {
     pub(crate) lock: LockArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
+}
+
+/// Which BuildKit daemons build.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct FleetArgs {
+    /// BuildKit daemon that builds what needs a process: tcp://HOST:PORT or unix:///PATH; repeatable
+    /// (BUILDKIT_HOST)
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) buildkit: Vec<String>,
+    /// Folder of ca.pem, cert.pem and key.pem, for mutual TLS with the daemons
+    #[arg(long, value_name = "DIR")]
+    pub(crate) buildkit_tls: Option<PathBuf>,
+    /// Name in the daemons' certificates [default: the host of each address]
+    #[arg(long, value_name = "NAME", requires = "buildkit_tls")]
+    pub(crate) buildkit_server_name: Option<String>,
+    /// Address of the registry for the daemons, when it differs from the one we push to
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) buildkit_registry: Option<String>,
 }
 
 /// How registries are reached.
@@ -505,6 +526,7 @@ pub(crate) enum BuilderChoice {
     Auto,
     Embedded,
     Docker,
+    Buildkit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_model::Brand;
+use esb_model::{Brand, Secret};
 
 use crate::{
     exit::{Exit, Failure},
@@ -52,6 +52,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ),
     ("DOCKER_CONTEXT", "Docker context that names the engine where `DOCKER_HOST` is unset"),
     ("DOCKER_CONFIG", "folder of Docker's `config.json` with credentials (default `~/.docker`)"),
+    (
+        "BUILDKIT_HOST",
+        "comma list of BuildKit daemons, `tcp://HOST:PORT` or `unix:///PATH`; `--buildkit`",
+    ),
     (
         "HTTP_PROXY, HTTPS_PROXY, NO_PROXY",
         "proxies for registries; never used for loopback and the internal registry",
@@ -197,6 +201,17 @@ impl Environment {
             }
         }
         arguments
+    }
+
+    /// Secrets of build steps, by the names of the variables that hold them: what reaches a
+    /// package index.
+    pub(crate) fn step_secrets(&self) -> BTreeMap<String, Secret<Vec<u8>>> {
+        let fits = |name: &str| name.starts_with("PIP_") || name.starts_with("UV_");
+        self.variables
+            .iter()
+            .filter(|(name, value)| fits(name) && !value.is_empty())
+            .map(|(name, value)| (name.clone(), Secret::new(value.clone().into_bytes())))
+            .collect()
     }
 
     /// The folder of Docker's client.

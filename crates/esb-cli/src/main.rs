@@ -8,6 +8,7 @@ mod engine;
 mod environment;
 mod escape;
 mod exit;
+mod fleet;
 mod inputs;
 mod inspect;
 mod load;

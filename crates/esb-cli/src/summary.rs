@@ -30,6 +30,8 @@ pub(crate) struct MadeImage {
     action: Action,
     reason: String,
     builder: &'static str,
+    /// The daemon of a fleet that built it.
+    daemon: Option<String>,
     time: Duration,
     upload: Option<Upload>,
 }
@@ -62,9 +64,16 @@ impl MadeImage {
             action,
             reason,
             builder,
+            daemon: None,
             time,
             upload: None,
         }
+    }
+
+    /// Adds the daemon of a fleet that built it.
+    pub(crate) fn on(mut self, daemon: Option<String>) -> Self {
+        self.daemon = daemon;
+        self
     }
 
     /// Adds what a push did.
@@ -282,7 +291,10 @@ fn planned_row(image: &PlannedImage) -> Vec<String> {
         image.action.word().to_owned(),
         image.reference.clone(),
         image.size.map_or_else(|| "?".to_owned(), bytes),
-        image.reason.clone(),
+        match &image.daemon {
+            Some(daemon) => format!("{}, on {daemon}", image.reason),
+            None => image.reason.clone(),
+        },
     ]
 }
 
@@ -295,6 +307,7 @@ fn planned_json(image: &PlannedImage) -> Value {
         "from": image.from,
         "action": image.action.word(),
         "reason": image.reason,
+        "daemon": image.daemon,
         "bytes": image.size,
     })
 }
@@ -315,7 +328,10 @@ fn row(target: &Target, image: &MadeImage) -> Vec<String> {
         digest.short(),
         bytes(image.sent()),
         format!("{:.1}", image.time.as_secs_f64()),
-        image.action().to_owned(),
+        match &image.daemon {
+            Some(daemon) => format!("{} on {daemon}", image.action()),
+            None => image.action().to_owned(),
+        },
     ]
 }
 
@@ -367,6 +383,7 @@ fn image_json(target: &Target, image: &MadeImage) -> Value {
         "action": image.action(),
         "reason": image.reason,
         "builder": image.builder,
+        "daemon": image.daemon,
         "bytes": image.sent(),
         "seconds": image.time.as_secs_f64(),
     })

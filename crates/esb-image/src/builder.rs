@@ -88,6 +88,8 @@ pub struct BuildReport {
     pub action: Action,
     /// A sentence fragment for `-v` and JSON: `code changed`, `same content, base and recipe`.
     pub reason: String,
+    /// The daemon of a fleet that built it.
+    pub daemon: Option<String>,
 }
 
 /// What a build would do.

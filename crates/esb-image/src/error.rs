@@ -1,6 +1,6 @@
 //! What can go wrong while an image is made.
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 use esb_model::Platform;
 use esb_oci::{BlobError, Digest, InvalidImage, StoreError};
@@ -62,12 +62,24 @@ pub enum Error {
     },
     #[error("the engine could not {action} `{subject}`: {reason}")]
     Engine { action: &'static str, subject: String, reason: String },
-    #[error("a build step of `{image}` failed: {step}")]
+    #[error("no BuildKit daemon answers: {tried}")]
+    NoFleet {
+        /// Each daemon, with what it or the connection to it says.
+        tried: String,
+    },
+    #[error("no BuildKit daemon could build `{image}`: {tried}")]
+    Fleet {
+        image: String,
+        /// Each daemon, with what it or the connection to it says.
+        tried: String,
+    },
+    #[error("a build step of `{image}` failed{at}: {step}")]
     Step {
         image: String,
         step: String,
         /// The last lines that the step wrote.
         log: String,
+        at: StepPlace,
     },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -75,6 +87,27 @@ pub enum Error {
     Blob(#[from] BlobError),
     #[error(transparent)]
     Image(#[from] InvalidImage),
+}
+
+/// Where a step stands and where it ran, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StepPlace {
+    /// The line in the Dockerfile, from 1.
+    pub line: Option<u64>,
+    /// The daemon of a fleet.
+    pub daemon: Option<String>,
+}
+
+impl fmt::Display for StepPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, " in line {line} of the Dockerfile")?;
+        }
+        match &self.daemon {
+            Some(daemon) => write!(f, " on {daemon}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Who or what has to change for an [`Error`] to go away; decides the exit code.
@@ -107,6 +140,8 @@ impl Error {
             Self::Io { .. } => Kind::Local,
             Self::Store(error) if error.is_local() => Kind::Local,
             Self::NoEngine { .. }
+            | Self::NoFleet { .. }
+            | Self::Fleet { .. }
             | Self::Engine { .. }
             | Self::BaseLayer { .. }
             | Self::Blob(_)
@@ -117,10 +152,15 @@ impl Error {
     /// What the user can do about it, when that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unsupported { .. } => Some("use `--builder docker` with a running engine".into()),
+            Self::Unsupported { .. } => Some("use `--builder docker` with a running engine, or `--builder buildkit`".into()),
             Self::NoEngine { .. } => {
                 Some("start the Docker engine, or name another with DOCKER_HOST".into())
             }
+            Self::NoFleet { .. } | Self::Fleet { .. } => Some(
+                "check the addresses of `--buildkit`, the certificates of `--buildkit-tls` and the \
+                 name of `--buildkit-server-name`"
+                    .into(),
+            ),
             Self::Dependencies { hint, .. } => hint.clone(),
             Self::NoWheel { .. } => Some(
                 "check its name and version, or build it in the image: `--builder auto` or \

@@ -9,7 +9,11 @@ mod base_index;
 mod base_layers;
 mod blocking;
 mod builder;
+#[cfg(feature = "buildkit")]
+pub mod buildkit;
 mod context;
+#[cfg(feature = "daemon")]
+mod daemon;
 mod dependencies;
 #[cfg(feature = "docker")]
 pub mod docker;
@@ -36,7 +40,7 @@ pub use builder::{
 pub use dependencies::{Distribution, Installed, Installer, Tools};
 pub use embedded::{EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};
-pub use error::{Error, Kind};
+pub use error::{Error, Kind, StepPlace};
 pub use extend::{Extension, extend};
 pub use published::Published;
 pub use staging::Stager;

@@ -8,12 +8,8 @@ use esb_model::{BaseRef, ImageKind, ImageRecipe, Platform};
 use esb_oci::Image;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{images, prepare, published::Registry, run::Run, target::Target};
-use crate::{
-    exit::{Exit, Failure},
-    lockfile::Pinned,
-    summary::MadeImage,
-};
+use super::{fleet, images, prepare, published::Registry, run::Run, target::Target};
+use crate::{exit::Failure, lockfile::Pinned, summary::MadeImage};
 
 /// What names after `FROM` stand for, for each platform.
 pub(crate) type Bases = BTreeMap<Platform, BTreeMap<String, Base>>;
@@ -62,16 +58,20 @@ pub(crate) async fn resolve(run: &Run, recipes: &[ImageRecipe]) -> Result<Bases,
 pub(crate) fn wanted(recipes: &[ImageRecipe]) -> Result<Vec<(String, Platform)>, Failure> {
     let mut wanted: Vec<(String, Platform)> = Vec::new();
     for recipe in recipes {
-        let names = match &recipe.base {
-            BaseRef::External { reference } => vec![reference.clone()],
-            BaseRef::Own { .. } => Vec::new(),
-            BaseRef::InDockerfile => esb_image::docker::bases(recipe)?,
-        };
-        wanted.extend(names.into_iter().map(|name| (name, recipe.platform)));
+        wanted.extend(of_recipe(recipe)?.into_iter().map(|name| (name, recipe.platform)));
     }
     wanted.sort();
     wanted.dedup();
     Ok(wanted)
+}
+
+/// The bases of the outside world that one recipe starts from.
+pub(crate) fn of_recipe(recipe: &ImageRecipe) -> Result<Vec<String>, Failure> {
+    Ok(match &recipe.base {
+        BaseRef::External { reference } => vec![reference.clone()],
+        BaseRef::Own { .. } => Vec::new(),
+        BaseRef::InDockerfile => esb_image::docker::bases(recipe)?,
+    })
 }
 
 /// Builds our own bases and publishes them where functions find them.
@@ -92,7 +92,8 @@ pub(crate) async fn build(
             let mut made = Vec::with_capacity(recipes.len());
             for recipe in recipes {
                 made.push(
-                    build_one(run, target, recipe, run.builder(recipe).await?, sources).await?,
+                    build_one(run, target, recipe, run.builder(target, recipe).await?, sources)
+                        .await?,
                 );
             }
             images::push_base(run, target, made).await
@@ -129,6 +130,46 @@ pub(super) fn own_reference(run: &Run, recipe: &ImageRecipe) -> String {
     }
 }
 
+/// What a build is asked for, as long as its request lives.
+pub(crate) struct Asked<'a> {
+    run: &'a Run,
+    recipe: &'a ImageRecipe,
+    labels: BTreeMap<String, String>,
+    fingerprint: String,
+    label_prefix: String,
+    registry: Option<Registry<'a>>,
+    none: BTreeMap<String, Base>,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn new(run: &'a Run, target: &'a Target, recipe: &'a ImageRecipe) -> Self {
+        Self {
+            run,
+            recipe,
+            labels: labels(run, recipe),
+            fingerprint: run.project.brand.label("image_fingerprint"),
+            label_prefix: run.project.brand.label(""),
+            registry: target.registry.as_ref().map(|target| Registry { run, target }),
+            none: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn request<'b>(&'b self, bases: &'b Bases) -> BuildRequest<'b> {
+        let of_function = matches!(self.recipe.kind, ImageKind::Function(_));
+        BuildRequest {
+            recipe: self.recipe,
+            root: &self.run.project.root,
+            bases: bases.get(&self.recipe.platform).unwrap_or(&self.none),
+            labels: &self.labels,
+            fingerprint_label: of_function.then_some(&*self.fingerprint),
+            label_prefix: &self.label_prefix,
+            epoch: self.run.epoch,
+            no_cache: self.run.no_cache,
+            published: self.registry.as_ref().map(|registry| registry as &dyn Published),
+        }
+    }
+}
+
 /// Builds one image with the engine that suits its recipe, [`Run::builder`].
 pub(crate) async fn build_one(
     run: &Run,
@@ -138,35 +179,21 @@ pub(crate) async fn build_one(
     bases: &Bases,
 ) -> Result<MadeImage, Failure> {
     let start = Instant::now();
-    let empty = BTreeMap::new();
-    let labels = labels(run, recipe);
-    let fingerprint = run.project.brand.label("image_fingerprint");
-    let label_prefix = run.project.brand.label("");
-    let registry = target.registry.as_ref().map(|target| Registry { run, target });
-    let request = BuildRequest {
-        recipe,
-        root: &run.project.root,
-        bases: bases.get(&recipe.platform).unwrap_or(&empty),
-        labels: &labels,
-        fingerprint_label: matches!(recipe.kind, ImageKind::Function(_)).then_some(&*fingerprint),
-        label_prefix: &label_prefix,
-        epoch: run.epoch,
-        no_cache: run.no_cache,
-        published: registry.as_ref().map(|registry| registry as &dyn Published),
-    };
-    let BuildReport { built, action, reason } = builder.build(request, &*run.reporter).await?;
+    let asked = Asked::new(run, target, recipe);
+    let report = builder.build(asked.request(bases), &*run.reporter).await?;
+    let BuildReport { built, action, reason, daemon } = report;
     let image: Image = match built {
         Built::Local(image) => *image,
         Built::InEngine { id } => {
             use esb_image::Engine as _;
             run.engine().await?.export(&id).await?
         }
-        Built::Pushed { reference, .. } => {
-            let text = format!("`{}` went past its publisher", reference.push());
-            return Err(Failure::new(Exit::Build, "build", text));
+        Built::Pushed { reference, digest } => {
+            fleet::pushed(run, recipe, &reference, digest).await?
         }
     };
-    Ok(MadeImage::new(recipe, image, action, reason, builder.name(), start.elapsed()))
+    let made = MadeImage::new(recipe, image, action, reason, builder.name(), start.elapsed());
+    Ok(made.on(daemon))
 }
 
 /// The labels of an image of ours.

@@ -27,7 +27,7 @@ pub(crate) async fn functions(
     let bases = &made.bases;
     let (mut here, mut in_engine) = (Vec::new(), Vec::new());
     for recipe in prepare::of_kind(recipes, false) {
-        let builder = run.builder(recipe).await?;
+        let builder = run.builder(target, recipe).await?;
         let list = if builder.name() == "docker" { &mut in_engine } else { &mut here };
         list.push((recipe, builder));
     }
@@ -44,7 +44,7 @@ pub(crate) async fn functions(
     };
     let at_once = in_engine.len().max(1);
     let (mut images, others) =
-        futures_util::try_join!(all(here, run.jobs), all(in_engine, at_once))?;
+        futures_util::try_join!(all(here, run.at_once()), all(in_engine, at_once))?;
     images.extend(others);
     images.sort_by(|a, b| a.repository.cmp(&b.repository));
     made.images.extend(images);

@@ -8,6 +8,7 @@ mod config;
 mod delivery;
 mod early;
 pub(crate) mod fetch;
+mod fleet;
 mod images;
 mod plan;
 mod prepare;
@@ -124,10 +125,12 @@ pub(crate) async fn execute(
 
     let _alone = prepare::alone(&run).await?;
     prepare::tidy(&run, &recipes)?;
-    let sources = bases::resolve(&run, &recipes).await?;
+    let mut sources = bases::resolve(&run, &recipes).await?;
     run.lock.write()?;
+    fleet::prepare(&run, &target, &recipes, &mut sources).await?;
     prepare::inputs(&run, &recipes, &sources).await?;
     let mut made = bases::build(&run, &target, &recipes, sources).await?;
+    fleet::place(&run, &target, &recipes, &made.bases).await?;
     images::functions(&run, &target, &recipes, &mut made).await?;
     images::hand_over(&run, &target, &mut made).await?;
     if order.publishes() {

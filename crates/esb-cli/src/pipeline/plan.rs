@@ -5,15 +5,14 @@
 use std::collections::BTreeMap;
 
 use esb_config::Merged;
-use esb_image::{Base, BuildRequest, Foresight, Published};
+use esb_image::{Base, Foresight};
 use esb_model::{BaseRef, ImageKind, ImageRecipe};
 use esb_oci::Image;
 
 use super::{
     Order, Places,
-    bases::{self, Bases},
-    config, prepare,
-    published::Registry,
+    bases::{self, Asked, Bases},
+    config, fleet, prepare,
     run::Run,
     sync::{External, State},
     target::Target,
@@ -41,6 +40,8 @@ pub(crate) struct PlannedImage {
     pub(crate) reason: String,
     /// Bytes of the layers above the base, when the image is known.
     pub(crate) size: Option<u64>,
+    /// The daemon of a fleet that would build it.
+    pub(crate) daemon: Option<String>,
 }
 
 /// The actions of a plan.
@@ -113,6 +114,11 @@ pub(crate) async fn make(
         }
         images.push(planned);
     }
+    let daemons = fleet::place(run, target, recipes, &found).await?;
+    for image in images.iter_mut().filter(|image| image.function.is_some()) {
+        let repository = image.name.rsplit_once(':').map_or(&*image.name, |(name, _)| name);
+        image.daemon = daemons.get(repository).cloned();
+    }
     for external in externals {
         let Some(to) = &external.target else { continue };
         let (action, reason, size) = match &external.state {
@@ -131,6 +137,7 @@ pub(crate) async fn make(
             action,
             reason,
             size,
+            daemon: None,
         });
     }
     let merged = if order.publishes() {
@@ -165,6 +172,7 @@ async fn one(
         action: PlannedAction::Build,
         reason: String::new(),
         size: None,
+        daemon: None,
     };
     let image = match foresight {
         Foresight::Build { reason } => {
@@ -224,23 +232,9 @@ async fn foresee(
     if run.installer.is_stale(recipe, &run.project.root, &*run.reporter).await? {
         return build("dependencies changed".to_owned());
     }
-    let labels = bases::labels(run, recipe);
-    let fingerprint = run.project.brand.label("image_fingerprint");
-    let label_prefix = run.project.brand.label("");
-    let registry = target.registry.as_ref().map(|target| Registry { run, target });
-    let request = BuildRequest {
-        recipe,
-        root: &run.project.root,
-        bases,
-        labels: &labels,
-        fingerprint_label: matches!(recipe.kind, ImageKind::Function(_)).then_some(&*fingerprint),
-        label_prefix: &label_prefix,
-        epoch: run.epoch,
-        no_cache: false,
-        published: registry.as_ref().map(|registry| registry as &dyn Published),
-    };
-    let builder = run.builder(recipe).await?;
-    match builder.foresee(request).await? {
+    let asked = Asked::new(run, target, recipe);
+    let builder = run.builder(target, recipe).await?;
+    match builder.foresee(asked.request(found)).await? {
         Some(foresight) => Ok(foresight),
         None => build(format!("the {} engine decides what it reuses", builder.name())),
     }

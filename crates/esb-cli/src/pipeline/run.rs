@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use esb_image::{
     Builder, EmbeddedBuilder, EmbeddedSettings, Installer, Stager, Tools, UnpackLimits,
+    buildkit::{FleetBuilder, FleetSettings},
     docker::{DockerBuilder, DockerEngine},
 };
 use esb_model::{Brand, Platform};
@@ -11,7 +12,7 @@ use esb_oci::ContentStore;
 use esb_registry::{Client, Journal, PushSession};
 use tokio::sync::OnceCell;
 
-use super::{Naming, Order, early::Early};
+use super::{Naming, Order, early::Early, target::Target};
 pub(crate) use crate::access::{docker_credentials, failure as registry_failure};
 use crate::{
     access,
@@ -19,6 +20,7 @@ use crate::{
     engine,
     environment::Environment,
     exit::{Exit, Failure},
+    fleet::Fleet,
     inputs::{self, Project, RegistryNames},
     lockfile::{LockFile, LockUse, Pin, Pinned},
     printer::Printer,
@@ -67,6 +69,8 @@ pub(crate) struct Run {
     pub(crate) platform: Option<Platform>,
     pub(crate) epoch: i64,
     pub(crate) jobs: usize,
+    /// Whether `--jobs` says so.
+    jobs_given: bool,
     pub(crate) no_cache: bool,
     pub(crate) builder: BuilderChoice,
     pub(crate) image_ref: crate::cli::ImageRefForm,
@@ -78,6 +82,8 @@ pub(crate) struct Run {
     embedded: EmbeddedBuilder,
     engine: OnceCell<DockerEngine>,
     docker: OnceCell<DockerBuilder>,
+    daemons: Option<Fleet>,
+    fleet: OnceCell<FleetBuilder>,
 }
 
 impl Run {
@@ -126,6 +132,7 @@ impl Run {
             platform: inputs::platform(args, environment)?,
             epoch: inputs::epoch(environment)?,
             jobs: args.jobs.unwrap_or_else(inputs::default_jobs).max(1),
+            jobs_given: args.jobs.is_some(),
             no_cache: args.no_cache,
             builder: inputs::builder(args, environment)?,
             image_ref: inputs::image_ref(args, environment)?,
@@ -142,6 +149,8 @@ impl Run {
             embedded,
             engine: OnceCell::new(),
             docker: OnceCell::new(),
+            daemons: Fleet::new(&args.fleet, environment)?,
+            fleet: OnceCell::new(),
         })
     }
 
@@ -222,26 +231,74 @@ impl Run {
         self.docker.get_or_try_init(builder).await
     }
 
-    /// The builder for a recipe: the embedded one wherever it can, unless the user chose.
+    /// The fleet of `BuildKit` daemons, at least one of which answers.
+    pub(crate) async fn fleet(&self, target: &Target) -> Result<&FleetBuilder, Failure> {
+        let Some(daemons) = &self.daemons else {
+            return Err(Failure::new(Exit::Usage, "buildkit", "no BuildKit daemon is named")
+                .hint("name them with `--buildkit ADDR` or BUILDKIT_HOST"));
+        };
+        let builder = || async {
+            let mut settings = FleetSettings::default();
+            settings.daemons.clone_from(&daemons.daemons);
+            settings.server_name.clone_from(&daemons.server_name);
+            settings.registry.clone_from(&daemons.registry);
+            settings.target.clone_from(&target.registry);
+            let plain = |registry: &esb_model::PublishTarget| {
+                self.client.settings().is_plain(registry.push_host())
+            };
+            settings.plain = target.registry.as_ref().is_some_and(plain);
+            settings.arguments = self.environment.proxy_arguments();
+            settings.secrets = self.environment.step_secrets();
+            let builder = FleetBuilder::new(settings, self.store.clone())?
+                .with_credentials(Arc::clone(&self.client.settings().credentials));
+            builder.check(&*self.reporter).await?;
+            Ok::<_, Failure>(builder)
+        };
+        self.fleet.get_or_try_init(builder).await
+    }
+
+    /// Functions that are built and pushed at a time.
+    pub(crate) fn at_once(&self) -> usize {
+        match self.fleet.get() {
+            Some(fleet) if !self.jobs_given => self.jobs.max(fleet.capacity()),
+            _ => self.jobs,
+        }
+    }
+
+    /// Who builds a recipe: the embedded engine wherever it can, else the fleet when one is named,
+    /// else the Docker engine, unless the user chose. With the reason, where there is a choice.
+    pub(crate) fn engine_for(&self, recipe: &esb_model::ImageRecipe) -> (BuilderChoice, String) {
+        match self.builder {
+            BuilderChoice::Auto => match self.embedded.supports(recipe) {
+                Ok(()) => (BuilderChoice::Embedded, String::new()),
+                Err(reason) if self.daemons.is_some() => {
+                    (BuilderChoice::Buildkit, reason.to_string())
+                }
+                Err(reason) => (BuilderChoice::Docker, reason.to_string()),
+            },
+            chosen => (chosen, String::new()),
+        }
+    }
+
+    /// The builder for a recipe.
     pub(crate) async fn builder(
         &self,
+        target: &Target,
         recipe: &esb_model::ImageRecipe,
     ) -> Result<&dyn Builder, Failure> {
         use esb_model::{Event, Reporter as _};
-        let unsupported = match self.builder {
-            BuilderChoice::Embedded => return Ok(&self.embedded),
-            BuilderChoice::Docker => None,
-            BuilderChoice::Auto => match self.embedded.supports(recipe) {
-                Ok(()) => return Ok(&self.embedded),
-                Err(reason) => Some(reason),
-            },
+        let (choice, reason) = self.engine_for(recipe);
+        let (builder, words): (&dyn Builder, _) = match choice {
+            BuilderChoice::Embedded | BuilderChoice::Auto => return Ok(&self.embedded),
+            BuilderChoice::Docker => (self.docker().await?, "the Docker engine"),
+            BuilderChoice::Buildkit => (self.fleet(target).await?, "the BuildKit fleet"),
         };
-        if let Some(reason) = unsupported {
-            let decision = format!("built by the Docker engine: {reason}");
+        if !reason.is_empty() {
+            let decision = format!("built by {words}: {reason}");
             self.reporter
                 .event(&Event::Decided { subject: &recipe.repository, decision: &decision });
         }
-        Ok(self.docker().await?)
+        Ok(builder)
     }
 }
 

@@ -15,7 +15,8 @@ use super::{
 use crate::{
     Base, BuildRequest, Builder as _, Built, Engine as _, Error, UnpackLimits,
     blocking::blocking,
-    docker::{DockerBuilder, DockerEngine, StepSecrets},
+    daemon::StepSecrets,
+    docker::{DockerBuilder, DockerEngine},
     staging,
     unpack::{TarKind, io_error, unpack_tar},
 };

@@ -2,45 +2,44 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::Arc,
 };
 
 use bollard::{
     body_try_stream,
     errors::Error as Failure,
-    models::BuildInfoAux,
+    models::{BuildInfoAux, ImageInspect},
     query_parameters::{BuildImageOptionsBuilder, BuilderVersion},
 };
 use esb_model::{Event, ImageRecipe, Reporter};
-use esb_oci::{Blob, BoxFuture, ContentStore, Descriptor, Digest, Image, Manifest};
+use esb_oci::{BoxFuture, ContentStore};
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 
 use super::{
     DockerEngine,
     base::Bases,
-    context::context_tar,
-    dockerfile::{NAME, NEST},
     engine::failure,
-    export::{Normal, Options},
     exports::{Exports, Running},
-    hidden::Hidden,
-    job::{Job, Settings},
-    pipe::write_blocking,
-    progress::Progress,
-    session::{self, StepSecrets},
-    transfer,
+    session, transfer,
 };
 use crate::{
-    Action, BuildReport, BuildRequest, Builder, Built, Error, Unsupported, assemble::rfc3339,
+    Action, BuildReport, BuildRequest, Builder, Built, Error, StepPlace, Unsupported,
+    assemble::rfc3339,
+    daemon::{
+        StepSecrets,
+        archive::{Normal, Options},
+        context::context_tar,
+        dockerfile::{NAME, NEST},
+        hidden::Hidden,
+        job::{Job, Settings},
+        pipe::write_blocking,
+        progress::Progress,
+        session_name,
+    },
     stat_cache::StatCache,
 };
 
-/// The kind of the records that say which image a build ended in.
-const RECORD: &str = "docker-image";
-/// The kind of the records that say what the last image of a recipe was made of.
-const LAST: &str = "docker-last-image";
 /// The first API whose BuildKit knows `SOURCE_DATE_EPOCH` (engine 23).
 const KNOWS_EPOCH: (usize, usize) = (1, 42);
 /// Builds of the engine at a time, unless the caller says.
@@ -122,8 +121,8 @@ impl DockerBuilder {
         let job = Arc::new(Job::prepare(request, self.settings()).await?);
         let same = "same content, base and recipe";
         if self.export && !request.no_cache {
-            if let Some(image) = self.recorded(job.key, &job.known_layers()?)? {
-                self.note(&job)?;
+            if let Some(image) = job.recorded(&self.store)? {
+                job.remember_parts(&self.store)?;
                 return Ok(cached(Built::Local(Box::new(image)), same));
             }
             if let Some(published) = request.published
@@ -137,22 +136,15 @@ impl DockerBuilder {
             }
         }
         let earlier = self.engine.inspect(&job.name).await?;
-        let fits = earlier.as_ref().is_some_and(|image| job.fits(image));
+        let fits = earlier.as_ref().is_some_and(|image| fits(&job, image));
         if !request.no_cache && request.fingerprint_label.is_some() && fits {
             let id = earlier.and_then(|image| image.id).unwrap_or_default();
             drop(permit);
             let built = self.take(&job, id, running).await?;
-            self.note(&job)?;
+            job.remember_parts(&self.store)?;
             return Ok(cached(built, same));
         }
-        let before = self.store.record(LAST, job.last);
-        let reason = if request.no_cache {
-            "earlier results were not to be used".to_owned()
-        } else if before.as_ref() == Some(&job.parts) {
-            "the engine does not have it".to_owned()
-        } else {
-            job.parts.reason(before.as_ref())
-        };
+        let reason = job.reason(&self.store, request.no_cache, "the engine does not have it");
         let mut names = BTreeMap::new();
         for (name, base) in &job.bases {
             let platform = request.recipe.platform;
@@ -162,8 +154,8 @@ impl DockerBuilder {
         let id = self.build_image(&job, &names, request.no_cache, reporter).await?;
         drop(permit);
         let built = self.take(&job, id, running).await?;
-        self.note(&job)?;
-        Ok(BuildReport { built, action: Action::Built, reason })
+        job.remember_parts(&self.store)?;
+        Ok(BuildReport { built, action: Action::Built, reason, daemon: None })
     }
 
     fn settings(&self) -> Settings<'_> {
@@ -233,7 +225,12 @@ impl DockerBuilder {
                 },
                 Err(Failure::DockerStreamError { error }) => {
                     return Err(match progress.failure(&error) {
-                        Some((step, log)) => Error::Step { image: subject.to_owned(), step, log },
+                        Some((step, log)) => Error::Step {
+                            image: subject.to_owned(),
+                            step,
+                            log,
+                            at: StepPlace::default(),
+                        },
                         None => failed()(Failure::DockerStreamError { error }),
                     });
                 }
@@ -269,40 +266,8 @@ impl DockerBuilder {
             }),
         };
         let image = running.export(id, options).await?;
-        self.store.set_record(RECORD, job.key, &image.descriptor)?;
+        job.remember(&self.store, &image.descriptor)?;
         Ok(Built::Local(Box::new(image)))
-    }
-
-    /// The image that an earlier build of the same ended in, when all of it is still there.
-    fn recorded(&self, key: Digest, known: &HashMap<Digest, Blob>) -> Result<Option<Image>, Error> {
-        let Some(descriptor) = self.store.record::<Descriptor>(RECORD, key) else {
-            return Ok(None);
-        };
-        let Some(manifest_bytes) = self.store.document(descriptor.digest) else { return Ok(None) };
-        let Ok(manifest) = serde_json::from_slice::<Manifest>(&manifest_bytes) else {
-            return Ok(None);
-        };
-        let Some(config_bytes) = self.store.document(manifest.config.digest) else {
-            return Ok(None);
-        };
-        let mut layers = Vec::with_capacity(manifest.layers.len());
-        for layer in &manifest.layers {
-            match known.get(&layer.digest) {
-                Some(blob) => layers.push(blob.clone()),
-                None if self.store.has(layer) => layers.push(self.store.blob(layer.clone())),
-                None => return Ok(None),
-            }
-        }
-        let config = self.store.blob(manifest.config);
-        Ok(Some(Image::new(manifest_bytes.into(), config_bytes.into(), config, layers)?))
-    }
-
-    /// Remembers what the last image of the recipe was made of.
-    fn note(&self, job: &Job) -> Result<(), Error> {
-        if self.store.record(LAST, job.last).as_ref() == Some(&job.parts) {
-            return Ok(());
-        }
-        Ok(self.store.set_record(LAST, job.last, &job.parts)?)
     }
 }
 
@@ -333,22 +298,13 @@ impl Builder for DockerBuilder {
 }
 
 fn cached(built: Built, reason: &str) -> BuildReport {
-    BuildReport { built, action: Action::Cached, reason: reason.to_owned() }
+    BuildReport { built, action: Action::Cached, reason: reason.to_owned(), daemon: None }
 }
 
-/// A name for a build's session that no other build of the engine has: a second session of one
-/// name is refused, and bollard does not tell.
-fn session_name() -> String {
-    let random = || RandomState::new().build_hasher().finish();
-    format!("esb-{:x}-{:016x}{:016x}", std::process::id(), random(), random())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sessions_have_names_of_their_own() {
-        assert_ne!(session_name(), session_name());
-    }
+/// Whether an image of the engine is what a build would make: it says so itself.
+fn fits(job: &Job, image: &ImageInspect) -> bool {
+    let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
+    labels.is_some_and(|labels| {
+        job.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
+    })
 }

@@ -129,14 +129,6 @@ impl ClientSettings {
     }
 }
 
-impl TlsFiles {
-    /// The files as Docker's client names them.
-    fn below(folder: &Path) -> Self {
-        let file = |name: &str| folder.join(name);
-        Self { ca: file("ca.pem"), certificate: file("cert.pem"), key: file("key.pem") }
-    }
-}
-
 /// A small JSON file; none when there is no such file.
 fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ClientError> {
     let failed = |source| ClientError::Read { path: path.to_owned(), source };

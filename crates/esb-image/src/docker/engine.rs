@@ -19,8 +19,11 @@ use bollard::{
 use esb_oci::{Anonymous, ArchiveImage, BoxFuture, ContentStore, CredentialSource, Digest, Image};
 use tokio_util::sync::DropGuard;
 
-use super::{EngineAddress, container, export, session, transfer, transport::Transport};
-use crate::{Container, Engine, EngineImage, EngineInfo, Error, RunSpec};
+use super::{EngineAddress, container, session, transfer, transport::Transport};
+use crate::{
+    Container, Engine, EngineImage, EngineInfo, Error, RunSpec,
+    daemon::{archive, chain, pipe::read_blocking},
+};
 
 /// The oldest API that has all that we use: engine 20.10.
 const OLDEST: (usize, usize) = (1, 41);
@@ -148,6 +151,34 @@ impl DockerEngine {
         transfer::distribution(self, reference).await
     }
 
+    /// Takes images out of the engine into a store, in their order. Where there are several, each is
+    /// named by its id, and all have the same time.
+    pub(super) async fn export_all(
+        &self,
+        store: &ContentStore,
+        wanted: Vec<archive::Wanted>,
+    ) -> Result<Vec<Image>, Error> {
+        for (reference, _) in &wanted {
+            checked("export", reference)?;
+        }
+        let subject = match &wanted[..] {
+            [(one, _)] => one.clone(),
+            many => format!("{} images", many.len()),
+        };
+        let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let (docker, _guard) = self.long("export")?;
+        let stream = docker.export_images(&names);
+        let work = {
+            let (store, subject) = (store.clone(), subject.clone());
+            move |reader| archive::read(store, subject, wanted, reader)
+        };
+        let read = read_blocking(stream, work).await;
+        read.map_err(|err| failure("export", &subject)(Failure::IOError { err }))?
+    }
+
     /// The version of the API that both sides speak.
     pub(super) fn api(&self) -> (usize, usize) {
         let api = self.inner.docker.client_version();
@@ -216,8 +247,8 @@ impl Engine for DockerEngine {
                 subject: reference.escape_debug().to_string(),
                 reason: "it was given no content store".to_owned(),
             })?;
-            let wanted = vec![(reference.to_owned(), export::Options::default())];
-            let mut images = export::export(self, store, wanted).await?;
+            let wanted = vec![(reference.to_owned(), archive::Options::default())];
+            let mut images = self.export_all(store, wanted).await?;
             Ok(images.pop().expect("each image that is wanted is given"))
         })
     }
@@ -296,20 +327,6 @@ pub(super) fn failure(
         };
         Error::Engine { action, subject, reason: reason.trim().escape_debug().to_string() }
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Refuses what would not be one segment of a request's path.

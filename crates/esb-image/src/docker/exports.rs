@@ -8,11 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use esb_oci::{ContentStore, Image};
 use tokio::{runtime::Handle, sync::oneshot};
 
-use super::{
-    DockerEngine,
-    export::{self, Options},
-};
-use crate::Error;
+use super::DockerEngine;
+use crate::{Error, daemon::archive::Options};
 
 /// Images of one stream. An engine keeps a copy of all of them while it sends.
 const TOGETHER: usize = 64;
@@ -63,7 +60,7 @@ impl Exports {
             let wanted = |one: &Waiting| (one.id.clone(), one.options.clone());
             let all = together.iter().map(wanted).collect();
             if together.len() > 1
-                && let Ok(images) = export::export(&self.engine, &self.store, all).await
+                && let Ok(images) = self.engine.export_all(&self.store, all).await
             {
                 for (one, image) in together.into_iter().zip(images) {
                     let _gone = one.answer.send(Ok(image));
@@ -72,7 +69,7 @@ impl Exports {
             }
             // One alone; or what is wrong with one of several, which is for that one to hear.
             for one in together {
-                let image = export::export(&self.engine, &self.store, vec![wanted(&one)]).await;
+                let image = self.engine.export_all(&self.store, vec![wanted(&one)]).await;
                 let _gone = one.answer.send(image.map(|mut images| images.remove(0)));
             }
         }

@@ -4,34 +4,26 @@
 //! talk to ([`ClientSettings`]). Refuses to read variables: credentials and all settings are given
 //! by the caller.
 
-mod address;
 mod base;
 mod build;
 mod client;
 mod container;
-mod context;
-mod dockerfile;
 mod engine;
-mod export;
 mod exports;
-mod hidden;
-mod job;
-mod layer;
 mod others;
-mod pipe;
-mod progress;
 mod session;
 #[cfg(feature = "ssh")]
-mod ssh;
+pub(crate) mod ssh;
 mod transfer;
 mod transport;
 
 #[cfg(feature = "ssh")]
-pub use address::SshHost;
-pub use address::{EngineAddress, InvalidAddress, TlsFiles};
+pub use crate::daemon::address::SshHost;
+pub use crate::daemon::{
+    address::{EngineAddress, InvalidAddress, TlsFiles},
+    dockerfile::bases,
+};
 pub use build::DockerBuilder;
 pub use client::{ClientError, ClientSettings};
-pub use dockerfile::bases;
 pub use engine::DockerEngine;
 pub use others::{Beside, FileInside, MountedFolder, OtherContainer, Replacement};
-pub(crate) use session::StepSecrets;

@@ -4,31 +4,21 @@
 //! a build with secrets has a session of ours beside the request. Owns answering BuildKit's
 //! questions for secrets by name; refuses everything else.
 
-use std::{collections::BTreeMap, io};
+use std::io;
 
 use bollard::{BollardRequest, body_full};
-use bollard_buildkit_proto::{
-    health::{
-        HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
-        health_check_response::ServingStatus,
-        health_server::{Health, HealthServer},
-    },
-    moby::buildkit::secrets::v1::{
-        GetSecretRequest, GetSecretResponse,
-        secrets_server::{Secrets, SecretsServer},
-    },
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::{
+    GetSecretRequest, GetSecretResponse,
+    secrets_server::{Secrets, SecretsServer},
 };
-use esb_model::Secret;
 use futures_util::stream;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
-use tonic::{Response, Status, codegen::BoxStream};
+use tonic::{Response, Status};
 
 use super::transport::Transport;
-
-/// Secrets by the `id` that a step's `--mount=type=secret` names.
-pub(crate) type StepSecrets = BTreeMap<String, Secret<Vec<u8>>>;
+use crate::daemon::{StepSecrets, health};
 
 /// Bytes on their way between the engine's connection and our answers.
 const PIPE: usize = 64 * 1024;
@@ -79,7 +69,7 @@ pub(super) async fn open(
     });
     let answer = tokio::spawn(async move {
         let _ = tonic::transport::Server::builder()
-            .add_service(HealthServer::new(Answers(StepSecrets::new())))
+            .add_service(health::server())
             .add_service(SecretsServer::new(Answers(secrets)))
             .serve_with_incoming(stream::iter([Ok::<_, io::Error>(ours)]))
             .await;
@@ -118,33 +108,6 @@ impl Secrets for Answers {
             Some(secret) => Ok(Response::new(GetSecretResponse { data: secret.reveal().clone() })),
             None => Err(Status::not_found("there is no such secret")),
         }
-    }
-}
-
-/// BuildKit asks every few seconds whether the session is alive.
-#[tonic::async_trait]
-impl Health for Answers {
-    type WatchStream = BoxStream<HealthCheckResponse>;
-
-    async fn check(
-        &self,
-        _: tonic::Request<HealthCheckRequest>,
-    ) -> Result<Response<HealthCheckResponse>, Status> {
-        Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
-    }
-
-    async fn list(
-        &self,
-        _: tonic::Request<HealthListRequest>,
-    ) -> Result<Response<HealthListResponse>, Status> {
-        Err(Status::unimplemented("not asked by builds"))
-    }
-
-    async fn watch(
-        &self,
-        _: tonic::Request<HealthCheckRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("not asked by builds"))
     }
 }
 

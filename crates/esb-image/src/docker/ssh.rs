@@ -15,13 +15,13 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
 };
 
-use super::address::SshHost;
+use super::SshHost;
 
 /// The most bytes that are kept of what `ssh` says.
 const SAID: usize = 4096;
 
 /// A running `ssh`, which ends when this is dropped.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stdin: ChildStdin,
     stdout: ChildStdout,
     stderr: ChildStderr,
@@ -33,7 +33,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Starts `ssh`; whether it reaches its host shows at the first read.
-    pub(super) fn open(host: &SshHost) -> io::Result<Self> {
+    pub(crate) fn open(host: &SshHost) -> io::Result<Self> {
         let mut command = Command::new(&host.program);
         command.args(["-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]);
         if let Some(port) = host.port {

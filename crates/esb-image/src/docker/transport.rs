@@ -5,12 +5,9 @@
 //! process, and because its registry credentials are not in the alphabet that the engine reads.
 
 use std::{
-    fs, io,
-    path::Path,
+    io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bollard::{BollardRequest, errors::Error};
@@ -20,38 +17,24 @@ use hyper::{
     header::{HOST, HeaderMap, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
-use tokio_rustls::TlsConnector;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::{EngineAddress, TlsFiles};
-
-/// The longest time until a connection stands.
-const CONNECT: Duration = Duration::from_secs(10);
+use super::EngineAddress;
+use crate::daemon::connect::{Dialer, Expected, Io};
 
 /// Makes connections; all of them end when the token is cancelled.
 #[derive(Clone)]
 pub(super) struct Transport {
-    address: Arc<EngineAddress>,
-    tls: Option<TlsConnector>,
+    dialer: Dialer,
     end: CancellationToken,
 }
 
 impl Transport {
     /// Prepares connections to `address`; nothing is contacted.
     pub(super) fn new(address: EngineAddress) -> io::Result<Self> {
-        let tls = match &address {
-            EngineAddress::Tcp { tls: Some(files), .. } => Some(connector(files)?),
-            _ => None,
-        };
-        Ok(Self { address: Arc::new(address), tls, end: CancellationToken::new() })
+        let dialer = Dialer::new(address, &Expected::default())?;
+        Ok(Self { dialer, end: CancellationToken::new() })
     }
 
     /// The same with an end of its own.
@@ -61,22 +44,7 @@ impl Transport {
     }
 
     pub(super) fn address(&self) -> &EngineAddress {
-        &self.address
-    }
-
-    async fn connect(&self) -> io::Result<Pin<Box<dyn Io>>> {
-        match &*self.address {
-            EngineAddress::Unix(path) => unix(path).await,
-            EngineAddress::Tcp { host, port, .. } => {
-                let stream = TcpStream::connect((&**host, *port)).await?;
-                stream.set_nodelay(true)?;
-                let Some(tls) = &self.tls else { return Ok(Box::pin(stream)) };
-                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-                Ok(Box::pin(tls.connect(name, stream).await?))
-            }
-            #[cfg(feature = "ssh")]
-            EngineAddress::Ssh(host) => Ok(Box::pin(super::ssh::Connection::open(host)?)),
-        }
+        self.dialer.address()
     }
 
     /// Sends one request.
@@ -84,10 +52,7 @@ impl Transport {
         self,
         mut request: BollardRequest,
     ) -> Result<Response<Incoming>, Error> {
-        let io = tokio::time::timeout(CONNECT, self.connect())
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|err| Error::IOError { err })?;
+        let io = self.dialer.connect().await.map_err(|err| Error::IOError { err })?;
         let ended = Box::pin(self.end.clone().cancelled_owned());
         let io = TokioIo::new(Ending { io, ended });
         let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
@@ -119,48 +84,6 @@ fn url_safe(headers: &mut HeaderMap, name: &'static str) {
         headers.insert(name, value);
     }
 }
-
-fn connector(files: &TlsFiles) -> io::Result<TlsConnector> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&files.ca)? {
-        roots.add(certificate).map_err(in_file(&files.ca))?;
-    }
-    let key = fs::read(&files.key).map_err(in_file(&files.key))?;
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(in_file(&files.key))?;
-    let config =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_client_auth_cert(certificates(&files.certificate)?, key)
-            .map_err(in_file(&files.certificate))?;
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let pem = fs::read(path).map_err(in_file(path))?;
-    CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(in_file(path))
-}
-
-/// Names the file in an error.
-fn in_file<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> io::Error {
-    move |error| io::Error::other(format!("`{}`: {error}", path.display()))
-}
-
-#[cfg(unix)]
-async fn unix(path: &Path) -> io::Result<Pin<Box<dyn Io>>> {
-    Ok(Box::pin(tokio::net::UnixStream::connect(path).await?))
-}
-
-#[cfg(not(unix))]
-async fn unix(_: &Path) -> io::Result<Pin<Box<dyn Io>>> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no such sockets"))
-}
-
-/// A connection of any kind.
-trait Io: AsyncRead + AsyncWrite + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
 /// A connection that fails as soon as its end is called for.
 struct Ending {

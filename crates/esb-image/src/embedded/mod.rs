@@ -416,5 +416,5 @@ impl Inner {
 }
 
 fn report(image: Image, action: Action, reason: String) -> BuildReport {
-    BuildReport { built: Built::Local(Box::new(image)), action, reason }
+    BuildReport { built: Built::Local(Box::new(image)), action, reason, daemon: None }
 }

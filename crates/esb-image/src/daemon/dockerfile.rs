@@ -26,13 +26,13 @@ pub fn bases(recipe: &ImageRecipe) -> Result<Vec<String>, Error> {
 
 /// The folder of the archive that holds the context when a source names all of it. Otherwise the
 /// Dockerfile itself would be copied, which lies beside.
-pub(super) const NEST: &str = ".build-context";
+pub(crate) const NEST: &str = ".build-context";
 /// The Dockerfile's name in the archive.
-pub(super) const NAME: &str = ".build-dockerfile";
+pub(crate) const NAME: &str = ".build-dockerfile";
 
 /// What a Dockerfile asks of its surroundings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sketch {
+pub(crate) struct Sketch {
     text: String,
     /// Images that stages start from or copy from, each with the places of its name.
     bases: BTreeMap<String, Vec<Range<usize>>>,
@@ -42,12 +42,12 @@ pub(super) struct Sketch {
     patches: Vec<(Range<usize>, String)>,
     /// The `# syntax=` line: a reader of Dockerfiles that the engine would have to pull.
     syntax: Option<Range<usize>>,
-    pub(super) needs: Needs,
+    pub(crate) needs: Needs,
 }
 
 /// The part of the context that is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Needs {
+pub(crate) enum Needs {
     All,
     /// Files and folders, relative to the context.
     Paths(BTreeSet<String>),
@@ -55,7 +55,7 @@ pub(super) enum Needs {
 
 impl Sketch {
     /// Reads a recipe's Dockerfile, as far as the stage that is built.
-    pub(super) fn read(recipe: &ImageRecipe) -> Result<Self, Error> {
+    pub(crate) fn read(recipe: &ImageRecipe) -> Result<Self, Error> {
         let invalid = |line, reason: String| Error::Dockerfile {
             image: recipe.repository.clone(),
             line,
@@ -109,29 +109,39 @@ impl Sketch {
     }
 
     /// The images that have to be there, by the names that the Dockerfile has for them.
-    pub(super) fn bases(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn bases(&self) -> impl Iterator<Item = &str> {
         self.bases.keys().map(|name| &**name)
     }
 
     /// The image that the last stage starts from, in the end.
-    pub(super) fn last_base(&self) -> Option<&str> {
+    pub(crate) fn last_base(&self) -> Option<&str> {
         self.last.as_deref()
     }
 
     /// Whether the context has to lie in [`NEST`].
-    pub(super) fn nests(&self) -> bool {
+    pub(crate) fn nests(&self) -> bool {
         self.needs == Needs::All
     }
 
-    /// The text for the engine; `names` holds what stands for each base.
-    pub(super) fn write(&self, names: &BTreeMap<String, String>) -> String {
+    /// The text for an engine that gets Dockerfile and context in one archive; `names` holds what
+    /// stands for each base.
+    pub(crate) fn write(&self, names: &BTreeMap<String, String>) -> String {
+        self.patched(names, self.nests())
+    }
+
+    /// The text for a daemon that gets the context by itself.
+    pub(crate) fn write_flat(&self, names: &BTreeMap<String, String>) -> String {
+        self.patched(names, false)
+    }
+
+    fn patched(&self, names: &BTreeMap<String, String>, nest: bool) -> String {
         let mut patches = Vec::new();
         for (base, places) in &self.bases {
             if let Some(name) = names.get(base) {
                 patches.extend(places.iter().map(|place| (place.clone(), name.clone())));
             }
         }
-        if self.nests() {
+        if nest {
             patches.extend(self.patches.iter().cloned());
         }
         if let Some(value) = &self.syntax {
@@ -173,7 +183,7 @@ enum Origin {
 }
 
 /// Build arguments as the readers of Dockerfiles take them.
-pub(super) fn arguments(own: &OwnDockerfile) -> BTreeMap<String, String> {
+pub(crate) fn arguments(own: &OwnDockerfile) -> BTreeMap<String, String> {
     own.args.iter().map(|(name, value)| (name.clone(), value.reveal().clone())).collect()
 }
 
@@ -320,7 +330,7 @@ fn fixed_part(path: &str) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::path::PathBuf;
 
     use esb_model::{BaseRef, BuildContext, ImageKind, Platform, Secret};
@@ -328,7 +338,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A recipe that is nothing but its Dockerfile.
-    pub(in crate::docker) fn recipe(dockerfile: &str) -> ImageRecipe {
+    pub(crate) fn recipe(dockerfile: &str) -> ImageRecipe {
         ImageRecipe {
             repository: "i".to_owned(),
             tag: "latest".to_owned(),

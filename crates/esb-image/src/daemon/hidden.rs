@@ -11,14 +11,14 @@ use crate::Error;
 const SHORTEST: usize = 4;
 
 /// Passes events on, without values.
-pub(super) struct Hidden<'a> {
+pub(crate) struct Hidden<'a> {
     reporter: &'a dyn Reporter,
     /// Values and what stands for them, the longest first.
     values: Vec<(String, String)>,
 }
 
 impl<'a> Hidden<'a> {
-    pub(super) fn new(reporter: &'a dyn Reporter, own: Option<&OwnDockerfile>) -> Self {
+    pub(crate) fn new(reporter: &'a dyn Reporter, own: Option<&OwnDockerfile>) -> Self {
         let mut values = Vec::new();
         for (name, value) in own.into_iter().flat_map(|own| &own.args) {
             // A value of several lines is said line by line.
@@ -36,14 +36,15 @@ impl<'a> Hidden<'a> {
     }
 
     /// An error with its words cleaned.
-    pub(super) fn error(&self, error: Error) -> Error {
+    pub(crate) fn error(&self, error: Error) -> Error {
         match error {
-            Error::Step { image, step, log } => {
-                Error::Step { image, step: self.text(&step), log: self.text(&log) }
+            Error::Step { image, step, log, at } => {
+                Error::Step { image, step: self.text(&step), log: self.text(&log), at }
             }
             Error::Engine { action, subject, reason } => {
                 Error::Engine { action, subject: self.text(&subject), reason: self.text(&reason) }
             }
+            Error::Fleet { image, tried } => Error::Fleet { image, tried: self.text(&tried) },
             other => other,
         }
     }
@@ -84,6 +85,7 @@ mod tests {
             image: "i".to_owned(),
             step: "RUN abcd".to_owned(),
             log: "said abcdef".to_owned(),
+            at: crate::StepPlace::default(),
         };
         let shown = format!("{:?}", hidden.error(error));
         assert!(shown.contains("RUN $TOKEN") && shown.contains("said $LONG"), "{shown}");

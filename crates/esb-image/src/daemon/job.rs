@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::ImageInspect;
 use esb_model::OwnDockerfile;
-use esb_oci::{Blob, Digest, ImageConfig};
+use esb_oci::{Blob, ContentStore, Descriptor, Digest, Image, ImageConfig, Manifest};
 
 use super::{
     context::{self, Entry},
@@ -19,39 +18,46 @@ use crate::{
     stat_cache::StatCache,
 };
 
+/// The kind of the records that say which image a build ended in.
+const RECORD: &str = "docker-image";
+/// The kind of the records that say what the last image of a recipe was made of.
+const LAST: &str = "docker-last-image";
+
 /// What a builder adds to a request.
 #[derive(Clone, Copy)]
-pub(super) struct Settings<'a> {
-    pub(super) prefix: &'a str,
-    pub(super) arguments: &'a BTreeMap<String, String>,
-    pub(super) stats: &'a StatCache,
+pub(crate) struct Settings<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) arguments: &'a BTreeMap<String, String>,
+    pub(crate) stats: &'a StatCache,
 }
 
 /// See the module.
-pub(super) struct Job {
+pub(crate) struct Job {
     /// As messages name it.
-    pub(super) image: String,
+    pub(crate) image: String,
     /// In the engine.
-    pub(super) name: String,
-    pub(super) platform: String,
+    pub(crate) name: String,
+    pub(crate) platform: String,
     /// Of a user's Dockerfile.
-    pub(super) own: Option<OwnDockerfile>,
-    pub(super) epoch: i64,
-    pub(super) sketch: Sketch,
-    pub(super) bases: BTreeMap<String, Base>,
-    pub(super) entries: Vec<Entry>,
+    pub(crate) own: Option<OwnDockerfile>,
+    pub(crate) epoch: i64,
+    /// The text on disk.
+    pub(crate) dockerfile: String,
+    pub(crate) sketch: Sketch,
+    pub(crate) bases: BTreeMap<String, Base>,
+    pub(crate) entries: Vec<Entry>,
     /// Those of the base and of the request, and the fingerprint.
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) parts: ImageParts,
-    pub(super) names: Names,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) parts: ImageParts,
+    pub(crate) names: Names,
     /// The key of the image's record.
-    pub(super) key: Digest,
+    pub(crate) key: Digest,
     /// The key of the recipe's record.
-    pub(super) last: Digest,
+    pub(crate) last: Digest,
 }
 
 impl Job {
-    pub(super) async fn prepare(
+    pub(crate) async fn prepare(
         request: BuildRequest<'_>,
         settings: Settings<'_>,
     ) -> Result<Self, Error> {
@@ -97,6 +103,7 @@ impl Job {
             platform,
             own: recipe.own.clone(),
             epoch: request.epoch,
+            dockerfile: recipe.dockerfile.clone(),
             sketch,
             bases,
             entries,
@@ -108,16 +115,8 @@ impl Job {
         })
     }
 
-    /// Whether an image of the engine is what this build would make: it says so itself.
-    pub(super) fn fits(&self, image: &ImageInspect) -> bool {
-        let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
-        labels.is_some_and(|labels| {
-            self.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
-        })
-    }
-
     /// The layers of the bases, by their uncompressed and their compressed digests.
-    pub(super) fn known_layers(&self) -> Result<HashMap<Digest, Blob>, Error> {
+    pub(crate) fn known_layers(&self) -> Result<HashMap<Digest, Blob>, Error> {
         let mut known = HashMap::new();
         for base in self.bases.values() {
             let diff_ids = ImageConfig::parse(&base.image.config_bytes)?.diff_ids();
@@ -127,6 +126,59 @@ impl Job {
             }
         }
         Ok(known)
+    }
+
+    /// The manifest that an earlier build of the same ended in.
+    pub(crate) fn known_manifest(&self, store: &ContentStore) -> Option<Vec<u8>> {
+        store.document(store.record::<Descriptor>(RECORD, self.key)?.digest)
+    }
+
+    /// The image that an earlier build of the same ended in, when all of it is still there.
+    pub(crate) fn recorded(&self, store: &ContentStore) -> Result<Option<Image>, Error> {
+        let Some(manifest_bytes) = self.known_manifest(store) else { return Ok(None) };
+        let Ok(manifest) = serde_json::from_slice::<Manifest>(&manifest_bytes) else {
+            return Ok(None);
+        };
+        let Some(config_bytes) = store.document(manifest.config.digest) else {
+            return Ok(None);
+        };
+        let known = self.known_layers()?;
+        let mut layers = Vec::with_capacity(manifest.layers.len());
+        for layer in &manifest.layers {
+            match known.get(&layer.digest) {
+                Some(blob) => layers.push(blob.clone()),
+                None if store.has(layer) => layers.push(store.blob(layer.clone())),
+                None => return Ok(None),
+            }
+        }
+        let config = store.blob(manifest.config);
+        Ok(Some(Image::new(manifest_bytes.into(), config_bytes.into(), config, layers)?))
+    }
+
+    /// Why the image has to be made; `lost` says it of one that was made before.
+    pub(crate) fn reason(&self, store: &ContentStore, no_cache: bool, lost: &str) -> String {
+        let before = store.record(LAST, self.last);
+        if no_cache {
+            "earlier results were not to be used".to_owned()
+        } else if before.as_ref() == Some(&self.parts) {
+            lost.to_owned()
+        } else {
+            self.parts.reason(before.as_ref())
+        }
+    }
+
+    /// Notes what the build ended in.
+    pub(crate) fn remember(&self, store: &ContentStore, image: &Descriptor) -> Result<(), Error> {
+        store.set_record(RECORD, self.key, image)?;
+        self.remember_parts(store)
+    }
+
+    /// Notes what the recipe's last image was made of.
+    pub(crate) fn remember_parts(&self, store: &ContentStore) -> Result<(), Error> {
+        if store.record(LAST, self.last).as_ref() != Some(&self.parts) {
+            store.set_record(LAST, self.last, &self.parts)?;
+        }
+        Ok(())
     }
 }
 

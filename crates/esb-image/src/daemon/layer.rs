@@ -16,7 +16,7 @@ const ENTRIES: usize = 5_000_000;
 /// Compresses the tar in `spooled` into the store. With an epoch, all entries get this time and
 /// lose what the embedded engine never writes (names of owners, extended attributes), unless the
 /// layer holds something that would not survive it.
-pub(super) fn store_layer(
+pub(crate) fn store_layer(
     store: &ContentStore,
     spooled: &mut File,
     epoch: Option<i64>,
@@ -37,7 +37,7 @@ pub(super) fn store_layer(
 }
 
 /// A failed read or write of a spooled layer.
-pub(super) fn failed(store: &ContentStore) -> impl FnOnce(io::Error) -> StoreError {
+pub(crate) fn failed(store: &ContentStore) -> impl FnOnce(io::Error) -> StoreError {
     let path = store.root().to_owned();
     move |source| StoreError::Io { action: "store a layer in", path, source }
 }
@@ -104,14 +104,14 @@ fn has_capabilities(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<bool> {
 
 /// How a blob is compressed, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Packing {
+pub(crate) enum Packing {
     Tar,
     Gzip,
     Zstd,
 }
 
 impl Packing {
-    pub(super) fn of(start: &[u8]) -> Self {
+    pub(crate) fn of(start: &[u8]) -> Self {
         match start {
             [0x1f, 0x8b, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
@@ -121,7 +121,7 @@ impl Packing {
 }
 
 /// The key of what was made of a layer.
-pub(super) fn record_key(diff_id: Digest, epoch: Option<i64>) -> Digest {
+pub(crate) fn record_key(diff_id: Digest, epoch: Option<i64>) -> Digest {
     Digest::of(format!("{diff_id} {epoch:?}").as_bytes())
 }
 

@@ -1,6 +1,10 @@
 //! Where an engine listens. Owns the text form; refuses to read variables or contexts.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 /// Where an engine listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +39,14 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+impl TlsFiles {
+    /// The files as the clients of Docker and BuildKit name them.
+    pub fn below(folder: &Path) -> Self {
+        let file = |name: &str| folder.join(name);
+        Self { ca: file("ca.pem"), certificate: file("cert.pem"), key: file("key.pem") }
+    }
+}
+
 /// The text is no address of an engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -49,7 +61,7 @@ impl EngineAddress {
     }
 
     /// As [`Self::from_str`], with the port of TLS where none is given.
-    pub(super) fn parse_tls(text: &str) -> Result<Self, InvalidAddress> {
+    pub(crate) fn parse_tls(text: &str) -> Result<Self, InvalidAddress> {
         let given = text.trim().trim_end_matches('/').rsplit_once(':');
         let given = given.is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let mut address: Self = text.parse()?;

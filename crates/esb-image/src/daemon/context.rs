@@ -22,15 +22,15 @@ use crate::{
 
 /// One entry of a context.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// Relative to the context, with `/` between the parts.
-    pub(super) path: String,
-    pub(super) kind: Kind,
+    pub(crate) path: String,
+    pub(crate) kind: Kind,
 }
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Folder,
     File { source: PathBuf, executable: bool, content: Digest },
     Link { target: String },
@@ -42,7 +42,7 @@ const ENTRIES: usize = 2_000_000;
 /// Reads the entries that are copied, with the folders that they lie in, in the order of their
 /// paths. Sockets, pipes and devices are left out. Remembered digests of files are good enough
 /// when `trust` says so.
-pub(super) fn read(
+pub(crate) fn read(
     recipe: &ImageRecipe,
     root: &Path,
     needs: &Needs,
@@ -127,7 +127,7 @@ pub(super) fn read(
 }
 
 /// Whether a path of a context leads through a link: what lies behind may lie anywhere.
-pub(super) fn follows_link(root: &Path, path: &str) -> bool {
+pub(crate) fn follows_link(root: &Path, path: &str) -> bool {
     let on_the_way = Path::new(path).ancestors().filter(|part| !part.as_os_str().is_empty());
     on_the_way.map(|part| root.join(part)).any(|part| part.is_symlink())
 }
@@ -154,7 +154,7 @@ fn folders_above(entries: &mut Vec<Entry>) {
 }
 
 /// A key of what lies at a path or below it; none when nothing does.
-pub(super) fn fingerprint(entries: &[Entry], path: &str) -> Option<Digest> {
+pub(crate) fn fingerprint(entries: &[Entry], path: &str) -> Option<Digest> {
     let mut key = Fingerprint::new("docker source");
     let mut found = false;
     for entry in entries {
@@ -179,7 +179,7 @@ pub(super) fn fingerprint(entries: &[Entry], path: &str) -> Option<Digest> {
 }
 
 /// Writes the archive that is sent: the Dockerfile, and the context beside it or below [`NEST`].
-pub(super) fn context_tar(
+pub(crate) fn context_tar(
     entries: &[Entry],
     dockerfile: Option<&str>,
     nest: bool,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
-use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
+use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex};
 use esb_model::{Event, Reporter};
 
 use super::dockerfile::NEST;
@@ -13,7 +13,7 @@ const LOG: usize = 16 * 1024;
 const STEPS: usize = 10_000;
 
 /// Follows one build.
-pub(super) struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     image: &'a str,
     reporter: &'a dyn Reporter,
     steps: HashMap<String, Step>,
@@ -32,12 +32,12 @@ struct Step {
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn new(image: &'a str, reporter: &'a dyn Reporter) -> Self {
+    pub(crate) fn new(image: &'a str, reporter: &'a dyn Reporter) -> Self {
         Self { image, reporter, steps: HashMap::new(), done: 0, failed: None }
     }
 
     /// Takes the next piece of news.
-    pub(super) fn take(&mut self, status: StatusResponse) {
+    pub(crate) fn take(&mut self, status: StatusResponse) {
         for vertex in status.vertexes {
             self.vertex(&vertex);
         }
@@ -72,6 +72,10 @@ impl<'a> Progress<'a> {
         if vertex.completed.is_some() && !step.done {
             step.done = true;
             self.done += 1;
+            if let (false, Some(seconds)) = (vertex.cached, seconds(vertex)) {
+                let line = format!("{seconds:.1} s for {}", step.name);
+                self.reporter.event(&Event::Output { subject: self.image, line: &line });
+            }
             let total = self.steps.len() as u64;
             self.reporter.event(&Event::Progress {
                 subject: self.image,
@@ -88,7 +92,7 @@ impl<'a> Progress<'a> {
     }
 
     /// The step that failed and the end of what it wrote, with the engine's own words.
-    pub(super) fn failure(&self, reason: &str) -> Option<(String, String)> {
+    pub(crate) fn failure(&self, reason: &str) -> Option<(String, String)> {
         let step = self.steps.get(self.failed.as_ref()?)?;
         let mut log = step.log.clone();
         if !log.is_empty() && !log.ends_with('\n') {
@@ -97,6 +101,14 @@ impl<'a> Progress<'a> {
         let _infallible = write!(log, "{}", reason.replace(&format!("{NEST}/"), ""));
         Some((step.name.clone(), log))
     }
+}
+
+/// How long a step took, when that is worth telling.
+fn seconds(vertex: &Vertex) -> Option<f64> {
+    let (start, end) = (vertex.started.as_ref()?, vertex.completed.as_ref()?);
+    let seconds = i32::try_from(end.seconds.checked_sub(start.seconds)?).ok()?;
+    let took = f64::from(seconds) + f64::from(end.nanos - start.nanos) / 1e9;
+    (took >= 0.05 && !vertex.name.starts_with("[internal]")).then_some(took)
 }
 
 /// Keeps the last `limit` bytes, from a character's start.
@@ -110,7 +122,7 @@ fn cut_front(text: &mut String, limit: usize) {
 mod tests {
     use std::sync::Mutex;
 
-    use bollard::moby::buildkit::v1::VertexLog;
+    use bollard_buildkit_proto::{google::protobuf::Timestamp, moby::buildkit::v1::VertexLog};
 
     use super::*;
 
@@ -162,6 +174,18 @@ mod tests {
         let expected = ("RUN x".to_owned(), "one\ntwo\nthree\nexit code: 3".to_owned());
         assert_eq!(progress.failure("exit code: 3"), Some(expected));
         assert_eq!(*lines.0.lock().unwrap(), ["[1/2] COPY . /", "RUN x", "one", "two"]);
+    }
+
+    #[test]
+    fn times_of_steps_are_told() {
+        let at = |seconds, nanos| Some(Timestamp { seconds, nanos });
+        let lines = Lines::default();
+        let mut progress = Progress::new("i", &lines);
+        let run = Vertex { started: at(1, 900_000_000), ..vertex("a", "RUN x", "") };
+        let quick = Vertex { completed: at(1, 910_000_000), ..run.clone() };
+        let slow = Vertex { completed: at(3, 0), digest: "b".to_owned(), ..run };
+        progress.take(StatusResponse { vertexes: vec![quick, slow], ..<_>::default() });
+        assert_eq!(*lines.0.lock().unwrap(), ["RUN x", "RUN x", "1.1 s for RUN x"]);
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Takes images out of an engine: `docker save` as a stream, its layers into the content store.
-//! Several images come in one stream, which holds each layer once.
+//! Takes images out of a daemon: what `docker save` or an exporter gives as a stream, its layers
+//! into the content store. Several images come in one stream, which holds each layer once.
 //!
 //! Reads both forms of the archive: folders with `layer.tar` (engines before 25) and an OCI layout
-//! with a `manifest.json` beside it, whose layers may be compressed already (containerd's store).
+//! with a `manifest.json` beside it, whose layers may be compressed already (containerd's store,
+//! BuildKit).
 
 use std::{
     collections::HashMap,
@@ -19,10 +20,8 @@ use esb_oci::{
 use serde_json::{Value, json};
 
 use super::{
-    DockerEngine,
-    engine::{checked, failure},
     layer::{self, Packing},
-    pipe::{BlockingReader, read_blocking},
+    pipe::BlockingReader,
 };
 use crate::{Base, Error, assemble, paths, published::Names};
 
@@ -35,63 +34,46 @@ const RECORD: &str = "docker-layer";
 
 /// How an image is taken out.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Options {
+pub(crate) struct Options {
     /// Layers that exist elsewhere already, by their uncompressed and their compressed digests.
-    pub(super) known: Arc<HashMap<Digest, Blob>>,
+    pub(crate) known: Arc<HashMap<Digest, Blob>>,
     /// What the image was built on, as annotations say.
-    pub(super) base: Option<Base>,
+    pub(crate) base: Option<Base>,
     /// The fingerprint that the manifest carries.
-    pub(super) mark: Option<(Names, Digest)>,
+    pub(crate) mark: Option<(Names, Digest)>,
     /// Make the bytes depend on the content alone.
-    pub(super) normal: Option<Normal>,
+    pub(crate) normal: Option<Normal>,
 }
 
 /// What makes the bytes of an image depend on its content alone.
 #[derive(Debug, Clone)]
-pub(super) struct Normal {
+pub(crate) struct Normal {
     /// The time of all that is new, in seconds since 1970 and as RFC 3339.
-    pub(super) epoch: i64,
-    pub(super) created: String,
+    pub(crate) epoch: i64,
+    pub(crate) created: String,
     /// A piece of text that instructions have in front of their paths for our own reasons.
-    pub(super) prefix: String,
+    pub(crate) prefix: String,
 }
 
 impl Options {
-    pub(super) fn epoch(&self) -> Option<i64> {
+    pub(crate) fn epoch(&self) -> Option<i64> {
         self.normal.as_ref().map(|normal| normal.epoch)
     }
 }
 
 /// An image that is wanted, by id or name.
-pub(super) type Wanted = (String, Options);
+pub(crate) type Wanted = (String, Options);
 
-/// Exports images into the store, in their order. Where there are several, each is named by its id,
-/// and all have the same time.
-pub(super) async fn export(
-    engine: &DockerEngine,
-    store: &ContentStore,
+/// Reads an archive into the store, and gives the images in the order in which they are wanted.
+/// Where there are several, each is named by its id, and all have the same time. Messages name
+/// `subject`.
+pub(crate) fn read(
+    store: ContentStore,
+    subject: String,
     wanted: Vec<Wanted>,
+    reader: BlockingReader,
 ) -> Result<Vec<Image>, Error> {
-    for (reference, _) in &wanted {
-        checked("export", reference)?;
-    }
-    let subject = match &wanted[..] {
-        [(one, _)] => one.clone(),
-        many => format!("{} images", many.len()),
-    };
-    let mut names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-    let (docker, _guard) = engine.long("export")?;
-    let stream = docker.export_images(&names);
-    let work = {
-        let (store, subject) = (store.clone(), subject.clone());
-        move |reader| Reading::new(store, subject, &wanted).read(reader, wanted)
-    };
-    read_blocking(stream, work).await.map_err(|error| {
-        failure("export", &subject)(bollard::errors::Error::IOError { err: error })
-    })?
+    Reading::new(store, subject, &wanted).read(reader, wanted)
 }
 
 /// A layer of the archive, as it is published.

@@ -12,7 +12,7 @@ const BLOCK: usize = 128 * 1024;
 const WAITING: usize = 8;
 
 /// The reading end of a stream, for code that blocks. Must be read outside the runtime's threads.
-pub(super) struct BlockingReader {
+pub(crate) struct BlockingReader {
     receiver: mpsc::Receiver<io::Result<Bytes>>,
     block: Bytes,
 }
@@ -35,7 +35,7 @@ impl Read for BlockingReader {
 ///
 /// # Errors
 /// What `work` returns, or the stream's failure as `work` sees it.
-pub(super) async fn read_blocking<
+pub(crate) async fn read_blocking<
     T: Send + 'static,
     E: std::error::Error + Send + Sync + 'static,
 >(
@@ -57,7 +57,7 @@ pub(super) async fn read_blocking<
 }
 
 /// The writing end of a stream, for code that blocks.
-pub(super) struct BlockingWriter {
+pub(crate) struct BlockingWriter {
     sender: mpsc::Sender<io::Result<Bytes>>,
     block: Vec<u8>,
 }
@@ -82,7 +82,7 @@ impl Write for BlockingWriter {
 }
 
 /// The stream of what `work` writes on a thread that may block. Its failure ends the stream.
-pub(super) fn write_blocking(
+pub(crate) fn write_blocking(
     work: impl FnOnce(&mut BlockingWriter) -> io::Result<()> + Send + 'static,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     let (sender, mut receiver) = mpsc::channel(WAITING);

@@ -1,0 +1,249 @@
+//! Files for a daemon that asks for them: the daemon hears of all of them, and fetches those that
+//! it does not have from an earlier build.
+//!
+//! Owns the sending side of the protocol (`fsutil`): STAT for each entry in the order of a walk,
+//! DATA for each entry that is asked for, FIN. Refuses names and patterns of the daemon's own: it
+//! gets what the Dockerfile copies and nothing else.
+//!
+//! A daemon takes a file for unchanged when path, size and time are the same, so a file's time is
+//! made of its content: a fresh clone sends nothing, and no change is missed. Times are later than
+//! the image's, which the daemon gives to all files that are.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bollard_buildkit_proto::fsutil::types::{Packet, Stat, packet::PacketType};
+use esb_oci::Digest;
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+
+use crate::daemon::context::{Entry, Kind};
+
+/// Bytes of a file that travel at a time.
+const BLOCK: usize = 64 * 1024;
+/// Packets that may wait for the connection.
+pub(super) const WAITING: usize = 8;
+/// Go's marks of folders and links among the bits of a mode.
+const FOLDER: u32 = 1 << 31;
+const LINK: u32 = 1 << 27;
+const NANOS: i64 = 1_000_000_000;
+/// Files get times within a year after the image's.
+const SPAN: i64 = 1 << 25;
+
+/// What a daemon may fetch under one name.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    entries: Vec<Sent>,
+    bytes: AtomicU64,
+    files: AtomicU64,
+    failure: Mutex<Option<(PathBuf, io::Error)>>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    path: String,
+    mode: u32,
+    time: i64,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Folder,
+    Link(String),
+    File(PathBuf),
+    Text(Vec<u8>),
+}
+
+impl Tree {
+    /// The entries of a context; `epoch` is the image's time in seconds since 1970.
+    pub(super) fn of_context(entries: &[Entry], epoch: i64) -> Self {
+        let sent = entries.iter().map(|entry| {
+            let (mode, time, what) = match &entry.kind {
+                Kind::Folder => (FOLDER | 0o755, epoch * NANOS, What::Folder),
+                Kind::Link { target } => (LINK | 0o777, epoch * NANOS, What::Link(target.clone())),
+                Kind::File { source, executable, content } => (
+                    if *executable { 0o755 } else { 0o644 },
+                    time(*content, epoch),
+                    What::File(source.clone()),
+                ),
+            };
+            Sent { path: entry.path.clone(), mode, time, what }
+        });
+        let mut entries: Vec<Sent> = sent.collect();
+        // As a walk finds them: `a/b` comes before `a-b`.
+        entries.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
+        Self { entries, ..Self::default() }
+    }
+
+    /// Files of texts, by name.
+    pub(super) fn of_texts(texts: &[(&str, &str)], epoch: i64) -> Self {
+        let sent = texts.iter().map(|(name, text)| Sent {
+            path: (*name).to_owned(),
+            mode: 0o644,
+            time: time(Digest::of(text.as_bytes()), epoch),
+            what: What::Text(text.as_bytes().to_vec()),
+        });
+        let mut entries: Vec<Sent> = sent.collect();
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Self { entries, ..Self::default() }
+    }
+
+    /// Files and bytes of files that were fetched so far.
+    pub(super) fn fetched(&self) -> (u64, u64) {
+        (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+
+    /// What could not be read on this machine.
+    pub(super) fn take_failure(&self) -> Option<(PathBuf, io::Error)> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn failed(&self, path: &std::path::Path, error: io::Error) -> Status {
+        let status = Status::internal(format!("`{}`: {error}", path.display()));
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert((path.to_owned(), error));
+        status
+    }
+
+    fn stat(&self, sent: &Sent) -> Result<Stat, Status> {
+        let mut stat = Stat {
+            path: sent.path.clone(),
+            mode: sent.mode,
+            mod_time: sent.time,
+            ..Stat::default()
+        };
+        match &sent.what {
+            What::Folder => {}
+            What::Link(target) => stat.linkname.clone_from(target),
+            What::Text(text) => stat.size = i64::try_from(text.len()).unwrap_or(i64::MAX),
+            What::File(path) => {
+                let found = fs::metadata(path).map_err(|error| self.failed(path, error))?;
+                stat.size = i64::try_from(found.len()).unwrap_or(i64::MAX);
+            }
+        }
+        Ok(stat)
+    }
+
+    /// Tells all entries. Blocks.
+    fn tell(&self, out: &mpsc::Sender<Result<Packet, Status>>) -> Result<(), Status> {
+        let send = |stat| {
+            let packet =
+                Packet { r#type: PacketType::PacketStat.into(), stat, ..Packet::default() };
+            out.blocking_send(Ok(packet)).map_err(gone)
+        };
+        for sent in &self.entries {
+            send(Some(self.stat(sent)?))?;
+        }
+        send(None)
+    }
+
+    /// Sends the content of one entry. Blocks.
+    fn send(&self, id: u32, out: &mpsc::Sender<Result<Packet, Status>>) -> Result<(), Status> {
+        let entry = usize::try_from(id).ok().and_then(|id| self.entries.get(id));
+        let (mut reader, path): (Box<dyn Read>, _) = match entry.map(|entry| &entry.what) {
+            Some(What::File(path)) => {
+                let file = File::open(path).map_err(|error| self.failed(path, error))?;
+                (Box::new(file), path.clone())
+            }
+            Some(What::Text(text)) => (Box::new(&text[..]), PathBuf::new()),
+            _ => return Err(Status::invalid_argument("there is no such file")),
+        };
+        self.files.fetch_add(1, Ordering::Relaxed);
+        loop {
+            let mut data = vec![0; BLOCK];
+            let read = reader.read(&mut data).map_err(|error| self.failed(&path, error))?;
+            data.truncate(read);
+            self.bytes.fetch_add(read as u64, Ordering::Relaxed);
+            let packet =
+                Packet { r#type: PacketType::PacketData.into(), id, data, ..Packet::default() };
+            out.blocking_send(Ok(packet)).map_err(gone)?;
+            if read == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A time that follows from content, after `epoch`, in nanoseconds since 1970.
+fn time(content: Digest, epoch: i64) -> i64 {
+    let bits = i64::from_str_radix(&content.hex()[..15], 16).expect("a digest has hex digits");
+    (epoch + 1) * NANOS + bits % (SPAN * NANOS)
+}
+
+/// Answers one daemon until it has what it wants. Whatever goes wrong is told to the daemon.
+pub(super) async fn serve(
+    tree: Arc<Tree>,
+    mut asked: Streaming<Packet>,
+    out: mpsc::Sender<Result<Packet, Status>>,
+) {
+    let blocking = |work: Box<dyn FnOnce() -> Result<(), Status> + Send>| async {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|error| Err(Status::internal(error.to_string())))
+    };
+    let telling = {
+        let (tree, out) = (Arc::clone(&tree), out.clone());
+        blocking(Box::new(move || tree.tell(&out)))
+    };
+    let sending = async {
+        while let Some(packet) = asked.message().await? {
+            match packet.r#type() {
+                PacketType::PacketReq => {
+                    let (tree, out) = (Arc::clone(&tree), out.clone());
+                    blocking(Box::new(move || tree.send(packet.id, &out))).await?;
+                }
+                PacketType::PacketFin => {
+                    let fin = Packet { r#type: PacketType::PacketFin.into(), ..Packet::default() };
+                    return out.send(Ok(fin)).await.map_err(gone);
+                }
+                PacketType::PacketErr => {
+                    return Err(Status::aborted(String::from_utf8_lossy(&packet.data)));
+                }
+                PacketType::PacketStat | PacketType::PacketData => {}
+            }
+        }
+        Ok(())
+    };
+    if let Err(status) = tokio::try_join!(telling, sending) {
+        let data = status.message().as_bytes().to_vec();
+        let packet = Packet { r#type: PacketType::PacketErr.into(), data, ..Packet::default() };
+        // A daemon that is gone does not want to know.
+        let _gone = out.send(Ok(packet)).await;
+    }
+}
+
+fn gone<T>(_: T) -> Status {
+    Status::cancelled("the daemon is gone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_stand_in_the_order_of_a_walk() {
+        let entry = |path: &str| Entry { path: path.to_owned(), kind: Kind::Folder };
+        let tree = Tree::of_context(&["a", "a-b", "a/b", "a/b/c"].map(entry), 0);
+        let paths: Vec<&str> = tree.entries.iter().map(|entry| &*entry.path).collect();
+        assert_eq!(paths, ["a", "a/b", "a/b/c", "a-b"]);
+    }
+
+    #[test]
+    fn times_follow_from_content() {
+        let check = |text: &str, epoch: i64| {
+            let time = time(Digest::of(text.as_bytes()), epoch);
+            assert!(time > epoch * NANOS && time < (epoch + 2 * SPAN) * NANOS, "{time}");
+            time
+        };
+        assert_eq!(check("a", 315_532_800), check("a", 315_532_800));
+        assert_ne!(check("a", 315_532_800), check("b", 315_532_800));
+        assert_ne!(check("a", 0), check("b", 0));
+    }
+}

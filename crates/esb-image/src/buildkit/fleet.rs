@@ -1,0 +1,564 @@
+//! The builder: from a recipe to an image that a daemon pushed, or gave back.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, Exporter, SolveRequest};
+use esb_model::{Event, ImageRecipe, PublishTarget, Reporter, Secret};
+use esb_oci::{
+    Anonymous, BoxFuture, ContentStore, CredentialSource, Descriptor, Digest, Image, media_type,
+};
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+use super::{
+    failure::Failed,
+    filesync::Tree,
+    key,
+    node::{AT_ONCE, Link, Node},
+    placement::{Item, Ring},
+    session::{Knowledge, Session, Shown},
+    solve::{folder, solve},
+};
+use crate::{
+    Action, Base, BuildReport, BuildRequest, Builder, Built, Error, Foresight, StepPlace,
+    Unsupported, assemble,
+    daemon::{
+        address::EngineAddress,
+        archive::{self, Normal, Options},
+        hidden::Hidden,
+        job::{Job, Settings},
+        pipe::read_blocking,
+        progress::Progress,
+        session_name,
+    },
+    fingerprint::Fingerprint,
+    stat_cache::StatCache,
+};
+
+/// The Dockerfile's name for a daemon.
+const DOCKERFILE: &str = "Dockerfile";
+/// What is left out was never sent; a file of the context shall not say otherwise.
+const DOCKERIGNORE: (&str, &str) = ("Dockerfile.dockerignore", "# nothing is left out\n");
+/// Would make a daemon fetch another reader of Dockerfiles.
+const SYNTAX: &str = "BUILDKIT_SYNTAX";
+
+/// A fleet, and what its daemons are told.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct FleetSettings {
+    /// Where the daemons listen, with the files of mutual TLS.
+    pub daemons: Vec<EngineAddress>,
+    /// The name in the certificates of the daemons; that of each address without one.
+    pub server_name: Option<String>,
+    /// Where images go; without one they come back into the store.
+    pub target: Option<PublishTarget>,
+    /// The name that daemons have for the registry, where it is another one than ours.
+    pub registry: Option<String>,
+    /// The registry may be reached over plain HTTP.
+    pub plain: bool,
+    /// Build arguments of every build, such as those that name a proxy.
+    pub arguments: BTreeMap<String, String>,
+    /// For steps that mount them, by their ids.
+    pub secrets: BTreeMap<String, Secret<Vec<u8>>>,
+}
+
+/// Hands recipes to a fleet. Cheap to clone; clones share connections and what they know.
+#[derive(Clone)]
+pub struct FleetBuilder(Arc<Inner>);
+
+struct Inner {
+    settings: FleetSettings,
+    nodes: Vec<Node>,
+    ring: Ring,
+    knowledge: Knowledge,
+    store: ContentStore,
+    stats: StatCache,
+    placed: Mutex<HashMap<String, Placed>>,
+}
+
+/// A build that has a daemon already.
+#[derive(Clone)]
+struct Placed {
+    job: Arc<Job>,
+    node: usize,
+}
+
+/// What a daemon made of a build.
+enum Made {
+    Pushed(Digest),
+    Given(Box<Image>),
+}
+
+impl fmt::Debug for FleetBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.nodes.iter().map(|node| &node.name)).finish()
+    }
+}
+
+impl FleetBuilder {
+    /// A builder for the daemons of `settings`; none is contacted yet.
+    ///
+    /// # Errors
+    /// [`Error::NoFleet`] when there are none, or the files of TLS cannot be used.
+    pub fn new(settings: FleetSettings, store: ContentStore) -> Result<Self, Error> {
+        if settings.daemons.is_empty() {
+            return Err(Error::NoFleet { tried: "none is named".to_owned() });
+        }
+        let mut nodes: Vec<Node> = Vec::with_capacity(settings.daemons.len());
+        for address in &settings.daemons {
+            let node = Node::new(address.clone(), settings.server_name.as_deref());
+            let node = node.map_err(|error| Error::NoFleet {
+                tried: format!("{address}: {}", crate::daemon::chain(&error)),
+            })?;
+            if nodes.iter().all(|known| known.name != node.name) {
+                nodes.push(node);
+            }
+        }
+        let ring = Ring::new(nodes.iter().map(|node| &*node.name));
+        let renamed = settings
+            .registry
+            .clone()
+            .zip(settings.target.as_ref().map(|target| target.push_host().to_owned()));
+        let secrets = Arc::new(settings.secrets.clone());
+        let knowledge = Knowledge { credentials: Arc::new(Anonymous), renamed, secrets };
+        let (stats, placed) = (StatCache::new(store.clone()), Mutex::default());
+        Ok(Self(Arc::new(Inner { settings, nodes, ring, knowledge, store, stats, placed })))
+    }
+
+    /// With credentials for registries that daemons ask for.
+    ///
+    /// # Panics
+    /// When the builder was cloned before.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Arc<dyn CredentialSource>) -> Self {
+        let inner = Arc::get_mut(&mut self.0).expect("a new builder has no clones");
+        inner.knowledge.credentials = credentials;
+        self
+    }
+
+    /// Asks every daemon whether it answers, all at a time; tells of those that do not.
+    ///
+    /// # Errors
+    /// [`Error::NoFleet`] when none does.
+    pub async fn check(&self, reporter: &dyn Reporter) -> Result<(), Error> {
+        let inner = &*self.0;
+        let asked = inner.nodes.iter().map(|node| node.link(&inner.knowledge));
+        let answers = futures_util::future::join_all(asked).await;
+        let mut tried = Vec::new();
+        for (node, answer) in inner.nodes.iter().zip(&answers) {
+            let Err(why) = answer else { continue };
+            let decision = format!("left out, for it does not answer: {why}");
+            reporter.event(&Event::Decided { subject: &node.name, decision: &decision });
+            tried.push(format!("{}: {why}", node.name));
+        }
+        if tried.len() < answers.len() {
+            return Ok(());
+        }
+        Err(Error::NoFleet { tried: tried.join("; ") })
+    }
+
+    /// How many builds the fleet does at a time.
+    pub fn capacity(&self) -> usize {
+        self.0.nodes.len() * AT_ONCE
+    }
+
+    /// Gives each build a daemon, and names it: all builds of a run together, those that need
+    /// nothing too, so that the same build meets the same daemon in every run. What is wrong with a
+    /// build is told when it is built.
+    pub async fn place(&self, requests: &[BuildRequest<'_>]) -> Vec<String> {
+        let inner = &*self.0;
+        let mut jobs = Vec::with_capacity(requests.len());
+        for request in requests {
+            jobs.push(Job::prepare(*request, inner.job_settings()).await.ok().map(Arc::new));
+        }
+        let items: Vec<Item> = jobs
+            .iter()
+            .zip(requests)
+            .map(|(job, request)| {
+                let name = Digest::of(identity(request.recipe).as_bytes());
+                Item { key: job.as_ref().map_or(name, |job| key::key(job)), name }
+            })
+            .collect();
+        let nodes = inner.ring.place(&items);
+        let mut placed = inner.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((job, request), node) in jobs.into_iter().zip(requests).zip(&nodes) {
+            if let Some(job) = job {
+                placed.insert(identity(request.recipe), Placed { job, node: *node });
+            }
+        }
+        nodes.into_iter().map(|node| inner.nodes[node].name.clone()).collect()
+    }
+}
+
+fn identity(recipe: &ImageRecipe) -> String {
+    format!("{}:{} {}", recipe.repository, recipe.tag, recipe.platform)
+}
+
+impl Inner {
+    fn job_settings(&self) -> Settings<'_> {
+        Settings { prefix: "", arguments: &self.settings.arguments, stats: &self.stats }
+    }
+
+    async fn prepare(&self, request: BuildRequest<'_>) -> Result<Placed, Error> {
+        let identity = identity(request.recipe);
+        let known = self.placed.lock().unwrap_or_else(PoisonError::into_inner).remove(&identity);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let job = Arc::new(Job::prepare(request, self.job_settings()).await?);
+        let node = self.ring.rank(key::key(&job))[0];
+        Ok(Placed { job, node })
+    }
+
+    /// An earlier image that is where it has to be.
+    async fn earlier(&self, request: BuildRequest<'_>, job: &Job) -> Result<Option<Image>, Error> {
+        if request.no_cache {
+            return Ok(None);
+        }
+        if let Some(published) = request.published {
+            let known = job.known_manifest(&self.store).map(Into::into);
+            let found = published.find(request.recipe, known).await;
+            return Ok(found.filter(|image| job.names.is_marked(image, job.parts.key())));
+        }
+        job.recorded(&self.store)
+    }
+
+    async fn run(
+        &self,
+        request: BuildRequest<'_>,
+        reporter: &dyn Reporter,
+    ) -> Result<BuildReport, Error> {
+        let placed = self.prepare(request).await?;
+        let job = &placed.job;
+        if let Some(image) = self.earlier(request, job).await? {
+            job.remember(&self.store, &image.descriptor)?;
+            let reason = "same content, base and recipe".to_owned();
+            let built = Built::Local(Box::new(image));
+            return Ok(BuildReport { built, action: Action::Cached, reason, daemon: None });
+        }
+        let reason = job.reason(&self.store, request.no_cache, "the registry does not have it");
+        let (made, daemon) = self.anywhere(request, &placed, reporter).await?;
+        let built = match made {
+            Made::Given(image) => {
+                job.remember(&self.store, &image.descriptor)?;
+                Built::Local(image)
+            }
+            Made::Pushed(digest) => {
+                job.remember(&self.store, &Descriptor::new(media_type::OCI_MANIFEST, digest, 0))?;
+                let target = self.settings.target.as_ref().expect("it was pushed somewhere");
+                let reference = target.image(&request.recipe.repository, &request.recipe.tag);
+                Built::Pushed { reference, digest }
+            }
+        };
+        Ok(BuildReport { built, action: Action::Built, reason, daemon: Some(daemon) })
+    }
+
+    /// Builds on the daemon that the build belongs to, else on the next in rank that can.
+    async fn anywhere(
+        &self,
+        request: BuildRequest<'_>,
+        placed: &Placed,
+        reporter: &dyn Reporter,
+    ) -> Result<(Made, String), Error> {
+        let job = &placed.job;
+        let mut order = self.ring.rank(key::key(job));
+        order.retain(|node| *node != placed.node);
+        order.insert(0, placed.node);
+        let mut tried = Vec::new();
+        for node in order.into_iter().map(|node| &self.nodes[node]) {
+            let _permit = node.permits.acquire().await.expect("nobody closes it");
+            let failed = match node.link(&self.knowledge).await {
+                Ok(link) if !link.builds_for(&job.platform) => {
+                    format!("it does not build for {}", job.platform)
+                }
+                Ok(link) => {
+                    let decision = format!("built on {}", node.name);
+                    reporter.event(&Event::Decided { subject: &job.image, decision: &decision });
+                    match self.on(&link, request, job, reporter).await? {
+                        Ok(made) => return Ok((made, node.name.clone())),
+                        Err(Failed::Step { step, log, line }) => {
+                            let image = job.image.clone();
+                            let at = StepPlace { line, daemon: Some(node.name.clone()) };
+                            return Err(Error::Step { image, step, log, at });
+                        }
+                        Err(Failed::Refused(reason)) => {
+                            let reason = format!("{}: {reason}", node.name);
+                            let subject = job.image.clone();
+                            return Err(Error::Engine { action: "build", subject, reason });
+                        }
+                        Err(Failed::Daemon(why)) => {
+                            node.failed(&why).await;
+                            why
+                        }
+                    }
+                }
+                Err(why) => why,
+            };
+            let decision = format!("{} cannot build it, so the next one does: {failed}", node.name);
+            reporter.event(&Event::Decided { subject: &job.image, decision: &decision });
+            tried.push(format!("{}: {failed}", node.name));
+        }
+        Err(Error::Fleet { image: job.image.clone(), tried: tried.join("; ") })
+    }
+
+    /// Builds on one daemon.
+    async fn on(
+        &self,
+        link: &Link,
+        request: BuildRequest<'_>,
+        job: &Arc<Job>,
+        reporter: &dyn Reporter,
+    ) -> Result<Result<Made, Failed>, Error> {
+        let names = self.base_names(job)?;
+        let tree = Tree::of_context(&job.entries, job.epoch);
+        let text = job.sketch.write_flat(&names);
+        let texts = [(DOCKERFILE, &*text), DOCKERIGNORE];
+        let texts = Tree::of_texts(&texts, job.epoch);
+        let mut place = Fingerprint::new("buildkit context");
+        place.text(&job.name).text(&job.platform);
+        let place = place.finish().short();
+        let mut progress = Progress::new(&job.image, reporter);
+        let show = |session: &Session| {
+            let context = session.show(format!("context-{place}"), tree);
+            (context, session.show(format!("dockerfile-{place}"), texts))
+        };
+        let answer = if self.settings.target.is_some() {
+            let shown = show(&link.session);
+            let exporter = self.pushing(request, job);
+            let request = self.solve_request(request, job, &link.session, &shown, exporter);
+            let answer = solve(link, request, &mut progress).await;
+            sent(&shown, &job.image, reporter)?;
+            answer.map(|response| response.get("containerimage.digest").cloned())
+        } else {
+            return self.given(link, request, job, show, &mut progress, reporter).await;
+        };
+        let digest = match answer {
+            Ok(digest) => digest.and_then(|digest| digest.parse().ok()),
+            Err(failed) => return Ok(Err(failed)),
+        };
+        let none = || Failed::Refused("it pushed an image and did not say which".to_owned());
+        Ok(digest.map(Made::Pushed).ok_or_else(none))
+    }
+
+    /// Builds with a session of its own, in which the image comes back.
+    async fn given(
+        &self,
+        link: &Link,
+        request: BuildRequest<'_>,
+        job: &Arc<Job>,
+        show: impl FnOnce(&Session) -> (Shown, Shown),
+        progress: &mut Progress<'_>,
+        reporter: &dyn Reporter,
+    ) -> Result<Result<Made, Failed>, Error> {
+        let (archive, mut pieces) = mpsc::channel(8);
+        let session = Session::open(link.channel.clone(), &self.knowledge, Some(archive)).await;
+        let session = match session {
+            Ok(session) => session,
+            Err(status) => return Ok(Err(Failed::of(&status, None))),
+        };
+        let shown = show(&session);
+        let exporter = Exporter { r#type: "docker".to_owned(), attrs: attributes(job) };
+        let solve_request = self.solve_request(request, job, &session, &shown, exporter);
+        let base = job.sketch.last_base().and_then(|name| job.bases.get(name)).cloned();
+        let options = Options {
+            known: Arc::new(job.known_layers()?),
+            base,
+            mark: Some((job.names.clone(), job.parts.key())),
+            normal: Some(Normal {
+                epoch: job.epoch,
+                created: assemble::rfc3339(job.epoch),
+                prefix: String::new(),
+            }),
+        };
+        let (store, reference) = (self.store.clone(), job.image.clone());
+        let read = read_blocking(stream::poll_fn(move |cx| pieces.poll_recv(cx)), move |reader| {
+            let wanted = vec![(reference.clone(), options)];
+            let mut images = archive::read(store, reference, wanted, reader)?;
+            Ok::<_, Error>(images.pop().expect("each image that is wanted is given"))
+        });
+        let build = async {
+            let answer = solve(link, solve_request, progress).await;
+            let fetched = sent(&shown, &job.image, reporter);
+            drop((shown, session)); // nothing more comes
+            fetched.map(|()| answer)
+        };
+        let (answer, read) = tokio::join!(build, read);
+        if let Err(failed) = answer? {
+            return Ok(Err(failed));
+        }
+        let read = read.map_err(|source| Error::Io {
+            action: "read the archive of",
+            path: job.image.clone().into(),
+            source,
+        })?;
+        Ok(Ok(Made::Given(Box::new(read?))))
+    }
+
+    fn solve_request(
+        &self,
+        request: BuildRequest<'_>,
+        job: &Job,
+        session: &Session,
+        shown: &(Shown, Shown),
+        exporter: Exporter,
+    ) -> SolveRequest {
+        let mut attributes = HashMap::from([
+            ("filename".to_owned(), DOCKERFILE.to_owned()),
+            ("dockerfilekey".to_owned(), shown.1.name().to_owned()),
+            ("platform".to_owned(), job.platform.clone()),
+            ("build-arg:SOURCE_DATE_EPOCH".to_owned(), job.epoch.to_string()),
+        ]);
+        let own = job.own.as_ref();
+        if let Some(target) = own.and_then(|own| own.target.as_ref()) {
+            attributes.insert("target".to_owned(), target.clone());
+        }
+        if request.no_cache {
+            attributes.insert("no-cache".to_owned(), String::new());
+        }
+        let given = own.into_iter().flat_map(|own| &own.args);
+        let given = given.map(|(name, value)| (name, value.reveal()));
+        for (name, value) in self.settings.arguments.iter().chain(given) {
+            if name != SYNTAX {
+                attributes.insert(format!("build-arg:{name}"), value.clone());
+            }
+        }
+        for (name, value) in &job.labels {
+            attributes.insert(format!("label:{name}"), value.clone());
+        }
+        SolveRequest {
+            r#ref: session_name(),
+            session: session.id.clone(),
+            frontend: "dockerfile.v0".to_owned(),
+            frontend_attrs: attributes,
+            frontend_inputs: [("context".to_owned(), folder(shown.0.name(), &session.id))].into(),
+            // Daemons before 0.13 read these.
+            exporter_deprecated: exporter.r#type.clone(),
+            exporter_attrs_deprecated: exporter.attrs.clone(),
+            exporters: vec![exporter],
+            // Daemons read it unseen, and end when it is not there.
+            cache: Some(CacheOptions::default()),
+            ..SolveRequest::default()
+        }
+    }
+
+    /// The exporter that pushes by digest; tags come when the digest was looked at.
+    fn pushing(&self, request: BuildRequest<'_>, job: &Job) -> Exporter {
+        let mut attrs = attributes(job);
+        let recipe = request.recipe;
+        if let Some(target) = &self.settings.target {
+            let image = target.image(&recipe.repository, &recipe.tag);
+            let host = self.settings.registry.as_ref().unwrap_or(&image.push_host);
+            attrs.insert("name".to_owned(), format!("{host}/{}", image.repository));
+        }
+        let mut annotations =
+            assemble::annotations_of(job.sketch.last_base().and_then(|name| job.bases.get(name)));
+        job.names.mark(&mut annotations, job.parts.key());
+        attrs.extend(
+            annotations.into_iter().map(|(key, value)| (format!("annotation.{key}"), value)),
+        );
+        let yes = |name: &str| (name.to_owned(), "true".to_owned());
+        attrs.extend(["push", "push-by-digest"].map(yes));
+        if self.settings.plain {
+            attrs.extend([yes("registry.insecure")]);
+        }
+        Exporter { r#type: "image".to_owned(), attrs }
+    }
+
+    /// Names that daemons resolve, each to this very image and no other.
+    fn base_names(&self, job: &Job) -> Result<BTreeMap<String, String>, Error> {
+        let named = |(name, base): (&String, &Base)| {
+            let digest = base.image.descriptor.digest;
+            let pullable = base.pullable.as_ref().ok_or_else(|| Error::Engine {
+                action: "build",
+                subject: job.image.clone(),
+                reason: format!(
+                    "its base `{name}` lies in no registry that daemons could pull from"
+                ),
+            })?;
+            let (host, rest) = pullable.split_once('/').unwrap_or(("", pullable));
+            let repository = rest.split('@').next().unwrap_or(rest);
+            let repository = repository.rsplit_once(':').map_or(repository, |(name, _)| name);
+            let host = match &self.knowledge.renamed {
+                Some((theirs, ours)) if host == ours => theirs,
+                _ => host,
+            };
+            Ok((name.clone(), format!("{host}/{repository}@{digest}")))
+        };
+        job.bases.iter().map(named).collect()
+    }
+}
+
+/// What every exporter is told.
+fn attributes(job: &Job) -> HashMap<String, String> {
+    let attributes = [
+        ("compression", "gzip".to_owned()),
+        ("oci-mediatypes", "true".to_owned()),
+        ("rewrite-timestamp", "true".to_owned()),
+        ("source-date-epoch", job.epoch.to_string()),
+    ];
+    attributes.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// Tells what a daemon fetched, and what could not be read for it.
+fn sent(shown: &(Shown, Shown), image: &str, reporter: &dyn Reporter) -> Result<(), Error> {
+    let (_, done) = shown.0.tree().fetched();
+    reporter.event(&Event::Progress { subject: image, action: "context", done, total: None });
+    match shown.0.tree().take_failure() {
+        Some((path, source)) => Err(Error::Io { action: "read", path, source }),
+        None => Ok(()),
+    }
+}
+
+impl Builder for FleetBuilder {
+    fn name(&self) -> &'static str {
+        "buildkit"
+    }
+
+    /// All that is a Dockerfile; the daemon itself says what it cannot do.
+    fn supports(&self, _: &ImageRecipe) -> Result<(), Unsupported> {
+        Ok(())
+    }
+
+    fn foresee<'a>(
+        &'a self,
+        request: BuildRequest<'a>,
+    ) -> BoxFuture<'a, Result<Option<Foresight>, Error>> {
+        Box::pin(async move {
+            let inner = &*self.0;
+            let job = Job::prepare(request, inner.job_settings()).await?;
+            Ok(Some(match inner.earlier(request, &job).await? {
+                Some(image) => Foresight::Reuse(Box::new(image)),
+                None => Foresight::Build {
+                    reason: job.reason(
+                        &inner.store,
+                        request.no_cache,
+                        "the registry does not have it",
+                    ),
+                },
+            }))
+        })
+    }
+
+    fn build<'a>(
+        &'a self,
+        request: BuildRequest<'a>,
+        reporter: &'a dyn Reporter,
+    ) -> BoxFuture<'a, Result<BuildReport, Error>> {
+        Box::pin(async move {
+            let subject = &*request.recipe.repository;
+            reporter.event(&Event::Started { subject, action: "build" });
+            let hidden = Hidden::new(reporter, request.recipe.own.as_ref());
+            let report = self.0.run(request, &hidden).await.map_err(|error| hidden.error(error))?;
+            let detail = match &report.daemon {
+                Some(daemon) => format!("{}, on {daemon}", report.reason),
+                None => report.reason.clone(),
+            };
+            reporter.event(&Event::Finished { subject, action: "build", detail: &detail });
+            Ok(report)
+        })
+    }
+}

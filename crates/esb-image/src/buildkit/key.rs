@@ -1,0 +1,130 @@
+//! What a build shares with others: its bases, and all that decides about its dependency layers.
+//!
+//! Owns the key that placement works with. It does not change when code changes that is copied
+//! after the last `RUN`, nor when folders change that are copied before it, for then the cache
+//! below is all the same the one to meet.
+
+use std::collections::BTreeSet;
+
+use esb_oci::Digest;
+use parse_dockerfile::{Instruction, Source};
+
+use crate::{
+    daemon::{
+        context::{Entry, Kind},
+        job::Job,
+    },
+    dockerfile::readable,
+    fingerprint::Fingerprint,
+    paths,
+};
+
+/// The key of a build.
+pub(super) fn key(job: &Job) -> Digest {
+    let mut key = Fingerprint::new("buildkit dependency layers");
+    key.text(&job.platform);
+    for base in job.bases.values() {
+        key.digest(base.image.descriptor.digest);
+    }
+    let shared = shared(&job.dockerfile, &job.entries);
+    key.text(&shared.steps);
+    for (path, content) in shared.files {
+        key.text(&path).digest(content);
+    }
+    if shared.is_own {
+        key.text(&job.image);
+    }
+    key.finish()
+}
+
+/// What lies before the code.
+#[derive(Debug, PartialEq, Eq)]
+struct Shared {
+    /// The Dockerfile up to the end of the last `RUN`.
+    steps: String,
+    /// Files that are copied until then.
+    files: BTreeSet<(String, Digest)>,
+    /// Folders are copied too, or nothing runs: nobody else has the same.
+    is_own: bool,
+}
+
+fn shared(dockerfile: &str, entries: &[Entry]) -> Shared {
+    let readable = readable(dockerfile);
+    let mut shared = Shared { steps: String::new(), files: BTreeSet::new(), is_own: true };
+    let Ok(parsed) = parse_dockerfile::parse(&readable) else { return shared };
+    let is_run = |instruction: &Instruction<'_>| matches!(instruction, Instruction::Run(_));
+    let Some(last) = parsed.instructions.iter().rposition(is_run) else { return shared };
+    let Instruction::Run(run) = &parsed.instructions[last] else { return shared };
+    let rest = &dockerfile[run.run.span.start.min(dockerfile.len())..];
+    // A step goes on in the next line after a backslash.
+    let mut end = dockerfile.len() - rest.len();
+    for line in rest.split_inclusive('\n') {
+        end += line.len();
+        if !line.trim_end().ends_with('\\') {
+            break;
+        }
+    }
+    dockerfile[..end].clone_into(&mut shared.steps);
+    shared.is_own = false;
+    for instruction in &parsed.instructions[..last] {
+        let sources: &[Source<'_>] = match instruction {
+            Instruction::Copy(copy)
+                if copy.options.iter().all(|flag| flag.name.value != "from") =>
+            {
+                &copy.src
+            }
+            Instruction::Add(add) => &add.src,
+            _ => continue,
+        };
+        for source in sources {
+            let Source::Path(path) = source else { continue };
+            let path = paths::clean(&path.value);
+            match entries.iter().find(|entry| entry.path == path).map(|entry| &entry.kind) {
+                Some(Kind::File { content, .. }) => {
+                    shared.files.insert((path, *content));
+                }
+                _ => shared.is_own = true,
+            }
+        }
+    }
+    shared
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, content: &str) -> Entry {
+        let content = Digest::of(content.as_bytes());
+        let kind = Kind::File { source: path.into(), executable: false, content };
+        Entry { path: path.to_owned(), kind }
+    }
+
+    const DOCKERFILE: &str = "FROM b\nCOPY f/requirements.txt ./\nRUN pip install \\\n  -r \
+                              requirements.txt\nCOPY f/ ./\nCMD [\"a\"]\n";
+
+    #[test]
+    fn code_is_no_part_of_it() {
+        let entries = |requirements: &str, code: &str| {
+            let folder = Entry { path: "f".to_owned(), kind: Kind::Folder };
+            vec![folder, file("f/app.py", code), file("f/requirements.txt", requirements)]
+        };
+        let shared = |dockerfile: &str, requirements: &str, code: &str| {
+            super::shared(dockerfile, &entries(requirements, code))
+        };
+        let first = shared(DOCKERFILE, "a", "1");
+        assert!(!first.is_own && first.steps.ends_with("-r requirements.txt\n"), "{first:?}");
+        assert_eq!(first, shared(DOCKERFILE, "a", "2"));
+        assert_eq!(first, shared(&DOCKERFILE.replace("CMD [\"a\"]", "CMD [\"b\"]"), "a", "1"));
+        assert_ne!(first, shared(DOCKERFILE, "b", "1"));
+        assert_ne!(first, shared(&DOCKERFILE.replace("FROM b", "FROM c"), "a", "1"));
+    }
+
+    #[test]
+    fn what_copies_folders_first_is_its_own() {
+        let folder = [Entry { path: "f".to_owned(), kind: Kind::Folder }, file("f/a", "1")];
+        assert!(shared("FROM b\nCOPY f/ ./\nRUN make\n", &folder).is_own);
+        assert!(shared("FROM b\nCOPY f/ ./\n", &folder).is_own);
+        assert!(!shared("FROM b\nRUN make\nCOPY f/ ./\n", &folder).is_own);
+    }
+}

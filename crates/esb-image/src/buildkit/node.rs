@@ -1,0 +1,171 @@
+//! One daemon: whether it answers, the session with it, and how much it does at a time.
+//!
+//! Owns the connection and its health. A daemon that does not answer is asked again after
+//! [`RETRY`], by the next build that belongs to it, and comes back when it answers.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    ListWorkersRequest, control_client::ControlClient,
+};
+use hyper_util::rt::TokioIo;
+use tokio::sync::{Mutex, Semaphore};
+use tonic::{
+    codegen::{BoxFuture, Service, http::Uri},
+    transport::{Channel, Endpoint},
+};
+
+use super::{
+    failure::words,
+    session::{Knowledge, Session},
+};
+use crate::daemon::{
+    address::EngineAddress,
+    chain,
+    connect::{CONNECT, Dialer, Expected, Io},
+};
+
+/// A daemon that failed is left alone for so long.
+pub(super) const RETRY: Duration = Duration::from_secs(5);
+/// Solves of one run that a daemon does at a time.
+pub(super) const AT_ONCE: usize = 4;
+/// A daemon with TLS has to speak HTTP/2, and says so.
+const PROTOCOL: &[u8] = b"h2";
+
+/// See the module.
+pub(super) struct Node {
+    /// Its address, as people write it.
+    pub(super) name: String,
+    dialer: Dialer,
+    authority: String,
+    pub(super) permits: Semaphore,
+    state: Mutex<State>,
+}
+
+enum State {
+    Untried,
+    Up(Arc<Link>),
+    Down { since: Instant, why: String },
+}
+
+/// A daemon that answered.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) channel: Channel,
+    pub(super) session: Session,
+    /// `linux/arm64`; what it builds for, its emulators included.
+    platforms: Vec<String>,
+}
+
+impl Link {
+    pub(super) fn builds_for(&self, platform: &str) -> bool {
+        self.platforms.is_empty() || self.platforms.iter().any(|known| known == platform)
+    }
+}
+
+impl Node {
+    /// Prepares connections; nothing is contacted.
+    pub(super) fn new(address: EngineAddress, server_name: Option<&str>) -> io::Result<Self> {
+        let host = match &address {
+            EngineAddress::Tcp { host, port, .. } if host.contains(':') => {
+                format!("[{host}]:{port}")
+            }
+            EngineAddress::Tcp { host, port, .. } => format!("{host}:{port}"),
+            _ => "localhost".to_owned(),
+        };
+        let expected = Expected {
+            server_name: server_name.map(str::to_owned),
+            protocols: vec![PROTOCOL.to_vec()],
+        };
+        Ok(Self {
+            name: address.to_string(),
+            authority: server_name.map_or(host, str::to_owned),
+            dialer: Dialer::new(address, &expected)?,
+            permits: Semaphore::new(AT_ONCE),
+            state: Mutex::new(State::Untried),
+        })
+    }
+
+    /// The connection, made now when there is none; why there is none.
+    pub(super) async fn link(&self, knowledge: &Knowledge) -> Result<Arc<Link>, String> {
+        let mut state = self.state.lock().await;
+        match &*state {
+            State::Up(link) if !link.session.gone.is_cancelled() => return Ok(Arc::clone(link)),
+            State::Down { since, why } if since.elapsed() < RETRY => return Err(why.clone()),
+            _ => {}
+        }
+        // The whole of it: a daemon that was stopped takes connections, and says nothing.
+        let opened = tokio::time::timeout(CONNECT, self.open(knowledge)).await;
+        let opened = opened
+            .unwrap_or_else(|_| Err(format!("it did not answer within {} s", CONNECT.as_secs())));
+        match opened {
+            Ok(link) => {
+                let link = Arc::new(link);
+                *state = State::Up(Arc::clone(&link));
+                Ok(link)
+            }
+            Err(why) => {
+                *state = State::Down { since: Instant::now(), why: why.clone() };
+                Err(why)
+            }
+        }
+    }
+
+    /// Leaves the daemon out for a while.
+    pub(super) async fn failed(&self, why: &str) {
+        *self.state.lock().await = State::Down { since: Instant::now(), why: why.to_owned() };
+    }
+
+    async fn open(&self, knowledge: &Knowledge) -> Result<Link, String> {
+        // The first connection is made by itself, because its error says the most.
+        let first = self.dialer.connect().await.map_err(|error| chain(&error))?;
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.authority));
+        let endpoint = endpoint.map_err(|error| chain(&error))?.http2_adaptive_window(true);
+        let connector = Connector { first: Some(first), dialer: self.dialer.clone() };
+        let channel = endpoint.connect_with_connector(connector).await;
+        let channel = channel.map_err(|error| chain(&error))?;
+        let workers = ControlClient::new(channel.clone())
+            .list_workers(ListWorkersRequest::default())
+            .await
+            .map_err(|status| words(&status))?
+            .into_inner();
+        let platforms = workers.record.iter().flat_map(|worker| &worker.platforms);
+        let platforms =
+            platforms.map(|platform| format!("{}/{}", platform.os, platform.architecture));
+        let platforms = platforms.collect();
+        let session = Session::open(channel.clone(), knowledge, None).await;
+        Ok(Link { channel, session: session.map_err(|status| words(&status))?, platforms })
+    }
+}
+
+/// Makes the connections of a channel.
+struct Connector {
+    first: Option<Pin<Box<dyn Io>>>,
+    dialer: Dialer,
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Pin<Box<dyn Io>>>;
+    type Error = io::Error;
+    type Future = BoxFuture<Self::Response, io::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let (first, dialer) = (self.first.take(), self.dialer.clone());
+        Box::pin(async move {
+            match first {
+                Some(io) => Ok(TokioIo::new(io)),
+                None => dialer.connect().await.map(TokioIo::new),
+            }
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! Which daemon builds what, so that a build meets the cache that it left: rendezvous hashing with
+//! bounded load.
+//!
+//! Pure: keys and names in, numbers out; the same for whoever asks, whatever the order of daemons
+//! on a command line. Refuses to know which daemons answer: who is left out is not among the names.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+};
+
+use esb_oci::Digest;
+
+/// The most that a daemon gets, in hundredths of the mean.
+const BOUND: usize = 115;
+
+/// Daemons by name, ready to be ranked.
+#[derive(Debug, Clone)]
+pub struct Ring(Vec<u64>);
+
+impl Ring {
+    /// Daemons by their names.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(names.into_iter().map(|name| number(Digest::of(name.as_bytes()))).collect())
+    }
+
+    /// The daemons for a key, the one that it belongs to first.
+    pub fn rank(&self, key: Digest) -> Vec<usize> {
+        let key = number(key);
+        let mut ranked: Vec<usize> = (0..self.0.len()).collect();
+        ranked.sort_by_key(|daemon| Reverse(weight(key, self.0[*daemon])));
+        ranked
+    }
+
+    /// The daemon of each item. An item goes to the daemon that its key belongs to; a key of many
+    /// items belongs to several. Where a daemon would get more than 1.15 times the mean, rounded
+    /// up, some go on to the next in rank.
+    ///
+    /// Which ones is decided as stable matchings are: a daemon keeps those that it wants most, so
+    /// that the result depends on no order, and a daemon more or less moves what belongs to it and
+    /// little else.
+    pub fn place(&self, items: &[Item]) -> Vec<usize> {
+        let capacity = capacity(items.len(), self.0.len());
+        let portion = portion(items.len(), self.0.len());
+        let mut counts: HashMap<Digest, usize> = HashMap::new();
+        for item in items {
+            *counts.entry(item.key).or_default() += 1;
+        }
+        let mut placed = vec![0; items.len()];
+        let mut held: Vec<BinaryHeap<Reverse<(u64, usize)>>> =
+            vec![BinaryHeap::new(); self.0.len()];
+        let mut tried = vec![0; items.len()];
+        let mut open: Vec<usize> = (0..items.len()).collect();
+        while let Some(at) = open.pop() {
+            let item = items[at];
+            let several = counts[&item.key].div_ceil(portion);
+            let Some(daemon) = self.choice(item, several, tried[at]) else { continue };
+            tried[at] += 1;
+            placed[at] = daemon;
+            held[daemon].push(Reverse((weight(number(item.name), self.0[daemon]), at)));
+            if held[daemon].len() > capacity
+                && let Some(Reverse((_, least))) = held[daemon].pop()
+            {
+                open.push(least);
+            }
+        }
+        placed
+    }
+
+    /// The daemon that an item wants after `tried` others, when its key belongs to `several`.
+    fn choice(&self, item: Item, several: usize, tried: usize) -> Option<usize> {
+        let key = number(item.key);
+        if several == 1 && tried == 0 {
+            return (0..self.0.len()).max_by_key(|daemon| weight(key, self.0[*daemon]));
+        }
+        let mut ranked = self.rank(item.key);
+        let several = several.min(ranked.len());
+        let own = key ^ number(item.name);
+        ranked[..several].sort_by_key(|daemon| Reverse(weight(own, self.0[*daemon])));
+        ranked.get(tried).copied()
+    }
+}
+
+/// The items of one key that one daemon takes: about a quarter of the mean, and the same for a
+/// daemon more or less.
+fn portion(items: usize, daemons: usize) -> usize {
+    let quarter = (items / (4 * daemons.max(1))).max(1);
+    1 << quarter.ilog2()
+}
+
+/// Something to place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// What it shares with others.
+    pub key: Digest,
+    /// What it alone is.
+    pub name: Digest,
+}
+
+/// The most items that one of `daemons` gets of `items`: 1.15 times the mean, rounded up.
+fn capacity(items: usize, daemons: usize) -> usize {
+    (items * BOUND).div_ceil(100 * daemons.max(1))
+}
+
+/// The first bytes of a digest.
+fn number(digest: Digest) -> u64 {
+    u64::from_be_bytes(*digest.bytes().first_chunk().expect("a digest is longer"))
+}
+
+/// How much a key wants a daemon; splitmix64's finisher, as both halves are hashes already.
+fn weight(key: u64, daemon: u64) -> u64 {
+    let mut mixed = key ^ daemon.rotate_left(23);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAEMONS: usize = 64;
+    const ITEMS: usize = 10_000;
+
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|number| format!("tcp://buildkit-{number}.builds:1234")).collect()
+    }
+
+    fn ring<'a>(names: impl IntoIterator<Item = &'a String>) -> Ring {
+        Ring::new(names.into_iter().map(|name| &**name))
+    }
+
+    fn key(number: usize) -> Digest {
+        Digest::of(format!("key {number}").as_bytes())
+    }
+
+    fn named(keys: impl IntoIterator<Item = Digest>) -> Vec<Item> {
+        let name = |number: usize| Digest::of(format!("function {number}").as_bytes());
+        keys.into_iter().enumerate().map(|(at, key)| Item { key, name: name(at) }).collect()
+    }
+
+    fn distinct(count: usize) -> Vec<Item> {
+        named((0..count).map(key))
+    }
+
+    fn loads(placed: &[usize], daemons: usize) -> Vec<usize> {
+        let mut loads = vec![0; daemons];
+        for daemon in placed {
+            loads[*daemon] += 1;
+        }
+        loads
+    }
+
+    /// Keys that 1,000 of them share by Zipf's law.
+    fn skewed() -> Vec<Item> {
+        let weights: Vec<f64> = (1..=1000_u32).map(|rank| 1.0 / f64::from(rank)).collect();
+        let total: f64 = weights.iter().sum();
+        let mut keys = Vec::new();
+        let mut sum = 0.0;
+        for (rank, weight) in weights.iter().enumerate() {
+            sum += weight / total;
+            #[expect(clippy::cast_precision_loss, reason = "ten thousand is small")]
+            while (keys.len() as f64) < sum * ITEMS as f64 {
+                keys.push(key(rank));
+            }
+        }
+        keys.truncate(ITEMS);
+        named(keys)
+    }
+
+    /// The most items that move when any one daemon is lost, in hundredths of what it had.
+    fn moved(keys: &[Item]) -> usize {
+        let names = names(DAEMONS);
+        let before = ring(&names).place(keys);
+        let shares = loads(&before, DAEMONS);
+        let lost = (0..DAEMONS).map(|lost| {
+            let left: Vec<&String> =
+                names.iter().enumerate().filter(|(at, _)| *at != lost).map(|(_, n)| n).collect();
+            let after = ring(left.iter().copied()).place(keys);
+            let same = |(before, after): &(&usize, &usize)| names[**before] == *left[**after];
+            let moved = before.iter().zip(&after).filter(|pair| !same(pair)).count();
+            (moved * 100).div_ceil(shares[lost])
+        });
+        lost.max().unwrap()
+    }
+
+    #[test]
+    fn no_daemon_gets_more_than_its_bound() {
+        for keys in [distinct(ITEMS), skewed()] {
+            let placed = ring(&names(DAEMONS)).place(&keys);
+            let fullest = loads(&placed, DAEMONS).into_iter().max().unwrap();
+            assert!(fullest <= 180, "{fullest} of 10,000 on one of 64 daemons");
+        }
+        assert_eq!((capacity(ITEMS, DAEMONS), capacity(1, 4), capacity(50, 4)), (180, 1, 15));
+    }
+
+    #[test]
+    fn a_lost_daemon_moves_little_more_than_its_share() {
+        let distinct = moved(&distinct(ITEMS));
+        assert!(distinct <= 110, "{distinct} % of its share");
+        let skewed = moved(&skewed());
+        assert!(skewed <= 400, "{skewed} % of its share");
+    }
+
+    #[test]
+    fn the_order_of_names_changes_nothing() {
+        let (names, keys) = (names(5), distinct(200));
+        let turned: Vec<&String> = names.iter().rev().collect();
+        let here = ring(&names).place(&keys);
+        let there = ring(turned.iter().copied()).place(&keys);
+        assert!(here.iter().zip(&there).all(|(here, there)| names[*here] == *turned[*there]));
+        let (here, there) = (ring(&names).rank(key(0)), ring(turned.iter().copied()).rank(key(0)));
+        assert!(here.iter().zip(&there).all(|(here, there)| names[*here] == *turned[*there]));
+        assert_eq!(
+            here[0],
+            ring(&names).place(&keys[..1])[0],
+            "alone, a key gets its first choice"
+        );
+    }
+
+    #[test]
+    fn most_meet_their_first_choice() {
+        let keys = distinct(ITEMS);
+        let ring = ring(&names(DAEMONS));
+        let placed = ring.place(&keys);
+        let first =
+            keys.iter().zip(&placed).filter(|(key, at)| ring.rank(key.key)[0] == **at).count();
+        assert!(first >= ITEMS * 98 / 100, "{first} of 10,000");
+    }
+}
