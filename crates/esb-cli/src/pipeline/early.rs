@@ -13,11 +13,9 @@ use std::{
 use esb_model::PublishTarget;
 use esb_oci::{Digest, Manifest};
 use esb_registry::Repository;
+use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
-use tokio::{
-    sync::{OnceCell, Semaphore},
-    task::JoinHandle,
-};
+use tokio::sync::{OnceCell, oneshot};
 
 use super::{Order, bases::Made, images::push_reference, run::Run, target::Target};
 use crate::exit::Failure;
@@ -42,7 +40,7 @@ struct Pushed {
 struct Question {
     tag: String,
     digest: Digest,
-    asked: Mutex<Option<JoinHandle<bool>>>,
+    asked: Mutex<Option<oneshot::Receiver<bool>>>,
     /// Whether there was an answer.
     answered: OnceCell<bool>,
 }
@@ -105,24 +103,29 @@ impl Early {
         }
         let registry = run.registry.configured.as_ref().unwrap_or(&run.registry.default);
         let last: Option<Vec<Pushed>> = run.store.record(RECORD, key(run, registry));
-        let turns = Arc::new(Semaphore::new(run.jobs));
+        let mut asks = Vec::new();
         for Pushed { registry, repository, tag, plain, digest } in last.iter().flatten().cloned() {
             let at = Repository { registry, repository };
             let plain = plain.unwrap_or_else(|| tag.clone());
             if plain != tag {
                 run.session.tag_seen(&at, &plain, digest);
             }
-            let (client, session, turns) =
-                (run.client.clone(), run.session.clone(), Arc::clone(&turns));
-            let (place, name) = (at.clone(), tag.clone());
-            let asked = tokio::spawn(async move {
-                let _turn = turns.acquire().await;
-                client.ping_at(&place, &name, &session).await
-            });
+            let (answer, asked) = oneshot::channel();
             let asked = Mutex::new(Some(asked));
-            let question = Question { tag, digest, asked, answered: OnceCell::new() };
-            run.early.questions().insert((at.repository, plain), Arc::new(question));
+            let named = (at.repository.clone(), plain);
+            let question = Question { tag: tag.clone(), digest, asked, answered: OnceCell::new() };
+            run.early.questions().insert(named, Arc::new(question));
+            asks.push((at, tag, answer));
         }
+        let (client, session, jobs) = (run.client.clone(), run.session.clone(), run.jobs);
+        // In the order in which the answers will be needed.
+        tokio::spawn(stream::iter(asks).for_each_concurrent(jobs, move |(at, tag, answer)| {
+            let (client, session) = (client.clone(), session.clone());
+            async move {
+                let answered = client.ping_at(&at, &tag, &session).await;
+                let _nobody_waits = answer.send(answered);
+            }
+        }));
         *run.early.last() = last.unwrap_or_default();
     }
 

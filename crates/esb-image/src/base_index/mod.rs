@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The record's kind in the content store; the number is the form's.
-pub(crate) const RECORD: &str = "base-index-2";
+pub(crate) const RECORD: &str = "base-index-3";
 
 /// The most entries of an image.
 const MAX_ENTRIES: usize = 3_000_000;
@@ -30,6 +30,7 @@ const MAX_BYTES: u64 = 256 * 1024 * 1024 * 1024;
 
 /// An index: the base of every [`Tree`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "compact::Stored", try_from = "compact::Stored")]
 pub(crate) struct BaseIndex {
     /// Path, mode, owner and group.
     folders: BTreeMap<String, (u32, u64, u64)>,
