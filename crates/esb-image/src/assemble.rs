@@ -17,8 +17,8 @@ use crate::{Base, Error, dockerfile::interpret::Step, layer::Made, published::Na
 pub(crate) const BASE_NAME: &str = "org.opencontainers.image.base.name";
 pub(crate) const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
-/// The record's kind in the content store: the manifest that a fingerprint led to.
-const RECORD: &str = "image-2";
+/// The record's kind in the content store: the text of the manifest that a fingerprint led to.
+const RECORD: &str = "image-3";
 
 /// Everything that becomes an image.
 pub(crate) struct Parts<'a> {
@@ -122,7 +122,8 @@ pub(crate) fn remember(image: &Image, store: &ContentStore, key: Digest) -> Resu
     if image.is_read() {
         store.put(&image.config_bytes)?;
     }
-    Ok(store.set_record(RECORD, key, &image.digest())?)
+    let text = str::from_utf8(&image.manifest_bytes).ok();
+    Ok(store.set_record(RECORD, key, &text)?)
 }
 
 /// What is left of an image that was remembered.
@@ -141,8 +142,8 @@ pub(crate) fn remembered(
     key: Digest,
     read_config: bool,
 ) -> Remembered {
-    let read = |digest| store.document(digest).map(Bytes::from);
-    let Some(bytes) = store.record(RECORD, key).and_then(read) else { return Remembered::Nothing };
+    let text: Option<String> = store.record(RECORD, key).flatten();
+    let Some(bytes) = text.map(Bytes::from) else { return Remembered::Nothing };
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else {
         return Remembered::Nothing;
     };
@@ -156,7 +157,7 @@ pub(crate) fn remembered(
     });
     let layers: Option<Vec<Blob>> = layers.collect();
     let config = if read_config {
-        read(manifest.config.digest)
+        store.document(manifest.config.digest).map(Bytes::from)
     } else {
         store.has(&manifest.config).then(Bytes::new)
     };

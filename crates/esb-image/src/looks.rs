@@ -69,14 +69,20 @@ impl Looks {
         Ok(folder)
     }
 
-    /// What was found by a build that still runs or ran beside this one; else looks.
+    /// What was found by a build that still runs or ran beside this one; else looks. Somebody who
+    /// looks already is waited for, unless the look is to be `quick`: then that is the error.
     pub(crate) fn find<E>(
         &self,
         key: Key,
+        quick: Option<E>,
         look: impl FnOnce() -> Result<Vec<Selected>, E>,
     ) -> Result<Arc<Look>, E> {
         let cell = Arc::clone(self.state().found.entry(key).or_default());
-        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cell = match (cell.try_lock(), quick) {
+            (Ok(cell), _) => cell,
+            (Err(_), Some(slow)) => return Err(slow),
+            (Err(_), None) => cell.lock().unwrap_or_else(PoisonError::into_inner),
+        };
         if let Some(look) = &*cell {
             return Ok(Arc::clone(look));
         }
@@ -119,7 +125,7 @@ mod tests {
             vec![Selected { name, is_folder: false, items: Vec::new() }]
         };
         let look = |result: Result<Vec<Selected>, ()>| {
-            looks.find(key.clone(), || result).map(|look| look.found[0].name.clone())
+            looks.find(key.clone(), None, || result).map(|look| look.found[0].name.clone())
         };
         let first = looks.running();
         assert_eq!(look(Err(())), Err(()));

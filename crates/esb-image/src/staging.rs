@@ -71,10 +71,29 @@ impl Stager {
         no_cache: bool,
     ) -> Result<Vec<PathBuf>, Error> {
         let (stager, recipe, root) = (self.clone(), recipe.clone(), root.to_owned());
-        blocking(move || stager.stage_all(&recipe, &root, !no_cache)).await
+        blocking(move || stager.stage_one(&recipe, &root, !no_cache)).await
     }
 
-    fn stage_all(
+    /// As [`Stager::stage`], for many recipes: one after the other, so that the second finds what
+    /// the first staged for both.
+    ///
+    /// # Errors
+    /// As [`Stager::stage`].
+    pub async fn stage_all(
+        &self,
+        recipes: &[ImageRecipe],
+        root: &Path,
+        no_cache: bool,
+    ) -> Result<(), Error> {
+        let (stager, recipes, root) = (self.clone(), recipes.to_owned(), root.to_owned());
+        let stage = move || {
+            let stage = |recipe| stager.stage_one(recipe, &root, !no_cache).map(drop);
+            recipes.iter().try_for_each(stage)
+        };
+        blocking(stage).await
+    }
+
+    fn stage_one(
         &self,
         recipe: &ImageRecipe,
         root: &Path,

@@ -10,7 +10,7 @@ use std::{
     io,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -121,6 +121,25 @@ impl Folder {
         folder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As [`Folder::lock`], without waiting for anybody.
+    pub(crate) fn try_lock(folder: &Mutex<Self>) -> Option<MutexGuard<'_, Self>> {
+        match folder.try_lock() {
+            Ok(folder) => Some(folder),
+            Err(TryLockError::Poisoned(folder)) => Some(folder.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Whether the digest of a file is remembered.
+    pub(crate) fn knows(&self, name: &str, metadata: &Metadata) -> bool {
+        self.remembered(name, &Stat::of(metadata)).is_some()
+    }
+
+    fn remembered(&self, name: &str, stat: &Stat) -> Option<Digest> {
+        let seen = self.seen.get(name).filter(|seen| seen.stat == *stat)?;
+        stat.settled(seen.at).then_some(seen.digest)
+    }
+
     /// The digest of a file: remembered, or of its content. `name` is the path in the folder.
     pub(crate) fn digest(
         &mut self,
@@ -130,12 +149,8 @@ impl Folder {
         trust: bool,
     ) -> io::Result<Digest> {
         let stat = Stat::of(metadata);
-        if trust
-            && let Some(seen) = self.seen.get(name)
-            && seen.stat == stat
-            && stat.settled(seen.at)
-        {
-            return Ok(seen.digest);
+        if trust && let Some(digest) = self.remembered(name, &stat) {
+            return Ok(digest);
         }
         let at = now();
         let (digest, size) = hash_file(path)?;

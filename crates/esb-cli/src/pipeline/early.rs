@@ -62,7 +62,7 @@ impl Question {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settled {
     /// Whether the registry answered.
-    pub(crate) answered: bool,
+    answered: bool,
     /// What was pushed last, where it is still there.
     there: Option<Digest>,
 }
@@ -140,11 +140,22 @@ impl Early {
         Some(Settled { answered, there: there.then_some(*digest) })
     }
 
+    /// Whether the registry answers; none where nobody has asked.
+    pub(crate) async fn is_answered(run: &Run) -> Option<bool> {
+        let first = run.early.last().first().cloned()?;
+        let at = Repository { registry: first.registry, repository: first.repository };
+        let plain = first.plain.unwrap_or(first.tag);
+        Self::settle(run, &at, &plain).await.map(|settled| settled.answered)
+    }
+
     /// Remembers what this run pushed.
     pub(crate) fn remember(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
         let Some(registry) = &target.registry else { return Ok(()) };
         let mut pushed = Vec::with_capacity(made.images.len());
-        for image in &made.images {
+        // Those of functions first: the documents of bases are large, and registries read them.
+        let (functions, bases): (Vec<_>, Vec<_>) =
+            made.images.iter().partition(|image| image.is_function());
+        for image in functions.into_iter().chain(bases) {
             let digest = image.image.digest();
             let (tag, plain) = if image.is_function() {
                 (Target::content_tag(&image.tag, digest), Some(image.tag.clone()))

@@ -120,20 +120,13 @@ pub(crate) async fn push_base(
     Ok(made)
 }
 
-/// A name that a run asks for whatever happens.
-pub(crate) struct Question {
-    pub(crate) at: esb_registry::Repository,
-    pub(crate) tag: String,
-    /// The image's plain tag.
-    pub(crate) plain: String,
-}
-
-/// What a run asks first: where a base image is, else what the last run pushed for a function.
+/// What a run without earlier ones asks first: where the tag of a base image leads, else that of
+/// what was pushed for a function.
 pub(crate) fn first_question(
     run: &Run,
     registry: &PublishTarget,
     recipes: &[ImageRecipe],
-) -> Result<Option<Question>, Failure> {
+) -> Result<Option<(esb_registry::Repository, String)>, Failure> {
     let mut bases = prepare::of_kind(recipes, true);
     let Some(recipe) = bases.next().or_else(|| prepare::of_kind(recipes, false).next()) else {
         return Ok(None);
@@ -147,7 +140,7 @@ pub(crate) fn first_question(
         };
         tag = Target::content_tag(&tag, digest);
     }
-    Ok(Some(Question { at, tag, plain: recipe.tag.clone() }))
+    Ok(Some((at, tag)))
 }
 
 /// The record's kind in the content store: where a tag pointed when this machine pushed it last.

@@ -105,10 +105,7 @@ pub(crate) async fn inputs(
     recipes: &[ImageRecipe],
     sources: &Bases,
 ) -> Result<(), Failure> {
-    // Functions share layers: one after the other, the second finds what the first staged.
-    for recipe in recipes {
-        run.stager.stage(recipe, &run.project.root, run.no_cache).await?;
-    }
+    run.stager.stage_all(recipes, &run.project.root, run.no_cache).await?;
     stream::iter(recipes)
         .map(|recipe| install(run, recipe, sources))
         .buffer_unordered(run.jobs)

@@ -5,12 +5,7 @@ use std::path::PathBuf;
 use esb_model::{ImageRecipe, ImageRef, PublishTarget};
 use esb_oci::Digest;
 
-use super::{
-    Order,
-    early::Early,
-    images::{self, Question},
-    run::Run,
-};
+use super::{Order, early::Early, images, run::Run};
 use crate::{
     cli::ImageRefForm,
     exit::{Exit, Failure},
@@ -154,12 +149,12 @@ async fn is_there(
     recipes: &[ImageRecipe],
 ) -> Result<bool, Failure> {
     let host = registry.push_host();
-    let Some(Question { at, tag, plain }) = images::first_question(run, registry, recipes)? else {
+    if let Some(answered) = Early::is_answered(run).await {
+        return Ok(answered);
+    }
+    let Some((at, tag)) = images::first_question(run, registry, recipes)? else {
         return Ok(run.client.ping(host).await);
     };
-    if let Some(settled) = Early::settle(run, &at, &plain).await {
-        return Ok(settled.answered);
-    }
     let known = run.session.checked(&at, &tag).is_some();
     Ok(known || run.client.ping_at(&at, &tag, &run.session).await)
 }

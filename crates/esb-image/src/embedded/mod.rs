@@ -23,7 +23,7 @@ use crate::{
     base_index::{self, BaseIndex, compact},
     base_layers,
     blocking::blocking,
-    context::{Context, IgnoreRules},
+    context::{Context, ContextError, IgnoreRules},
     dockerfile::{
         Fault, Problem, Script,
         interpret::{Action as StepAction, CopyFiles, Plan},
@@ -185,10 +185,13 @@ impl EmbeddedBuilder {
         job: &Arc<Job>,
         published: Option<&dyn Published>,
     ) -> Result<Progress, Error> {
-        let prepared = {
+        let prepared = if let Some(prepared) = self.inner.prepare(job, true)? {
+            prepared
+        } else {
             let _turn = self.inner.turns.acquire().await;
             let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
-            blocking(move || inner.prepare(&job)).await?
+            let prepared = blocking(move || inner.prepare(&job, false)).await?;
+            prepared.expect("a look that takes its time ends")
         };
         match prepared {
             Progress::Needed(prepared) => self.find(job, published, prepared).await,
@@ -286,7 +289,10 @@ impl Inner {
     }
 
     /// All that can be done without a base's layers; often that is everything.
-    fn prepare(&self, job: &Job) -> Result<Progress, Error> {
+    ///
+    /// A quick look that is not enough gives none. What is unchanged is found by it: to hand that
+    /// to another thread and back would take longer, most of all on a busy machine.
+    fn prepare(&self, job: &Job, quick: bool) -> Result<Option<Progress>, Error> {
         let script = Script::parse(&job.recipe.dockerfile, job.recipe.platform)
             .map_err(|problem| job.problem(problem))?;
         let base = |_, name: &str| job.base_config(name);
@@ -294,7 +300,7 @@ impl Inner {
             Fault::Problem(problem) => job.problem(problem),
             Fault::Error(error) => *error,
         })?;
-        let sources = self.look(job, &plan)?;
+        let Some(sources) = self.look(job, &plan, quick)? else { return Ok(None) };
         let target = plan.target();
         let base = job.base(target);
         let mut config = target.config.clone();
@@ -314,18 +320,19 @@ impl Inner {
                 self.store.set_record(LAST, job.last_key(), &parts)?;
             }
             let reason = "same content, base and recipe".to_owned();
-            return Ok(Progress::Done(report(*image, Action::Cached, reason)));
+            return Ok(Some(Progress::Done(report(*image, Action::Cached, reason))));
         }
         let known = match remembered {
             Remembered::Manifest(bytes) => Some(bytes),
             _ => None,
         };
         let earlier = Earlier::default();
-        Ok(Progress::Needed(Box::new(Prepared { plan, sources, parts, config, known, earlier })))
+        let prepared = Prepared { plan, sources, parts, config, known, earlier };
+        Ok(Some(Progress::Needed(Box::new(prepared))))
     }
 
     /// Looks at every file that the context gives to a step.
-    fn look(&self, job: &Job, plan: &Plan) -> Result<Sources, Error> {
+    fn look(&self, job: &Job, plan: &Plan, quick: bool) -> Result<Option<Sources>, Error> {
         let folder = job.root.join(&job.recipe.context.folder);
         let folder = self.looks.folder(&folder).map_err(|source| Error::Io {
             action: "open the build context",
@@ -334,7 +341,10 @@ impl Inner {
         })?;
         let rules = IgnoreRules::parse(&job.recipe.dockerignore)
             .map_err(|reason| Error::Dockerignore { image: job.image(), reason })?;
-        let context = Context::new(folder.clone(), rules, &self.stats, job.trust);
+        let mut context = Context::new(folder.clone(), rules, &self.stats, job.trust);
+        if quick {
+            context = context.quick();
+        }
         let mut sources = Sources::new();
         for (position, stage) in &plan.stages {
             for (number, step) in stage.steps.iter().enumerate() {
@@ -349,13 +359,19 @@ impl Inner {
                         source: source.clone(),
                         trust: job.trust,
                     };
-                    let selected = self.looks.find(key, || context.select(source));
-                    found.push(selected.map_err(|error| job.context_error(step.line, error))?);
+                    let slow = quick.then(|| ContextError::slow(&folder));
+                    match self.looks.find(key, slow, || context.select(source)) {
+                        Err(error) if quick && error.is_slow() => return Ok(None),
+                        look => {
+                            let look = look.map_err(|error| job.context_error(step.line, error));
+                            found.push(look?);
+                        }
+                    }
                 }
                 sources.insert((*position, number), found);
             }
         }
-        Ok(sources)
+        Ok(Some(sources))
     }
 
     fn make(

@@ -22,7 +22,15 @@ pub(crate) async fn a_container_runs(daemon: &esb_test::DockerEngine, engine: &D
         assert_eq!(fetch(container.address(), path).await, expected);
     }
     assert_eq!(container.exit_code().await.unwrap(), None);
-    let logs = container.logs().await.unwrap();
+    // The server writes after it has answered.
+    let mut logs = String::new();
+    for _ in 0..100 {
+        logs = container.logs().await.unwrap();
+        if !logs.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     assert!(logs.contains("/more/more.html") || logs.contains("200"), "{logs}");
     container.stop(Duration::from_secs(1)).await.unwrap();
     assert_eq!(daemon.output(["ps", "--all", "--quiet"]).unwrap(), "");
