@@ -12,6 +12,7 @@ mod generate;
 mod hooks;
 mod java;
 mod probe;
+mod provision;
 mod python;
 mod steps;
 mod test;

@@ -12,7 +12,7 @@ use crate::{
     bases,
     checks::{Checks, Outcome, Trouble},
     command::{cargo, command, output, run, target},
-    e2e, fuzz, generate, hooks, java, python,
+    e2e, fuzz, generate, hooks, java, provision, python,
     steps::say,
     tidy,
 };
@@ -47,6 +47,7 @@ pub(crate) fn test() -> bool {
     hooks::check(&mut checks);
     checks.run("Java hooks, and the jars that are shipped", java::check);
     checks.run("configuration as PyYAML and string.Template read it", pyyaml);
+    checks.run("resources as the Provisioner hands them to boto3", provision::check);
     if let (Some(esb), Some(bases)) = (esb, bases) {
         e2e::e2e(&mut checks, esb, bases);
     } else {

@@ -60,7 +60,7 @@ final class Transformer implements ClassFileTransformer {
             add("org/apache/logging/log4j/core/appender/AbstractOutputStreamAppender", append);
             add("com/amazonaws/services/lambda/runtime/log4j2/LambdaAppender", append);
             add("java/util/logging/ConsoleHandler", Rule.around("log", "publish", 1));
-            System.getProperties().put(Weaver.CARRIER, com.runtime.agent.logs.Events.BOTH_ENDS);
+            System.getProperties().put(Weaver.CARRIER, new com.runtime.agent.logs.Events.BothEnds());
             add(CLIENT + "runtimeapi/LambdaRuntimeApiClientImpl",
                     Rule.before("flush", "reportInvocationSuccess", 2),
                     Rule.before("flush", "reportInvocationError", 2),

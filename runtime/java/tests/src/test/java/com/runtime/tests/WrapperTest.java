@@ -100,7 +100,7 @@ class WrapperTest {
             assertEquals("Root=1-runtime", sink.records("typed request-1").get(0).get("trace_id"));
         }
         try (Server sink = new Server(); Runtime runtime = new Runtime(null, List.of("{}"))) {
-            Jvm jvm = new Jvm().env("VICTORIALOGS_URL", sink.url())
+            Jvm jvm = new Jvm().env("VICTORIALOGS_URL", sink.url()).env("ESB_LOG_EXIT_FLUSH_MS", "20000")
                     .env("LAMBDA_ORIGINAL_HANDLER", Handlers.class.getName() + "::failing");
             runtime.run(jvm, WRAPPER);
             List<Map<String, Object>> records = sink.records();

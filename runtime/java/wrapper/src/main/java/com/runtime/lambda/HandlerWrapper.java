@@ -68,7 +68,12 @@ public final class HandlerWrapper implements RequestStreamHandler {
     }
 
     private static boolean isPrintable(String text) {
-        return !text.isBlank() && text.chars().noneMatch(Character::isISOControl);
+        for (int i = 0; i < text.length(); i++) {
+            if (Character.isISOControl(text.charAt(i))) {
+                return false;
+            }
+        }
+        return !text.isBlank();
     }
 
     /** Cuts this class's own frames, and the runtime's below them, off a stack trace. */

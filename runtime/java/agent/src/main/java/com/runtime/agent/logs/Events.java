@@ -25,15 +25,20 @@ public final class Events {
 
     private Events() {}
 
-    /** Both ends of a write, for code that cannot see this class: (null, event), (state, event). */
-    public static final BiFunction<Object, Object, Object> BOTH_ENDS =
-            (state, event) -> {
-                if (state == null) {
-                    return begin();
-                }
-                end(state, null, event);
-                return state;
-            };
+    /**
+     * Both ends of a write, for code that cannot see this class: (null, event), (state, event). A class
+     * of its own, so that nothing else is loaded with it.
+     */
+    public static final class BothEnds implements BiFunction<Object, Object, Object> {
+        @Override
+        public Object apply(Object state, Object event) {
+            if (state == null) {
+                return begin();
+            }
+            end(state, null, event);
+            return state;
+        }
+    }
 
     /** Before an appender writes an event; never null. */
     public static Object begin() {

@@ -1,9 +1,8 @@
 package com.runtime.agent.logs;
 
 import java.nio.charset.StandardCharsets;
-import java.time.Instant;
+import java.time.LocalDateTime;
 import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -27,17 +26,20 @@ public final class Records {
     private static final String[] KEPT = {
         "_time", "level", "container_name", "job", "trace_id", "aws_request_id", "logger"
     };
-    private static final Pattern LEADING =
-            Pattern.compile(
-                    "\\s*(?:\\[\\s*(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRIT|CRITICAL|FATAL)\\s*\\]"
-                            + "|(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRIT|CRITICAL|FATAL)\\s*:)",
-                    Pattern.CASE_INSENSITIVE);
-    private static final Pattern TIME =
-            Pattern.compile(
-                    "(\\d{4})-(\\d\\d)-(\\d\\d)[T ](\\d\\d):(\\d\\d)(?::(\\d\\d)(?:[.,](\\d{1,9}))?)?"
-                            + "\\s*(Z|z|[+-]\\d\\d(?::?\\d\\d)?)?");
-    private static final DateTimeFormatter ISO =
-            DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH:mm:ss.SSSxxx", Locale.ROOT).withZone(ZoneOffset.UTC);
+    /** Made when a text may need them: most do not. */
+    private static final class Patterns {
+        static final Pattern LEADING =
+                Pattern.compile(
+                        "\\s*(?:\\[\\s*(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRIT|CRITICAL|FATAL)\\s*\\]"
+                                + "|(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|CRIT|CRITICAL|FATAL)\\s*:)",
+                        Pattern.CASE_INSENSITIVE);
+        static final Pattern TIME =
+                Pattern.compile(
+                        "(\\d{4})-(\\d\\d)-(\\d\\d)[T ](\\d\\d):(\\d\\d)(?::(\\d\\d)(?:[.,](\\d{1,9}))?)?"
+                                + "\\s*(Z|z|[+-]\\d\\d(?::?\\d\\d)?)?");
+
+        private Patterns() {}
+    }
 
     private Records() {}
 
@@ -103,13 +105,16 @@ public final class Records {
 
     /** The level of a text: a leading `[LEVEL]` or `LEVEL:`, else INFO. */
     static String guess(String text) {
-        Matcher found = LEADING.matcher(text);
+        if (text.indexOf(':') < 0 && text.indexOf(']') < 0) {
+            return "INFO";
+        }
+        Matcher found = Patterns.LEADING.matcher(text);
         return found.lookingAt() ? level(found.group(1) == null ? found.group(2) : found.group(1)) : "INFO";
     }
 
     /** The level of a `[LEVEL]` prefix (else INFO) and the text without it. */
     public static String[] splitLevel(String text) {
-        Matcher found = LEADING.matcher(text);
+        Matcher found = Patterns.LEADING.matcher(text);
         if (found.lookingAt() && found.group(1) != null) {
             return new String[] {level(found.group(1)), text.substring(found.end()).stripLeading()};
         }
@@ -147,7 +152,10 @@ public final class Records {
 
     /** A time in UTC with milliseconds and `+00:00`. */
     public static String iso(long millis) {
-        return ISO.format(Instant.ofEpochMilli(millis));
+        // Without a formatter, which is slow to load; the nanosecond brings all digits of the others.
+        int nanos = (int) Math.floorMod(millis, 1000L) * 1_000_000 + 1;
+        String text = LocalDateTime.ofEpochSecond(Math.floorDiv(millis, 1000L), nanos, ZoneOffset.UTC).toString();
+        return text.substring(0, text.length() - 6) + "+00:00";
     }
 
     private static void complete(Map<String, Object> record, String text, long millis) {
@@ -197,7 +205,7 @@ public final class Records {
         if (!(value instanceof String)) {
             return null;
         }
-        Matcher found = TIME.matcher(((String) value).strip());
+        Matcher found = Patterns.TIME.matcher(((String) value).strip());
         if (!found.matches()) {
             return null;
         }

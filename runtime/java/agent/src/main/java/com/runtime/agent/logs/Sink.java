@@ -149,7 +149,14 @@ final class Sink {
         if (thread != null || queue.isEmpty()) {
             return;
         }
-        Thread sender = new Thread(null, this::run, "esb-log-sender", 0, false);
+        // No lambda: the first of a JVM costs as much as all else here.
+        Thread sender =
+                new Thread(null, null, "esb-log-sender", 0, false) {
+                    @Override
+                    public void run() {
+                        send();
+                    }
+                };
         sender.setDaemon(true);
         sender.setContextClassLoader(null);
         thread = sender;
@@ -160,7 +167,7 @@ final class Sink {
         }
     }
 
-    private void run() {
+    private void send() {
         try {
             while (true) {
                 deliver(nextBatch());
@@ -214,7 +221,7 @@ final class Sink {
         if (telling > 0) {
             body.writeBytes(Records.encode(droppedRecord(telling), name));
         }
-        boolean arrived = body.size() == 0 || send(body.toByteArray());
+        boolean arrived = body.size() == 0 || post(body.toByteArray());
         synchronized (this) {
             healthy = arrived;
             done += batch.size();
@@ -226,7 +233,7 @@ final class Sink {
         }
     }
 
-    private boolean send(byte[] body) throws InterruptedException {
+    private boolean post(byte[] body) throws InterruptedException {
         long backoff = FIRST_BACKOFF;
         int rejections = 0;
         while (true) {

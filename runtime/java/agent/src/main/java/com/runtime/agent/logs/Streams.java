@@ -20,7 +20,15 @@ public final class Streams {
         Lines.use(encoding);
         System.setOut(new PrintStream(new Tee(System.out, 0), true, encoding));
         System.setErr(new PrintStream(new Tee(System.err, 1), true, encoding));
-        Runtime.getRuntime().addShutdownHook(new Thread(null, Shipping::finish, "esb-log-exit", 0, false));
+        // No lambda: the first of a JVM costs as much as all else here.
+        Thread last =
+                new Thread(null, null, "esb-log-exit", 0, false) {
+                    @Override
+                    public void run() {
+                        Shipping.finish();
+                    }
+                };
+        Runtime.getRuntime().addShutdownHook(last);
     }
 
     /** What ends an invocation: its begun lines and its records go out before its result does. */
