@@ -5,5 +5,6 @@
 
 mod cost;
 mod opened;
+mod planned;
 mod project;
 mod same;
