@@ -1,9 +1,12 @@
 //! oci-client behind our trait.
 //!
-//! Owns what oci-client does well: the body of a blob on its way up and the manifest of a tag. What it cannot do as one request, or not without hiding the answer, is done by
-//! [`DirectRegistry`]; so is the repetition of a request that oci-client saw refused, because it
-//! keeps neither the status nor `Retry-After`. It never authenticates by itself: it would ask
-//! `GET /v2/` before each request. It gets our tokens.
+//! Owns what oci-client does well: the body of a blob on its way up and the manifest of a tag. What
+//! it cannot do as one request, or not without hiding the answer, is done by [`DirectRegistry`]:
+//! it asks for a manifest with GET where HEAD fails, reads manifests of any size and drops their
+//! media types, asks for a blob with the scope of pulling, leaves a cut download to its caller,
+//! and leaves the upload open that a registry offers instead of a mount. So is the repetition of a
+//! request that oci-client saw refused, because it keeps neither the status nor `Retry-After`. It
+//! never authenticates by itself: it would ask `GET /v2/` before each request. It gets our tokens.
 
 use std::{
     collections::HashMap,
@@ -11,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use esb_oci::{BlobStream, BoxFuture, Descriptor, Digest};
+use esb_oci::{BoxFuture, Digest};
 use futures_util::TryStreamExt as _;
 use oci_client::{
     Client, Reference, RegistryOperation,
@@ -23,8 +26,7 @@ use oci_client::{
 use reqwest::header::HeaderValue;
 
 use crate::{
-    Access, Action, Attempted, Error, ManifestHead, Mount, RawManifest, Registry, Repository,
-    Upload, UploadSession,
+    Access, Action, Attempted, Error, Registry, Repository, Upload, UploadSession,
     auth::Authorization,
     direct::{DirectRegistry, about_blob, about_manifest},
     http::{USER_AGENT, source_failed},
@@ -143,23 +145,8 @@ fn certificates(pem: &[u8]) -> Vec<Certificate> {
 }
 
 impl Registry for OciClientRegistry {
-    /// Directly: oci-client falls back to GET and keeps no status.
-    fn manifest_head<'a>(
-        &'a self,
-        at: &'a Repository,
-        target: &'a str,
-        access: Access,
-    ) -> BoxFuture<'a, Result<Option<ManifestHead>, Error>> {
-        self.direct.manifest_head(at, target, access)
-    }
-
-    /// Directly: oci-client reads a manifest of any size and drops its media type.
-    fn manifest_get<'a>(
-        &'a self,
-        at: &'a Repository,
-        target: &'a str,
-    ) -> BoxFuture<'a, Result<RawManifest, Error>> {
-        self.direct.manifest_get(at, target)
+    fn direct(&self) -> &DirectRegistry {
+        &self.direct
     }
 
     /// Through oci-client for a tag. Directly for a digest, where it panics at a registry that
@@ -186,43 +173,6 @@ impl Registry for OciClientRegistry {
             }
             self.direct.manifest_put(at, target, media_type, bytes).await
         })
-    }
-
-    /// Directly: oci-client asks with the scope of pulling only, so that a push needs two tokens.
-    fn blob_head<'a>(
-        &'a self,
-        at: &'a Repository,
-        digest: Digest,
-        access: Access,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        self.direct.blob_head(at, digest, access)
-    }
-
-    /// Directly: a cut transfer goes on where it stopped, which oci-client leaves to its caller; and
-    /// oci-client hashes what is verified here as well.
-    fn blob_get<'a>(
-        &'a self,
-        at: &'a Repository,
-        blob: &'a Descriptor,
-        offset: u64,
-    ) -> BoxFuture<'a, Result<BlobStream, Error>> {
-        self.direct.blob_get(at, blob, offset)
-    }
-
-    /// Directly: oci-client knows no such question.
-    fn may_push<'a>(&'a self, to: &'a Repository) -> BoxFuture<'a, Result<(), Error>> {
-        self.direct.may_push(to)
-    }
-
-    /// Directly: oci-client asks for no scope of the source and leaves the upload open that a
-    /// registry offers instead.
-    fn blob_mount<'a>(
-        &'a self,
-        to: &'a Repository,
-        from: &'a str,
-        digest: Digest,
-    ) -> BoxFuture<'a, Result<Mount, Error>> {
-        self.direct.blob_mount(to, from, digest)
     }
 
     /// Through oci-client. Directly where an upload is open already, and for a blob without bytes,

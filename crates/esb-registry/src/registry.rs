@@ -9,7 +9,7 @@ use bytes::Bytes;
 use esb_model::Reporter;
 use esb_oci::{Blob, BlobLocation, BlobStream, BoxFuture, Descriptor, Digest, Reference};
 
-use crate::{Access, Error};
+use crate::{Access, DirectRegistry, Error};
 
 /// A repository of a registry. The registry is named as in references, so `docker.io` is Docker
 /// Hub.
@@ -77,7 +77,12 @@ impl fmt::Debug for Upload<'_> {
 /// The requests to registries that this product makes; one value speaks to all of them.
 ///
 /// Every request is retried as the settings say. `target` is a tag or a digest.
+///
+/// What an implementation leaves out, [`DirectRegistry`] does, which itself leaves out nothing.
 pub trait Registry: Send + Sync + fmt::Debug {
+    /// Who does what is left out.
+    fn direct(&self) -> &DirectRegistry;
+
     /// Asks for a manifest without its bytes; `None` when it is not there.
     ///
     /// With [`Access::Push`] a registry that does not let us look counts as one that does not have
@@ -87,14 +92,18 @@ pub trait Registry: Send + Sync + fmt::Debug {
         at: &'a Repository,
         target: &'a str,
         access: Access,
-    ) -> BoxFuture<'a, Result<Option<ManifestHead>, Error>>;
+    ) -> BoxFuture<'a, Result<Option<ManifestHead>, Error>> {
+        self.direct().manifest_head(at, target, access)
+    }
 
     /// Reads a manifest or an index. A digest as `target` is verified.
     fn manifest_get<'a>(
         &'a self,
         at: &'a Repository,
         target: &'a str,
-    ) -> BoxFuture<'a, Result<RawManifest, Error>>;
+    ) -> BoxFuture<'a, Result<RawManifest, Error>> {
+        self.direct().manifest_get(at, target)
+    }
 
     /// Writes a manifest or an index; gives the digest under which the registry says it has it,
     /// when it says so.
@@ -112,7 +121,9 @@ pub trait Registry: Send + Sync + fmt::Debug {
         at: &'a Repository,
         digest: Digest,
         access: Access,
-    ) -> BoxFuture<'a, Result<bool, Error>>;
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        self.direct().blob_head(at, digest, access)
+    }
 
     /// Starts to read a blob, from the byte at `offset` on. The bytes are not verified.
     fn blob_get<'a>(
@@ -120,11 +131,15 @@ pub trait Registry: Send + Sync + fmt::Debug {
         at: &'a Repository,
         blob: &'a Descriptor,
         offset: u64,
-    ) -> BoxFuture<'a, Result<BlobStream, Error>>;
+    ) -> BoxFuture<'a, Result<BlobStream, Error>> {
+        self.direct().blob_get(at, blob, offset)
+    }
 
     /// Finds out whether we may write to a repository, without writing anything: an upload is
     /// opened and given up.
-    fn may_push<'a>(&'a self, to: &'a Repository) -> BoxFuture<'a, Result<(), Error>>;
+    fn may_push<'a>(&'a self, to: &'a Repository) -> BoxFuture<'a, Result<(), Error>> {
+        self.direct().may_push(to)
+    }
 
     /// Lets a repository have a blob that another one of the same registry has. From itself it
     /// is a question whose answer opens an upload where the blob is missing.
@@ -133,7 +148,9 @@ pub trait Registry: Send + Sync + fmt::Debug {
         to: &'a Repository,
         from: &'a str,
         digest: Digest,
-    ) -> BoxFuture<'a, Result<Mount, Error>>;
+    ) -> BoxFuture<'a, Result<Mount, Error>> {
+        self.direct().blob_mount(to, from, digest)
+    }
 
     /// Uploads a blob, verified against its descriptor before its last bytes are sent; goes on with
     /// `session` when there is one.

@@ -4,7 +4,7 @@ mod frame;
 mod hooks;
 mod images;
 mod machine;
-mod memory;
+pub(crate) mod memory;
 mod quickstart;
 mod replay;
 mod report;

@@ -157,12 +157,13 @@ fn of_configuration(checks: &mut Checks, parts: &Parts) {
 /// Checks of external images.
 fn of_sync(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 9] = [
+    let list: [(&str, OfParts); 10] = [
         ("sync: every blob once, a second run asks twice", sync::copies),
         ("sync: faults on the way", sync::faults),
         ("sync: killed inside a blob", sync_ends::killed),
         ("sync: a full disk", sync_ends::full_disk),
         ("sync: two at once", sync_ends::two_at_once),
+        ("sync: a large layer takes little memory", sync_ends::memory_is_bounded),
         ("sync: hooks for an image function", image_sources::hooks_are_added),
         ("sync: an image that only the engine has", image_sources::only_in_engine),
         ("sync: TLS, a private authority and a password", sync::secured),

@@ -1,4 +1,5 @@
-//! What ends a sync in the middle: SIGKILL, a full disk, another sync.
+//! What ends a sync in the middle: SIGKILL, a full disk, another sync; and how much memory a large
+//! layer takes.
 
 use std::{
     fs,
@@ -8,15 +9,21 @@ use std::{
 };
 
 use esb_test::{Fault, LoggingProxy, Registry, Rule};
+use serde_json::json;
 
 use super::{
     parts::{Parts, expect},
     sync::{Sites, equal},
 };
 use crate::{
+    bench::memory,
     checks::{Outcome, Trouble},
-    command::output,
+    command::{output, run},
 };
+
+/// The large layer, in bytes, and the most memory that its copy may take, in MiB.
+const LARGE: u64 = 512 * 1024 * 1024;
+const MEMORY: f64 = 48.0;
 
 /// The longest wait for a step of another process.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -126,4 +133,48 @@ pub(crate) fn two_at_once(parts: &Parts) -> Outcome {
     sites.agree("one")?;
     sites.agree("two")?;
     equal("kept", &0, &kept_bytes(&parts.work.join("caches/sync-twice/partial")))
+}
+
+/// A layer of half a GiB goes through a process that stays small.
+pub(crate) fn memory_is_bounded(parts: &Parts) -> Outcome {
+    let sites = Sites::start(parts, "large")?;
+    let layout = sites.folder.join("layout-large");
+    let blobs = layout.join("blobs/sha256");
+    fs::create_dir_all(&blobs)?;
+    // Zeros are an empty archive, and take no room here.
+    let zeros = layout.join("zeros");
+    fs::File::create(&zeros)?.set_len(LARGE)?;
+    let sum = output(Command::new("sha256sum").arg(&zeros))?;
+    let hex = sum.split(' ').next().unwrap_or_default().to_owned();
+    fs::rename(&zeros, blobs.join(&hex))?;
+    let digest: esb_oci::Digest = format!("sha256:{hex}").parse().map_err(|_| "no digest")?;
+    let layer = esb_oci::Descriptor::new(esb_oci::media_type::OCI_LAYER_TAR, digest, LARGE);
+    let mut config = esb_oci::ImageConfig::empty("amd64");
+    let history = esb_oci::History { created: "1980-01-01T00:00:00Z", created_by: "check" };
+    config.push_layer(digest, &history);
+    let document = |kind: &str, bytes: Vec<u8>| -> Outcome<esb_oci::Descriptor> {
+        let digest = esb_oci::Digest::of(&bytes);
+        fs::write(blobs.join(digest.hex()), &bytes)?;
+        Ok(esb_oci::Descriptor::new(kind, digest, bytes.len() as u64))
+    };
+    let config = document(esb_oci::media_type::OCI_CONFIG, config.to_bytes())?;
+    let kind = esb_oci::media_type::OCI_MANIFEST;
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer],
+    });
+    let manifest = document(kind, manifest.to_string().into_bytes())?;
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+    fs::write(layout.join("index.json"), index.to_string())?;
+    fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    run(Command::new("skopeo")
+        .args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"])
+        .arg(format!("oci:{}", layout.display()))
+        .arg(format!("docker://{}/acme/large:1", sites.source.address())))?;
+    let file = sites.file(sites.source.address(), &["large"])?;
+    let peak = memory::peak(&mut sites.import(parts, &file, "large"))?;
+    sites.agree("large")?;
+    if peak < MEMORY {
+        return Ok(());
+    }
+    Err(Trouble::Failed(format!("a layer of {LARGE} bytes took {peak:.1} MiB of memory")))
 }

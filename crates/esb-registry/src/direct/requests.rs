@@ -39,6 +39,10 @@ fn without(stream: BlobStream, bytes: u64) -> BlobStream {
 }
 
 impl Registry for DirectRegistry {
+    fn direct(&self) -> &DirectRegistry {
+        self
+    }
+
     fn manifest_head<'a>(
         &'a self,
         at: &'a Repository,
