@@ -432,6 +432,9 @@ pub(crate) struct PlanArgs {
     /// With --dry-run: end with 8 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub(crate) detailed_exitcode: bool,
+    /// Do not remember what is answered on the terminal
+    #[arg(long)]
+    pub(crate) no_save_defaults: bool,
 }
 
 /// How esb.lock is used.

@@ -8,10 +8,12 @@ use std::{
 
 use esb_dockerfile::codes as recipe_codes;
 use esb_model::{Application, Finding, FindingCode, Severity, SourceMap, Span, TemplateId};
-use esb_sam::{LoadError, Loader, Options, codes};
+use esb_sam::{LoadError, Loader, Options, Parameter, codes};
 
 use crate::{
-    cli::TemplateArgs,
+    answers,
+    ask::{self, Answers},
+    cli::{BuildArgs, GlobalArgs, TemplateArgs},
     diagnostics,
     environment::Environment,
     exit::{Exit, Failure},
@@ -38,7 +40,7 @@ pub(crate) struct Loaded {
     pub(crate) sources: SourceMap,
     pub(crate) findings: Vec<Finding>,
     /// Parameters that have neither a value nor a default.
-    missing: Vec<(String, Span)>,
+    missing: Vec<(usize, Parameter)>,
     /// Whether every text is a template with resources.
     pub(crate) readable: bool,
 }
@@ -97,7 +99,7 @@ impl Loaded {
 
     /// Makes every parameter without a value an error: what runs must not be guessed.
     pub(crate) fn require_parameters(&mut self) {
-        for (name, span) in &self.missing {
+        for (_, Parameter { name, span, .. }) in &self.missing {
             let message = format!("the parameter `{name}` has no value");
             let finding = Finding::new(Severity::Error, codes::MISSING_PARAMETER, *span, message)
                 .help(format!("give it with `--parameter {name}=VALUE`"));
@@ -112,6 +114,36 @@ pub(crate) fn load(
     args: &TemplateArgs,
     environment: &Environment,
 ) -> Result<Loaded, Failure> {
+    load_with(project, args, environment, &Answers::new())
+}
+
+/// As [`load`], and asks for what has no value, where somebody can be asked.
+pub(crate) fn load_or_ask(
+    project: &Project,
+    args: &BuildArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> Result<Loaded, Failure> {
+    let loaded = load(project, &args.template, environment)?;
+    if loaded.missing.is_empty() || !loaded.readable || !ask::may_ask(global, environment) {
+        return Ok(loaded);
+    }
+    let names: Vec<String> = project.templates.iter().map(|file| file.name.clone()).collect();
+    let given = ask::parameters(&loaded.missing, &names, &answers::of(project))?;
+    let loaded = load_with(project, &args.template, environment, &given)?;
+    if !args.plan.no_save_defaults {
+        // A folder that cannot be written is told by what has to be written there.
+        let _best_effort = answers::save(project, &names, given);
+    }
+    Ok(loaded)
+}
+
+fn load_with(
+    project: &Project,
+    args: &TemplateArgs,
+    environment: &Environment,
+    answers: &Answers,
+) -> Result<Loaded, Failure> {
     let mut loaded = Loaded {
         app: Application::default(),
         sources: SourceMap::default(),
@@ -124,8 +156,10 @@ pub(crate) fn load(
     let mut declared = Vec::new();
     for (number, template) in project.templates.iter().enumerate() {
         let text = read_template(template)?;
+        let mut parameters = answers.get(&number).cloned().unwrap_or_default();
+        parameters.extend(values.of(number));
         let options = Options {
-            parameters: values.of(number),
+            parameters,
             region: region(args, environment),
             env_vars: env_vars.clone(),
             ..Options::default()
@@ -138,7 +172,7 @@ pub(crate) fn load(
         declared.push(names.collect::<BTreeSet<_>>());
         loaded.readable &= parsed.readable;
         let missing = parsed.missing_parameters();
-        loaded.missing.extend(missing.map(|parameter| (parameter.name.clone(), parameter.span)));
+        loaded.missing.extend(missing.map(|parameter| (number, parameter.clone())));
         loaded.findings.extend(parsed.findings);
         loaded.app.append(parsed.application);
     }

@@ -1,6 +1,8 @@
 //! The `esb` command: arguments in, exit code out.
 
 mod access;
+mod answers;
+mod ask;
 mod cli;
 mod commands;
 mod diagnostics;

@@ -6,7 +6,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{BufRead as _, IsTerminal as _, Write as _},
     path::Path,
 };
 
@@ -14,6 +13,7 @@ use esb_image::{Engine as _, EngineImage};
 use serde_json::{Value, json};
 
 use crate::{
+    ask,
     cli::{BuildArgs, DeployArgs, GlobalArgs, PlaceArgs, PruneArgs},
     environment::Environment,
     exit::{Exit, Failure},
@@ -82,19 +82,11 @@ pub(crate) async fn prune(
 
 /// Asks on a terminal; elsewhere the flag has to say it.
 fn asked(held: &[Held], global: &GlobalArgs, environment: &Environment) -> Result<bool, Failure> {
-    let may_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if !may_ask || global.no_input || environment.get("CI").is_some() {
+    if !ask::may_ask(global, environment) {
         return Err(Failure::new(Exit::Usage, "prune", "nothing is removed without `--yes`")
             .hint("`--dry-run` only shows what would be removed"));
     }
-    let mut err = std::io::stderr().lock();
-    let _ = write!(err, "remove these {} images? [y/N] ", held.len());
-    let _ = err.flush();
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(|error| {
-        Failure::of(Exit::Local, "prune", &error).during("could not read the answer")
-    })?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    ask::agreed(&format!("remove these {} images?", held.len()), false)
 }
 
 fn open(

@@ -104,7 +104,7 @@ pub(crate) async fn execute(
     let start = Instant::now();
     let run = Run::new(order, environment, printer)?;
     Early::ask(&run, order);
-    let mut loaded = load::load(&run.project, &order.build.template, environment)?;
+    let mut loaded = load::load_or_ask(&run.project, order.build, order.global, environment)?;
     let Foreseen { recipes, preview } = foresee(&run.project, &run.naming(), &mut loaded)?;
     loaded.require_parameters();
     loaded.check(printer)?;

@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod asked;
 mod cost;
 mod opened;
 mod planned;
