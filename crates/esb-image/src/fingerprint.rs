@@ -70,8 +70,13 @@ impl ImageParts {
         key.finish()
     }
 
-    /// Why the image has to be made although `earlier` was.
-    pub(crate) fn reason(&self, earlier: Option<&Self>) -> String {
+    /// Why the image has to be made although `earlier` was. `files_of` says which files of a source
+    /// are different from those under its earlier key, as far as it knows.
+    pub(crate) fn reason(
+        &self,
+        earlier: Option<&Self>,
+        files_of: impl Fn(&str, Digest) -> Vec<(String, &'static str)>,
+    ) -> String {
         let Some(earlier) = earlier else { return "never built before".to_owned() };
         let mut reasons = Vec::new();
         if self.base != earlier.base {
@@ -82,16 +87,25 @@ impl ImageParts {
         if self.settings != earlier.settings {
             reasons.push("labels or time changed".to_owned());
         }
-        let mut changed = self
-            .sources
-            .iter()
-            .filter(|(name, digest)| earlier.sources.get(*name) != Some(digest))
-            .map(|(name, _)| name.split_once(' ').map_or(&**name, |(_, name)| name));
-        if let Some(first) = changed.next() {
-            reasons.push(match changed.count() {
-                0 => format!("`{}` changed", first.escape_debug()),
-                more => format!("`{}` and {more} more changed", first.escape_debug()),
-            });
+        let mut changed = Vec::new();
+        for (place, digest) in &self.sources {
+            let before = earlier.sources.get(place);
+            if before == Some(digest) {
+                continue;
+            }
+            let files = before.map(|before| files_of(place, *before)).unwrap_or_default();
+            if files.is_empty() {
+                let name = place.split_once(' ').map_or(&**place, |(_, name)| name);
+                changed.push((name.to_owned(), "changed"));
+            }
+            changed.extend(files);
+        }
+        if let Some((first, how)) = changed.first() {
+            let more = match changed.len() - 1 {
+                0 => String::new(),
+                more => format!(", and {more} more"),
+            };
+            reasons.push(format!("`{}` {how}{more}", first.escape_debug()));
         }
         if reasons.is_empty() {
             return "its layers are not in the store any more".to_owned();
@@ -131,7 +145,7 @@ mod tests {
         let check = |change: &dyn Fn(&mut ImageParts), expected: &str| {
             let mut new = parts.clone();
             change(&mut new);
-            assert_eq!(new.reason(Some(&parts)), expected);
+            assert_eq!(new.reason(Some(&parts), |_, _| Vec::new()), expected);
             assert_eq!(new.key() == parts.key(), new == parts);
         };
         check(&|_| {}, "its layers are not in the store any more");
@@ -141,8 +155,16 @@ mod tests {
         check(&|new| *new.sources.get_mut("3 code/").unwrap() = digest("x"), "`code/` changed");
         check(
             &|new| new.sources.values_mut().for_each(|source| *source = digest("x")),
-            "`code/` and 1 more changed",
+            "`code/` changed, and 1 more",
         );
-        assert_eq!(parts.reason(None), "never built before");
+        assert_eq!(parts.reason(None, |_, _| Vec::new()), "never built before");
+
+        let mut new = parts.clone();
+        new.sources.insert("3 code/".to_owned(), digest("x"));
+        let told = |place: &str, before: Digest| {
+            assert_eq!((place, before), ("3 code/", digest("c")));
+            vec![("code/a\n".to_owned(), "removed"), ("code/b".to_owned(), "changed")]
+        };
+        assert_eq!(new.reason(Some(&parts), told), "`code/a\\n` removed, and 1 more");
     }
 }

@@ -20,7 +20,9 @@ use crate::{
         interpret::{Action, CopyFiles, Plan, StagePlan, Step},
     },
     fingerprint::Fingerprint,
+    listing::{self, Files},
     looks::Look,
+    paths,
     stat_cache::StatCache,
     tree::{Changes, LandError, Landing, Tree},
     unpack::{TarKind, io_error, tar_kind, unpack_tar},
@@ -46,17 +48,49 @@ impl Sources {
 
     /// A key of what each source holds, by place and name.
     pub(crate) fn describe(&self, plan: &Plan) -> BTreeMap<String, esb_oci::Digest> {
-        let mut keys = BTreeMap::new();
-        for ((stage, number), found) in &self.0 {
-            let step = &plan.stages[stage].steps[*number];
-            let Action::Copy(copy) = &step.action else { continue };
-            for (position, (name, found)) in copy.sources.iter().zip(found).enumerate() {
-                let name = format!("{stage}.{number}.{position} {name}");
-                keys.insert(name, found.key);
-            }
-        }
-        keys
+        self.places(plan).map(|(place, _, found)| (place, found.key)).collect()
     }
+
+    /// The files of each source, by place and name.
+    pub(crate) fn files<'a>(
+        &'a self,
+        plan: &'a Plan,
+    ) -> impl Iterator<Item = (String, impl FnOnce() -> Files + use<'a>)> {
+        self.places(plan).map(|(place, name, found)| (place, move || files(name, &found.found)))
+    }
+
+    fn places<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (String, &'a str, &'a Look)> {
+        self.0.iter().flat_map(|((stage, number), found)| {
+            let sources = match &plan.stages[stage].steps[*number].action {
+                Action::Copy(copy) => &*copy.sources,
+                Action::Nothing | Action::MakeFolder { .. } => &[],
+            };
+            sources.iter().zip(found).enumerate().map(move |(position, (name, found))| {
+                (format!("{stage}.{number}.{position} {name}"), &**name, &**found)
+            })
+        })
+    }
+}
+
+/// The files of a source by their paths in the context.
+fn files(source: &str, found: &[Selected]) -> Files {
+    let source = source.trim_end_matches('/');
+    let mut files = Files::new();
+    for selected in found {
+        let top = match found {
+            [_] if !source.contains(['*', '?', '[']) => source.to_owned(),
+            _ => paths::join(paths::parent(source), &selected.name),
+        };
+        for item in &selected.items {
+            let what = match &item.kind {
+                ItemKind::Folder => continue,
+                ItemKind::Link(target) => listing::link(target),
+                ItemKind::File(content) => listing::file(item.attributes.mode, content.digest),
+            };
+            files.insert(paths::clean(&paths::join(&top, &item.path)), what);
+        }
+    }
+    files
 }
 
 /// A key of what some files and folders hold.

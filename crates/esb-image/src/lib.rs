@@ -25,6 +25,7 @@ mod extend;
 mod fingerprint;
 mod landing;
 mod layer;
+mod listing;
 mod looks;
 mod paths;
 mod published;

@@ -17,6 +17,7 @@ use crate::{
     Error,
     context::IgnoreRules,
     fingerprint::Fingerprint,
+    listing::{self, Files},
     stat_cache::{Folder, StatCache},
 };
 
@@ -158,11 +159,7 @@ pub(crate) fn fingerprint(entries: &[Entry], path: &str) -> Option<Digest> {
     let mut key = Fingerprint::new("docker source");
     let mut found = false;
     for entry in entries {
-        let below = entry
-            .path
-            .strip_prefix(path)
-            .is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'));
-        if !below {
+        if !is_below(&entry.path, path) {
             continue;
         }
         found = true;
@@ -176,6 +173,27 @@ pub(crate) fn fingerprint(entries: &[Entry], path: &str) -> Option<Digest> {
         };
     }
     (found || path.is_empty()).then(|| key.finish())
+}
+
+/// The files of a path, by their paths in the context.
+pub(super) fn files(entries: &[Entry], path: &str) -> Files {
+    let file = |entry: &Entry| {
+        let what = match &entry.kind {
+            Kind::Folder => return None,
+            Kind::Link { target } => listing::link(target),
+            Kind::File { executable, content, .. } => {
+                listing::file(if *executable { 0o755 } else { 0o644 }, *content)
+            }
+        };
+        Some((entry.path.clone(), what))
+    };
+    entries.iter().filter(|entry| is_below(&entry.path, path)).filter_map(file).collect()
+}
+
+fn is_below(entry: &str, path: &str) -> bool {
+    entry
+        .strip_prefix(path)
+        .is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Writes the archive that is sent: the Dockerfile, and the context beside it or below [`NEST`].

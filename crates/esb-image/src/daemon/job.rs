@@ -14,6 +14,7 @@ use crate::{
     assemble::{BASE_DIGEST, BASE_NAME},
     blocking::blocking,
     fingerprint::{Fingerprint, ImageParts},
+    listing::{Files, Listings},
     published::Names,
     stat_cache::StatCache,
 };
@@ -115,6 +116,12 @@ impl Job {
         })
     }
 
+    /// The files of a source, by the place that its key has.
+    fn files(&self, place: &str) -> Files {
+        let path = place.split_once(' ').map_or(place, |(_, path)| path);
+        context::files(&self.entries, if path == "." { "" } else { path })
+    }
+
     /// The layers of the bases, by their uncompressed and their compressed digests.
     pub(crate) fn known_layers(&self) -> Result<HashMap<Digest, Blob>, Error> {
         let mut known = HashMap::new();
@@ -163,13 +170,19 @@ impl Job {
         } else if before.as_ref() == Some(&self.parts) {
             lost.to_owned()
         } else {
-            self.parts.reason(before.as_ref())
+            let listings = Listings::new(store.clone());
+            let changes = |place: &str, before| listings.changes(before, &self.files(place));
+            self.parts.reason(before.as_ref(), changes)
         }
     }
 
     /// Notes what the build ended in.
     pub(crate) fn remember(&self, store: &ContentStore, image: &Descriptor) -> Result<(), Error> {
         store.set_record(RECORD, self.key, image)?;
+        let listings = Listings::new(store.clone());
+        for (place, source) in &self.parts.sources {
+            listings.keep(*source, || self.files(place));
+        }
         self.remember_parts(store)
     }
 

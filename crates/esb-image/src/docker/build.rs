@@ -71,8 +71,18 @@ impl DockerBuilder {
         let (prefix, arguments, secrets, bases) = Default::default();
         let stats = StatCache::new(store.clone());
         let exports = Exports::new(engine.clone(), store.clone());
-        let (export, jobs) = (true, Semaphore::new(JOBS));
-        Self { engine, store, prefix, arguments, export, secrets, bases, stats, exports, jobs }
+        Self {
+            engine,
+            store,
+            prefix,
+            arguments,
+            export: true,
+            secrets,
+            bases,
+            stats,
+            exports,
+            jobs: Semaphore::new(JOBS),
+        }
     }
 
     /// Lets the engine build at most so many images at a time, however many are asked for.

@@ -283,6 +283,28 @@ impl StagePlan {
                 self.config.set("StopSignal", signal.clone());
                 note(format!("STOPSIGNAL {signal}"))
             }
+            Instruction::Volume(volumes) => {
+                for volume in volumes {
+                    let path = expand(volume)?;
+                    if path.trim().is_empty() {
+                        return Err(Problem::unsupported(line, "a `VOLUME` whose path is empty"));
+                    }
+                    self.config.insert("Volumes", &path, serde_json::Map::new());
+                }
+                note(format!("VOLUME [{}]", volumes.join(" ")))
+            }
+            Instruction::Shell(words) => {
+                self.config.set("Shell", words.clone());
+                note(format!("SHELL [{}]", words.join(" ")))
+            }
+            Instruction::Healthcheck(check) => {
+                let mut value = serde_json::json!({ "Test": check.test });
+                for (name, number) in &check.settings {
+                    value[name] = (*number).into();
+                }
+                self.config.set("Healthcheck", value);
+                note(format!("HEALTHCHECK {}", serde_json::Value::from(check.test.clone())))
+            }
             Instruction::Unsupported(reason) => return Err(Problem::unsupported(line, reason)),
         })
     }

@@ -9,7 +9,10 @@ mod read;
 pub(crate) mod values;
 pub(crate) mod words;
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use esb_model::Platform;
 
@@ -120,7 +123,19 @@ pub(crate) enum Instruction {
     Entrypoint(Command),
     Cmd(Command),
     StopSignal(String),
+    Volume(Vec<String>),
+    Shell(Vec<String>),
+    Healthcheck(Healthcheck),
     Unsupported(String),
+}
+
+/// `HEALTHCHECK`, as the config has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Healthcheck {
+    /// `CMD`, `CMD-SHELL` or `NONE`, and what follows it.
+    pub(crate) test: Vec<String>,
+    /// Nanoseconds, and a count, by the names of the config.
+    pub(crate) settings: BTreeMap<&'static str, i64>,
 }
 
 /// `COPY` and `ADD`.
@@ -277,6 +292,21 @@ mod tests {
         for text in ["ENTRYPOINT []", "  entrypoint  [ \t ] "] {
             assert_eq!(only(text), Instruction::Entrypoint(Command::Exec(Vec::new())), "{text}");
         }
+        assert_eq!(only("VOLUME /a $b"), Instruction::Volume(vec!["/a".into(), "$b".into()]));
+        assert_eq!(only(r#"VOLUME ["/a b"]"#), Instruction::Volume(vec!["/a b".into()]));
+        assert_eq!(only(r#"SHELL ["a", "-c"]"#), Instruction::Shell(vec!["a".into(), "-c".into()]));
+        let check = |text: &str, test: &[&str], settings: &[(&'static str, i64)]| {
+            let test = test.iter().map(|word| (*word).to_owned()).collect();
+            let settings = settings.iter().copied().collect();
+            assert_eq!(only(text), Instruction::Healthcheck(Healthcheck { test, settings }));
+        };
+        check("HEALTHCHECK NONE", &["NONE"], &[]);
+        check("HEALTHCHECK CMD a  $b", &["CMD-SHELL", "a  $b"], &[]);
+        check(
+            "HEALTHCHECK --interval=1m30s --retries=4 CMD [\"a\", \"b\"]",
+            &["CMD", "a", "b"],
+            &[("Interval", 90_000_000_000), ("Retries", 4)],
+        );
         let Instruction::Copy(copy) = only(r#"COPY --chown=1:2 ["a b", "c"]"#) else {
             panic!("no copy")
         };
@@ -302,7 +332,10 @@ mod tests {
         check("FROM --platform=linux/arm64 a\n", 1, "linux/arm64");
         check("FROM a\nCMD [\"a\", 1]", 2, "list");
         check("FROM a\nARG x=1 y=$x", 2, "ARG");
-        for keyword in ["VOLUME /x", "HEALTHCHECK NONE", "SHELL [\"a\"]", "ONBUILD RUN x"] {
+        check("FROM a\nHEALTHCHECK --start-interval=5s CMD x", 2, "--start-interval");
+        check("FROM a\nHEALTHCHECK --interval=1.5s CMD x", 2, "`1.5s`");
+        check("FROM a\nHEALTHCHECK --retries=0 CMD x", 2, "`0`");
+        for keyword in ["MAINTAINER x", "ONBUILD RUN x"] {
             check(&format!("FROM a\n{keyword}"), 2, keyword.split(' ').next().unwrap());
         }
     }

@@ -3,11 +3,17 @@
 //! Owns what the parser leaves to us: pairs of `ENV`, `LABEL` and `ARG`, flags, continued lines,
 //! names of stages. Refuses to expand anything but what `FROM` and the `ARG`s before it say.
 
+use std::collections::BTreeMap;
+
 use esb_model::Platform;
-use parse_dockerfile::{Command as RawCommand, Flag, Instruction as Raw, Source, UnescapedString};
+use parse_dockerfile::{
+    Command as RawCommand, Flag, HealthcheckArguments, Instruction as Raw, JsonOrStringArray,
+    Source, UnescapedString,
+};
 
 use super::{
-    Command, Copy, EMPTY_LIST, From, Instruction, Line, Problem, Script, Stage,
+    Command, Copy, EMPTY_LIST, From, Healthcheck, Instruction, Line, Problem, Script, Stage,
+    values,
     words::{self, Variables, expand},
 };
 
@@ -102,11 +108,30 @@ impl Reader<'_> {
                 Instruction::StopSignal(raw.arguments.value.to_string()),
             ),
             Raw::Run(raw) => (raw.run.span.start, unsupported("RUN")),
-            Raw::Healthcheck(raw) => (raw.healthcheck.span.start, unsupported("HEALTHCHECK")),
+            Raw::Healthcheck(raw) => (
+                raw.healthcheck.span.start,
+                self.healthcheck(&raw.options, &raw.arguments)
+                    .map_or_else(Instruction::Unsupported, Instruction::Healthcheck),
+            ),
             Raw::Maintainer(raw) => (raw.maintainer.span.start, unsupported("MAINTAINER")),
             Raw::Onbuild(raw) => (raw.onbuild.span.start, unsupported("ONBUILD")),
-            Raw::Shell(raw) => (raw.shell.span.start, unsupported("SHELL")),
-            Raw::Volume(raw) => (raw.volume.span.start, unsupported("VOLUME")),
+            Raw::Shell(raw) => {
+                let words: Vec<String> = raw.arguments.iter().map(text_of).collect();
+                let is_list = !words.is_empty();
+                let shell = if is_list { Instruction::Shell(words) } else { unsupported("SHELL") };
+                (raw.shell.span.start, shell)
+            }
+            Raw::Volume(raw) => {
+                let volumes = match &raw.arguments {
+                    JsonOrStringArray::Json(list) => &list.value,
+                    JsonOrStringArray::String(list) => list,
+                };
+                let volumes: Vec<String> = volumes.iter().map(text_of).collect();
+                let is_list = !volumes.is_empty() && volumes != ["[]"];
+                let volume =
+                    if is_list { Instruction::Volume(volumes) } else { unsupported("VOLUME") };
+                (raw.volume.span.start, volume)
+            }
             _ => (0, unsupported("an instruction of a later Dockerfile syntax")),
         };
         let number = self.line(start);
@@ -266,6 +291,40 @@ impl Reader<'_> {
         }
         let name = name.to_lowercase();
         self.names[..earlier].iter().position(|stage| *stage == name)
+    }
+
+    fn healthcheck(
+        &self,
+        flags: &[Flag<'_>],
+        raw: &HealthcheckArguments<'_>,
+    ) -> Result<Healthcheck, String> {
+        let mut settings = BTreeMap::new();
+        for flag in flags {
+            let (name, value) = (&*flag.name.value, flag.value.as_ref().map(text_of));
+            let value = value.unwrap_or_default();
+            let (setting, number) = match name {
+                "interval" => ("Interval", values::duration(&value)),
+                "timeout" => ("Timeout", values::duration(&value)),
+                "start-period" => ("StartPeriod", values::duration(&value)),
+                "retries" => ("Retries", values::count(&value)),
+                _ => {
+                    let name = name.escape_debug();
+                    return Err(format!("the flag `--{name}` of `HEALTHCHECK`"));
+                }
+            };
+            let value = value.escape_debug();
+            let number = number.ok_or_else(|| format!("`{value}` of `--{name}` in `HEALTHCHECK`"));
+            settings.insert(setting, number?);
+        }
+        let test = match raw {
+            HealthcheckArguments::None { .. } if flags.is_empty() => vec!["NONE".to_owned()],
+            HealthcheckArguments::Cmd { arguments, .. } => match self.command(arguments)? {
+                Command::Exec(words) => ["CMD".to_owned()].into_iter().chain(words).collect(),
+                Command::Shell(text) => vec!["CMD-SHELL".to_owned(), text],
+            },
+            _ => return Err("a `HEALTHCHECK` that is none".to_owned()),
+        };
+        Ok(Healthcheck { test, settings })
     }
 
     fn command(&self, raw: &RawCommand<'_>) -> Result<Command, String> {

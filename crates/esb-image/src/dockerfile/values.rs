@@ -73,3 +73,30 @@ pub(super) fn is_signal(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-'));
     number || name
 }
+
+/// A span of time as `1h30m`, `5s` or `200ms`, in nanoseconds. Engines know more forms.
+pub(super) fn duration(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let mut total = 0_i64;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest[..end].parse().ok()?;
+        rest = &rest[end..];
+        let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = match &rest[..end] {
+            "h" => 3_600_000_000_000,
+            "m" => 60_000_000_000,
+            "s" => 1_000_000_000,
+            "ms" => 1_000_000,
+            _ => return None,
+        };
+        rest = &rest[end..];
+        total = total.checked_add(number.checked_mul(unit)?)?;
+    }
+    (total > 0).then_some(total)
+}
+
+/// A number of times. Engines of different age do different things with zero.
+pub(super) fn count(text: &str) -> Option<i64> {
+    text.parse::<u16>().ok().filter(|count| *count > 0).map(i64::from)
+}

@@ -31,6 +31,7 @@ use crate::{
     fingerprint::ImageParts,
     landing::{Lander, Sources},
     layer::Layers,
+    listing::Listings,
     looks::{self, Looks},
     published::Earlier,
     stat_cache::StatCache,
@@ -61,6 +62,7 @@ struct Inner {
     settings: EmbeddedSettings,
     stats: StatCache,
     layers: Layers,
+    listings: Listings,
     looks: Looks,
     /// Looking at files keeps a processor busy: more at once than there are take memory for nothing.
     turns: Semaphore,
@@ -91,9 +93,10 @@ impl EmbeddedBuilder {
     pub fn new(store: ContentStore, settings: EmbeddedSettings) -> Self {
         let stats = StatCache::new(store.clone());
         let layers = Layers::new(store.clone());
+        let listings = Listings::new(store.clone());
         let (looks, indexes) = Default::default();
         let turns = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
-        let inner = Inner { store, settings, stats, layers, looks, turns, indexes };
+        let inner = Inner { store, settings, stats, layers, listings, looks, turns, indexes };
         Self { inner: Arc::new(inner) }
     }
 }
@@ -275,17 +278,21 @@ impl Inner {
             }
             Progress::Done(_) => unreachable!("what is known is an image at hand"),
             Progress::Needed(prepared) => {
-                Foresight::Build { reason: self.why(job, &prepared.parts) }
+                let Prepared { plan, sources, parts, .. } = &*prepared;
+                Foresight::Build { reason: self.why(job, plan, sources, parts) }
             }
         }
     }
 
-    fn why(&self, job: &Job, parts: &ImageParts) -> String {
-        if job.trust {
-            parts.reason(self.store.record(LAST, job.last_key()).as_ref())
-        } else {
-            "earlier results were not to be used".to_owned()
+    fn why(&self, job: &Job, plan: &Plan, sources: &Sources, parts: &ImageParts) -> String {
+        if !job.trust {
+            return "earlier results were not to be used".to_owned();
         }
+        let changes = |place: &str, before| {
+            let files = sources.files(plan).find(|(other, _)| other == place);
+            files.map(|(_, now)| self.listings.changes(before, &now())).unwrap_or_default()
+        };
+        parts.reason(self.store.record(LAST, job.last_key()).as_ref(), changes)
     }
 
     /// All that can be done without a base's layers; often that is everything.
@@ -381,7 +388,7 @@ impl Inner {
         indexes: &HashMap<Digest, Arc<BaseIndex>>,
     ) -> Result<BuildReport, Error> {
         let Prepared { plan, sources, parts, config, earlier, .. } = prepared;
-        let reason = self.why(job, &parts);
+        let reason = self.why(job, &plan, &sources, &parts);
         let bases = plan.stages.iter().filter_map(|(position, stage)| {
             let index = indexes.get(&job.base(stage)?.image.digest())?;
             Some((*position, Arc::clone(index)))
@@ -417,6 +424,9 @@ impl Inner {
         )?;
         if let Some(index) = index {
             self.keep_index(&image, index)?;
+        }
+        for (place, files) in sources.files(&plan) {
+            self.listings.keep(parts.sources[&place], files);
         }
         self.store.set_record(LAST, job.last_key(), &parts)?;
         Ok(report(image, Action::Built, reason))

@@ -73,7 +73,7 @@ pub(crate) async fn builds_from_nothing(
 
     write(&root, &[("main.py", "x = 2\n")]);
     let changed = bench.build(&recipe).await;
-    assert_eq!((changed.action, &*changed.reason), (Action::Built, "`.` changed"));
+    assert_eq!((changed.action, &*changed.reason), (Action::Built, "`main.py` changed"));
     assert_ne!(local(&changed).descriptor, made.descriptor);
 
     let labels = BTreeMap::from([("com.example.managed".to_owned(), "true".to_owned())]);

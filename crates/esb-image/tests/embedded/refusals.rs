@@ -44,7 +44,8 @@ fn supports_says_the_same_beforehand() {
     };
     check("FROM base:1\nCOPY a b\nCMD [\"x\"]", None);
     check("FROM base:1\nRUN true", Some(2));
-    check("FROM base:1\nVOLUME /x", Some(2));
+    check("FROM base:1\nVOLUME /x\nSHELL [\"/x\"]\nHEALTHCHECK NONE", None);
+    check("FROM base:1\nONBUILD RUN x", Some(2));
     check("FROM base:1 AS unused\nRUN true\nFROM base:1", None);
     check("NONSENSE", Some(1));
 }
