@@ -1,4 +1,4 @@
-//! `esb.lock`: which images a project was built on, by digest.
+//! `esb.lock`: which images a project was built on, by digest, and which packages were installed.
 //!
 //! Owns the file in the project root, its form, and what the three ways of using it mean. What a
 //! run does not need stays as it is: other runs read other templates of the same project. Refuses
@@ -26,7 +26,7 @@ const VERSION: u32 = 1;
 /// The most bytes that are read.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-const HEAD: &str = "# Made by esb, to be committed: what images are built on, by digest.\n\
+const HEAD: &str = "# Made by esb, to be committed: what images are built on and hold.\n\
                     # `--update-lock` resolves it anew, `--locked` fails when it would change.\n\n";
 
 /// How a run uses the file.
@@ -47,6 +47,30 @@ pub(crate) enum Pinned {
     Base,
     /// Synced into the internal registry.
     External,
+}
+
+/// The packages that some requirements led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Packages {
+    /// The file's path in the project.
+    pub(crate) requirements: String,
+    pub(crate) runtime: String,
+    pub(crate) platform: String,
+    /// Of what the requirements said.
+    pub(crate) asked: Digest,
+    /// `name==version`, sorted.
+    pub(crate) versions: Vec<String>,
+}
+
+impl Packages {
+    fn place(&self) -> (&str, &str, &str) {
+        (&self.requirements, &self.runtime, &self.platform)
+    }
+
+    fn is_for(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
 }
 
 /// A pin of one image for one platform.
@@ -71,6 +95,7 @@ struct State {
     content: Content,
     /// What this run resolved, in the order of its doing.
     added: Vec<(Pinned, String, Platform, Pin)>,
+    installed: Vec<Packages>,
     /// What `--locked` misses.
     missing: Vec<String>,
 }
@@ -84,9 +109,8 @@ struct Content {
     base: Vec<Entry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     image: Vec<Entry>,
-    /// Whatever else the form's version has, as it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    dependencies: Vec<toml::Table>,
+    dependencies: Vec<Packages>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,6 +225,43 @@ impl LockFile {
         }
     }
 
+    /// Puts the pinned packages into `wanted`: those of the same requirements, word for word. Under
+    /// `--locked` they have to be there.
+    pub(crate) fn pin_packages(&self, wanted: &mut Packages) {
+        if self.usage == LockUse::Update {
+            return;
+        }
+        let mut state = self.state();
+        let entry = state.content.dependencies.iter().find(|entry| entry.is_for(wanted));
+        match entry {
+            Some(entry) if entry.asked == wanted.asked => {
+                wanted.versions.clone_from(&entry.versions);
+            }
+            _ if self.usage == LockUse::Locked => {
+                let Packages { requirements, runtime, platform, .. } = &*wanted;
+                let missing =
+                    format!("the packages of `{requirements}` for {runtime} on {platform}");
+                state.missing.push(format!("{missing} are not pinned"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes what was installed.
+    pub(crate) fn found_packages(&self, found: Packages) {
+        let mut state = self.state();
+        if state.content.dependencies.contains(&found) {
+            return;
+        }
+        if self.usage == LockUse::Locked {
+            let requirements = &found.requirements;
+            let missing = format!("`{requirements}` led to other packages than those pinned");
+            state.missing.push(missing);
+        } else if !state.installed.contains(&found) {
+            state.installed.push(found);
+        }
+    }
+
     /// Ends the run when `--locked` does not allow what it needs.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let state = self.state();
@@ -216,7 +277,7 @@ impl LockFile {
     /// Writes what was found, when that changes the file. What another run added meanwhile stays.
     pub(crate) fn write(&self) -> Result<(), Failure> {
         let mut state = self.state();
-        if state.added.is_empty() || self.usage == LockUse::Locked {
+        if state.added.is_empty() && state.installed.is_empty() || self.usage == LockUse::Locked {
             return Ok(());
         }
         let old = read(&self.path)?;
@@ -224,6 +285,11 @@ impl LockFile {
         content.version = VERSION;
         for (kind, reference, platform, pin) in std::mem::take(&mut state.added) {
             content.set(kind, &reference, platform, pin);
+        }
+        for found in std::mem::take(&mut state.installed) {
+            content.dependencies.retain(|entry| !entry.is_for(&found));
+            content.dependencies.push(found);
+            content.dependencies.sort_by(|a, b| a.place().cmp(&b.place()));
         }
         if old.as_ref() != Some(&content) {
             let text = toml::to_string_pretty(&content).expect("texts and numbers are TOML");
@@ -341,6 +407,44 @@ mod tests {
         let causes = failure.causes.join("; ");
         assert!(causes.contains("python:3.12` for linux/arm64"), "{causes}");
         assert!(causes.contains("ghcr.io/a/b:1` for linux/amd64"), "{causes}");
+    }
+
+    #[test]
+    fn packages_are_pinned_for_what_was_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |usage| LockFile::open(folder.path(), usage).unwrap();
+        let of = |asked: &str, packages: &[&str]| Packages {
+            requirements: "a/requirements.txt".to_owned(),
+            runtime: "python3.13".to_owned(),
+            platform: "linux/amd64".to_owned(),
+            asked: Digest::of(asked.as_bytes()),
+            versions: packages.iter().map(|package| (*package).to_owned()).collect(),
+        };
+        let pinned = |lock: &LockFile, asked: &str| {
+            let mut wanted = of(asked, &[]);
+            lock.pin_packages(&mut wanted);
+            wanted.versions
+        };
+        let lock = open(LockUse::Add);
+        assert!(pinned(&lock, "six").is_empty());
+        lock.found_packages(of("six", &["six==1"]));
+        lock.write().unwrap();
+        let lock = open(LockUse::Locked);
+        assert_eq!(pinned(&lock, "six"), ["six==1"]);
+        lock.found_packages(of("six", &["six==1"]));
+        lock.check().unwrap();
+        assert!(pinned(&lock, "six>1").is_empty());
+        assert_eq!(lock.check().unwrap_err().exit, Exit::Difference);
+        let lock = open(LockUse::Locked);
+        lock.found_packages(of("six", &["six==2"]));
+        assert!(lock.check().is_err());
+        let lock = open(LockUse::Update);
+        assert!(pinned(&lock, "six").is_empty());
+        lock.found_packages(of("six>1", &["six==2"]));
+        lock.write().unwrap();
+        let lock = open(LockUse::Add);
+        assert_eq!(pinned(&lock, "six>1"), ["six==2"]);
+        assert!(pinned(&lock, "six").is_empty(), "one entry for each place");
     }
 
     #[test]

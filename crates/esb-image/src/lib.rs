@@ -38,7 +38,7 @@ mod zstd;
 pub use builder::{
     Action, Base, BuildReport, BuildRequest, Builder, Built, Foresight, Unsupported,
 };
-pub use dependencies::{Distribution, Installed, Installer, Tools};
+pub use dependencies::{Distribution, InstallRequest, Installed, Installer, Tools};
 pub use embedded::{EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};
 pub use error::{Error, Kind, StepPlace};

@@ -229,7 +229,10 @@ async fn foresee(
     if let Some(stale) = run.stager.stale(recipe, &run.project.root).await? {
         return build(format!("`{}` is new", stale.display()));
     }
-    if run.installer.is_stale(recipe, &run.project.root, &*run.reporter).await? {
+    let packages = prepare::packages(run, recipe).await?;
+    run.lock.check()?;
+    let pins = prepare::pins(packages.as_ref());
+    if run.installer.is_stale(prepare::install_request(run, recipe, &pins)).await? {
         return build("dependencies changed".to_owned());
     }
     let asked = Asked::new(run, target, recipe);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use esb_dockerfile::{DiskProject, Recipes};
-use esb_image::{Error, Installed};
+use esb_image::{Distribution, Error, InstallRequest, Installed};
 use esb_model::{Application, Event, ImageKind, ImageRecipe, Platform, Reporter as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -16,6 +16,7 @@ use crate::{
     cli::BuilderChoice,
     exit::{Exit, Failure},
     inputs::Project,
+    lockfile::Packages,
 };
 
 /// What recipes take from a run's settings.
@@ -106,23 +107,83 @@ pub(crate) async fn inputs(
     sources: &Bases,
 ) -> Result<(), Failure> {
     run.stager.stage_all(recipes, &run.project.root, run.no_cache).await?;
-    stream::iter(recipes)
-        .map(|recipe| install(run, recipe, sources))
+    let mut wanted = Vec::with_capacity(recipes.len());
+    for recipe in recipes {
+        wanted.push((recipe, packages(run, recipe).await?));
+    }
+    run.lock.check()?;
+    stream::iter(wanted)
+        .map(|(recipe, packages)| install(run, recipe, packages, sources))
         .buffer_unordered(run.jobs)
         .try_collect::<Vec<_>>()
         .await?;
+    run.lock.check()?;
+    run.lock.write()
+}
+
+/// What a recipe's requirements led to, as far as `esb.lock` pins it; none when there is nothing
+/// to be pinned.
+pub(crate) async fn packages(run: &Run, recipe: &ImageRecipe) -> Result<Option<Packages>, Failure> {
+    let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
+    let Some(asked) = run.installer.wanted(install_request(run, recipe, &[])).await? else {
+        return Ok(None);
+    };
+    let mut packages = Packages {
+        requirements: dependencies.requirements.display().to_string(),
+        runtime: dependencies.runtime.to_string(),
+        platform: dependencies.platform.to_string(),
+        asked,
+        versions: Vec::new(),
+    };
+    run.lock.pin_packages(&mut packages);
+    Ok(Some(packages))
+}
+
+/// The versions of pinned packages.
+pub(crate) fn pins(packages: Option<&Packages>) -> Vec<Distribution> {
+    let named = |line: &String| {
+        let (name, version) = line.split_once("==")?;
+        Some(Distribution { name: name.to_owned(), version: version.to_owned() })
+    };
+    packages.into_iter().flat_map(|found| &found.versions).filter_map(named).collect()
+}
+
+/// What the installer is asked for.
+pub(crate) fn install_request<'a>(
+    run: &'a Run,
+    recipe: &'a ImageRecipe,
+    pins: &'a [Distribution],
+) -> InstallRequest<'a> {
+    let (root, no_cache, reporter) = (&*run.project.root, run.no_cache, &*run.reporter);
+    InstallRequest { recipe, root, pins, no_cache, reporter }
+}
+
+/// Installs what `esb.lock` pins, and notes for it what was resolved.
+async fn install(
+    run: &Run,
+    recipe: &ImageRecipe,
+    packages: Option<Packages>,
+    sources: &Bases,
+) -> Result<(), Failure> {
+    let pins = pins(packages.as_ref());
+    let installed = install_anywhere(run, install_request(run, recipe, &pins), sources).await?;
+    if let (Some(installed), Some(mut packages)) = (installed, packages) {
+        let named = |found: &Distribution| format!("{}=={}", found.name, found.version);
+        packages.versions = installed.distributions.iter().map(named).collect();
+        run.lock.found_packages(packages);
+    }
     Ok(())
 }
 
 /// Installs on this machine; what it cannot install, pip installs in the container engine, unless
 /// the user wants none.
-async fn install(
+async fn install_anywhere(
     run: &Run,
-    recipe: &ImageRecipe,
+    request: InstallRequest<'_>,
     sources: &Bases,
 ) -> Result<Option<Installed>, Failure> {
-    let (root, no_cache, reporter) = (&run.project.root, run.no_cache, &*run.reporter);
-    let failed = match run.installer.install(recipe, root, no_cache, reporter).await {
+    let recipe = request.recipe;
+    let failed = match run.installer.install(request).await {
         Ok(installed) => return Ok(installed),
         Err(error @ (Error::NoWheel { .. } | Error::NoInstaller { .. })) => error,
         Err(error) => return Err(error.into()),
@@ -134,8 +195,8 @@ async fn install(
     };
     let Ok(engine) = run.engine().await else { return Err(failed.into()) };
     let decision = format!("pip runs in the container engine: {failed}");
-    reporter.event(&Event::Decided { subject: &recipe.repository, decision: &decision });
-    Ok(run.installer.install_in(engine, base, recipe, root, no_cache, reporter).await?)
+    run.reporter.event(&Event::Decided { subject: &recipe.repository, decision: &decision });
+    Ok(run.installer.install_in(engine, base, request).await?)
 }
 
 /// Recipes of base images, or of functions.

@@ -45,6 +45,8 @@ fn a_base_is_pinned_and_stays_what_it_was() {
     let missing = ["esb.lock` would change", "python:3.13` for linux/amd64 is not pinned"];
     build(&context, &locked, 7, &missing);
     assert!(!context.path().join("esb.lock").exists());
+    build(&context, &[&to_oci[..], &["--dry-run"]].concat(), 0, &["its base is built"]);
+    assert!(!context.path().join("esb.lock").exists(), "a dry run writes nothing");
     build(&context, &to_oci, 0, &[]);
     let one = lock(&context);
     let digest = bases::image("amd64", "one").digest().to_string();

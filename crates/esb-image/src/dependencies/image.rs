@@ -7,17 +7,17 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-use esb_model::{BaseRef, BuildContext, Event, ImageKind, ImageRecipe, Reporter, Secret};
+use esb_model::{BaseRef, BuildContext, Event, ImageKind, ImageRecipe, Secret};
 
 use super::{
-    FOLDER, Installed, Installer, Job, finish, requirements::Requirements, settings::Settings,
+    FOLDER, InstallRequest, Installed, Installer, Job, PINS, constraints, finish,
+    settings::Settings,
 };
 use crate::{
     Base, BuildRequest, Builder as _, Built, Engine as _, Error, UnpackLimits,
     blocking::blocking,
     daemon::StepSecrets,
     docker::{DockerBuilder, DockerEngine},
-    staging,
     unpack::{TarKind, io_error, unpack_tar},
 };
 
@@ -34,44 +34,33 @@ impl Installer {
         &self,
         engine: &DockerEngine,
         base: &Base,
-        recipe: &ImageRecipe,
-        root: &Path,
-        no_cache: bool,
-        reporter: &dyn Reporter,
+        request: InstallRequest<'_>,
     ) -> Result<Option<Installed>, Error> {
-        let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
-        let path = root.join(&dependencies.requirements);
-        let image = recipe.repository.clone();
-        let requirements = blocking(move || Requirements::read(&image, &path)).await?;
-        let job = Job { image: &recipe.repository, dependencies, requirements, reporter };
+        let Some(job) = Job::read(request).await? else { return Ok(None) };
         let tool = self.tool(&job).await?;
         // The same place as if this machine had installed it, so that the next run finds it.
         let place = self.place(&job, &tool);
         let running = self.claim(&place);
         let _working = running.lock().await;
-        let cached = !no_cache && !job.requirements.is_local() && place.is_dir();
+        let cached = self.has(&job, &place);
         if !cached {
             let subject = job.image;
-            reporter.event(&Event::Started { subject, action: "install" });
-            self.step(&job, engine, base, recipe, root, no_cache, &place).await?;
+            job.reporter.event(&Event::Started { subject, action: "install" });
+            self.step(&job, engine, base, &place).await?;
             let detail = "pip in the container engine";
-            reporter.event(&Event::Finished { subject, action: "install", detail });
+            job.reporter.event(&Event::Finished { subject, action: "install", detail });
         }
-        let scratch = staging::scratch(root, recipe)?;
-        self.put(&job, root, scratch, place, cached, no_cache).await.map(Some)
+        self.put(&job, place, cached).await.map(Some)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a build needs, handed through once")]
     async fn step(
         &self,
         job: &Job<'_>,
         engine: &DockerEngine,
         base: &Base,
-        recipe: &ImageRecipe,
-        root: &Path,
-        no_cache: bool,
         place: &Path,
     ) -> Result<(), Error> {
+        let (recipe, root) = (job.recipe, job.root);
         if job.requirements.is_local() && job.requirements.project().is_some() {
             let reason = "it names packages of this machine, which a step cannot take along";
             return Err(job.error(reason, None));
@@ -101,7 +90,10 @@ impl Installer {
         } else {
             let folder = root.join(&recipe.folder).join("install");
             fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
-            let files = job.requirements.flat();
+            let mut files = job.requirements.flat();
+            if job.has_pins() {
+                files.push((PINS.to_owned(), constraints(job.pins).into_bytes()));
+            }
             for (name, content) in &files {
                 let path = folder.join(name);
                 fs::write(&path, content).map_err(io_error("write", &path))?;
@@ -119,7 +111,7 @@ impl Installer {
             }),
             platform: job.dependencies.platform,
             base: BaseRef::External { reference: name.clone() },
-            dockerfile: dockerfile(&name, &requirements, secrets.keys()),
+            dockerfile: dockerfile(&name, &requirements, job.has_pins(), secrets.keys()),
             dockerignore: "**/.git\n**/.esb\n**/.venv\n**/__pycache__\n".to_owned(),
             folder: recipe.folder.clone(),
             context: BuildContext { folder: context },
@@ -138,7 +130,7 @@ impl Installer {
             label_prefix: "com.esb.",
             published: None,
             epoch: esb_oci::DEFAULT_EPOCH,
-            no_cache,
+            no_cache: job.no_cache,
         };
         let report = builder.build(request, job.reporter).await?;
         engine.remove(&format!("{}:{}", packages.repository, packages.tag)).await?;
@@ -173,8 +165,10 @@ impl Installer {
 fn dockerfile<'a>(
     base: &str,
     requirements: &str,
+    pinned: bool,
     secrets: impl Iterator<Item = &'a String>,
 ) -> String {
+    let pins = if pinned { format!(" -c {PINS}") } else { String::new() };
     let mut mounts = String::new();
     for id in secrets {
         let _infallible = write!(mounts, "--mount=type=secret,id={id},target={SECRETS}/{id} ");
@@ -185,7 +179,7 @@ fn dockerfile<'a>(
          COPY . ./\n\
          RUN {mounts}. {SECRETS}/settings && mkdir -p /esb/packages && \
          python3 -m pip install --no-compile --no-input --no-cache-dir --progress-bar off \
-         --disable-pip-version-check --target /esb/packages -r '{requirements}'\n\
+         --disable-pip-version-check --target /esb/packages -r '{requirements}'{pins}\n\
          FROM scratch\n\
          COPY --from=install /esb/packages/ /\n"
     )
@@ -198,7 +192,7 @@ mod tests {
     #[test]
     fn secrets_are_mounted_and_not_written() {
         let ids = ["netrc".to_owned(), "settings".to_owned()];
-        let text = dockerfile("base:1", "requirements-0.txt", ids.iter());
+        let text = dockerfile("base:1", "requirements-0.txt", true, ids.iter());
         let step = text.lines().find(|line| line.starts_with("RUN")).unwrap();
         assert!(
             step.starts_with(
@@ -207,6 +201,7 @@ mod tests {
             ),
             "{step}"
         );
+        assert!(step.ends_with("-r 'requirements-0.txt' -c pins.txt"), "{step}");
         assert!(text.ends_with("FROM scratch\nCOPY --from=install /esb/packages/ /\n"), "{text}");
     }
 }

@@ -19,6 +19,7 @@ mod run;
     expect(dead_code, reason = "only a container engine runs the step that it is for")
 )]
 mod settings;
+mod tool;
 
 use std::{
     collections::HashMap,
@@ -28,15 +29,14 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use esb_model::{
-    Architecture, Dependencies, Event, Family, ImageRecipe, Platform, Reporter, Runtime,
-};
+use esb_model::{Dependencies, Event, Family, ImageRecipe, Reporter};
 use esb_oci::{ContentStore, Digest};
 
 use self::{
     requirements::Requirements,
     run::{Log, Program},
     settings::Settings,
+    tool::{Tool, ToolKind, tool_key},
 };
 use crate::{
     Error, Stager, UnpackLimits,
@@ -51,6 +51,9 @@ const FOLDER: &str = "dependencies";
 
 /// What tools say of a full disk, in the words of the system.
 const NO_SPACE: &str = "No space left on device";
+
+/// The file that names pinned versions to a tool.
+const PINS: &str = "pins.txt";
 
 /// The record's kind in the content store: the version that a tool told when it was asked.
 const TOOL: &str = "tool-version";
@@ -97,6 +100,28 @@ pub struct Distribution {
     pub version: String,
 }
 
+/// What is asked of an [`Installer`].
+#[derive(Clone, Copy)]
+pub struct InstallRequest<'a> {
+    pub recipe: &'a ImageRecipe,
+    /// The project root, which the recipe's paths are relative to.
+    pub root: &'a Path,
+    /// The versions that an earlier installation of the same resolved; empty when they are free.
+    pub pins: &'a [Distribution],
+    /// Use nothing that an earlier installation left.
+    pub no_cache: bool,
+    pub reporter: &'a dyn Reporter,
+}
+
+impl fmt::Debug for InstallRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstallRequest")
+            .field("recipe", &self.recipe.repository)
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Installs the packages of recipes. Cheap to clone; clones wait for each other's work.
 #[derive(Debug, Clone)]
 pub struct Installer {
@@ -120,35 +145,51 @@ impl Installer {
     /// # Errors
     /// When the requirements cannot be read, no tool is there, or it fails; the error names the
     /// package that has no wheel when that is why.
-    pub async fn install(
-        &self,
-        recipe: &ImageRecipe,
-        root: &Path,
-        no_cache: bool,
-        reporter: &dyn Reporter,
-    ) -> Result<Option<Installed>, Error> {
-        let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
-        let path = root.join(&dependencies.requirements);
-        let image = recipe.repository.clone();
-        let requirements = blocking(move || Requirements::read(&image, &path)).await?;
-        let job = Job { image: &recipe.repository, dependencies, requirements, reporter };
+    pub async fn install(&self, request: InstallRequest<'_>) -> Result<Option<Installed>, Error> {
+        let Some(job) = Job::read(request).await? else { return Ok(None) };
         let tool = self.tool(&job).await?;
         let place = self.place(&job, &tool);
         let running = self.claim(&place);
         let _working = running.lock().await;
-        let cached = !no_cache && !job.requirements.is_local() && place.is_dir();
-        if cached {
-            self.store.note_use(&place);
-        } else {
+        let cached = self.has(&job, &place);
+        if !cached {
             self.run(&job, &tool, &place).await?;
         }
-        let scratch = staging::scratch(root, recipe)?;
-        self.put(&job, root, scratch, place, cached, no_cache).await.map(Some)
+        self.put(&job, place, cached).await.map(Some)
     }
 
-    /// Where an installation lies or will lie.
+    /// A key of what a recipe asks for, which the resolved versions can be kept under. `None` when
+    /// it depends on nothing, on packages of this machine, or on a project that has a lock.
+    ///
+    /// # Errors
+    /// When the requirements cannot be read.
+    pub async fn wanted(&self, request: InstallRequest<'_>) -> Result<Option<Digest>, Error> {
+        let job = Job::read(request).await?;
+        Ok(job.filter(Job::is_free).map(|job| {
+            let mut key = Fingerprint::new("requirements");
+            job.requirements.describe(&mut key);
+            key.finish()
+        }))
+    }
+
+    /// Whether an installation is there and may be used.
+    fn has(&self, job: &Job<'_>, place: &Path) -> bool {
+        let has = !job.no_cache && !job.requirements.is_local() && place.is_dir();
+        if has {
+            self.store.note_use(place);
+        }
+        has
+    }
+
+    /// Where an installation lies or will lie. One whose versions were free is as good as any when
+    /// they are those that are pinned.
     fn place(&self, job: &Job<'_>, tool: &Tool) -> PathBuf {
-        self.store.root().join(FOLDER).join(job.key(tool).hex())
+        let place = |pins| self.store.root().join(FOLDER).join(job.key(tool, pins).hex());
+        let free = place(&[]);
+        if job.pins.is_empty() || distributions(&free).is_ok_and(|found| found == job.pins) {
+            return free;
+        }
+        place(job.pins)
     }
 
     /// The lock of one installation: of several that want it one works and the others wait.
@@ -158,21 +199,14 @@ impl Installer {
     }
 
     /// Puts an installation where the recipe copies it from.
-    async fn put(
-        &self,
-        job: &Job<'_>,
-        root: &Path,
-        scratch: PathBuf,
-        place: PathBuf,
-        cached: bool,
-        no_cache: bool,
-    ) -> Result<Installed, Error> {
+    async fn put(&self, job: &Job<'_>, place: PathBuf, cached: bool) -> Result<Installed, Error> {
         let stager = self.stager.clone();
+        let scratch = staging::scratch(job.root, job.recipe)?;
         let target = job.dependencies.target.clone();
-        let (image, folder) = (job.image.to_owned(), root.join(&target));
+        let (image, folder, trust) = (job.image.to_owned(), job.root.join(&target), !job.no_cache);
         let distributions = blocking(move || {
             let places = Places { from: &place, scratch: &scratch, target: &folder };
-            stager.copy(&image, places, &[], !no_cache)?;
+            stager.copy(&image, places, &[], trust)?;
             distributions(&place)
         })
         .await?;
@@ -183,23 +217,14 @@ impl Installer {
     ///
     /// # Errors
     /// When the requirements cannot be read or no tool is there.
-    pub async fn is_stale(
-        &self,
-        recipe: &ImageRecipe,
-        root: &Path,
-        reporter: &dyn Reporter,
-    ) -> Result<bool, Error> {
-        let Some(dependencies) = &recipe.dependencies else { return Ok(false) };
-        let path = root.join(&dependencies.requirements);
-        let image = recipe.repository.clone();
-        let requirements = blocking(move || Requirements::read(&image, &path)).await?;
-        let job = Job { image: &recipe.repository, dependencies, requirements, reporter };
+    pub async fn is_stale(&self, request: InstallRequest<'_>) -> Result<bool, Error> {
+        let Some(job) = Job::read(request).await? else { return Ok(false) };
         let place = self.place(&job, &self.tool(&job).await?);
-        if job.requirements.is_local() || !place.is_dir() {
+        if !self.has(&job, &place) {
             return Ok(true);
         }
         let stager = self.stager.clone();
-        let (image, target) = (recipe.repository.clone(), root.join(&dependencies.target));
+        let (image, target) = (job.image.to_owned(), job.root.join(&job.dependencies.target));
         blocking(move || stager.is_copied(&image, &place, &[], &target)).await.map(|same| !same)
     }
 
@@ -251,6 +276,11 @@ impl Installer {
         tool.arguments(&mut program, job, &target);
         for file in self.requirements(job, tool, folder.path()).await? {
             program.argument(file);
+        }
+        if job.has_pins() {
+            let pins = folder.path().join(PINS);
+            fs::write(&pins, constraints(job.pins)).map_err(io_error("write", &pins))?;
+            program.arguments(&["-c"]).argument(pins);
         }
         let log = self.hear(job, tool, program).await?;
         if !log.success() {
@@ -352,32 +382,60 @@ fn distributions(place: &Path) -> Result<Vec<Distribution>, Error> {
     Ok(found)
 }
 
-/// What a tool is known by without being run: its path, its size and its time. `None` when it
-/// cannot be looked at.
-fn tool_key(path: &Path) -> Option<Digest> {
-    let metadata = fs::metadata(path).ok()?;
-    let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let mut key = Fingerprint::new("tool");
-    key.text(&path.to_string_lossy()).text(&metadata.len().to_string());
-    key.text(&modified.as_nanos().to_string());
-    Some(key.finish())
+/// Pinned versions as pip and uv read them.
+fn constraints(pins: &[Distribution]) -> String {
+    let line = |pin: &Distribution| format!("{}=={}\n", pin.name, pin.version);
+    pins.iter().map(line).collect()
 }
 
 /// One installation.
 struct Job<'a> {
+    recipe: &'a ImageRecipe,
+    root: &'a Path,
     image: &'a str,
     dependencies: &'a Dependencies,
     requirements: Requirements,
+    pins: &'a [Distribution],
+    no_cache: bool,
     reporter: &'a dyn Reporter,
 }
 
-impl Job<'_> {
-    fn key(&self, tool: &Tool) -> Digest {
+impl<'a> Job<'a> {
+    /// `None` when the recipe depends on nothing.
+    async fn read(request: InstallRequest<'a>) -> Result<Option<Self>, Error> {
+        let InstallRequest { recipe, root, pins, no_cache, reporter } = request;
+        let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
+        let path = root.join(&dependencies.requirements);
+        let image = &*recipe.repository;
+        let name = image.to_owned();
+        let requirements = blocking(move || Requirements::read(&name, &path)).await?;
+        let mut job =
+            Self { recipe, root, image, dependencies, requirements, pins, no_cache, reporter };
+        if !job.is_free() {
+            job.pins = &[];
+        }
+        Ok(Some(job))
+    }
+
+    /// Whether versions are resolved anew unless they are pinned.
+    fn is_free(&self) -> bool {
+        let locked = self.requirements.project().is_some_and(|found| found.constraints.is_some());
+        !self.requirements.is_local() && !locked
+    }
+
+    fn has_pins(&self) -> bool {
+        !self.pins.is_empty()
+    }
+
+    fn key(&self, tool: &Tool, pins: &[Distribution]) -> Digest {
         let mut key = Fingerprint::new("dependencies");
         key.text(tool.kind.name()).text(&tool.version);
         key.text(self.dependencies.runtime.name());
         key.text(&self.dependencies.platform.to_string());
         self.requirements.describe(&mut key);
+        if !pins.is_empty() {
+            key.text(&constraints(pins));
+        }
         key.finish()
     }
 
@@ -405,120 +463,9 @@ impl Job<'_> {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ToolKind {
-    Uv,
-    Pip,
-    /// This machine has neither.
-    Absent,
-}
-
-impl ToolKind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Uv => "uv",
-            Self::Pip => "pip",
-            Self::Absent => "none",
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Tool {
-    kind: ToolKind,
-    path: PathBuf,
-    version: String,
-}
-
-impl Tool {
-    fn absent() -> Self {
-        Self { kind: ToolKind::Absent, path: PathBuf::new(), version: String::new() }
-    }
-
-    /// Nothing secret may stand here: other users of the machine see arguments.
-    fn arguments(&self, program: &mut Program, job: &Job<'_>, target: &Path) {
-        let Dependencies { runtime, platform, .. } = job.dependencies;
-        match self.kind {
-            ToolKind::Uv => {
-                program
-                    .arguments(&["pip", "install", "--color", "never", "--no-progress"])
-                    // Links would lead into uv's own cache.
-                    .arguments(&["--link-mode", "copy", "--only-binary", ":all:"])
-                    .arguments(&["--python-version", runtime.version()])
-                    .arguments(&["--python-platform", &uv_platform(runtime, *platform)]);
-            }
-            ToolKind::Pip | ToolKind::Absent => {
-                program
-                    .arguments(&["-m", "pip", "install", "--no-compile", "--progress-bar", "off"])
-                    .arguments(&["--disable-pip-version-check", "--no-input"])
-                    .arguments(&["--only-binary=:all:", "--implementation", "cp"])
-                    .arguments(&["--python-version", runtime.version()]);
-                for platform in pip_platforms(runtime, *platform) {
-                    program.arguments(&["--platform", &platform]);
-                }
-                // Habits of this machine that `--target` does not go with.
-                program.variable("PIP_USER", "0");
-                program.variable("PIP_REQUIRE_VIRTUALENV", "0");
-                program.variable("PIP_ROOT_USER_ACTION", "ignore");
-            }
-        }
-        program.arguments(&["--target"]).argument(target);
-    }
-}
-
-fn machine(platform: Platform) -> &'static str {
-    match platform.architecture {
-        Architecture::X86_64 => "x86_64",
-        Architecture::Arm64 => "aarch64",
-    }
-}
-
-/// The minor version of glibc 2 in AWS's base image: Amazon Linux 2 up to Python 3.11, then 2023.
-fn glibc(runtime: &Runtime) -> u32 {
-    let minor = runtime.version().strip_prefix("3.").and_then(|minor| minor.parse().ok());
-    match minor {
-        Some(0..=11) => 26,
-        _ => 34,
-    }
-}
-
-fn uv_platform(runtime: &Runtime, platform: Platform) -> String {
-    // uv knows some versions of glibc only; the nearest below.
-    let glibc = if glibc(runtime) >= 34 { 34 } else { 17 };
-    format!("{}-manylinux_2_{glibc}", machine(platform))
-}
-
-/// Every platform tag that the image can run: pip takes them literally.
-fn pip_platforms(runtime: &Runtime, platform: Platform) -> Vec<String> {
-    let machine = machine(platform);
-    let mut platforms: Vec<_> =
-        (17..=glibc(runtime)).rev().map(|glibc| format!("manylinux_2_{glibc}_{machine}")).collect();
-    platforms.push(format!("manylinux2014_{machine}"));
-    if platform.architecture == Architecture::X86_64 {
-        let older = ["manylinux_2_12", "manylinux2010", "manylinux_2_5", "manylinux1"];
-        platforms.extend(older.map(|older| format!("{older}_{machine}")));
-    }
-    platforms.push(format!("linux_{machine}"));
-    platforms
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn platforms_follow_the_base_image() {
-        let arm: Platform = "linux/arm64".parse().unwrap();
-        let old: Runtime = "python3.9".parse().unwrap();
-        let new: Runtime = "python3.13".parse().unwrap();
-        assert_eq!(uv_platform(&new, Platform::default()), "x86_64-manylinux_2_34");
-        assert_eq!(uv_platform(&old, arm), "aarch64-manylinux_2_17");
-        let platforms = pip_platforms(&old, arm);
-        assert_eq!(platforms[0], "manylinux_2_26_aarch64");
-        assert!(platforms.contains(&"manylinux2014_aarch64".to_owned()));
-        assert!(!platforms.iter().any(|platform| platform.contains("manylinux1_")));
-        assert!(pip_platforms(&new, Platform::default()).contains(&"manylinux1_x86_64".to_owned()));
-    }
 
     #[test]
     fn secrets_are_not_shown() {

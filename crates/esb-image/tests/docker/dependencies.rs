@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use esb_image::{Base, Error, Installer, Tools, docker::DockerEngine};
+use esb_image::{Base, Error, InstallRequest, Installer, Tools, docker::DockerEngine};
 use esb_model::{Dependencies, FunctionId, ImageKind, Platform, TemplateId};
 use esb_oci::ContentStore;
 
@@ -58,10 +58,17 @@ pub(crate) async fn pip_runs_in_a_step(
     let tools = Tools { environment: environment.collect(), ..Tools::default() };
     let own = ContentStore::open(folder.join("dependencies store")).unwrap();
     let (installer, heard) = (Installer::new(own, tools), Heard::default());
-    let here = installer.install(&recipe, &root, false, &heard).await;
+    let request = InstallRequest {
+        recipe: &recipe,
+        root: &root,
+        pins: &[],
+        no_cache: false,
+        reporter: &heard,
+    };
+    let here = installer.install(request).await;
     assert!(matches!(here, Err(Error::NoInstaller { .. })), "{here:?}");
 
-    let made = installer.install_in(engine, &base, &recipe, &root, false, &heard).await;
+    let made = installer.install_in(engine, &base, request).await;
     let made = made.unwrap_or_else(|error| panic!("{error:?}\n{}", heard.text())).unwrap();
     let versions: Vec<_> =
         made.distributions.iter().map(|found| (&*found.name, &*found.version)).collect();
@@ -77,7 +84,7 @@ pub(crate) async fn pip_runs_in_a_step(
     for place in [folder.join("dependencies store"), root.join(".esb")] {
         assert_eq!(files_with(&place, b"hunter"), Vec::<String>::new());
     }
-    let again = installer.install(&recipe, &root, false, &heard).await.unwrap().unwrap();
+    let again = installer.install(request).await.unwrap().unwrap();
     assert!(again.cached);
 }
 

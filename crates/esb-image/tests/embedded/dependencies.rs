@@ -1,8 +1,13 @@
 //! Installations, with a program in the tool's place that does what it does to a folder.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Mutex};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
-use esb_image::{Distribution, Error, Installed, Installer, Tools};
+use esb_image::{Distribution, Error, InstallRequest, Installed, Installer, Tools};
 use esb_model::{Dependencies, Event, Platform, Reporter};
 use esb_oci::ContentStore;
 
@@ -42,6 +47,7 @@ struct Fixture {
     project: Project,
     tool: PathBuf,
     heard: Heard,
+    pins: Vec<Distribution>,
 }
 
 impl Fixture {
@@ -57,7 +63,7 @@ impl Fixture {
         let tool = project.folder.path().join("tool");
         fs::write(&tool, TOOL).unwrap();
         fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
-        Self { project, tool, heard: Heard(Mutex::default()) }
+        Self { project, tool, heard: Heard(Mutex::default()), pins: Vec::new() }
     }
 
     fn count(&self) -> PathBuf {
@@ -78,8 +84,13 @@ impl Fixture {
             ("PIP_INDEX_URL".into(), "https://user:secret@host/simple".into()),
         ];
         let installer = Installer::new(store, Tools { uv, python, environment });
-        let project = &self.project;
-        block_on(installer.install(&project.recipe, &project.root(), project.no_cache, &self.heard))
+        block_on(installer.install(self.request(&self.project.root())))
+    }
+
+    fn request<'a>(&'a self, root: &'a Path) -> InstallRequest<'a> {
+        let Project { recipe, no_cache, .. } = &self.project;
+        let (pins, no_cache) = (&*self.pins, *no_cache);
+        InstallRequest { recipe, root, pins, no_cache, reporter: &self.heard }
     }
 
     fn install(&self) -> Result<Option<Installed>, Error> {
@@ -167,8 +178,7 @@ fn tools_that_are_missing_or_broken() {
     let store = ContentStore::open(fixture.project.folder.path().join("store")).unwrap();
     let install = |tools| {
         let installer = Installer::new(store.clone(), tools);
-        let project = &fixture.project;
-        block_on(installer.install(&project.recipe, &project.root(), false, &fixture.heard))
+        block_on(installer.install(fixture.request(&fixture.project.root())))
     };
     let error = install(Tools::default()).unwrap_err();
     assert!(matches!(error, Error::NoInstaller { .. }) && error.hint().is_some());
@@ -184,4 +194,36 @@ fn recipes_without_dependencies_install_nothing() {
     fixture.project.recipe.dependencies = None;
     assert_eq!(fixture.install().unwrap(), None);
     assert_eq!(fixture.runs(), 0);
+}
+
+#[test]
+fn pinned_versions_are_constraints() {
+    let mut fixture = Fixture::new("six");
+    let pin = |version: &str| Distribution { name: "six".to_owned(), version: version.to_owned() };
+    let free = fixture.install().unwrap().unwrap();
+    let arguments =
+        || fs::read_to_string(fixture.project.folder.path().join("count.arguments")).unwrap();
+    assert!(!arguments().contains(" -c "), "{}", arguments());
+    // What was resolved is what is pinned.
+    fixture.pins.clone_from(&free.distributions);
+    assert!(fixture.install().unwrap().unwrap().cached);
+    fixture.pins = vec![pin("9")];
+    assert!(!fixture.install().unwrap().unwrap().cached);
+    assert!(arguments().contains("/pins.txt"), "{}", arguments());
+    assert!(fixture.install().unwrap().unwrap().cached);
+    assert_eq!(fixture.runs(), 2);
+
+    // Packages of this machine have no versions to be pinned.
+    let wanted = |fixture: &Fixture| {
+        let store = ContentStore::open(fixture.project.folder.path().join("store")).unwrap();
+        let installer = Installer::new(store, Tools::default());
+        block_on(installer.wanted(fixture.request(&fixture.project.root()))).unwrap()
+    };
+    let first = wanted(&fixture).unwrap();
+    fixture.project.write("code/requirements.txt six>1");
+    assert_ne!(wanted(&fixture), Some(first));
+    fixture.project.write("code/requirements.txt ./package");
+    assert_eq!(wanted(&fixture), None);
+    fixture.install().unwrap();
+    assert!(!arguments().contains("/pins.txt"), "{}", arguments());
 }
