@@ -262,7 +262,7 @@ pub(crate) fn digests_depend_on_content_alone(parts: &Parts, deployed: &Deployed
     Err(Trouble::Failed(format!("{:#?}\nis not\n{:#?}", deployed.digests, second.digests)))
 }
 
-/// skopeo reads what was pushed, and the layout that `--to oci` writes.
+/// skopeo reads what was pushed, the layout that `--to oci` writes, and the content store itself.
 pub(crate) fn skopeo_reads(parts: &Parts, deployed: &Deployed) -> Outcome {
     for Function { image, .. } in &deployed.functions {
         let text = output(Command::new("skopeo").args([
@@ -290,15 +290,17 @@ pub(crate) fn skopeo_reads(parts: &Parts, deployed: &Deployed) -> Outcome {
     let mut command = parts.esb(&root, "elsewhere");
     let command = command.args(["build", "-e", "dev", "--to", "oci", "--format", "json"]);
     let built = expect(command, 0)?.json()?;
+    let layouts = [root.join(".esb/dev/images"), parts.work.join("caches/elsewhere")];
     for image in built["images"].as_array().into_iter().flatten() {
         let name = image["name"].as_str().unwrap_or_default();
-        let layout = root.join(".esb/dev/images");
-        let text = output(
-            Command::new("skopeo").args(["inspect", &format!("oci:{}:{name}", layout.display())]),
-        )?;
-        let inspected: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        if inspected["Digest"] != image["digest"] {
-            return Err(Trouble::Failed(format!("{name}: {inspected} != {image}")));
+        for layout in &layouts {
+            let at = format!("oci:{}:{name}", layout.display());
+            let text = output(Command::new("skopeo").args(["inspect", &at]))?;
+            let inspected: Value =
+                serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            if inspected["Digest"] != image["digest"] {
+                return Err(Trouble::Failed(format!("{at}: {inspected} != {image}")));
+            }
         }
     }
     Ok(())
