@@ -321,6 +321,13 @@ impl Error {
         }
     }
 
+    /// Whether no place that an image was looked for in has it, lets us look or answers: somebody
+    /// else may have it.
+    pub fn is_absence(&self) -> bool {
+        let absent = matches!(self.kind(), Kind::NotFound | Kind::Unreachable | Kind::Auth);
+        absent && matches!(self, Self::Unresolved { .. })
+    }
+
     /// Whether the hint says what to do with the place that was tried, not to try another.
     fn is_precise(&self) -> bool {
         match self {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use esb_model::{Event, ImageRef, Reporter};
-use esb_oci::{Blob, Digest, Image, Index, Reference};
+use esb_oci::{Blob, BlobError, Digest, Image, Index, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 
 use crate::{
@@ -393,7 +393,16 @@ impl Client {
         let subject = digest.to_string();
         let permit = self.transfer().await;
         reporter.event(&Event::Started { subject: &subject, action: "upload" });
-        registry.blob_push(at, Upload { blob, reporter }, opened).await?;
+        let upload = Upload { blob, reporter };
+        match registry.blob_push(at, upload, opened).await {
+            // Damaged on the way, or by what an earlier run left, which is gone now: once more.
+            Err(Error::Source { source: BlobError::Mismatch { .. }, .. })
+                if blob.source.location().is_some() =>
+            {
+                registry.blob_push(at, upload, None).await?;
+            }
+            pushed => pushed?,
+        }
         reporter.event(&Event::Finished { subject: &subject, action: "upload", detail: "" });
         drop(permit);
         Ok(Came::Uploaded(blob.descriptor.size))

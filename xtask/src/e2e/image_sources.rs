@@ -157,6 +157,11 @@ pub(crate) fn only_in_engine(parts: &Parts) -> Outcome {
     if second.stderr.contains("taken from the container engine") {
         return Err("the second deploy exported the image again".into());
     }
+    // By hand into another registry: the export is the same, or its digest would not fit.
+    let other = Registry::start(&folder.join("other-target"))?;
+    let file = ".esb/dev/config/image-import.json";
+    let mut import = parts.esb(&root, "image-sources-other");
+    expect(import.args(["image", "import", file, "--push-registry", other.address()]), 0)?;
     parts.engine.output(["image", "rm", local])?;
     expect(&mut deploy(&[]), 4)?.tells(&["IMAGE_PULL_FAILED", local])
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use esb_model::{EnvValue, FunctionId, ImageRef, Package, Platform, PublishTarget};
 use esb_oci::{Digest, Reference};
-use esb_registry::{CopyScope, Error, Internal, Kind, PushReport, Step, SyncItem, SyncPlan};
+use esb_registry::{CopyScope, Internal, PushReport, Step, SyncItem, SyncPlan};
 use futures_util::{StreamExt as _, stream};
 
 use super::{
@@ -205,11 +205,8 @@ impl Externals {
                 }
                 Err(error) => {
                     let external = &self.images[functions[0]];
-                    let absent =
-                        matches!(error.kind(), Kind::NotFound | Kind::Unreachable | Kind::Auth);
                     // Only what it was read from can be replaced by the engine.
-                    let of_source = absent && matches!(error, Error::Unresolved { .. });
-                    let id = if of_source { in_engine(run, external).await } else { None };
+                    let id = if error.is_absence() { in_engine(run, external).await } else { None };
                     let Some(id) = id else {
                         broken.push(access::not_synced(&external.source, error));
                         continue;

@@ -315,6 +315,24 @@ fn a_sync_that_was_killed_goes_on_inside_a_blob() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn wrong_bytes_that_were_left_do_no_harm() {
+    let Some(sites) = Sites::start() else { return };
+    let route = sites.route(66, "spoiled").await;
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("partial").join(route.layer());
+    std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    std::fs::write(&kept, noise(1, 1_200_000)).unwrap();
+    let store = ContentStore::open(folder.path()).unwrap();
+    let client = Client::new(Settings { store: Some(store), ..settings(TRANSPORTS[1]) });
+    route.sync(&client.unwrap()).await.unwrap();
+    assert!(route.is_there().await && !kept.exists());
+    let requests = route.from.requests();
+    let asked = requests.iter().filter(|r| r.target.contains(&route.layer()));
+    let asked: Vec<_> = asked.map(|r| r.header("range")).collect();
+    assert_eq!(asked, [Some("bytes=1200000-"), None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_syncs_at_once_both_end_well() {
     let Some(sites) = Sites::start() else { return };
     let route = sites.route(88, "twice").await;

@@ -1,18 +1,26 @@
 //! `esb image import`: what a deploy would sync, by hand.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use esb_config::{ImageImportFile, ImportEntry};
+use esb_image::{Engine as _, docker::DockerEngine};
 use esb_model::{Architecture, Platform, PublishTarget};
-use esb_oci::Reference;
+use esb_oci::{ContentStore, Reference};
 use esb_registry::{
-    CopyScope, Journal, PlannedImage, PushReport, PushSession, Step, SyncItem, SyncedImage,
+    Client, CopyScope, Journal, PlannedImage, PushReport, PushSession, Step, SyncItem, SyncPlan,
+    SyncedImage,
 };
 use serde_json::{Value, json};
 
 use crate::{
     access,
     cli::{GlobalArgs, ImportArgs},
+    engine,
     environment::Environment,
     exit::{Exit, Failure},
     inputs,
@@ -35,10 +43,11 @@ pub(crate) async fn run(
     let brand = inputs::brand(global, environment.settings().text("brand"))?;
     let store = open_store(environment, &brand)?;
     let client = access::client(&args.access, environment, &registry, &store)?;
-    let journal = Journal::new(store);
+    let journal = Journal::new(store.clone());
     let jobs = args.jobs.unwrap_or_else(inputs::default_jobs).max(1);
 
-    let plan = client.plan_sync(wanted.keys().cloned().collect(), jobs, &journal).await;
+    let mut plan = client.plan_sync(wanted.keys().cloned().collect(), jobs, &journal).await;
+    let at_home = AtHome::find(&mut plan, &wanted, environment, &store).await?;
     if !args.keep_going || args.dry_run {
         let broken =
             plan.broken().map(|(item, error)| access::not_synced(name(&wanted, item), error));
@@ -47,7 +56,13 @@ pub(crate) async fn run(
         }
     }
     if args.dry_run {
-        let rows: Vec<_> = plan.images.iter().filter_map(|image| planned(&wanted, image)).collect();
+        let mut rows: Vec<_> =
+            plan.images.iter().filter_map(|image| planned(&wanted, image)).collect();
+        let at_home = at_home.iter().flat_map(|at_home| &at_home.images);
+        rows.extend(
+            at_home
+                .map(|(item, _)| Row { action: "sync", ..Row::new(&wanted, item, item.expected) }),
+        );
         print(printer, &rows, true, &[]);
         return Ok(());
     }
@@ -61,6 +76,20 @@ pub(crate) async fn run(
             Some(Ok(report)) => rows.push(Row::synced(&wanted, item, report, *time)),
             Some(Err(error)) => failures.push(access::not_synced(name(&wanted, item), error)),
             None => {}
+        }
+    }
+    if let Some(at_home) = at_home
+        && (failures.is_empty() || args.keep_going)
+    {
+        for (item, id) in &at_home.images {
+            let start = Instant::now();
+            match at_home.push(&client, item, id, &session, &events).await {
+                Ok(report) => rows.push(Row::synced(&wanted, item, &report, start.elapsed())),
+                Err(failure) => {
+                    let text = format!("could not sync `{}`", name(&wanted, item));
+                    failures.push(failure.during(text));
+                }
+            }
         }
     }
     let total = wanted.len();
@@ -77,6 +106,64 @@ pub(crate) async fn run(
             failure.is_told = args.keep_going;
             Err(failure)
         }
+    }
+}
+
+/// Images that the container engine has and no registry.
+struct AtHome {
+    engine: DockerEngine,
+    /// Each with the engine's id of it.
+    images: Vec<(SyncItem, String)>,
+}
+
+impl AtHome {
+    /// Takes them out of a plan; the engine is asked for what no registry has.
+    async fn find(
+        plan: &mut SyncPlan,
+        wanted: &Wanted,
+        environment: &Environment,
+        store: &ContentStore,
+    ) -> Result<Option<Self>, Failure> {
+        if !plan.broken().any(|(_, error)| error.is_absence()) {
+            return Ok(None);
+        }
+        let credentials = access::docker_credentials(environment)?;
+        let Ok(engine) = engine::connect(environment, store, credentials).await else {
+            return Ok(None);
+        };
+        let mut images = Vec::new();
+        for image in std::mem::take(&mut plan.images) {
+            let absent = image.step.as_ref().is_err_and(esb_registry::Error::is_absence);
+            let found =
+                if absent { engine.find(name(wanted, &image.item)).await } else { Ok(None) };
+            match found {
+                Ok(Some(id)) => images.push((image.item, id)),
+                _ => plan.images.push(image),
+            }
+        }
+        Ok(Some(Self { engine, images }))
+    }
+
+    /// Exports an image as one stream and pushes it, when it is the one that is meant.
+    async fn push(
+        &self,
+        client: &Client,
+        item: &SyncItem,
+        id: &str,
+        session: &PushSession,
+        events: &Arc<dyn esb_model::Reporter>,
+    ) -> Result<PushReport, Failure> {
+        let image = self.engine.export(id).await?;
+        let actual = image.digest();
+        if let Some(expected) = item.expected
+            && expected != actual
+        {
+            let subject = format!("{} in the container engine", item.source);
+            let error = esb_registry::Error::DigestMismatch { subject, expected, actual };
+            return Err(access::failure(&error));
+        }
+        let pushed = client.push(&image, &item.target, &[], session, events).await;
+        pushed.map_err(|error| access::failure(&error))
     }
 }
 
@@ -149,7 +236,8 @@ struct Row {
     functions: Vec<String>,
     source: String,
     reference: String,
-    digest: String,
+    /// None where it is known once the image is made.
+    digest: Option<String>,
     short: String,
     action: &'static str,
     bytes: u64,
@@ -157,15 +245,15 @@ struct Row {
 }
 
 impl Row {
-    fn new(wanted: &Wanted, item: &SyncItem, digest: esb_oci::Digest) -> Self {
+    fn new(wanted: &Wanted, item: &SyncItem, digest: Option<esb_oci::Digest>) -> Self {
         let entries = wanted.get(item).map(Vec::as_slice).unwrap_or_default();
         let first = entries.first();
         Self {
             functions: entries.iter().map(|entry| entry.function_name.clone()).collect(),
             source: name(wanted, item).to_owned(),
             reference: first.map(|entry| entry.image_ref.clone()).unwrap_or_default(),
-            digest: digest.to_string(),
-            short: digest.short(),
+            digest: digest.map(|digest| digest.to_string()),
+            short: digest.map_or_else(|| "unknown".to_owned(), |digest| digest.short()),
             action: "skipped",
             bytes: 0,
             time: Duration::ZERO,
@@ -173,9 +261,8 @@ impl Row {
     }
 
     fn synced(wanted: &Wanted, item: &SyncItem, report: &PushReport, time: Duration) -> Self {
-        let digest = report.digest.unwrap_or_else(|| esb_oci::Digest::of(b""));
-        let action = report.sync_action();
-        Self { action, bytes: report.uploaded_bytes, time, ..Self::new(wanted, item, digest) }
+        let (action, bytes) = (report.sync_action(), report.uploaded_bytes);
+        Self { action, bytes, time, ..Self::new(wanted, item, report.digest) }
     }
 
     fn json(&self) -> Value {
@@ -193,7 +280,7 @@ impl Row {
 
 fn planned(wanted: &Wanted, image: &PlannedImage) -> Option<Row> {
     let step = image.step.as_ref().ok()?;
-    let row = Row::new(wanted, &image.item, step.digest());
+    let row = Row::new(wanted, &image.item, Some(step.digest()));
     Some(match step {
         Step::Present { .. } => row,
         Step::Copy(copy) => Row { action: "sync", bytes: copy.bytes, ..row },
