@@ -17,6 +17,7 @@ pub use apt::{ensure_packages, find_program};
 pub use engine::DockerEngine;
 pub use error::Error;
 pub use http::{Connection, Response, request};
+pub use mounts::detach_below;
 pub use port::free_port;
 pub use process::Daemon;
 pub use proxy::{Exchange, Fault, LoggingProxy, RequestHead, Rule};

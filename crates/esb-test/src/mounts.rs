@@ -9,7 +9,7 @@ use std::{
 /// Detaches every mount at or below `folder`, deepest first.
 ///
 /// Does its best: a mount that cannot be detached stays, and its folder with it.
-pub(crate) fn detach_below(folder: &Path) {
+pub fn detach_below(folder: &Path) {
     let Ok(table) = fs::read_to_string("/proc/self/mounts") else { return };
     for target in below(&table, folder).iter().rev() {
         let _best_effort = Command::new("umount")

@@ -126,6 +126,11 @@ impl Daemon {
         self.poll().is_none()
     }
 
+    /// The process group of the daemon, for signals.
+    pub fn group(&self) -> u32 {
+        self.supervisor.id()
+    }
+
     /// The file with everything that the daemon wrote.
     pub fn log(&self) -> &Path {
         &self.log

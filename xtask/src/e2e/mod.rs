@@ -7,6 +7,7 @@ mod dependencies;
 mod deploy;
 pub(crate) mod differential;
 mod flatten;
+mod fleet;
 mod hooks;
 mod image_functions;
 mod image_sources;
@@ -54,7 +55,9 @@ pub(crate) struct Bases {
 pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
     let mut checks = Checks::default();
     let version = match topic {
-        Topic::Code | Topic::Config | Topic::Hooks | Topic::Sync => Version::Python313,
+        Topic::Code | Topic::Config | Topic::Fleet | Topic::Hooks | Topic::Sync => {
+            Version::Python313
+        }
         Topic::Java => Version::Java21,
     };
     let parts =
@@ -63,6 +66,7 @@ pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
         match topic {
             Topic::Code => of_code(&mut checks, &parts),
             Topic::Config => of_configuration(&mut checks, &parts),
+            Topic::Fleet => fleet::checks(&mut checks, &parts),
             Topic::Hooks => of_hooks(&mut checks, &parts),
             Topic::Java => of_java(&mut checks, &mut parts, Ok(Vec::new())),
             Topic::Sync => of_sync(&mut checks, &parts),
@@ -76,6 +80,7 @@ pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
 pub(crate) enum Topic {
     Code,
     Config,
+    Fleet,
     Hooks,
     Java,
     Sync,
@@ -100,6 +105,7 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
     of_code(checks, &parts);
     of_configuration(checks, &parts);
     of_sync(checks, &parts);
+    fleet::checks(checks, &parts);
     let document = checks.run("deploy document", || {
         parts.mirrors.extend(document?);
         deploy::deploy(&parts, "document", "document", "main")

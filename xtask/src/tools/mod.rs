@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args) -> bool {
             VictoriaLogs::start(&folder.join("victoria-logs")).map(|logs| say(logs.address()))
         });
         checks.run("BuildKit answers", || {
-            let daemon = Buildkitd::start(&folder.join("buildkit"), &[])?;
+            let daemon = Buildkitd::start(&folder.join("buildkit"))?;
             say(output(daemon.buildctl()?.args(["debug", "workers"]))?.trim_end());
             Ok(())
         });

@@ -129,11 +129,12 @@ impl Node {
         let endpoint = endpoint.map_err(|error| chain(&error))?.http2_adaptive_window(true);
         let connector = Connector { first: Some(first), dialer: self.dialer.clone() };
         let channel = endpoint.connect_with_connector(connector).await;
-        let channel = channel.map_err(|error| chain(&error))?;
+        let tls = matches!(self.dialer.address(), EngineAddress::Tcp { tls: Some(_), .. });
+        let channel = channel.map_err(|error| ended(&chain(&error), tls))?;
         let workers = ControlClient::new(channel.clone())
             .list_workers(ListWorkersRequest::default())
             .await
-            .map_err(|status| words(&status))?
+            .map_err(|status| ended(&words(&status), tls))?
             .into_inner();
         let platforms = workers.record.iter().flat_map(|worker| &worker.platforms);
         let platforms =
@@ -142,6 +143,17 @@ impl Node {
         let session = Session::open(channel.clone(), knowledge, None).await;
         Ok(Link { channel, session: session.map_err(|status| words(&status))?, platforms })
     }
+}
+
+/// A daemon that does not accept who asks ends the connection once it stands, without a word.
+fn ended(said: &str, tls: bool) -> String {
+    if tls && (said.contains("connection closed") || said.contains("broken pipe")) {
+        return format!(
+            "it ended the connection, as a daemon does that does not accept the client's \
+             certificate: {said}"
+        );
+    }
+    said.to_owned()
 }
 
 /// Makes the connections of a channel.

@@ -102,7 +102,7 @@ impl OnBuildkit {
         if self.work.exists() {
             fs::remove_dir_all(&self.work)?;
         }
-        let daemon = Buildkitd::start(&self.work, &[])?;
+        let daemon = Buildkitd::start(&self.work)?;
         let mut create = self.docker();
         create.args(["buildx", "rm", "--force", "daemon"]);
         // There is none the first time.

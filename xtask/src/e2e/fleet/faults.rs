@@ -1,0 +1,205 @@
+//! What goes wrong with a fleet: the right words and exit code, nothing published, nothing lost when
+//! another daemon is left, nothing left running.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use esb_test::{Fault, LoggingProxy, Rule};
+
+use super::{
+    Site,
+    certificates::{self, NAME},
+    equal,
+};
+use crate::{
+    checks::{Outcome, Trouble},
+    command::output,
+    e2e::parts::expect,
+    tools::Buildkitd,
+};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Failures that no daemon can help with.
+pub(super) fn told(site: &Site<'_>) -> Outcome {
+    let root = site.project("told", 1, "RUN cp requirements.txt installed.txt")?;
+    expect(&mut site.deploy(&root), 0)?;
+    let published = root.join("published/functions.yml");
+    let before = fs::read(&published)?;
+    fs::write(root.join("f0/app.py"), "changed = True\n")?;
+    let address = site.daemons[0].address();
+    let tls = |folder: &Path| site.deploy_with(&root, &[address], folder);
+    let refused = |command: &mut Command, words: &[&str]| {
+        let said = expect(command, 4)?;
+        let all = said.stdout + &said.stderr;
+        let missing = words.iter().find(|word| !all.contains(**word));
+        match missing {
+            None => Ok(()),
+            Some(word) => Err(Trouble::Failed(format!("`{word}` is not said:\n{all}"))),
+        }
+    };
+    refused(
+        &mut site.deploy_through(&root, &["tcp://127.0.0.1:9"]),
+        &["no BuildKit daemon", ":9"],
+    )?;
+    let foreign = site.folder.join("foreign");
+    certificates::make(&foreign)?;
+    refused(
+        &mut tls(&foreign.join("client")),
+        &["no BuildKit daemon", "invalid peer certificate"],
+    )?;
+    let mut late = tls(&site.tls().join("expired"));
+    // Its alert may come before the end of the connection, or be lost with it.
+    refused(&mut late, &["no BuildKit daemon answers", "tcp://127.0.0.1"])?;
+    let late = site.folder.join("late");
+    let late = Buildkitd::start_with_tls(&late, &site.tls().join("expired"))?;
+    let mut command = site.deploy_through(&root, &[late.address()]);
+    refused(&mut command, &["no BuildKit daemon", "peer certificate", "xpired"])?;
+    let mut wrong = site.deploy_through(&root, &[address]);
+    refused(wrong.args(["--buildkit-server-name", "other.test"]), &["not valid for name"])?;
+
+    let proxy = LoggingProxy::start(site.parts.registry.address())?;
+    proxy.inject(Rule::on("POST", "/blobs/uploads/", Fault::status(403)));
+    let mut command = site.deploy(&root);
+    let refusing = command.args(["--buildkit-registry", &proxy.address()]);
+    refused(refusing, &["403", "tcp://127.0.0.1"])?;
+
+    let dockerfile = root.join("f0/Dockerfile");
+    let good = fs::read_to_string(&dockerfile)?;
+    fs::write(&dockerfile, format!("{good}RUN echo what went wrong && exit 3\n"))?;
+    let said = expect(&mut site.deploy(&root), 3)?;
+    let said = said.stdout + &said.stderr;
+    for word in ["in line 7 of the Dockerfile on tcp://127.0.0.1", "what went wrong", "exit 3"] {
+        if !said.contains(word) {
+            return Err(Trouble::Failed(format!("`{word}` is not said:\n{said}")));
+        }
+    }
+    fs::write(&dockerfile, good)?;
+    equal("published", &before, &fs::read(&published)?)?;
+    let mut named = site.deploy(&root);
+    expect(named.args(["--buildkit-server-name", NAME]), 0).map(drop)
+}
+
+/// Ctrl-C during a step.
+pub(super) fn interrupted(site: &Site<'_>) -> Outcome {
+    let root = site.project("interrupted", 2, "RUN sleep 300")?;
+    let mut running = Running::start(&root, &mut site.deploy(&root))?;
+    output(Command::new("kill").arg("-INT").arg(running.child.id().to_string()))?;
+    let status = running.child.wait()?;
+    equal("exit code", &Some(130), &status.code())?;
+    if root.join("published/functions.yml").exists() {
+        return Err("an interrupted deploy published".into());
+    }
+    let start = Instant::now();
+    loop {
+        let mut running = String::new();
+        for daemon in &site.daemons {
+            running += &output(daemon.buildctl()?.args(["debug", "histories"]))?;
+        }
+        running.retain(|c| c != '\t');
+        if !running.lines().any(|line| line.starts_with("STARTED")) {
+            return Ok(());
+        }
+        if start.elapsed() > Duration::from_secs(15) {
+            return Err(Trouble::Failed(format!("builds still run:\n{running}")));
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Daemons that are lost in the middle: killed, stopped, and full. No build is lost with them.
+pub(super) fn lost(site: &mut Site<'_>) -> Outcome {
+    let disk = site.folder.join("full");
+    fs::create_dir_all(&disk)?;
+    output(Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(&disk))?;
+    let full = site.daemon("full").and_then(|full| full_disk(site, &full));
+    esb_test::detach_below(&disk);
+    full?;
+
+    let root = site.project("stalled", 1, "RUN sleep 4")?;
+    let running = Running::start(&root, &mut site.deploy(&root))?;
+    let at = running.at(site)?;
+    site.daemons[at].freeze()?;
+    let start = Instant::now();
+    let moved = running.succeeds("it said nothing for 20 s", site.daemons[1 - at].address());
+    site.daemons[at].thaw()?;
+    moved?;
+    if start.elapsed() > Duration::from_secs(50) {
+        return Err(Trouble::Failed(format!("the stall took {:?}", start.elapsed())));
+    }
+
+    let root = site.project("killed", 1, "RUN sleep 5")?;
+    let running = Running::start(&root, &mut site.deploy(&root))?;
+    let at = running.at(site)?;
+    site.daemons[at].kill();
+    let left = site.daemons[1 - at].address();
+    running.succeeds("cannot build it, so the next one does", left)
+}
+
+fn full_disk(site: &Site<'_>, full: &Buildkitd) -> Outcome {
+    let root = site.project("full", 1, "RUN cp requirements.txt installed.txt")?;
+    let said = expect(&mut site.deploy_through(&root, &[full.address()]), 4)?;
+    if !(said.stdout + &said.stderr).contains("no space left on device") {
+        return Err("a full disk is not told".into());
+    }
+    let both = [full.address(), site.daemons[0].address()];
+    let said = expect(&mut site.deploy_through(&root, &both), 0)?.json()?;
+    equal("daemon", &Some(both[1]), &said["images"][0]["daemon"].as_str())
+}
+
+/// A deploy whose step runs on a daemon.
+struct Running {
+    child: Child,
+    stderr: PathBuf,
+}
+
+impl Running {
+    /// Starts a deploy and waits until a daemon works on its step.
+    fn start(root: &Path, command: &mut Command) -> Outcome<Self> {
+        let stderr = root.join("stderr");
+        let file = fs::File::create(&stderr)?;
+        let child = command.stdout(Stdio::piped()).stderr(file).spawn()?;
+        let mut running = Self { child, stderr };
+        let start = Instant::now();
+        while !running.said()?.contains("RUN sleep") {
+            let ended = running.child.try_wait()?.is_some();
+            if ended || start.elapsed() > LIMIT {
+                return Err(Trouble::Failed(format!("no step runs:\n{}", running.said()?)));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(running)
+    }
+
+    fn said(&self) -> Outcome<String> {
+        Ok(fs::read_to_string(&self.stderr)?)
+    }
+
+    /// The daemon that works.
+    fn at(&self, site: &Site<'_>) -> Outcome<usize> {
+        let said = self.said()?;
+        let at = |daemon: &Buildkitd| said.contains(&format!("built on {}", daemon.address()));
+        Ok(site.daemons.iter().position(at).ok_or("no daemon is said to work")?)
+    }
+
+    /// Fails unless the deploy ends well, says that, and names the daemon that built.
+    fn succeeds(self, words: &str, daemon: &str) -> Outcome {
+        let stderr = self.stderr.clone();
+        let ended = self.child.wait_with_output()?;
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&ended.stdout), fs::read_to_string(stderr)?);
+        let named = format!("\"daemon\": \"{daemon}\"");
+        if ended.status.success() && stderr.contains(words) && stdout.contains(&named) {
+            return Ok(());
+        }
+        Err(Trouble::Failed(format!(
+            "{} instead of a build on {daemon}:\n{stderr}{stdout}",
+            ended.status
+        )))
+    }
+}
