@@ -1,7 +1,7 @@
 //! A fleet of `BuildKit` daemons, over their own protocol: hosts, pods, with mutual TLS.
 //!
 //! Owns everything between a recipe and an image that a daemon pushed or gave back: which daemon
-//! ([`placement`]), the session that it asks its questions in, the solve, and whose fault a failure
+//! (`placement`), the session that it asks its questions in, the solve, and whose fault a failure
 //! is. Refuses to read variables and files of settings: credentials, secrets and addresses are given
 //! by the caller. No trace context is ever sent: a daemon would write a record of every span for
 //! every build.
