@@ -1,12 +1,14 @@
 //! The builder: from a recipe to an image that a daemon pushed, or gave back.
 
+mod request;
+
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, Exporter, SolveRequest};
+use bollard_buildkit_proto::moby::buildkit::v1::Exporter;
 use esb_model::{Event, ImageRecipe, PublishTarget, Reporter, Secret};
 use esb_oci::{
     Anonymous, BoxFuture, ContentStore, CredentialSource, Descriptor, Digest, Image, media_type,
@@ -14,6 +16,7 @@ use esb_oci::{
 use futures_util::stream;
 use tokio::sync::mpsc;
 
+use self::request::attributes;
 use super::{
     failure::Failed,
     filesync::Tree,
@@ -21,11 +24,11 @@ use super::{
     node::{AT_ONCE, Link, Node},
     placement::{Item, Ring},
     session::{Knowledge, Session, Shown},
-    solve::{folder, solve},
+    solve::solve,
 };
 use crate::{
-    Action, Base, BuildReport, BuildRequest, Builder, Built, Error, Foresight, StepPlace,
-    Unsupported, assemble,
+    Action, BuildReport, BuildRequest, Builder, Built, Error, Foresight, StepPlace, Unsupported,
+    assemble,
     daemon::{
         address::EngineAddress,
         archive::{self, Normal, Options},
@@ -33,7 +36,6 @@ use crate::{
         job::{Job, Settings},
         pipe::read_blocking,
         progress::Progress,
-        session_name,
     },
     fingerprint::Fingerprint,
     stat_cache::StatCache,
@@ -43,8 +45,6 @@ use crate::{
 const DOCKERFILE: &str = "Dockerfile";
 /// What is left out was never sent; a file of the context shall not say otherwise.
 const DOCKERIGNORE: (&str, &str) = ("Dockerfile.dockerignore", "# nothing is left out\n");
-/// Would make a daemon fetch another reader of Dockerfiles.
-const SYNTAX: &str = "BUILDKIT_SYNTAX";
 
 /// A fleet, and what its daemons are told.
 #[derive(Debug, Clone, Default)]
@@ -397,110 +397,6 @@ impl Inner {
         })?;
         Ok(Ok(Made::Given(Box::new(read?))))
     }
-
-    fn solve_request(
-        &self,
-        request: BuildRequest<'_>,
-        job: &Job,
-        session: &Session,
-        shown: &(Shown, Shown),
-        exporter: Exporter,
-    ) -> SolveRequest {
-        let mut attributes = HashMap::from([
-            ("filename".to_owned(), DOCKERFILE.to_owned()),
-            ("dockerfilekey".to_owned(), shown.1.name().to_owned()),
-            ("platform".to_owned(), job.platform.clone()),
-            ("build-arg:SOURCE_DATE_EPOCH".to_owned(), job.epoch.to_string()),
-        ]);
-        let own = job.own.as_ref();
-        if let Some(target) = own.and_then(|own| own.target.as_ref()) {
-            attributes.insert("target".to_owned(), target.clone());
-        }
-        if request.no_cache {
-            attributes.insert("no-cache".to_owned(), String::new());
-        }
-        let given = own.into_iter().flat_map(|own| &own.args);
-        let given = given.map(|(name, value)| (name, value.reveal()));
-        for (name, value) in self.settings.arguments.iter().chain(given) {
-            if name != SYNTAX {
-                attributes.insert(format!("build-arg:{name}"), value.clone());
-            }
-        }
-        for (name, value) in &job.labels {
-            attributes.insert(format!("label:{name}"), value.clone());
-        }
-        SolveRequest {
-            r#ref: session_name(),
-            session: session.id.clone(),
-            frontend: "dockerfile.v0".to_owned(),
-            frontend_attrs: attributes,
-            frontend_inputs: [("context".to_owned(), folder(shown.0.name(), &session.id))].into(),
-            // Daemons before 0.13 read these.
-            exporter_deprecated: exporter.r#type.clone(),
-            exporter_attrs_deprecated: exporter.attrs.clone(),
-            exporters: vec![exporter],
-            // Daemons read it unseen, and end when it is not there.
-            cache: Some(CacheOptions::default()),
-            ..SolveRequest::default()
-        }
-    }
-
-    /// The exporter that pushes by digest; tags come when the digest was looked at.
-    fn pushing(&self, request: BuildRequest<'_>, job: &Job) -> Exporter {
-        let mut attrs = attributes(job);
-        let recipe = request.recipe;
-        if let Some(target) = &self.settings.target {
-            let image = target.image(&recipe.repository, &recipe.tag);
-            let host = self.settings.registry.as_ref().unwrap_or(&image.push_host);
-            attrs.insert("name".to_owned(), format!("{host}/{}", image.repository));
-        }
-        let mut annotations =
-            assemble::annotations_of(job.sketch.last_base().and_then(|name| job.bases.get(name)));
-        job.names.mark(&mut annotations, job.parts.key());
-        attrs.extend(
-            annotations.into_iter().map(|(key, value)| (format!("annotation.{key}"), value)),
-        );
-        let yes = |name: &str| (name.to_owned(), "true".to_owned());
-        attrs.extend(["push", "push-by-digest"].map(yes));
-        if self.settings.plain {
-            attrs.extend([yes("registry.insecure")]);
-        }
-        Exporter { r#type: "image".to_owned(), attrs }
-    }
-
-    /// Names that daemons resolve, each to this very image and no other.
-    fn base_names(&self, job: &Job) -> Result<BTreeMap<String, String>, Error> {
-        let named = |(name, base): (&String, &Base)| {
-            let digest = base.image.descriptor.digest;
-            let pullable = base.pullable.as_ref().ok_or_else(|| Error::Engine {
-                action: "build",
-                subject: job.image.clone(),
-                reason: format!(
-                    "its base `{name}` lies in no registry that daemons could pull from"
-                ),
-            })?;
-            let (host, rest) = pullable.split_once('/').unwrap_or(("", pullable));
-            let repository = rest.split('@').next().unwrap_or(rest);
-            let repository = repository.rsplit_once(':').map_or(repository, |(name, _)| name);
-            let host = match &self.knowledge.renamed {
-                Some((theirs, ours)) if host == ours => theirs,
-                _ => host,
-            };
-            Ok((name.clone(), format!("{host}/{repository}@{digest}")))
-        };
-        job.bases.iter().map(named).collect()
-    }
-}
-
-/// What every exporter is told.
-fn attributes(job: &Job) -> HashMap<String, String> {
-    let attributes = [
-        ("compression", "gzip".to_owned()),
-        ("oci-mediatypes", "true".to_owned()),
-        ("rewrite-timestamp", "true".to_owned()),
-        ("source-date-epoch", job.epoch.to_string()),
-    ];
-    attributes.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// Tells what a daemon fetched, and what could not be read for it.
