@@ -73,7 +73,8 @@ pub struct Base {
 /// An image that was made, and where it is.
 #[derive(Debug, Clone)]
 pub enum Built {
-    /// In the content store and in the sources of its base's layers.
+    /// In the content store and in the sources of its base's layers. The config of one that was
+    /// made before may not have been read ([`Image::read`]).
     Local(Box<Image>),
     /// In an engine, under its id.
     InEngine { id: String },

@@ -120,8 +120,8 @@ pub(crate) async fn flatten_image(image: &Image, modes: Modes) -> Outcome<Flat> 
         let mut reader = flate2::read::MultiGzDecoder::new(&bytes[..]);
         apply(&mut tree, &read_layer(&mut reader, modes)?);
     }
-    let config: Value =
-        serde_json::from_slice(&image.config_bytes).map_err(|error| error.to_string())?;
+    let config = image.config.read(esb_oci::DOCUMENT_LIMIT).await.map_err(|error| chain(&error))?;
+    let config: Value = serde_json::from_slice(&config).map_err(|error| error.to_string())?;
     Ok(Flat { tree, config: config["config"].clone() })
 }
 
