@@ -1,5 +1,6 @@
 //! `bench`: ratios against real peers, measured in one run.
 
+mod fleet;
 mod frame;
 mod hooks;
 mod images;
@@ -52,6 +53,8 @@ enum Bench {
     Images,
     /// Copies of external images between registries, beside skopeo, crane and regctl.
     Sync,
+    /// Builds by `BuildKit` daemons and their placement, beside buildx.
+    Fleet,
     /// Start-up, invocations and log lines of the hooks, beside the bases without them.
     Hooks,
 }
@@ -70,6 +73,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Bench::Sam => ("sam", sam::measure(rounds, &esb)?),
         Bench::Images => ("images", images::measure(rounds, args.quick, &esb)?),
         Bench::Sync => ("sync", sync::measure(rounds, args.quick, &esb)?),
+        Bench::Fleet => ("fleet", fleet::measure(rounds, args.quick, &esb)?),
         Bench::Hooks => ("hooks", hooks::measure(rounds, &esb)?),
     };
     let run = Run { bench, rounds, machine };

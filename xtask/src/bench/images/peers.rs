@@ -162,23 +162,23 @@ impl Crane {
 }
 
 /// A private configuration of the Docker client, with buildx as its plugin.
-struct Buildx {
+pub(in crate::bench) struct Buildx {
     config: PathBuf,
 }
 
 impl Buildx {
-    fn new(config: &Path) -> Outcome<Self> {
+    pub(in crate::bench) fn new(config: &Path) -> Outcome<Self> {
         let plugins = tools::buildx_plugins()?;
         fs::create_dir_all(config)?;
         std::os::unix::fs::symlink(plugins.join("cli-plugins"), config.join("cli-plugins"))?;
         Ok(Self { config: config.to_owned() })
     }
 
-    fn configure(&self, docker: &mut Command) {
+    pub(in crate::bench) fn configure(&self, docker: &mut Command) {
         docker.env("DOCKER_CONFIG", &self.config).envs(NO_TRACES);
     }
 
-    fn bake(&self, docker: &mut Command, file: &Path) {
+    pub(in crate::bench) fn bake(&self, docker: &mut Command, file: &Path) {
         self.configure(docker);
         docker.args(["buildx", "bake", "--provenance=false", "--progress=quiet", "--file"]);
         docker.arg(file);

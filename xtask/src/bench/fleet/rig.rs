@@ -1,0 +1,128 @@
+//! What both contenders build with: one daemon, one registry, and each its own client.
+//!
+//! Owns the state from which a cold run starts: a registry that holds the base and nothing else, a
+//! daemon that knows nothing, and an empty cache of `esb`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use esb_test::{Registry, find_program};
+use serde_json::Value;
+
+use super::project::Project;
+use crate::{
+    base_image::Version,
+    bench::{
+        images::peers::Buildx,
+        site::{copy_base, remove},
+    },
+    checks::Outcome,
+    command::output,
+    e2e::parts::{Said, copy_tree, expect},
+    tools::Buildkitd,
+};
+
+pub(super) struct Rig {
+    pub(super) work: PathBuf,
+    /// The base image in the registry.
+    pub(super) base: String,
+    registry: Registry,
+    daemon: Option<Buildkitd>,
+    esb: PathBuf,
+    docker: PathBuf,
+    buildx: Buildx,
+}
+
+impl Rig {
+    pub(super) fn new(work: &Path, esb: &Path) -> Outcome<Self> {
+        let buildx = Buildx::new(&work.join("buildx"))?;
+        let mut registry = Registry::start(&work.join("registry"))?;
+        let base = copy_base(Version::Python313, registry.address())?;
+        registry.stop();
+        copy_tree(&work.join("registry/data"), &work.join("bases"))?;
+        registry.restart()?;
+        let docker = find_program("docker").unwrap_or_else(|| "docker".into());
+        let (work, esb) = (work.to_owned(), esb.to_owned());
+        let mut rig = Self { work, base, registry, daemon: None, esb, docker, buildx };
+        rig.reset()?;
+        Ok(rig)
+    }
+
+    /// The state from which a cold run starts.
+    pub(super) fn reset(&mut self) -> Outcome {
+        self.registry.stop();
+        remove(&self.work.join("registry/data"))?;
+        copy_tree(&self.work.join("bases"), &self.work.join("registry/data"))?;
+        self.registry.restart()?;
+        remove(&self.work.join("cache"))?;
+        drop(self.daemon.take());
+        let folder = self.work.join("daemon");
+        remove(&folder)?;
+        let daemon = Buildkitd::start(&folder)?;
+        // There is none the first time.
+        let _absent = output(self.docker().args(["buildx", "rm", "--force", "daemon"]));
+        let mut create = self.docker();
+        create.args(["buildx", "create", "--name", "daemon", "--driver", "remote"]);
+        output(create.arg(daemon.address()))?;
+        self.daemon = Some(daemon);
+        Ok(())
+    }
+
+    fn docker(&self) -> Command {
+        let mut docker = Command::new(&self.docker);
+        self.buildx.configure(&mut docker);
+        docker
+    }
+
+    /// Builds and pushes a project with buildx.
+    pub(super) fn bake(&self, project: &Project) -> Outcome {
+        let file = project.bake_file(self.registry.address())?;
+        let mut bake = self.docker();
+        self.buildx.bake(&mut bake, &file);
+        output(bake.args(["--builder", "daemon"])).map(drop)
+    }
+
+    /// Builds and pushes a project with `esb`.
+    pub(super) fn esb(&self, project: &Project, more: &[&str]) -> Outcome<Said> {
+        let daemon = self.daemon.as_ref().ok_or("no daemon runs")?;
+        self.esb_through(project, &[daemon.address()], more)
+    }
+
+    /// As [`Rig::esb`], through other daemons.
+    pub(super) fn esb_through(
+        &self,
+        project: &Project,
+        daemons: &[&str],
+        more: &[&str],
+    ) -> Outcome<Said> {
+        let mut esb = Command::new(&self.esb);
+        esb.current_dir(&project.root).env_clear();
+        if let Some(path) = std::env::var_os("PATH") {
+            esb.env("PATH", path);
+        }
+        esb.env("HOME", self.work.join("home"))
+            .env("ESB_CACHE_DIR", self.work.join("cache"))
+            .env("CONTAINER_REGISTRY", self.registry.address())
+            .env("BUILDKIT_HOST", daemons.join(","))
+            .args(["build", "-e", "dev"])
+            .args(more);
+        expect(&mut esb, 0)
+    }
+}
+
+/// The events of what steps wrote, of a run with JSON progress.
+pub(super) fn output_lines(said: &Said) -> impl Iterator<Item = Value> {
+    events(said).filter(|event| event["event"] == "output")
+}
+
+/// The bytes that daemons fetched of contexts, of a run with JSON progress.
+pub(super) fn fetched(said: &Said) -> u64 {
+    let contexts = events(said).filter(|event| event["action"] == "context");
+    contexts.filter_map(|event| event["done"].as_u64()).sum()
+}
+
+fn events(said: &Said) -> impl Iterator<Item = Value> {
+    said.stderr.lines().filter_map(|line| serde_json::from_str(line).ok())
+}
