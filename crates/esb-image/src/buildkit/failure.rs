@@ -1,9 +1,6 @@
 //! What went wrong with a solve, and whose fault it is: the build's own, a registry's, or the
 //! daemon's, in which case another one may do it.
 
-use bollard_buildkit_proto::google::rpc;
-use prost::Message as _;
-use serde_json::Value;
 use tonic::{Code, Status};
 
 use crate::daemon::chain;
@@ -16,7 +13,7 @@ pub(super) enum Failed {
     /// A registry or the daemon refused what would be refused elsewhere too.
     Refused(String),
     /// A step of the Dockerfile.
-    Step { step: String, log: String, line: Option<u64> },
+    Step { step: String, log: String },
 }
 
 /// Words of a daemon that cannot build, although it answers.
@@ -53,7 +50,7 @@ impl Failed {
             return Self::Daemon(said);
         }
         match step {
-            Some((step, log)) if of_step => Self::Step { step, log, line: line(status) },
+            Some((step, log)) if of_step => Self::Step { step, log },
             _ => Self::Refused(said),
         }
     }
@@ -80,19 +77,8 @@ pub(super) fn words(status: &Status) -> String {
     if text.is_empty() { status.code().description().to_owned() } else { text }
 }
 
-/// The line of the Dockerfile that a daemon blames: the details of its answer say it, in JSON.
-fn line(status: &Status) -> Option<u64> {
-    let details = rpc::Status::decode(status.details()).ok()?.details;
-    details.iter().filter(|detail| detail.type_url.contains("errdefs.Source")).find_map(|detail| {
-        let source: Value = serde_json::from_slice(&detail.value).ok()?;
-        source["ranges"][0]["start"]["line"].as_u64()
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use bollard_buildkit_proto::google::protobuf::Any;
-
     use super::*;
 
     fn step(name: &str, log: &str) -> (String, String) {
@@ -131,21 +117,5 @@ mod tests {
             "Refused",
         );
         check(Code::Unknown, "failed to parse", None, "Refused");
-    }
-
-    #[test]
-    fn the_line_is_in_the_details() {
-        let source = br#"{"info":{"filename":"Dockerfile"},"ranges":[{"start":{"line":7}}]}"#;
-        let detail = Any {
-            type_url: "github.com/moby/buildkit/solver/errdefs.Source+json".to_owned(),
-            value: source.to_vec(),
-        };
-        let details = rpc::Status { details: vec![detail], ..rpc::Status::default() };
-        let status =
-            Status::with_details(Code::Unknown, "exit code: 1", details.encode_to_vec().into());
-        match Failed::of(&status, Some(step("RUN x", ""))) {
-            Failed::Step { line, .. } => assert_eq!(line, Some(7)),
-            other => panic!("{other:?}"),
-        }
     }
 }

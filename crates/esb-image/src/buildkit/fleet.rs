@@ -280,9 +280,10 @@ impl Inner {
                     reporter.event(&Event::Decided { subject: &job.image, decision: &decision });
                     match self.on(&link, request, job, reporter).await? {
                         Ok(made) => return Ok((made, node.name.clone())),
-                        Err(Failed::Step { step, log, line }) => {
+                        Err(Failed::Step { step, log }) => {
                             let image = job.image.clone();
-                            let at = StepPlace { line, daemon: Some(node.name.clone()) };
+                            let daemon = Some(node.name.clone());
+                            let at = StepPlace { line: job.sketch.steps.line(&step), daemon };
                             return Err(Error::Step { image, step, log, at });
                         }
                         Err(Failed::Refused(reason)) => {

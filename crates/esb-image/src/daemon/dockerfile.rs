@@ -9,6 +9,7 @@ use std::{
 use esb_model::{ImageRecipe, OwnDockerfile};
 use parse_dockerfile::{Flag, Instruction, Source, UnescapedString};
 
+use super::steps::Steps;
 use crate::{
     Error,
     dockerfile::{Script, readable, words},
@@ -43,6 +44,7 @@ pub(crate) struct Sketch {
     /// The `# syntax=` line: a reader of Dockerfiles that the engine would have to pull.
     syntax: Option<Range<usize>>,
     pub(crate) needs: Needs,
+    pub(crate) steps: Steps,
 }
 
 /// The part of the context that is copied.
@@ -84,6 +86,7 @@ impl Sketch {
                     .as_ref()
                     .map(|found| found.value.span.clone()),
                 needs: Needs::Paths(BTreeSet::new()),
+                steps: Steps::default(),
             },
             stages: Vec::new(),
             expand: |name: &str| {
@@ -188,6 +191,11 @@ pub(crate) fn arguments(own: &OwnDockerfile) -> BTreeMap<String, String> {
 }
 
 impl<E: Fn(&str) -> String> Reader<E> {
+    /// The line of a place of the text, from 1.
+    fn line(&self, place: &Range<usize>) -> u64 {
+        1 + self.sketch.text[..place.start].matches('\n').count() as u64
+    }
+
     fn instruction(&mut self, instruction: &Instruction<'_>) {
         match instruction {
             Instruction::From(from) => {
@@ -198,18 +206,28 @@ impl<E: Fn(&str) -> String> Reader<E> {
                     Origin::Image(name) => Some(name.clone()),
                 };
                 let name = from.as_.as_ref().map(|(_, name)| name.value.to_lowercase());
+                let image = matches!(origin, Origin::Image(_)).then(|| self.line(&from.from.span));
+                self.sketch.steps.stage(name.clone(), image);
                 self.stages.push(Stage { name, base, ..Stage::default() });
                 self.needs(origin);
             }
-            Instruction::Copy(copy) => match value(&copy.options, "from") {
-                Some(from) => {
-                    let origin = self.image(from);
-                    self.needs(origin);
+            Instruction::Copy(copy) => {
+                self.step(&copy.copy.span);
+                match value(&copy.options, "from") {
+                    Some(from) => {
+                        let origin = self.image(from);
+                        self.needs(origin);
+                    }
+                    None => self.sources(&copy.src),
                 }
-                None => self.sources(&copy.src),
-            },
-            Instruction::Add(add) => self.sources(&add.src),
+            }
+            Instruction::Add(add) => {
+                self.step(&add.add.span);
+                self.sources(&add.src);
+            }
+            Instruction::Workdir(workdir) => self.step(&workdir.workdir.span),
             Instruction::Run(run) => {
+                self.step(&run.run.span);
                 for option in run.options.iter().filter(|option| option.name.value == "mount") {
                     if let Some(value) = &option.value {
                         self.mount(value);
@@ -218,6 +236,11 @@ impl<E: Fn(&str) -> String> Reader<E> {
             }
             _ => {}
         }
+    }
+
+    fn step(&mut self, place: &Range<usize>) {
+        let line = self.line(place);
+        self.sketch.steps.step(line);
     }
 
     /// Notes what the last stage needs.

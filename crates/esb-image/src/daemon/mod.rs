@@ -15,6 +15,7 @@ pub(crate) mod job;
 pub(crate) mod layer;
 pub(crate) mod pipe;
 pub(crate) mod progress;
+pub(crate) mod steps;
 
 use std::{
     collections::BTreeMap,

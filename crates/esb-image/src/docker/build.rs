@@ -235,12 +235,10 @@ impl DockerBuilder {
                 },
                 Err(Failure::DockerStreamError { error }) => {
                     return Err(match progress.failure(&error) {
-                        Some((step, log)) => Error::Step {
-                            image: subject.to_owned(),
-                            step,
-                            log,
-                            at: StepPlace::default(),
-                        },
+                        Some((step, log)) => {
+                            let at = StepPlace { line: job.sketch.steps.line(&step), daemon: None };
+                            Error::Step { image: subject.to_owned(), step, log, at }
+                        }
                         None => failed()(Failure::DockerStreamError { error }),
                     });
                 }

@@ -134,7 +134,8 @@ pub(crate) async fn steps_run(
         &format!("FROM {name}\nRUN echo first\nRUN echo what went wrong && exit 3\n"),
     );
     match bench.try_build(&broken, false).await.unwrap_err() {
-        Error::Step { image, step, log, .. } => {
+        Error::Step { image, step, log, at } => {
+            assert_eq!(at.line, Some(3));
             assert_eq!(image, "esb-broken");
             assert!(step.contains("echo what went wrong && exit 3"), "{step}");
             assert!(log.starts_with("what went wrong\n") && log.contains('3'), "{log}");

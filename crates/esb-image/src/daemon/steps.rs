@@ -1,0 +1,85 @@
+//! Where a step stands in its Dockerfile, found by the place that `BuildKit` gives it in its name:
+//! `[build 2/5] RUN make` is the second step of the stage `build`.
+//!
+//! A daemon tells the line beside its error only at times, and an engine never; the place in a name
+//! is always there. Refuses to guess: a name that does not fit the Dockerfile has no line.
+
+/// The steps of each stage that are counted, by their lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Steps(Vec<Stage>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stage {
+    /// In lower case.
+    name: Option<String>,
+    lines: Vec<u64>,
+}
+
+impl Steps {
+    /// Begins a stage; getting its image is a step, unless it starts from another stage or nothing.
+    pub(super) fn stage(&mut self, name: Option<String>, image: Option<u64>) {
+        self.0.push(Stage { name, lines: image.into_iter().collect() });
+    }
+
+    /// Adds a step to the last stage.
+    pub(super) fn step(&mut self, line: u64) {
+        if let Some(stage) = self.0.last_mut() {
+            stage.lines.push(line);
+        }
+    }
+
+    /// The line, from 1, of a step by its name.
+    pub(crate) fn line(&self, step: &str) -> Option<u64> {
+        let (place, _) = step.strip_prefix('[')?.split_once(']')?;
+        let mut words = place.split_whitespace().rev();
+        let (number, total) = words.next()?.split_once('/')?;
+        let (number, total): (usize, usize) = (number.parse().ok()?, total.parse().ok()?);
+        let stage = match words.next() {
+            // The only stage may have a name, and a platform be told before it.
+            None => self.0.last()?,
+            Some(name) => self.named(&name.to_lowercase()).or_else(|| self.alone())?,
+        };
+        (stage.lines.len() == total).then(|| stage.lines.get(number.checked_sub(1)?).copied())?
+    }
+
+    fn named(&self, name: &str) -> Option<&Stage> {
+        let number = || self.0.get(name.strip_prefix("stage-")?.parse::<usize>().ok()?);
+        self.0.iter().rev().find(|stage| stage.name.as_deref() == Some(name)).or_else(number)
+    }
+
+    fn alone(&self) -> Option<&Stage> {
+        self.0.first().filter(|_| self.0.len() == 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::daemon::dockerfile::{Sketch, tests::recipe};
+
+    const TEXT: &str = "ARG V=1\nFROM py:$V AS Build\nENV A=b\nWORKDIR /x\nRUN a \\\n  && b\n\n\
+                        FROM build\nRUN c\nFROM scratch\nCOPY --from=0 /x /\nADD y /\nCMD [\"h\"]\n";
+
+    #[test]
+    fn a_step_has_its_line() {
+        let steps = Sketch::read(&recipe(TEXT)).unwrap().steps;
+        let check = |name: &str, line: Option<u64>| assert_eq!(steps.line(name), line, "{name}");
+        check("[build 1/3] FROM py:1", Some(2));
+        check("[build 2/3] WORKDIR /x", Some(4));
+        check("[linux/arm64 build 3/3] RUN a   && b", Some(5));
+        check("[stage-1 1/1] RUN c", Some(9));
+        check("[stage-2 1/2] COPY --from=0 /x /", Some(11));
+        check("[stage-2 2/2] ADD y /", Some(12));
+        check("[stage-2 2/3] ADD y /", None);
+        check("[stage-2 0/2] ADD y /", None);
+        check("[other 1/1] RUN c", None);
+        check("[internal] load build context", None);
+        check("exporting to image", None);
+    }
+
+    #[test]
+    fn the_only_stage_needs_no_name() {
+        let steps = Sketch::read(&recipe("FROM b\nRUN a\n")).unwrap().steps;
+        assert_eq!(steps.line("[2/2] RUN a"), Some(2));
+        assert_eq!(steps.line("[linux/amd64 2/2] RUN a"), Some(2));
+    }
+}
