@@ -85,10 +85,17 @@ impl IgnoreRules {
         Matched { rules: vec![false; self.rules.len()] }
     }
 
-    /// Which patterns match a path in a folder for which `folder` is known.
+    /// Which patterns match a path in a folder for which `folder` is known. As BuildKit does it, a
+    /// pattern is only asked where it changes what those before it say: `!a` after `a/b` does not
+    /// match the folder `a`, which nothing leaves out, and so does not put `a/b` back in.
     pub(crate) fn matched(&self, folder: &Matched, path: &str) -> Matched {
-        let matches = |(rule, above): (&Rule, &bool)| *above || rule.matches(path);
-        Matched { rules: self.rules.iter().zip(&folder.rules).map(matches).collect() }
+        let mut left_out = false;
+        let rules = self.rules.iter().zip(&folder.rules).map(|(rule, above)| {
+            let matches = *above || rule.includes == left_out && rule.matches(path);
+            left_out = if matches { !rule.includes } else { left_out };
+            matches
+        });
+        Matched { rules: rules.collect() }
     }
 
     /// Which patterns match a path, every folder above it asked.
@@ -278,6 +285,9 @@ mod tests {
         check("*\n!a/*.py\na/x.py", &["a/b", "a/x.py", "a/d/c.py"], &["a/c.py"]);
         check("a?c\n[x-z]\n\\*", &["abc", "x", "*"], &["ac", "w", "b"]);
         check("!b\nb", &["b"], &[]);
+        check("a/b.py\n!a", &["a/b.py"], &["a/c"]);
+        check("*\n!a/b\na", &["a", "a/q", "x"], &["a/b", "a/b/c/g"]);
+        check("!a/**\na/b\n/a/", &["a", "a/b", "a/c"], &["x"]);
         check("d/../e", &["e"], &["d"]);
         check("\u{feff}bom", &["bom"], &[]);
         check("", &[], &["a"]);

@@ -200,7 +200,14 @@ impl<'a> Context<'a> {
     }
 
     fn holds_something(&self, folder: &str) -> Result<bool, ContextError> {
-        Ok(self.rules.may_include_below(folder) && !self.one(folder)?.items.is_empty())
+        if !self.rules.may_include_below(folder) {
+            return Ok(false);
+        }
+        match self.one(folder) {
+            Ok(selected) => Ok(!selected.items.is_empty()),
+            Err(ContextError::Missing(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The file or folder at a path that is not a pattern; a link is followed.

@@ -83,6 +83,8 @@ fn sources() {
     check("*\n!d/e/y", "d", &["d:e/", "d:e/y 644"]);
     check("*\n!d/e/y", "*", &["d:e/", "d:e/y 644"]);
     check("**\n!q/s", "", &[":q/", ":q/s 644"]);
+    check("*\n!d/x/**", "d*", &[]);
+    check("*\n!d/x/**", "*", &[]);
 }
 
 #[test]
