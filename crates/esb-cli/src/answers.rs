@@ -1,63 +1,161 @@
 //! Answers of earlier runs, which prefill the questions of later ones: `config.yaml` in the brand's
 //! folder, readable by its owner alone.
 //!
-//! Owns that file. Refuses to fail a run for it, and to hold secrets: those are never asked for.
+//! Owns that file, and reads the one that the earlier CLI left there. Refuses to fail a run for
+//! it, and to hold secrets: those are never asked for, and what the earlier CLI saved of them is
+//! left out when the file is written again.
 
 use std::{
     collections::BTreeMap,
     fs::{self, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ask::Answers, inputs::Project};
+use crate::inputs::Project;
 
 /// The most bytes of the file that are read.
 const LIMIT: u64 = 1024 * 1024;
 
-/// The file: values of parameters by environment and template.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// The form that is written.
+const VERSION: u32 = 2;
+
+/// Values by the name of their parameter.
+pub(crate) type Values = BTreeMap<String, String>;
+
+/// The file.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Saved {
-    parameters: BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>,
+pub(crate) struct Saved {
+    version: u32,
+    /// By the template's path relative to the project root.
+    pub(crate) templates: BTreeMap<String, OfTemplate>,
 }
 
-/// What was answered for this environment, by template; nothing where the file cannot be read.
-pub(crate) fn of(project: &Project) -> BTreeMap<String, BTreeMap<String, String>> {
-    read(project).parameters.remove(&project.environment).unwrap_or_default()
+/// What was answered for one template.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct OfTemplate {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<String>,
+    /// By environment.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) parameters: BTreeMap<String, Values>,
 }
 
-/// Remembers answers beside those of other templates and environments.
-pub(crate) fn save(project: &Project, names: &[String], answers: Answers) -> io::Result<()> {
-    let mut saved = read(project);
-    let own = saved.parameters.entry(project.environment.clone()).or_default();
-    for (template, values) in answers {
-        let name = names.get(template).cloned().unwrap_or_default();
-        own.entry(name).or_default().extend(values);
+/// The file of the earlier CLI, as far as it prefills something (contracts, section 4.4).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Earlier {
+    version: u32,
+    /// By the template's absolute path.
+    build_defaults: BTreeMap<PathBuf, EarlierTemplate>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct EarlierTemplate {
+    env: Option<String>,
+    mode: Option<String>,
+    params: BTreeMap<String, serde_json::Value>,
+}
+
+impl Saved {
+    /// What lies in a brand's folder of a project; nothing where it cannot be read.
+    pub(crate) fn read(folder: &Path, root: &Path) -> Self {
+        let path = folder.join(NAME);
+        let fits = fs::metadata(&path).is_ok_and(|meta| meta.len() <= LIMIT);
+        let text = if fits { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+        Self::parse(&text, root)
     }
-    let path = path(project);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+
+    fn parse(text: &str, root: &Path) -> Self {
+        match serde_saphyr::from_str::<Earlier>(text) {
+            Ok(earlier) if earlier.version == 1 => Self::converted(earlier, root),
+            _ => serde_saphyr::from_str(text).unwrap_or_default(),
+        }
     }
-    let new = path.with_extension(format!("yaml.{}.tmp", std::process::id()));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    // JSON is YAML too.
-    file.write_all(serde_json::to_string_pretty(&saved)?.as_bytes())?;
-    file.write_all(b"\n")?;
-    fs::rename(new, path)
+
+    fn converted(earlier: Earlier, root: &Path) -> Self {
+        let mut saved = Self::default();
+        for (path, one) in earlier.build_defaults {
+            let owner = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            let text = |value| match value {
+                serde_json::Value::String(text) => text,
+                other => other.to_string(),
+            };
+            let values: Values =
+                one.params.into_iter().map(|(name, value)| (name, text(value))).collect();
+            let environment = one.env.clone().unwrap_or_else(|| "default".to_owned());
+            let parameters = BTreeMap::from([(environment, values)]);
+            let of = OfTemplate { environment: one.env, mode: one.mode, parameters };
+            saved.templates.insert(owner, of);
+        }
+        saved
+    }
+
+    /// Writes the file. Of what was read in the earlier form only the `known` names of parameters
+    /// stay: whether another one is a secret cannot be told.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be written.
+    pub(crate) fn write(
+        mut self,
+        project: &Project,
+        known: &BTreeMap<String, Vec<String>>,
+    ) -> io::Result<()> {
+        if self.version != VERSION {
+            for (owner, template) in &mut self.templates {
+                let known = known.get(owner);
+                let keeps = |name: &String| known.is_some_and(|names| names.contains(name));
+                template.parameters.values_mut().for_each(|all| all.retain(|name, _| keeps(name)));
+            }
+            self.version = VERSION;
+        }
+        let folder = project.brand.folder(&project.root);
+        fs::create_dir_all(&folder)?;
+        let path = folder.join(NAME);
+        let new = path.with_extension(format!("yaml.{}.tmp", std::process::id()));
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        // JSON is YAML too.
+        file.write_all(serde_json::to_string_pretty(&self)?.as_bytes())?;
+        file.write_all(b"\n")?;
+        fs::rename(new, path)
+    }
 }
 
-fn read(project: &Project) -> Saved {
-    let path = path(project);
-    let fits = fs::metadata(&path).is_ok_and(|meta| meta.len() <= LIMIT);
-    let text = if fits { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
-    serde_saphyr::from_str(&text).unwrap_or_default()
-}
+/// The file's name in the brand's folder.
+const NAME: &str = "config.yaml";
 
-fn path(project: &Project) -> PathBuf {
-    project.brand.folder(&project.root).join("config.yaml")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earlier_form_is_read() {
+        let text = "version: 1\nrepo_path: /srv/shop\nprojects: {}\nbuild_defaults:\n  \
+                    /srv/shop/api/template.yaml:\n    env: prod\n    mode: containerd\n    \
+                    output_dir: .esb\n    params: {Stage: blue, Count: 3}\n\
+                    recent_templates: [/srv/shop/api/template.yaml]\n";
+        let saved = Saved::parse(text, Path::new("/srv/shop"));
+        let of = &saved.templates["api/template.yaml"];
+        assert_eq!(of.environment.as_deref(), Some("prod"));
+        assert_eq!(of.mode.as_deref(), Some("containerd"));
+        let expected = [("Count", "3"), ("Stage", "blue")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(of.parameters["prod"], Values::from(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_nothing() {
+        for text in ["", "[1, 2]", "version: [", "templates: 3", "version: 1\nbuild_defaults: 7"] {
+            assert_eq!(Saved::parse(text, Path::new("/")).templates, BTreeMap::new(), "{text}");
+        }
+    }
 }

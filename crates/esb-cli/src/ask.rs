@@ -1,15 +1,9 @@
 //! Questions on a terminal.
 //!
-//! Owns when a person may be asked and how: for the values of parameters that nothing else gives,
-//! then whether to begin. Refuses to ask where nobody sits, and for secrets, which a terminal
-//! would show.
+//! Owns when a person may be asked, and the forms of a question. Refuses to ask where nobody sits.
+//! What is asked before a run is in `questions.rs`.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
-};
-
-use esb_sam::Parameter;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use crate::{
     cli::GlobalArgs,
@@ -20,9 +14,6 @@ use crate::{
 
 /// How often a value that is not allowed is asked for again.
 const TRIES: usize = 5;
-
-/// Values by the name of their parameter, for each template by its number.
-pub(crate) type Answers = BTreeMap<usize, BTreeMap<String, String>>;
 
 /// Whether there is somebody to ask.
 pub(crate) fn may_ask(global: &GlobalArgs, environment: &Environment) -> bool {
@@ -43,58 +34,34 @@ pub(crate) fn agreed(question: &str, otherwise: bool) -> Result<bool, Failure> {
     })
 }
 
-/// Asks for each parameter, with what was answered before, and whether to begin with it all.
-///
-/// What is not answered stays without a value.
-pub(crate) fn parameters(
-    missing: &[(usize, Parameter)],
-    names: &[String],
-    before: &BTreeMap<String, BTreeMap<String, String>>,
-) -> Result<Answers, Failure> {
-    let mut answers = Answers::new();
-    for (template, parameter) in missing.iter().filter(|(_, parameter)| !parameter.no_echo) {
-        let file = names.get(*template).map_or("", String::as_str);
-        let saved = before.get(file).and_then(|values| values.get(&parameter.name));
-        let Some(value) = parameter_value(parameter, file, saved.map(String::as_str))? else {
-            return Ok(Answers::new());
-        };
-        answers.entry(*template).or_default().insert(parameter.name.clone(), value);
+/// Shows lines for the person who is asked.
+pub(crate) fn tell<'a>(lines: impl IntoIterator<Item = &'a str>) {
+    let mut err = io::stderr().lock();
+    for line in lines {
+        let _ = writeln!(err, "{}", shown(line));
     }
-    let given = answers.values().flatten();
-    let given: Vec<String> = given.map(|(name, value)| format!("{name}={value}")).collect();
-    if given.is_empty() || agreed(&format!("begin with {}?", shown(&given.join(", "))), true)? {
-        return Ok(answers);
-    }
-    Err(Failure::new(Exit::Input, "parameters", "nothing was begun"))
 }
 
-fn parameter_value(
-    parameter: &Parameter,
-    file: &str,
-    saved: Option<&str>,
+/// Asks for a text that fits; an empty line is the default, where there is one. None when the
+/// input ends, or when nothing that fits was typed after some tries.
+pub(crate) fn text(
+    name: &str,
+    default: Option<&str>,
+    fits: impl Fn(&str) -> bool,
 ) -> Result<Option<String>, Failure> {
-    let allowed = &parameter.allowed;
-    let saved = saved.filter(|value| allowed.is_empty() || allowed.iter().any(|one| one == value));
-    let mut err = io::stderr().lock();
-    let about = parameter.description.as_deref().map(|text| format!(": {text}"));
-    let about = format!("`{}` of {file}{}", parameter.name, about.unwrap_or_default());
-    let _ = writeln!(err, "{}", shown(&about));
-    if !allowed.is_empty() {
-        let _ = writeln!(err, "  one of {}", shown(&allowed.join(", ")));
-    }
-    drop(err);
-    let default = saved.map(|value| format!(" [{}]", shown(value))).unwrap_or_default();
-    let question = format!("  {}{default}: ", shown(&parameter.name));
+    let shown_default = default.map(|value| format!(" [{}]", shown(value))).unwrap_or_default();
+    let question = format!("{}{shown_default}: ", shown(name));
     for _ in 0..TRIES {
         let Some(answer) = line(&question)? else { return Ok(None) };
-        let value = match (answer.as_str(), saved) {
-            ("", Some(saved)) => saved.to_owned(),
+        let value = match (answer.as_str(), default) {
+            ("", Some(default)) => default.to_owned(),
             _ => answer,
         };
-        let is_allowed = allowed.is_empty() && !value.is_empty() || allowed.contains(&value);
-        if is_allowed {
+        if fits(&value) {
             return Ok(Some(value));
         }
+        let shown = if value.is_empty() { "nothing".to_owned() } else { format!("`{value}`") };
+        tell([format!("  {shown} cannot be taken").as_str()]);
     }
     Ok(None)
 }

@@ -275,7 +275,8 @@ pub(crate) enum Prewarm {
 pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) template: TemplateArgs,
-    /// The platform's mode; it chooses the default registry names [default: docker]
+    /// The platform's mode; it chooses the default registry names [default: that of the project
+    /// that runs, else docker]
     #[arg(short, long, value_enum)]
     pub(crate) mode: Option<Mode>,
     /// Build engine; `auto` takes the embedded one wherever it can build
@@ -318,7 +319,8 @@ pub(crate) struct BuildArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct VerifyArgs {
-    /// The platform's mode; with `docker` the engine is asked as well [default: docker]
+    /// The platform's mode; with `docker` the engine is asked as well [default: that of the project
+    /// that runs, else docker]
     #[arg(short, long, value_enum)]
     pub(crate) mode: Option<Mode>,
     /// Folder with the published configuration [default: CONFIG_DIR, then the project's own]
@@ -389,6 +391,20 @@ pub(crate) struct ImportArgs {
 pub(crate) enum Mode {
     Docker,
     Containerd,
+}
+
+impl Mode {
+    /// As flags and variables name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Docker, Self::Containerd].into_iter().find(|mode| mode.name() == name)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

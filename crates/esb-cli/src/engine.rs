@@ -6,6 +6,8 @@ use esb_image::docker::{ClientSettings, DockerEngine};
 use esb_oci::{ContentStore, CredentialSource};
 
 use crate::{
+    access,
+    cli::Mode,
     environment::Environment,
     exit::{Exit, Failure},
 };
@@ -27,4 +29,30 @@ pub(crate) async fn connect(
     let address = settings.address().map_err(|error| Failure::of(Exit::Usage, "engine", &error))?;
     let engine = DockerEngine::connect(&address).await?;
     Ok(engine.with_store(store.clone()).with_credentials(credentials))
+}
+
+/// The mode of a compose project that runs: its containers tell (contracts, section 4.2).
+pub(crate) async fn mode_of(
+    engine: &DockerEngine,
+    compose_project: &str,
+) -> Result<Option<Mode>, Failure> {
+    for (service, mode) in [("runtime-node", Mode::Containerd), ("agent", Mode::Docker)] {
+        let labels = [("project", compose_project), ("service", service)]
+            .map(|(key, value)| (format!("com.docker.compose.{key}"), value.to_owned()));
+        if engine.others(&labels).await?.iter().any(|container| container.running) {
+            return Ok(Some(mode));
+        }
+    }
+    Ok(None)
+}
+
+/// As [`mode_of`], with a connection of its own; an engine that does not answer knows of none.
+pub(crate) async fn running_mode(
+    environment: &Environment,
+    store: &ContentStore,
+    compose_project: &str,
+) -> Option<Mode> {
+    let credentials = access::docker_credentials(environment).ok()?;
+    let engine = connect(environment, store, credentials).await.ok()?;
+    mode_of(&engine, compose_project).await.ok()?
 }

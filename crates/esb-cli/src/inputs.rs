@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Names that a folder given with `-t` may hold a template under, in that order.
-const TEMPLATE_NAMES: [&str; 3] = ["template.yaml", "template.yml", "template.json"];
+pub(crate) const TEMPLATE_NAMES: [&str; 3] = ["template.yaml", "template.yml", "template.json"];
 
 /// The most bytes of a template, of a file of parameters, and of what they name.
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
@@ -116,7 +116,7 @@ impl Project {
     }
 }
 
-fn current_folder() -> Result<PathBuf, Failure> {
+pub(crate) fn current_folder() -> Result<PathBuf, Failure> {
     std::env::current_dir().map_err(|error| {
         Failure::of(Exit::Local, "disk", &error).during("could not find the current folder")
     })
@@ -289,19 +289,28 @@ pub(crate) fn registry_names(
     Ok(RegistryNames { configured: configured.map(target).transpose()?, default })
 }
 
-/// The platform's mode.
-pub(crate) fn mode(args: &BuildArgs, environment: &Environment) -> Result<Mode, Failure> {
-    if let Some(mode) = args.mode {
-        return Ok(mode);
+/// The platform's mode, where a flag or a variable says it.
+pub(crate) fn given_mode(
+    args: &BuildArgs,
+    environment: &Environment,
+) -> Result<Option<Mode>, Failure> {
+    if args.mode.is_some() {
+        return Ok(args.mode);
     }
-    match environment.branded("MODE").or_else(|| environment.get("MODE")) {
-        None | Some("docker") => Ok(Mode::Docker),
-        Some("containerd") => Ok(Mode::Containerd),
-        Some(other) => {
-            let text = format!("`{other}` is no mode: use docker or containerd");
-            Err(Failure::new(Exit::Usage, "mode", text))
-        }
-    }
+    let Some(text) = environment.branded("MODE").or_else(|| environment.get("MODE")) else {
+        return Ok(None);
+    };
+    Mode::named(text).map(Some).ok_or_else(|| {
+        let text = format!("`{text}` is no mode: use docker or containerd");
+        Failure::new(Exit::Usage, "mode", text)
+    })
+}
+
+/// Whether a flag, a variable or the project's settings name a registry.
+pub(crate) fn names_registry(args: &BuildArgs, environment: &Environment) -> bool {
+    args.registry.is_some()
+        || environment.get("CONTAINER_REGISTRY").is_some()
+        || environment.branded("REGISTRY").is_some()
 }
 
 /// The tag of images.

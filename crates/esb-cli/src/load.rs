@@ -8,19 +8,20 @@ use std::{
 
 use esb_dockerfile::codes as recipe_codes;
 use esb_model::{Application, Finding, FindingCode, Severity, SourceMap, Span, TemplateId};
-use esb_sam::{LoadError, Loader, Options, Parameter, codes};
+use esb_sam::{LoadError, Loader, Options, Parameter, ParameterOrigin, codes};
 
 use crate::{
-    answers,
-    ask::{self, Answers},
-    cli::{BuildArgs, GlobalArgs, TemplateArgs},
+    ask,
+    cli::TemplateArgs,
     diagnostics,
     environment::Environment,
     exit::{Exit, Failure},
     inputs::{Project, TemplateFile, read_limited},
     local_code,
     parameters::Parameters,
+    pipeline::Order,
     printer::Printer,
+    questions::{Answers, Interview},
 };
 
 /// Findings of later stages, and those that reading a template gives for the same cause.
@@ -39,8 +40,8 @@ pub(crate) struct Loaded {
     pub(crate) app: Application,
     pub(crate) sources: SourceMap,
     pub(crate) findings: Vec<Finding>,
-    /// Parameters that have neither a value nor a default.
-    missing: Vec<(usize, Parameter)>,
+    /// Parameters that nobody gave a value: those without a default, and those with one.
+    open: Vec<(usize, Parameter)>,
     /// Whether every text is a template with resources.
     pub(crate) readable: bool,
 }
@@ -99,7 +100,9 @@ impl Loaded {
 
     /// Makes every parameter without a value an error: what runs must not be guessed.
     pub(crate) fn require_parameters(&mut self) {
-        for (_, Parameter { name, span, .. }) in &self.missing {
+        let is_missing = |parameter: &&Parameter| parameter.origin == ParameterOrigin::Missing;
+        let open = self.open.iter().map(|(_, parameter)| parameter);
+        for Parameter { name, span, .. } in open.filter(is_missing) {
             let message = format!("the parameter `{name}` has no value");
             let finding = Finding::new(Severity::Error, codes::MISSING_PARAMETER, *span, message)
                 .help(format!("give it with `--parameter {name}=VALUE`"));
@@ -117,25 +120,21 @@ pub(crate) fn load(
     load_with(project, args, environment, &Answers::new())
 }
 
-/// As [`load`], and asks for what has no value, where somebody can be asked.
+/// As [`load`], and asks for what nobody gave a value, where somebody can be asked.
 pub(crate) fn load_or_ask(
     project: &Project,
-    args: &BuildArgs,
-    global: &GlobalArgs,
+    order: &Order<'_>,
     environment: &Environment,
 ) -> Result<Loaded, Failure> {
+    let (global, args) = (order.global, order.build);
     let loaded = load(project, &args.template, environment)?;
-    if loaded.missing.is_empty() || !loaded.readable || !ask::may_ask(global, environment) {
+    let asked = order.asked.filter(|_| loaded.readable && ask::may_ask(global, environment));
+    let Some(asked) = asked else { return Ok(loaded) };
+    let given = Interview { asked, project, args, global }.parameters(&loaded.open)?;
+    if given.is_empty() {
         return Ok(loaded);
     }
-    let names: Vec<String> = project.templates.iter().map(|file| file.name.clone()).collect();
-    let given = ask::parameters(&loaded.missing, &names, &answers::of(project))?;
-    let loaded = load_with(project, &args.template, environment, &given)?;
-    if !args.plan.no_save_defaults {
-        // A folder that cannot be written is told by what has to be written there.
-        let _best_effort = answers::save(project, &names, given);
-    }
-    Ok(loaded)
+    load_with(project, &args.template, environment, &given)
 }
 
 fn load_with(
@@ -148,7 +147,7 @@ fn load_with(
         app: Application::default(),
         sources: SourceMap::default(),
         findings: Vec::new(),
-        missing: Vec::new(),
+        open: Vec::new(),
         readable: true,
     };
     let values = Parameters::read(project, args, environment)?;
@@ -171,8 +170,11 @@ fn load_with(
         let names = parsed.parameters.iter().map(|parameter| parameter.name.clone());
         declared.push(names.collect::<BTreeSet<_>>());
         loaded.readable &= parsed.readable;
-        let missing = parsed.missing_parameters();
-        loaded.missing.extend(missing.map(|parameter| (number, parameter.clone())));
+        let is_open = |parameter: &&Parameter| {
+            matches!(parameter.origin, ParameterOrigin::Missing | ParameterOrigin::Default)
+        };
+        let open = parsed.parameters.iter().filter(is_open);
+        loaded.open.extend(open.map(|parameter| (number, parameter.clone())));
         loaded.findings.extend(parsed.findings);
         loaded.app.append(parsed.application);
     }

@@ -19,6 +19,7 @@ mod lockfile;
 mod parameters;
 mod pipeline;
 mod printer;
+mod questions;
 mod reporter;
 mod rie;
 mod runtime;
@@ -34,12 +35,13 @@ use cli::Cli;
 use environment::Environment;
 use exit::{Exit, Failure};
 use printer::Printer;
+use questions::Asked;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
     let mut environment = Environment::capture();
     let printer = Printer::new(&cli.global, &environment);
-    let result = run(&cli, &mut environment, printer);
+    let result = run(&mut cli, &mut environment, printer);
     let exit = match result {
         Ok(()) => Exit::Success,
         Err(failure) => {
@@ -50,14 +52,50 @@ fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn run(cli: &Cli, environment: &mut Environment, printer: Printer) -> Result<(), Failure> {
+fn run(cli: &mut Cli, environment: &mut Environment, printer: Printer) -> Result<(), Failure> {
     add_env_file(cli, environment)?;
-    let file = project_settings(cli)?;
+    let mut file = project_settings(cli)?;
     environment.set_brand(&inputs::brand(&cli.global, file.brand())?);
+    let mut asked = Asked::default();
+    let asks = questions::is_asking(cli, environment);
+    if asks {
+        questions::template(cli, &file, &mut asked)?;
+        file = project_settings(cli)?;
+        environment.set_brand(&inputs::brand(&cli.global, file.brand())?);
+        questions::environment(cli, environment, &mut asked)?;
+    }
     let settings = file.settings(&inputs::environment_name(&cli.global, environment)?);
     environment.set_brand(&inputs::brand(&cli.global, settings.text("brand"))?);
     environment.set_settings(settings);
-    commands::run(cli, environment, printer)
+    take_running_mode(cli, environment, asks)?;
+    if asks {
+        questions::mode(cli, environment, &mut asked)?;
+    }
+    commands::run(cli, &asked, environment, printer)
+}
+
+/// The mode of the project that runs, where nothing says it and the run depends on it: for the
+/// names of the platform's registry, and before a person is asked.
+fn take_running_mode(cli: &mut Cli, environment: &Environment, asks: bool) -> Result<(), Failure> {
+    let global = cli.global.clone();
+    let project = match &cli.command {
+        cli::Command::Deploy(args) => args.project.clone(),
+        _ => None,
+    };
+    let Some(args) = questions::build_args(&mut cli.command) else { return Ok(()) };
+    let is_needed = asks || !inputs::names_registry(args, environment);
+    if !is_needed || inputs::given_mode(args, environment)?.is_some() {
+        return Ok(());
+    }
+    let Ok(found) = inputs::Project::resolve(&global, &args.template, environment) else {
+        return Ok(());
+    };
+    let project = inputs::compose_project(project.as_deref(), &found, environment);
+    let store = esb_oci::ContentStore::open(pipeline::store_folder(environment, &found.brand)?)?;
+    args.mode = runtime::block_on(async {
+        Ok::<_, Failure>(engine::running_mode(environment, &store, &project).await)
+    })?;
+    Ok(())
 }
 
 /// What `esb.toml` says, for commands that work on a project.

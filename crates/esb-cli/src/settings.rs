@@ -130,6 +130,12 @@ impl File {
         self.top.get("brand")?.first().map(String::as_str)
     }
 
+    /// Whether any table names templates.
+    pub(crate) fn names_templates(&self) -> bool {
+        let mut tables = std::iter::once(&self.top).chain(self.environments.values());
+        tables.any(|table| table.get("templates").is_some_and(|paths| !paths.is_empty()))
+    }
+
     /// What holds for an environment.
     pub(crate) fn settings(&self, environment: &str) -> Settings {
         let of = |values: &BTreeMap<String, Vec<String>>, of_environment| {

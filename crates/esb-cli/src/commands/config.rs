@@ -140,7 +140,7 @@ async fn list(
     printer: Printer,
 ) -> Result<(), Failure> {
     let (build, deploy) = place.as_deploy();
-    let order = Order { global, build: &build, deploy: Some(&deploy) };
+    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
     let project = Project::bare(global, environment)?;
     let run = Run::of(project, &order, environment, printer)?;
     let places = pipeline::places(&run, &order).await?;
@@ -181,7 +181,7 @@ async fn remove(
     printer: Printer,
 ) -> Result<(), Failure> {
     let (build, deploy) = place.as_deploy();
-    let order = Order { global, build: &build, deploy: Some(&deploy) };
+    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
     let project = Project::bare(global, environment)?;
     let run = Run::of(project, &order, environment, printer)?;
     let places = pipeline::places(&run, &order).await?;

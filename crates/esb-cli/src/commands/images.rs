@@ -96,7 +96,7 @@ fn open(
     printer: Printer,
 ) -> Result<Run, Failure> {
     let (build, deploy) = place.as_deploy();
-    let order = Order { global, build: &build, deploy: Some(&deploy) };
+    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
     Run::of(Project::bare(global, environment)?, &order, environment, printer)
 }
 
@@ -108,7 +108,7 @@ async fn look(
     printer: Printer,
 ) -> Result<Vec<Held>, Failure> {
     let (build, deploy): (BuildArgs, DeployArgs) = place.as_deploy();
-    let order = Order { global, build: &build, deploy: Some(&deploy) };
+    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
     let run = open(place, global, environment, printer)?;
     let brand = &run.project.brand;
     let labels = BTreeMap::from([

@@ -16,11 +16,17 @@ use crate::{
     exit::{Exit, Failure},
     pipeline::{self, Order},
     printer::Printer,
+    questions::Asked,
     runtime,
 };
 
 /// Runs the command of the command line.
-pub(crate) fn run(cli: &Cli, environment: &Environment, printer: Printer) -> Result<(), Failure> {
+pub(crate) fn run(
+    cli: &Cli,
+    asked: &Asked,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), Failure> {
     let global = &cli.global;
     if global.format == Format::Mermaid && !matches!(cli.command, Command::Inspect(_)) {
         let text = "`--format mermaid` is for `esb inspect` alone";
@@ -28,11 +34,12 @@ pub(crate) fn run(cli: &Cli, environment: &Environment, printer: Printer) -> Res
     }
     match &cli.command {
         Command::Deploy(args) => {
-            let order = Order { global, build: &args.build, deploy: Some(args) };
+            let order =
+                Order { global, build: &args.build, deploy: Some(args), asked: Some(asked) };
             deploy(&order, environment, printer)
         }
         Command::Build(args) => {
-            let order = Order { global, build: args, deploy: None };
+            let order = Order { global, build: args, deploy: None, asked: Some(asked) };
             deploy(&order, environment, printer)
         }
         Command::Validate(args) => validate::run(args, global, environment, printer),

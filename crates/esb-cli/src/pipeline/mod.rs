@@ -44,6 +44,7 @@ use crate::{
     inputs::Project,
     load::{self, Loaded},
     printer::Printer,
+    questions::Asked,
     summary::{MadeImage, Outcome, Summary},
 };
 
@@ -57,6 +58,8 @@ pub(crate) struct Order<'a> {
     pub(crate) build: &'a BuildArgs,
     /// None for `esb build`.
     pub(crate) deploy: Option<&'a DeployArgs>,
+    /// What was asked on a terminal so far; none for commands that ask nothing.
+    pub(crate) asked: Option<&'a Asked>,
 }
 
 impl Order<'_> {
@@ -104,7 +107,7 @@ pub(crate) async fn execute(
     let start = Instant::now();
     let run = Run::new(order, environment, printer)?;
     Early::ask(&run, order);
-    let mut loaded = load::load_or_ask(&run.project, order.build, order.global, environment)?;
+    let mut loaded = load::load_or_ask(&run.project, order, environment)?;
     let Foreseen { recipes, preview } = foresee(&run.project, &run.naming(), &mut loaded)?;
     loaded.require_parameters();
     loaded.check(printer)?;

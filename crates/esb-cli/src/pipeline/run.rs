@@ -74,7 +74,9 @@ pub(crate) struct Run {
     pub(crate) no_cache: bool,
     pub(crate) builder: BuilderChoice,
     pub(crate) image_ref: crate::cli::ImageRefForm,
+    /// As far as it was known when the run began.
     pub(crate) mode: Mode,
+    is_mode_given: bool,
     /// The compose project, which labels and the staging folder carry.
     pub(crate) compose_project: String,
     pub(crate) stager: Stager,
@@ -104,7 +106,8 @@ impl Run {
         printer: Printer,
     ) -> Result<Self, Failure> {
         let args = order.build;
-        let mode = inputs::mode(args, environment)?;
+        let given_mode = inputs::given_mode(args, environment)?;
+        let mode = given_mode.unwrap_or(Mode::Docker);
         let registry = inputs::registry_names(args, environment, mode)?;
         let store = open_store(environment, &project.brand)?;
         let internal = registry.configured.iter().chain([&registry.default]);
@@ -137,6 +140,7 @@ impl Run {
             builder: inputs::builder(args, environment)?,
             image_ref: inputs::image_ref(args, environment)?,
             mode,
+            is_mode_given: given_mode.is_some(),
             stager: Stager::new(store.clone(), UnpackLimits::default()),
             installer: Installer::new(store.clone(), tools),
             project,
@@ -210,6 +214,15 @@ impl Run {
         let credentials = || Arc::clone(&self.client.settings().credentials);
         let connect = || engine::connect(&self.environment, &self.store, credentials());
         self.engine.get_or_try_init(connect).await
+    }
+
+    /// The platform's mode: as given, else that of the project that runs.
+    pub(crate) async fn mode(&self) -> Result<Mode, Failure> {
+        if self.is_mode_given {
+            return Ok(self.mode);
+        }
+        let Ok(engine) = self.engine().await else { return Ok(self.mode) };
+        Ok(engine::mode_of(engine, &self.compose_project).await?.unwrap_or(self.mode))
     }
 
     /// The engine, when the run had to connect to it.

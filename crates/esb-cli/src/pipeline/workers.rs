@@ -56,7 +56,11 @@ pub(crate) async fn replace(
         })
         .map(|change| change.entry.key.as_str())
         .collect();
-    if run.mode == Mode::Containerd {
+    let mode = match &places.found.gateway {
+        Some(_) => run.mode().await?,
+        None => run.mode,
+    };
+    if mode == Mode::Containerd {
         if !changed.is_empty() && !keeps {
             replaced.command =
                 Some(format!("docker compose -p {} restart gateway", run.compose_project));

@@ -26,7 +26,7 @@ pub(crate) async fn run(
         access: args.access.clone(),
         ..BuildArgs::default()
     };
-    let order = Order { global, build: &build, deploy: None };
+    let order = Order { global, build: &build, deploy: None, asked: None };
     let run = Run::new(&order, environment, printer)?;
     let fetched = fetch::fetch(&run, &order, dir).await?;
     let mirrors: Vec<String> = fetch::registries(&fetched)

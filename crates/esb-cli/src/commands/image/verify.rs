@@ -35,12 +35,17 @@ pub(crate) async fn run(
         access: args.access.clone(),
         ..BuildArgs::default()
     };
-    let mode = inputs::mode(&as_build, environment)?;
+    let store = open_store(environment, &project.brand)?;
+    let compose_project = inputs::compose_project(args.project.as_deref(), &project, environment);
+    let mode = match inputs::given_mode(&as_build, environment)? {
+        Some(mode) => mode,
+        None => engine::running_mode(environment, &store, &compose_project)
+            .await
+            .unwrap_or(Mode::Docker),
+    };
     let names = inputs::registry_names(&as_build, environment, mode)?;
     let internal: Vec<&PublishTarget> = names.configured.iter().chain([&names.default]).collect();
-    let store = open_store(environment, &project.brand)?;
     let client = access::client(&args.access, environment, internal.iter().copied(), &store)?;
-    let compose_project = inputs::compose_project(args.project.as_deref(), &project, environment);
     let staging = project.staging(&compose_project);
     let given = args.config_to.as_deref().or_else(|| environment.get("CONFIG_DIR").map(Path::new));
     let dir = given.filter(|dir| dir.join("functions.yml").exists()).unwrap_or(&staging);
