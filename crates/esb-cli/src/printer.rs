@@ -22,6 +22,8 @@ pub(crate) struct Printer {
     pub(crate) color_out: bool,
     pub(crate) color_err: bool,
     pub(crate) progress: ProgressStyle,
+    /// Columns of the terminal that stdout is; none for files and pipes.
+    pub(crate) width: Option<usize>,
 }
 
 /// How progress shows.
@@ -68,6 +70,7 @@ impl Printer {
             color_out: colored(io::stdout().is_terminal()),
             color_err: colored(terminal),
             progress,
+            width: io::stdout().is_terminal().then(columns).flatten(),
         }
     }
 
@@ -146,7 +149,14 @@ impl Printer {
     }
 }
 
-/// Columns that line up; numbers are not special, the last column is not padded.
+/// Columns of the terminal; none where it does not tell.
+fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Columns that line up; numbers are not special, the last column is not padded. On a terminal
+/// that is too narrow for that, each row is a paragraph with a line for each cell.
 pub(crate) fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -157,8 +167,28 @@ pub(crate) fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> 
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
+    let all: usize = widths.iter().sum::<usize>() + 2 * head.len().saturating_sub(1);
+    if printer.width.is_some_and(|width| all > width) {
+        return paragraphs(printer, head, rows);
+    }
     let mut lines = vec![printer.styled_out(&line(head), Style::Strong)];
     lines.extend(rows.iter().map(|row| escape::terminal(&line(row)).into_owned()));
+    lines
+}
+
+/// The cells of each row below each other, with the name of their column; empty ones are left out.
+fn paragraphs(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+    let width = head.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        if number > 0 {
+            lines.push(String::new());
+        }
+        for (name, cell) in head.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
+            let name = printer.styled_out(&format!("{name:width$}"), Style::Strong);
+            lines.push(format!("{name}  {}", escape::terminal(cell)));
+        }
+    }
     lines
 }
 
@@ -174,4 +204,43 @@ fn styled(on: bool, text: &str, style: Style) -> String {
         Style::Faint => "2",
     };
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_does_not_fit_becomes_paragraphs() {
+        let check = |width, expected: &[&str]| {
+            let printer = Printer {
+                json: false,
+                quiet: false,
+                verbose: 0,
+                color_out: false,
+                color_err: false,
+                progress: ProgressStyle::None,
+                width,
+            };
+            let cells = |row: [&str; 3]| row.map(str::to_owned).to_vec();
+            let rows = [cells(["esb-a:latest", "12 B", "built"]), cells(["b", "", "a\u{1b}[1m"])];
+            assert_eq!(table(printer, &cells(["image", "sent", "action"]), &rows), expected);
+        };
+        let wide = [
+            "image         sent  action",
+            "esb-a:latest  12 B  built",
+            "b                   a\\u{1b}[1m",
+        ];
+        check(None, &wide);
+        check(Some(26), &wide);
+        let narrow = [
+            "image   esb-a:latest",
+            "sent    12 B",
+            "action  built",
+            "",
+            "image   b",
+            "action  a\\u{1b}[1m",
+        ];
+        check(Some(25), &narrow);
+    }
 }

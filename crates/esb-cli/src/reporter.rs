@@ -47,13 +47,9 @@ impl TerminalReporter {
             }
             Event::Progress { subject, action, done, total } => {
                 if let Some(bar) = open.get(&(subject.to_owned(), action)) {
-                    let total = total.map(|total| format!(" of {}", bytes(total)));
-                    let total = total.unwrap_or_default();
-                    bar.set_message(format!(
-                        "{}  {}{total}",
-                        escape::terminal(subject),
-                        bytes(done)
-                    ));
+                    let moved = moved(done, total, bar.elapsed());
+                    // What a narrow terminal cuts off is the name.
+                    bar.set_message(format!("{moved}  {}", escape::terminal(subject)));
                 }
             }
             Event::Finished { subject, action, detail } => {
@@ -155,6 +151,13 @@ impl Reporter for TerminalReporter {
     }
 }
 
+/// How far something is, and how fast: `1.0 MB of 4.7 MB, 2.1 MB/s`.
+fn moved(done: u64, total: Option<u64>, time: Duration) -> String {
+    let total = total.map(|total| format!(" of {}", bytes(total))).unwrap_or_default();
+    let rate = u128::from(done) * 1000 / time.as_millis().max(1);
+    format!("{}{total}, {}/s", bytes(done), bytes(u64::try_from(rate).unwrap_or(u64::MAX)))
+}
+
 /// A number of bytes as people read it: `4.7 MB`.
 pub(crate) fn bytes(count: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
@@ -164,5 +167,20 @@ pub(crate) fn bytes(count: u64) -> String {
         1_000..1_000_000 => format!("{:.1} kB", value / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} MB", value / 1e6),
         _ => format!("{:.2} GB", value / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_and_rate() {
+        let check = |done, total, millis, expected: &str| {
+            assert_eq!(moved(done, total, Duration::from_millis(millis)), expected);
+        };
+        check(1_000_000, Some(4_000_000), 500, "1.0 MB of 4.0 MB, 2.0 MB/s");
+        check(999, None, 1000, "999 B, 999 B/s");
+        check(0, Some(7), 0, "0 B of 7 B, 0 B/s");
     }
 }

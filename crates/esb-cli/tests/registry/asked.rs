@@ -1,4 +1,5 @@
-//! Questions on a terminal: for what nothing else says, and never where nobody can answer.
+//! On a terminal: questions for what nothing else says, never where nobody can answer; and tables
+//! that fit.
 
 use std::{
     fs,
@@ -11,20 +12,30 @@ use esb_test::find_program;
 
 use crate::project::Project;
 
-/// `esb build` on a terminal of its own, by the program `script`, with what is typed; gives the exit
-/// code and what the terminal showed.
+/// `esb build` on a terminal of its own, with what is typed; gives the exit code and what the
+/// terminal showed.
 fn typed(project: &Project, flags: &str, variable: (&str, &str), lines: &str) -> (i32, String) {
     let build = project.command("store", &["build", "--to", "oci"]);
-    let mut script = Command::new("script");
     // Without the `-e dev` of others.
     let words = build.get_args().map(|word| word.to_str().unwrap());
     let words: Vec<&str> = words.filter(|word| !["-e", "dev"].contains(word)).collect();
     let program = build.get_program().to_str().unwrap();
-    let command = format!("{program} {} {flags}", words.join(" "));
-    script.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
+    on_terminal(project, &format!("{program} {} {flags}", words.join(" ")), variable, lines)
+}
+
+/// Runs a command of a shell on a terminal of its own, by the program `script`.
+fn on_terminal(
+    project: &Project,
+    command: &str,
+    variable: (&str, &str),
+    lines: &str,
+) -> (i32, String) {
+    let environment = project.command("store", &[]);
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", command, "/dev/null"]);
     script.current_dir(project.path()).env_clear().env(variable.0, variable.1);
     script.env("SHELL", "/bin/sh").env("PATH", "/usr/bin:/bin");
-    script.envs(build.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    script.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -144,4 +155,29 @@ fn secrets_of_the_earlier_file_do_not_stay() {
     assert!(shown.contains("Stage [prod]"), "{shown}");
     let text = fs::read_to_string(project.path().join(".esb/config.yaml")).unwrap();
     assert!(!text.contains("s3cr3t") && text.contains("\"Stage\": \"prod\""), "{text}");
+}
+
+#[test]
+fn tables_fit_a_narrow_terminal() {
+    let Some(project) = project() else { return };
+    let esb = env!("CARGO_BIN_EXE_esb");
+    let all = "-e dev --no-input --parameter Stage=dev --to oci";
+    for (columns, first) in [(60, "action  build"), (200, "action  image")] {
+        let (code, shown) = on_terminal(
+            &project,
+            &format!("stty cols {columns}; {esb} deploy --dry-run --color never {all}"),
+            NOBODY,
+            "",
+        );
+        assert_eq!(code, 0, "{shown}");
+        let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
+        assert!(lines.iter().any(|line| line.starts_with(first)), "{columns}: {shown}");
+        assert!(!shown.contains('\u{1b}'), "{shown}");
+    }
+    // A file has no width.
+    let words = format!("stty cols 60; {esb} deploy --dry-run {all} > log 2>&1");
+    let (code, shown) = on_terminal(&project, &words, NOBODY, "");
+    assert_eq!((code, shown.trim()), (0, ""));
+    let log = fs::read_to_string(project.path().join("log")).unwrap();
+    assert!(log.contains("action  image") && !log.contains(['\u{1b}', '\r']), "{log}");
 }
