@@ -33,6 +33,11 @@ pub(crate) struct Flat {
 }
 
 impl Flat {
+    /// Every path, without a slash at its start.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.tree.keys().map(String::as_str)
+    }
+
     /// What lies in a folder, as a file system of its own, with the config of another one.
     pub(crate) fn below(&self, folder: &str, config: &Value) -> Self {
         let start = format!("{folder}/");

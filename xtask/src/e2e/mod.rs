@@ -18,6 +18,7 @@ mod logs;
 pub(crate) mod parts;
 mod prune;
 mod sam_build;
+mod sam_today;
 mod sink;
 mod small;
 mod sync;
@@ -214,10 +215,11 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 3] = [
+    let list: [(&str, OfParts); 4] = [
         ("image function from its Dockerfile", image_functions::built_from_metadata),
         ("a package without a wheel is built in the engine", dependencies::built_in_the_engine),
         ("output of sam build", sam_build::deploys),
+        ("output of sam build as it is made today", sam_today::deploys),
     ];
     for (name, check) in list {
         checks.run(name, || check(parts));
