@@ -75,6 +75,13 @@ impl BaseIndex {
             || starts(self.files.range(below.clone()..).next())
     }
 
+    /// Whether it came without what its files of accounts say: an index that travels has none of
+    /// the base's contents.
+    pub(crate) fn lacks_accounts(&self) -> bool {
+        let lacks = |path| self.get(path) == Some(Entry::File) && self.text(path).is_none();
+        lacks(accounts::USERS) || lacks(accounts::GROUPS)
+    }
+
     /// What a file of accounts says; none when there is no such file, or it cannot be read.
     pub(crate) fn text(&self, path: &str) -> Option<&str> {
         self.texts.get(path).map(|text| &**text)

@@ -125,6 +125,18 @@ impl Plan {
             || steps.into_iter().any(copied_from)
     }
 
+    /// Whether a stage gives files to somebody by a name that only its base's accounts resolve.
+    pub(crate) fn names_owners(&self, position: usize) -> bool {
+        let owner = |step: &Step| match &step.action {
+            Action::Copy(copy) => copy.owner.clone(),
+            Action::MakeFolder { owner, .. } => Some(owner.clone()),
+            Action::Nothing => None,
+        };
+        let is_name = |id: &Id| matches!(id, Id::Name(_));
+        let mut owners = self.stages[&position].steps.iter().filter_map(owner);
+        owners.any(|owner| is_name(&owner.user) || owner.group.as_ref().is_some_and(is_name))
+    }
+
     /// The stage that becomes the image.
     pub(crate) fn target(&self) -> &StagePlan {
         self.stages.values().next_back().expect("a Dockerfile has a stage")

@@ -67,7 +67,8 @@ struct Inner {
     /// Looking at files keeps a processor busy: more at once than there are take memory for nothing.
     turns: Semaphore,
     /// Indexes that this process has, by manifest.
-    indexes: Mutex<HashMap<Digest, Arc<OnceCell<Arc<BaseIndex>>>>>,
+    /// By image, and whether its accounts are asked for.
+    indexes: Mutex<HashMap<(Digest, bool), Arc<OnceCell<Arc<BaseIndex>>>>>,
 }
 
 /// What is known before anything is made.
@@ -175,7 +176,8 @@ impl EmbeddedBuilder {
         for (position, stage) in &prepared.plan.stages {
             let Some(base) = job.base(stage) else { continue };
             if prepared.plan.needs_index(*position) {
-                let index = self.index(&job, base, reporter).await?;
+                let named = prepared.plan.names_owners(*position);
+                let index = self.index(&job, base, named, reporter).await?;
                 indexes.insert(base.image.digest(), index);
             }
         }
@@ -229,30 +231,34 @@ impl EmbeddedBuilder {
         .await
     }
 
-    /// The index of a base: from memory, from a record, from its manifest, or made of its layers. Of several builds
-    /// that need it one works and the others wait.
+    /// The index of a base: from memory, from a record, from its manifest, or made of its layers,
+    /// which alone say the accounts of owners that are `named`. Of several builds that need it one
+    /// works and the others wait.
     async fn index(
         &self,
         job: &Job,
         base: &Base,
+        named: bool,
         reporter: &dyn Reporter,
     ) -> Result<Arc<BaseIndex>, Error> {
         let digest = base.image.digest();
+        let is_enough = |index: &BaseIndex| !(named && index.lacks_accounts());
         let cell = {
             let mut indexes = self.inner.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(indexes.entry(digest).or_default())
+            Arc::clone(indexes.entry((digest, named)).or_default())
         };
         let make = async || {
             let store = self.inner.store.clone();
             if job.trust {
                 let store = store.clone();
                 let known = blocking(move || store.record(base_index::RECORD, digest)).await;
-                if let Some(index) = known {
+                if let Some(index) = known.filter(is_enough) {
                     return Ok(Arc::new(index));
                 }
             }
             let carried = base.image.manifest.annotations.get(&job.names.base_index);
-            let index = if let Some(index) = carried.and_then(|text| compact::decode(text)) {
+            let carried = carried.and_then(|text| compact::decode(text)).filter(is_enough);
+            let index = if let Some(index) = carried {
                 index
             } else {
                 let subject = &*base.name;
@@ -436,7 +442,10 @@ impl Inner {
     fn keep_index(&self, image: &Image, index: Arc<BaseIndex>) -> Result<(), Error> {
         self.store.set_record(base_index::RECORD, image.digest(), &*index)?;
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        indexes.insert(image.digest(), Arc::new(OnceCell::new_with(Some(index))));
+        for named in [false, true] {
+            let index = (!named || !index.lacks_accounts()).then(|| Arc::clone(&index));
+            indexes.insert((image.digest(), named), Arc::new(OnceCell::new_with(index)));
+        }
         Ok(())
     }
 }

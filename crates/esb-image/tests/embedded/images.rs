@@ -161,6 +161,29 @@ fn our_own_base_needs_no_layer_to_be_read() {
     );
 }
 
+/// The index that travels says where things lie, and not what they hold: a name of an account is
+/// looked up in the base's layers, on a machine that has neither those nor a record, also after a
+/// build that needed no name.
+#[test]
+fn names_of_accounts_are_found_behind_an_index_that_travels() {
+    let files = format!("{FILES}\nsingle one\nusers me:x:11:12::/:/bin/sh\ngroups us:x:13:");
+    let start = "FROM base:1\nCOPY users /etc/passwd\nCOPY groups /etc/group\n";
+    let mut project = Project::new(start, &files);
+    project.recipe.kind = esb_model::ImageKind::Base("python3.13".parse().unwrap());
+    let mut own = project.bases["base:1"].clone();
+    own.image = project.image();
+    project.bases = [("own:1".to_owned(), own)].into();
+    let cold = project.folder.path().join("cold");
+    for (name, expected) in [("5", "x 644 5:5 one"), ("me:us", "x 644 11:13 one")] {
+        project.recipe =
+            crate::fixture::recipe(&format!("FROM own:1\nCOPY --chown={name} single /x"));
+        for store in [&cold, &project.folder.path().join(name.replace(':', "-"))] {
+            project.builder = builder(store);
+            assert_eq!(crate::fixture::flatten(&project.image(), 3), [expected], "{name}");
+        }
+    }
+}
+
 /// The project's own Dockerfile of the base image, with the files that it copies.
 #[test]
 fn the_lambda_base_is_built() {
