@@ -56,6 +56,9 @@ pub struct EmbeddedBuilder {
     inner: Arc<Inner>,
 }
 
+/// By image, and whether its accounts are asked for.
+type Indexes = HashMap<(Digest, bool), Arc<OnceCell<Arc<BaseIndex>>>>;
+
 #[derive(Debug)]
 struct Inner {
     store: ContentStore,
@@ -67,8 +70,7 @@ struct Inner {
     /// Looking at files keeps a processor busy: more at once than there are take memory for nothing.
     turns: Semaphore,
     /// Indexes that this process has, by manifest.
-    /// By image, and whether its accounts are asked for.
-    indexes: Mutex<HashMap<(Digest, bool), Arc<OnceCell<Arc<BaseIndex>>>>>,
+    indexes: Mutex<Indexes>,
 }
 
 /// What is known before anything is made.
@@ -429,7 +431,7 @@ impl Inner {
             parts.key(),
         )?;
         if let Some(index) = index {
-            self.keep_index(&image, index)?;
+            self.keep_index(&image, &index)?;
         }
         for (place, files) in sources.files(&plan) {
             self.listings.keep(parts.sources[&place], files);
@@ -439,11 +441,11 @@ impl Inner {
     }
 
     /// Others are built on a base image: its index is known already, no layer has to be read.
-    fn keep_index(&self, image: &Image, index: Arc<BaseIndex>) -> Result<(), Error> {
-        self.store.set_record(base_index::RECORD, image.digest(), &*index)?;
+    fn keep_index(&self, image: &Image, index: &Arc<BaseIndex>) -> Result<(), Error> {
+        self.store.set_record(base_index::RECORD, image.digest(), &**index)?;
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         for named in [false, true] {
-            let index = (!named || !index.lacks_accounts()).then(|| Arc::clone(&index));
+            let index = (!named || !index.lacks_accounts()).then(|| Arc::clone(index));
             indexes.insert((image.digest(), named), Arc::new(OnceCell::new_with(index)));
         }
         Ok(())
