@@ -39,7 +39,7 @@ pub use builder::{
     Action, Base, BuildReport, BuildRequest, Builder, Built, Foresight, Unsupported,
 };
 pub use dependencies::{Distribution, InstallRequest, Installed, Installer, Tools};
-pub use embedded::{EmbeddedBuilder, EmbeddedSettings};
+pub use embedded::{Batch, EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};
 pub use error::{Error, Kind, StepPlace};
 pub use extend::{Extension, extend};

@@ -1,7 +1,8 @@
 //! What a source of `COPY` holds, looked up once for all builds that run at the same time.
 //!
-//! Owns that memory, which is empty as soon as no build runs: fifty functions with one shared
-//! layer walk it once, and the next run walks it again. Refuses to remember failures.
+//! Owns that memory, which is empty as soon as no build or batch of builds runs: fifty functions
+//! with one shared layer walk it once, and the next run walks it again. Refuses to remember
+//! failures.
 
 use std::{
     collections::HashMap,
@@ -53,7 +54,7 @@ impl Looks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells that a build runs, until the result is dropped.
+    /// Tells that a build or a batch runs, until the result is dropped.
     pub(crate) fn running(&self) -> Running<'_> {
         self.state().running += 1;
         Running(self)
@@ -70,19 +71,14 @@ impl Looks {
     }
 
     /// What was found by a build that still runs or ran beside this one; else looks. Somebody who
-    /// looks already is waited for, unless the look is to be `quick`: then that is the error.
+    /// looks already is waited for.
     pub(crate) fn find<E>(
         &self,
         key: Key,
-        quick: Option<E>,
         look: impl FnOnce() -> Result<Vec<Selected>, E>,
     ) -> Result<Arc<Look>, E> {
         let cell = Arc::clone(self.state().found.entry(key).or_default());
-        let mut cell = match (cell.try_lock(), quick) {
-            (Ok(cell), _) => cell,
-            (Err(_), Some(slow)) => return Err(slow),
-            (Err(_), None) => cell.lock().unwrap_or_else(PoisonError::into_inner),
-        };
+        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(look) = &*cell {
             return Ok(Arc::clone(look));
         }
@@ -125,7 +121,7 @@ mod tests {
             vec![Selected { name, is_folder: false, items: Vec::new() }]
         };
         let look = |result: Result<Vec<Selected>, ()>| {
-            looks.find(key.clone(), None, || result).map(|look| look.found[0].name.clone())
+            looks.find(key.clone(), || result).map(|look| look.found[0].name.clone())
         };
         let first = looks.running();
         assert_eq!(look(Err(())), Err(()));

@@ -10,7 +10,7 @@ use std::{
     io,
     os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -119,20 +119,6 @@ impl StatCache {
 impl Folder {
     pub(crate) fn lock(folder: &Mutex<Self>) -> MutexGuard<'_, Self> {
         folder.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// As [`Folder::lock`], without waiting for anybody.
-    pub(crate) fn try_lock(folder: &Mutex<Self>) -> Option<MutexGuard<'_, Self>> {
-        match folder.try_lock() {
-            Ok(folder) => Some(folder),
-            Err(TryLockError::Poisoned(folder)) => Some(folder.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-
-    /// Whether the digest of a file is remembered.
-    pub(crate) fn knows(&self, name: &str, metadata: &Metadata) -> bool {
-        self.remembered(name, &Stat::of(metadata)).is_some()
     }
 
     fn remembered(&self, name: &str, stat: &Stat) -> Option<Digest> {

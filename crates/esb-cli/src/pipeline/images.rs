@@ -25,6 +25,7 @@ pub(crate) async fn functions(
     made: &mut Made,
 ) -> Result<(), Failure> {
     let bases = &made.bases;
+    let _batch = run.embedded.batch();
     let (mut here, mut in_engine) = (Vec::new(), Vec::new());
     for recipe in prepare::of_kind(recipes, false) {
         let builder = run.builder(target, recipe).await?;

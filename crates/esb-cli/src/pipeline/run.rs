@@ -81,7 +81,7 @@ pub(crate) struct Run {
     pub(crate) compose_project: String,
     pub(crate) stager: Stager,
     pub(crate) installer: Installer,
-    embedded: EmbeddedBuilder,
+    pub(crate) embedded: EmbeddedBuilder,
     engine: OnceCell<DockerEngine>,
     docker: OnceCell<DockerBuilder>,
     daemons: Option<Fleet>,

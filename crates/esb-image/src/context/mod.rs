@@ -35,12 +35,7 @@ pub(crate) struct Context<'a> {
     stats: &'a StatCache,
     /// Remembered digests are good enough.
     trust: bool,
-    /// Nothing is read and nobody waited for: see [`Context::quick`].
-    quick: bool,
 }
-
-/// The most files that a quick look takes in.
-const QUICK_FILES: usize = 2000;
 
 /// One file or folder that a source of `COPY` names.
 #[derive(Debug, Clone)]
@@ -104,16 +99,6 @@ impl ContextError {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
     }
-
-    /// What a quick look ends with.
-    pub(crate) fn slow(path: &Path) -> Self {
-        Self::io("look quickly at", path)(io::ErrorKind::WouldBlock.into())
-    }
-
-    /// Whether a quick look was not enough.
-    pub(crate) fn is_slow(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
-    }
 }
 
 impl<'a> Context<'a> {
@@ -123,13 +108,7 @@ impl<'a> Context<'a> {
         stats: &'a StatCache,
         trust: bool,
     ) -> Self {
-        Self { root, rules, stats, trust, quick: false }
-    }
-
-    /// The same context for a look that is not worth another thread: as soon as a file's content
-    /// is not known, or it takes long, that ends with an error that [`ContextError::is_slow`].
-    pub(crate) fn quick(self) -> Self {
-        Self { quick: true, ..self }
+        Self { root, rules, stats, trust }
     }
 
     /// What a source of `COPY` names: one file or folder, or all that a pattern matches.
@@ -224,9 +203,7 @@ impl<'a> Context<'a> {
         let excluded = self.rules.excludes(&matched);
         let name = paths::name(path).to_owned();
         let folder = self.stats.folder(&on_disk, self.trust);
-        let locked =
-            if self.quick { Folder::try_lock(&folder) } else { Some(Folder::lock(&folder)) };
-        let mut folder = locked.ok_or_else(|| ContextError::slow(&on_disk))?;
+        let mut folder = Folder::lock(&folder);
         let mut walk =
             Walk { context: self, folder: &mut folder, start: &on_disk, items: Vec::new() };
         let is_folder = metadata.is_dir();
@@ -347,11 +324,6 @@ impl Walk<'_> {
         let (attributes, kind) = if metadata.is_symlink() {
             (Attributes::root(0o777), ItemKind::Link(link_target(on_disk)?))
         } else if metadata.is_file() {
-            if self.context.quick
-                && (self.items.len() >= QUICK_FILES || !self.folder.knows(inner, metadata))
-            {
-                return Err(ContextError::slow(on_disk));
-            }
             let digest = self
                 .folder
                 .digest(inner, on_disk, metadata, self.context.trust)

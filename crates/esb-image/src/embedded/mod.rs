@@ -23,7 +23,7 @@ use crate::{
     base_index::{self, BaseIndex, compact},
     base_layers,
     blocking::blocking,
-    context::{Context, ContextError, IgnoreRules},
+    context::{Context, IgnoreRules},
     dockerfile::{
         Fault, Problem, Script,
         interpret::{Action as StepAction, CopyFiles, Plan},
@@ -102,7 +102,18 @@ impl EmbeddedBuilder {
         let inner = Inner { store, settings, stats, layers, listings, looks, turns, indexes };
         Self { inner: Arc::new(inner) }
     }
+
+    /// Begins a batch: until the result is dropped, what several builds copy is looked at once, also
+    /// when no two of them run at the same time. The files must not change meanwhile.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch(self.inner.looks.running())
+    }
 }
+
+/// See [`EmbeddedBuilder::batch`].
+#[derive(Debug)]
+#[must_use = "a batch ends when it is dropped"]
+pub struct Batch<'a>(#[expect(dead_code, reason = "it is dropped")] looks::Running<'a>);
 
 impl Builder for EmbeddedBuilder {
     fn name(&self) -> &'static str {
@@ -192,13 +203,10 @@ impl EmbeddedBuilder {
         job: &Arc<Job>,
         published: Option<&dyn Published>,
     ) -> Result<Progress, Error> {
-        let prepared = if let Some(prepared) = self.inner.prepare(job, true)? {
-            prepared
-        } else {
+        let prepared = {
             let _turn = self.inner.turns.acquire().await;
             let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
-            let prepared = blocking(move || inner.prepare(&job, false)).await?;
-            prepared.expect("a look that takes its time ends")
+            blocking(move || inner.prepare(&job)).await?
         };
         match prepared {
             Progress::Needed(prepared) => self.find(job, published, prepared).await,
@@ -304,10 +312,7 @@ impl Inner {
     }
 
     /// All that can be done without a base's layers; often that is everything.
-    ///
-    /// A quick look that is not enough gives none. What is unchanged is found by it: to hand that
-    /// to another thread and back would take longer, most of all on a busy machine.
-    fn prepare(&self, job: &Job, quick: bool) -> Result<Option<Progress>, Error> {
+    fn prepare(&self, job: &Job) -> Result<Progress, Error> {
         let script = Script::parse(&job.recipe.dockerfile, job.recipe.platform)
             .map_err(|problem| job.problem(problem))?;
         let base = |_, name: &str| job.base_config(name);
@@ -315,7 +320,7 @@ impl Inner {
             Fault::Problem(problem) => job.problem(problem),
             Fault::Error(error) => *error,
         })?;
-        let Some(sources) = self.look(job, &plan, quick)? else { return Ok(None) };
+        let sources = self.look(job, &plan)?;
         let target = plan.target();
         let base = job.base(target);
         let mut config = target.config.clone();
@@ -335,7 +340,7 @@ impl Inner {
                 self.store.set_record(LAST, job.last_key(), &parts)?;
             }
             let reason = "same content, base and recipe".to_owned();
-            return Ok(Some(Progress::Done(report(*image, Action::Cached, reason))));
+            return Ok(Progress::Done(report(*image, Action::Cached, reason)));
         }
         let known = match remembered {
             Remembered::Manifest(bytes) => Some(bytes),
@@ -343,11 +348,11 @@ impl Inner {
         };
         let earlier = Earlier::default();
         let prepared = Prepared { plan, sources, parts, config, known, earlier };
-        Ok(Some(Progress::Needed(Box::new(prepared))))
+        Ok(Progress::Needed(Box::new(prepared)))
     }
 
     /// Looks at every file that the context gives to a step.
-    fn look(&self, job: &Job, plan: &Plan, quick: bool) -> Result<Option<Sources>, Error> {
+    fn look(&self, job: &Job, plan: &Plan) -> Result<Sources, Error> {
         let folder = job.root.join(&job.recipe.context.folder);
         let folder = self.looks.folder(&folder).map_err(|source| Error::Io {
             action: "open the build context",
@@ -356,10 +361,7 @@ impl Inner {
         })?;
         let rules = IgnoreRules::parse(&job.recipe.dockerignore)
             .map_err(|reason| Error::Dockerignore { image: job.image(), reason })?;
-        let mut context = Context::new(folder.clone(), rules, &self.stats, job.trust);
-        if quick {
-            context = context.quick();
-        }
+        let context = Context::new(folder.clone(), rules, &self.stats, job.trust);
         let mut sources = Sources::new();
         for (position, stage) in &plan.stages {
             for (number, step) in stage.steps.iter().enumerate() {
@@ -374,19 +376,13 @@ impl Inner {
                         source: source.clone(),
                         trust: job.trust,
                     };
-                    let slow = quick.then(|| ContextError::slow(&folder));
-                    match self.looks.find(key, slow, || context.select(source)) {
-                        Err(error) if quick && error.is_slow() => return Ok(None),
-                        look => {
-                            let look = look.map_err(|error| job.context_error(step.line, error));
-                            found.push(look?);
-                        }
-                    }
+                    let look = self.looks.find(key, || context.select(source));
+                    found.push(look.map_err(|error| job.context_error(step.line, error))?);
                 }
                 sources.insert((*position, number), found);
             }
         }
-        Ok(Some(sources))
+        Ok(sources)
     }
 
     fn make(
