@@ -152,10 +152,10 @@ impl Early {
     pub(crate) fn remember(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
         let Some(registry) = &target.registry else { return Ok(()) };
         let mut pushed = Vec::with_capacity(made.images.len());
-        // Those of functions first: the documents of bases are large, and registries read them.
+        // Bases first: functions are looked at when theirs is settled.
         let (functions, bases): (Vec<_>, Vec<_>) =
             made.images.iter().partition(|image| image.is_function());
-        for image in functions.into_iter().chain(bases) {
+        for image in bases.into_iter().chain(functions) {
             let digest = image.image.digest();
             let (tag, plain) = if image.is_function() {
                 (Target::content_tag(&image.tag, digest), Some(image.tag.clone()))
