@@ -199,9 +199,13 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum ImageCommand {
-    /// List this project's images in the container engine, and what uses each
-    Ls(PlaceArgs),
-    /// Remove this project's images that nothing uses: no published functions.yml, no container
+    /// List this project's images in engine, store and registry, and what uses each
+    Ls(HeldArgs),
+    /// Remove this project's images that nothing uses: no published functions.yml of any
+    /// environment, no container
+    ///
+    /// Only what carries the labels of this project is looked at. What another machine publishes
+    /// under the same project name cannot be seen from here: mind that before `--in registry`.
     Prune(PruneArgs),
     /// Copy every image of an image-import.json into the internal registry
     Import(ImportArgs),
@@ -227,10 +231,39 @@ pub(crate) enum CacheCommand {
     },
 }
 
+/// Which images of a project are looked at.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HeldArgs {
+    /// Where images are looked for; a comma list [default: engine,store]
+    #[arg(long = "in", value_enum, value_delimiter = ',', value_name = "PLACE")]
+    pub(crate) places: Vec<Holder>,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Registry prefix, with `--in registry` (CONTAINER_REGISTRY)
+    #[arg(long, value_name = "HOST[:PORT][/PREFIX]")]
+    pub(crate) registry: Option<String>,
+    /// Address of that registry for this machine, when it differs (HOST_REGISTRY_ADDR)
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) push_registry: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
+/// What holds images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Holder {
+    /// The container engine
+    Engine,
+    /// The content store of this user: names there; `esb cache gc` frees the space
+    Store,
+    /// The platform's registry; its own garbage collection frees the space
+    Registry,
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PruneArgs {
     #[command(flatten)]
-    pub(crate) place: PlaceArgs,
+    pub(crate) held: HeldArgs,
     /// Only show what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,

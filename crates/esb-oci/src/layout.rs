@@ -232,6 +232,30 @@ impl ContentStore {
     pub fn list_images(&self, images: &[(String, Image)]) -> Result<(), LayoutError> {
         list(self.root(), &named(images))
     }
+
+    /// The names of this store's images, with the manifests that they stand for.
+    pub fn listed_images(&self) -> Vec<(String, Descriptor)> {
+        entries(self.root()).into_iter().collect()
+    }
+
+    /// Takes those names out of the store's index that still stand for these manifests; content
+    /// stays until the store is collected.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn unlist_images(&self, images: &[(String, Digest)]) -> Result<(), LayoutError> {
+        let root = self.root();
+        let failed = |source| LayoutError::Write { path: root.to_owned(), source };
+        let _lock = lock(root).map_err(failed)?;
+        let mut entries = entries(root);
+        let before = entries.len();
+        for (name, digest) in images {
+            if entries.get(name).is_some_and(|entry| entry.digest == *digest) {
+                entries.remove(name);
+            }
+        }
+        if entries.len() == before { Ok(()) } else { write_index(root, entries).map_err(failed) }
+    }
 }
 
 /// Replaces a layout's index by one that has images under names, and all that it had under others.

@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use esb_oci::Digest;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
@@ -68,6 +69,31 @@ impl Client {
                 true
             }
         }
+    }
+
+    /// The names of all repositories of a registry at `host[:port]`.
+    ///
+    /// # Errors
+    /// Why the registry did not tell; not every registry does.
+    pub async fn repositories(&self, registry: &str) -> Result<Vec<String>, Error> {
+        self.direct.repositories(registry).await
+    }
+
+    /// The tags of a repository; none for one that is not there.
+    ///
+    /// # Errors
+    /// Why the registry did not tell.
+    pub async fn tags(&self, at: &Repository) -> Result<Vec<String>, Error> {
+        self.direct.tags(at).await
+    }
+
+    /// Removes a manifest and every tag that leads to it; one that is gone is no failure. Its
+    /// blobs stay until the registry collects its garbage.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the status 405 where the registry does not delete.
+    pub async fn delete(&self, at: &Repository, digest: Digest) -> Result<(), Error> {
+        self.direct.manifest_delete(at, digest).await
     }
 
     /// Waits for the right to transfer one blob.

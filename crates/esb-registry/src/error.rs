@@ -32,6 +32,9 @@ pub enum Action {
     MountBlob,
     OpenUpload,
     UploadBlob,
+    ListRepositories,
+    ListTags,
+    DeleteManifest,
 }
 
 /// One request, as a message names it: `upload blob sha256:… to registry/repository`.
@@ -56,6 +59,9 @@ impl fmt::Display for Attempted {
             Action::MountBlob => "mount blob",
             Action::OpenUpload => "open an upload to",
             Action::UploadBlob => "upload blob",
+            Action::ListRepositories => "list the repositories of",
+            Action::ListTags => "list the tags of",
+            Action::DeleteManifest => "delete",
         };
         write!(f, "{verb} `{}`", self.subject)
     }

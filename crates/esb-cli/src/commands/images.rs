@@ -1,20 +1,22 @@
-//! `esb image ls` and `esb image prune`: this project's images in the container engine, chosen by
-//! label alone.
+//! `esb image ls` and `esb image prune`: this project's images in the container engine, the content
+//! store and the registry, chosen by label alone.
 //!
 //! An image is used when a published functions.yml names it, when a container was made of it, or
-//! when it is a base that still has a name. Images of others are never even looked at.
+//! when it is a base that still has a name. Images of others are never touched: their labels say so.
+
+mod held;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, TryLockError},
     path::Path,
 };
 
-use esb_image::{Engine as _, EngineImage};
 use serde_json::{Value, json};
 
+use self::held::{Held, Used};
 use crate::{
     ask,
-    cli::{BuildArgs, DeployArgs, GlobalArgs, PlaceArgs, PruneArgs},
+    cli::{BuildArgs, DeployArgs, GlobalArgs, HeldArgs, Holder, PruneArgs},
     environment::Environment,
     exit::{Exit, Failure},
     inputs::Project,
@@ -23,20 +25,15 @@ use crate::{
     reporter::bytes,
 };
 
-/// An image and whether something uses it.
-struct Held {
-    image: EngineImage,
-    used: Option<String>,
-}
-
 /// `esb image ls`.
 pub(crate) async fn list(
-    place: &PlaceArgs,
+    args: &HeldArgs,
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let held = look(place, global, environment, printer).await?;
+    let run = open(args, global, environment, printer)?;
+    let held = look(args, global, &run).await?;
     show(&held, printer);
     Ok(())
 }
@@ -48,30 +45,27 @@ pub(crate) async fn prune(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let mut held = look(&args.place, global, environment, printer).await?;
+    let run = open(&args.held, global, environment, printer)?;
+    let _alone = if args.dry_run { Vec::new() } else { alone(&run.project)? };
+    let mut held = look(&args.held, global, &run).await?;
     held.retain(|held| held.used.is_none());
     if !printer.json && !held.is_empty() {
         show(&held, printer);
     }
     let go = !args.dry_run && !held.is_empty() && (args.yes || asked(&held, global, environment)?);
-    let mut removed = Vec::new();
     if go {
-        let run = open(&args.place, global, environment, printer)?;
-        let engine = run.engine().await?;
-        for held in &held {
-            engine.remove(&held.image.id).await?;
-            removed.push(held.image.id.clone());
-        }
+        held::remove(&run, &held).await?;
     }
     if printer.json {
+        let removed: Vec<&str> = held.iter().filter(|_| go).map(|held| held.id.as_str()).collect();
         printer.document(&json!({
             "schema": 1,
             "unused": held.iter().map(document).collect::<Vec<_>>(),
             "removed": removed,
         }));
     } else if go {
-        let freed = held.iter().map(|held| held.image.size).sum();
-        printer.note(&format!("removed {} images, at most {}", removed.len(), bytes(freed)));
+        let freed = held.iter().map(|held| held.bytes).sum();
+        printer.note(&format!("removed {} images, at most {}", held.len(), bytes(freed)));
     } else if held.is_empty() {
         printer.note("nothing is unused");
     } else {
@@ -89,92 +83,78 @@ fn asked(held: &[Held], global: &GlobalArgs, environment: &Environment) -> Resul
     ask::agreed(&format!("remove these {} images?", held.len()), false)
 }
 
+fn as_deploy(args: &HeldArgs) -> (BuildArgs, DeployArgs) {
+    let (mut build, deploy) = args.place.as_deploy();
+    build.registry.clone_from(&args.registry);
+    build.push_registry.clone_from(&args.push_registry);
+    build.access = args.access.clone();
+    (build, deploy)
+}
+
 fn open(
-    place: &PlaceArgs,
+    args: &HeldArgs,
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
 ) -> Result<Run, Failure> {
-    let (build, deploy) = place.as_deploy();
+    let (build, deploy) = as_deploy(args);
     let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
     Run::of(Project::bare(global, environment)?, &order, environment, printer)
 }
 
+/// Keeps builds of every environment of the project away, as long as the files live.
+fn alone(project: &Project) -> Result<Vec<File>, Failure> {
+    let mut locks = Vec::new();
+    for folder in folders(&project.brand.folder(&project.root)) {
+        let Ok(lock) = File::open(&folder) else { continue };
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            let text = format!("a run works in `{}`", folder.display());
+            return Err(Failure::new(Exit::Locked, "locked", text)
+                .hint("wait for it: what it builds is not published yet"));
+        }
+        locks.push(lock);
+    }
+    Ok(locks)
+}
+
 /// The project's images, each with what uses it.
-async fn look(
-    place: &PlaceArgs,
-    global: &GlobalArgs,
-    environment: &Environment,
-    printer: Printer,
-) -> Result<Vec<Held>, Failure> {
-    let (build, deploy): (BuildArgs, DeployArgs) = place.as_deploy();
+async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Held>, Failure> {
+    let (build, deploy) = as_deploy(args);
     let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    let run = open(place, global, environment, printer)?;
-    let brand = &run.project.brand;
-    let labels = BTreeMap::from([
-        (brand.label("managed"), "true".to_owned()),
-        (brand.label("project"), run.compose_project.clone()),
-    ]);
-    let engine = run.engine().await?;
-    let images = engine.list(&labels).await?;
-    let mut published = published_anywhere(&brand.folder(&run.project.root).join("staging"))?;
-    let places = pipeline::places(&run, &order).await?;
-    published.extend(names(&pipeline::current(&places).await?));
-    let containers = engine.others(&[]).await?;
-    let of_containers: BTreeMap<&str, &str> = containers
-        .iter()
-        .map(|container| (container.image_id.as_str(), container.name.as_str()))
-        .collect();
-    let function = brand.label("kind");
-    Ok(images
-        .into_iter()
-        .map(|image| {
-            let is_base = !image.labels.contains_key(&function);
-            let used = if let Some(name) = of_containers.get(image.id.as_str()) {
-                Some(format!("container {name}"))
-            } else if image.names.iter().any(|name| is_published(name, &published)) {
-                Some("functions.yml".to_owned())
-            } else if is_base && !image.names.is_empty() {
-                Some("base".to_owned())
-            } else {
-                None
-            };
-            Held { image, used }
-        })
-        .collect())
-}
-
-/// Whether a name is published; one that is published by digest keeps all tags of its repository.
-fn is_published(name: &str, published: &BTreeSet<String>) -> bool {
-    let repository = match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => repository,
-        _ => name,
-    };
-    published.contains(name)
-        || published
-            .iter()
-            .any(|other| other.split_once('@').is_some_and(|(named, _)| named == repository))
-}
-
-fn names(published: &esb_config::Published) -> BTreeSet<String> {
-    let entries = published.config.functions.functions.values();
-    entries.filter_map(|entry| Some(entry.image.as_ref()?.resolve(|_| None))).collect()
-}
-
-/// Images of every merged configuration of the project: `staging/<project>/<env>/config`.
-fn published_anywhere(staging: &Path) -> Result<BTreeSet<String>, Failure> {
-    let mut all = BTreeSet::new();
-    for project in folders(staging) {
-        for environment in folders(&project) {
-            let read = esb_config::read(&environment.join("config"));
-            all.extend(names(&read.map_err(|error| pipeline::config_failure(&error))?));
+    let staging = run.project.brand.folder(&run.project.root).join("staging");
+    let mut used = published_anywhere(&staging)?;
+    let places = pipeline::places(run, &order).await?;
+    used.add(&pipeline::current(&places).await?);
+    let in_default = [Holder::Engine, Holder::Store];
+    let places = if args.places.is_empty() { &in_default[..] } else { &args.places };
+    let mut all = Vec::new();
+    for place in places {
+        match place {
+            Holder::Engine if args.places.is_empty() && run.engine().await.is_err() => {
+                run.printer.warning("no container engine answers: its images are left out");
+            }
+            Holder::Engine => all.extend(held::in_engine(run, &used).await?),
+            Holder::Store => all.extend(held::in_store(run, &used)),
+            Holder::Registry => all.extend(held::in_registry(run, &used).await?),
         }
     }
     Ok(all)
 }
 
+/// What every merged configuration of the project names: `staging/<project>/<env>/config`.
+fn published_anywhere(staging: &Path) -> Result<Used, Failure> {
+    let mut used = Used::default();
+    for project in folders(staging) {
+        for environment in folders(&project) {
+            let read = esb_config::read(&environment.join("config"));
+            used.add(&read.map_err(|error| pipeline::config_failure(&error))?);
+        }
+    }
+    Ok(used)
+}
+
 fn folders(dir: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
@@ -185,22 +165,23 @@ fn show(held: &[Held], printer: Printer) {
         return;
     }
     if held.is_empty() {
-        printer.note("the engine has no such image of this project");
+        printer.note("there is no image of this project");
         return;
     }
     let rows: Vec<Vec<String>> = held
         .iter()
         .map(|held| {
-            let id = held.image.id.trim_start_matches("sha256:");
+            let id = held.id.trim_start_matches("sha256:");
             vec![
-                held.image.names.first().cloned().unwrap_or_else(|| "<none>".to_owned()),
+                held.names.first().cloned().unwrap_or_else(|| "<none>".to_owned()),
+                held.place().to_owned(),
                 id.chars().take(12).collect(),
-                bytes(held.image.size),
+                bytes(held.bytes),
                 held.used.clone().unwrap_or_else(|| "-".to_owned()),
             ]
         })
         .collect();
-    let columns = ["image", "id", "size", "used by"].map(str::to_owned);
+    let columns = ["image", "in", "id", "size", "used by"].map(str::to_owned);
     for line in table(printer, &columns, &rows) {
         printer.out(&line);
     }
@@ -208,27 +189,10 @@ fn show(held: &[Held], printer: Printer) {
 
 fn document(held: &Held) -> Value {
     json!({
-        "id": held.image.id,
-        "names": held.image.names,
-        "bytes": held.image.size,
+        "in": held.place(),
+        "id": held.id,
+        "names": held.names,
+        "bytes": held.bytes,
         "used_by": held.used,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_published_is_used() {
-        let published: BTreeSet<String> =
-            ["r:5010/esb-a:latest-1", "r:5010/esb-b@sha256:00"].map(str::to_owned).into();
-        let check =
-            |name: &str, expected| assert_eq!(is_published(name, &published), expected, "{name}");
-        check("r:5010/esb-a:latest-1", true);
-        check("r:5010/esb-a:latest-2", false);
-        check("r:5010/esb-b:latest", true);
-        check("other:5010/esb-b:latest", false);
-        check("esb-a:latest-1", false);
-    }
 }

@@ -26,7 +26,7 @@ pub(crate) use config::{
 pub(crate) use plan::{Plan, PlannedImage};
 pub(crate) use prepare::Naming;
 pub(crate) use record::{ImageRecord, read as read_record};
-pub(crate) use run::{Run, docker_credentials, open_store, store_folder};
+pub(crate) use run::{Run, docker_credentials, open_store, registry_failure, store_folder};
 pub(crate) use sync::{External, State};
 pub(crate) use target::Target;
 pub(crate) use workers::Replaced;

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+mod housekeeping;
 mod requests;
 
 use esb_oci::{Digest, manifest::media_type};

@@ -8,6 +8,7 @@ mod auth;
 mod fake;
 mod faults;
 mod helpers;
+mod housekeeping;
 mod images;
 mod memory;
 mod misbehaving;
