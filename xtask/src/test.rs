@@ -75,8 +75,11 @@ pub(crate) fn differential_alone(args: &e2e::differential::Args) -> Outcome {
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
+    if args.fleet {
+        return e2e::differential::through_fleet(&folder, args);
+    }
     let engine = DockerEngine::start(&folder.join("engine"))?;
-    e2e::differential::run(&engine, &folder, args)
+    e2e::differential::run(e2e::differential::Peer::Docker(&engine), &folder, args)
 }
 
 fn timed<T>(work: impl FnOnce() -> Outcome<T>) -> (Duration, Outcome<T>) {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod apt;
+mod buildkit;
 mod engine;
 mod error;
 mod http;
@@ -11,9 +12,11 @@ mod proxy;
 mod registry;
 mod skip;
 mod tokens;
+mod tools;
 mod wire;
 
 pub use apt::{ensure_packages, find_program};
+pub use buildkit::{Buildkitd, NO_TRACES};
 pub use engine::DockerEngine;
 pub use error::Error;
 pub use http::{Connection, Response, request};
@@ -24,3 +27,4 @@ pub use proxy::{Exchange, Fault, LoggingProxy, RequestHead, Rule};
 pub use registry::{Guard, Registry};
 pub use skip::{Missing, Skip, Skips};
 pub use tokens::{BASIC, Identity, TokenRequest, TokenServer, form_pairs};
+pub use tools::go_program;

@@ -95,7 +95,8 @@ pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
         return;
     };
     checks.run("embedded engine and BuildKit build the same", || {
-        differential::check(&parts.engine, &parts.work.join("differential"))
+        let peer = differential::Peer::Docker(&parts.engine);
+        differential::check(peer, &parts.work.join("differential"))
     });
     let quickstart = checks
         .run("deploy quickstart", || deploy::deploy(&parts, "quickstart", "quickstart", "main"));

@@ -4,8 +4,7 @@
 
 use std::{
     fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -13,19 +12,11 @@ use std::{
 
 use esb_test::{Daemon, free_port, request};
 
-use crate::{checks::Outcome, command::output};
+use crate::checks::Outcome;
 
 const READY: Duration = Duration::from_mins(1);
 const ANSWER: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(5);
-
-/// With tracing on, a daemon writes the record of every span so far for each target of a build,
-/// and its time becomes that of the records. Clients need the same.
-pub(crate) const NO_TRACES: [(&str, &str); 3] = [
-    ("OTEL_SDK_DISABLED", "true"),
-    ("OTEL_TRACES_EXPORTER", "none"),
-    ("OTEL_TRACES_SAMPLER", "always_off"),
-];
 
 /// A running `VictoriaLogs`.
 #[derive(Debug)]
@@ -141,91 +132,5 @@ impl Moto {
     /// `HOST:PORT`.
     pub(crate) fn address(&self) -> &str {
         &self.address
-    }
-}
-
-/// A running `BuildKit` daemon, with tracing off.
-#[derive(Debug)]
-pub(crate) struct Buildkitd {
-    address: String,
-    /// The folder of the certificates, with mutual TLS.
-    tls: Option<PathBuf>,
-    dir: PathBuf,
-    daemon: Daemon,
-}
-
-impl Drop for Buildkitd {
-    fn drop(&mut self) {
-        self.daemon.stop();
-        // One that was killed left the file systems of its steps.
-        esb_test::detach_below(&self.dir);
-    }
-}
-
-impl Buildkitd {
-    /// Starts it with its data and its log below `dir`; needs root and `runc`.
-    pub(crate) fn start(dir: &Path) -> Outcome<Self> {
-        Self::launch(dir, None)
-    }
-
-    /// As [`Buildkitd::start`], with mutual TLS by the `ca.pem`, `cert.pem` and `key.pem` of a
-    /// folder.
-    pub(crate) fn start_with_tls(dir: &Path, tls: &Path) -> Outcome<Self> {
-        Self::launch(dir, Some(tls))
-    }
-
-    fn launch(dir: &Path, tls: Option<&Path>) -> Outcome<Self> {
-        fs::create_dir_all(dir)?;
-        let address = format!("tcp://127.0.0.1:{}", free_port()?);
-        let mut command = Command::new(super::buildkitd()?);
-        command.arg("--root").arg(dir.join("data")).args(["--addr", &address]);
-        command.args(["--oci-worker=true", "--containerd-worker=false"]);
-        command.envs(NO_TRACES);
-        if let Some(tls) = tls {
-            command.arg("--tlscacert").arg(tls.join("ca.pem"));
-            command.arg("--tlscert").arg(tls.join("cert.pem"));
-            command.arg("--tlskey").arg(tls.join("key.pem"));
-        }
-        let log = dir.join("buildkitd.log");
-        let mut daemon = Daemon::start(&command, &log, GRACE)?;
-        daemon.wait_ready(READY, || {
-            fs::read_to_string(&log).is_ok_and(|text| text.contains("running server on"))
-        })?;
-        Ok(Self { address, tls: tls.map(Path::to_owned), dir: dir.to_owned(), daemon })
-    }
-
-    /// `tcp://127.0.0.1:PORT`.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// The client, told to talk to this daemon.
-    pub(crate) fn buildctl(&self) -> Outcome<Command> {
-        let mut command = Command::new(super::buildctl()?);
-        command.args(["--addr", &self.address]).envs(NO_TRACES);
-        if let Some(tls) = &self.tls {
-            command.arg("--tlsdir").arg(tls);
-        }
-        Ok(command)
-    }
-
-    /// Ends it as a power cut would.
-    pub(crate) fn kill(&mut self) {
-        self.daemon.kill();
-    }
-
-    /// Stops it where it stands, its connections open.
-    pub(crate) fn freeze(&self) -> Outcome {
-        self.signal("-STOP")
-    }
-
-    /// Lets it go on.
-    pub(crate) fn thaw(&self) -> Outcome {
-        self.signal("-CONT")
-    }
-
-    fn signal(&self, signal: &str) -> Outcome {
-        let group = format!("-{}", self.daemon.group());
-        output(Command::new("kill").args([signal, "--", &group])).map(drop)
     }
 }

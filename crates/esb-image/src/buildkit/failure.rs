@@ -58,7 +58,7 @@ impl Failed {
 
 /// Whether a step is no instruction of a Dockerfile but work of the daemon for itself.
 fn is_daemons_own(name: &str) -> bool {
-    ["[internal]", "exporting", "resolve image config", "importing", "pushing"]
+    ["[internal]", "[context ", "exporting", "resolve image config", "importing", "pushing"]
         .iter()
         .any(|start| name.starts_with(start))
 }

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use self::request::attributes;
 use super::{
+    content::Contents,
     failure::Failed,
     filesync::Tree,
     key,
@@ -124,7 +125,8 @@ impl FleetBuilder {
             .clone()
             .zip(settings.target.as_ref().map(|target| target.push_host().to_owned()));
         let secrets = Arc::new(settings.secrets.clone());
-        let knowledge = Knowledge { credentials: Arc::new(Anonymous), renamed, secrets };
+        let contents = Contents::new(store.clone());
+        let knowledge = Knowledge { credentials: Arc::new(Anonymous), renamed, secrets, contents };
         let (stats, placed) = (StatCache::new(store.clone()), Mutex::default());
         Ok(Self(Arc::new(Inner { settings, nodes, ring, knowledge, store, stats, placed })))
     }
@@ -314,7 +316,7 @@ impl Inner {
         job: &Arc<Job>,
         reporter: &dyn Reporter,
     ) -> Result<Result<Made, Failed>, Error> {
-        let names = self.base_names(job)?;
+        let names = self.base_names(job);
         let tree = Tree::of_context(&job.entries, job.epoch);
         let text = job.sketch.write_flat(&names);
         let texts = [(DOCKERFILE, &*text), DOCKERIGNORE];

@@ -6,6 +6,7 @@
 //! by the caller. No trace context is ever sent: a daemon would write a record of every span for
 //! every build.
 
+mod content;
 mod failure;
 mod filesync;
 mod fleet;

@@ -77,7 +77,9 @@ impl Node {
                 format!("[{host}]:{port}")
             }
             EngineAddress::Tcp { host, port, .. } => format!("{host}:{port}"),
-            _ => "localhost".to_owned(),
+            EngineAddress::Unix(_) => "localhost".to_owned(),
+            #[cfg(feature = "ssh")]
+            EngineAddress::Ssh(_) => "localhost".to_owned(),
         };
         let expected = Expected {
             server_name: server_name.map(str::to_owned),

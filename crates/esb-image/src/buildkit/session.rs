@@ -34,7 +34,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming, metadata::MetadataValue, transport::Channel};
 
-use super::{filesync::Tree, services::Services};
+use super::{
+    content::{self, ContentServer, Contents},
+    filesync::Tree,
+    services::Services,
+};
 use crate::daemon::{StepSecrets, health, session_name};
 
 /// A daemon that says nothing for so long has stalled.
@@ -53,6 +57,8 @@ pub(super) struct Knowledge {
     /// A registry by the name that daemons have for it, and by ours.
     pub(super) renamed: Option<(String, String)>,
     pub(super) secrets: Arc<StepSecrets>,
+    /// The bases that no registry has for daemons.
+    pub(super) contents: Contents,
 }
 
 /// What one session may answer.
@@ -120,6 +126,8 @@ impl Session {
             "/moby.filesync.v1.FileSync/DiffCopy",
             "/moby.filesync.v1.Auth/Credentials",
             "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+            content::INFO,
+            content::READ,
         ];
         if exported.is_some() {
             methods.push("/moby.filesync.v1.FileSend/DiffCopy");
@@ -138,13 +146,15 @@ impl Session {
                 .append("x-docker-expose-session-grpc-method", MetadataValue::from_static(method));
         }
         let (ours, theirs) = tokio::io::duplex(PIPE);
+        let contents = ContentServer(knowledge.contents.clone());
         let server = tokio::spawn(async move {
             let sync = services.clone();
             let mut router = tonic::transport::Server::builder()
                 .add_service(health::server())
                 .add_service(FileSyncServer::new(sync))
                 .add_service(AuthServer::new(services.clone()))
-                .add_service(SecretsServer::new(services.clone()));
+                .add_service(SecretsServer::new(services.clone()))
+                .add_service(contents);
             if exported.is_some() {
                 router = router
                     .add_service(FileSendServer::new(services).max_decoding_message_size(64 << 20));

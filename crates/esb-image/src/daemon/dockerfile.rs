@@ -55,6 +55,22 @@ pub(crate) enum Needs {
     Paths(BTreeSet<String>),
 }
 
+impl Needs {
+    fn none() -> Self {
+        Self::Paths(BTreeSet::new())
+    }
+
+    fn and(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Paths(mut paths), Self::Paths(others)) => {
+                paths.extend(others.iter().cloned());
+                Self::Paths(paths)
+            }
+            _ => Self::All,
+        }
+    }
+}
+
 impl Sketch {
     /// Reads a recipe's Dockerfile, as far as the stage that is built.
     pub(crate) fn read(recipe: &ImageRecipe) -> Result<Self, Error> {
@@ -85,7 +101,7 @@ impl Sketch {
                     .syntax
                     .as_ref()
                     .map(|found| found.value.span.clone()),
-                needs: Needs::Paths(BTreeSet::new()),
+                needs: Needs::none(),
                 steps: Steps::default(),
             },
             stages: Vec::new(),
@@ -105,9 +121,11 @@ impl Sketch {
             },
         };
         let needed = last.map(|last| reader.needed(last)).unwrap_or_default();
+        let needed = || needed.iter().map(|stage| &reader.stages[*stage]);
         let mut sketch = reader.sketch;
         sketch.last = last.and_then(|last| reader.stages[last].base.clone());
-        sketch.bases.retain(|name, _| needed.contains(name));
+        sketch.bases.retain(|name, _| needed().any(|stage| stage.images.contains(name)));
+        sketch.needs = needed().fold(Needs::none(), |all, stage| all.and(&stage.needs));
         Ok(sketch)
     }
 
@@ -168,7 +186,6 @@ struct Reader<E> {
 }
 
 /// A stage, as far as it says what else is needed.
-#[derive(Default)]
 struct Stage {
     /// In lower case.
     name: Option<String>,
@@ -176,6 +193,8 @@ struct Stage {
     base: Option<String>,
     images: BTreeSet<String>,
     stages: BTreeSet<usize>,
+    /// Of the context.
+    needs: Needs,
 }
 
 /// What a name after `FROM` or `--from` is.
@@ -208,7 +227,8 @@ impl<E: Fn(&str) -> String> Reader<E> {
                 let name = from.as_.as_ref().map(|(_, name)| name.value.to_lowercase());
                 let image = matches!(origin, Origin::Image(_)).then(|| self.line(&from.from.span));
                 self.sketch.steps.stage(name.clone(), image);
-                self.stages.push(Stage { name, base, ..Stage::default() });
+                let (images, stages) = Default::default();
+                self.stages.push(Stage { name, base, images, stages, needs: Needs::none() });
                 self.needs(origin);
             }
             Instruction::Copy(copy) => {
@@ -253,15 +273,15 @@ impl<E: Fn(&str) -> String> Reader<E> {
         }
     }
 
-    /// The images that a stage needs, through the stages that it needs.
-    fn needed(&self, stage: usize) -> BTreeSet<String> {
+    /// A stage and those that it needs, directly or through others.
+    fn needed(&self, stage: usize) -> BTreeSet<usize> {
         let (mut seen, mut open) = (BTreeSet::new(), vec![stage]);
         while let Some(stage) = open.pop() {
             if seen.insert(stage) {
                 open.extend(&self.stages[stage].stages);
             }
         }
-        seen.iter().flat_map(|stage| &self.stages[*stage].images).cloned().collect()
+        seen
     }
 
     /// The stage so far that has a name, in any case, or a number.
@@ -298,11 +318,12 @@ impl<E: Fn(&str) -> String> Reader<E> {
     fn source(&mut self, path: &str, place: Range<usize>) {
         let clean = clean(path);
         let fixed = fixed_part(&clean);
-        match &mut self.sketch.needs {
-            Needs::Paths(paths) if !fixed.is_empty() && fixed != NAME => {
+        match self.stages.last_mut().map(|stage| &mut stage.needs) {
+            Some(Needs::Paths(paths)) if !fixed.is_empty() && fixed != NAME => {
                 paths.insert(fixed);
             }
-            needs => *needs = Needs::All,
+            Some(needs) => *needs = Needs::All,
+            None => {}
         }
         self.sketch.patches.push(if path.split('/').any(|part| part == "..") {
             (place, format!("{NEST}/{clean}"))
@@ -322,7 +343,9 @@ impl<E: Fn(&str) -> String> Reader<E> {
         if !matches!(field(&["type"]), None | Some((_, "bind"))) || field(&["from"]).is_some() {
             return;
         }
-        self.sketch.needs = Needs::All;
+        if let Some(stage) = self.stages.last_mut() {
+            stage.needs = Needs::All;
+        }
         let patch = match field(&["source", "src"]) {
             Some((name, path)) => {
                 let old = format!("{name}={path}");
@@ -344,9 +367,9 @@ fn clean(path: &str) -> String {
     if path.ends_with('/') && !clean.is_empty() { clean + "/" } else { clean }
 }
 
-/// What a path begins with before patterns and variables.
+/// What a path begins with before patterns, variables and quotes.
 fn fixed_part(path: &str) -> String {
-    let open = |part: &&str| !part.contains(['*', '?', '[', '\\', '$']);
+    let open = |part: &&str| !part.contains(['*', '?', '[', '\\', '$', '"', '\'']);
     let parts: Vec<&str> =
         path.split('/').filter(|part| !part.is_empty()).take_while(open).collect();
     parts.join("/")
@@ -471,6 +494,24 @@ pub(crate) mod tests {
         check(Some("2"), &["d"], "d");
         let error = Sketch::read(&own(text, &[], Some("three"))).unwrap_err();
         assert!(error.to_string().contains("it has no stage `three`"), "{error}");
+    }
+
+    #[test]
+    fn only_what_is_built_is_copied() {
+        let text = "FROM b AS one\nCOPY . /\nFROM b\nCOPY x y /\n";
+        let needs = |target| Sketch::read(&own(text, &[], target)).unwrap().needs;
+        assert_eq!(needs(Some("one")), Needs::All);
+        assert_eq!(needs(None), Needs::Paths(["x", "y"].map(str::to_owned).into()));
+    }
+
+    #[test]
+    fn quoted_words_are_left_to_the_daemon() {
+        check(
+            "FROM b\nCOPY 'x' \"y\" /\n",
+            &["b"],
+            None,
+            "FROM [b]\nCOPY .build-context/'x' .build-context/\"y\" /\n",
+        );
     }
 
     #[test]

@@ -12,8 +12,9 @@ use esb_oci::{
 };
 
 use crate::{
+    contract::support::{Bench, File, flatten, image, local, recipe, write},
+    forbidden::Forbidden,
     skip,
-    support::{self, Bench, File, flatten, image, local, recipe, write},
 };
 
 /// A base of a registry whose name nobody resolves; its layers stay its layers.
@@ -130,7 +131,7 @@ fn in_registry(address: &str, repository: &str, tag: &str) -> Image {
     let manifest: Manifest = serde_json::from_slice(&manifest_bytes).unwrap();
     let config_bytes = get(&format!("blobs/{}", manifest.config.digest), "*/*");
     assert_eq!(Digest::of(&config_bytes), manifest.config.digest);
-    let blob = |descriptor| Blob { descriptor, source: std::sync::Arc::new(support::Forbidden) };
+    let blob = |descriptor| Blob { descriptor, source: std::sync::Arc::new(Forbidden) };
     let layers = manifest.layers.into_iter().map(blob).collect();
     let config = blob(manifest.config);
     Image::new(manifest_bytes.into(), config_bytes.into(), config, layers).unwrap()

@@ -6,7 +6,7 @@ use esb_image::{Base, Error, InstallRequest, Installer, Tools, docker::DockerEng
 use esb_model::{Dependencies, FunctionId, ImageKind, Platform, TemplateId};
 use esb_oci::ContentStore;
 
-use crate::support::{File, Heard, image, recipe, write};
+use crate::contract::support::{File, Heard, image, recipe, write};
 
 /// In pip's place: wants to see its settings and all requirements, and leaves a package.
 const PIP: &str = r#"#!/bin/sh

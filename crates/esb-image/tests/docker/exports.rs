@@ -9,7 +9,7 @@ use esb_image::{
 use esb_oci::ContentStore;
 use futures_util::future::join_all;
 
-use crate::support::{Bench, File, image, local, recipe, write};
+use crate::contract::support::{Bench, File, image, local, recipe, write};
 
 /// `log` is that of an engine that writes down every request.
 pub(crate) async fn many_images_share_a_stream(

@@ -5,25 +5,31 @@
 mod bases;
 mod builds;
 mod container;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod dependencies;
 mod exports;
+mod forbidden;
 mod memory;
+#[path = "../contract/own.rs"]
 mod own;
 #[cfg(feature = "ssh")]
 mod ssh;
-mod support;
+#[path = "../contract/steps.rs"]
+mod steps;
 mod tls;
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use esb_image::{
     Engine as _,
-    docker::{DockerEngine, EngineAddress},
+    docker::{DockerBuilder, DockerEngine, EngineAddress},
 };
 use esb_oci::{ArchiveImage, ContentStore, Image};
 use esb_test::Missing;
 
-use support::{File, image, without_reading};
+use contract::support::{File, image};
+use forbidden::without_reading;
 
 /// Prints why a check does not run; on CI it has to run.
 #[expect(clippy::print_stdout, reason = "a skip has to be seen")]
@@ -76,11 +82,12 @@ async fn a_docker_engine() {
     let log = folder.path().join("engine/dockerd.log");
     exports::many_images_share_a_stream(&engine, &store, folder.path(), &log).await;
     bases::a_base_is_loaded(&daemon, &engine, &store, folder.path()).await;
-    builds::both_engines_agree(&engine, &store, folder.path()).await;
+    let builder = DockerBuilder::new(engine.clone(), store.clone());
+    contract::holds(&builder, &store, folder.path()).await;
     bases::a_base_is_pulled(&daemon, &engine, &store, folder.path()).await;
     if let Some(busybox) = busybox {
-        builds::steps_run(&engine, &store, folder.path(), &busybox).await;
-        own::own_dockerfiles(&engine, &store, folder.path(), &busybox).await;
+        steps::steps_run(&builder, &store, folder.path(), &busybox).await;
+        own::own_dockerfiles(&builder, &store, folder.path(), &busybox).await;
         dependencies::pip_runs_in_a_step(&engine, &store, folder.path(), &busybox).await;
         container::a_container_runs(&daemon, &engine).await;
     }

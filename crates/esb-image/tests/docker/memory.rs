@@ -8,7 +8,7 @@ use esb_image::{
 };
 use esb_oci::ContentStore;
 
-use crate::support::{Bench, recipe};
+use crate::contract::support::{Bench, recipe};
 
 /// Bytes of the context.
 const CONTEXT: u64 = 256 * 1024 * 1024;

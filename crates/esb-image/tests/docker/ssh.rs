@@ -9,7 +9,7 @@ use esb_image::{
 };
 use esb_test::DockerEngine as Daemon;
 
-use crate::support::make_executable;
+use crate::contract::support::make_executable;
 
 /// Connections, what is asked of `ssh`, and its reason when there are none.
 pub(crate) async fn an_engine_behind_ssh(daemon: &Daemon, folder: &Path) {

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use esb_test::{Registry, find_program};
+use esb_test::{Buildkitd, Registry, find_program};
 use serde_json::Value;
 
 use super::project::Project;
@@ -21,7 +21,6 @@ use crate::{
     checks::Outcome,
     command::output,
     e2e::parts::{Said, copy_tree, expect},
-    tools::Buildkitd,
 };
 
 pub(super) struct Rig {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use esb_test::Buildkitd;
 use serde_json::Value;
 
 use super::{
@@ -13,7 +14,6 @@ use crate::{
     bench::report::{Goal, Ratio, Report, count},
     checks::{Outcome, Trouble},
     steps::say,
-    tools::Buildkitd,
 };
 
 const DAEMONS: usize = 4;
@@ -23,7 +23,7 @@ const SEED: u64 = 10;
 pub(super) fn measure(rig: &Rig, project: &Project, report: &mut Report) -> Outcome {
     let folders = (0..DAEMONS).map(|number| rig.work.join(format!("four/{number}")));
     let daemons: Vec<Buildkitd> =
-        folders.map(|folder| Buildkitd::start(&folder)).collect::<Outcome<_>>()?;
+        folders.map(|folder| Buildkitd::start(&folder)).collect::<Result<_, _>>()?;
     let addresses: Vec<&str> = daemons.iter().map(Buildkitd::address).collect();
     say("four daemons, cold");
     rig.esb_through(project, &addresses, &["--progress", "none"])?;

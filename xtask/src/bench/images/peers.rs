@@ -16,13 +16,14 @@ use std::{
 };
 
 use esb_test::DockerEngine;
+use esb_test::{Buildkitd, NO_TRACES};
 use serde_json::{Value, json};
 
 use crate::{
     bench::{site::Site, workload::name},
     checks::{Outcome, Trouble},
     command::output,
-    tools::{self, Buildkitd, NO_TRACES},
+    tools,
 };
 
 /// Processes that a person would run beside each other.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use esb_test::{Fault, LoggingProxy, Rule};
+use esb_test::{Buildkitd, Fault, LoggingProxy, Rule};
 
 use super::{
     Site,
@@ -20,7 +20,6 @@ use crate::{
     checks::{Outcome, Trouble},
     command::output,
     e2e::parts::expect,
-    tools::Buildkitd,
 };
 
 const LIMIT: Duration = Duration::from_mins(1);

@@ -12,18 +12,22 @@ use std::{
     time::Duration,
 };
 
+use esb_test::Buildkitd;
 use serde_json::{Value, json};
 
 use super::{
+    differential,
     invoke::invoke,
     parts::{Parts, Said, expect},
 };
-use crate::{
-    checks::{Checks, Outcome, Trouble},
-    tools::Buildkitd,
-};
+use crate::checks::{Checks, Outcome, Trouble};
 
 const SECRET: &str = "http://u:hunter2@127.0.0.1:9/simple/";
+
+/// A function on a base of ours.
+const OWN_BASE: &str = "Transform: AWS::Serverless-2016-10-31\nResources:\n  Own:\n    \
+Type: AWS::Serverless::Function\n    Properties:\n      FunctionName: own\n      \
+Runtime: python3.13\n      Handler: app.handler\n      CodeUri: ./code\n";
 
 /// Two daemons, certificates, and a project of image functions.
 struct Site<'a> {
@@ -36,6 +40,9 @@ type OfSite = fn(&Site<'_>) -> Outcome;
 
 /// Runs all checks of the topic.
 pub(super) fn checks(checks: &mut Checks, parts: &Parts) {
+    checks.run("fleet: embedded engine and daemons build the same", || {
+        differential::check_fleet(&parts.work.join("fleet-differential"))
+    });
     let Some(mut site) = checks.run("fleet: two daemons with mutual TLS", || Site::start(parts))
     else {
         return;
@@ -71,7 +78,7 @@ impl<'a> Site<'a> {
 
     /// Starts a daemon with the certificate of the fleet.
     fn daemon(&self, name: &str) -> Outcome<Buildkitd> {
-        Buildkitd::start_with_tls(&self.folder.join(name), &self.tls().join("server"))
+        Ok(Buildkitd::start_with_tls(&self.folder.join(name), &self.tls().join("server"))?)
     }
 
     /// A project of `count` image functions, whose Dockerfile has `steps` before the code.
@@ -235,23 +242,47 @@ fn is_plain(image: &Value) -> Outcome {
     equal("created", &json!("1980-01-01T00:00:00Z"), &config["created"])
 }
 
-/// Without a registry, images come back through the session.
+/// Without a registry, daemons read bases through the session, and images come back through it:
+/// those of the outside world, and our own, which no registry ever saw.
 fn comes_back(site: &Site<'_>) -> Outcome {
     let root = site.project("back", 1, "RUN cp requirements.txt installed.txt")?;
-    // Daemons pull the base from a registry: the one that an earlier check pushed it to.
-    let registry = site.parts.registry.address();
-    expect(&mut site.deploy(&root), 0)?;
     let layout = site.folder.join("layout");
-    let mut command = site.deploy(&root);
-    command.env("ESB_MIRRORS", format!("public.ecr.aws={registry}/esb-bases"));
-    command.args(["--build-only", "--no-cache", "--to", "docker", "--to"]);
-    let said = expect(command.arg(format!("oci:{}", layout.display())), 0)?.json()?;
+    let build = |root: &Path| {
+        let mut command = site.deploy(root);
+        command.env_remove("CONTAINER_REGISTRY");
+        command.args(["--build-only", "--builder", "buildkit", "--to", "docker", "--to"]);
+        command.arg(format!("oci:{}", layout.display()));
+        command
+    };
+    let said = expect(&mut build(&root), 0)?.json()?;
     let image = said["images"][0]["reference"].as_str().unwrap_or_default();
     let answer = invoke(&site.parts.engine, image, &[], &json!({}))?;
     equal("answer", &json!({"number": 0}), &answer)?;
+
+    let root = site.folder.join("projects/own");
+    fs::create_dir_all(root.join("code"))?;
+    fs::write(root.join("code/app.py"), handler(7))?;
+    fs::write(root.join("template.yaml"), OWN_BASE)?;
+    fs::write(root.join("esb.toml"), "")?;
+    let said = expect(&mut build(&root), 0)?.json()?;
+    let images = said["images"].as_array().cloned().unwrap_or_default();
+    let (bases, functions): (Vec<_>, Vec<_>) =
+        images.iter().partition(|image| image["function"].is_null());
+    let daemons: Vec<&str> = site.daemons.iter().map(Buildkitd::address).collect();
+    for image in &images {
+        let daemon = image["daemon"].as_str().unwrap_or_default();
+        if !daemons.contains(&daemon) {
+            return Err(Trouble::Failed(format!("no daemon built {image}")));
+        }
+    }
+    if bases.is_empty() || functions.is_empty() {
+        return Err(Trouble::Failed(format!("no base and function of ours: {said}")));
+    }
     let index = fs::read_to_string(layout.join("index.json"))?;
-    if !index.contains("esb-back-0") {
-        return Err(Trouble::Failed(format!("the layout lacks the image: {index}")));
+    for name in ["esb-back-0", "esb-lambda-base"] {
+        if !index.contains(name) {
+            return Err(Trouble::Failed(format!("the layout lacks `{name}`: {index}")));
+        }
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, Exporter, SolveRe
 
 use super::{DOCKERFILE, Inner};
 use crate::{
-    Base, BuildRequest, Error, assemble,
+    Base, BuildRequest, assemble,
     buildkit::{
         session::{Session, Shown},
         solve::folder,
@@ -51,6 +51,10 @@ impl Inner {
         for (name, value) in &job.labels {
             attributes.insert(format!("label:{name}"), value.clone());
         }
+        for base in job.bases.values().filter(|base| base.pullable.is_none()) {
+            let (name, digest) = (name_in_session(base), base.image.descriptor.digest);
+            attributes.insert(format!("context:{name}"), format!("oci-layout://{name}@{digest}"));
+        }
         SolveRequest {
             r#ref: session_name(),
             session: session.id.clone(),
@@ -83,24 +87,22 @@ impl Inner {
             annotations.into_iter().map(|(key, value)| (format!("annotation.{key}"), value)),
         );
         let yes = |name: &str| (name.to_owned(), "true".to_owned());
-        attrs.extend(["push", "push-by-digest"].map(yes));
+        attrs.extend(["push", "push-by-digest", "rewrite-timestamp"].map(yes));
         if self.settings.plain {
             attrs.extend([yes("registry.insecure")]);
         }
         Exporter { r#type: "image".to_owned(), attrs }
     }
 
-    /// Names that daemons resolve, each to this very image and no other.
-    pub(super) fn base_names(&self, job: &Job) -> Result<BTreeMap<String, String>, Error> {
+    /// Names that daemons resolve, each to this very image and no other: of a registry, else of the
+    /// session.
+    pub(super) fn base_names(&self, job: &Job) -> BTreeMap<String, String> {
         let named = |(name, base): (&String, &Base)| {
+            let Some(pullable) = &base.pullable else {
+                self.knowledge.contents.offer(&base.image);
+                return (name.clone(), name_in_session(base));
+            };
             let digest = base.image.descriptor.digest;
-            let pullable = base.pullable.as_ref().ok_or_else(|| Error::Engine {
-                action: "build",
-                subject: job.image.clone(),
-                reason: format!(
-                    "its base `{name}` lies in no registry that daemons could pull from"
-                ),
-            })?;
             let (host, rest) = pullable.split_once('/').unwrap_or(("", pullable));
             let repository = rest.split('@').next().unwrap_or(rest);
             let repository = repository.rsplit_once(':').map_or(repository, |(name, _)| name);
@@ -108,18 +110,23 @@ impl Inner {
                 Some((theirs, ours)) if host == ours => theirs,
                 _ => host,
             };
-            Ok((name.clone(), format!("{host}/{repository}@{digest}")))
+            (name.clone(), format!("{host}/{repository}@{digest}"))
         };
         job.bases.iter().map(named).collect()
     }
 }
 
-/// What every exporter is told.
+/// The Dockerfile's name for a base that a daemon reads through the session.
+fn name_in_session(base: &Base) -> String {
+    format!("base-{}", base.image.descriptor.digest.hex())
+}
+
+/// What every exporter is told. Times of files in an image that comes back are set here, where its
+/// base's layers are known and stay as they are.
 pub(super) fn attributes(job: &Job) -> HashMap<String, String> {
     let attributes = [
         ("compression", "gzip".to_owned()),
         ("oci-mediatypes", "true".to_owned()),
-        ("rewrite-timestamp", "true".to_owned()),
         ("source-date-epoch", job.epoch.to_string()),
     ];
     attributes.map(|(name, value)| (name.to_owned(), value)).into()

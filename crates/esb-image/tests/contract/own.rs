@@ -2,17 +2,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use esb_image::{
-    Action, Base, Builder as _, EmbeddedBuilder, EmbeddedSettings, Error,
-    docker::{DockerBuilder, DockerEngine},
-};
+use esb_image::{Action, Base, Builder, EmbeddedBuilder, EmbeddedSettings, Error};
 use esb_model::{BaseRef, OwnDockerfile, Secret};
 use esb_oci::{ContentStore, ImageConfig};
 
-use crate::support::{Bench, File, flatten, image, local, recipe, write};
+use crate::contract::support::{Bench, File, flatten, image, local, recipe, write};
 
 pub(crate) async fn own_dockerfiles(
-    engine: &DockerEngine,
+    builder: &dyn Builder,
     store: &ContentStore,
     folder: &Path,
     busybox: &[u8],
@@ -26,8 +23,7 @@ pub(crate) async fn own_dockerfiles(
         name.to_owned(),
         Base { image: base, pullable: None, name: name.to_owned() },
     )]);
-    let builder = DockerBuilder::new(engine.clone(), store.clone());
-    let bench = Bench { builder: &builder, root: &root, bases, heard: <_>::default() };
+    let bench = Bench { builder, root: &root, bases, heard: <_>::default() };
     let mut recipe = recipe(
         "esb-own",
         "ARG BASE=nothing:1\nFROM $BASE AS first\nARG WORD=none\n\

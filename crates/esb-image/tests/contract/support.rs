@@ -6,30 +6,18 @@ use std::{
     fs,
     io::Read as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use esb_image::{Base, BuildReport, BuildRequest, Builder, Built};
 use esb_model::{BaseRef, BuildContext, Event, ImageKind, ImageRecipe, Platform, Reporter};
 use esb_oci::{
-    Attributes, Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, DEFAULT_EPOCH,
-    Descriptor, History, Image, ImageConfig, LayerWriter, Manifest, media_type,
+    Attributes, Blob, ContentStore, DEFAULT_EPOCH, Descriptor, History, Image, ImageConfig,
+    LayerWriter, Manifest, media_type,
 };
 use flate2::read::GzDecoder;
 
 /// The label that carries fingerprints here.
 pub(crate) const FINGERPRINT: &str = "com.example.image_fingerprint";
-
-/// A place whose blobs must not be read.
-#[derive(Debug)]
-pub(crate) struct Forbidden;
-
-impl BlobSource for Forbidden {
-    fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
-        let missing = BlobError::Missing { digest: blob.digest, place: "a forbidden place".into() };
-        Box::pin(async move { Err(missing) })
-    }
-}
 
 /// A file of a layer.
 pub(crate) struct File<'a>(pub(crate) &'a str, pub(crate) u32, pub(crate) &'a [u8]);
@@ -76,14 +64,6 @@ pub(crate) fn image(store: &ContentStore, layers: &[&[File<'_>]]) -> Image {
     };
     let manifest = serde_json::to_vec(&manifest).unwrap();
     Image::new(manifest.into(), config.into(), config_blob, blobs).unwrap()
-}
-
-/// The same image, the lowest `count` layers of which must not be read.
-pub(crate) fn without_reading(mut image: Image, count: usize) -> Image {
-    for layer in image.layers.iter_mut().take(count) {
-        layer.source = Arc::new(Forbidden);
-    }
-    image
 }
 
 pub(crate) fn recipe(repository: &str, dockerfile: &str) -> ImageRecipe {

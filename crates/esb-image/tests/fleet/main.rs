@@ -1,0 +1,43 @@
+//! A fleet of one real `BuildKit` daemon, without a network beyond loopback.
+#![cfg(feature = "buildkit")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../contract/mod.rs"]
+mod contract;
+#[path = "../contract/own.rs"]
+mod own;
+#[path = "../contract/steps.rs"]
+mod steps;
+
+use esb_image::buildkit::{FleetBuilder, FleetSettings};
+use esb_oci::ContentStore;
+use esb_test::{Buildkitd, Missing};
+
+/// Prints why a check does not run; on CI it has to run.
+#[expect(clippy::print_stdout, reason = "a skip has to be seen")]
+fn skip(what: &str, missing: &Missing) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{what}: {missing}");
+    println!("skipped {what}: {missing}");
+}
+
+/// Everything in one test, for daemons are slow to start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = match Buildkitd::start(&folder.path().join("daemon")) {
+        Ok(daemon) => daemon,
+        Err(esb_test::Error::Missing(missing)) => return skip("a BuildKit daemon", &missing),
+        Err(error) => panic!("{error}"),
+    };
+    let store = ContentStore::open(folder.path().join("store")).unwrap();
+    let mut settings = FleetSettings::default();
+    settings.daemons.push(daemon.address().parse().unwrap());
+    let fleet = FleetBuilder::new(settings, store.clone()).unwrap();
+    contract::holds(&fleet, &store, folder.path()).await;
+    if let Err(missing) = esb_test::ensure_packages(&["busybox-static"]) {
+        return skip("steps that run", &missing);
+    }
+    let busybox = std::fs::read("/bin/busybox").unwrap();
+    steps::steps_run(&fleet, &store, folder.path(), &busybox).await;
+    own::own_dockerfiles(&fleet, &store, folder.path(), &busybox).await;
+}

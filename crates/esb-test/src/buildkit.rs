@@ -1,0 +1,132 @@
+//! A `BuildKit` daemon on loopback, with its data below a folder that the caller gives.
+//!
+//! Owns its command line and how it is known to be ready; it ends when its value is dropped.
+
+use crate::{Daemon, Error, Missing, apt, detach_below, free_port, go_program};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+const MODULE: &str = "buildkit";
+const READY: Duration = Duration::from_mins(1);
+const GRACE: Duration = Duration::from_secs(5);
+
+/// With tracing on, a daemon writes the record of every span so far for each target of a build,
+/// and its time becomes that of the records. Clients need the same.
+pub const NO_TRACES: [(&str, &str); 3] = [
+    ("OTEL_SDK_DISABLED", "true"),
+    ("OTEL_TRACES_EXPORTER", "none"),
+    ("OTEL_TRACES_SAMPLER", "always_off"),
+];
+
+/// A running `BuildKit` daemon, with tracing off.
+#[derive(Debug)]
+pub struct Buildkitd {
+    address: String,
+    /// The folder of the certificates, with mutual TLS.
+    tls: Option<PathBuf>,
+    dir: PathBuf,
+    daemon: Daemon,
+}
+
+impl Drop for Buildkitd {
+    fn drop(&mut self) {
+        self.daemon.stop();
+        // One that was killed left the file systems of its steps.
+        detach_below(&self.dir);
+    }
+}
+
+impl Buildkitd {
+    /// Makes sure that the daemon and what runs its steps are here, building the one with Go.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without root, `runc` or Go.
+    pub fn ensure() -> Result<PathBuf, Error> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Missing::new("BuildKit daemon", "starting one needs root").into());
+        }
+        if apt::find_program("runc").is_none() {
+            apt::ensure_packages(&["runc"])?;
+        }
+        go_program(MODULE, "buildkitd")
+    }
+
+    /// Starts it with its data and its log below `dir`; needs root and `runc`.
+    pub fn start(dir: &Path) -> Result<Self, Error> {
+        Self::launch(dir, None)
+    }
+
+    /// As [`Buildkitd::start`], with mutual TLS by the `ca.pem`, `cert.pem` and `key.pem` of a
+    /// folder.
+    pub fn start_with_tls(dir: &Path, tls: &Path) -> Result<Self, Error> {
+        Self::launch(dir, Some(tls))
+    }
+
+    fn launch(dir: &Path, tls: Option<&Path>) -> Result<Self, Error> {
+        fs::create_dir_all(dir).map_err(Error::file("make folder", dir))?;
+        let address = format!("tcp://127.0.0.1:{}", free_port()?);
+        let mut command = Command::new(Self::ensure()?);
+        command.arg("--root").arg(dir.join("data")).args(["--addr", &address]);
+        command.args(["--oci-worker=true", "--containerd-worker=false"]);
+        command.envs(NO_TRACES);
+        if let Some(tls) = tls {
+            command.arg("--tlscacert").arg(tls.join("ca.pem"));
+            command.arg("--tlscert").arg(tls.join("cert.pem"));
+            command.arg("--tlskey").arg(tls.join("key.pem"));
+        }
+        let log = dir.join("buildkitd.log");
+        let mut daemon = Daemon::start(&command, &log, GRACE)?;
+        daemon.wait_ready(READY, || {
+            fs::read_to_string(&log).is_ok_and(|text| text.contains("running server on"))
+        })?;
+        Ok(Self { address, tls: tls.map(Path::to_owned), dir: dir.to_owned(), daemon })
+    }
+
+    /// `tcp://127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The client, told to talk to this daemon.
+    pub fn buildctl(&self) -> Result<Command, Error> {
+        let mut command = Command::new(go_program(MODULE, "buildctl")?);
+        command.args(["--addr", &self.address]).envs(NO_TRACES);
+        if let Some(tls) = &self.tls {
+            command.arg("--tlsdir").arg(tls);
+        }
+        Ok(command)
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        self.daemon.kill();
+    }
+
+    /// Stops it where it stands, its connections open.
+    pub fn freeze(&self) -> Result<(), Error> {
+        self.signal("-STOP")
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> Result<(), Error> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> Result<(), Error> {
+        let group = format!("-{}", self.daemon.group());
+        let mut kill = Command::new("kill");
+        let status = kill.args([signal, "--", &group]).status();
+        match status.map_err(|source| Error::Run { program: "kill".to_owned(), source })? {
+            status if status.success() => Ok(()),
+            status => Err(Error::Failed {
+                command: format!("kill {signal} -- {group}"),
+                status: status.to_string(),
+                stderr: String::new(),
+            }),
+        }
+    }
+}
