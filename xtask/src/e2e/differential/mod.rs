@@ -394,6 +394,13 @@ fn recipe(dockerfile: &str, dockerignore: &str) -> ImageRecipe {
     }
 }
 
+impl Case {
+    /// Whether a pattern of its `.dockerignore` puts something back in.
+    fn puts_back(&self) -> bool {
+        self.dockerignore.contains('!')
+    }
+}
+
 impl Member<'_> {
     /// Whether it can be a stage among others: one stage, and what it makes is files alone.
     fn is_sharable(&self) -> bool {
