@@ -62,7 +62,7 @@ pub(crate) fn deploys(parts: &Parts) -> Outcome {
         deploy.arg("-t").arg(built.join("template.yaml"));
         let image = deployed(parts, &mut deploy, &function.to_lowercase())?;
         let flat = flatten(&parts.engine, &[&image], Modes::Normal)?;
-        let paths = flat.iter().flat_map(|flat| flat.paths());
+        let paths = flat.iter().flat_map(super::flatten::Flat::paths);
         let code = paths.filter_map(|path| path.strip_prefix("var/task/"));
         let code: BTreeSet<PathBuf> = code.map(PathBuf::from).collect();
         none_absent(&format!("the image of {function}"), &made, &code)?;

@@ -285,7 +285,7 @@ impl Inner {
                         Err(Failed::Step { step, log }) => {
                             let image = job.image.clone();
                             let daemon = Some(node.name.clone());
-                            let at = StepPlace { line: job.sketch.steps.line(&step), daemon };
+                            let at = StepPlace { line: request::line_of(job, &step), daemon };
                             return Err(Error::Step { image, step, log, at });
                         }
                         Err(Failed::Refused(reason)) => {

@@ -12,13 +12,16 @@ pub(crate) struct Steps(Vec<Stage>);
 struct Stage {
     /// In lower case.
     name: Option<String>,
+    /// Whether the first step is that of its image.
+    image: bool,
     lines: Vec<u64>,
 }
 
 impl Steps {
     /// Begins a stage; getting its image is a step, unless it starts from another stage or nothing.
     pub(super) fn stage(&mut self, name: Option<String>, image: Option<u64>) {
-        self.0.push(Stage { name, lines: image.into_iter().collect() });
+        let lines: Vec<u64> = image.into_iter().collect();
+        self.0.push(Stage { name, image: !lines.is_empty(), lines });
     }
 
     /// Adds a step to the last stage.
@@ -30,6 +33,20 @@ impl Steps {
 
     /// The line, from 1, of a step by its name.
     pub(crate) fn line(&self, step: &str) -> Option<u64> {
+        let (stage, number) = self.find(step)?;
+        stage.lines.get(number - 1).copied()
+    }
+
+    /// As [`Steps::line`], where images come through a session: a daemon counts getting one as a
+    /// step, and gives it no number.
+    #[cfg(feature = "buildkit")]
+    pub(crate) fn line_by_session(&self, step: &str) -> Option<u64> {
+        let (stage, number) = self.find(step)?;
+        stage.lines.get(number - 1 + usize::from(stage.image)).copied()
+    }
+
+    /// The stage of a step, and its number from 1.
+    fn find(&self, step: &str) -> Option<(&Stage, usize)> {
         let (place, _) = step.strip_prefix('[')?.split_once(']')?;
         let mut words = place.split_whitespace().rev();
         let (number, total) = words.next()?.split_once('/')?;
@@ -39,7 +56,7 @@ impl Steps {
             None => self.0.last()?,
             Some(name) => self.named(&name.to_lowercase()).or_else(|| self.alone())?,
         };
-        (stage.lines.len() == total).then(|| stage.lines.get(number.checked_sub(1)?).copied())?
+        (stage.lines.len() == total && number > 0).then_some((stage, number))
     }
 
     fn named(&self, name: &str) -> Option<&Stage> {
@@ -81,5 +98,7 @@ mod tests {
         let steps = Sketch::read(&recipe("FROM b\nRUN a\n")).unwrap().steps;
         assert_eq!(steps.line("[2/2] RUN a"), Some(2));
         assert_eq!(steps.line("[linux/amd64 2/2] RUN a"), Some(2));
+        #[cfg(feature = "buildkit")]
+        assert_eq!(steps.line_by_session("[1/2] RUN a"), Some(2));
     }
 }

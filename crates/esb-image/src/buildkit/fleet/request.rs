@@ -116,6 +116,13 @@ impl Inner {
     }
 }
 
+/// The line of a step by its name; a daemon counts otherwise where it reads bases through the session.
+pub(super) fn line_of(job: &Job, step: &str) -> Option<u64> {
+    let steps = &job.sketch.steps;
+    let in_session = job.bases.values().all(|base| base.pullable.is_none());
+    if in_session { steps.line_by_session(step) } else { steps.line(step) }
+}
+
 /// The Dockerfile's name for a base that a daemon reads through the session.
 fn name_in_session(base: &Base) -> String {
     format!("base-{}", base.image.descriptor.digest.hex())
