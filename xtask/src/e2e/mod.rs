@@ -15,6 +15,7 @@ mod invoke;
 mod java;
 mod kill;
 mod logs;
+mod offline;
 pub(crate) mod parts;
 mod prune;
 mod sam_build;
@@ -217,7 +218,8 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 4] = [
+    let list: [(&str, OfParts); 5] = [
+        ("build without a network", offline::without_network),
         ("image function from its Dockerfile", image_functions::built_from_metadata),
         ("a package without a wheel is built in the engine", dependencies::built_in_the_engine),
         ("output of sam build", sam_build::deploys),
