@@ -17,6 +17,9 @@ use crate::{
     reporter::bytes,
 };
 
+/// Entries without a template that a line names.
+const SHOWN: usize = 5;
+
 /// One image of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct MadeImage {
@@ -159,6 +162,8 @@ impl Summary {
         for change in &written.changes {
             text.push(change_line(change));
         }
+        let unowned = unowned(written.merged.as_ref());
+        text.extend(unowned_line(&unowned, run.project.brand.slug()));
         if target.registry.is_none() {
             text.push(
                 "the images have local names, which the platform's Agent cannot pull".to_owned(),
@@ -208,6 +213,7 @@ impl Summary {
                 "command": replaced.command,
             },
             "changes": changes_json(&written.changes),
+            "unowned": unowned,
             "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
         });
@@ -228,6 +234,8 @@ impl Summary {
         let changes = plan.merged.as_ref().map_or(&[][..], |merged| &merged.changes);
         text.push(String::new());
         text.extend(changes.iter().map(change_line));
+        let unowned = unowned(plan.merged.as_ref());
+        text.extend(unowned_line(&unowned, run.project.brand.slug()));
         if plan.merged.is_some() && changes.is_empty() {
             text.push("configuration: no changes".to_owned());
         }
@@ -239,6 +247,7 @@ impl Summary {
             "environment": run.project.environment,
             "images": plan.images.iter().map(planned_json).collect::<Vec<_>>(),
             "changes": changes_json(changes),
+            "unowned": unowned,
             "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
         });
@@ -266,6 +275,25 @@ impl Summary {
 fn provisioner(run: &Run, written: &Written) -> Option<String> {
     (written.staging.is_some() && written.changed.contains(&ConfigFile::Resources)).then(|| {
         format!("docker compose -p {} --profile deploy run --rm provisioner", run.compose_project)
+    })
+}
+
+/// What is published and stays, for no template is known to have published it.
+fn unowned(merged: Option<&esb_config::Merged>) -> Vec<String> {
+    merged.map_or(&[][..], |merged| &merged.unowned).iter().map(ToString::to_string).collect()
+}
+
+fn unowned_line(unowned: &[String], program: &str) -> Option<String> {
+    let shown = &unowned[..unowned.len().min(SHOWN)];
+    let more = match unowned.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!shown.is_empty()).then(|| {
+        let shown = shown.join(", ");
+        let line =
+            format!("kept, of no known template: {shown}{more}; `{program} config ls` lists them");
+        escape::terminal(&line).into_owned()
     })
 }
 

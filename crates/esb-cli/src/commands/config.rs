@@ -100,7 +100,7 @@ fn settings(global: &GlobalArgs, environment: &Environment, project: &Project) -
     }
     let compose = inputs::compose_project(None, project, environment);
     for (name, variables, default) in [
-        ("mode", &["ESB_MODE", "MODE"][..], "docker"),
+        ("mode", &["ESB_MODE", "MODE"][..], "the running project's, else docker"),
         ("tag", &["ESB_TAG"], "latest"),
         ("project", &["ESB_PROJECT", "PROJECT_NAME"], &*compose),
         ("region", &["AWS_REGION", "AWS_DEFAULT_REGION"], "us-east-1"),

@@ -6,6 +6,7 @@
 mod asked;
 mod cost;
 mod opened;
+mod owned;
 mod planned;
 mod project;
 mod same;

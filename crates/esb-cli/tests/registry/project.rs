@@ -152,7 +152,7 @@ pub(crate) fn writes(asked: &[String]) -> Vec<&str> {
 }
 
 /// Writes a layout with a small image that looks like AWS's.
-fn base(root: &Path) {
+pub(crate) fn base(root: &Path) {
     let mut layer = LayerWriter::new(Vec::new(), 0);
     for folder in ["opt", "tmp", "var", "var/lang", "var/lang/lib", "var/task", "usr", "usr/lib"] {
         layer.dir(folder, Attributes::root(0o755)).unwrap();
@@ -180,7 +180,7 @@ fn base(root: &Path) {
     };
     let bytes = serde_json::to_vec(&manifest).unwrap();
     let image = Image::new(bytes.into(), config_bytes.into(), config, vec![layer]).unwrap();
-    let images = [("lambda/python:3.12".to_owned(), image)];
+    let images = ["3.12", "3.13"].map(|of| (format!("lambda/python:{of}"), image.clone()));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(esb_oci::write_layout(root, &images)).unwrap();
 }
