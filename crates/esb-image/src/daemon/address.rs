@@ -61,6 +61,7 @@ impl EngineAddress {
     }
 
     /// As [`Self::from_str`], with the port of TLS where none is given.
+    #[cfg(feature = "docker")]
     pub(crate) fn parse_tls(text: &str) -> Result<Self, InvalidAddress> {
         let given = text.trim().trim_end_matches('/').rsplit_once(':');
         let given = given.is_some_and(|(_, port)| port.parse::<u16>().is_ok());

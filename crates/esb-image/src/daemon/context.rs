@@ -1,18 +1,16 @@
-//! The context as an engine gets it: a tar whose bytes depend on content alone, of the files that
-//! the Dockerfile copies.
+//! The context as an engine gets it: the files that the Dockerfile copies.
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use esb_model::ImageRecipe;
-use esb_oci::{Attributes, Digest, TarWriter};
+use esb_oci::Digest;
 
-use super::dockerfile::{NAME, NEST, Needs};
+use super::dockerfile::Needs;
 use crate::{
     Error,
     context::IgnoreRules,
@@ -196,45 +194,14 @@ fn is_below(entry: &str, path: &str) -> bool {
         .is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Writes the archive that is sent: the Dockerfile, and the context beside it or below [`NEST`].
-pub(crate) fn context_tar(
-    entries: &[Entry],
-    dockerfile: Option<&str>,
-    nest: bool,
-    epoch: i64,
-    into: impl Write,
-) -> io::Result<()> {
-    let mut tar = TarWriter::new(into, epoch);
-    if let Some(text) = dockerfile {
-        tar.file(NAME, Attributes::root(0o644), text.len() as u64, &mut text.as_bytes())?;
-    }
-    if nest {
-        tar.dir(NEST, Attributes::root(0o755))?;
-    }
-    for entry in entries {
-        let path = if nest { format!("{NEST}/{}", entry.path) } else { entry.path.clone() };
-        match &entry.kind {
-            Kind::Folder => tar.dir(&path, Attributes::root(0o755))?,
-            Kind::File { source, executable, .. } => {
-                let named = |error: io::Error| {
-                    io::Error::new(error.kind(), format!("`{}`: {error}", source.display()))
-                };
-                let mut file = File::open(source).map_err(named)?;
-                let size = file.metadata().map_err(named)?.len();
-                let mode = if *executable { 0o755 } else { 0o644 };
-                tar.file(&path, Attributes::root(mode), size, &mut file)?;
-            }
-            Kind::Link { target } => tar.symlink(&path, Attributes::root(0o777), target)?,
-        }
-    }
-    tar.finish().map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use esb_model::BuildContext;
 
-    use super::{super::dockerfile::tests::recipe, *};
+    use super::{
+        super::{bundle::context_tar, dockerfile::tests::recipe},
+        *,
+    };
 
     #[track_caller]
     fn check(paths: Option<&[&str]>, dockerignore: &str, expected: &str) {

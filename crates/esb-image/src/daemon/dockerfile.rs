@@ -21,6 +21,7 @@ use crate::{
 ///
 /// # Errors
 /// When the text is no Dockerfile, or has no stage of the wanted name.
+#[cfg(feature = "docker")]
 pub fn bases(recipe: &ImageRecipe) -> Result<Vec<String>, Error> {
     Ok(Sketch::read(recipe)?.bases().map(str::to_owned).collect())
 }
@@ -140,17 +141,20 @@ impl Sketch {
     }
 
     /// Whether the context has to lie in [`NEST`].
+    #[cfg(any(feature = "docker", test))]
     pub(crate) fn nests(&self) -> bool {
         self.needs == Needs::All
     }
 
     /// The text for an engine that gets Dockerfile and context in one archive; `names` holds what
     /// stands for each base.
+    #[cfg(any(feature = "docker", test))]
     pub(crate) fn write(&self, names: &BTreeMap<String, String>) -> String {
         self.patched(names, self.nests())
     }
 
     /// The text for a daemon that gets the context by itself.
+    #[cfg(feature = "buildkit")]
     pub(crate) fn write_flat(&self, names: &BTreeMap<String, String>) -> String {
         self.patched(names, false)
     }
@@ -472,7 +476,8 @@ pub(crate) mod tests {
     fn arguments_choose_bases() {
         let text = "ARG V=1\nARG W=$V\nARG H\nFROM $H/py:$V\nCOPY --from=x:$W /a /\n";
         let check = |args: &[(&str, &str)], expected: &[&str]| {
-            assert_eq!(super::bases(&own(text, args, None)).unwrap(), expected, "{args:?}");
+            let sketch = Sketch::read(&own(text, args, None)).unwrap();
+            assert_eq!(sketch.bases().collect::<Vec<_>>(), expected, "{args:?}");
         };
         check(&[("H", "h")], &["h/py:1", "x:1"]);
         check(&[("H", "h"), ("V", "2")], &["h/py:2", "x:2"]);

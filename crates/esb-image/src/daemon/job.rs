@@ -43,6 +43,7 @@ pub(crate) struct Job {
     pub(crate) own: Option<OwnDockerfile>,
     pub(crate) epoch: i64,
     /// The text on disk.
+    #[cfg(feature = "buildkit")]
     pub(crate) dockerfile: String,
     pub(crate) sketch: Sketch,
     pub(crate) bases: BTreeMap<String, Base>,
@@ -104,6 +105,7 @@ impl Job {
             platform,
             own: recipe.own.clone(),
             epoch: request.epoch,
+            #[cfg(feature = "buildkit")]
             dockerfile: recipe.dockerfile.clone(),
             sketch,
             bases,

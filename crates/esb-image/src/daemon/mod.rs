@@ -6,6 +6,8 @@
 
 pub(crate) mod address;
 pub(crate) mod archive;
+#[cfg(any(feature = "docker", test))]
+pub(crate) mod bundle;
 pub(crate) mod connect;
 pub(crate) mod context;
 pub(crate) mod dockerfile;

@@ -29,7 +29,7 @@ use crate::{
     daemon::{
         StepSecrets,
         archive::{Normal, Options},
-        context::context_tar,
+        bundle::context_tar,
         dockerfile::{NAME, NEST},
         hidden::Hidden,
         job::{Job, Settings},
