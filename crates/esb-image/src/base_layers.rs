@@ -1,11 +1,11 @@
 //! Reads the layers of a base image as they stream in, for its index.
 //!
 //! Owns the bridge from an asynchronous stream to a blocking reader, of bounded size. Nothing of
-//! the layers is kept.
+//! the layers is kept, unless somebody needs them after.
 
 use std::{future::poll_fn, io};
 
-use esb_oci::{Blob, BlobStream};
+use esb_oci::{Blob, BlobStream, ContentStore};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -17,8 +17,13 @@ use crate::{
 /// Blocks that may wait for the reader.
 const WAITING: usize = 16;
 
-/// The index of an image, made of its layers.
-pub(crate) async fn index(image: &str, base: &Base) -> Result<BaseIndex, Error> {
+/// The index of an image, made of its layers; those that lie in a registry come by way of the store
+/// that is to `keep` them.
+pub(crate) async fn index(
+    image: &str,
+    base: &Base,
+    keep: Option<&ContentStore>,
+) -> Result<BaseIndex, Error> {
     let mut indexer = Indexer::default();
     for layer in &base.image.layers {
         let failed = |source| Error::BaseLayer {
@@ -26,6 +31,14 @@ pub(crate) async fn index(image: &str, base: &Base) -> Result<BaseIndex, Error> 
             digest: layer.descriptor.digest,
             source,
         };
+        let kept = match keep.filter(|_| layer.source.location().is_some()) {
+            Some(store) => {
+                store.ingest(layer).await.map_err(|error| failed(error.into()))?;
+                Some(store.blob(layer.descriptor.clone()))
+            }
+            None => None,
+        };
+        let layer = kept.as_ref().unwrap_or(layer);
         indexer = read(layer, indexer).await.map_err(failed)?;
     }
     Ok(indexer.finish())

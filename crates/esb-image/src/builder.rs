@@ -55,6 +55,9 @@ pub struct BuildRequest<'a> {
     pub epoch: i64,
     /// Use nothing that an earlier build left.
     pub no_cache: bool,
+    /// The output needs the layers of bases as well: those that are read from a registry are kept
+    /// in the content store, so that they come once.
+    pub keep_bases: bool,
     /// Where the image goes, when that place can be asked what it has.
     pub published: Option<&'a dyn Published>,
 }

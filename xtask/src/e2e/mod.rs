@@ -2,6 +2,7 @@
 
 mod apart;
 mod bad_input;
+mod base_reads;
 mod delivery;
 mod dependencies;
 mod deploy;
@@ -218,8 +219,9 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 5] = [
+    let list: [(&str, OfParts); 6] = [
         ("build without a network", offline::without_network),
+        ("base layers are read once or never", base_reads::once_or_never),
         ("image function from its Dockerfile", image_functions::built_from_metadata),
         ("a package without a wheel is built in the engine", dependencies::built_in_the_engine),
         ("output of sam build", sam_build::deploys),

@@ -138,6 +138,7 @@ pub(crate) struct Asked<'a> {
     fingerprint: String,
     label_prefix: String,
     registry: Option<Registry<'a>>,
+    target: &'a Target,
     none: BTreeMap<String, Base>,
 }
 
@@ -150,8 +151,21 @@ impl<'a> Asked<'a> {
             fingerprint: run.project.brand.label("image_fingerprint"),
             label_prefix: run.project.brand.label(""),
             registry: target.registry.as_ref().map(|target| Registry { run, target }),
+            target,
             none: BTreeMap::new(),
         }
+    }
+
+    /// Whether layers of the recipe's bases will be read for an output: by engine and layout always,
+    /// by a registry unless they lie in it.
+    fn keeps(&self, bases: &Bases) -> bool {
+        let Target { engine, layout, registry, .. } = self.target;
+        let elsewhere = |base: &Base| {
+            let at = base.image.layers.first().and_then(|layer| layer.source.location());
+            at.zip(registry.as_ref()).is_some_and(|(at, own)| at.registry != own.push_host())
+        };
+        let mut bases = bases.get(&self.recipe.platform).into_iter().flat_map(BTreeMap::values);
+        *engine || layout.is_some() || bases.any(elsewhere)
     }
 
     pub(crate) fn request<'b>(&'b self, bases: &'b Bases) -> BuildRequest<'b> {
@@ -165,6 +179,7 @@ impl<'a> Asked<'a> {
             label_prefix: &self.label_prefix,
             epoch: self.run.epoch,
             no_cache: self.run.no_cache,
+            keep_bases: self.keeps(bases),
             published: self.registry.as_ref().map(|registry| registry as &dyn Published),
         }
     }

@@ -159,6 +159,14 @@ pub(crate) async fn hand_over(run: &Run, target: &Target, made: &mut Made) -> Re
             made.image.read().await?;
         }
     }
+    if target.engine && target.layout.is_some() {
+        // Both need the layers of bases, which come once.
+        for layer in made.images.iter().flat_map(|image| &image.image.layers) {
+            if layer.source.location().is_some() {
+                run.store.ingest(layer).await?;
+            }
+        }
+    }
     if target.engine {
         let images: Vec<ArchiveImage> = made
             .images

@@ -128,6 +128,7 @@ impl Installer {
             labels: &labels,
             fingerprint_label: None,
             label_prefix: "com.esb.",
+            keep_bases: false,
             published: None,
             epoch: esb_oci::DEFAULT_EPOCH,
             no_cache: job.no_cache,

@@ -38,6 +38,8 @@ pub(super) struct Job {
     pub(super) epoch: i64,
     /// Records of earlier builds may be used.
     pub(super) trust: bool,
+    /// See [`BuildRequest::keep_bases`].
+    pub(super) keep_bases: bool,
 }
 
 impl Job {
@@ -51,6 +53,7 @@ impl Job {
             names: Names::new(request.label_prefix),
             epoch: request.epoch,
             trust: !request.no_cache,
+            keep_bases: request.keep_bases,
         }
     }
 

@@ -259,6 +259,7 @@ impl EmbeddedBuilder {
         };
         let make = async || {
             let store = self.inner.store.clone();
+            let keep = job.keep_bases.then_some(&self.inner.store);
             if job.trust {
                 let store = store.clone();
                 let known = blocking(move || store.record(base_index::RECORD, digest)).await;
@@ -273,7 +274,7 @@ impl EmbeddedBuilder {
             } else {
                 let subject = &*base.name;
                 reporter.event(&Event::Started { subject, action: "index" });
-                let index = base_layers::index(&job.recipe.repository, base).await?;
+                let index = base_layers::index(&job.recipe.repository, base, keep).await?;
                 reporter.event(&Event::Finished { subject, action: "index", detail: "" });
                 index
             };

@@ -127,6 +127,7 @@ impl Bench<'_> {
             labels: &labels,
             fingerprint_label: Some(FINGERPRINT),
             label_prefix: "com.esb.",
+            keep_bases: false,
             published: None,
             epoch: DEFAULT_EPOCH,
             no_cache,

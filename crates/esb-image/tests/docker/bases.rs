@@ -65,6 +65,7 @@ pub(crate) async fn a_base_is_loaded(
         labels: &BTreeMap::new(),
         fingerprint_label: None,
         label_prefix: "com.esb.",
+        keep_bases: false,
         published: None,
         epoch: DEFAULT_EPOCH,
         no_cache: false,

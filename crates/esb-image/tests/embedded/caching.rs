@@ -157,6 +157,7 @@ fn many_images_share_a_layer() {
             labels: &project.labels,
             fingerprint_label: None,
             label_prefix: "com.esb.",
+            keep_bases: false,
             published: None,
             epoch: 0,
             no_cache: false,

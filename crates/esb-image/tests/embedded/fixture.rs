@@ -83,6 +83,7 @@ impl Project {
             labels: &self.labels,
             fingerprint_label: Some("com.esb.image_fingerprint"),
             label_prefix: "com.esb.",
+            keep_bases: false,
             published: None,
             epoch: self.epoch,
             no_cache: self.no_cache,

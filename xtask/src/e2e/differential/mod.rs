@@ -361,6 +361,7 @@ impl<'a> Suite<'a> {
             labels: &labels,
             fingerprint_label: None,
             label_prefix: "com.esb.",
+            keep_bases: false,
             published: None,
             epoch: DEFAULT_EPOCH,
             no_cache,
