@@ -312,6 +312,10 @@ pub(crate) struct BuildArgs {
     /// that runs, else docker]
     #[arg(short, long, value_enum)]
     pub(crate) mode: Option<Mode>,
+    /// Also put the generated Dockerfiles and configuration into DIR/ENV, seen from the template's
+    /// folder
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
     /// Build engine; `auto` takes the embedded one wherever it can build
     #[arg(long, value_enum)]
     pub(crate) builder: Option<BuilderChoice>,

@@ -10,6 +10,7 @@ mod early;
 pub(crate) mod fetch;
 mod fleet;
 mod images;
+mod output;
 mod plan;
 mod prepare;
 mod published;
@@ -111,6 +112,7 @@ pub(crate) async fn execute(
     let Foreseen { recipes, preview } = foresee(&run.project, &run.naming(), &mut loaded)?;
     loaded.require_parameters();
     loaded.check(printer)?;
+    let output = output::folder(&run, order, &loaded.app, &recipes)?;
 
     let target = target::choose(&run, order, &recipes).await?;
     let mut externals = sync::find(&run, &loaded, &target, order)?;
@@ -143,6 +145,9 @@ pub(crate) async fn execute(
     images::verify(&run, &target, &made).await?;
     let written =
         config::publish(&run, order, &loaded, &target, &made, &externals, &places).await?;
+    if let Some(folder) = &output {
+        output::write(&run, folder, &recipes)?;
+    }
     record::write(&run, &target, &made)?;
     Early::remember(&run, &target, &made)?;
     let replaced = workers::replace(&run, order, &loaded, &places, &written).await?;

@@ -188,6 +188,35 @@ fn quickstart_and_a_second_template() {
     }
 }
 
+#[test]
+fn generated_files_lie_in_the_output_folder_too() {
+    let project = Project::new(2);
+    let build = |output: &str| project.command("store", &["build", "--to", "oci", "-o", output]);
+    document(&mut build("out"));
+    let same = |path: &str| {
+        let own = fs::read(project.path().join(".esb/dev").join(path)).unwrap();
+        assert_eq!(fs::read(project.path().join("out/dev").join(path)).unwrap(), own, "{path}");
+    };
+    for name in ["functions.yml", "routing.yml", "resources.yml", "image-import.json"] {
+        same(&format!("config/{name}"));
+    }
+    same("functions/fn-0/Dockerfile");
+    same("functions/fn-1/Dockerfile.dockerignore");
+    without(&project, "F1");
+    project.write("out/dev/functions/mine/notes", "stay");
+    document(&mut build("out"));
+    assert!(!project.path().join("out/dev/functions/fn-1").exists());
+    assert!(project.path().join("out/dev/functions/mine/notes").exists());
+    same("config/functions.yml");
+
+    for inside in ["layer", "functions/f0/../f0/out"] {
+        let refused = build(inside).output().unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{inside}");
+        let said: Value = serde_json::from_slice(&refused.stdout).unwrap();
+        assert_eq!(said["error"]["code"], "output", "{said:#}");
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     let paths: Vec<PathBuf> =
         fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()).collect();
