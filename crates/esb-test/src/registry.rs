@@ -33,6 +33,8 @@ pub struct Registry {
 pub enum Guard {
     /// TLS, and the password `secret` of `user`.
     Passwords(Identity),
+    /// The same password over plain HTTP, as loopback alone may have it.
+    PlainPasswords,
     /// The tokens of a [`TokenServer`](crate::TokenServer), over plain HTTP.
     Tokens {
         /// Where a client gets them.
@@ -97,7 +99,7 @@ impl Registry {
         let mut daemon = Daemon::start(&command, &dir.join("registry.log"), GRACE)?;
         let expected = match &guard {
             None => 200,
-            Some(Guard::Tokens { .. }) => 401,
+            Some(Guard::Tokens { .. } | Guard::PlainPasswords) => 401,
             // Asked without TLS, one that wants it says 400.
             Some(Guard::Passwords(_)) => 400,
         };
@@ -139,14 +141,15 @@ fn configuration(data: &Path, address: &str, passwords: &Path, guard: Option<&Gu
     let quoted =
         |path: &Path| path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
     let data = quoted(data);
+    let passwords =
+        format!("auth:\n  htpasswd:\n    realm: esb\n    path: \"{}\"\n", quoted(passwords));
     let guard = guard.map(|guard| match guard {
         Guard::Passwords(Identity { certificate, key }) => format!(
-            "  tls:\n    certificate: \"{}\"\n    key: \"{}\"\nauth:\n  htpasswd:\n    realm: \
-             esb\n    path: \"{}\"\n",
+            "  tls:\n    certificate: \"{}\"\n    key: \"{}\"\n{passwords}",
             quoted(certificate),
             quoted(key),
-            quoted(passwords)
         ),
+        Guard::PlainPasswords => passwords,
         Guard::Tokens { realm, certificate } => format!(
             "auth:\n  token:\n    realm: \"{realm}\"\n    service: {ISSUER}\n    issuer: \
              {ISSUER}\n    rootcertbundle: \"{}\"\n",

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod faults;
+mod passwords;
 
 use std::{
     collections::BTreeMap,
@@ -47,9 +48,10 @@ pub(super) fn checks(checks: &mut Checks, parts: &Parts) {
     else {
         return;
     };
-    let list: [(&str, OfSite); 4] = [
+    let list: [(&str, OfSite); 5] = [
         ("fleet: builds, pushes, and solves nothing twice", builds),
         ("fleet: images come back for an engine and a layout", comes_back),
+        ("fleet: a registry that wants a password", passwords::asked_for),
         ("fleet: what is wrong is told", faults::told),
         ("fleet: Ctrl-C leaves nothing running", faults::interrupted),
     ];
