@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-use esb_test::LoggingProxy;
+use esb_test::{LoggingProxy, Registry};
 
 use super::{
     parts::{Parts, expect},
@@ -16,25 +16,28 @@ use crate::{
 /// Where the base lies in the registry.
 const REPOSITORY: &str = "lambda/python";
 
-/// Two functions on an empty cache: into a layout, into engine and layout, and into a registry that
-/// has our base image, whose index travels with it.
+/// Two functions on an empty cache: into a layout, into engine and layout, into a registry that knows
+/// nothing of ours, and again into it, now that it has our base image, whose index travels with it.
 pub(crate) fn once_or_never(parts: &Parts) -> Outcome {
     let stand_in = parts.mirrors.iter().find_map(|mirror| mirror.split_once("=oci:"));
     let Some((host, layout)) = stand_in else {
         return Ok(()); // the base is the real one, whose registry nobody can watch
     };
-    let proxy = LoggingProxy::start(parts.registry.address())?;
+    // One of its own: in the one of all checks, an earlier check's base image has an index for us.
+    let registry = Registry::start(&parts.work.join("base-reads-registry"))?;
+    let proxy = LoggingProxy::start(registry.address())?;
     run(Command::new("skopeo")
         .args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"])
         .arg(format!("oci:{layout}:{REPOSITORY}:3.13"))
-        .arg(format!("docker://{}/{REPOSITORY}:3.13", parts.registry.address())))?;
+        .arg(format!("docker://{}/{REPOSITORY}:3.13", registry.address())))?;
     let mirror = format!("{host}={}", proxy.address());
     let small = Small::new(parts, "base-reads", "base-reads")?;
     small.write("template.yaml", &["A", "B"], "one")?;
     let build = |cache: &str, to: &[&str]| {
         proxy.clear();
         let mut command = parts.esb_to_registry(&small.root, cache);
-        command.env("ESB_MIRRORS", &mirror).args(["build", "-e", "dev", "--quiet"]);
+        command.env("ESB_MIRRORS", &mirror).env("CONTAINER_REGISTRY", registry.address());
+        command.args(["build", "-e", "dev", "--quiet"]);
         expect(command.args(to), 0)?;
         Ok::<_, Trouble>(fetched(&proxy))
     };
