@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use esb_model::{Brand, Secret};
@@ -40,6 +41,11 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     (
         "ESB_CACHE_DIR",
         "content store and caches (default `$XDG_CACHE_HOME/esb`, then `~/.cache/esb`)",
+    ),
+    (
+        "ESB_LOCK_WAIT",
+        "seconds to wait for another run of the same environment (default 600), and for one that \
+         publishes into the same folder (default 30)",
     ),
     ("ESB_MIRRORS", "comma list of `HOST=…` as `--mirror` takes them"),
     ("CONFIG_DIR", "folder that a Gateway reads; `--config-to`"),
@@ -236,6 +242,19 @@ impl Environment {
             None => self.home()?.join(".cache"),
         };
         Some(base.join(brand.slug()))
+    }
+
+    /// How long a run waits for another one; `usual` unless somebody says how long.
+    ///
+    /// # Errors
+    /// When what is said is no whole number of seconds.
+    pub(crate) fn lock_wait(&self, usual: Duration) -> Result<Duration, Failure> {
+        let Some(text) = self.branded("LOCK_WAIT") else { return Ok(usual) };
+        text.parse().map(Duration::from_secs).map_err(|_| {
+            let text =
+                format!("{}_LOCK_WAIT is `{text}`, which is no number of seconds", self.prefix);
+            Failure::new(Exit::Usage, "lock-wait", text)
+        })
     }
 
     /// The first program of that name on `PATH`.

@@ -1,6 +1,6 @@
 //! `esb config`: effective settings, and who owns what is published.
 
-use esb_config::{EntryKey, Lock, Published};
+use esb_config::{EntryKey, Published};
 use serde_json::{Value, json};
 
 use crate::{
@@ -185,8 +185,7 @@ async fn remove(
     let project = Project::bare(global, environment)?;
     let run = Run::of(project, &order, environment, printer)?;
     let places = pipeline::places(&run, &order).await?;
-    let lock = Lock::acquire(&places.staging, Lock::DEFAULT_LIMIT)
-        .map_err(|error| pipeline::config_failure(&error))?;
+    let lock = pipeline::lock(&run, &places.staging)?;
     let published = pipeline::current(&places).await?;
     let merged = esb_config::remove_owner(&published, owner);
     if merged.changes.is_empty() {
@@ -198,7 +197,7 @@ async fn remove(
         };
         return Err(Failure::new(Exit::Input, "owner", text).hint(hint));
     }
-    pipeline::publish_merged(&places, &lock, &merged).await?;
+    pipeline::publish_merged(&run, &places, &lock, &merged).await?;
     if printer.json {
         printer.document(&json!({
             "schema": 1,

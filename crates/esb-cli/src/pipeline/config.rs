@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use esb_config::{
@@ -24,8 +24,11 @@ use crate::{
     load::Loaded,
 };
 
-/// How long a run waits for another one to end its publication.
-pub(super) const LOCK_LIMIT: std::time::Duration = Lock::DEFAULT_LIMIT;
+/// Keeps other runs from publishing into a folder, once they let go of it.
+pub(crate) fn lock(run: &Run, dir: &Path) -> Result<Lock, Failure> {
+    let limit = run.environment.lock_wait(Lock::DEFAULT_LIMIT)?;
+    Lock::acquire(dir, limit).map_err(|error| failure(&error))
+}
 
 /// Where the configuration goes beside the generated folder.
 pub(crate) struct Places {
@@ -85,13 +88,14 @@ impl Places {
 
 /// Publishes into all places; staging's lock is held.
 pub(crate) async fn publish_merged(
+    run: &Run,
     places: &Places,
     lock: &Lock,
     merged: &Merged,
 ) -> Result<(), Failure> {
     esb_config::publish(lock, merged).map_err(|error| failure(&error))?;
     if let Some(place) = &places.found.place {
-        let lock = place.lock()?;
+        let lock = place.lock(run)?;
         place.publish(&lock, merged).await?;
     }
     Ok(())
@@ -175,10 +179,10 @@ pub(crate) async fn publish(
         merged: None,
     };
     if order.publishes() {
-        let lock = Lock::acquire(&places.staging, LOCK_LIMIT).map_err(failed)?;
+        let lock = lock(run, &places.staging)?;
         let place = places.found.place.as_ref();
         let place = match place {
-            Some(place) => Some((place, place.lock()?)),
+            Some(place) => Some((place, place.lock(run)?)),
             None => None,
         };
         let published = current(places).await?;

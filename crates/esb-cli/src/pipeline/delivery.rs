@@ -14,7 +14,7 @@ use esb_config::{ConfigFile, Lock, Merged, Publication, Published};
 use esb_image::docker::{DockerEngine, FileInside, OtherContainer, Replacement};
 
 use super::{
-    config::{LOCK_LIMIT, failure},
+    config::{self, failure},
     run::Run,
 };
 use crate::exit::{Exit, Failure};
@@ -151,12 +151,12 @@ impl Place {
     }
 
     /// Keeps other runs away.
-    pub(crate) fn lock(&self) -> Result<Lock, Failure> {
+    pub(crate) fn lock(&self, run: &Run) -> Result<Lock, Failure> {
         let dir = match self {
             Self::Folder(dir) => dir,
             Self::Container(inside) => &inside.lock,
         };
-        Lock::acquire(dir, LOCK_LIMIT).map_err(|error| failure(&error))
+        config::lock(run, dir)
     }
 
     /// Publishes under the place's own lock.

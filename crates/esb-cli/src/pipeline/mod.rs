@@ -22,7 +22,7 @@ mod target;
 mod workers;
 
 pub(crate) use config::{
-    Places, Written, current, failure as config_failure, places, publish_merged,
+    Places, Written, current, failure as config_failure, lock, places, publish_merged,
 };
 pub(crate) use plan::{Plan, PlannedImage};
 pub(crate) use prepare::Naming;

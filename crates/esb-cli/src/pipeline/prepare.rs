@@ -49,7 +49,7 @@ pub(crate) fn recipes(
     Ok(esb_dockerfile::recipes(app, &settings, &disk))
 }
 
-/// How long a run waits for another one of the same project and environment.
+/// How long a run waits for another one of the same project and environment unless it is told.
 const LOCK_LIMIT: Duration = Duration::from_mins(10);
 
 /// How often it looks.
@@ -62,13 +62,14 @@ pub(crate) async fn alone(run: &Run) -> Result<Option<File>, Failure> {
     let folder = run.project.generated();
     fs::create_dir_all(&folder).map_err(|error| disk("create", &folder, &error))?;
     let lock = File::open(&folder).map_err(|error| disk("open", &folder, &error))?;
+    let limit = run.environment.lock_wait(LOCK_LIMIT)?;
     let start = Instant::now();
     let mut told = false;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(Some(lock)),
             Err(TryLockError::Error(_)) => return Ok(None),
-            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_LIMIT => {
+            Err(TryLockError::WouldBlock) if start.elapsed() < limit => {
                 if !std::mem::replace(&mut told, true) {
                     let environment = &run.project.environment;
                     run.printer.note(&format!(

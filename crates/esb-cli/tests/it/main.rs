@@ -10,5 +10,6 @@ mod lock;
 mod messages;
 mod results;
 mod settings;
+mod several;
 mod store;
 mod values;
