@@ -7,9 +7,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -119,19 +117,17 @@ impl Saved {
         }
         let folder = project.brand.folder(&project.root);
         fs::create_dir_all(&folder)?;
-        let path = folder.join(NAME);
-        let new = path.with_extension(format!("yaml.{}.tmp", std::process::id()));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         // JSON is YAML too.
-        file.write_all(serde_json::to_string_pretty(&self)?.as_bytes())?;
-        file.write_all(b"\n")?;
-        fs::rename(new, path)
+        let text = serde_json::to_string_pretty(&self)? + "\n";
+        esb_config::replace(&folder.join(NAME), text.as_bytes(), PRIVATE).map_err(io::Error::other)
     }
 }
 
 /// The file's name in the brand's folder.
 const NAME: &str = "config.yaml";
+
+/// Its mode: what was answered is its owner's affair.
+const PRIVATE: u32 = 0o600;
 
 #[cfg(test)]
 mod tests {

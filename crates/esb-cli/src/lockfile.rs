@@ -11,6 +11,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use esb_config::READABLE;
 use esb_model::Platform;
 use esb_oci::Digest;
 use serde::{Deserialize, Serialize};
@@ -293,7 +294,7 @@ impl LockFile {
         }
         if old.as_ref() != Some(&content) {
             let text = toml::to_string_pretty(&content).expect("texts and numbers are TOML");
-            replace(&self.path, &format!("{HEAD}{text}"))
+            esb_config::replace(&self.path, format!("{HEAD}{text}").as_bytes(), READABLE)
                 .map_err(|error| failed(Exit::Local, "write", &self.path, &error))?;
         }
         state.content = content;
@@ -330,15 +331,6 @@ fn failed(
     error: &(dyn std::error::Error + 'static),
 ) -> Failure {
     Failure::of(exit, "lock-file", error).during(format!("could not {action} `{}`", path.display()))
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let new = PathBuf::from(name);
-    fs::write(&new, text)?;
-    fs::File::open(&new)?.sync_data()?;
-    fs::rename(&new, path)
 }
 
 #[cfg(test)]

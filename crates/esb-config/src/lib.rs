@@ -37,7 +37,9 @@ pub use functions::{
 pub use import::{ImageImportFile, ImportEntry};
 pub use lock::Lock;
 pub use merge::{Change, ChangeKind, Merged, merge, remove_owner};
-pub use publish::{Publication, Step, check_writable, next_mtime, publish, write_generated};
+pub use publish::{
+    Publication, READABLE, Step, check_writable, next_mtime, publish, replace, write_generated,
+};
 pub use render::{ImportedImage, PublishedImage, Rendered, Settings, render};
 pub use resources::ResourcesFile;
 pub use routing::{RouteEntry, RoutingFile};

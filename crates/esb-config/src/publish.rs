@@ -95,7 +95,7 @@ pub fn publish(lock: &Lock, merged: &Merged) -> Result<Publication, Error> {
     let steps = merged.steps(|file| current.get(&file).cloned().flatten());
     let mut publication = Publication::default();
     for step in &steps {
-        replace(dir, step.file.name(), step.text.as_bytes())?;
+        replace(&dir.join(step.file.name()), step.text.as_bytes(), READABLE)?;
         if !publication.written.contains(&step.file) {
             publication.written.push(step.file);
         }
@@ -117,7 +117,7 @@ pub fn write_generated(dir: &Path, config: &ConfigSet) -> Result<Publication, Er
         if load_bytes(&dir.join(file.name()))?.as_deref() == Some(text.as_bytes()) {
             publication.unchanged.push(file);
         } else {
-            replace(dir, file.name(), text.as_bytes())?;
+            replace(&dir.join(file.name()), text.as_bytes(), READABLE)?;
             publication.written.push(file);
         }
     }
@@ -171,20 +171,29 @@ fn temporary(dir: &Path, name: &str) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(&format!(".{name}.")).suffix(TEMPORARY).tempfile_in(dir)
 }
 
-/// Replaces one file as a whole: a reader sees the old content or the new one.
-fn replace(dir: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
-    let path = dir.join(name);
-    let metadata = fs::metadata(&path);
+/// The mode of a file that every reader of a folder may read.
+pub const READABLE: u32 = 0o644;
+
+/// Replaces one file as a whole, or makes it: a reader sees the old content or the new one, whose
+/// time is [`next_mtime`]. The new file has the owner of the old one, else of its folder, where this
+/// process may give files away; nobody but that owner can read it before it has its `mode`.
+///
+/// # Errors
+/// [`Error::Io`]: the file is as it was.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let metadata = fs::metadata(path);
     let previous = metadata.as_ref().ok().and_then(|metadata| metadata.modified().ok());
-    let mut file = temporary(dir, name).map_err(Error::io("create a file beside", &path))?;
+    let mut file = temporary(dir, &name).map_err(Error::io("create a file beside", path))?;
     let owner = metadata.or_else(|_| fs::metadata(dir)).map_err(Error::io("look at", dir))?;
-    keep_owner(file.as_file(), &owner).map_err(Error::io("keep the owner of", &path))?;
+    keep_owner(file.as_file(), &owner).map_err(Error::io("keep the owner of", path))?;
     file.write_all(content)
-        .and_then(|()| file.as_file().set_permissions(Permissions::from_mode(0o644)))
+        .and_then(|()| file.as_file().set_permissions(Permissions::from_mode(mode)))
         .and_then(|()| file.as_file().set_modified(next_mtime(previous, SystemTime::now())))
         .and_then(|()| file.as_file().sync_all())
-        .map_err(Error::io("write", &path))?;
-    file.persist(&path).map_err(|error| Error::io("replace", &path)(error.error))?;
+        .map_err(Error::io("write", path))?;
+    file.persist(path).map_err(|error| Error::io("replace", path)(error.error))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
 }
 
@@ -250,7 +259,7 @@ mod tests {
             let metadata = fs::metadata(dir.path().join(name)).unwrap();
             (metadata.uid(), metadata.gid())
         };
-        replace(dir.path(), "functions.yml", b"functions: {}\n# new\n").unwrap();
+        replace(&file, b"functions: {}\n# new\n", READABLE).unwrap();
         assert_eq!(owner("functions.yml"), (1000, 1001));
         assert_eq!(owner("routing.yml"), (1002, 1003));
     }
