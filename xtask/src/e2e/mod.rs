@@ -37,6 +37,7 @@ use crate::{
 
 use deploy::Deployed;
 use parts::Parts;
+pub(crate) use sam_today::environment as sam;
 
 /// The release build that all checks use.
 pub(crate) fn release_build() -> Outcome<PathBuf> {

@@ -10,6 +10,9 @@ use crate::{
     printer::Printer,
 };
 
+/// The longest line of the page of commands.
+const WIDTH: usize = 100;
+
 /// Prints a completion script.
 pub(crate) fn completions(shell: clap_complete::Shell) {
     let mut script = Vec::new();
@@ -30,7 +33,8 @@ pub(crate) fn page(page: ReferencePage) {
 
 fn commands() -> String {
     let mut text = "# Commands\n\nMade from the code by `cargo xtask generate`.\n".to_owned();
-    let mut root = Cli::command();
+    // The same on every terminal.
+    let mut root = Cli::command().term_width(WIDTH);
     root.build();
     let mut names: Vec<String> = Vec::new();
     names.extend(

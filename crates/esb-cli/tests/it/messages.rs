@@ -100,3 +100,16 @@ fn terminal_escapes_never_get_out() {
     let text = context.esb(&["validate"]);
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }
+
+#[test]
+fn help_is_as_wide_as_the_terminal() {
+    let context = Context::new("");
+    for (columns, widest) in [("60", 60), ("80", 80), ("200", 100)] {
+        let mut command = context.command(&["deploy", "--help"]);
+        let output = command.env("COLUMNS", columns).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let width = help.lines().map(|line| line.chars().count()).max().unwrap();
+        // One word less than the terminal has is wasted, not more.
+        assert!((widest - 12..=widest).contains(&width), "{columns} columns: {width}\n{help}");
+    }
+}
