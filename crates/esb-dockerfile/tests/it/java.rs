@@ -87,9 +87,7 @@ fn every_version_has_its_base_but_java_8() {
     function esb-java25:latest linux/amd64 .esb/dev/functions/java25 <- esb-lambda-base:latest-java25
     function esb-java8al2:latest linux/amd64 .esb/dev/functions/java8al2 <- public.ecr.aws/lambda/java:8.al2
     ");
-    insta::assert_snapshot!(findings(&made), @r"
-    warning esb::platform::no-hooks @8: images of java8.al2 are made from public.ecr.aws/lambda/java:8.al2 without the platform's hooks: no log shipping, no trace ids, no redirected AWS clients
-    ");
+    insta::assert_snapshot!(findings(&made), @"warning esb::platform::no-hooks @8: images of java8.al2 are made from public.ecr.aws/lambda/java:8.al2 without the platform's hooks: no log shipping, no trace ids, no redirected AWS clients");
 }
 
 #[test]
