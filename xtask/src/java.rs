@@ -97,6 +97,10 @@ fn build(options: &[&str]) -> Outcome<PathBuf> {
     Ok(folder)
 }
 
+/// What Maven says when something is not in its repository and it may not fetch it: an artifact, or
+/// the plugin that a goal's prefix stands for.
+const NOT_HERE: [&str; 2] = ["offline mode", "No plugin found for prefix"];
+
 /// Runs Maven in a folder, without a network where its repository has what it needs.
 pub(crate) fn maven(folder: &Path, home: &Path, arguments: &[&str]) -> Outcome {
     if find_program("mvn").is_none() {
@@ -116,7 +120,7 @@ pub(crate) fn maven(folder: &Path, home: &Path, arguments: &[&str]) -> Outcome {
     let said = String::from_utf8_lossy(&offline.stdout);
     if offline.status.success() {
         Ok(())
-    } else if said.contains("offline mode") {
+    } else if NOT_HERE.iter().any(|words| said.contains(words)) {
         run(&mut mvn(false))
     } else {
         Err(Trouble::Failed(format!(
