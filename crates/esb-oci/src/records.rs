@@ -72,7 +72,8 @@ impl Records {
         fs::read(&path).ok().map(Bytes::from)
     }
 
-    /// Writes a record; `temporary` makes files beside which a large one is written.
+    /// Writes a record, unless it is the one that is there; `temporary` makes files beside which a
+    /// large one is written.
     pub(crate) fn set(
         &self,
         kind: &str,
@@ -98,6 +99,9 @@ impl Records {
         line.extend_from_slice(&value);
         line.extend_from_slice(b"\n");
         self.kind(kind, |known| {
+            if value != ELSEWHERE && known.values.get(&key) == Some(&value) {
+                return Ok(());
+            }
             let file = match &mut known.file {
                 Some(file) => file,
                 none => {
@@ -171,6 +175,21 @@ mod tests {
     fn set(records: &Records, key: Digest, value: &[u8]) {
         let temporary = || NamedTempFile::new_in(records.folder.parent().unwrap());
         records.set("k", key, value.to_vec(), temporary).unwrap();
+    }
+
+    #[test]
+    fn what_is_there_already_adds_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Digest::of(b"1");
+        let length = || fs::metadata(folder.path().join("records/k.log")).unwrap().len();
+        set(&Records::new(folder.path()), key, b"1");
+        let before = length();
+        let later = Records::new(folder.path());
+        set(&later, key, b"1");
+        assert_eq!(length(), before);
+        set(&later, key, b"2");
+        assert!(length() > before);
+        assert_eq!(Records::new(folder.path()).get("k", key).as_deref(), Some(&b"2"[..]));
     }
 
     #[test]
