@@ -3,17 +3,16 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::Command,
-    sync::Arc,
-    thread,
 };
 
 use serde_json::json;
 
 use super::{
     invoke::invoke,
+    listen::listen,
     parts::{Parts, expect},
 };
 use crate::{
@@ -32,7 +31,8 @@ pub(crate) fn built_in_the_engine(parts: &Parts) -> Outcome {
     let mut tar = Command::new("tar");
     tar.arg("--create").arg("--gzip").arg("--file").arg(&archive).current_dir(&project);
     output(tar.args(["--transform", "s,^package,onlysource-1.0,", "package"]))?;
-    let index = index(fs::read(&archive)?)?;
+    let content = fs::read(&archive)?;
+    let index = listen("127.0.0.1", move |stream| serve(stream, &content))?;
     let run = |cache: &str, more: &[&str]| {
         let mut command = parts.esb_to_registry(&project, cache);
         command.env("PIP_INDEX_URL", format!("http://u:{SECRET}@{index}/simple/"));
@@ -94,21 +94,7 @@ fn nowhere(folder: &Path) -> Outcome {
     Ok(())
 }
 
-/// An index of one package on a port of loopback; its thread ends with the process.
-fn index(archive: Vec<u8>) -> Outcome<String> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?.to_string();
-    let archive = Arc::new(archive);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let archive = Arc::clone(&archive);
-            // A client that breaks off has nothing more to say.
-            thread::spawn(move || serve(&stream, &archive).ok());
-        }
-    });
-    Ok(address)
-}
-
+/// Answers a client of an index of one package.
 fn serve(mut stream: &TcpStream, archive: &[u8]) -> std::io::Result<()> {
     let (mut path, mut allowed) = (String::new(), false);
     for line in BufReader::new(stream).lines().take(100) {

@@ -15,6 +15,7 @@ mod image_sources;
 mod invoke;
 mod java;
 mod kill;
+mod listen;
 mod logs;
 mod offline;
 pub(crate) mod parts;

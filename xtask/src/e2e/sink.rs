@@ -6,7 +6,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -14,6 +14,7 @@ use std::{
 
 use serde_json::Value;
 
+use super::listen::listen;
 use crate::checks::Outcome;
 
 /// The most bytes of one batch.
@@ -44,18 +45,10 @@ pub(crate) struct Request {
 impl Sink {
     /// Listens on a free port of an address of this machine.
     pub(crate) fn start(address: &str) -> Outcome<Self> {
-        let listener = TcpListener::bind((address, 0))?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let kept = Arc::new(Mutex::default());
+        let kept: Arc<Mutex<Kept>> = Arc::default();
         let shared = Arc::clone(&kept);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let kept = Arc::clone(&shared);
-                // A client that breaks off has nothing more to say.
-                thread::spawn(move || serve(&stream, &kept).ok());
-            }
-        });
-        Ok(Self { url, kept })
+        let address = listen(address, move |stream| serve(stream, &shared))?;
+        Ok(Self { url: format!("http://{address}"), kept })
     }
 
     /// What `VICTORIALOGS_URL` has to be.
