@@ -335,7 +335,7 @@ fn states(log: &str, deploys: usize) -> Outcome {
 }
 
 /// The reference of a function's image in a summary.
-fn image_of(summary: &Value, function: &str) -> Outcome<String> {
+pub(super) fn image_of(summary: &Value, function: &str) -> Outcome<String> {
     let mut images = summary["images"].as_array().into_iter().flatten();
     let image = images.find(|image| image["function"] == function);
     let reference = image.and_then(|image| image["reference"].as_str());

@@ -16,6 +16,7 @@ mod invoke;
 mod java;
 mod kill;
 mod listen;
+mod mode;
 mod logs;
 mod offline;
 pub(crate) mod parts;
@@ -151,11 +152,12 @@ type Check = fn(&Parts, &Deployed) -> Outcome;
 /// Checks of the configuration: how it is published and delivered.
 fn of_configuration(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 9] = [
+    let list: [(&str, OfParts); 10] = [
         ("config: killed at every step", kill::at_every_step),
         ("config: a reader watches 50 deploys into a folder", delivery::folder_is_watched),
         ("config: a reader inside a container watches 20 deploys", delivery::volume_is_watched),
         ("config: workers of changed functions", delivery::workers_are_replaced),
+        ("config: the mode of the running project", mode::of_the_running_project),
         ("image prune: only ours", prune::only_ours),
         ("image prune: registry and store", prune::registry_and_store),
         ("environments and projects on one registry", apart::environments_and_projects),
