@@ -105,6 +105,20 @@ impl Checks {
         made
     }
 
+    /// Takes over the checks that ran elsewhere, in their order.
+    pub(crate) fn take(&mut self, other: Self) {
+        self.times.extend(other.times);
+        self.passed += other.passed;
+        self.failed.extend(other.failed);
+        self.skips.extend(other.skips);
+    }
+
+    /// The names of the checks so far.
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.times.iter().map(|(name, ..)| name.as_str()).collect()
+    }
+
     /// Prints the table of times and the closing line; whether the run counts as passed.
     pub(crate) fn finish(self, what: &str) -> bool {
         say(&format!("\n{what}\n\n| step | minutes | |\n|---|---:|---|"));

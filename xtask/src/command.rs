@@ -1,11 +1,15 @@
 //! Running programs: their output shown or taken, their failure told with their own words.
 
 use std::{
+    io::{self, Read as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use crate::checks::{Outcome, Trouble};
+use crate::{
+    checks::{Outcome, Trouble},
+    steps::{holds_back, say},
+};
 
 /// The project's root.
 pub(crate) fn root() -> PathBuf {
@@ -29,9 +33,44 @@ pub(crate) fn cargo() -> Command {
     command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// A program of the workspace with all features: what the tests have compiled is not compiled again.
+/// `kind` is `bin` or `example`.
+pub(crate) fn of_workspace(kind: &str, name: &str) -> Outcome<PathBuf> {
+    let mut build = cargo();
+    build.args(["build", "--quiet", "--workspace", "--all-features"]);
+    run(build.arg(format!("--{kind}")).arg(name))?;
+    let folder = target().join("debug");
+    Ok(if kind == "bin" { folder } else { folder.join("examples") }.join(name))
+}
+
 /// Runs a command whose output everybody may see.
 pub(crate) fn run(command: &mut Command) -> Outcome {
+    if holds_back() {
+        return held(command);
+    }
     let status = command.status().map_err(|error| cannot(command, &error))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Trouble::Failed(format!("{} ended with {status}", words(command))))
+    }
+}
+
+/// Runs a command whose output comes out among the lines that this thread holds back.
+fn held(command: &mut Command) -> Outcome {
+    let (mut reader, writer) = io::pipe()?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let child = command.spawn();
+    // The command's own ends keep the pipe open otherwise.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = child.map_err(|error| cannot(command, &error))?;
+    let mut said = Vec::new();
+    reader.read_to_end(&mut said)?;
+    let status = child.wait()?;
+    let said = String::from_utf8_lossy(&said);
+    if !said.trim().is_empty() {
+        say(said.trim_end());
+    }
     if status.success() {
         Ok(())
     } else {

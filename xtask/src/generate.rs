@@ -4,18 +4,18 @@ use std::fs;
 
 use crate::{
     checks::{Outcome, Trouble},
-    command::{cargo, command, output, root, run, target},
+    command::{command, of_workspace, output, root},
 };
 
 const PAGES: [&str; 4] = ["commands", "variables", "exit-codes", "findings"];
 
 /// Writes the pages, or with `check` tells which are not what the code says.
 pub(crate) fn generate(check: bool) -> Outcome {
-    run(cargo().args(["build", "--quiet", "--package", "esb-cli"]))?;
+    let esb = of_workspace("bin", "esb")?;
     let folder = root().join("docs/reference");
     let mut stale = Vec::new();
     for page in PAGES {
-        let text = output(command(target().join("debug/esb")).args(["reference", page]))?;
+        let text = output(command(&esb).args(["reference", page]))?;
         let path = folder.join(format!("{page}.md"));
         if fs::read_to_string(&path).is_ok_and(|old| old == text) {
             continue;

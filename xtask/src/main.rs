@@ -11,6 +11,7 @@ mod fuzz;
 mod generate;
 mod hooks;
 mod java;
+mod lanes;
 mod probe;
 mod provision;
 mod python;
@@ -43,8 +44,8 @@ enum Task {
         /// Only those of one topic, with `--esb`
         #[arg(long, requires = "esb")]
         topic: Option<e2e::Topic>,
-        /// A program that is built already
-        #[arg(long, requires = "topic")]
+        /// A program that is built already, instead of a release build
+        #[arg(long)]
         esb: Option<std::path::PathBuf>,
     },
     /// Runs the suites of the Python hooks alone
@@ -75,8 +76,8 @@ fn main() -> ExitCode {
     let passed = match Cli::parse().task {
         Task::Demo => demo::demo(),
         Task::Test => test::test(),
-        Task::E2e { topic: Some(topic), esb: Some(esb) } => e2e::topic(topic, esb),
-        Task::E2e { .. } => test::e2e_alone(),
+        Task::E2e { topic: Some(topic), esb: Some(esb) } => e2e::one_topic(topic, esb),
+        Task::E2e { esb, .. } => test::e2e_alone(esb),
         Task::Hooks => hooks::alone(),
         Task::Bench(args) => told(bench::run(&args)),
         Task::Differential(args) => told(test::differential_alone(&args)),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     checks::{Outcome, Trouble},
-    command::{cargo, command, output, target},
+    command::{command, of_workspace, output, target},
     hooks,
     tools::Moto,
 };
@@ -81,9 +81,8 @@ pub(crate) fn check() -> Outcome {
     fs::create_dir_all(&folder)?;
     let template = folder.join("template.yaml");
     fs::write(&template, TEMPLATE)?;
-    let mut example = cargo();
-    example.args(["run", "--quiet", "--package", "esb-cli", "--example", "config_files"]);
-    let document = output(example.arg("--").arg(&template))?;
+    let example = of_workspace("example", "config_files")?;
+    let document = output(command(example).arg(&template))?;
     let document: Value = serde_json::from_str(&document).map_err(|error| error.to_string())?;
     let file = document["files"]["resources.yml"].as_str().ok_or("no resources.yml")?;
 

@@ -5,9 +5,15 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
 
 use std::{
+    cell::RefCell,
     error::Error,
     time::{Duration, Instant},
 };
+
+thread_local! {
+    /// The lines that this thread holds back.
+    static HELD: RefCell<Option<String>> = const { RefCell::new(None) };
+}
 
 /// The steps of one task, each printed with its seconds when it is done.
 #[derive(Debug, Default)]
@@ -36,9 +42,33 @@ impl Steps {
     }
 }
 
-/// Prints one line.
+/// Prints one line, now or with the others that this thread holds back.
 pub(crate) fn say(line: &str) {
-    println!("{line}");
+    HELD.with_borrow_mut(|held| match held {
+        Some(lines) => {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+        None => println!("{line}"),
+    });
+}
+
+/// Does the work, and prints what this thread says of it in one piece at its end.
+pub(crate) fn together<T>(work: impl FnOnce() -> T) -> T {
+    struct Printed;
+    impl Drop for Printed {
+        fn drop(&mut self) {
+            print!("{}", HELD.take().unwrap_or_default());
+        }
+    }
+    HELD.set(Some(String::new()));
+    let _printed = Printed;
+    work()
+}
+
+/// Whether this thread holds back what it says.
+pub(crate) fn holds_back() -> bool {
+    HELD.with_borrow(Option::is_some)
 }
 
 /// Prints what is wrong.

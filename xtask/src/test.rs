@@ -1,7 +1,7 @@
 //! `test`: everything that must pass, with the minutes of each step.
 
 use std::{
-    thread,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -10,18 +10,41 @@ use esb_test::{DockerEngine, Missing, ensure_packages, find_program};
 use crate::{
     base_image::Version,
     bases,
-    checks::{Checks, Outcome, Trouble},
-    command::{cargo, command, output, run, target},
-    e2e, fuzz, generate, hooks, java, provision, python,
+    checks::{Checks, Outcome},
+    command::{cargo, command, of_workspace, output, run, target},
+    e2e, fuzz, generate, hooks, java,
+    lanes::{beside, topic},
+    provision, python,
     steps::say,
     tidy,
 };
 
-/// Runs all steps. What waits for a network or a disk is prepared beside what compiles.
+/// Runs all steps: what compiles, beside it what waits for a network or a disk, then end-to-end.
 pub(crate) fn test() -> bool {
     let start = Instant::now();
     let mut checks = Checks::default();
-    let parts = thread::spawn(|| timed(prepare));
+    let (mut esb, mut bases) = (None, None);
+    beside(
+        &mut checks,
+        vec![
+            ("code", Box::new(|checks| esb = code(checks))),
+            ("platform", Box::new(|checks| bases = platform(checks))),
+        ],
+    );
+    checks.run("configuration as PyYAML and string.Template read it", pyyaml);
+    checks.run("resources as the Provisioner hands them to boto3", provision::check);
+    if let (Some(esb), Some(bases)) = (esb, bases) {
+        e2e::e2e(&mut checks, &esb, bases);
+    } else {
+        let missing = Missing::new("end-to-end run", "its build or its base images failed");
+        checks.note::<()>("end-to-end", Duration::ZERO, Err(missing.into()));
+    }
+    say(&format!("test took {:.1} min", start.elapsed().as_secs_f64() / 60.0));
+    checks.finish("cargo xtask test")
+}
+
+/// What the compiler is needed for; gives `esb`.
+fn code(checks: &mut Checks) -> Option<PathBuf> {
     checks.run("fmt", || run(cargo().args(["fmt", "--all", "--check"])));
     checks.run("tidy", tidy::tidy);
     checks.run("clippy", || {
@@ -39,32 +62,24 @@ pub(crate) fn test() -> bool {
         run(doc.env("RUSTDOCFLAGS", "-D warnings"))
     });
     checks.run("reference pages are those of the code", || generate::generate(true));
-    let esb = checks.run("release build", e2e::release_build);
-    let (time, bases) = parts.join().unwrap_or_else(|_| {
-        (Duration::ZERO, Err(Trouble::Failed("the preparation panicked".to_owned())))
-    });
-    let bases = checks.note("packages and base images (beside the steps above)", time, bases);
-    hooks::check(&mut checks);
-    checks.run("Java hooks, and the jars that are shipped", java::check);
-    checks.run("configuration as PyYAML and string.Template read it", pyyaml);
-    checks.run("resources as the Provisioner hands them to boto3", provision::check);
-    if let (Some(esb), Some(bases)) = (esb, bases) {
-        e2e::e2e(&mut checks, esb, bases);
-    } else {
-        let missing = Missing::new("end-to-end run", "its build or its base images failed");
-        checks.note::<()>("end-to-end", Duration::ZERO, Err(missing.into()));
-    }
-    say(&format!("test took {:.1} min", start.elapsed().as_secs_f64() / 60.0));
-    checks.finish("cargo xtask test")
+    checks.run("release build", e2e::release_build)
 }
 
-/// `e2e` alone.
-pub(crate) fn e2e_alone() -> bool {
+/// What needs no compiler: packages and base images, which it gives, and the suites of the hooks.
+fn platform(checks: &mut Checks) -> Option<e2e::Bases> {
+    let bases = topic(checks, |checks| checks.run("packages and base images", prepare));
+    topic(checks, hooks::check);
+    topic(checks, |checks| checks.run("Java hooks, and the jars that are shipped", java::check));
+    bases
+}
+
+/// `e2e` alone, with a program that is there or a release build.
+pub(crate) fn e2e_alone(esb: Option<PathBuf>) -> bool {
     let mut checks = Checks::default();
-    let esb = checks.run("release build", e2e::release_build);
+    let esb = esb.or_else(|| checks.run("release build", e2e::release_build));
     let bases = checks.run("packages and base images", prepare);
     if let (Some(esb), Some(bases)) = (esb, bases) {
-        e2e::e2e(&mut checks, esb, bases);
+        e2e::e2e(&mut checks, &esb, bases);
     }
     checks.finish("cargo xtask e2e")
 }
@@ -82,12 +97,6 @@ pub(crate) fn differential_alone(args: &e2e::differential::Args) -> Outcome {
     e2e::differential::run(e2e::differential::Peer::Docker(&engine), &folder, args)
 }
 
-fn timed<T>(work: impl FnOnce() -> Outcome<T>) -> (Duration, Outcome<T>) {
-    let start = Instant::now();
-    let outcome = work();
-    (start.elapsed(), outcome)
-}
-
 /// Debian packages that end-to-end checks start, then the base images.
 fn prepare() -> Outcome<e2e::Bases> {
     let programs =
@@ -102,6 +111,8 @@ fn prepare() -> Outcome<e2e::Bases> {
     }
     // Whoever needs them says what is wrong.
     hooks::prepare().ok();
+    python::environment("pyyaml", PYYAML).ok();
+    e2e::sam().ok();
     Ok(e2e::Bases {
         quickstart: bases::mirrors(&[Version::Python313])?,
         document: bases::mirrors(&[Version::Python312]),
@@ -109,12 +120,12 @@ fn prepare() -> Outcome<e2e::Bases> {
     })
 }
 
+const PYYAML: &str = "xtask/tools/read_config.requirements.txt";
+
 /// What we write is what the platform's readers read.
 fn pyyaml() -> Outcome {
-    let python = python::environment("pyyaml", "xtask/tools/read_config.requirements.txt")?;
-    let mut example = cargo();
-    example.args(["run", "--quiet", "--package", "esb-config", "--example", "awkward"]);
-    let document = output(&mut example)?;
+    let python = python::environment("pyyaml", PYYAML)?;
+    let document = output(&mut command(of_workspace("example", "awkward")?))?;
     let path = target().join("python/awkward.json");
     std::fs::write(&path, document)?;
     run(command(python).arg("xtask/tools/read_config.py").arg(path))

@@ -16,8 +16,8 @@ mod invoke;
 mod java;
 mod kill;
 mod listen;
-mod mode;
 mod logs;
+mod mode;
 mod offline;
 pub(crate) mod parts;
 mod prune;
@@ -28,13 +28,14 @@ mod small;
 mod sync;
 mod sync_ends;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{
     base_image::Version,
     bases,
     checks::{Checks, Outcome},
     command::{cargo, run, target},
+    lanes::{Lane, beside, topic},
 };
 
 use deploy::Deployed;
@@ -58,7 +59,7 @@ pub(crate) struct Bases {
 }
 
 /// Runs the checks of one topic against a given program, for whoever works on it.
-pub(crate) fn topic(topic: Topic, esb: PathBuf) -> bool {
+pub(crate) fn one_topic(topic: Topic, esb: PathBuf) -> bool {
     let mut checks = Checks::default();
     let version = match topic {
         Topic::Code | Topic::Config | Topic::Fleet | Topic::Hooks | Topic::Sync => {
@@ -92,39 +93,55 @@ pub(crate) enum Topic {
     Sync,
 }
 
-/// Runs every check.
-pub(crate) fn e2e(checks: &mut Checks, esb: PathBuf, bases: Bases) {
-    let Bases { quickstart: mirrors, document, java } = bases;
-    let Some(mut parts) = checks.run("start registry and engine", || Parts::start(esb, mirrors))
+/// Runs every check, in two lanes with a registry and an engine each.
+pub(crate) fn e2e(checks: &mut Checks, esb: &Path, bases: Bases) {
+    let Bases { quickstart, document, java } = bases;
+    let start = |checks: &mut Checks, lane: &str| {
+        checks.run(&format!("start registry and engine for {lane}"), || {
+            Parts::of_lane(lane, esb, &quickstart)
+        })
+    };
+    // One after the other: each engine looks at which others run.
+    let (Some(mut images), Some(projects)) = (start(checks, "images"), start(checks, "projects"))
     else {
         return;
     };
+    let of_images: Lane<'_> = Box::new(move |checks| {
+        topic(checks, |checks| of_fixtures(checks, &mut images, document));
+        topic(checks, |checks| of_java(checks, &mut images, java));
+    });
+    let of_projects: Lane<'_> = Box::new(move |checks| {
+        topic(checks, |checks| of_hooks(checks, &projects));
+        topic(checks, |checks| of_code(checks, &projects));
+        topic(checks, |checks| of_configuration(checks, &projects));
+        topic(checks, |checks| of_sync(checks, &projects));
+        topic(checks, |checks| fleet::checks(checks, &projects));
+    });
+    beside(checks, vec![("images", of_images), ("projects", of_projects)]);
+}
+
+/// What the two large fixtures become, with both engines.
+fn of_fixtures(checks: &mut Checks, parts: &mut Parts, document: Outcome<Vec<String>>) {
     checks.run("embedded engine and BuildKit build the same", || {
         let peer = differential::Peer::Docker(&parts.engine);
         differential::check(peer, &parts.work.join("differential"))
     });
     let quickstart = checks
-        .run("deploy quickstart", || deploy::deploy(&parts, "quickstart", "quickstart", "main"));
+        .run("deploy quickstart", || deploy::deploy(parts, "quickstart", "quickstart", "main"));
     if let Some(quickstart) = &quickstart {
-        of_quickstart(checks, &parts, quickstart);
+        of_quickstart(checks, parts, quickstart);
     }
-    of_hooks(checks, &parts);
-    of_code(checks, &parts);
-    of_configuration(checks, &parts);
-    of_sync(checks, &parts);
-    fleet::checks(checks, &parts);
     let document = checks.run("deploy document", || {
         parts.mirrors.extend(document?);
-        deploy::deploy(&parts, "document", "document", "main")
+        deploy::deploy(parts, "document", "document", "main")
     });
     if let Some(document) = &document {
-        checks.run("document: images answer", || deploy::images_answer(&parts, document));
+        checks.run("document: images answer", || deploy::images_answer(parts, document));
         checks.run("document: hooks of python3.12", || {
-            hooks::records_arrive(&parts, document, "XxxFunction", "said Hello, Lambda!")
+            hooks::records_arrive(parts, document, "XxxFunction", "said Hello, Lambda!")
         });
-        checks.run("document: engines agree", || deploy::engines_agree(&parts, document));
+        checks.run("document: engines agree", || deploy::engines_agree(parts, document));
     }
-    of_java(checks, &mut parts, java);
 }
 
 /// Functions of java21, with the mirrors of their base.

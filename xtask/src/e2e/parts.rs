@@ -27,7 +27,15 @@ pub(crate) struct Parts {
 impl Parts {
     /// Starts everything with data below `target/e2e`.
     pub(crate) fn start(esb: PathBuf, mirrors: Vec<String>) -> Outcome<Self> {
-        let work = target().join("e2e");
+        Self::start_below(target().join("e2e"), esb, mirrors)
+    }
+
+    /// As [`Parts::start`], for one of several lanes.
+    pub(crate) fn of_lane(lane: &str, esb: &Path, mirrors: &[String]) -> Outcome<Self> {
+        Self::start_below(target().join("e2e").join(lane), esb.to_owned(), mirrors.to_vec())
+    }
+
+    fn start_below(work: PathBuf, esb: PathBuf, mirrors: Vec<String>) -> Outcome<Self> {
         if work.exists() {
             fs::remove_dir_all(&work)?;
         }

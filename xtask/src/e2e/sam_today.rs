@@ -73,6 +73,11 @@ pub(crate) fn deploys(parts: &Parts) -> Outcome {
     Ok(())
 }
 
+/// The interpreter that has SAM beside it.
+pub(crate) fn environment() -> Outcome<PathBuf> {
+    python::environment("sam", "xtask/tools/sam.requirements.txt")
+}
+
 /// SAM's program and how it finds the interpreter of the functions.
 struct Sam {
     program: PathBuf,
@@ -87,7 +92,7 @@ impl Sam {
         let (_, interpreter) = wanted.ok_or_else(|| {
             Missing::new("Python 3.13", "`sam build` asks for the version of the runtime")
         })?;
-        let python = python::environment("sam", "xtask/tools/sam.requirements.txt");
+        let python = environment();
         let python = python.map_err(|trouble| match trouble {
             Trouble::Failed(why) => Missing::new("`sam`", &why).into(),
             missing @ Trouble::Missing(_) => missing,
