@@ -1,14 +1,15 @@
 //! `fuzz`: made inputs for the readers of foreign text, until one breaks an invariant.
 //!
-//! Runs the targets one after the other, each in a process of its own, so that an overflow of the
+//! Runs the targets beside each other, each in a process of its own, so that an overflow of the
 //! stack is a failure with an input and not the end of the task. The same seed gives the same
 //! inputs.
 
-use std::fs;
+use std::{fs, thread};
 
 use crate::{
     checks::{Outcome, Trouble},
     command::{cargo, command, root, run, target},
+    steps::together,
 };
 
 /// Each starts from `fixtures/fuzz`.
@@ -17,8 +18,8 @@ const TARGETS: [&str; 2] = ["compose", "parse"];
 /// How long, and from where.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Seconds that all targets share
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    /// Seconds for each target
+    #[arg(long, value_name = "N", default_value_t = 30)]
     seconds: u64,
     /// Where the sequence of inputs starts; another one each day when it is not given
     #[arg(long, value_name = "N")]
@@ -30,7 +31,7 @@ pub(crate) struct Args {
 
 impl Default for Args {
     fn default() -> Self {
-        Self { seconds: 60, seed: Some(1), target: None }
+        Self { seconds: 30, seed: Some(1), target: None }
     }
 }
 
@@ -44,17 +45,25 @@ pub(crate) fn run_all(args: &Args) -> Outcome {
         Some(name) => vec![name],
         None => TARGETS.to_vec(),
     };
-    let seconds = (args.seconds / targets.len() as u64).max(1).to_string();
+    let seconds = args.seconds.max(1).to_string();
     let seed = args.seed.unwrap_or_else(today).to_string();
-    let mut failed = Vec::new();
-    for name in targets {
+    let passes = |name: &str| {
         let mut target = command(&program);
         target.arg(name).arg(&corpus).arg(&out).args([&seconds, &seed]);
         // The target itself says what fails.
-        if run(&mut target).is_err() {
-            failed.push(keep(&out, name, &seed)?);
+        together(|| run(&mut target).is_ok())
+    };
+    let mut failed = Vec::new();
+    thread::scope(|scope| {
+        let running: Vec<_> =
+            targets.iter().map(|name| (name, scope.spawn(|| passes(name)))).collect();
+        for (name, target) in running {
+            if !target.join().unwrap_or(false) {
+                failed.push(keep(&out, name, &seed)?);
+            }
         }
-    }
+        Ok::<_, Trouble>(())
+    })?;
     if failed.is_empty() { Ok(()) } else { Err(Trouble::Failed(failed.join("\n"))) }
 }
 
