@@ -20,6 +20,7 @@ pub(crate) use version::{Language, Version};
 
 use crate::{
     checks::Trouble,
+    command::target,
     probe::{REAL_BASE_REGISTRY, real_base_reachable},
     steps::Steps,
 };
@@ -101,9 +102,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Error> {
 
 /// Where a stand-in lies unless a folder is given.
 pub(crate) fn default_dir(version: Version) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
     let name = format!("{}-{}", version.language().name(), version.name());
-    root.join("target/base-images").join(name)
+    target().join("base-images").join(name)
 }
 
 /// What the image calls itself.
