@@ -56,7 +56,9 @@ pub(crate) fn environment_of(base: &Path, name: &str, requirements: &str) -> Out
     }
     output(command(base).args(["-m", "venv", "--clear"]).arg(&folder))?;
     let mut install = command(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--requirement", requirements]);
+    // What is imported is compiled then, and most of it never is.
+    install.args(["-m", "pip", "install", "--quiet", "--no-compile", "--requirement"]);
+    install.arg(requirements);
     output(&mut install)?;
     std::fs::write(stamp, wanted)?;
     Ok(python)
