@@ -3,7 +3,8 @@
 //! Owns the guess which they will be: most images are what the last run of the same settings
 //! pushed, so the registry is asked for those while templates and files are still being looked at.
 //! An image that is unchanged needs no other request. Refuses to judge: what a registry does not
-//! answer here is asked again by whoever needs it.
+//! answer here is asked again by whoever needs it. Refuses to know where tags lead: that is
+//! [`super::pushed`].
 
 use std::{
     collections::HashMap,
@@ -17,22 +18,27 @@ use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OnceCell, oneshot};
 
-use super::{Order, bases::Made, images::push_reference, run::Run, target::Target};
+use super::{Order, bases::Made, images::push_reference, pushed, run::Run, target::Target};
 use crate::exit::Failure;
 
-/// The record's kind in the content store: what a run pushed, by its settings.
-const RECORD: &str = "pushed-images";
+/// The record's kind in the content store: the names under which a run pushed, by its settings.
+const RECORD: &str = "pushed-names";
 
-/// An image in the registry.
+/// The name of an image in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Pushed {
     registry: String,
     repository: String,
-    /// The tag that is asked for: that of the content, where there is one.
+    /// The tag that every run moves.
     tag: String,
-    /// The tag that every run moves, when it is another one.
-    plain: Option<String>,
-    digest: Digest,
+    /// Whether the image has a tag of its content too, which is the one that is asked for.
+    has_content_tag: bool,
+}
+
+impl Pushed {
+    fn at(&self) -> Repository {
+        Repository { registry: self.registry.clone(), repository: self.repository.clone() }
+    }
 }
 
 /// Whether a tag still leads to what was pushed last.
@@ -104,12 +110,15 @@ impl Early {
         let registry = run.registry.configured.as_ref().unwrap_or(&run.registry.default);
         let last: Option<Vec<Pushed>> = run.store.record(RECORD, key(run, registry));
         let mut asks = Vec::new();
-        for Pushed { registry, repository, tag, plain, digest } in last.iter().flatten().cloned() {
-            let at = Repository { registry, repository };
-            let plain = plain.unwrap_or_else(|| tag.clone());
-            if plain != tag {
+        for pushed in last.iter().flatten() {
+            let (at, plain) = (pushed.at(), pushed.tag.clone());
+            let Some(digest) = pushed::last(run, &at, &plain) else { continue };
+            let tag = if pushed.has_content_tag {
                 run.session.tag_seen(&at, &plain, digest);
-            }
+                Target::content_tag(&plain, digest)
+            } else {
+                plain.clone()
+            };
             let (answer, asked) = oneshot::channel();
             let asked = Mutex::new(Some(asked));
             let named = (at.repository.clone(), plain);
@@ -143,12 +152,10 @@ impl Early {
     /// Whether the registry answers; none where nobody has asked.
     pub(crate) async fn is_answered(run: &Run) -> Option<bool> {
         let first = run.early.last().first().cloned()?;
-        let at = Repository { registry: first.registry, repository: first.repository };
-        let plain = first.plain.unwrap_or(first.tag);
-        Self::settle(run, &at, &plain).await.map(|settled| settled.answered)
+        Self::settle(run, &first.at(), &first.tag).await.map(|settled| settled.answered)
     }
 
-    /// Remembers what this run pushed.
+    /// Remembers under which names this run pushed.
     pub(crate) fn remember(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
         let Some(registry) = &target.registry else { return Ok(()) };
         let mut pushed = Vec::with_capacity(made.images.len());
@@ -156,16 +163,14 @@ impl Early {
         let (functions, bases): (Vec<_>, Vec<_>) =
             made.images.iter().partition(|image| image.is_function());
         for image in bases.into_iter().chain(functions) {
-            let digest = image.image.digest();
-            let (tag, plain) = if image.is_function() {
-                (Target::content_tag(&image.tag, digest), Some(image.tag.clone()))
-            } else {
-                (image.tag.clone(), None)
-            };
+            let tag = image.tag.clone();
             let reference = push_reference(&registry.image(&image.repository, &tag))?;
             let Repository { registry, repository } = esb_registry::repository(&reference);
-            pushed.push(Pushed { registry, repository, tag, plain, digest });
+            let has_content_tag = image.is_function();
+            pushed.push(Pushed { registry, repository, tag, has_content_tag });
         }
+        // What is there for several platforms has one name.
+        pushed.dedup();
         if *run.early.last() != pushed {
             run.store.set_record(RECORD, key(run, registry), &pushed)?;
         }

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use esb_image::{Builder, Engine as _};
 use esb_model::{ImageKind, ImageRecipe, PublishTarget};
-use esb_oci::{ArchiveImage, Digest, Image, Reference};
+use esb_oci::{ArchiveImage, Image, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     bases::{Made, build_one},
     early::Early,
-    prepare,
+    prepare, pushed,
     run::{Run, registry_failure},
     target::Target,
 };
@@ -74,14 +74,10 @@ pub(crate) async fn push(
     }
     // What this machine pushed last is where the tag still points, unless others moved it: then
     // the content tag, which functions.yml names, is right all the same.
-    let last = |tag: &&str| {
-        let known = session.tag(&at, tag);
-        known.or_else(|| run.store.record(PUSHED, tag_key(&reference, tag)))
-    };
-    let last: Vec<Option<Digest>> = extra.iter().map(last).collect();
-    for (tag, known) in extra.iter().zip(&last) {
+    for tag in extra {
+        let known = session.tag(&at, tag).or_else(|| pushed::last(run, &at, tag));
         if let Some(known) = known {
-            session.tag_seen(&at, tag, *known);
+            session.tag_seen(&at, tag, known);
         }
     }
     let report = run
@@ -89,9 +85,8 @@ pub(crate) async fn push(
         .push(&made.image, &reference, extra, session, &run.events())
         .await
         .map_err(|error| registry_failure(&error))?;
-    let digest = made.image.digest();
-    for (tag, _) in extra.iter().zip(last).filter(|(_, last)| *last != Some(digest)) {
-        run.store.set_record(PUSHED, tag_key(&reference, tag), &digest)?;
+    for tag in &plain {
+        pushed::remember(run, &at, tag, made.image.digest())?;
     }
     made.pushed(&report, start.elapsed());
     Ok(made)
@@ -112,6 +107,9 @@ pub(crate) async fn push_base(
     let images: Vec<&Image> = made.iter().map(|made| &made.image).collect();
     let pushed = run.client.push_index(&images, &reference, &run.session, &run.events()).await;
     let report = pushed.map_err(|error| registry_failure(&error))?;
+    if let Some(digest) = report.digest {
+        pushed::remember(run, &esb_registry::repository(&reference), &made[0].tag, digest)?;
+    }
     // All bytes are told of the first; a summary adds them up.
     let rest = esb_registry::PushReport { unchanged: report.unchanged, ..Default::default() };
     let reports = std::iter::once(&report).chain(std::iter::repeat(&rest));
@@ -136,20 +134,10 @@ pub(crate) fn first_question(
     let at = esb_registry::repository(&plain);
     let mut tag = recipe.tag.clone();
     if function_of(&recipe.kind).is_some() {
-        let Some(digest) = run.store.record(PUSHED, tag_key(&plain, &tag)) else {
-            return Ok(None);
-        };
+        let Some(digest) = pushed::last(run, &at, &tag) else { return Ok(None) };
         tag = Target::content_tag(&tag, digest);
     }
     Ok(Some((at, tag)))
-}
-
-/// The record's kind in the content store: where a tag pointed when this machine pushed it last.
-const PUSHED: &str = "pushed-tag";
-
-fn tag_key(reference: &Reference, tag: &str) -> Digest {
-    let name = format!("{}/{}:{tag}", reference.registry(), reference.repository());
-    Digest::of(name.as_bytes())
 }
 
 /// Loads images into the engine and writes them into the layout, as far as the target has them.
@@ -159,8 +147,8 @@ pub(crate) async fn hand_over(run: &Run, target: &Target, made: &mut Made) -> Re
             made.image.read().await?;
         }
     }
-    if target.engine && target.layout.is_some() {
-        // Both need the layers of bases, which come once.
+    if target.layout.is_some() {
+        // All layouts, and the engine beside one, need the layers of bases, which come once.
         for layer in made.images.iter().flat_map(|image| &image.image.layers) {
             if layer.source.location().is_some() {
                 run.store.ingest(layer).await?;

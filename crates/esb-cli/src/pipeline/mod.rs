@@ -14,6 +14,7 @@ mod output;
 mod plan;
 mod prepare;
 mod published;
+mod pushed;
 mod record;
 mod run;
 mod runnable;
