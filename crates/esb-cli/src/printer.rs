@@ -74,9 +74,9 @@ impl Printer {
         }
     }
 
-    /// A line of the result. A reader that went away is no failure.
+    /// Lines of the result, in one piece. A reader that went away is no failure.
     pub(crate) fn out(self, text: &str) {
-        let _ = writeln!(io::stdout().lock(), "{text}");
+        let _ = io::stdout().lock().write_all(format!("{text}\n").as_bytes());
     }
 
     /// The result as one JSON document.

@@ -264,9 +264,7 @@ impl Summary {
         if printer.json {
             printer.document(&self.document);
         } else {
-            for line in &self.text {
-                printer.out(line);
-            }
+            printer.out(&self.text.join("\n"));
         }
     }
 }

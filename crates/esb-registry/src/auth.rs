@@ -2,7 +2,8 @@
 //! once a scope.
 //!
 //! Owns what is known of each registry while a client lives. The first request to a registry goes
-//! alone, so that many at once do not all run into the same 401; nothing is asked beforehand.
+//! alone, so that many at once do not all run into the same 401, unless the caller presumes that there
+//! is none; nothing is asked beforehand.
 
 use std::{
     collections::HashMap,
@@ -137,6 +138,11 @@ impl Host {
 
     fn wants(&self) -> Wants {
         self.wants.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the registry has answered without wanting anything.
+    pub(crate) fn is_open(&self) -> bool {
+        self.wants() == Wants::Nothing
     }
 
     /// Whether nothing is known of the registry yet.

@@ -59,9 +59,17 @@ impl Client {
     }
 
     /// As [`Client::ping`], by a question that has to be asked anyway: where a tag points. The
-    /// session remembers the answer.
-    pub async fn ping_at(&self, at: &Repository, tag: &str, session: &PushSession) -> bool {
-        match tokio::time::timeout(PING, self.direct.probe(at, tag)).await {
+    /// session remembers the answer. With `is_open` the registry is presumed to want no
+    /// authentication, as [`Client::is_open`] told earlier: then many such questions may be asked at
+    /// once, without waiting for the first answer.
+    pub async fn ping_at(
+        &self,
+        at: &Repository,
+        tag: &str,
+        is_open: bool,
+        session: &PushSession,
+    ) -> bool {
+        match tokio::time::timeout(PING, self.direct.probe(at, tag, is_open)).await {
             Err(_) | Ok(Probe::Silent) => false,
             Ok(Probe::Answers) => true,
             Ok(Probe::Tag(digest)) => {
@@ -69,6 +77,11 @@ impl Client {
                 true
             }
         }
+    }
+
+    /// Whether the registry at `host[:port]` has answered this client without wanting authentication.
+    pub fn is_open(&self, registry: &str) -> bool {
+        self.direct.is_open(registry)
     }
 
     /// The names of all repositories of a registry at `host[:port]`.

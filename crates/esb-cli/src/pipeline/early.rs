@@ -22,7 +22,15 @@ use super::{Order, bases::Made, images::push_reference, pushed, run::Run, target
 use crate::exit::Failure;
 
 /// The record's kind in the content store: the names under which a run pushed, by its settings.
-const RECORD: &str = "pushed-names";
+const RECORD: &str = "pushed-names-2";
+
+/// What a run pushed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Last {
+    /// Whether the registry wanted no authentication: then all questions can be asked at once.
+    is_open: bool,
+    names: Vec<Pushed>,
+}
 
 /// The name of an image in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +104,7 @@ impl Settled {
 pub(crate) struct Early {
     /// By repository and plain tag.
     questions: Mutex<HashMap<(String, String), Arc<Question>>>,
-    last: Mutex<Vec<Pushed>>,
+    last: Mutex<Last>,
 }
 
 impl Early {
@@ -108,9 +116,9 @@ impl Early {
             return;
         }
         let registry = run.registry.configured.as_ref().unwrap_or(&run.registry.default);
-        let last: Option<Vec<Pushed>> = run.store.record(RECORD, key(run, registry));
+        let last: Last = run.store.record(RECORD, key(run, registry)).unwrap_or_default();
         let mut asks = Vec::new();
-        for pushed in last.iter().flatten() {
+        for pushed in &last.names {
             let (at, plain) = (pushed.at(), pushed.tag.clone());
             let Some(digest) = pushed::last(run, &at, &plain) else { continue };
             let tag = if pushed.has_content_tag {
@@ -127,15 +135,16 @@ impl Early {
             asks.push((at, tag, answer));
         }
         let (client, session, jobs) = (run.client.clone(), run.session.clone(), run.jobs);
+        let is_open = last.is_open;
         // In the order in which the answers will be needed.
         tokio::spawn(stream::iter(asks).for_each_concurrent(jobs, move |(at, tag, answer)| {
             let (client, session) = (client.clone(), session.clone());
             async move {
-                let answered = client.ping_at(&at, &tag, &session).await;
+                let answered = client.ping_at(&at, &tag, is_open, &session).await;
                 let _nobody_waits = answer.send(answered);
             }
         }));
-        *run.early.last() = last.unwrap_or_default();
+        *run.early.last() = last;
     }
 
     /// Waits for the answer about an image, and tells whether there was one; none where nobody has
@@ -151,14 +160,14 @@ impl Early {
 
     /// Whether the registry answers; none where nobody has asked.
     pub(crate) async fn is_answered(run: &Run) -> Option<bool> {
-        let first = run.early.last().first().cloned()?;
+        let first = run.early.last().names.first().cloned()?;
         Self::settle(run, &first.at(), &first.tag).await.map(|settled| settled.answered)
     }
 
     /// Remembers under which names this run pushed.
     pub(crate) fn remember(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
         let Some(registry) = &target.registry else { return Ok(()) };
-        let mut pushed = Vec::with_capacity(made.images.len());
+        let mut names = Vec::with_capacity(made.images.len());
         // Bases first: functions are looked at when theirs is settled.
         let (functions, bases): (Vec<_>, Vec<_>) =
             made.images.iter().partition(|image| image.is_function());
@@ -167,12 +176,14 @@ impl Early {
             let reference = push_reference(&registry.image(&image.repository, &tag))?;
             let Repository { registry, repository } = esb_registry::repository(&reference);
             let has_content_tag = image.is_function();
-            pushed.push(Pushed { registry, repository, tag, has_content_tag });
+            names.push(Pushed { registry, repository, tag, has_content_tag });
         }
         // What is there for several platforms has one name.
-        pushed.dedup();
-        if *run.early.last() != pushed {
-            run.store.set_record(RECORD, key(run, registry), &pushed)?;
+        names.dedup();
+        let is_open = names.iter().all(|name| run.client.is_open(&name.registry));
+        let last = Last { is_open, names };
+        if *run.early.last() != last {
+            run.store.set_record(RECORD, key(run, registry), &last)?;
         }
         Ok(())
     }
@@ -181,7 +192,7 @@ impl Early {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn last(&self) -> MutexGuard<'_, Vec<Pushed>> {
+    fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 
 /// Whether the fleet builds a recipe.
 fn is_ours(run: &Run, recipe: &ImageRecipe) -> bool {
-    run.engine_for(recipe).0 == BuilderChoice::Buildkit
+    run.may_use_fleet() && run.engine_for(recipe).0 == BuilderChoice::Buildkit
 }
 
 /// Makes sure that the fleet answers when it is needed, and pushes bases that lie in no registry to

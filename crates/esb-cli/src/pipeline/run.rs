@@ -278,6 +278,11 @@ impl Run {
         }
     }
 
+    /// Whether a fleet is named, or asked for.
+    pub(crate) fn may_use_fleet(&self) -> bool {
+        self.daemons.is_some() || self.builder == BuilderChoice::Buildkit
+    }
+
     /// Who builds a recipe: the embedded engine wherever it can, else the fleet when one is named,
     /// else the Docker engine, unless the user chose. With the reason, where there is a choice.
     pub(crate) fn engine_for(&self, recipe: &esb_model::ImageRecipe) -> (BuilderChoice, String) {

@@ -156,7 +156,7 @@ async fn is_there(
         return Ok(run.client.ping(host).await);
     };
     let known = run.session.checked(&at, &tag).is_some();
-    Ok(known || run.client.ping_at(&at, &tag, &run.session).await)
+    Ok(known || run.client.ping_at(&at, &tag, false, &run.session).await)
 }
 
 async fn answers(

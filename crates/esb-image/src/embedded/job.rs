@@ -17,7 +17,7 @@ use crate::{
     base_index::BaseIndex,
     context::ContextError,
     dockerfile::{
-        Fault, Problem,
+        Problem,
         interpret::{Plan, StagePlan},
     },
     fingerprint::{Fingerprint, ImageParts},
@@ -91,12 +91,9 @@ impl Job {
         config.is_ok_and(|config| config.diff_ids().len() == image.layers.len())
     }
 
-    pub(super) fn base_config(&self, name: &str) -> Result<ImageConfig, Fault> {
-        let base = self
-            .bases
-            .get(name)
-            .ok_or_else(|| Error::UnknownBase { image: self.image(), base: name.to_owned() })?;
-        ImageConfig::parse(&base.image.config_bytes).map_err(|error| Error::from(error).into())
+    pub(super) fn named_base(&self, name: &str) -> Result<&Base, Error> {
+        let unknown = || Error::UnknownBase { image: self.image(), base: name.to_owned() };
+        self.bases.get(name).ok_or_else(unknown)
     }
 
     /// Under which the parts of this recipe's last image are remembered.

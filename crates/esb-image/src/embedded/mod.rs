@@ -6,7 +6,7 @@
 mod job;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -71,6 +71,8 @@ struct Inner {
     turns: Semaphore,
     /// Indexes that this process has, by manifest.
     indexes: Mutex<Indexes>,
+    /// Configs of bases, by digest: fifty functions on one base read it once.
+    configs: Mutex<HashMap<Digest, ImageConfig>>,
 }
 
 /// What is known before anything is made.
@@ -97,9 +99,10 @@ impl EmbeddedBuilder {
         let stats = StatCache::new(store.clone());
         let layers = Layers::new(store.clone());
         let listings = Listings::new(store.clone());
-        let (looks, indexes) = Default::default();
+        let (looks, indexes, configs) = Default::default();
         let turns = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
-        let inner = Inner { store, settings, stats, layers, listings, looks, turns, indexes };
+        let inner =
+            Inner { store, settings, stats, layers, listings, looks, turns, indexes, configs };
         Self { inner: Arc::new(inner) }
     }
 
@@ -316,7 +319,7 @@ impl Inner {
     fn prepare(&self, job: &Job) -> Result<Progress, Error> {
         let script = Script::parse(&job.recipe.dockerfile, job.recipe.platform)
             .map_err(|problem| job.problem(problem))?;
-        let base = |_, name: &str| job.base_config(name);
+        let base = |_, name: &str| self.base_config(job, name);
         let plan = Plan::new(&script, job.recipe.platform, base).map_err(|fault| match fault {
             Fault::Problem(problem) => job.problem(problem),
             Fault::Error(error) => *error,
@@ -350,6 +353,18 @@ impl Inner {
         let earlier = Earlier::default();
         let prepared = Prepared { plan, sources, parts, config, known, earlier };
         Ok(Progress::Needed(Box::new(prepared)))
+    }
+
+    fn base_config(&self, job: &Job, name: &str) -> Result<ImageConfig, Fault> {
+        let image = &job.named_base(name)?.image;
+        let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
+        match configs.entry(image.config.descriptor.digest) {
+            Entry::Occupied(known) => Ok(known.get().clone()),
+            Entry::Vacant(unknown) => {
+                let config = ImageConfig::parse(&image.config_bytes).map_err(Error::from)?;
+                Ok(unknown.insert(config).clone())
+            }
+        }
     }
 
     /// Looks at every file that the context gives to a step.

@@ -62,7 +62,7 @@ impl DirectRegistry {
         let attempted = about_manifest(at, &target, Action::DeleteManifest, Access::Push);
         let url = self.url(&attempted, &format!("{}/manifests/{target}", at.repository))?;
         let scopes = vec![format!("repository:{}:pull,push,delete", at.repository)];
-        let call = Call { scopes, request: Request::new(Method::DELETE, url), attempted };
+        let call = Call::new(attempted, scopes, Request::new(Method::DELETE, url));
         let response = self.send(&call).await?;
         match response.status().as_u16() {
             200 | 202 | 204 | 404 => Ok(()),
@@ -85,8 +85,7 @@ impl DirectRegistry {
                 url.query_pairs_mut().append_pair("last", last);
             }
             let request = Request::new(Method::GET, url);
-            let call =
-                Call { scopes: vec![scope.to_owned()], request, attempted: attempted.clone() };
+            let call = Call::new(attempted.clone(), vec![scope.to_owned()], request);
             let response = self.send(&call).await?;
             if response.status().as_u16() != 200 {
                 return Err(self.refuse(response, &call.attempted).await);

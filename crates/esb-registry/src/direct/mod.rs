@@ -63,6 +63,14 @@ struct Call<'a> {
     attempted: Attempted,
     scopes: Vec<String>,
     request: Request<'a>,
+    /// The registry is presumed to want nothing: no first contact is waited for.
+    is_presumed_open: bool,
+}
+
+impl<'a> Call<'a> {
+    fn new(attempted: Attempted, scopes: Vec<String>, request: Request<'a>) -> Self {
+        Self { attempted, scopes, request, is_presumed_open: false }
+    }
 }
 
 impl DirectRegistry {
@@ -95,12 +103,19 @@ impl DirectRegistry {
         answer.is_ok_and(|response| response.status().as_u16() < 500)
     }
 
-    /// Asks where a tag points, once and without a second try.
-    pub(crate) async fn probe(&self, at: &Repository, target: &str) -> Probe {
+    /// Whether a registry has answered without wanting authentication, or TLS where it need not.
+    pub(crate) fn is_open(&self, registry: &str) -> bool {
+        self.core.auth.host(registry).is_open() && !self.is_secure(registry)
+    }
+
+    /// Asks where a tag points, once and without a second try. Where the registry is presumed to be
+    /// open and is not, that is no answer that others can rely on.
+    pub(crate) async fn probe(&self, at: &Repository, target: &str, is_open: bool) -> Probe {
         let attempted = about_manifest(at, target, Action::CheckManifest, Access::Push);
         let call = self.call(Method::HEAD, at, &format!("manifests/{target}"), attempted);
         let Ok(mut call) = call else { return Probe::Silent };
         call.request.accept = Some(MANIFESTS);
+        call.is_presumed_open = is_open;
         match self.once(&call).await {
             Ok(response) => match (response.status().as_u16(), digest(response.headers())) {
                 (200, Some(digest)) => Probe::Tag(Some(digest)),
@@ -157,12 +172,12 @@ impl DirectRegistry {
     ) -> Result<Call<'a>, Error> {
         let url = self.url(&attempted, &format!("{}/{path}", at.repository))?;
         let scopes = vec![scope(at, attempted.access)];
-        Ok(Call { scopes, request: Request::new(method, url), attempted })
+        Ok(Call::new(attempted, scopes, Request::new(method, url)))
     }
 
     /// Sends a call once, and once more with what the registry asks for when it says 401.
     async fn once(&self, call: &Call<'_>) -> Result<Response, Failure> {
-        let Call { attempted, scopes, request } = call;
+        let Call { attempted, scopes, request, is_presumed_open } = call;
         let http = &self.core.http;
         let host = self.core.auth.host(&attempted.registry);
         let mut origin = self.url(attempted, "")?;
@@ -175,7 +190,7 @@ impl DirectRegistry {
         let own = request.url.origin() == origin.origin();
         let mut last = false;
         loop {
-            let first = host.first_contact().await;
+            let first = if *is_presumed_open { None } else { host.first_contact().await };
             let authorization = if own {
                 host.authorization(http, &origin, scopes, attempted).await?
             } else {
@@ -191,11 +206,12 @@ impl DirectRegistry {
                     origin = self.url(attempted, "")?;
                 }
             }
-            if own {
+            if own && !*is_presumed_open {
                 host.spoke();
             }
             let response = response?;
-            if !own {
+            let is_telling = matches!(response.status().as_u16(), 200 | 401 | 404);
+            if !own || *is_presumed_open && !is_telling {
                 return Ok(response);
             }
             let asked = host.learn(&response);
@@ -293,7 +309,8 @@ impl DirectRegistry {
         request.content_type = Some("application/octet-stream");
         request.body = Payload::Blob(upload);
         let scopes = vec![scope(to, Access::Push)];
-        let response = self.once(&Call { attempted: attempted.clone(), scopes, request }).await?;
+        let call = Call::new(attempted.clone(), scopes, request);
+        let response = self.once(&call).await?;
         match response.status().as_u16() {
             201 | 204 => Ok(()),
             // The session is gone; a new one may do.

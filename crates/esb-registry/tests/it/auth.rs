@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use esb_oci::{Credentials, Digest};
-use esb_registry::{Client, Error, Kind, PushSession, Settings, Transport};
+use esb_registry::{Client, Error, Kind, PushSession, Repository, Settings, Transport};
 use futures_util::future::join_all;
 
 use crate::{
@@ -210,5 +210,43 @@ async fn plain_http_is_allowed_by_name_and_carries_no_credentials() {
         assert!(sent.iter().all(|r| r.header("authorization").is_none()), "{sent:#?}");
 
         push(allow(&[&host], &[&host])).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_to_a_registry_that_is_presumed_open_do_not_wait_for_each_other() {
+    let both = std::sync::Barrier::new(2);
+    let digest = Digest::of(b"x").to_string();
+    let server = Server::start(move |_| {
+        both.wait(); // nobody is answered before both have asked
+        Response::new(200).with("docker-content-digest", digest.clone())
+    });
+    let client = with(Transport::Direct, Fixed::basic("secret"));
+    let session = PushSession::new();
+    let registry = format!("127.0.0.1:{}", server.port);
+    let at = |name: &str| Repository { registry: registry.clone(), repository: name.to_owned() };
+    assert!(!client.is_open(&registry), "nobody has asked yet");
+    let (one, two) = (at("one"), at("two"));
+    let one = client.ping_at(&one, "latest", true, &session);
+    let two = client.ping_at(&two, "latest", true, &session);
+    assert_eq!(futures_util::join!(one, two), (true, true));
+    assert!(client.is_open(&registry));
+    assert_eq!(session.checked(&at("two"), "latest"), Some(Some(Digest::of(b"x"))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_not_as_open_as_presumed_gets_what_it_wants() {
+    for transport in TRANSPORTS {
+        for wants in [Wants::Basic, Wants::Bearer] {
+            let registry = wanting(wants);
+            let client = with(transport, Fixed::basic("secret"));
+            let session = PushSession::new();
+            let target = reference(&format!("{}/app:1", registry.server.address()));
+            let at = esb_registry::repository(&target);
+            assert!(client.ping_at(&at, "1", true, &session).await);
+            let image = image("amd64", &[noise(1, 100)]);
+            client.push(&image, &target, &[], &session, &quiet()).await.unwrap();
+            assert!(!client.is_open(&at.registry));
+        }
     }
 }
