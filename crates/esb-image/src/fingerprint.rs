@@ -59,6 +59,19 @@ pub(crate) struct ImageParts {
     pub(crate) sources: BTreeMap<String, Digest>,
 }
 
+/// One of [`ImageParts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    Base,
+    Recipe,
+    Settings,
+    /// By place and name.
+    Source(&'a str),
+}
+
+/// What is different in a part, and how: ``("code/app.py", "changed")``.
+pub(crate) type PartChanges = Vec<(String, &'static str)>;
+
 impl ImageParts {
     /// The key of the image.
     pub(crate) fn key(&self) -> Digest {
@@ -70,22 +83,33 @@ impl ImageParts {
         key.finish()
     }
 
-    /// Why the image has to be made although `earlier` was. `files_of` says which files of a source
-    /// are different from those under its earlier key, as far as it knows.
+    /// The parts by their keys, those of sources last.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (Part<'_>, Digest)> {
+        let own =
+            [(Part::Base, self.base), (Part::Recipe, self.recipe), (Part::Settings, self.settings)];
+        own.into_iter().chain(self.sources.iter().map(|(place, key)| (Part::Source(place), *key)))
+    }
+
+    /// Why the image has to be made although `earlier` was. `differences` says what in a part is
+    /// different from what its earlier key stands for, as far as it knows.
     pub(crate) fn reason(
         &self,
         earlier: Option<&Self>,
-        files_of: impl Fn(&str, Digest) -> Vec<(String, &'static str)>,
+        differences: impl Fn(Part<'_>, Digest) -> PartChanges,
     ) -> String {
         let Some(earlier) = earlier else { return "never built before".to_owned() };
         let mut reasons = Vec::new();
         if self.base != earlier.base {
-            reasons.push("base image changed".to_owned());
+            reasons.push(match first_of(&differences(Part::Base, earlier.base)) {
+                Some(what) => format!("base image {what}"),
+                None => "base image changed".to_owned(),
+            });
         } else if self.recipe != earlier.recipe {
-            reasons.push("recipe changed".to_owned());
+            reasons.push(detailed("recipe changed", differences(Part::Recipe, earlier.recipe)));
         }
         if self.settings != earlier.settings {
-            reasons.push("labels or time changed".to_owned());
+            let what = differences(Part::Settings, earlier.settings);
+            reasons.push(detailed("labels or time changed", what));
         }
         let mut changed = Vec::new();
         for (place, digest) in &self.sources {
@@ -93,25 +117,37 @@ impl ImageParts {
             if before == Some(digest) {
                 continue;
             }
-            let files = before.map(|before| files_of(place, *before)).unwrap_or_default();
+            let files = before.map(|before| differences(Part::Source(place), *before));
+            let files = files.unwrap_or_default();
             if files.is_empty() {
                 let name = place.split_once(' ').map_or(&**place, |(_, name)| name);
                 changed.push((name.to_owned(), "changed"));
             }
             changed.extend(files);
         }
-        if let Some((first, how)) = changed.first() {
-            let more = match changed.len() - 1 {
-                0 => String::new(),
-                more => format!(", and {more} more"),
-            };
-            reasons.push(format!("`{}` {how}{more}", first.escape_debug()));
-        }
+        reasons.extend(first_of(&changed));
         if reasons.is_empty() {
             return "its layers are not in the store any more".to_owned();
         }
         reasons.join(", ")
     }
+}
+
+/// The first of some changes, and how many more there are.
+fn first_of(changes: &[(String, &'static str)]) -> Option<String> {
+    let (first, how) = changes.first()?;
+    let more = match changes.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let shown = first.escape_debug().to_string().replace("\\\"", "\"");
+    Some(format!("`{shown}` {how}{more}"))
+}
+
+/// Says what is there now before what is gone.
+fn detailed(what: &str, mut changes: PartChanges) -> String {
+    changes.sort_by_key(|(_, how)| *how == "removed");
+    first_of(&changes).map_or_else(|| what.to_owned(), |first| format!("{what} ({first})"))
 }
 
 #[cfg(test)]
@@ -161,10 +197,32 @@ mod tests {
 
         let mut new = parts.clone();
         new.sources.insert("3 code/".to_owned(), digest("x"));
-        let told = |place: &str, before: Digest| {
-            assert_eq!((place, before), ("3 code/", digest("c")));
-            vec![("code/a\n".to_owned(), "removed"), ("code/b".to_owned(), "changed")]
+        let told = |part: Part<'_>, before: Digest| match part {
+            Part::Source(place) => {
+                assert_eq!((place, before), ("3 code/", digest("c")));
+                vec![("code/a\n".to_owned(), "removed"), ("code/b".to_owned(), "changed")]
+            }
+            Part::Base => vec![("python:3.13".to_owned(), "changed")],
+            Part::Recipe => {
+                vec![("CMD [\"a\"]".to_owned(), "removed"), ("CMD [\"b\"]".to_owned(), "added")]
+            }
+            Part::Settings => vec![("com.esb.env".to_owned(), "changed")],
         };
         assert_eq!(new.reason(Some(&parts), told), "`code/a\\n` removed, and 1 more");
+        let told_of = |change: &dyn Fn(&mut ImageParts), expected: &str| {
+            let mut new = parts.clone();
+            change(&mut new);
+            assert_eq!(new.reason(Some(&parts), told), expected);
+        };
+        told_of(&|new| new.base = digest("x"), "base image `python:3.13` changed");
+        told_of(
+            &|new| new.recipe = digest("x"),
+            "recipe changed (`CMD [\"b\"]` added, and 1 more)",
+        );
+        told_of(
+            &|new| new.settings = digest("x"),
+            "labels or time changed (`com.esb.env` changed)",
+        );
+        assert_eq!(parts.each().count(), 5);
     }
 }

@@ -1,7 +1,7 @@
 //! What sources held when an image was made of them, so that the next build names the file that
 //! changed.
 //!
-//! Owns these lists in the content store, one for each source's key, and how two of them differ.
+//! Owns these lists in the content store, one for each key of a part, and how two of them differ.
 //! Refuses to be asked where nothing is made: a run that finds everything there writes and reads
 //! no list.
 
@@ -12,6 +12,8 @@ use std::{
 
 use esb_oci::{ContentStore, Digest};
 
+use crate::fingerprint::PartChanges;
+
 /// The record's kind in the content store.
 const RECORD: &str = "source-files";
 /// Sources with more files have no list.
@@ -19,7 +21,8 @@ const FILES: usize = 4096;
 /// Of a file's content, this many digits are enough to see that it is another one.
 const DIGITS: usize = 16;
 
-/// Files and links by their path, and what each is. Folders alone are no reason that helps.
+/// Files and links by their path, and what each is; or what else an image is made of, by its name.
+/// Folders alone are no reason that helps.
 pub(crate) type Files = BTreeMap<String, String>;
 
 /// What is kept of a file.
@@ -56,9 +59,9 @@ impl Listings {
         }
     }
 
-    /// What is different from what the source held under its earlier key, in the order of paths:
-    /// ``("code/app.py", "changed")``. Empty when that is not known, or no file tells it.
-    pub(crate) fn changes(&self, earlier: Digest, now: &Files) -> Vec<(String, &'static str)> {
+    /// What is different from what the source held under its earlier key, in the order of paths.
+    /// Empty when that is not known, or no file tells it.
+    pub(crate) fn changes(&self, earlier: Digest, now: &Files) -> PartChanges {
         let Some(before) = self.store.record::<Files>(RECORD, earlier) else { return Vec::new() };
         let mut changes: Vec<_> = now
             .iter()

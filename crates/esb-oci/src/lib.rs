@@ -17,6 +17,7 @@ pub mod manifest;
 mod records;
 mod reference;
 mod store;
+mod turn;
 
 pub use archive::{ArchiveImage, docker_archive};
 pub use blob::{
@@ -33,3 +34,4 @@ pub use layout::{LayoutEntry, LayoutError, OciLayout, REF_NAME, write_entries, w
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
 pub use reference::{InvalidReference, Reference};
 pub use store::{BlobWriter, ContentStore, StoreError, hash_file};
+pub use turn::Turn;

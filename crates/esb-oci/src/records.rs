@@ -65,6 +65,11 @@ impl Records {
         }
     }
 
+    /// Lets a kind be read again.
+    pub(crate) fn forget(&self, kind: &str) {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner).remove(kind);
+    }
+
     fn large(&self, kind: &str, key: Digest) -> Option<Bytes> {
         let path = self.path(kind, key);
         let metadata = fs::metadata(&path).ok()?;

@@ -23,6 +23,7 @@ use crate::{
     collect::{self, TEMPORARY},
     digest::Hasher,
     records::Records,
+    turn::{self, Turn},
 };
 
 /// The store on disk failed.
@@ -190,12 +191,22 @@ impl ContentStore {
         Ok(digest)
     }
 
+    /// Waits for a turn at something that costs much and that other processes may be doing now:
+    /// `name` says what, for one key. Who got the turn looks whether it is done already.
+    pub async fn turn(&self, name: &str, key: Digest) -> Turn {
+        turn::turn(&self.root.join(TEMPORARY), &format!("{name}-{}", key.hex())).await
+    }
+
     /// Stores a blob from elsewhere, verified against its descriptor; nothing happens when it is
-    /// here already.
+    /// here already. Of several that want the same blob, in whatever process, one fetches it.
     ///
     /// # Errors
     /// When its source fails, its bytes are not those of the descriptor, or the disk fails.
     pub async fn ingest(&self, blob: &Blob) -> Result<(), StoreError> {
+        if self.has(&blob.descriptor) {
+            return Ok(());
+        }
+        let _turn = self.turn("fetch", blob.descriptor.digest).await;
         if self.has(&blob.descriptor) {
             return Ok(());
         }
@@ -210,6 +221,12 @@ impl ContentStore {
     /// Reads a record; what is missing or unreadable is `None`.
     pub fn record<T: DeserializeOwned>(&self, kind: &str, key: Digest) -> Option<T> {
         serde_json::from_slice(&self.records.get(kind, key)?).ok()
+    }
+
+    /// As [`ContentStore::record`], with what other processes wrote since records were read.
+    pub fn fresh_record<T: DeserializeOwned>(&self, kind: &str, key: Digest) -> Option<T> {
+        self.records.forget(kind);
+        self.record(kind, key)
     }
 
     /// Writes a record, replacing an earlier one.

@@ -13,7 +13,7 @@ use crate::{
     Base, BuildRequest, Error,
     assemble::{BASE_DIGEST, BASE_NAME},
     blocking::blocking,
-    fingerprint::{Fingerprint, ImageParts},
+    fingerprint::{Fingerprint, ImageParts, Part},
     listing::{Files, Listings},
     published::Names,
     stat_cache::StatCache,
@@ -43,13 +43,14 @@ pub(crate) struct Job {
     pub(crate) own: Option<OwnDockerfile>,
     pub(crate) epoch: i64,
     /// The text on disk.
-    #[cfg(feature = "buildkit")]
     pub(crate) dockerfile: String,
     pub(crate) sketch: Sketch,
     pub(crate) bases: BTreeMap<String, Base>,
     pub(crate) entries: Vec<Entry>,
     /// Those of the base and of the request, and the fingerprint.
     pub(crate) labels: BTreeMap<String, String>,
+    /// Those of the request alone.
+    asked_labels: BTreeMap<String, String>,
     pub(crate) parts: ImageParts,
     pub(crate) names: Names,
     /// The key of the image's record.
@@ -105,12 +106,12 @@ impl Job {
             platform,
             own: recipe.own.clone(),
             epoch: request.epoch,
-            #[cfg(feature = "buildkit")]
             dockerfile: recipe.dockerfile.clone(),
             sketch,
             bases,
             entries,
             labels,
+            asked_labels: request.labels.clone(),
             parts,
             names: Names::new(request.label_prefix),
             key: key.finish(),
@@ -118,10 +119,29 @@ impl Job {
         })
     }
 
-    /// The files of a source, by the place that its key has.
-    fn files(&self, place: &str) -> Files {
-        let path = place.split_once(' ').map_or(place, |(_, path)| path);
-        context::files(&self.entries, if path == "." { "" } else { path })
+    /// What a part of the image holds, so that the next build can say what is different. Values of
+    /// build arguments are left out.
+    fn listing(&self, part: Part<'_>) -> Files {
+        let named = |name: &str| (name.to_owned(), String::new());
+        match part {
+            Part::Base => {
+                let of = |base: &Base| (base.name.clone(), base.image.digest().to_string());
+                self.bases.values().map(of).collect()
+            }
+            Part::Recipe => {
+                let lines = self.dockerfile.lines().map(str::trim);
+                lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(named).collect()
+            }
+            Part::Settings => {
+                let mut settings: Files = self.asked_labels.clone();
+                settings.insert("SOURCE_DATE_EPOCH".to_owned(), self.epoch.to_string());
+                settings
+            }
+            Part::Source(place) => {
+                let path = place.split_once(' ').map_or(place, |(_, path)| path);
+                context::files(&self.entries, if path == "." { "" } else { path })
+            }
+        }
     }
 
     /// The layers of the bases, by their uncompressed and their compressed digests.
@@ -173,7 +193,7 @@ impl Job {
             lost.to_owned()
         } else {
             let listings = Listings::new(store.clone());
-            let changes = |place: &str, before| listings.changes(before, &self.files(place));
+            let changes = |part: Part<'_>, before| listings.changes(before, &self.listing(part));
             self.parts.reason(before.as_ref(), changes)
         }
     }
@@ -182,8 +202,8 @@ impl Job {
     pub(crate) fn remember(&self, store: &ContentStore, image: &Descriptor) -> Result<(), Error> {
         store.set_record(RECORD, self.key, image)?;
         let listings = Listings::new(store.clone());
-        for (place, source) in &self.parts.sources {
-            listings.keep(*source, || self.files(place));
+        for (part, key) in self.parts.each() {
+            listings.keep(key, || self.listing(part));
         }
         self.remember_parts(store)
     }

@@ -20,9 +20,10 @@ use crate::{
         Problem,
         interpret::{Plan, StagePlan},
     },
-    fingerprint::{Fingerprint, ImageParts},
+    fingerprint::{Fingerprint, ImageParts, Part},
     landing::{Landed, Sources},
     layer::LayerError,
+    listing::Files,
     published::Names,
 };
 
@@ -132,6 +133,31 @@ impl Job {
             recipe: recipe.finish(),
             settings: settings.finish(),
             sources,
+        }
+    }
+
+    /// What a part of the image holds, so that the next build can say what is different.
+    pub(super) fn listing(&self, part: Part<'_>, plan: &Plan, sources: &Sources) -> Files {
+        match part {
+            Part::Base => {
+                let bases = plan.stages.values().filter_map(|stage| self.base(stage));
+                let of = |base: &Base| (base.name.clone(), base.image.digest().to_string());
+                bases.map(of).collect()
+            }
+            Part::Recipe => {
+                let steps = plan.stages.values().flat_map(|stage| &stage.steps);
+                steps.map(|step| (step.created_by.clone(), String::new())).collect()
+            }
+            Part::Settings => {
+                let mut settings: Files = self.labels.clone();
+                settings.insert("SOURCE_DATE_EPOCH".to_owned(), self.epoch.to_string());
+                settings
+            }
+            Part::Source(place) => {
+                let mut files = sources.files(plan);
+                let files = files.find(|(other, _)| other == place);
+                files.map(|(_, files)| files()).unwrap_or_default()
+            }
         }
     }
 

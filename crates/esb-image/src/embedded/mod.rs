@@ -28,7 +28,7 @@ use crate::{
         Fault, Problem, Script,
         interpret::{Action as StepAction, CopyFiles, Plan},
     },
-    fingerprint::ImageParts,
+    fingerprint::{ImageParts, Part},
     landing::{Lander, Sources},
     layer::Layers,
     listing::Listings,
@@ -272,11 +272,23 @@ impl EmbeddedBuilder {
             }
             let carried = base.image.manifest.annotations.get(&job.names.base_index);
             let carried = carried.and_then(|text| compact::decode(text)).filter(is_enough);
+            // Of processes that need it at the same time one reads the layers.
+            let mut turn = None;
             let index = if let Some(index) = carried {
                 index
             } else {
                 let subject = &*base.name;
                 reporter.event(&Event::Started { subject, action: "index" });
+                turn = Some(store.turn("index", digest).await);
+                if job.trust {
+                    let store = store.clone();
+                    let look = move || store.fresh_record(base_index::RECORD, digest);
+                    if let Some(index) = blocking(look).await.filter(is_enough) {
+                        let detail = "made by another run";
+                        reporter.event(&Event::Finished { subject, action: "index", detail });
+                        return Ok(Arc::new(index));
+                    }
+                }
                 let index = base_layers::index(&job.recipe.repository, base, keep).await?;
                 reporter.event(&Event::Finished { subject, action: "index", detail: "" });
                 index
@@ -284,6 +296,7 @@ impl EmbeddedBuilder {
             let index = Arc::new(index);
             let record = Arc::clone(&index);
             blocking(move || store.set_record(base_index::RECORD, digest, &*record)).await?;
+            drop(turn);
             Ok(index)
         };
         cell.get_or_try_init(make).await.cloned()
@@ -308,9 +321,8 @@ impl Inner {
         if !job.trust {
             return "earlier results were not to be used".to_owned();
         }
-        let changes = |place: &str, before| {
-            let files = sources.files(plan).find(|(other, _)| other == place);
-            files.map(|(_, now)| self.listings.changes(before, &now())).unwrap_or_default()
+        let changes = |part: Part<'_>, before| {
+            self.listings.changes(before, &job.listing(part, plan, sources))
         };
         parts.reason(self.store.record(LAST, job.last_key()).as_ref(), changes)
     }
@@ -445,8 +457,8 @@ impl Inner {
         if let Some(index) = index {
             self.keep_index(&image, &index)?;
         }
-        for (place, files) in sources.files(&plan) {
-            self.listings.keep(parts.sources[&place], files);
+        for (part, key) in parts.each() {
+            self.listings.keep(key, || job.listing(part, &plan, &sources));
         }
         self.store.set_record(LAST, job.last_key(), &parts)?;
         Ok(report(image, Action::Built, reason))

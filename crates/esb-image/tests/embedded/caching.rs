@@ -77,14 +77,19 @@ fn changes_are_seen_and_told() {
     assert_eq!(told(&unknown), (Action::Built, "`layer` changed, and 1 more"));
 
     project.recipe.dockerfile += "\nENV A=1";
-    assert_eq!(told(&project.build().unwrap()), (Action::Built, "recipe changed"));
+    let reason = "recipe changed (`ENV A=1` added)";
+    assert_eq!(told(&project.build().unwrap()), (Action::Built, reason));
     project.epoch += 1;
-    assert_eq!(told(&project.build().unwrap()), (Action::Built, "labels or time changed"));
+    let reason = "labels or time changed (`SOURCE_DATE_EPOCH` changed)";
+    assert_eq!(told(&project.build().unwrap()), (Action::Built, reason));
     project.bases = [("base:1".to_owned(), base(media_type::DOCKER_MANIFEST))].into();
     assert_eq!(project.build().unwrap().action, Action::Cached, "the same base in another form");
     let changed = base_with(media_type::OCI_MANIFEST, "/usr/bin");
     project.bases = [("base:1".to_owned(), changed)].into();
-    assert_eq!(told(&project.build().unwrap()), (Action::Built, "base image changed"));
+    assert_eq!(
+        told(&project.build().unwrap()),
+        (Action::Built, "base image `registry.test/base:1` changed")
+    );
 }
 
 #[test]
