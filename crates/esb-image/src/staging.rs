@@ -8,13 +8,17 @@
 use std::{
     fs,
     io::Write as _,
-    os::unix::{ffi::OsStrExt as _, fs::symlink},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{MetadataExt as _, symlink},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use esb_model::{ImageRecipe, StagedSource};
 use esb_oci::{ContentStore, Digest};
+use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::{
@@ -28,7 +32,27 @@ use crate::{
 };
 
 /// The record's kind in the content store: what was staged at a path.
-const RECORD: &str = "staged";
+const RECORD: &str = "staged-2";
+
+/// What was staged at a path, and the file or folder that it was: what lies there now may be the
+/// work of a run that had another store, or of one that was killed before it could say so.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Put {
+    key: Digest,
+    device: u64,
+    inode: u64,
+    /// When it was put there, or changed at its top since: seconds and nanoseconds since 1970.
+    changed: (i64, i64),
+}
+
+impl Put {
+    /// What lies at a path, if it was made of what `key` stands for.
+    fn at(path: &Path, key: Digest) -> std::io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        let changed = (found.ctime(), found.ctime_nsec());
+        Ok(Self { key, device: found.dev(), inode: found.ino(), changed })
+    }
+}
 
 /// From where and to where a copy goes, and where it is made.
 #[derive(Debug, Clone, Copy)]
@@ -248,8 +272,8 @@ impl Stager {
     /// Whether a target was made of what `key` stands for.
     fn is_current(&self, target: &Path, key: Digest) -> bool {
         let record = Digest::of(target.as_os_str().as_bytes());
-        self.store.record::<Digest>(RECORD, record) == Some(key)
-            && target.symlink_metadata().is_ok()
+        let put = self.store.record::<Put>(RECORD, record);
+        put.is_some() && put == Put::at(target, key).ok()
     }
 
     /// Makes `target` anew in one step, unless it is what `key` stands for already.
@@ -274,7 +298,8 @@ impl Stager {
         make(&new)?;
         put(&new, target, &place)?;
         let record = Digest::of(target.as_os_str().as_bytes());
-        self.store.set_record(RECORD, record, &key)?;
+        let now = Put::at(target, key).map_err(io_error("look at", target))?;
+        self.store.set_record(RECORD, record, &now)?;
         Ok(true)
     }
 }

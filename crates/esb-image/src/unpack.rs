@@ -131,12 +131,14 @@ pub(crate) fn unpack_zip(path: &Path, target: &Path, limits: UnpackLimits) -> Re
 struct Unpacker<'a> {
     archive: &'a Path,
     target: &'a Path,
+    /// What is still allowed of it.
     limits: UnpackLimits,
+    most: UnpackLimits,
 }
 
 impl<'a> Unpacker<'a> {
-    fn new(archive: &'a Path, target: &'a Path, limits: UnpackLimits) -> Self {
-        Self { archive, target, limits }
+    fn new(archive: &'a Path, target: &'a Path, most: UnpackLimits) -> Self {
+        Self { archive, target, limits: most, most }
     }
 
     fn refuse(&self, reason: impl Into<String>) -> Error {
@@ -156,10 +158,10 @@ impl<'a> Unpacker<'a> {
     }
 
     fn count(&mut self) -> Result<(), Error> {
-        match self.limits.entries.checked_sub(1) {
-            Some(rest) => self.limits.entries = rest,
-            None => return Err(self.refuse("it has too many entries")),
-        }
+        let most = self.most.entries;
+        let rest = self.limits.entries.checked_sub(1);
+        self.limits.entries =
+            rest.ok_or_else(|| self.refuse(format!("it has more than {most} entries")))?;
         Ok(())
     }
 
@@ -221,10 +223,11 @@ impl<'a> Unpacker<'a> {
             if read == 0 {
                 break;
             }
-            match self.limits.bytes.checked_sub(read as u64) {
-                Some(rest) => self.limits.bytes = rest,
-                None => return Err(self.refuse("its files are too large together")),
-            }
+            let most = self.most.bytes;
+            let rest = self.limits.bytes.checked_sub(read as u64);
+            self.limits.bytes = rest.ok_or_else(|| {
+                self.refuse(format!("its files have more than {most} bytes together"))
+            })?;
             file.write_all(&block[..read]).map_err(io_error("write", &path))?;
         }
         set_mode(&path, if mode & 0o111 == 0 { 0o644 } else { 0o755 })
@@ -366,6 +369,7 @@ mod tests {
         {
             let error = unzip(&text, limits).unwrap_err();
             assert!(matches!(error, Error::Archive { .. }), "{error}");
+            assert!(error.to_string().contains("more than 1"), "the limit is named: {error}");
         }
     }
 

@@ -94,6 +94,30 @@ fn unchanged_inputs_are_not_touched() {
 }
 
 #[test]
+fn what_others_staged_is_not_taken_for_ours() {
+    let mut project = project();
+    stage(&project).unwrap();
+    // A run with another store, or one that was killed before it noted what it did.
+    let own = project.folder.path().join("store");
+    let aside = project.folder.path().join("aside");
+    fs::rename(&own, &aside).unwrap();
+    zip(&project, "two");
+    stage(&project).unwrap();
+    fs::remove_dir_all(&own).unwrap();
+    fs::rename(&aside, &own).unwrap();
+
+    zip(&project, "one");
+    assert!(stage(&project).unwrap().contains(&"src".to_owned()));
+    let app = project.root().join(FOLDER).join("src/app.py");
+    assert_eq!(fs::read_to_string(&app).unwrap(), "one");
+    assert_eq!(stage(&project).unwrap(), [""; 0]);
+
+    fs::remove_file(&app).unwrap();
+    project.recipe.staged.truncate(1);
+    assert_eq!(stage(&project).unwrap(), ["src"], "what was taken out of it comes back");
+}
+
+#[test]
 fn a_refused_archive_leaves_what_was_there() {
     let project = project();
     stage(&project).unwrap();
