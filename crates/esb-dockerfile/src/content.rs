@@ -57,6 +57,8 @@ pub(crate) struct Content {
     is_file: bool,
     /// `None`: the user's own file or folder.
     staged: Option<Staged>,
+    /// What the user leaves out of the folder, relative to it.
+    left_out: Vec<String>,
 }
 
 /// Finds what `code` names. `what` says for whom, such as "code of function `Hello`".
@@ -132,12 +134,14 @@ fn find_path(
 }
 
 impl Content {
-    /// Decides what `COPY` reads; `target` is the folder for what has to be staged.
+    /// Decides what `COPY` reads; `target` is the folder for what has to be staged, `left_out` what
+    /// the user leaves out of a folder.
     ///
     /// # Errors
     /// With the path when it lies in the project and no Dockerfile can name it.
     pub(crate) fn new(
         found: &Found,
+        left_out: Vec<String>,
         target: &Path,
         exclusions: &Exclusions,
     ) -> Result<Self, PathBuf> {
@@ -149,12 +153,12 @@ impl Content {
         let (path, is_file) = match found {
             Found::Archive { path, .. } => {
                 let staged = staged(StagedSource::Unpack(path.clone()), None);
-                return Ok(Self { path: own_folder, is_file: false, staged });
+                return Ok(Self { path: own_folder, is_file: false, staged, left_out });
             }
             Found::Inline { text, file_name } => {
                 let content = StagedSource::Content(text.clone().into_bytes());
                 let staged = staged(content, Some(Path::new(file_name)));
-                return Ok(Self { path: own_folder, is_file: false, staged });
+                return Ok(Self { path: own_folder, is_file: false, staged, left_out });
             }
             Found::Folder(path) => (path, false),
             Found::File(path) => (path, true),
@@ -162,19 +166,19 @@ impl Content {
         if !path.is_absolute() {
             let text = text(path).filter(|text| !quote::has_control(text));
             let text = text.ok_or_else(|| path.clone())?;
-            let reachable = !exclusions.cover(path) || quote::is_plain_pattern(&text);
-            if quote::is_copyable(&text) && reachable {
-                return Ok(Self { path: text, is_file, staged: None });
+            let has_pattern = exclusions.cover(path) || !left_out.is_empty();
+            if quote::is_copyable(&text) && (!has_pattern || quote::is_plain_pattern(&text)) {
+                return Ok(Self { path: text, is_file, staged: None, left_out });
             }
         }
         let name = if is_file { path.file_name().map(Path::new) } else { None };
-        let exclude = if is_file { Vec::new() } else { exclusions.patterns() };
+        let exclude = if is_file { Vec::new() } else { exclusions.patterns(&left_out) };
         let staged = staged(StagedSource::Copy { from: path.clone(), exclude }, name);
-        Ok(Self { path: own_folder, is_file: false, staged })
+        Ok(Self { path: own_folder, is_file: false, staged, left_out })
     }
 
-    /// Stages a real folder that holds one of `others`, which a `COPY` of it would take along.
-    /// Gives whether it did.
+    /// Stages a real folder that holds one of `others`, which a `COPY` of it would take along, or
+    /// which what is left out of one of the two would hide from the other. Gives whether it did.
     pub(crate) fn stage_around(
         &mut self,
         others: &Included,
@@ -185,14 +189,19 @@ impl Content {
             let folder = Path::new(&self.path);
             *other != self.path && Path::new(other).starts_with(folder)
         };
+        let hides = |(other, left_out): &(String, Vec<String>)| {
+            holds(other) && !(left_out.is_empty() && self.left_out.is_empty())
+        };
         if self.staged.is_some() || self.is_file {
             return false;
         }
-        if !others.real.iter().chain(&others.staged).any(holds) {
+        if !others.real.iter().chain(&others.staged).any(holds) && !others.folders.iter().any(hides)
+        {
             return false;
         }
         let from = PathBuf::from(&self.path);
-        let source = StagedSource::Copy { from, exclude: exclusions.patterns() };
+        let exclude = exclusions.patterns(&self.left_out);
+        let source = StagedSource::Copy { from, exclude };
         self.staged = Some(Staged { target: target.to_owned(), source });
         self.path = plain(target);
         true
@@ -211,9 +220,12 @@ impl Content {
     pub(crate) fn include(&self, exclusions: &Exclusions, included: &mut Included) {
         if self.staged.is_some() {
             included.staged.push(self.path.clone());
-        } else if exclusions.cover(Path::new(&self.path)) {
+            return;
+        }
+        if exclusions.cover(Path::new(&self.path)) {
             included.real.push(self.path.clone());
         }
+        included.folders.push((self.path.clone(), self.left_out.clone()));
     }
 
     pub(crate) fn staged(&self) -> Option<&Staged> {

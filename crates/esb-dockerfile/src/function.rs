@@ -14,7 +14,7 @@ use crate::{
     Settings, codes,
     content::{Content, Found, NotFound, find, plain},
     finding::{nearest, unusable_path},
-    ignore::{Exclusions, Included},
+    ignore::{Exclusions, Included, left_out},
     java::unbuilt,
     layer::{Layers, ReadyLayer},
     project::{EntryKind, Project},
@@ -98,7 +98,16 @@ impl Maker<'_> {
 
         let folder = self.settings.function_folder(&function.effective_name(), image);
         let code_target = folder.join("code");
-        let code = match Content::new(&found, &code_target, self.exclusions) {
+        let left_out = match left_out(self.project, &found) {
+            Ok(left_out) => left_out,
+            Err(cause) => {
+                let message = format!("could not read what the {who} leaves out: {cause}");
+                let code = codes::UNREADABLE;
+                findings.push(Finding::new(Severity::Error, code, function.span, message));
+                return None;
+            }
+        };
+        let code = match Content::new(&found, left_out, &code_target, self.exclusions) {
             Ok(code) => code,
             Err(path) => {
                 findings.push(unusable_path(&path, &who, function.span));

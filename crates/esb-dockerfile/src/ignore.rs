@@ -1,11 +1,24 @@
 //! What never goes into an image, and the `Dockerfile.dockerignore` that says so.
 //!
-//! Owns the default exclusions and what has to be included again. The file replaces a project's
-//! own `.dockerignore` (Docker's rule), so that nothing there can hide what a recipe copies.
+//! Owns the default exclusions, what has to be included again, and what the user leaves out of a
+//! folder of code or of a layer. The file replaces a project's own `.dockerignore` (Docker's rule),
+//! so that nothing there can hide what a recipe copies.
 
-use std::{ffi::OsStr, path::Path};
+use std::{ffi::OsStr, io, path::Path};
 
 use esb_model::Brand;
+
+use crate::{
+    content::Found,
+    project::{EntryKind, Project},
+};
+
+/// The file in a folder of code or of a layer that says what of it stays out, in the language of
+/// `.dockerignore`.
+const OWN: &str = ".samignore";
+
+/// The most bytes of such a file.
+const MAX_OWN: u64 = 1024 * 1024;
 
 /// The default exclusions of a run.
 #[derive(Debug, Clone)]
@@ -24,6 +37,55 @@ pub(crate) struct Included {
     pub(crate) real: Vec<String>,
     /// What esb puts below its own folder; taken as it is, leftovers included.
     pub(crate) staged: Vec<String>,
+    /// The user's folders that are copied as they are, and what stays out of each.
+    pub(crate) folders: Vec<(String, Vec<String>)>,
+}
+
+/// What the user leaves out of a folder, relative to it; nothing where the folder does not say.
+///
+/// # Errors
+/// When its file cannot be read.
+pub(crate) fn left_out(project: &dyn Project, found: &Found) -> io::Result<Vec<String>> {
+    let Found::Folder(folder) = found else { return Ok(Vec::new()) };
+    let path = folder.join(OWN);
+    match project.locate(&path) {
+        Ok(located) if located.kind == EntryKind::File => {
+            let bytes = project.read(&path, MAX_OWN)?;
+            Ok(patterns(&String::from_utf8_lossy(&bytes)))
+        }
+        Ok(_) => Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The patterns of a text, which never reach out of their folder. The file that they stand in is
+/// no part of an image either.
+fn patterns(text: &str) -> Vec<String> {
+    let mut patterns = vec![OWN.to_owned()];
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        if line.starts_with('#') {
+            continue;
+        }
+        let line = line.trim();
+        let (mark, pattern) = match line.strip_prefix('!') {
+            Some(pattern) => ("!", pattern.trim()),
+            None => ("", line),
+        };
+        let parts = pattern.split('/').filter(|part| !part.is_empty() && *part != ".");
+        let parts: Vec<_> = parts.collect();
+        if !parts.is_empty() && !parts.contains(&"..") {
+            patterns.push(format!("{mark}{}", parts.join("/")));
+        }
+    }
+    patterns
+}
+
+/// A pattern of a folder as one of the context.
+fn below(folder: &str, pattern: &str) -> String {
+    let (mark, pattern) = pattern.strip_prefix('!').map_or(("", pattern), |pattern| ("!", pattern));
+    let slash = if folder.is_empty() { "" } else { "/" };
+    format!("{mark}{folder}{slash}{pattern}")
 }
 
 impl Exclusions {
@@ -37,10 +99,10 @@ impl Exclusions {
         path.iter().any(tool) || is_leftover(path)
     }
 
-    /// The patterns for a copy of a folder, relative to it.
-    pub(crate) fn patterns(&self) -> Vec<String> {
+    /// The patterns for a copy of a folder, relative to it, with those of the user.
+    pub(crate) fn patterns(&self, left_out: &[String]) -> Vec<String> {
         let folders = self.folders.iter().map(|folder| format!("**/{folder}"));
-        folders.chain(LEFTOVERS.map(str::to_owned)).collect()
+        folders.chain(LEFTOVERS.map(str::to_owned)).chain(left_out.iter().cloned()).collect()
     }
 
     /// The text of a function's `Dockerfile.dockerignore`. The last pattern that matches wins.
@@ -54,6 +116,11 @@ impl Exclusions {
         lines.extend(LEFTOVERS.map(str::to_owned));
         let leftovers = included.real.iter().filter(|path| is_leftover(Path::new(path)));
         lines.extend(leftovers.map(|path| format!("!{path}")));
+        for (folder, patterns) in &included.folders {
+            let new = patterns.iter().map(|pattern| below(folder, pattern));
+            let new: Vec<_> = new.filter(|line| !lines.contains(line)).collect();
+            lines.extend(new);
+        }
         lines.extend(included.staged.iter().map(|path| format!("!{path}")));
         lines.join("\n") + "\n"
     }
@@ -64,4 +131,23 @@ fn is_leftover(path: &Path) -> bool {
     path.iter().any(|part| {
         part == "__pycache__" || Path::new(part).extension().is_some_and(|end| end == "pyc")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_stay_in_their_folder() {
+        let check = |text: &str, folder: &str, expected: &[&str]| {
+            let lines: Vec<_> = patterns(text).iter().map(|line| below(folder, line)).collect();
+            assert_eq!(lines[1..], *expected, "{text:?}");
+        };
+        check("", "f", &[]);
+        check("\u{feff}tests\n# no\n\n /docs/ \n", "f", &["f/tests", "f/docs"]);
+        check("**/*.md\n! **/README.md\n", "a/b", &["a/b/**/*.md", "!a/b/**/README.md"]);
+        check("./x\n*", "", &["x", "*"]);
+        check("../g\na/../../g\n!\n/\n..x", "f", &["f/..x"]);
+        assert_eq!(patterns("x")[0], ".samignore");
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
     Settings, codes,
     content::{Content, Found, NotFound, find},
     finding::unusable_path,
-    ignore::Exclusions,
+    ignore::{Exclusions, left_out},
     layout::Layout,
     project::Project,
 };
@@ -129,8 +129,10 @@ impl<'a> Layers<'a> {
                 return State::Wrong;
             }
         };
-        let names = match names(&found, self.project) {
-            Ok(names) => names,
+        let read = names(&found, self.project)
+            .and_then(|names| Ok((names, left_out(self.project, &found)?)));
+        let (names, left_out) = match read {
+            Ok(read) => read,
             Err(cause) => {
                 let message = format!("could not list the {what}: {cause}");
                 let code = codes::UNREADABLE;
@@ -140,7 +142,7 @@ impl<'a> Layers<'a> {
         };
         let id = (layer.template, layer.logical_id.as_str());
         let target = self.settings.layer_folder(&self.folders[&id]);
-        match Content::new(&found, &target, self.exclusions) {
+        match Content::new(&found, left_out, &target, self.exclusions) {
             Ok(content) => {
                 let layout = Layout::of(&names);
                 if layout.lacks_installed_requirements(&names) {

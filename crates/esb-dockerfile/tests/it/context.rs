@@ -147,3 +147,43 @@ fn a_root_layer_is_staged_beside_staged_code() {
     );
     assert!(copies(only(&made)).starts_with("COPY .esb/dev/layers/root/ /opt/\n"));
 }
+
+#[test]
+fn what_a_folder_leaves_out_is_not_sent() {
+    let project = Memory::new(&["f/app.py", "f/tests/test_app.py", "l/python/x.py"])
+        .file("f/.samignore", "tests\n*.md\n!README.md\n../l\n")
+        .file("l/.samignore", "python/x.py\n");
+    let made = make_clean(
+        vec![function("Hello", path("f/")).layers(&["Common"]), function("Other", path("l/"))],
+        vec![layer("Common", path("l"))],
+        &project,
+    );
+    let hello = made.images.iter().find(|image| image.repository == "esb-hello").unwrap();
+    assert_eq!(copies(hello), "COPY l/ /opt/\nCOPY f/ ${LAMBDA_TASK_ROOT}/");
+    check(
+        &hello.dockerignore,
+        &["f/app.py", "f/README.md", "l/python/y.py", "tests/x", "notes.md"],
+        &["f/tests/test_app.py", "f/notes.md", "f/.samignore", "l/python/x.py"],
+    );
+}
+
+#[test]
+fn what_a_folder_leaves_out_hides_nothing_that_others_copy() {
+    let project =
+        Memory::new(&["app.py", "layers/common/python/common.py"]).file(".samignore", "layers\n");
+    let made = make_clean(
+        vec![function("Hello", path("./")).layers(&["Common"])],
+        vec![layer("Common", path("layers/common"))],
+        &project,
+    );
+    insta::assert_snapshot!(copies(only(&made)), @r"
+    COPY layers/common/ /opt/
+    COPY .esb/dev/functions/Hello/code/ ${LAMBDA_TASK_ROOT}/
+    ");
+    check(&only(&made).dockerignore, &["layers/common/python/common.py"], &[]);
+    assert!(staged(only(&made)).contains("layers"), "{}", staged(only(&made)));
+
+    let odd = Memory::new(&["[f]/app.py"]).file("[f]/.samignore", "tests\n");
+    let made = make_clean(vec![function("Hello", path("[f]"))], vec![], &odd);
+    assert!(staged(only(&made)).contains("<- copy `[f]`"));
+}
