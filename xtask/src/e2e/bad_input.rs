@@ -165,7 +165,7 @@ pub(crate) fn interrupt(parts: &Parts, deployed: &Deployed) -> Outcome {
 }
 
 /// Every file of a store has the content that its name says.
-fn blobs_are_whole(store: &Path) -> Outcome {
+pub(super) fn blobs_are_whole(store: &Path) -> Outcome {
     let blobs = store.join("blobs/sha256");
     if !blobs.exists() {
         return Ok(());

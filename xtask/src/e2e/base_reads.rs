@@ -1,36 +1,60 @@
 //! How often the layers of a base are fetched: once where an output needs them, else never.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::BTreeMap,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
-use esb_test::{LoggingProxy, Registry};
+use esb_test::{Fault, LoggingProxy, Registry, Rule};
 
 use super::{
+    bad_input::blobs_are_whole,
     parts::{Parts, expect},
     small::Small,
 };
 use crate::{
     checks::{Outcome, Trouble},
-    command::run,
+    command::{output, run},
 };
 
 /// Where the base lies in the registry.
 const REPOSITORY: &str = "lambda/python";
 
-/// Two functions on an empty cache: into a layout, into engine and layout, into a registry that knows
-/// nothing of ours, and again into it, now that it has our base image, whose index travels with it.
+/// A registry with the base in it, behind a proxy that writes down what is asked.
+struct Source {
+    registry: Registry,
+    proxy: LoggingProxy,
+    /// The mirror that leads to it.
+    mirror: String,
+}
+
+impl Source {
+    /// None when the base is the real one, whose registry nobody can watch. One registry of its own
+    /// for each: in that of all checks, an earlier check's base image has an index for us.
+    fn start(parts: &Parts, name: &str) -> Outcome<Option<Self>> {
+        let stand_in = parts.mirrors.iter().find_map(|mirror| mirror.split_once("=oci:"));
+        let Some((host, layout)) = stand_in else { return Ok(None) };
+        let registry = Registry::start(&parts.work.join(name))?;
+        let proxy = LoggingProxy::start(registry.address())?;
+        run(Command::new("skopeo")
+            .args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"])
+            .arg(format!("oci:{layout}:{REPOSITORY}:3.13"))
+            .arg(format!("docker://{}/{REPOSITORY}:3.13", registry.address())))?;
+        let mirror = format!("{host}={}", proxy.address());
+        Ok(Some(Self { registry, proxy, mirror }))
+    }
+}
+
+/// Two functions on an empty cache: into a layout, into another one, into engine and layout, into a
+/// registry that knows nothing of ours, and again into it, now that it has our base image, whose index
+/// travels with it.
 pub(crate) fn once_or_never(parts: &Parts) -> Outcome {
-    let stand_in = parts.mirrors.iter().find_map(|mirror| mirror.split_once("=oci:"));
-    let Some((host, layout)) = stand_in else {
-        return Ok(()); // the base is the real one, whose registry nobody can watch
+    let Some(Source { registry, proxy, mirror }) = Source::start(parts, "base-reads-registry")?
+    else {
+        return Ok(());
     };
-    // One of its own: in the one of all checks, an earlier check's base image has an index for us.
-    let registry = Registry::start(&parts.work.join("base-reads-registry"))?;
-    let proxy = LoggingProxy::start(registry.address())?;
-    run(Command::new("skopeo")
-        .args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"])
-        .arg(format!("oci:{layout}:{REPOSITORY}:3.13"))
-        .arg(format!("docker://{}/{REPOSITORY}:3.13", registry.address())))?;
-    let mirror = format!("{host}={}", proxy.address());
+    let config = config(&registry)?;
     let small = Small::new(parts, "base-reads", "base-reads")?;
     small.write("template.yaml", &["A", "B"], "one")?;
     let build = |cache: &str, to: &[&str]| {
@@ -39,31 +63,99 @@ pub(crate) fn once_or_never(parts: &Parts) -> Outcome {
         command.env("ESB_MIRRORS", &mirror).env("CONTAINER_REGISTRY", registry.address());
         command.args(["build", "-e", "dev", "--quiet"]);
         expect(command.args(to), 0)?;
-        Ok::<_, Trouble>(fetched(&proxy))
-    };
-    let once = |what: &str, fetched: &BTreeMap<String, usize>| match fetched.len() {
-        0 | 1 => Err(Trouble::Failed(format!("{what}: no layer of the base was fetched"))),
-        _ if fetched.values().all(|times| *times == 1) => Ok(()),
-        _ => Err(Trouble::Failed(format!("{what}: not each blob once: {fetched:#?}"))),
+        Ok::<_, Trouble>(fetched(&proxy, &config))
     };
     once("layout", &build("base-reads-layout", &["--to", "oci:images"])?)?;
+    let second = build("base-reads-layout", &["--to", "oci:more-images"])?;
+    if !second.is_empty() {
+        return Err(Trouble::Failed(format!("read again for a second layout: {second:#?}")));
+    }
     let both = build("base-reads-both", &["--to", "docker", "--to", "oci:both"])?;
     once("engine and layout", &both)?;
     once("registry, made anew", &build("base-reads-first", &["--to", "registry"])?)?;
+    let layout_later = build("base-reads-first", &["--to", "oci:images-later"])?;
+    once("layout after a registry", &layout_later)?;
+    let again = build("base-reads-first", &["--to", "oci:images-again"])?;
+    if !again.is_empty() {
+        return Err(Trouble::Failed(format!("read again for one more layout: {again:#?}")));
+    }
     small.write("template.yaml", &["A", "B"], "two")?;
     let cold = build("base-reads-cold", &["--to", "registry"])?;
-    if cold.len() > 1 {
+    if !cold.is_empty() {
         return Err(Trouble::Failed(format!("more than the base's config was read: {cold:#?}")));
     }
     Ok(())
 }
 
-/// The blobs of the base that were asked for, and how often.
-fn fetched(proxy: &LoggingProxy) -> BTreeMap<String, usize> {
+/// Two projects with one empty cache, built at the same time: into layouts, which need the layers, and
+/// into a registry, which needs the base's index alone.
+pub(crate) fn by_two_at_once(parts: &Parts) -> Outcome {
+    let Some(Source { registry, proxy, mirror }) = Source::start(parts, "base-reads-twice")? else {
+        return Ok(());
+    };
+    // Slow enough that the second one comes while the first one reads.
+    proxy.inject(Rule::on("GET", "/blobs/", Fault::Hang { time: Duration::from_millis(300) }));
+    let projects = [
+        Small::new(parts, "base-reads-one", "base-reads-one")?,
+        Small::new(parts, "base-reads-other", "base-reads-other")?,
+    ];
+    for (small, text) in projects.iter().zip(["one", "other"]) {
+        small.write("template.yaml", &["A"], text)?;
+    }
+    let config = config(&registry)?;
+    for to in ["oci:images", "registry"] {
+        proxy.clear();
+        let cache = format!("base-reads-twice-{}", to.len());
+        let builds: Vec<_> = projects
+            .iter()
+            .map(|small| {
+                let mut command = parts.esb_to_registry(&small.root, &cache);
+                command.env("ESB_MIRRORS", &mirror).env("CONTAINER_REGISTRY", registry.address());
+                command.args(["build", "-e", "dev", "--quiet", "--to", to]);
+                command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+            })
+            .collect::<Result<_, _>>()?;
+        for build in builds {
+            let output = build.wait_with_output()?;
+            if !output.status.success() {
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                return Err(Trouble::Failed(format!("two builds at once, {to}: {said}")));
+            }
+        }
+        once(&format!("two builds at once, {to}"), &fetched(&proxy, &config))?;
+        blobs_are_whole(&parts.work.join("caches").join(&cache))?;
+    }
+    Ok(())
+}
+
+/// The digest of the base's config, without its algorithm.
+fn config(registry: &Registry) -> Outcome<String> {
+    let mut skopeo = Command::new("skopeo");
+    skopeo.args(["inspect", "--raw", "--tls-verify=false"]);
+    let raw = output(skopeo.arg(format!("docker://{}/{REPOSITORY}:3.13", registry.address())))?;
+    let manifest: serde_json::Value =
+        serde_json::from_str(&raw).map_err(|error| Trouble::Failed(error.to_string()))?;
+    let digest = manifest["config"]["digest"].as_str().unwrap_or_default();
+    Ok(digest.trim_start_matches("sha256:").to_owned())
+}
+
+fn once(what: &str, fetched: &BTreeMap<String, usize>) -> Outcome {
+    match fetched.len() {
+        0 => Err(Trouble::Failed(format!("{what}: no layer of the base was fetched"))),
+        _ if fetched.values().all(|times| *times == 1) => Ok(()),
+        _ => Err(Trouble::Failed(format!("{what}: not each blob once: {fetched:#?}"))),
+    }
+}
+
+/// The layers of the base that were asked for, and how often. Its config is small, and whoever builds
+/// reads it to know what the layers are.
+fn fetched(proxy: &LoggingProxy, config: &str) -> BTreeMap<String, usize> {
     let blobs = format!("/v2/{REPOSITORY}/blobs/sha256:");
     let mut times = BTreeMap::new();
     for asked in proxy.requests() {
-        if let Some(digest) = asked.target.strip_prefix(&blobs).filter(|_| asked.method == "GET") {
+        if let Some(digest) = asked.target.strip_prefix(&blobs).filter(|_| asked.method == "GET")
+            && digest != config
+        {
             *times.entry(digest.to_owned()).or_default() += 1;
         }
     }

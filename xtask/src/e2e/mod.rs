@@ -240,9 +240,11 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 6] = [
+    let list: [(&str, OfParts); 8] = [
         ("build without a network", offline::without_network),
+        ("deploy without a network", offline::deploy_without_network),
         ("base layers are read once or never", base_reads::once_or_never),
+        ("base layers are read once by two builds at once", base_reads::by_two_at_once),
         ("image function from its Dockerfile", image_functions::built_from_metadata),
         ("a package without a wheel is built in the engine", dependencies::built_in_the_engine),
         ("output of sam build", sam_build::deploys),
