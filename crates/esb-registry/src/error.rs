@@ -285,6 +285,7 @@ impl Error {
                 // A registry's own refusal, on the way through a stream.
                 source.downcast_ref::<Self>().map_or(Kind::Unreachable, Self::kind)
             }
+            Self::Source { source: BlobError::Missing { .. }, .. } => Kind::NotFound,
             Self::Source { source, .. } if is_local(source) => Kind::Local,
             Self::Unreachable { .. } | Self::Source { .. } => Kind::Unreachable,
             Self::Layout { source, .. } => match source {
@@ -373,6 +374,7 @@ impl Error {
             }
             Self::Unreachable { attempted, .. } => Some(mirror_hint(&attempted.registry)),
             Self::Schema1 { .. } => Some("push the image again with a current tool".into()),
+            Self::Source { source, .. } => source.hint(),
             Self::Unresolved { reference, tried, offline } => {
                 let precise =
                     tried.iter().map(|tried| &tried.error).find(|error| error.is_precise());
@@ -426,6 +428,7 @@ pub(crate) fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
 pub(crate) fn is_local(error: &BlobError) -> bool {
     match error {
         BlobError::Read { source, .. } => source.is::<std::io::Error>(),
+        BlobError::Missing { .. } => false,
         _ => true,
     }
 }
@@ -468,6 +471,10 @@ mod tests {
         let words = Words::default;
         let pull = || Box::new(attempted(Action::ReadManifest, Access::Pull));
         let push = || Box::new(attempted(Action::UploadBlob, Access::Push));
+        let digest = esb_oci::Digest::of(b"");
+        let gone = BlobError::Missing { digest, place: "the content store".to_owned() };
+        let gone = Error::Source { attempted: push(), source: gone };
+        check(gone, Kind::NotFound, Some("IMAGE_PULL_FAILED"), "--mirror HOST=oci:DIR");
         let denied = |withheld| Error::Unauthorized { attempted: pull(), words: words(), withheld };
         check(denied(false), Kind::Auth, Some("IMAGE_AUTH_FAILED"), "docker login r.example");
         check(denied(true), Kind::Auth, Some("IMAGE_AUTH_FAILED"), "plain HTTP");
