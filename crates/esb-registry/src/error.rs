@@ -276,7 +276,9 @@ impl Error {
             | Self::Schema1 { .. }
             | Self::NotAnImage { .. } => Kind::Input,
             Self::Credentials { .. } | Self::Unauthorized { .. } => Kind::Auth,
-            Self::NotFound { .. } | Self::NotStored { .. } => Kind::NotFound,
+            Self::NotFound { .. }
+            | Self::NotStored { .. }
+            | Self::Source { source: BlobError::Missing { .. }, .. } => Kind::NotFound,
             Self::Refused { .. } | Self::Answer { .. } => Kind::Refused,
             Self::DigestMismatch { .. }
             | Self::Document { .. }
@@ -285,7 +287,6 @@ impl Error {
                 // A registry's own refusal, on the way through a stream.
                 source.downcast_ref::<Self>().map_or(Kind::Unreachable, Self::kind)
             }
-            Self::Source { source: BlobError::Missing { .. }, .. } => Kind::NotFound,
             Self::Source { source, .. } if is_local(source) => Kind::Local,
             Self::Unreachable { .. } | Self::Source { .. } => Kind::Unreachable,
             Self::Layout { source, .. } => match source {

@@ -240,10 +240,11 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 8] = [
+    let list: [(&str, OfParts); 9] = [
         ("build without a network", offline::without_network),
         ("deploy without a network", offline::deploy_without_network),
         ("base layers are read once or never", base_reads::once_or_never),
+        ("base layers are kept when an output needs them", base_reads::kept_when_needed),
         ("base layers are read once by two builds at once", base_reads::by_two_at_once),
         ("image function from its Dockerfile", image_functions::built_from_metadata),
         ("a package without a wheel is built in the engine", dependencies::built_in_the_engine),
