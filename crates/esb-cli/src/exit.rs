@@ -164,6 +164,7 @@ impl From<esb_image::Error> for Failure {
             esb_image::Kind::Remote => (Exit::Remote, "engine"),
             esb_image::Kind::Local => (Exit::Local, "disk"),
         };
+        let code = error.code().unwrap_or(code);
         let mut failure = Self::of(exit, code, &error).maybe_hint(error.hint());
         if let esb_image::Error::Step { log, .. } = error {
             failure.log = Some(log);

@@ -73,6 +73,15 @@ pub enum Error {
         /// Each daemon, with what it or the connection to it says.
         tried: String,
     },
+    #[error("the registry `{registry}` did not let {daemon} in for `{image}`: {reason}")]
+    Denied {
+        /// As this machine names it.
+        registry: String,
+        daemon: String,
+        image: String,
+        /// What the daemon says of it.
+        reason: String,
+    },
     #[error("a build step of `{image}` failed{at}: {step}")]
     Step {
         image: String,
@@ -142,11 +151,18 @@ impl Error {
             Self::NoEngine { .. }
             | Self::NoFleet { .. }
             | Self::Fleet { .. }
+            | Self::Denied { .. }
             | Self::Engine { .. }
             | Self::BaseLayer { .. }
             | Self::Blob(_)
             | Self::Store(_) => Kind::Remote,
         }
+    }
+
+    /// The code that a registry's own refusal has wherever it is met (command line contract,
+    /// "Streams and exit codes"); none for all else.
+    pub fn code(&self) -> Option<&'static str> {
+        matches!(self, Self::Denied { .. }).then_some("IMAGE_AUTH_FAILED")
     }
 
     /// What the user can do about it, when that is known.
@@ -161,6 +177,7 @@ impl Error {
                  name of `--buildkit-server-name`"
                     .into(),
             ),
+            Self::Denied { registry, .. } => Some(format!("run `docker login {registry}`")),
             Self::Dependencies { hint, .. } => hint.clone(),
             Self::NoWheel { .. } => Some(
                 "check its name and version, or build it in the image: `--builder auto` or \

@@ -10,6 +10,8 @@ use crate::daemon::chain;
 pub(super) enum Failed {
     /// The daemon cannot; another one may.
     Daemon(String),
+    /// A registry does not know who asks, or does not let who asks.
+    Denied(String),
     /// A registry or the daemon refused what would be refused elsewhere too.
     Refused(String),
     /// A step of the Dockerfile.
@@ -32,6 +34,13 @@ const DAEMON: [&str; 12] = [
     "server gave HTTP response to HTTPS client",
 ];
 
+/// Words of a daemon that a registry does not let in.
+const DENIED: [&str; 3] =
+    ["no basic auth credentials", "authorization failed", "failed to authorize"];
+/// Or it tells the status, with whatever the registry says beside the number.
+const STATUS: &str = "unexpected status";
+const DENIED_STATUS: [&str; 2] = [": 401", ": 403"];
+
 impl Failed {
     /// `step` is the step that failed, with the end of its log, as far as the daemon told.
     pub(super) fn of(status: &Status, step: Option<(String, String)>) -> Self {
@@ -49,6 +58,11 @@ impl Failed {
         if hit(&said) || (log.contains(DAEMON[0]) && of_step) {
             return Self::Daemon(said);
         }
+        // What a step's own program is denied is the step's affair.
+        let of_registry = !of_step || step.as_ref().is_some_and(|(name, _)| is_base(name));
+        if of_registry && is_denied(&said) {
+            return Self::Denied(said);
+        }
         match step {
             Some((step, log)) if of_step => Self::Step { step, log },
             _ => Self::Refused(said),
@@ -61,6 +75,16 @@ fn is_daemons_own(name: &str) -> bool {
     ["[internal]", "[context ", "exporting", "resolve image config", "importing", "pushing"]
         .iter()
         .any(|start| name.starts_with(start))
+}
+
+fn is_denied(said: &str) -> bool {
+    let hit = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    hit(&DENIED) || said.contains(STATUS) && hit(&DENIED_STATUS)
+}
+
+/// Whether a step is the reading of a base: `[2/4] FROM …`.
+fn is_base(name: &str) -> bool {
+    name.split_once("] ").is_some_and(|(_, step)| step.starts_with("FROM "))
 }
 
 /// What a daemon or the connection to it says, in one line.
@@ -109,7 +133,18 @@ mod tests {
             export(),
             "Daemon",
         );
-        check(Code::Unknown, "failed to push r/x: 403 Forbidden", export(), "Refused");
+        let status = |said: &str| {
+            format!("failed to push r/x: unexpected status from POST request to http://r: {said}")
+        };
+        check(Code::Unknown, &status("401 Unauthorized"), export(), "Denied");
+        check(Code::Unknown, &status("403"), export(), "Denied");
+        check(Code::Unknown, &status("400 Bad Request"), export(), "Refused");
+        check(Code::Unknown, "failed to push r/x: no basic auth credentials", export(), "Denied");
+        let base = || Some(step("[1/2] FROM r/x@sha256:0", ""));
+        let denied = "pull access denied: insufficient_scope: authorization failed";
+        check(Code::Unknown, denied, base(), "Denied");
+        check(Code::Unknown, "r/x@sha256:0: not found", base(), "Step");
+        check(Code::Unknown, "process \"curl\": 401 Unauthorized", run(), "Step");
         check(
             Code::Unknown,
             "failed to solve",

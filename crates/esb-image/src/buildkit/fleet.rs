@@ -288,10 +288,11 @@ impl Inner {
                             let at = StepPlace { line: request::line_of(job, &step), daemon };
                             return Err(Error::Step { image, step, log, at });
                         }
+                        Err(Failed::Denied(reason)) => {
+                            return Err(self.denied(job, &node.name, reason));
+                        }
                         Err(Failed::Refused(reason)) => {
-                            let reason = format!("{}: {reason}", node.name);
-                            let subject = job.image.clone();
-                            return Err(Error::Engine { action: "build", subject, reason });
+                            return Err(refused(job, &node.name, &reason));
                         }
                         Err(Failed::Daemon(why)) => {
                             node.failed(&why).await;
@@ -306,6 +307,16 @@ impl Inner {
             tried.push(format!("{}: {failed}", node.name));
         }
         Err(Error::Fleet { image: job.image.clone(), tried: tried.join("; ") })
+    }
+
+    fn denied(&self, job: &Job, daemon: &str, reason: String) -> Error {
+        match self.registry_in(job, &reason) {
+            Some(registry) => {
+                let (image, daemon) = (job.image.clone(), daemon.to_owned());
+                Error::Denied { registry, daemon, image, reason }
+            }
+            None => refused(job, daemon, &reason),
+        }
     }
 
     /// Builds on one daemon.
@@ -400,6 +411,11 @@ impl Inner {
         })?;
         Ok(Ok(Made::Given(Box::new(read?))))
     }
+}
+
+fn refused(job: &Job, daemon: &str, reason: &str) -> Error {
+    let reason = format!("{daemon}: {reason}");
+    Error::Engine { action: "build", subject: job.image.clone(), reason }
 }
 
 /// Tells what a daemon fetched, and what could not be read for it.

@@ -44,6 +44,9 @@ impl<'a> Hidden<'a> {
             Error::Engine { action, subject, reason } => {
                 Error::Engine { action, subject: self.text(&subject), reason: self.text(&reason) }
             }
+            Error::Denied { registry, daemon, image, reason } => {
+                Error::Denied { registry, daemon, image, reason: self.text(&reason) }
+            }
             Error::Fleet { image, tried } => Error::Fleet { image, tried: self.text(&tried) },
             other => other,
         }

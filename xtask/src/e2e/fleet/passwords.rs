@@ -1,4 +1,5 @@
-//! A registry that wants a password: daemons ask for it in their session, and nobody hears it.
+//! A registry that wants a password: daemons ask for it in their session, and nobody hears it. What
+//! only they are denied is told as what we are denied.
 
 use std::fs;
 
@@ -43,7 +44,9 @@ pub(super) fn asked_for(site: &Site<'_>) -> Outcome {
     login(RIGHT)?;
     // As a registry does that knows the user, and lets others write.
     proxy.inject(Rule::on("POST", "/blobs/uploads/", Fault::status(401)));
-    deploy(4)?.tells(&["401", "tcp://127.0.0.1"])?;
+    let login_there = format!("docker login {}", registry.address());
+    let denied = ["IMAGE_AUTH_FAILED", "401", "tcp://127.0.0.1", &login_there];
+    deploy(4)?.tells(&denied)?;
     if root.join("published/functions.yml").exists() {
         return Err("a deploy that was refused published".into());
     }
@@ -54,10 +57,14 @@ pub(super) fn asked_for(site: &Site<'_>) -> Outcome {
     let with = |request: &esb_test::Exchange| {
         request.method == "PUT" && request.header("authorization") == Some(&*expected)
     };
-    if proxy.requests().iter().any(with) {
-        return Ok(());
+    if !proxy.requests().iter().any(with) {
+        return Err("nothing that a daemon wrote had the credentials".into());
     }
-    Err("nothing that a daemon wrote had the credentials".into())
+
+    // Without a base, nothing but the push meets the registry, and a daemon does that.
+    fs::write(home.join(".docker/config.json"), "{}")?;
+    fs::write(root.join("f0/Dockerfile"), "FROM scratch\nCOPY app.py /\n")?;
+    deploy(4)?.tells(&["IMAGE_AUTH_FAILED", "tcp://127.0.0.1", &login_there])
 }
 
 /// `user:secret` and `user:mistaken`, as files of Docker have them.

@@ -94,6 +94,21 @@ impl Inner {
         Exporter { r#type: "image".to_owned(), attrs }
     }
 
+    /// The registry that a daemon speaks of, by our name for it.
+    pub(super) fn registry_in(&self, job: &Job, said: &str) -> Option<String> {
+        let own = self.settings.target.as_ref().map(|target| target.push_host().to_owned());
+        let of_base = |base: &Base| Some(base.pullable.as_ref()?.split_once('/')?.0.to_owned());
+        let known = own.into_iter().chain(job.bases.values().filter_map(of_base));
+        let place = |ours: &String| {
+            let theirs = match &self.knowledge.renamed {
+                Some((theirs, renamed)) if renamed == ours => theirs,
+                _ => ours,
+            };
+            said.find(&format!("{theirs}/"))
+        };
+        known.filter_map(|ours| Some((place(&ours)?, ours))).min().map(|(_, ours)| ours)
+    }
+
     /// Names that daemons resolve, each to this very image and no other: of a registry, else of the
     /// session.
     pub(super) fn base_names(&self, job: &Job) -> BTreeMap<String, String> {
