@@ -1,5 +1,6 @@
 //! `bench`: ratios against real peers, measured in one run.
 
+mod buildx;
 mod fleet;
 mod frame;
 mod hooks;

@@ -8,18 +8,17 @@ use std::{
     process::Command,
 };
 
-use esb_test::{Buildkitd, Registry, find_program};
+use esb_test::{Registry, find_program};
 use serde_json::Value;
 
 use super::project::Project;
 use crate::{
     base_image::Version,
     bench::{
-        images::peers::Buildx,
+        buildx::OnDaemon,
         site::{copy_base, remove},
     },
     checks::Outcome,
-    command::output,
     e2e::parts::{Said, copy_tree, expect},
 };
 
@@ -28,23 +27,20 @@ pub(super) struct Rig {
     /// The base image in the registry.
     pub(super) base: String,
     registry: Registry,
-    daemon: Option<Buildkitd>,
+    daemon: OnDaemon,
     esb: PathBuf,
-    docker: PathBuf,
-    buildx: Buildx,
 }
 
 impl Rig {
     pub(super) fn new(work: &Path, esb: &Path) -> Outcome<Self> {
-        let buildx = Buildx::new(&work.join("buildx"))?;
         let mut registry = Registry::start(&work.join("registry"))?;
         let base = copy_base(Version::Python313, registry.address())?;
         registry.stop();
         copy_tree(&work.join("registry/data"), &work.join("bases"))?;
         registry.restart()?;
         let docker = find_program("docker").unwrap_or_else(|| "docker".into());
-        let (work, esb) = (work.to_owned(), esb.to_owned());
-        let mut rig = Self { work, base, registry, daemon: None, esb, docker, buildx };
+        let daemon = OnDaemon::new(docker, work)?;
+        let mut rig = Self { work: work.to_owned(), base, registry, daemon, esb: esb.to_owned() };
         rig.reset()?;
         Ok(rig)
     }
@@ -56,37 +52,17 @@ impl Rig {
         copy_tree(&self.work.join("bases"), &self.work.join("registry/data"))?;
         self.registry.restart()?;
         remove(&self.work.join("cache"))?;
-        drop(self.daemon.take());
-        let folder = self.work.join("daemon");
-        remove(&folder)?;
-        let daemon = Buildkitd::start(&folder)?;
-        // There is none the first time.
-        let _absent = output(self.docker().args(["buildx", "rm", "--force", "daemon"]));
-        let mut create = self.docker();
-        create.args(["buildx", "create", "--name", "daemon", "--driver", "remote"]);
-        output(create.arg(daemon.address()))?;
-        self.daemon = Some(daemon);
-        Ok(())
-    }
-
-    fn docker(&self) -> Command {
-        let mut docker = Command::new(&self.docker);
-        self.buildx.configure(&mut docker);
-        docker
+        self.daemon.renew()
     }
 
     /// Builds and pushes a project with buildx.
     pub(super) fn bake(&self, project: &Project) -> Outcome {
-        let file = project.bake_file(self.registry.address())?;
-        let mut bake = self.docker();
-        self.buildx.bake(&mut bake, &file);
-        output(bake.args(["--builder", "daemon"])).map(drop)
+        self.daemon.bake(&project.bake_file(self.registry.address())?)
     }
 
     /// Builds and pushes a project with `esb`.
     pub(super) fn esb(&self, project: &Project, more: &[&str]) -> Outcome<Said> {
-        let daemon = self.daemon.as_ref().ok_or("no daemon runs")?;
-        self.esb_through(project, &[daemon.address()], more)
+        self.esb_through(project, &[self.daemon.address()?], more)
     }
 
     /// As [`Rig::esb`], through other daemons.

@@ -4,7 +4,7 @@
 //! Owns the phases and the targets. Every contender has a registry, a project and caches of its
 //! own, so that the order of the runs does not matter.
 
-pub(super) mod peers;
+mod peers;
 
 use std::{cell::RefCell, collections::BTreeMap, fs, path::Path};
 

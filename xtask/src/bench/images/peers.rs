@@ -16,11 +16,14 @@ use std::{
 };
 
 use esb_test::DockerEngine;
-use esb_test::{Buildkitd, NO_TRACES};
 use serde_json::{Value, json};
 
 use crate::{
-    bench::{site::Site, workload::name},
+    bench::{
+        buildx::{Buildx, OnDaemon},
+        site::Site,
+        workload::name,
+    },
     checks::{Outcome, Trouble},
     command::output,
     tools,
@@ -77,17 +80,13 @@ pub(super) fn forget_images(engine: &DockerEngine, site: &Site) -> Outcome {
 /// `docker buildx bake` on a daemon that pushes by itself.
 pub(super) struct OnBuildkit {
     pub(super) site: Site,
-    daemon: Option<Buildkitd>,
-    buildx: Buildx,
-    work: PathBuf,
-    docker: PathBuf,
+    daemon: OnDaemon,
 }
 
 impl OnBuildkit {
     pub(super) fn new(site: Site, docker: PathBuf, work: &Path) -> Outcome<Self> {
         site.esb(&["build"])?;
-        let buildx = Buildx::new(&work.join("buildx-daemon"))?;
-        let mut peer = Self { site, daemon: None, buildx, work: work.join("buildkit"), docker };
+        let mut peer = Self { site, daemon: OnDaemon::new(docker, &work.join("buildkit"))? };
         peer.forget()?;
         Ok(peer)
     }
@@ -99,35 +98,13 @@ impl OnBuildkit {
 
     /// Starts a daemon that knows nothing.
     pub(super) fn forget(&mut self) -> Outcome {
-        drop(self.daemon.take());
-        if self.work.exists() {
-            fs::remove_dir_all(&self.work)?;
-        }
-        let daemon = Buildkitd::start(&self.work)?;
-        let mut create = self.docker();
-        create.args(["buildx", "rm", "--force", "daemon"]);
-        // There is none the first time.
-        let _absent = output(&mut create);
-        let mut create = self.docker();
-        create.args(["buildx", "create", "--name", "daemon", "--driver", "remote"]);
-        output(create.arg(daemon.address()))?;
-        self.daemon = Some(daemon);
-        Ok(())
-    }
-
-    fn docker(&self) -> Command {
-        let mut docker = Command::new(&self.docker);
-        self.buildx.configure(&mut docker);
-        docker
+        self.daemon.renew()
     }
 
     /// Builds and pushes; with `cache`, what the registry holds of an earlier build is used.
     pub(super) fn run(&self, cache: bool) -> Outcome {
         let push = json!(["type=registry,registry.insecure=true"]);
-        let file = bake_file(&self.site, &push, cache)?;
-        let mut bake = self.docker();
-        self.buildx.bake(&mut bake, &file);
-        output(bake.args(["--builder", "daemon"])).map(drop)
+        self.daemon.bake(&bake_file(&self.site, &push, cache)?)
     }
 }
 
@@ -159,30 +136,6 @@ impl Crane {
             append.arg("--new_layer").arg(self.archives.join(format!("{}.tar", name(number))));
             output(&mut append).map(drop)
         })
-    }
-}
-
-/// A private configuration of the Docker client, with buildx as its plugin.
-pub(in crate::bench) struct Buildx {
-    config: PathBuf,
-}
-
-impl Buildx {
-    pub(in crate::bench) fn new(config: &Path) -> Outcome<Self> {
-        let plugins = tools::buildx_plugins()?;
-        fs::create_dir_all(config)?;
-        std::os::unix::fs::symlink(plugins.join("cli-plugins"), config.join("cli-plugins"))?;
-        Ok(Self { config: config.to_owned() })
-    }
-
-    pub(in crate::bench) fn configure(&self, docker: &mut Command) {
-        docker.env("DOCKER_CONFIG", &self.config).envs(NO_TRACES);
-    }
-
-    pub(in crate::bench) fn bake(&self, docker: &mut Command, file: &Path) {
-        self.configure(docker);
-        docker.args(["buildx", "bake", "--provenance=false", "--progress=quiet", "--file"]);
-        docker.arg(file);
     }
 }
 
