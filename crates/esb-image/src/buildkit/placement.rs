@@ -28,8 +28,14 @@ impl Ring {
     pub fn rank(&self, key: Digest) -> Vec<usize> {
         let key = number(key);
         let mut ranked: Vec<usize> = (0..self.0.len()).collect();
-        ranked.sort_by_key(|daemon| Reverse(weight(key, self.0[*daemon])));
+        ranked.sort_by_cached_key(|daemon| Reverse(weight(key, self.0[*daemon])));
         ranked
+    }
+
+    /// The daemon that a key belongs to.
+    fn first(&self, key: Digest) -> Option<usize> {
+        let key = number(key);
+        (0..self.0.len()).max_by_key(|daemon| weight(key, self.0[*daemon]))
     }
 
     /// The daemon of each item. An item goes to the daemon that its key belongs to; a key of many
@@ -49,12 +55,30 @@ impl Ring {
         let mut placed = vec![0; items.len()];
         let mut held: Vec<BinaryHeap<Reverse<(u64, usize)>>> =
             vec![BinaryHeap::new(); self.0.len()];
+        let mut ranks: HashMap<Digest, Vec<usize>> = HashMap::new();
+        let mut orders: Vec<Vec<usize>> = vec![Vec::new(); items.len()];
         let mut tried = vec![0; items.len()];
         let mut open: Vec<usize> = (0..items.len()).collect();
         while let Some(at) = open.pop() {
             let item = items[at];
             let several = counts[&item.key].div_ceil(portion);
-            let Some(daemon) = self.choice(item, several, tried[at]) else { continue };
+            let choice = if several == 1 && tried[at] == 0 {
+                self.first(item.key)
+            } else {
+                let ranked = ranks.entry(item.key).or_insert_with(|| self.rank(item.key));
+                let belongs = &ranked[..several.min(ranked.len())];
+                let wanted = self.wanted(item);
+                if tried[at] == 0 {
+                    belongs.iter().copied().min_by_key(wanted)
+                } else {
+                    if orders[at].is_empty() {
+                        orders[at].clone_from(ranked);
+                        orders[at][..belongs.len()].sort_by_cached_key(wanted);
+                    }
+                    orders[at].get(tried[at]).copied()
+                }
+            };
+            let Some(daemon) = choice else { continue };
             tried[at] += 1;
             placed[at] = daemon;
             held[daemon].push(Reverse((weight(number(item.name), self.0[daemon]), at)));
@@ -69,24 +93,13 @@ impl Ring {
 
     /// How many of the items were placed on the daemon that comes first in the rank of their key.
     pub fn met_first(&self, items: &[Item], placed: &[usize]) -> usize {
-        let first = |key| {
-            let key = number(key);
-            (0..self.0.len()).max_by_key(|daemon| weight(key, self.0[*daemon]))
-        };
-        items.iter().zip(placed).filter(|(item, at)| first(item.key) == Some(**at)).count()
+        items.iter().zip(placed).filter(|(item, at)| self.first(item.key) == Some(**at)).count()
     }
 
-    /// The daemon that an item wants after `tried` others, when its key belongs to `several`.
-    fn choice(&self, item: Item, several: usize, tried: usize) -> Option<usize> {
-        let key = number(item.key);
-        if several == 1 && tried == 0 {
-            return (0..self.0.len()).max_by_key(|daemon| weight(key, self.0[*daemon]));
-        }
-        let mut ranked = self.rank(item.key);
-        let several = several.min(ranked.len());
-        let own = key ^ number(item.name);
-        ranked[..several].sort_by_key(|daemon| Reverse(weight(own, self.0[*daemon])));
-        ranked.get(tried).copied()
+    /// What sorts daemons that an item's key belongs to, the one that the item wants most first.
+    fn wanted(&self, item: Item) -> impl Fn(&usize) -> Reverse<u64> {
+        let own = number(item.key) ^ number(item.name);
+        move |daemon| Reverse(weight(own, self.0[*daemon]))
     }
 }
 
