@@ -295,7 +295,7 @@ impl Inner {
                             return Err(refused(job, &node.name, &reason));
                         }
                         Err(Failed::Daemon(why)) => {
-                            node.failed(&why).await;
+                            node.failed(&link, &why).await;
                             why
                         }
                     }

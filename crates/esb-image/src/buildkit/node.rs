@@ -119,9 +119,13 @@ impl Node {
         }
     }
 
-    /// Leaves the daemon out for a while.
-    pub(super) async fn failed(&self, why: &str) {
-        *self.state.lock().await = State::Down { since: Instant::now(), why: why.to_owned() };
+    /// Leaves the daemon out for a while, unless there is a newer connection than the one that
+    /// failed.
+    pub(super) async fn failed(&self, link: &Arc<Link>, why: &str) {
+        let mut state = self.state.lock().await;
+        if matches!(&*state, State::Up(newest) if Arc::ptr_eq(newest, link)) {
+            *state = State::Down { since: Instant::now(), why: why.to_owned() };
+        }
     }
 
     async fn open(&self, knowledge: &Knowledge) -> Result<Link, String> {
@@ -181,5 +185,68 @@ impl Service<Uri> for Connector {
                 None => dialer.connect().await.map(TokioIo::new),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use esb_oci::{Anonymous, ContentStore};
+    use esb_test::{Buildkitd, Error};
+
+    use super::{super::content::Contents, *};
+    use crate::buildkit::session::SILENCE;
+
+    fn knowledge(folder: &std::path::Path) -> Knowledge {
+        let contents = Contents::new(ContentStore::open(folder.join("store")).unwrap());
+        let (renamed, secrets) = Default::default();
+        Knowledge { credentials: Arc::new(Anonymous), renamed, secrets, contents }
+    }
+
+    /// What is known of a daemon that failed so long ago.
+    async fn failed_before(node: &Node, ago: Duration) {
+        let since = Instant::now().checked_sub(ago).unwrap();
+        *node.state.lock().await = State::Down { since, why: "it failed".to_owned() };
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_failed_is_left_alone_and_then_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let knowledge = knowledge(folder.path());
+        // Nobody has this port.
+        let node = Node::new("tcp://127.0.0.1:9".parse().unwrap(), None).unwrap();
+        failed_before(&node, Duration::ZERO).await;
+        assert_eq!(node.link(&knowledge).await.unwrap_err(), "it failed");
+        failed_before(&node, RETRY).await;
+        let why = node.link(&knowledge).await.unwrap_err();
+        assert!(why.contains("refused"), "{why}");
+        assert_eq!(node.link(&knowledge).await.unwrap_err(), why, "the time starts again");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_daemon_that_comes_back_is_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let knowledge = knowledge(folder.path());
+        let mut daemon = match Buildkitd::start(&folder.path().join("daemon")) {
+            Ok(daemon) => daemon,
+            Err(Error::Missing(missing)) => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
+                println!("skipped a daemon that comes back: {missing}");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let node = Node::new(daemon.address().parse().unwrap(), None).unwrap();
+        let old = node.link(&knowledge).await.unwrap();
+        daemon.kill();
+        tokio::time::timeout(SILENCE, old.session.gone.cancelled()).await.unwrap();
+        node.failed(&old, "it was killed").await;
+        assert_eq!(node.link(&knowledge).await.unwrap_err(), "it was killed");
+        daemon.restart().unwrap();
+        failed_before(&node, RETRY).await;
+        let new = node.link(&knowledge).await.unwrap();
+        assert!(new.builds_for("linux/amd64") || new.builds_for("linux/arm64"));
+        // Builds that lost the old connection may say so when the new one stands.
+        node.failed(&old, "it was killed").await;
+        assert!(Arc::ptr_eq(&new, &node.link(&knowledge).await.unwrap()));
     }
 }
