@@ -180,8 +180,8 @@ impl Error {
             Self::Denied { registry, .. } => Some(format!("run `docker login {registry}`")),
             Self::Dependencies { hint, .. } => hint.clone(),
             Self::NoWheel { .. } => Some(
-                "check its name and version, or build it in the image: `--builder auto` or \
-                 `--builder docker` with a running engine"
+                "check its name and version, or build it in the image: `--builder auto` with a \
+                 running Docker engine or `--buildkit ADDR`"
                     .into(),
             ),
             Self::NoInstaller { .. } => {

@@ -38,6 +38,8 @@ mod zstd;
 pub use builder::{
     Action, Base, BuildReport, BuildRequest, Builder, Built, Foresight, Unsupported,
 };
+#[cfg(any(feature = "docker", feature = "buildkit"))]
+pub use dependencies::StepEngine;
 pub use dependencies::{Distribution, InstallRequest, Installed, Installer, Tools};
 pub use embedded::{Batch, EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};

@@ -22,12 +22,10 @@ pub const NO_TRACES: [(&str, &str); 3] = [
     ("OTEL_TRACES_SAMPLER", "always_off"),
 ];
 
-/// A running `BuildKit` daemon, with tracing off unless it was started with it.
+/// A running `BuildKit` daemon, with tracing off.
 #[derive(Debug)]
 pub struct Buildkitd {
     address: String,
-    /// Whether it writes records of spans.
-    traces: bool,
     /// The folder of the certificates, with mutual TLS.
     tls: Option<PathBuf>,
     dir: PathBuf,
@@ -59,25 +57,20 @@ impl Buildkitd {
 
     /// Starts it with its data and its log below `dir`; needs root and `runc`.
     pub fn start(dir: &Path) -> Result<Self, Error> {
-        Self::launch(dir, None, false)
+        Self::launch(dir, None)
     }
 
     /// As [`Buildkitd::start`], with mutual TLS by the `ca.pem`, `cert.pem` and `key.pem` of a
     /// folder.
     pub fn start_with_tls(dir: &Path, tls: &Path) -> Result<Self, Error> {
-        Self::launch(dir, Some(tls), false)
+        Self::launch(dir, Some(tls))
     }
 
-    /// As [`Buildkitd::start`], with tracing on, as daemons have it that nobody told otherwise.
-    pub fn start_with_traces(dir: &Path) -> Result<Self, Error> {
-        Self::launch(dir, None, true)
-    }
-
-    fn launch(dir: &Path, tls: Option<&Path>, traces: bool) -> Result<Self, Error> {
+    fn launch(dir: &Path, tls: Option<&Path>) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(Error::file("make folder", dir))?;
         let address = format!("tcp://127.0.0.1:{}", free_port()?);
-        let daemon = run(dir, &address, tls, traces)?;
-        Ok(Self { address, traces, tls: tls.map(Path::to_owned), dir: dir.to_owned(), daemon })
+        let daemon = run(dir, &address, tls)?;
+        Ok(Self { address, tls: tls.map(Path::to_owned), dir: dir.to_owned(), daemon })
     }
 
     /// Starts it again, at its address and with its data: after [`Buildkitd::kill`], as a machine
@@ -85,7 +78,7 @@ impl Buildkitd {
     pub fn restart(&mut self) -> Result<(), Error> {
         self.daemon.stop();
         detach_below(&self.dir);
-        self.daemon = run(&self.dir, &self.address, self.tls.as_deref(), self.traces)?;
+        self.daemon = run(&self.dir, &self.address, self.tls.as_deref())?;
         Ok(())
     }
 
@@ -135,13 +128,11 @@ impl Buildkitd {
 }
 
 /// Starts the program, and waits until it says that it is ready.
-fn run(dir: &Path, address: &str, tls: Option<&Path>, traces: bool) -> Result<Daemon, Error> {
+fn run(dir: &Path, address: &str, tls: Option<&Path>) -> Result<Daemon, Error> {
     let mut command = Command::new(Buildkitd::ensure()?);
     command.arg("--root").arg(dir.join("data")).args(["--addr", address]);
     command.args(["--oci-worker=true", "--containerd-worker=false"]);
-    if !traces {
-        command.envs(NO_TRACES);
-    }
+    command.envs(NO_TRACES);
     if let Some(tls) = tls {
         command.arg("--tlscacert").arg(tls.join("ca.pem"));
         command.arg("--tlscert").arg(tls.join("cert.pem"));

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::TcpStream,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -20,22 +20,29 @@ use crate::{
     command::output,
 };
 
-const SECRET: &str = "hunter2";
+pub(crate) const SECRET: &str = "hunter2";
 /// `u:hunter2`, as a client says it.
 const AUTHORIZATION: &str = "Basic dTpodW50ZXIy";
 
-/// Deploys, asks, and looks for the password where it must not be.
-pub(crate) fn built_in_the_engine(parts: &Parts) -> Outcome {
-    let project = parts.fixture("source-package", "source-package")?;
+/// A project with a function that needs such a package, and the address of the index that has it,
+/// with the password.
+pub(crate) fn project(parts: &Parts, copy: &str) -> Outcome<(PathBuf, String)> {
+    let project = parts.fixture("source-package", copy)?;
     let archive = project.join("onlysource-1.0.tar.gz");
     let mut tar = Command::new("tar");
     tar.arg("--create").arg("--gzip").arg("--file").arg(&archive).current_dir(&project);
     output(tar.args(["--transform", "s,^package,onlysource-1.0,", "package"]))?;
     let content = fs::read(&archive)?;
     let index = listen("127.0.0.1", move |stream| serve(stream, &content))?;
+    Ok((project, format!("http://u:{SECRET}@{index}/simple/")))
+}
+
+/// Deploys, asks, and looks for the password where it must not be.
+pub(crate) fn built_in_the_engine(parts: &Parts) -> Outcome {
+    let (project, index) = project(parts, "source-package")?;
     let run = |cache: &str, more: &[&str]| {
         let mut command = parts.esb_to_registry(&project, cache);
-        command.env("PIP_INDEX_URL", format!("http://u:{SECRET}@{index}/simple/"));
+        command.env("PIP_INDEX_URL", &index);
         command.env_remove("PIP_FIND_LINKS");
         command.args(["deploy", "-e", "dev", "--format", "json", "-v"]).args(more);
         command
@@ -79,7 +86,7 @@ pub(crate) fn built_in_the_engine(parts: &Parts) -> Outcome {
 }
 
 /// Fails when a file below a folder holds the password.
-fn nowhere(folder: &Path) -> Outcome {
+pub(crate) fn nowhere(folder: &Path) -> Outcome {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() && !path.is_symlink() {

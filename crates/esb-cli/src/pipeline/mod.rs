@@ -134,7 +134,7 @@ pub(crate) async fn execute(
     let mut sources = bases::resolve(&run, &recipes).await?;
     run.lock.write()?;
     fleet::prepare(&run, &target, &recipes, &mut sources).await?;
-    prepare::inputs(&run, &recipes, &sources).await?;
+    prepare::inputs(&run, &target, &recipes, &sources).await?;
     let mut made = bases::build(&run, &target, &recipes, sources).await?;
     fleet::place(&run, &target, &recipes, &made.bases).await?;
     images::functions(&run, &target, &recipes, &mut made).await?;

@@ -11,9 +11,8 @@ use esb_image::{Distribution, Error, InstallRequest, Installed};
 use esb_model::{Application, Event, ImageKind, ImageRecipe, Platform, Reporter as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{bases::Bases, run::Run};
+use super::{bases::Bases, run::Run, target::Target};
 use crate::{
-    cli::BuilderChoice,
     exit::{Exit, Failure},
     inputs::Project,
     lockfile::Packages,
@@ -104,6 +103,7 @@ pub(crate) fn tidy(run: &Run, recipes: &[ImageRecipe]) -> Result<(), Failure> {
 /// Writes Dockerfiles, stages inputs and installs dependencies, several at a time.
 pub(crate) async fn inputs(
     run: &Run,
+    target: &Target,
     recipes: &[ImageRecipe],
     sources: &Bases,
 ) -> Result<(), Failure> {
@@ -114,7 +114,7 @@ pub(crate) async fn inputs(
     }
     run.lock.check()?;
     stream::iter(wanted)
-        .map(|(recipe, packages)| install(run, recipe, packages, sources))
+        .map(|(recipe, packages)| install(run, target, recipe, packages, sources))
         .buffer_unordered(run.jobs)
         .try_collect::<Vec<_>>()
         .await?;
@@ -162,12 +162,14 @@ pub(crate) fn install_request<'a>(
 /// Installs what `esb.lock` pins, and notes for it what was resolved.
 async fn install(
     run: &Run,
+    target: &Target,
     recipe: &ImageRecipe,
     packages: Option<Packages>,
     sources: &Bases,
 ) -> Result<(), Failure> {
     let pins = pins(packages.as_ref());
-    let installed = install_anywhere(run, install_request(run, recipe, &pins), sources).await?;
+    let request = install_request(run, recipe, &pins);
+    let installed = install_anywhere(run, target, request, sources).await?;
     if let (Some(installed), Some(mut packages)) = (installed, packages) {
         let named = |found: &Distribution| format!("{}=={}", found.name, found.version);
         packages.versions = installed.distributions.iter().map(named).collect();
@@ -176,10 +178,11 @@ async fn install(
     Ok(())
 }
 
-/// Installs on this machine; what it cannot install, pip installs in the container engine, unless
-/// the user wants none.
+/// Installs on this machine; what it cannot install, pip installs on the fleet or in the container
+/// engine, unless the user wants none.
 async fn install_anywhere(
     run: &Run,
+    target: &Target,
     request: InstallRequest<'_>,
     sources: &Bases,
 ) -> Result<Option<Installed>, Failure> {
@@ -191,11 +194,9 @@ async fn install_anywhere(
     };
     let runtime = recipe.dependencies.as_ref().map(|wanted| wanted.runtime.aws_base_image());
     let base = runtime.and_then(|name| sources.get(&recipe.platform)?.get(&name));
-    let (Some(base), false) = (base, run.builder == BuilderChoice::Embedded) else {
-        return Err(failed.into());
-    };
-    let Ok(engine) = run.engine().await else { return Err(failed.into()) };
-    let decision = format!("pip runs in the container engine: {failed}");
+    let Some(base) = base else { return Err(failed.into()) };
+    let Some(engine) = run.step_engine(target).await? else { return Err(failed.into()) };
+    let decision = format!("pip runs {}: {failed}", engine.name());
     run.reporter.event(&Event::Decided { subject: &recipe.repository, decision: &decision });
     Ok(run.installer.install_in(engine, base, request).await?)
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use esb_image::{
-    Builder, EmbeddedBuilder, EmbeddedSettings, Installer, Stager, Tools, UnpackLimits,
+    Builder, EmbeddedBuilder, EmbeddedSettings, Installer, Stager, StepEngine, Tools, UnpackLimits,
     buildkit::{FleetBuilder, FleetSettings},
     docker::{DockerBuilder, DockerEngine},
 };
@@ -296,6 +296,23 @@ impl Run {
             },
             chosen => (chosen, String::new()),
         }
+    }
+
+    /// Where packages are installed that this machine cannot install: on the fleet when one is
+    /// named, else in the Docker engine, unless the user chose; none when that does not answer.
+    pub(crate) async fn step_engine(
+        &self,
+        target: &Target,
+    ) -> Result<Option<StepEngine<'_>>, Failure> {
+        let has_fleet = self.daemons.is_some();
+        Ok(match self.builder {
+            BuilderChoice::Embedded => None,
+            BuilderChoice::Buildkit => Some(StepEngine::Fleet(self.fleet(target).await?)),
+            BuilderChoice::Auto if has_fleet => Some(StepEngine::Fleet(self.fleet(target).await?)),
+            BuilderChoice::Auto | BuilderChoice::Docker => {
+                self.engine().await.ok().map(StepEngine::Docker)
+            }
+        })
     }
 
     /// The builder for a recipe.

@@ -1,5 +1,6 @@
 //! The builder: from a recipe to an image that a daemon pushed, or gave back.
 
+mod given;
 mod request;
 
 use std::{
@@ -8,15 +9,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bollard_buildkit_proto::moby::buildkit::v1::Exporter;
 use esb_model::{Event, ImageRecipe, PublishTarget, Reporter, Secret};
 use esb_oci::{
     Anonymous, BoxFuture, ContentStore, CredentialSource, Descriptor, Digest, Image, media_type,
 };
-use futures_util::stream;
-use tokio::sync::mpsc;
 
-use self::request::attributes;
 use super::{
     content::Contents,
     failure::Failed,
@@ -29,13 +26,11 @@ use super::{
 };
 use crate::{
     Action, BuildReport, BuildRequest, Builder, Built, Error, Foresight, StepPlace, Unsupported,
-    assemble,
     daemon::{
+        StepSecrets,
         address::EngineAddress,
-        archive::{self, Normal, Options},
         hidden::Hidden,
         job::{Job, Settings},
-        pipe::read_blocking,
         progress::Progress,
     },
     fingerprint::Fingerprint,
@@ -73,12 +68,20 @@ pub struct FleetBuilder(Arc<Inner>);
 
 struct Inner {
     settings: FleetSettings,
-    nodes: Vec<Node>,
-    ring: Ring,
+    daemons: Arc<Daemons>,
+    /// Of the sessions of this builder alone.
     knowledge: Knowledge,
     store: ContentStore,
     stats: StatCache,
     placed: Mutex<HashMap<String, Placed>>,
+}
+
+/// What builders of one fleet share.
+struct Daemons {
+    nodes: Vec<Node>,
+    ring: Ring,
+    /// Of the session with each daemon that stays open.
+    knowledge: Knowledge,
 }
 
 /// A build that has a daemon already.
@@ -96,7 +99,7 @@ enum Made {
 
 impl fmt::Debug for FleetBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.nodes.iter().map(|node| &node.name)).finish()
+        f.debug_list().entries(self.0.daemons.nodes.iter().map(|node| &node.name)).finish()
     }
 }
 
@@ -127,8 +130,30 @@ impl FleetBuilder {
         let secrets = Arc::new(settings.secrets.clone());
         let contents = Contents::new(store.clone());
         let knowledge = Knowledge { credentials: Arc::new(Anonymous), renamed, secrets, contents };
+        let daemons = Arc::new(Daemons { nodes, ring, knowledge: knowledge.clone() });
+        Ok(Self::of(settings, daemons, knowledge, store))
+    }
+
+    fn of(
+        settings: FleetSettings,
+        daemons: Arc<Daemons>,
+        knowledge: Knowledge,
+        store: ContentStore,
+    ) -> Self {
         let (stats, placed) = (StatCache::new(store.clone()), Mutex::default());
-        Ok(Self(Arc::new(Inner { settings, nodes, ring, knowledge, store, stats, placed })))
+        Self(Arc::new(Inner { settings, daemons, knowledge, store, stats, placed }))
+    }
+
+    /// The same daemons for work of our own: images come back whatever the target, nothing but
+    /// `secrets` reaches steps, and what was built may be in another store.
+    pub(crate) fn apart(&self, secrets: StepSecrets, store: ContentStore) -> Self {
+        let (settings, daemons) = (FleetSettings::default(), Arc::clone(&self.0.daemons));
+        let knowledge = Knowledge {
+            secrets: Arc::new(secrets),
+            contents: Contents::new(store.clone()),
+            ..self.0.knowledge.clone()
+        };
+        Self::of(settings, daemons, knowledge, store)
     }
 
     /// With credentials for registries that daemons ask for.
@@ -138,6 +163,8 @@ impl FleetBuilder {
     #[must_use]
     pub fn with_credentials(mut self, credentials: Arc<dyn CredentialSource>) -> Self {
         let inner = Arc::get_mut(&mut self.0).expect("a new builder has no clones");
+        let daemons = Arc::get_mut(&mut inner.daemons).expect("nor has its fleet");
+        daemons.knowledge.credentials = Arc::clone(&credentials);
         inner.knowledge.credentials = credentials;
         self
     }
@@ -147,11 +174,11 @@ impl FleetBuilder {
     /// # Errors
     /// [`Error::NoFleet`] when none does.
     pub async fn check(&self, reporter: &dyn Reporter) -> Result<(), Error> {
-        let inner = &*self.0;
-        let asked = inner.nodes.iter().map(|node| node.link(&inner.knowledge));
+        let daemons = &*self.0.daemons;
+        let asked = daemons.nodes.iter().map(|node| node.link(&daemons.knowledge));
         let answers = futures_util::future::join_all(asked).await;
         let mut tried = Vec::new();
-        for (node, answer) in inner.nodes.iter().zip(&answers) {
+        for (node, answer) in daemons.nodes.iter().zip(&answers) {
             let Err(why) = answer else { continue };
             let decision = format!("left out, for it does not answer: {why}");
             reporter.event(&Event::Decided { subject: &node.name, decision: &decision });
@@ -165,7 +192,7 @@ impl FleetBuilder {
 
     /// How many builds the fleet does at a time.
     pub fn capacity(&self) -> usize {
-        self.0.nodes.len() * AT_ONCE
+        self.0.daemons.nodes.len() * AT_ONCE
     }
 
     /// Gives each build a daemon, and names it: all builds of a run together, those that need
@@ -185,14 +212,14 @@ impl FleetBuilder {
                 Item { key: job.as_ref().map_or(name, |job| key::key(job)), name }
             })
             .collect();
-        let nodes = inner.ring.place(&items);
+        let nodes = inner.daemons.ring.place(&items);
         let mut placed = inner.placed.lock().unwrap_or_else(PoisonError::into_inner);
         for ((job, request), node) in jobs.into_iter().zip(requests).zip(&nodes) {
             if let Some(job) = job {
                 placed.insert(identity(request.recipe), Placed { job, node: *node });
             }
         }
-        nodes.into_iter().map(|node| inner.nodes[node].name.clone()).collect()
+        nodes.into_iter().map(|node| inner.daemons.nodes[node].name.clone()).collect()
     }
 }
 
@@ -212,7 +239,7 @@ impl Inner {
             return Ok(known);
         }
         let job = Arc::new(Job::prepare(request, self.job_settings()).await?);
-        let node = self.ring.rank(key::key(&job))[0];
+        let node = self.daemons.ring.rank(key::key(&job))[0];
         Ok(Placed { job, node })
     }
 
@@ -266,14 +293,14 @@ impl Inner {
         placed: &Placed,
         reporter: &dyn Reporter,
     ) -> Result<(Made, String), Error> {
-        let job = &placed.job;
-        let mut order = self.ring.rank(key::key(job));
+        let (job, daemons) = (&placed.job, &*self.daemons);
+        let mut order = daemons.ring.rank(key::key(job));
         order.retain(|node| *node != placed.node);
         order.insert(0, placed.node);
         let mut tried = Vec::new();
-        for node in order.into_iter().map(|node| &self.nodes[node]) {
+        for node in order.into_iter().map(|node| &daemons.nodes[node]) {
             let _permit = node.permits.acquire().await.expect("nobody closes it");
-            let failed = match node.link(&self.knowledge).await {
+            let failed = match node.link(&daemons.knowledge).await {
                 Ok(link) if !link.builds_for(&job.platform) => {
                     format!("it does not build for {}", job.platform)
                 }
@@ -356,60 +383,6 @@ impl Inner {
         };
         let none = || Failed::Refused("it pushed an image and did not say which".to_owned());
         Ok(digest.map(Made::Pushed).ok_or_else(none))
-    }
-
-    /// Builds with a session of its own, in which the image comes back.
-    async fn given(
-        &self,
-        link: &Link,
-        request: BuildRequest<'_>,
-        job: &Arc<Job>,
-        show: impl FnOnce(&Session) -> (Shown, Shown),
-        progress: &mut Progress<'_>,
-        reporter: &dyn Reporter,
-    ) -> Result<Result<Made, Failed>, Error> {
-        let (archive, mut pieces) = mpsc::channel(8);
-        let session = Session::open(link.channel.clone(), &self.knowledge, Some(archive)).await;
-        let session = match session {
-            Ok(session) => session,
-            Err(status) => return Ok(Err(Failed::of(&status, None))),
-        };
-        let shown = show(&session);
-        let exporter = Exporter { r#type: "docker".to_owned(), attrs: attributes(job) };
-        let solve_request = self.solve_request(request, job, &session, &shown, exporter);
-        let base = job.sketch.last_base().and_then(|name| job.bases.get(name)).cloned();
-        let options = Options {
-            known: Arc::new(job.known_layers()?),
-            base,
-            mark: Some((job.names.clone(), job.parts.key())),
-            normal: Some(Normal {
-                epoch: job.epoch,
-                created: assemble::rfc3339(job.epoch),
-                prefix: String::new(),
-            }),
-        };
-        let (store, reference) = (self.store.clone(), job.image.clone());
-        let read = read_blocking(stream::poll_fn(move |cx| pieces.poll_recv(cx)), move |reader| {
-            let wanted = vec![(reference.clone(), options)];
-            let mut images = archive::read(store, reference, wanted, reader)?;
-            Ok::<_, Error>(images.pop().expect("each image that is wanted is given"))
-        });
-        let build = async {
-            let answer = solve(link, solve_request, progress).await;
-            let fetched = sent(&shown, &job.image, reporter);
-            drop((shown, session)); // nothing more comes
-            fetched.map(|()| answer)
-        };
-        let (answer, read) = tokio::join!(build, read);
-        if let Err(failed) = answer? {
-            return Ok(Err(failed));
-        }
-        let read = read.map_err(|source| Error::Io {
-            action: "read the archive of",
-            path: job.image.clone().into(),
-            source,
-        })?;
-        Ok(Ok(Made::Given(Box::new(read?))))
     }
 }
 

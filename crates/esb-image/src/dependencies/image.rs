@@ -1,5 +1,5 @@
-//! Packages that have to be built for the image's own platform: pip runs in a container engine,
-//! as a `RUN` step on the runtime's base image.
+//! Packages that have to be built for the image's own platform: pip runs in a container engine or
+//! on a fleet of `BuildKit` daemons, as a `RUN` step on the runtime's base image.
 //!
 //! Owns the step and what it is given: requirements as files, settings of this machine as secrets
 //! of the step, which leave no trace in the image. The result joins the installations that were
@@ -7,22 +7,72 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-use esb_model::{BaseRef, BuildContext, Event, ImageKind, ImageRecipe, Secret};
+use esb_model::{BaseRef, BuildContext, Event, ImageKind, ImageRecipe, Reporter, Secret};
 
 use super::{
     FOLDER, InstallRequest, Installed, Installer, Job, PINS, constraints, finish,
     settings::Settings,
 };
+#[cfg(feature = "buildkit")]
+use crate::buildkit::FleetBuilder;
+#[cfg(feature = "docker")]
+use crate::docker::{DockerBuilder, DockerEngine};
 use crate::{
-    Base, BuildRequest, Builder as _, Built, Engine as _, Error, UnpackLimits,
+    Base, BuildReport, BuildRequest, Builder as _, Built, Error, UnpackLimits,
     blocking::blocking,
     daemon::StepSecrets,
-    docker::{DockerBuilder, DockerEngine},
     unpack::{TarKind, io_error, unpack_tar},
 };
 
 /// Where a step finds its secrets.
 const SECRETS: &str = "/run/esb";
+
+/// Where the step runs. It sees the network of the machine that it runs on.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum StepEngine<'a> {
+    /// A Docker engine.
+    #[cfg(feature = "docker")]
+    Docker(&'a DockerEngine),
+    /// A fleet of `BuildKit` daemons; the packages come back through the session.
+    #[cfg(feature = "buildkit")]
+    Fleet(&'a FleetBuilder),
+}
+
+impl StepEngine<'_> {
+    /// As messages name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(feature = "docker")]
+            Self::Docker(_) => "in the container engine",
+            #[cfg(feature = "buildkit")]
+            Self::Fleet(_) => "on the BuildKit fleet",
+        }
+    }
+
+    /// Builds an image into the store, and leaves nothing of it in an engine.
+    async fn build(
+        self,
+        installer: &Installer,
+        request: BuildRequest<'_>,
+        secrets: StepSecrets,
+        reporter: &dyn Reporter,
+    ) -> Result<BuildReport, Error> {
+        let store = installer.store.clone();
+        match self {
+            #[cfg(feature = "docker")]
+            Self::Docker(engine) => {
+                let builder = DockerBuilder::new(engine.clone(), store).with_secrets(secrets);
+                let report = builder.build(request, reporter).await?;
+                let ImageRecipe { repository, tag, .. } = request.recipe;
+                crate::Engine::remove(engine, &format!("{repository}:{tag}")).await?;
+                Ok(report)
+            }
+            #[cfg(feature = "buildkit")]
+            Self::Fleet(fleet) => fleet.apart(secrets, store).build(request, reporter).await,
+        }
+    }
+}
 
 impl Installer {
     /// Installs what a recipe depends on by a `RUN` step in an engine, on `base`: for packages
@@ -32,7 +82,7 @@ impl Installer {
     /// When the engine fails, or pip in the step does; the error holds the end of its log.
     pub async fn install_in(
         &self,
-        engine: &DockerEngine,
+        engine: StepEngine<'_>,
         base: &Base,
         request: InstallRequest<'_>,
     ) -> Result<Option<Installed>, Error> {
@@ -47,8 +97,8 @@ impl Installer {
             let subject = job.image;
             job.reporter.event(&Event::Started { subject, action: "install" });
             self.step(&job, engine, base, &place).await?;
-            let detail = "pip in the container engine";
-            job.reporter.event(&Event::Finished { subject, action: "install", detail });
+            let detail = format!("pip {}", engine.name());
+            job.reporter.event(&Event::Finished { subject, action: "install", detail: &detail });
         }
         self.put(&job, place, cached).await.map(Some)
     }
@@ -56,7 +106,7 @@ impl Installer {
     async fn step(
         &self,
         job: &Job<'_>,
-        engine: &DockerEngine,
+        engine: StepEngine<'_>,
         base: &Base,
         place: &Path,
     ) -> Result<(), Error> {
@@ -119,7 +169,6 @@ impl Installer {
             dependencies: None,
             own: None,
         };
-        let builder = DockerBuilder::new(engine.clone(), self.store.clone()).with_secrets(secrets);
         let (bases, labels) = (BTreeMap::from([(name, base.clone())]), BTreeMap::new());
         let request = BuildRequest {
             recipe: &packages,
@@ -133,8 +182,7 @@ impl Installer {
             epoch: esb_oci::DEFAULT_EPOCH,
             no_cache: job.no_cache,
         };
-        let report = builder.build(request, job.reporter).await?;
-        engine.remove(&format!("{}:{}", packages.repository, packages.tag)).await?;
+        let report = engine.build(self, request, secrets, job.reporter).await?;
         let Built::Local(image) = report.built else {
             return Err(job.error("the engine kept the packages", None));
         };

@@ -3,20 +3,20 @@
 //!
 //! Owns the choice of the tool, its arguments, and the cache: the same requirements for the same
 //! platform are installed once, so that a change of code never installs again. Refuses to build
-//! packages from source here: that needs the image's own platform, which a container engine has.
+//! packages from source here: that needs the image's own platform, which an engine with a daemon has.
 
-#[cfg(feature = "docker")]
+#[cfg(any(feature = "docker", feature = "buildkit"))]
 mod image;
 mod normalise;
 #[cfg_attr(
-    not(any(feature = "docker", test)),
-    expect(dead_code, reason = "only a container engine runs the step that it is for")
+    not(any(feature = "docker", feature = "buildkit", test)),
+    expect(dead_code, reason = "only an engine with a daemon runs the step that it is for")
 )]
 mod requirements;
 mod run;
 #[cfg_attr(
-    not(any(feature = "docker", test)),
-    expect(dead_code, reason = "only a container engine runs the step that it is for")
+    not(any(feature = "docker", feature = "buildkit", test)),
+    expect(dead_code, reason = "only an engine with a daemon runs the step that it is for")
 )]
 mod settings;
 mod tool;
@@ -32,6 +32,8 @@ use std::{
 use esb_model::{Dependencies, Event, Family, ImageRecipe, Reporter};
 use esb_oci::{ContentStore, Digest};
 
+#[cfg(any(feature = "docker", feature = "buildkit"))]
+pub use self::image::StepEngine;
 use self::{
     requirements::Requirements,
     run::{Log, Program},

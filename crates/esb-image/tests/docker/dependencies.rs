@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use esb_image::{Base, Error, InstallRequest, Installer, Tools, docker::DockerEngine};
+use esb_image::{Base, Error, InstallRequest, Installer, StepEngine, Tools, docker::DockerEngine};
 use esb_model::{Dependencies, FunctionId, ImageKind, Platform, TemplateId};
 use esb_oci::ContentStore;
 
@@ -68,7 +68,7 @@ pub(crate) async fn pip_runs_in_a_step(
     let here = installer.install(request).await;
     assert!(matches!(here, Err(Error::NoInstaller { .. })), "{here:?}");
 
-    let made = installer.install_in(engine, &base, request).await;
+    let made = installer.install_in(StepEngine::Docker(engine), &base, request).await;
     let made = made.unwrap_or_else(|error| panic!("{error:?}\n{}", heard.text())).unwrap();
     let versions: Vec<_> =
         made.distributions.iter().map(|found| (&*found.name, &*found.version)).collect();

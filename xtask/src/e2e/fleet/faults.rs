@@ -9,17 +9,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use esb_test::{Buildkitd, Fault, LoggingProxy, Rule};
+use esb_test::{Buildkitd, Fault, LoggingProxy, Registry, Rule};
 
 use super::{
     Site,
     certificates::{self, NAME},
-    equal,
+    daemons, equal, template,
 };
 use crate::{
     checks::{Outcome, Trouble},
     command::output,
-    e2e::parts::expect,
+    e2e::parts::{Said, expect},
 };
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -84,6 +84,20 @@ pub(super) fn told(site: &Site<'_>) -> Outcome {
     expect(named.args(["--buildkit-server-name", NAME]), 0).map(drop)
 }
 
+/// A daemon that pushes to another registry than ours is found out before anything is published.
+pub(super) fn elsewhere(site: &Site<'_>) -> Outcome {
+    let root = site.project("elsewhere", 1, "")?;
+    fs::write(root.join("f0/Dockerfile"), "FROM scratch\nCOPY app.py /\n")?;
+    let other = Registry::start(&root.join("registry"))?;
+    let mut command = site.deploy(&root);
+    command.args(["--buildkit-registry", other.address()]);
+    expect(&mut command, 4)?.tells(&["a daemon pushed", "is not there"])?;
+    if root.join("published/functions.yml").exists() {
+        return Err("an image that is not there was published".into());
+    }
+    Ok(())
+}
+
 /// Ctrl-C during a step.
 pub(super) fn interrupted(site: &Site<'_>) -> Outcome {
     let root = site.project("interrupted", 2, "RUN sleep 300")?;
@@ -109,6 +123,39 @@ pub(super) fn interrupted(site: &Site<'_>) -> Outcome {
         }
         thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// A daemon that is killed in the middle and comes back: its build moves, and the next one that
+/// belongs to it is built on it again. The step takes longer than a daemon is left alone.
+pub(super) fn returned(site: &mut Site<'_>) -> Outcome {
+    let root = site.project("returned", 4, "RUN sleep 6")?;
+    let planned = daemons(&expect(site.deploy(&root).arg("--dry-run"), 0)?.json()?);
+    let belonging = |daemon: &Buildkitd| -> Vec<usize> {
+        let name = |number: &usize| format!("esb-returned-{number}:latest");
+        (0..4).filter(|number| planned[&name(number)] == daemon.address()).collect()
+    };
+    // Of four on two daemons one has two at least.
+    let at = site.daemons.iter().position(|daemon| belonging(daemon).len() > 1);
+    let at = at.ok_or("no daemon has two of four images")?;
+    let two = belonging(&site.daemons[at]).into_iter().take(2);
+    fs::write(root.join("template.yaml"), template("returned", two))?;
+
+    let running = Running::start(&root, site.deploy(&root).args(["--jobs", "1"]))?;
+    equal("the daemon that works", &at, &running.at(site)?)?;
+    site.daemons[at].kill();
+    site.daemons[at].restart()?;
+    let said = running.ends()?;
+    said.tells(&["cannot build it, so the next one does"])?;
+    let built = daemons(&said.json()?);
+    let on = |at: usize| {
+        let address = site.daemons[at].address();
+        built.values().filter(|daemon| *daemon == address).count()
+    };
+    equal(
+        "images on the other daemon and on the one that came back",
+        &(1, 1),
+        &(on(1 - at), on(at)),
+    )
 }
 
 /// Daemons that are lost in the middle: killed, stopped, and full. No build is lost with them.
@@ -186,19 +233,21 @@ impl Running {
         Ok(site.daemons.iter().position(at).ok_or("no daemon is said to work")?)
     }
 
+    /// What the deploy said; fails unless it ends well.
+    fn ends(self) -> Outcome<Said> {
+        let ended = self.child.wait_with_output()?;
+        let stdout = String::from_utf8_lossy(&ended.stdout).into_owned();
+        let said = Said { stdout, stderr: fs::read_to_string(self.stderr)? };
+        if ended.status.success() {
+            return Ok(said);
+        }
+        Err(Trouble::Failed(format!("{}:\n{}{}", ended.status, said.stderr, said.stdout)))
+    }
+
     /// Fails unless the deploy ends well, says that, and names the daemon that built.
     fn succeeds(self, words: &str, daemon: &str) -> Outcome {
-        let stderr = self.stderr.clone();
-        let ended = self.child.wait_with_output()?;
-        let (stdout, stderr) =
-            (String::from_utf8_lossy(&ended.stdout), fs::read_to_string(stderr)?);
-        let named = format!("\"daemon\": \"{daemon}\"");
-        if ended.status.success() && stderr.contains(words) && stdout.contains(&named) {
-            return Ok(());
-        }
-        Err(Trouble::Failed(format!(
-            "{} instead of a build on {daemon}:\n{stderr}{stdout}",
-            ended.status
-        )))
+        let said = self.ends()?;
+        said.tells(&[words])?;
+        equal("daemon", &Some(daemon), &said.json()?["images"][0]["daemon"].as_str())
     }
 }

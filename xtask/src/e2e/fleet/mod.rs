@@ -2,6 +2,8 @@
 
 mod certificates;
 mod faults;
+mod large;
+mod packages;
 mod passwords;
 
 use std::{
@@ -48,16 +50,20 @@ pub(super) fn checks(checks: &mut Checks, parts: &Parts) {
     else {
         return;
     };
-    let list: [(&str, OfSite); 5] = [
+    let list: [(&str, OfSite); 8] = [
         ("fleet: builds, pushes, and solves nothing twice", builds),
         ("fleet: images come back for an engine and a layout", comes_back),
+        ("fleet: a package without a wheel is built on a daemon", packages::built_on_a_daemon),
+        ("fleet: a large context takes little memory", large::takes_little_memory),
         ("fleet: a registry that wants a password", passwords::asked_for),
         ("fleet: what is wrong is told", faults::told),
+        ("fleet: what was pushed elsewhere is not published", faults::elsewhere),
         ("fleet: Ctrl-C leaves nothing running", faults::interrupted),
     ];
     for (name, check) in list {
         checks.run(name, || check(&site));
     }
+    checks.run("fleet: a daemon that comes back", || faults::returned(&mut site));
     checks.run("fleet: killed, stalled and full daemons", || faults::lost(&mut site));
 }
 
@@ -86,14 +92,7 @@ impl<'a> Site<'a> {
     /// A project of `count` image functions, whose Dockerfile has `steps` before the code.
     fn project(&self, name: &str, count: usize, steps: &str) -> Outcome<PathBuf> {
         let root = self.folder.join("projects").join(name);
-        let mut template = "Transform: AWS::Serverless-2016-10-31\nResources:\n".to_owned();
         for number in 0..count {
-            let _infallible = writeln!(
-                template,
-                "  F{number}:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
-                 FunctionName: {name}-{number}\n      PackageType: Image\n    Metadata:\n      \
-                 Dockerfile: Dockerfile\n      DockerContext: ./f{number}"
-            );
             let code = root.join(format!("f{number}"));
             fs::create_dir_all(&code)?;
             fs::write(code.join("requirements.txt"), format!("nothing=={number}\n"))?;
@@ -104,7 +103,7 @@ impl<'a> Site<'a> {
             );
             fs::write(code.join("Dockerfile"), dockerfile)?;
         }
-        fs::write(root.join("template.yaml"), template)?;
+        fs::write(root.join("template.yaml"), template(name, 0..count))?;
         fs::write(root.join("esb.toml"), "")?;
         Ok(root)
     }
@@ -128,6 +127,20 @@ impl<'a> Site<'a> {
         command.arg("--buildkit-tls").arg(tls);
         command
     }
+}
+
+/// Some of the functions of a project.
+fn template(name: &str, numbers: impl IntoIterator<Item = usize>) -> String {
+    let mut text = "Transform: AWS::Serverless-2016-10-31\nResources:\n".to_owned();
+    for number in numbers {
+        let _infallible = writeln!(
+            text,
+            "  F{number}:\n    Type: AWS::Serverless::Function\n    Properties:\n      \
+             FunctionName: {name}-{number}\n      PackageType: Image\n    Metadata:\n      \
+             Dockerfile: Dockerfile\n      DockerContext: ./f{number}"
+        );
+    }
+    text
 }
 
 fn handler(number: usize) -> String {
