@@ -223,8 +223,9 @@ mod tests {
         let [one, two] = [Digest::of(b"1"), Digest::of(b"2")];
         let records = Records::new(folder.path());
         set(&records, one, &vec![b'x'; LARGE + 1]);
-        let value = vec![b'y'; LARGE];
-        for _ in 0..9 {
+        let mut value = vec![b'y'; LARGE];
+        for number in 0..9 {
+            value[0] = b'0' + number;
             set(&records, two, &value);
         }
         let path = folder.path().join("records/k.log");

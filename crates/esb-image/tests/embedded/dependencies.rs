@@ -166,7 +166,7 @@ fn failures_name_the_package() {
         text.ends_with("there is no wheel of `nowheel==1` for python3.13 on linux/amd64"),
         "{text}"
     );
-    assert!(error.hint().unwrap().contains("--builder docker"));
+    assert!(error.hint().unwrap().contains("--buildkit ADDR"));
     let left = fs::read_dir(fixture.project.folder.path().join("store/dependencies")).unwrap();
     assert_eq!(left.count(), 0, "nothing half done stays");
     assert!(!fixture.project.root().join(TARGET).exists());
