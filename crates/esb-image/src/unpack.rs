@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use zip::CompressionMethod;
+
 use crate::{Error, paths};
 
 /// How much an archive may hold.
@@ -110,6 +112,12 @@ pub(crate) fn unpack_zip(path: &Path, target: &Path, limits: UnpackLimits) -> Re
     for position in 0..archive.len() {
         let mut entry = archive.by_index(position).map_err(damaged)?;
         let name = unpacker.name(entry.name_raw())?;
+        if !matches!(entry.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
+            return Err(unpacker.refuse(format!(
+                "`{}` is compressed by another method than deflate: make the archive with `zip -r`",
+                name.escape_debug()
+            )));
+        }
         let mode = entry.unix_mode().unwrap_or(0o644);
         if entry.is_dir() {
             unpacker.folder(&name)?;
@@ -299,6 +307,24 @@ mod tests {
             }
         }
         writer.finish().unwrap();
+    }
+
+    #[test]
+    fn another_method_than_deflate_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.zip");
+        zip_of(&path, "f a 644 content");
+        let mut bytes = fs::read(&path).unwrap();
+        for (mark, offset) in [(b"PK\x03\x04", 8), (b"PK\x01\x02", 10)] {
+            let at = bytes.windows(4).position(|window| window == mark).unwrap() + offset;
+            bytes[at] = 12; // bzip2
+        }
+        fs::write(&path, bytes).unwrap();
+        let target = folder.path().join("t");
+        fs::create_dir(&target).unwrap();
+        let error = unpack_zip(&path, &target, UnpackLimits::default()).unwrap_err().to_string();
+        assert!(error.contains("`a` is compressed by another method than deflate"), "{error}");
+        assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
     }
 
     fn show(folder: &Path, prefix: &str, lines: &mut Vec<String>) {
