@@ -68,7 +68,10 @@ pub(super) fn forget_images(engine: &DockerEngine, site: &Site) -> Outcome {
     engine.output(["builder", "prune", "--all", "--force"])?;
     let images = engine.output(["images", "--format", "{{.Repository}}:{{.Tag}}"])?;
     let prefix = format!("{}/", site.address());
-    let of_site = |image: &&str| image.starts_with(&prefix) && *image != site.base();
+    // Bases that were pulled by digest have no tag, and stay.
+    let of_site = |image: &&str| {
+        image.starts_with(&prefix) && *image != site.base() && !image.ends_with(":<none>")
+    };
     let names: Vec<&str> = images.lines().filter(of_site).collect();
     if !names.is_empty() {
         engine.output(["rmi", "--force"].into_iter().chain(names))?;
