@@ -234,20 +234,25 @@ fn plan(record: &[Exchange]) -> Vec<Step> {
                 });
             }
             Kind::Upload { repository, session: name, digest } => {
-                let free = |other: usize, same_blob: bool| {
+                let free = |other: usize, asked: &dyn Fn(Option<&String>) -> bool| {
                     let Kind::Open { repository: opened, mount } = Kind::of(&record[other]) else {
                         return false;
                     };
                     opened == *repository
                         && record[other].status == Some(202)
                         && !sessions.values().any(|taken| *taken == other)
-                        && (!same_blob || mount.map(|(blob, _)| blob) == *digest)
+                        && asked(mount.as_ref().map(|(blob, _)| blob))
                 };
-                // An upload that was opened by asking for its own blob has to go on there.
+                // An upload that was opened by asking for its own blob has to go on there, and
+                // another one not where that is still to come.
+                let first = |asked: &dyn Fn(Option<&String>) -> bool| {
+                    (0..at).find(|other| free(*other, asked))
+                };
                 let known = sessions.get(name).copied();
                 session = known
-                    .or_else(|| (0..at).find(|other| digest.is_some() && free(*other, true)))
-                    .or_else(|| (0..at).find(|other| free(*other, false)));
+                    .or_else(|| first(&|blob| blob.is_some() && blob == digest.as_ref()))
+                    .or_else(|| first(&|blob| blob.is_none()))
+                    .or_else(|| first(&|_| true));
                 if let Some(session) = session {
                     sessions.insert(name.clone(), session);
                     after = (0..at)
@@ -412,6 +417,15 @@ mod tests {
         let record = [
             exchange("POST", "/v2/a/blobs/uploads/?mount=sha256:22&from=a", 202),
             exchange("POST", "/v2/a/blobs/uploads/?mount=sha256:11&from=a", 202),
+            exchange("PUT", "/v2/a/blobs/uploads/u1?_state=x&digest=sha256:11", 201),
+            exchange("PUT", "/v2/a/blobs/uploads/u2?_state=x&digest=sha256:22", 201),
+        ];
+        let steps = plan(&record);
+        assert_eq!([steps[2].session, steps[3].session], [Some(1), Some(0)]);
+
+        let record = [
+            exchange("POST", "/v2/a/blobs/uploads/?mount=sha256:22&from=a", 202),
+            exchange("POST", "/v2/a/blobs/uploads/", 202),
             exchange("PUT", "/v2/a/blobs/uploads/u1?_state=x&digest=sha256:11", 201),
             exchange("PUT", "/v2/a/blobs/uploads/u2?_state=x&digest=sha256:22", 201),
         ];
