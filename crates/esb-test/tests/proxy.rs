@@ -150,6 +150,9 @@ fn a_connection_is_kept_and_requests_under_way_are_counted() {
         assert!(answer.text().contains("X-Word: w\r\n"), "{}", answer.text());
         assert!(answer.text().ends_with(&format!("\r\n\r\n{body}")), "{}", answer.text());
     }
+    while proxy.under_way() > 0 {
+        thread::sleep(Duration::from_millis(5));
+    }
     let mut stream = TcpStream::connect(proxy.address()).unwrap();
     stream.write_all(b"GET /hang HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
     while proxy.count("GET", "/hang") == 0 {

@@ -93,6 +93,11 @@ impl LoggingProxy {
         self.shared.log.snapshot()
     }
 
+    /// How many requests are under way. One ends a little after its client has the answer.
+    pub fn under_way(&self) -> usize {
+        self.shared.under_way.load(Ordering::SeqCst)
+    }
+
     /// How many requests of that method have `part` in their path and query.
     pub fn count(&self, method: &str, part: &str) -> usize {
         let matching =
