@@ -125,10 +125,12 @@ pub(crate) fn two_at_once(parts: &Parts) -> Outcome {
     let mut children = Vec::new();
     for _ in 0..2 {
         let mut import = sites.import(parts, &file, "twice");
-        children.push(import.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+        children.push(import.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
     }
-    for mut child in children {
-        equal("exit code", &Some(0), &child.wait()?.code())?;
+    for child in children {
+        let ended = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&ended.stderr);
+        equal(&format!("exit code, after {said}"), &Some(0), &ended.status.code())?;
     }
     sites.agree("one")?;
     sites.agree("two")?;
