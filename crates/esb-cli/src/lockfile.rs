@@ -1,4 +1,5 @@
-//! `esb.lock`: which images a project was built on, by digest, and which packages were installed.
+//! `esb.lock`: which images a project was built on, by digest, which packages were installed, and
+//! the application's name where nothing but its folder says it.
 //!
 //! Owns the file in the project root, its form, and what the three ways of using it mean. What a
 //! run does not need stays as it is: other runs read other templates of the same project. Refuses
@@ -21,8 +22,9 @@ use crate::exit::{Exit, Failure};
 /// The file's name.
 pub(crate) const NAME: &str = "esb.lock";
 
-/// The form that is written, and the only one that is read.
-const VERSION: u32 = 1;
+/// The form that is written once something is added, and the newest that is read. The first one
+/// had no application.
+const VERSION: u32 = 2;
 
 /// The most bytes that are read.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
@@ -97,6 +99,8 @@ struct State {
     /// What this run resolved, in the order of its doing.
     added: Vec<(Pinned, String, Platform, Pin)>,
     installed: Vec<Packages>,
+    /// The application's name, when this run gives it one.
+    named: Option<String>,
     /// What `--locked` misses.
     missing: Vec<String>,
 }
@@ -106,6 +110,9 @@ struct State {
 #[serde(deny_unknown_fields)]
 struct Content {
     version: u32,
+    /// The application's name, where nothing but the project's folder says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    application: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     base: Vec<Entry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -164,6 +171,21 @@ impl LockFile {
         let content = read(&path)?;
         let state = State { content: content.unwrap_or_default(), ..State::default() };
         Ok(Self { path, usage, state: Mutex::new(state) })
+    }
+
+    /// The application's name, where an earlier run gave it one.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the owners of entries will use it"))]
+    pub(crate) fn application(&self) -> Option<String> {
+        self.state().content.application.clone()
+    }
+
+    /// Notes the application's name, which stays from now on. `--locked` does without.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the owners of entries will use it"))]
+    pub(crate) fn name_application(&self, name: &str) {
+        let mut state = self.state();
+        if state.content.application.is_none() {
+            state.named = Some(name.to_owned());
+        }
     }
 
     /// The digest that stands for a reference: the platform's manifest, or the index in which it
@@ -278,12 +300,15 @@ impl LockFile {
     /// Writes what was found, when that changes the file. What another run added meanwhile stays.
     pub(crate) fn write(&self) -> Result<(), Failure> {
         let mut state = self.state();
-        if state.added.is_empty() && state.installed.is_empty() || self.usage == LockUse::Locked {
+        let is_new =
+            !state.added.is_empty() || !state.installed.is_empty() || state.named.is_some();
+        if !is_new || self.usage == LockUse::Locked {
             return Ok(());
         }
         let old = read(&self.path)?;
         let mut content = old.clone().unwrap_or_default();
-        content.version = VERSION;
+        let named = state.named.take();
+        content.application = content.application.or(named);
         for (kind, reference, platform, pin) in std::mem::take(&mut state.added) {
             content.set(kind, &reference, platform, pin);
         }
@@ -293,6 +318,7 @@ impl LockFile {
             content.dependencies.sort_by(|a, b| a.place().cmp(&b.place()));
         }
         if old.as_ref() != Some(&content) {
+            content.version = VERSION;
             let text = toml::to_string_pretty(&content).expect("texts and numbers are TOML");
             esb_config::replace(&self.path, format!("{HEAD}{text}").as_bytes(), READABLE)
                 .map_err(|error| failed(Exit::Local, "write", &self.path, &error))?;
@@ -316,8 +342,11 @@ fn read(path: &Path) -> Result<Option<Content>, Failure> {
     let text = text.map_err(|error| failed(Exit::Input, "read", path, &error))?;
     let content: Content =
         toml::from_str(&text).map_err(|error| failed(Exit::Input, "understand", path, &error))?;
-    if content.version != VERSION {
-        let text = format!("`{NAME}` is of version {}, and this is {VERSION}", content.version);
+    if !(1..=VERSION).contains(&content.version) {
+        let text = format!(
+            "`{NAME}` is of version {}, and this command reads versions 1 to {VERSION}",
+            content.version
+        );
         return Err(Failure::new(Exit::Input, "lock-file", text)
             .hint(format!("use the version of the command that wrote `{}`", path.display())));
     }
@@ -440,9 +469,51 @@ mod tests {
     }
 
     #[test]
+    fn the_first_form_is_read_and_stays_until_something_is_added() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        let digest = pin("amd", None).digest;
+        let first = format!(
+            "version = 1\n\n[[base]]\nreference = \"{PYTHON}\"\n\n[base.platforms]\n\
+             \"linux/amd64\" = \"{digest}\"\n"
+        );
+        fs::write(&path, &first).unwrap();
+        let open = |usage| LockFile::open(folder.path(), usage).unwrap();
+        let lock = open(LockUse::Update);
+        assert_eq!(lock.application(), None);
+        lock.found(Pinned::Base, PYTHON, platform("amd64"), pin("amd", None));
+        lock.write().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), first, "nothing was added");
+
+        let lock = open(LockUse::Locked);
+        lock.name_application("shop");
+        lock.check().unwrap();
+        lock.write().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), first);
+
+        let lock = open(LockUse::Add);
+        lock.name_application("shop");
+        lock.write().unwrap();
+        let second = fs::read_to_string(&path).unwrap();
+        assert!(second.contains("version = 2\napplication = \"shop\"\n"), "{second}");
+        assert!(second.contains(&digest.to_string()), "{second}");
+        let lock = open(LockUse::Add);
+        assert_eq!(lock.application().as_deref(), Some("shop"));
+        lock.name_application("other");
+        lock.write().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), second);
+    }
+
+    #[test]
     fn a_file_that_is_not_understood_is_wrong_input() {
         let folder = tempfile::tempdir().unwrap();
-        for text in ["version = 2", "[[base]]", "version = 1\nnew = 1", "version = 1\nbase = 3"] {
+        for text in [
+            "version = 3",
+            "version = 0",
+            "[[base]]",
+            "version = 1\nnew = 1",
+            "version = 1\nbase = 3",
+        ] {
             fs::write(folder.path().join(NAME), text).unwrap();
             let failure = LockFile::open(folder.path(), LockUse::Add).unwrap_err();
             assert_eq!(failure.exit, Exit::Input, "{text}");
