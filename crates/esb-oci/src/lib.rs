@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
-//! This crate owns formats and the local disk below a store's or a layout's folder. It refuses
+//! This crate owns formats, the local disk below a store's or a layout's folder, and the one way in
+//! which folders that a project can bring are written to. It refuses
 //! the network, and decides nothing about what goes into an image.
 
 mod archive;
@@ -9,6 +10,7 @@ mod collect;
 mod config;
 mod credential;
 mod digest;
+mod folder;
 mod gzip;
 mod image;
 mod layer;
@@ -27,6 +29,7 @@ pub use collect::{Amount, Collected, Contents};
 pub use config::{History, ImageConfig};
 pub use credential::{Anonymous, CredentialError, CredentialSource, Credentials};
 pub use digest::{Digest, Hasher, HashingWriter, InvalidDigest};
+pub use folder::{Entry, EntryKind, Folder, FolderError, Links, TemporaryFolder, is_temporary};
 pub use gzip::Threads;
 pub use image::{DOCUMENT_LIMIT, Image, InvalidImage};
 pub use layer::{Attributes, DEFAULT_EPOCH, LayerDigests, LayerWriter, TarWriter, compress_layer};
