@@ -8,6 +8,7 @@ mod base;
 mod build;
 mod client;
 mod container;
+mod described;
 mod engine;
 mod exports;
 mod others;
@@ -25,5 +26,6 @@ pub use crate::daemon::{
 };
 pub use build::DockerBuilder;
 pub use client::{ClientError, ClientSettings};
+pub use described::{Attachment, MountedFolder, OtherContainer, Variables};
 pub use engine::DockerEngine;
-pub use others::{Beside, FileInside, MountedFolder, OtherContainer, Replacement};
+pub use others::{Beside, FileInside, Replacement};

@@ -4,14 +4,14 @@
 //! labels nor the files' meaning, and never starts, stops or changes a container of others but by
 //! [`DockerEngine::remove_container`].
 
-use std::{collections::HashMap, io::Read as _, path::PathBuf, time::Duration};
+use std::{collections::HashMap, io::Read as _, time::Duration};
 
 use bollard::{
     body_full,
     container::LogOutput,
     errors::Error as Failure,
     exec::{CreateExecOptions, StartExecResults},
-    models::{ContainerCreateBody, ContainerInspectResponse, HostConfig},
+    models::{ContainerCreateBody, HostConfig},
     query_parameters::{
         DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder,
         RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
@@ -22,6 +22,7 @@ use futures_util::StreamExt as _;
 use super::{
     DockerEngine,
     container::{self, Running},
+    described::{OtherContainer, describe},
     engine::failure,
 };
 use crate::Error;
@@ -46,33 +47,6 @@ done
 for name do
   case $name in .*.tmp) ;; *) rm -f .\"$name\".*.tmp ;; esac
 done";
-
-/// A container of others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtherContainer {
-    pub id: String,
-    /// Without the slash that the engine puts in front.
-    pub name: String,
-    /// As it was named when the container was made.
-    pub image: String,
-    /// The id of the image that it was made of.
-    pub image_id: String,
-    pub labels: HashMap<String, String>,
-    pub running: bool,
-    pub mounts: Vec<MountedFolder>,
-}
-
-/// A folder that is not the container's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountedFolder {
-    /// Where it is seen inside.
-    pub target: String,
-    /// The folder of the engine's machine, unless it is a volume.
-    pub bind: Option<PathBuf>,
-    /// The volume's name, when it is one.
-    pub volume: Option<String>,
-    pub writable: bool,
-}
 
 /// A file of a folder inside a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -351,27 +325,5 @@ impl DockerEngine {
             }
         }
         Ok(Some(archive))
-    }
-}
-
-fn describe(container: ContainerInspectResponse) -> OtherContainer {
-    let config = container.config.unwrap_or_default();
-    let mounts = container.mounts.unwrap_or_default().into_iter().filter_map(|mount| {
-        let is_volume = mount.typ.as_deref() == Some("volume");
-        Some(MountedFolder {
-            target: mount.destination?,
-            bind: mount.source.filter(|_| !is_volume).map(Into::into),
-            volume: mount.name.filter(|_| is_volume),
-            writable: mount.rw.unwrap_or(true),
-        })
-    });
-    OtherContainer {
-        id: container.id.unwrap_or_default(),
-        name: container.name.unwrap_or_default().trim_start_matches('/').to_owned(),
-        image: config.image.unwrap_or_default(),
-        image_id: container.image.unwrap_or_default(),
-        labels: config.labels.unwrap_or_default(),
-        running: container.state.and_then(|state| state.running) == Some(true),
-        mounts: mounts.collect(),
     }
 }

@@ -1,0 +1,153 @@
+//! What the engine tells about a container that somebody else started.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::Ipv4Addr,
+    path::PathBuf,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bollard::models::{BollardDate, ContainerInspectResponse};
+
+/// A container of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherContainer {
+    pub id: String,
+    /// Without the slash that the engine puts in front.
+    pub name: String,
+    /// As it was named when the container was made.
+    pub image: String,
+    /// The id of the image that it was made of.
+    pub image_id: String,
+    pub labels: HashMap<String, String>,
+    pub running: bool,
+    /// When it was started last, by the engine's clock.
+    pub started: Option<SystemTime>,
+    /// When it was made, by the engine's clock.
+    pub created: Option<SystemTime>,
+    /// The name that it has for itself.
+    pub hostname: String,
+    /// The variables that it was made with.
+    pub environment: Variables,
+    pub mounts: Vec<MountedFolder>,
+    /// By name of the network.
+    pub networks: Vec<Attachment>,
+}
+
+/// A folder that is not the container's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountedFolder {
+    /// Where it is seen inside.
+    pub target: String,
+    /// The folder of the engine's machine, unless it is a volume.
+    pub bind: Option<PathBuf>,
+    /// The volume's name, when it is one.
+    pub volume: Option<String>,
+    pub writable: bool,
+}
+
+/// A network that a container is attached to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The network's name.
+    pub network: String,
+    /// None while the container does not run.
+    pub address: Option<Ipv4Addr>,
+    pub mac: Option<String>,
+}
+
+/// Environment variables. `Debug` shows their names alone, for values may be secret.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Variables(Vec<(String, String)>);
+
+impl Variables {
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
+    }
+
+    /// The names of all variables.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| &**name)
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+pub(super) fn describe(container: ContainerInspectResponse) -> OtherContainer {
+    let config = container.config.unwrap_or_default();
+    let state = container.state.unwrap_or_default();
+    let mounts = container.mounts.unwrap_or_default().into_iter().filter_map(|mount| {
+        let is_volume = mount.typ.as_deref() == Some("volume");
+        Some(MountedFolder {
+            target: mount.destination?,
+            bind: mount.source.filter(|_| !is_volume).map(Into::into),
+            volume: mount.name.filter(|_| is_volume),
+            writable: mount.rw.unwrap_or(true),
+        })
+    });
+    let networks = container.network_settings.and_then(|settings| settings.networks);
+    let mut networks: Vec<Attachment> = networks
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(network, endpoint)| Attachment {
+            network,
+            address: endpoint.ip_address.and_then(|address| address.parse().ok()),
+            mac: endpoint.mac_address.filter(|mac| !mac.is_empty()),
+        })
+        .collect();
+    networks.sort_by(|a, b| a.network.cmp(&b.network));
+    let variables = config.env.unwrap_or_default().into_iter().filter_map(|variable| {
+        let (name, value) = variable.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    });
+    OtherContainer {
+        id: container.id.unwrap_or_default(),
+        name: container.name.unwrap_or_default().trim_start_matches('/').to_owned(),
+        image: config.image.unwrap_or_default(),
+        image_id: container.image.unwrap_or_default(),
+        labels: config.labels.unwrap_or_default(),
+        running: state.running == Some(true),
+        started: state.started_at.as_deref().and_then(moment),
+        created: container.created.map(SystemTime::from),
+        hostname: config.hostname.unwrap_or_default(),
+        environment: Variables(variables.collect()),
+        mounts: mounts.collect(),
+        networks,
+    }
+}
+
+/// A time as the engine writes it; none for the year 1, which stands for never.
+pub(super) fn moment(text: &str) -> Option<SystemTime> {
+    let date: BollardDate = text.parse().ok()?;
+    let nanoseconds = u64::try_from(date.timestamp_nanos_opt()?).ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_nanos(nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_variables_are_not_shown() {
+        let body = serde_json::json!({"Config": {"Env": ["ENV=dev", "KEY=a=b", "odd"]}});
+        let container = describe(serde_json::from_value(body).unwrap());
+        assert_eq!(container.environment.get("KEY"), Some("a=b"));
+        assert_eq!(container.environment.get("odd"), None);
+        assert_eq!(format!("{:?}", container.environment), r#"{"ENV", "KEY"}"#);
+    }
+
+    #[test]
+    fn times_are_read() {
+        let since = |text: &str| Some(moment(text)?.duration_since(UNIX_EPOCH).unwrap());
+        assert_eq!(since("1970-01-01T00:00:01.5Z"), Some(Duration::from_millis(1500)));
+        assert_eq!(since("1970-01-01T09:00:02+09:00"), Some(Duration::from_secs(2)));
+        assert_eq!(since("0001-01-01T00:00:00Z"), None);
+        assert_eq!(since("yesterday"), None);
+    }
+}
