@@ -19,7 +19,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use esb_model::Secret;
 use esb_oci::Credentials;
 use reqwest::{
-    Method, Response, Url,
+    Method, Url,
     header::{HeaderValue, WWW_AUTHENTICATE},
 };
 use tokio::{
@@ -30,7 +30,8 @@ use tokio::{
 use crate::{
     Attempted, Error,
     challenge::{self, Challenge},
-    http::{Http, Payload, Request, answer, read, refusal},
+    http::{Http, Payload, Request, answer},
+    response::{Answer, read},
     retry::Failure,
 };
 
@@ -151,17 +152,28 @@ impl Host {
     }
 
     /// Learns from an answer; gives whether it asks for authentication that we know how to give.
-    pub(crate) fn learn(&self, response: &Response) -> bool {
+    ///
+    /// What another host answers tells nothing: its challenge would get the registry's credentials.
+    pub(crate) fn learn(&self, answer: &Answer) -> bool {
+        if !answer.is_own() {
+            return false;
+        }
         let mut wants = self.wants.lock().unwrap_or_else(PoisonError::into_inner);
-        if response.status().as_u16() != 401 {
+        if answer.status().as_u16() != 401 {
             if *wants == Wants::Unknown {
                 *wants = Wants::Nothing;
             }
             return false;
         }
-        let values = response.headers().get_all(WWW_AUTHENTICATE);
+        let values = answer.headers().get_all(WWW_AUTHENTICATE);
         let challenge = challenge::read(values.iter().filter_map(|value| value.to_str().ok()));
         let Some(challenge) = challenge else { return false };
+        // Who takes tokens never gets the password itself.
+        if challenge == Challenge::Basic
+            && matches!(*wants, Wants::Something(Challenge::Bearer { .. }))
+        {
+            return false;
+        }
         *wants = Wants::Something(challenge);
         true
     }
@@ -239,7 +251,11 @@ impl Host {
                 .await
                 .expect("a credential source does not panic")
         };
-        self.credentials.get_or_try_init(ask).await.map(Option::as_ref).map_err(failed)
+        let credentials = self.credentials.get_or_try_init(ask).await.map_err(failed)?;
+        if let Some(credentials) = credentials {
+            http.hide(|redactor| redactor.add_credentials(credentials));
+        }
+        Ok(credentials.as_ref())
     }
 
     /// Asks the token server.
@@ -262,7 +278,7 @@ impl Host {
         let asked_at = Instant::now();
         let response = http.execute(&request, header.as_ref(), attempted).await?;
         if !response.status().is_success() {
-            let mut error = refusal(response, attempted).await;
+            let mut error = response.refusal(attempted, http.redactor()).await;
             if let Error::Refused { words, .. } | Error::NotFound { words, .. } = error {
                 // Token servers say 400 and 404 where they mean "no".
                 let attempted = Box::new(attempted.clone());
@@ -271,11 +287,12 @@ impl Host {
             return Err(error.into());
         }
         let stall = http.settings.timeouts.stall;
-        let body = read(response, TOKEN_LIMIT, stall, attempted).await?;
+        let body = read(response.response, TOKEN_LIMIT, stall, attempted).await?;
         let unusable = || answer(attempted, "its token server sent no token");
         let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| unusable())?;
         let text = answer.token.or(answer.access_token).filter(|text| !text.is_empty());
         let text = text.ok_or_else(unusable)?;
+        http.hide(|redactor| redactor.add(&text));
         let life = answer.expires_in.unwrap_or(TOKEN_LIFE).clamp(1, 24 * 3600);
         // Renewed a little early, so that it does not expire on its way.
         let life =
@@ -333,6 +350,7 @@ impl Asked<'_> {
                 let mut request = Request::new(Method::POST, realm);
                 request.content_type = Some("application/x-www-form-urlencoded");
                 request.body = Payload::Bytes(body.into());
+                request.is_confined = true;
                 (request, None)
             }
             basic => {
@@ -348,7 +366,9 @@ impl Asked<'_> {
                     _ => None,
                 };
                 realm.query_pairs_mut().extend_pairs(pairs);
-                (Request::new(Method::GET, realm), authorization)
+                let mut request = Request::new(Method::GET, realm);
+                request.is_confined = true;
+                (request, authorization)
             }
         }
     }

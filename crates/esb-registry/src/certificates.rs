@@ -27,10 +27,14 @@ pub(crate) fn of(folders: &[PathBuf], url: &Url) -> Result<Option<Certificates>,
     let Some(host) = url.host_str() else { return Ok(None) };
     let with_port = url.port_or_known_default().map(|port| format!("{host}:{port}"));
     let names: Vec<&str> = with_port.iter().map(String::as_str).chain([host]).collect();
+    // Another port is another host: it may be trusted, and does not learn who we are.
+    let is_known = |name: &str| url.port().is_none() || name != host;
     for folder in folders {
-        let own = names.iter().map(|name| folder.join(name)).find(|folder| folder.is_dir());
+        let own = names.iter().find(|name| folder.join(name).is_dir());
         if let Some(own) = own {
-            return read(&own).map(Some);
+            let mut found = read(&folder.join(own))?;
+            found.identity = found.identity.filter(|_| is_known(own));
+            return Ok(Some(found));
         }
     }
     Ok(None)

@@ -109,6 +109,11 @@ impl Client {
         self.direct.manifest_delete(at, digest).await
     }
 
+    /// An error about a document, in which a registry may have written what we sent it.
+    pub(crate) fn without_credentials(&self, error: Error) -> Error {
+        error.redacted(&self.direct.redactor())
+    }
+
     /// Waits for the right to transfer one blob.
     pub(crate) async fn transfer(&self) -> SemaphorePermit<'_> {
         self.transfers.acquire().await.expect("the semaphore is never closed")

@@ -8,9 +8,8 @@ use esb_model::Platform;
 use esb_oci::{Digest, Index, InvalidImage, Manifest, Reference, manifest::media_type};
 
 use crate::{
-    Access, Action, Client, Error, RawManifest,
+    Access, Action, Client, Error, RawManifest, Words,
     direct::about_manifest,
-    error::Words,
     push::Parts,
     registry::{Repository, repository},
     resolve::check_kind,
@@ -34,6 +33,16 @@ pub enum CopyScope {
 impl Client {
     /// A manifest and all that are below it, each after those that it names.
     pub(crate) async fn walk(
+        &self,
+        source: &Reference,
+        place: &Place,
+        root: RawManifest,
+    ) -> Result<Vec<Parts>, Error> {
+        let all = self.all_below(source, place, root).await;
+        all.map_err(|error| self.without_credentials(error))
+    }
+
+    async fn all_below(
         &self,
         source: &Reference,
         place: &Place,

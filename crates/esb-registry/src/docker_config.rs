@@ -12,7 +12,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use esb_oci::{CredentialError, CredentialSource, Credentials};
+use esb_oci::{CredentialError, CredentialSource, Credentials, Redactor};
 use serde::Deserialize;
 
 use crate::Error;
@@ -119,7 +119,7 @@ impl DockerConfig {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        Ok(Self { file: serde_json::from_str(text)? })
+        Ok(Self { file: serde_json::from_str(text).map_err(without_values)? })
     }
 
     fn find(&self, registry: &str) -> Result<Option<Credentials>, Reason> {
@@ -138,6 +138,16 @@ impl DockerConfig {
             None => Ok(None),
         }
     }
+}
+
+/// The same without the value that was met, which may be a credential.
+fn without_values(error: serde_json::Error) -> serde_json::Error {
+    if !error.is_data() {
+        return error;
+    }
+    let (line, column) = (error.line(), error.column());
+    let text = format!("what stands before line {line} column {column} is of another kind");
+    serde::de::Error::custom(text)
 }
 
 /// The names under which a registry may be kept, the usual one first.
@@ -174,6 +184,11 @@ impl Entry {
     }
 }
 
+/// What a helper wrote, without what looks like a credential.
+fn text(bytes: &[u8]) -> String {
+    Redactor::default().hide(String::from_utf8_lossy(bytes).trim())
+}
+
 /// Runs `docker-credential-<helper> get`.
 fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, Reason> {
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -199,15 +214,17 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, Reason> {
     };
     let output = run().map_err(|source| Reason::Run { program: program.clone(), source })?;
     if !output.status.success() {
-        let words = [output.stdout, output.stderr].concat();
-        let words: String = String::from_utf8_lossy(&words).trim().chars().take(300).collect();
-        if words.contains(NOT_FOUND) {
+        let (said, complained) = (text(&output.stdout), text(&output.stderr));
+        if said.contains(NOT_FOUND) || complained.contains(NOT_FOUND) {
             return Ok(None);
         }
+        // Reasons stand on stdout, where credentials stand too.
+        let said = if said.starts_with('{') { String::new() } else { said };
+        let words: String = [said, complained].concat().chars().take(300).collect();
         return Err(Reason::Failed { program, words });
     }
     let Answer { username, secret } = serde_json::from_slice(&output.stdout)
-        .map_err(|source| Reason::Unreadable { program, source })?;
+        .map_err(|source| Reason::Unreadable { program, source: without_values(source) })?;
     Ok(match (username.as_str(), secret.is_empty()) {
         (_, true) => None,
         (TOKEN_USER, false) => Some(Credentials::IdentityToken(secret)),
@@ -295,6 +312,16 @@ mod tests {
         fs::write(&path, "{").unwrap();
         let error = DockerConfig::load(&path).unwrap_err();
         assert!(error.to_string().contains("config.json"), "{error}");
+        for text in [
+            r#"{"auths": {"r.example": "c2VjcmV0"}}"#,
+            r#"{"auths": {"r.example": {"auth": ["c2VjcmV0"]}}}"#,
+            r#"{"auths": "c2VjcmV0"}"#,
+            r#""c2VjcmV0""#,
+        ] {
+            let error = DockerConfig::parse(text).unwrap_err();
+            assert!(!error.to_string().contains("c2Vj"), "{error}");
+            assert!(error.to_string().contains("line 1 column"), "{error}");
+        }
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! What can go wrong between us and a registry, and what the user can do about it.
 //!
-//! Owns the crate's one error type, its codes, kinds and hints. Registries' own words are bounded
-//! and escaped here, so that no caller has to.
+//! Owns the crate's one error type, its codes, kinds and hints.
 
 use std::{
     fmt::{self, Write as _},
     path::PathBuf,
 };
 
-use esb_oci::{BlobError, CredentialError, Digest, InvalidImage, InvalidReference, LayoutError};
+use esb_oci::{
+    BlobError, CredentialError, Digest, InvalidImage, InvalidReference, LayoutError, Redactor,
+};
 
-/// The most characters of a registry's own words that a message quotes.
-const WORDS_LIMIT: usize = 300;
+use crate::Words;
 
 /// Which right a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,70 +64,6 @@ impl fmt::Display for Attempted {
             Action::DeleteManifest => "delete",
         };
         write!(f, "{verb} `{}`", self.subject)
-    }
-}
-
-/// A registry's refusal in its own words (OCI distribution specification, "Error Codes").
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Words {
-    /// The first error's code: `DENIED`, `MANIFEST_UNKNOWN`; empty when there is none.
-    pub code: String,
-    text: String,
-}
-
-impl Words {
-    /// Reads the body of a refusal: the specification's JSON, else any text.
-    pub(crate) fn read(body: &[u8]) -> Self {
-        #[derive(serde::Deserialize)]
-        struct Envelope {
-            errors: Vec<Entry>,
-        }
-        #[derive(serde::Deserialize)]
-        struct Entry {
-            #[serde(default)]
-            code: String,
-            #[serde(default)]
-            message: String,
-        }
-        if let Ok(Envelope { errors }) = serde_json::from_slice(body) {
-            let code = errors.first().map(|entry| entry.code.clone()).unwrap_or_default();
-            let texts: Vec<String> = errors
-                .into_iter()
-                .take(5)
-                .map(|Entry { code, message }| match (code.is_empty(), message.is_empty()) {
-                    (false, false) => format!("{code}: {message}"),
-                    _ => format!("{code}{message}"),
-                })
-                .collect();
-            return Self { code, text: texts.join("; ") };
-        }
-        Self { code: String::new(), text: String::from_utf8_lossy(body).trim().to_owned() }
-    }
-
-    /// Words of our own about an answer.
-    pub(crate) fn plain(text: impl Into<String>) -> Self {
-        Self { code: String::new(), text: text.into() }
-    }
-}
-
-/// Bounded and escaped; `no reason given` when the registry said nothing.
-impl fmt::Display for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.text.is_empty() {
-            return f.write_str("no reason given");
-        }
-        for c in self.text.chars().take(WORDS_LIMIT) {
-            // Quotation marks are harmless, and common in these texts.
-            if matches!(c, '"' | '\'') {
-                f.write_char(c)?;
-            } else {
-                write!(f, "{}", c.escape_debug())?;
-            }
-        }
-        if self.text.chars().nth(WORDS_LIMIT).is_some() {
-            f.write_str("…")?;
-        }
-        Ok(())
     }
 }
 
@@ -304,6 +240,27 @@ impl Error {
         }
     }
 
+    /// The same without credentials in what it quotes of a document.
+    pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
+        match self {
+            Self::Platform { reference, platform, available } => {
+                Self::Platform { reference, platform, available: redactor.hide(&available) }
+            }
+            Self::NotAnImage { reference, media_type } => {
+                Self::NotAnImage { reference, media_type: redactor.hide(&media_type) }
+            }
+            Self::Document { reference, source: InvalidImage::Json { what, source } } => {
+                let source = serde::de::Error::custom(redactor.hide(&source.to_string()));
+                Self::Document { reference, source: InvalidImage::Json { what, source } }
+            }
+            Self::Document { reference, source: InvalidImage::NotAManifest { media_type } } => {
+                let media_type = redactor.hide(&media_type);
+                Self::Document { reference, source: InvalidImage::NotAManifest { media_type } }
+            }
+            other => other,
+        }
+    }
+
     /// The code that prefixes errors of syncing (command line contract, "Streams and exit codes").
     pub fn code(&self) -> Option<&'static str> {
         let of = |access| match access {
@@ -446,21 +403,6 @@ mod tests {
     fn attempted(action: Action, access: Access) -> Attempted {
         let (registry, subject) = ("r.example".to_owned(), "r.example/a:1".to_owned());
         Attempted { action, access, registry, subject }
-    }
-
-    #[test]
-    fn words_are_read_bounded_and_escaped() {
-        let check = |body: &[u8], code: &str, text: &str| {
-            let words = Words::read(body);
-            assert_eq!((words.code.as_str(), words.to_string().as_str()), (code, text));
-        };
-        let json = br#"{"errors":[{"code":"DENIED","message":"no \u001b[31m\"pull\""}]}"#;
-        check(json, "DENIED", r#"DENIED: no \u{1b}[31m"pull""#);
-        check(br#"{"errors":[{"code":"UNKNOWN"}]}"#, "UNKNOWN", "UNKNOWN");
-        check(b" plain\n", "", "plain");
-        check(b"", "", "no reason given");
-        let long = Words::read(&[b'x'; 1000]).to_string();
-        assert_eq!(long.chars().count(), WORDS_LIMIT + 1);
     }
 
     #[test]

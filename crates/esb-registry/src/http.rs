@@ -10,27 +10,24 @@ use std::{
 };
 
 use bytes::Bytes;
+use esb_oci::Redactor;
 use reqwest::{
     Body, Certificate, Method, NoProxy, Proxy, Response, Url,
-    header::{
-        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RANGE,
-        RETRY_AFTER,
-    },
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RANGE},
 };
 
 use crate::{
     Attempted, Error, Settings,
     certificates::{self, Certificates},
-    error::{Words, is_hopeless},
+    error::is_hopeless,
     registry::Upload,
-    retry::{Again, Failure, is_transient, retry_after},
+    response::Answer,
+    retry::{Again, Failure},
     stream::{Sending, Stalled},
 };
 
 /// The most redirects that one request follows.
 const REDIRECTS: usize = 5;
-/// The most bytes of a refusal that are read.
-const REFUSAL_LIMIT: usize = 64 * 1024;
 
 /// Who we are.
 pub(crate) const USER_AGENT: &str = concat!("esb/", env!("CARGO_PKG_VERSION"));
@@ -45,6 +42,8 @@ pub(crate) struct Request<'a> {
     /// The first byte of the answer's body that is wanted.
     pub(crate) from: u64,
     pub(crate) body: Payload<'a>,
+    /// Whether it goes to its own origin only, for it holds credentials, or its answer does.
+    pub(crate) is_confined: bool,
 }
 
 /// What a request carries; it can be sent again.
@@ -58,8 +57,18 @@ pub(crate) enum Payload<'a> {
 impl Request<'_> {
     /// A request that carries nothing.
     pub(crate) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, accept: None, content_type: None, from: 0, body: Payload::Nothing }
+        let (accept, content_type, body) = (None, None, Payload::Nothing);
+        Self { method, url, accept, content_type, from: 0, body, is_confined: false }
     }
+}
+
+/// One of the requests that a request becomes by redirects.
+struct Hop<'a> {
+    method: &'a Method,
+    url: &'a Url,
+    /// Whether nothing has led to another origin so far.
+    is_own: bool,
+    authorization: Option<&'a HeaderValue>,
 }
 
 /// The connections of a client. They are made when they are needed: the system's certificates are
@@ -70,8 +79,11 @@ pub(crate) struct Http {
     roots: Vec<Certificate>,
     plain: Mutex<Option<reqwest::Client>>,
     secure: Mutex<Option<reqwest::Client>>,
-    /// Of registries with certificates of their own; `None` where there are none.
-    own: Mutex<HashMap<String, Option<reqwest::Client>>>,
+    /// Of registries with certificates of their own, by origin and whether we identify ourselves;
+    /// `None` where there are none.
+    own: Mutex<HashMap<(String, bool), Option<reqwest::Client>>>,
+    /// Knows every credential that was sent.
+    redactor: Mutex<Redactor>,
 }
 
 impl Http {
@@ -94,8 +106,8 @@ impl Http {
             }
             roots.extend(certificates);
         }
-        let (plain, secure, own) = Default::default();
-        let http = Self { settings, roots, plain, secure, own };
+        let (plain, secure, own, redactor) = Default::default();
+        let http = Self { settings, roots, plain, secure, own, redactor };
         http.proxies()?;
         Ok(http)
     }
@@ -117,10 +129,20 @@ impl Http {
         Ok(proxies.into_iter().map(|proxy| proxy.no_proxy(direct.clone())).collect())
     }
 
-    /// The client for a URL's registry.
-    fn client(&self, url: &Url) -> Result<reqwest::Client, Error> {
+    /// Knows credentials before they are sent, and hides them in what is said from then on.
+    pub(crate) fn hide(&self, add: impl FnOnce(&mut Redactor)) {
+        add(&mut self.redactor.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Hides the credentials that were sent so far.
+    pub(crate) fn redactor(&self) -> Redactor {
+        self.redactor.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The client for a URL's registry; with `identified` it has our certificate for it.
+    fn client(&self, url: &Url, identified: bool) -> Result<reqwest::Client, Error> {
         let secure = url.scheme() == "https";
-        if secure && let Some(own) = self.own(url)? {
+        if secure && let Some(own) = self.own(url, identified)? {
             return Ok(own);
         }
         let slot = if secure { &self.secure } else { &self.plain };
@@ -134,19 +156,22 @@ impl Http {
     }
 
     /// The client of a registry that has certificates of its own.
-    fn own(&self, url: &Url) -> Result<Option<reqwest::Client>, Error> {
+    fn own(&self, url: &Url, identified: bool) -> Result<Option<reqwest::Client>, Error> {
         let folders = &self.settings.certificate_folders;
         if folders.is_empty() {
             return Ok(None);
         }
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let origin = url.origin().ascii_serialization();
-        if let Some(known) = own.get(&origin) {
+        let key = (url.origin().ascii_serialization(), identified);
+        if let Some(known) = own.get(&key) {
             return Ok(known.clone());
         }
-        let found = certificates::of(folders, url)?;
+        let mut found = certificates::of(folders, url)?;
+        if let Some(found) = found.as_mut().filter(|_| !identified) {
+            found.identity = None;
+        }
         let client = found.map(|found| self.build(true, &found)).transpose()?;
-        own.insert(origin, client.clone());
+        own.insert(key, client.clone());
         Ok(client)
     }
 
@@ -178,25 +203,31 @@ impl Http {
 
     /// Sends a request and gives whatever answer comes, but for those that say "later".
     ///
-    /// `authorization` goes to the request's own origin only, wherever redirects lead.
+    /// `authorization` goes to the request's own origin only. Once a redirect has led elsewhere
+    /// nothing more of us is sent, wherever further redirects lead.
     pub(crate) async fn execute(
         &self,
         request: &Request<'_>,
         authorization: Option<&HeaderValue>,
         attempted: &Attempted,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Answer, Failure> {
         let mut url = request.url.clone();
         let mut method = request.method.clone();
+        let mut redirects = Vec::new();
+        let mut is_own = true;
         for _ in 0..=REDIRECTS {
-            let authorization = authorization.filter(|_| url.origin() == request.url.origin());
-            let response = self.hop(request, &method, &url, authorization, attempted).await?;
+            is_own = is_own && url.origin() == request.url.origin();
+            let authorization = authorization.filter(|_| is_own);
+            let hop = Hop { method: &method, url: &url, is_own, authorization };
+            let response = self.hop(request, &hop, attempted).await?;
             let status = response.status().as_u16();
             let location = match status {
                 301 | 302 | 303 | 307 | 308 => response.headers().get(LOCATION),
                 _ => None,
             };
             let Some(location) = location else {
-                return transient(response, attempted).await;
+                let answer = Answer::after(response, &request.url, &redirects);
+                return answer.unless_transient(attempted, self.redactor()).await;
             };
             let next = location.to_str().ok().and_then(|text| url.join(text).ok());
             let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));
@@ -206,9 +237,13 @@ impl Http {
             if url.scheme() == "https" && next.scheme() == "http" {
                 return Err(answer(attempted, "it redirects from TLS to plain HTTP").into());
             }
+            if request.is_confined && next.origin() != request.url.origin() {
+                return Err(answer(attempted, "its token server redirects to another host").into());
+            }
             if status == 303 {
                 method = Method::GET;
             }
+            redirects.push(next.clone());
             url = next;
         }
         Err(answer(attempted, "it redirects too often").into())
@@ -217,12 +252,11 @@ impl Http {
     async fn hop(
         &self,
         request: &Request<'_>,
-        method: &Method,
-        url: &Url,
-        authorization: Option<&HeaderValue>,
+        hop: &Hop<'_>,
         attempted: &Attempted,
     ) -> Result<Response, Failure> {
-        let client = self.client(url)?;
+        let Hop { method, url, is_own, authorization } = *hop;
+        let client = self.client(url, is_own)?;
         let mut builder = client.request(method.clone(), url.clone());
         if let Some(accept) = request.accept {
             builder = builder.header(ACCEPT, accept);
@@ -270,74 +304,8 @@ impl Http {
     }
 }
 
-/// Passes an answer on unless it says "later".
-async fn transient(response: Response, attempted: &Attempted) -> Result<Response, Failure> {
-    if !is_transient(response.status().as_u16()) {
-        return Ok(response);
-    }
-    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let again = Again::Later(retry_after(after));
-    Err(Failure { error: refusal(response, attempted).await, again })
-}
-
-/// The error of an answer that is a refusal, with the registry's own words.
-pub(crate) async fn refusal(response: Response, attempted: &Attempted) -> Error {
-    let status = response.status().as_u16();
-    let body = match tokio::time::timeout(
-        std::time::Duration::from_secs(5),
-        read_up_to(response, REFUSAL_LIMIT),
-    )
-    .await
-    {
-        Ok(Ok((body, _))) => body,
-        // The refusal stands without its reason.
-        Ok(Err(_)) | Err(_) => Bytes::new(),
-    };
-    let words =
-        if body.is_empty() { Words::plain(format!("status {status}")) } else { Words::read(&body) };
-    let attempted = Box::new(attempted.clone());
-    match status {
-        401 | 403 => Error::Unauthorized { attempted, words, withheld: false },
-        404 => Error::NotFound { attempted, words },
-        _ => Error::Refused { attempted, status, words },
-    }
-}
-
-/// Reads a whole answer of at most `limit` bytes.
-pub(crate) async fn read(
-    response: Response,
-    limit: usize,
-    stall: std::time::Duration,
-    attempted: &Attempted,
-) -> Result<Bytes, Failure> {
-    match tokio::time::timeout(stall, read_up_to(response, limit)).await {
-        Ok(Ok((body, true))) => Ok(body),
-        Ok(Ok((_, false))) => {
-            Err(answer(attempted, &format!("it is larger than {limit} bytes")).into())
-        }
-        Ok(Err(error)) => Err(broken(error, attempted)),
-        Err(_) => Err(Failure {
-            error: unreachable(attempted, Stalled(stall)),
-            again: Again::Later(None),
-        }),
-    }
-}
-
-/// The first `limit` bytes, and whether that is all.
-async fn read_up_to(mut response: Response, limit: usize) -> Result<(Bytes, bool), reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > limit {
-            body.extend_from_slice(&chunk[..limit - body.len()]);
-            return Ok((body.into(), false));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((body.into(), true))
-}
-
 /// A connection that failed; its URL is left out of the message, for it may hold a token.
-fn broken(error: reqwest::Error, attempted: &Attempted) -> Failure {
+pub(crate) fn broken(error: reqwest::Error, attempted: &Attempted) -> Failure {
     let error = error.without_url();
     let again = match () {
         () if error.is_builder() || is_hopeless(&error) => Again::Never,
@@ -347,7 +315,7 @@ fn broken(error: reqwest::Error, attempted: &Attempted) -> Failure {
     Failure { error: unreachable(attempted, error), again }
 }
 
-fn unreachable(
+pub(crate) fn unreachable(
     attempted: &Attempted,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Error {

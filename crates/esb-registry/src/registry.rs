@@ -57,7 +57,11 @@ pub enum Mount {
 
 /// An upload that a registry opened: the place that the bytes go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UploadSession(pub(crate) reqwest::Url);
+pub struct UploadSession {
+    pub(crate) place: reqwest::Url,
+    /// Whether another host than the registry named the place.
+    pub(crate) is_stray: bool,
+}
 
 /// A blob on its way to a registry.
 #[derive(Clone, Copy)]

@@ -128,6 +128,16 @@ impl Client {
         platform: Platform,
         from: &Documents<'_>,
     ) -> Result<ResolvedImage, Error> {
+        let assembled = self.put_together(reference, platform, from).await;
+        assembled.map_err(|error| self.without_credentials(error))
+    }
+
+    async fn put_together(
+        &self,
+        reference: &Reference,
+        platform: Platform,
+        from: &Documents<'_>,
+    ) -> Result<ResolvedImage, Error> {
         let store = self.settings().store.as_ref();
         let mut root = from.root(reference).await?;
         let wanted = platform.architecture.oci_name();

@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::{Call, DirectRegistry, about_manifest};
 use crate::{
     Access, Action, Attempted, Error, Repository,
-    http::{Request, answer, read},
+    http::{Request, answer},
     registry::name,
+    response::read,
 };
 
 /// Names in one answer; a registry may give fewer.
@@ -92,7 +93,7 @@ impl DirectRegistry {
             }
             let goes_on = response.headers().contains_key(LINK);
             let stall = self.settings().timeouts.stall;
-            let bytes = read(response, limit, stall, &call.attempted)
+            let bytes = read(response.response, limit, stall, &call.attempted)
                 .await
                 .map_err(|failure| failure.error)?;
             let page: Names = serde_json::from_slice(&bytes)

@@ -11,9 +11,9 @@ use std::{
 mod housekeeping;
 mod requests;
 
-use esb_oci::{Digest, manifest::media_type};
+use esb_oci::{Digest, Redactor, manifest::media_type};
 use reqwest::{
-    Method, Response, Url,
+    Method, Url,
     header::{HeaderMap, LOCATION},
 };
 
@@ -21,8 +21,9 @@ use crate::{
     Access, Action, Attempted, Error, Kind, Repository, Settings, Upload, UploadSession,
     auth::{Authenticator, Authorization},
     error::distrusts,
-    http::{Http, Payload, Request, answer, refusal},
+    http::{Http, Payload, Request, answer},
     registry::name,
+    response::Answer,
     retry::{Again, Failure},
     settings::{contact, is_loopback},
 };
@@ -65,11 +66,13 @@ struct Call<'a> {
     request: Request<'a>,
     /// The registry is presumed to want nothing: no first contact is waited for.
     is_presumed_open: bool,
+    /// It goes where another host than the registry said.
+    is_stray: bool,
 }
 
 impl<'a> Call<'a> {
     fn new(attempted: Attempted, scopes: Vec<String>, request: Request<'a>) -> Self {
-        Self { attempted, scopes, request, is_presumed_open: false }
+        Self { attempted, scopes, request, is_presumed_open: false, is_stray: false }
     }
 }
 
@@ -87,6 +90,11 @@ impl DirectRegistry {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.core.http.settings
+    }
+
+    /// Hides the credentials that were sent so far.
+    pub(crate) fn redactor(&self) -> Redactor {
+        self.core.http.redactor()
     }
 
     /// Whether anything answers like a registry at `host[:port]`; one request.
@@ -176,8 +184,8 @@ impl DirectRegistry {
     }
 
     /// Sends a call once, and once more with what the registry asks for when it says 401.
-    async fn once(&self, call: &Call<'_>) -> Result<Response, Failure> {
-        let Call { attempted, scopes, request, is_presumed_open } = call;
+    async fn once(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        let Call { attempted, scopes, request, is_presumed_open, is_stray } = call;
         let http = &self.core.http;
         let host = self.core.auth.host(&attempted.registry);
         let mut origin = self.url(attempted, "")?;
@@ -187,7 +195,7 @@ impl DirectRegistry {
             let _unchanged = request.url.set_scheme("https");
         }
         // An upload's place may be elsewhere, where our authorization has no business.
-        let own = request.url.origin() == origin.origin();
+        let own = !is_stray && request.url.origin() == origin.origin();
         let mut last = false;
         loop {
             let first = if *is_presumed_open { None } else { host.first_contact().await };
@@ -211,7 +219,10 @@ impl DirectRegistry {
             }
             let response = response?;
             let is_telling = matches!(response.status().as_u16(), 200 | 401 | 404);
-            if !own || *is_presumed_open && !is_telling {
+            if !own {
+                return Ok(response.of_stranger());
+            }
+            if *is_presumed_open && !is_telling {
                 return Ok(response);
             }
             let asked = host.learn(&response);
@@ -235,7 +246,7 @@ impl DirectRegistry {
         &self,
         request: &Request<'_>,
         attempted: &Attempted,
-    ) -> Option<Result<Response, Failure>> {
+    ) -> Option<Result<Answer, Failure>> {
         let registry = &attempted.registry;
         let mut request = request.clone();
         if !is_loopback(registry) || request.url.set_scheme("https").is_err() {
@@ -259,13 +270,13 @@ impl DirectRegistry {
     }
 
     /// Sends a call as often as the policy says.
-    async fn send(&self, call: &Call<'_>) -> Result<Response, Error> {
+    async fn send(&self, call: &Call<'_>) -> Result<Answer, Error> {
         self.settings().retry.run(|| self.once(call)).await
     }
 
     /// The error of an answer that is a refusal.
-    async fn refuse(&self, response: Response, attempted: &Attempted) -> Error {
-        let mut error = refusal(response, attempted).await;
+    async fn refuse(&self, response: Answer, attempted: &Attempted) -> Error {
+        let mut error = response.refusal(attempted, self.core.http.redactor()).await;
         if let (Error::Unauthorized { withheld, .. }, Ok(origin)) =
             (&mut error, self.url(attempted, ""))
         {
@@ -276,14 +287,15 @@ impl DirectRegistry {
     }
 
     /// Where an upload goes on.
-    fn session(response: &Response, attempted: &Attempted) -> Result<UploadSession, Error> {
+    fn session(response: &Answer, attempted: &Attempted) -> Result<UploadSession, Error> {
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let url = location.and_then(|text| response.url().join(text).ok());
-        let url = url.ok_or_else(|| answer(attempted, "it names no place for the upload"))?;
-        if response.url().scheme() == "https" && url.scheme() != "https" {
+        let base = response.response.url();
+        let place = location.and_then(|text| base.join(text).ok());
+        let place = place.ok_or_else(|| answer(attempted, "it names no place for the upload"))?;
+        if base.scheme() == "https" && place.scheme() != "https" {
             return Err(answer(attempted, "it wants the upload over plain HTTP"));
         }
-        Ok(UploadSession(url))
+        Ok(UploadSession { place, is_stray: !response.is_own() })
     }
 
     async fn push_once(
@@ -303,13 +315,13 @@ impl DirectRegistry {
             }
             Self::session(&response, attempted)?
         };
-        let mut url = session.0;
+        let UploadSession { place: mut url, is_stray } = session;
         url.query_pairs_mut().append_pair("digest", &upload.blob.descriptor.digest.to_string());
         let mut request = Request::new(Method::PUT, url);
         request.content_type = Some("application/octet-stream");
         request.body = Payload::Blob(upload);
         let scopes = vec![scope(to, Access::Push)];
-        let call = Call::new(attempted.clone(), scopes, request);
+        let call = Call { is_stray, ..Call::new(attempted.clone(), scopes, request) };
         let response = self.once(&call).await?;
         match response.status().as_u16() {
             201 | 204 => Ok(()),
@@ -361,7 +373,7 @@ fn digest(headers: &HeaderMap) -> Option<Digest> {
 }
 
 /// Whether the answer to a plain request may come from a server that wants TLS.
-fn refuses_plain(response: &Result<Response, Failure>) -> bool {
+fn refuses_plain(response: &Result<Answer, Failure>) -> bool {
     match response {
         Ok(response) => response.status().as_u16() == 400,
         Err(failure) => matches!(failure.again, Again::Later(None)),

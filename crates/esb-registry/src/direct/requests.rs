@@ -4,7 +4,7 @@ use bytes::Bytes;
 use esb_oci::{BlobError, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use reqwest::{
-    Method, Response,
+    Method,
     header::{CONTENT_RANGE, CONTENT_TYPE},
 };
 
@@ -12,13 +12,14 @@ use super::{Call, DirectRegistry, MANIFESTS, about_blob, about_manifest, digest,
 use crate::{
     Access, Action, Attempted, Error, ManifestHead, Mount, RawManifest, Registry, Repository,
     Upload, UploadSession, document,
-    http::{Payload, Request, answer, read},
+    http::{Payload, Request, answer},
     registry::name,
+    response::{Answer, read},
     stream::guarded,
 };
 
 /// Whether an answer to a question for a part begins where it should.
-fn starts_at(response: &Response, offset: u64) -> bool {
+fn starts_at(response: &Answer, offset: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let range = range.unwrap_or_default();
     let first = range.strip_prefix("bytes ").and_then(|range| range.split('-').next());
@@ -84,7 +85,7 @@ impl Registry for DirectRegistry {
                 let kind = response.headers().get(CONTENT_TYPE);
                 let kind = kind.and_then(|value| value.to_str().ok()).unwrap_or_default();
                 let kind = kind.split(';').next().unwrap_or_default().trim().to_owned();
-                Ok((read(response, limit, stall, &call.attempted).await?, kind))
+                Ok((read(response.response, limit, stall, &call.attempted).await?, kind))
             };
             let (bytes, kind) = self.settings().retry.run(attempt).await?;
             let digest = Digest::of(&bytes);
@@ -161,7 +162,7 @@ impl Registry for DirectRegistry {
             };
             let place = format!("`{}`", name(at));
             let of = place.clone();
-            let stream = response.bytes_stream().map_err(move |error| BlobError::Read {
+            let stream = response.response.bytes_stream().map_err(move |error| BlobError::Read {
                 digest,
                 place: of.clone(),
                 source: error.without_url().into(),
@@ -184,11 +185,12 @@ impl Registry for DirectRegistry {
             if response.status().as_u16() != 202 {
                 return Err(self.refuse(response, &call.attempted).await);
             }
-            let UploadSession(url) = Self::session(&response, &call.attempted)?;
-            let request = Request::new(Method::DELETE, url);
+            let session = Self::session(&response, &call.attempted)?;
+            let request = Request::new(Method::DELETE, session.place);
+            let is_stray = session.is_stray;
             let scopes = vec![scope(to, Access::Push)];
             // A registry that keeps it lets it expire.
-            let _given_up = self.once(&Call { scopes, request, ..call }).await;
+            let _given_up = self.once(&Call { scopes, request, is_stray, ..call }).await;
             Ok(())
         })
     }

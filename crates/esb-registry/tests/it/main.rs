@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a skipped test says why")]
 
 mod auth;
+mod echoes;
 mod fake;
 mod faults;
 mod helpers;
@@ -14,5 +15,6 @@ mod memory;
 mod misbehaving;
 mod real;
 mod resolving;
+mod strangers;
 mod sync_faults;
 mod tokens;

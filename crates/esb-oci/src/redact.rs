@@ -1,0 +1,239 @@
+//! Other parties' words, shown without the credentials that were sent to them.
+//!
+//! Owns what of a text is a credential: each known value, in the encodings in which a server may
+//! send it back, and what looks like one. Refuses to know where a text comes from.
+
+use std::fmt;
+
+use base64::{
+    Engine as _, alphabet,
+    engine::general_purpose::{GeneralPurpose, NO_PAD, STANDARD, URL_SAFE_NO_PAD},
+};
+
+use crate::Credentials;
+
+/// What stands for a credential.
+const MASK: &str = "****";
+/// A shorter value counts only where no letter or digit is next to it.
+const SHORT: usize = 4;
+/// A shorter piece of base64 would be found in words that have nothing to do with it.
+const PIECE: usize = 6;
+/// The fewest characters behind `Basic` or `Bearer` that are taken for a credential.
+const TOKEN: usize = 8;
+
+/// Hides credentials in texts. An empty one hides what looks like a credential.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// The longest first.
+    patterns: Vec<String>,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").field("patterns", &self.patterns.len()).finish()
+    }
+}
+
+impl Redactor {
+    /// Hides a value from now on, as it is and encoded: base64, percent signs, JSON.
+    pub fn add(&mut self, value: &str) {
+        self.add_once(value);
+        // A token is often the base64 of something that is worth as much.
+        for part in value.split('.') {
+            let part = part.trim_end_matches('=');
+            let decoded = URL_SAFE_NO_PAD.decode(part).or_else(|_| STANDARD_NO_PAD.decode(part));
+            if let Some(text) = decoded.ok().and_then(|bytes| String::from_utf8(bytes).ok())
+                && text.len() >= TOKEN
+                && !text.contains(char::is_control)
+            {
+                self.add_once(&text);
+            }
+        }
+        self.patterns.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.patterns.dedup();
+    }
+
+    /// Hides a password or a token from now on, also in the header that carries it.
+    pub fn add_credentials(&mut self, credentials: &Credentials) {
+        match credentials {
+            Credentials::Basic { username, password } => {
+                self.add(password);
+                self.add(&STANDARD.encode(format!("{username}:{password}")));
+            }
+            Credentials::IdentityToken(token) => self.add(token),
+        }
+    }
+
+    /// A text without credentials.
+    pub fn hide(&self, text: &str) -> String {
+        let mut hidden = String::with_capacity(text.len());
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
+            if let Some(length) = self.credential(text, at) {
+                hidden.push_str(MASK);
+                at += length;
+            } else {
+                hidden.push(c);
+                at += c.len_utf8();
+            }
+        }
+        hidden
+    }
+
+    /// The length of the credential that begins there.
+    fn credential(&self, text: &str, at: usize) -> Option<usize> {
+        let (before, rest) = text.split_at(at);
+        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let apart = |length: usize| {
+            !word(before.chars().next_back()) && !word(rest[length..].chars().next())
+        };
+        let known = self.patterns.iter().find(|pattern| {
+            rest.starts_with(&***pattern) && (pattern.len() >= SHORT || apart(pattern.len()))
+        });
+        known.map(String::len).or_else(|| like_a_credential(before, rest))
+    }
+
+    fn add_once(&mut self, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        self.patterns.push(value.to_owned());
+        let json = serde_json::Value::from(value).to_string();
+        let encoded = [percent_encoded(value), json.trim_matches('"').to_owned()];
+        self.patterns.extend(encoded.into_iter().filter(|encoded| encoded != value));
+        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            let pieces = (0..3).map(|shift| piece(value, shift, engine));
+            self.patterns.extend(pieces.filter(|piece| piece.len() >= PIECE));
+        }
+    }
+}
+
+const STANDARD_NO_PAD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, NO_PAD);
+
+/// The part of a value's base64 that is the same whatever stands around the value, where `shift`
+/// bytes more than a multiple of three stand before it.
+fn piece(value: &str, shift: usize, engine: &GeneralPurpose) -> String {
+    let mut bytes = vec![0; shift];
+    bytes.extend_from_slice(value.as_bytes());
+    let encoded = engine.encode(&bytes);
+    let first = [0, 2, 3][shift];
+    // The last character of an incomplete group depends on what follows.
+    let last = if bytes.len().is_multiple_of(3) { encoded.len() } else { encoded.len() - 1 };
+    encoded.get(first..last).unwrap_or_default().to_owned()
+}
+
+fn percent_encoded(value: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        byte => format!("%{byte:02X}"),
+    };
+    value.bytes().map(encode).collect()
+}
+
+/// The length of what looks like a credential: what follows `Basic` or `Bearer`, the user of a URL,
+/// a URL's query, where signatures stand.
+fn like_a_credential(before: &str, rest: &str) -> Option<usize> {
+    let end = |stop: fn(char) -> bool| rest.find(stop).unwrap_or(rest.len());
+    let url_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '\\');
+    let head = before.trim_end_matches([' ', '+']);
+    let head = head.strip_suffix("%20").unwrap_or(head);
+    if head.len() < before.len() && (ends_with(head, "basic") || ends_with(head, "bearer")) {
+        let length = end(|c| !is_token(c));
+        if length >= TOKEN && rest[1..length].contains(|c: char| !c.is_ascii_lowercase()) {
+            return Some(length);
+        }
+    }
+    if before.ends_with("://") {
+        let authority = end(|c| matches!(c, '/' | '?' | '#') || c.is_whitespace());
+        return rest[..authority].rfind('@').filter(|length| *length > 0);
+    }
+    if before.ends_with('?') {
+        let url = before.rfind(url_end).map_or(before, |at| &before[at..]);
+        let length = end(|c| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '\\'));
+        return (url.contains("://") && length > 0).then_some(length);
+    }
+    None
+}
+
+/// The characters of RFC 7235's `token68`.
+fn is_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '+' | '/' | '=')
+}
+
+fn ends_with(text: &str, word: &str) -> bool {
+    let start = text.len().checked_sub(word.len());
+    start.and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(username: &str, password: &str) -> Redactor {
+        let mut redactor = Redactor::default();
+        let (username, password) = (username.to_owned(), password.to_owned());
+        redactor.add_credentials(&Credentials::Basic { username, password });
+        redactor
+    }
+
+    #[test]
+    fn a_password_is_hidden_however_it_is_encoded() {
+        let redactor = basic("user", "s3cret/pass");
+        // base64 of `user:s3cret/pass`
+        let header = "dXNlcjpzM2NyZXQvcGFzcw==";
+        for text in [
+            "s3cret/pass".to_owned(),
+            "user:s3cret/pass@host".to_owned(),
+            "s3cret%2Fpass".to_owned(),
+            format!("Authorization: Basic {header}"),
+            format!("xBasic{header}"),
+            STANDARD.encode(header),
+        ] {
+            let hidden = redactor.hide(&text);
+            assert!(!hidden.contains("s3cret") && !hidden.contains("dXNlcjpzM2N"), "{hidden}");
+        }
+        // Whatever stands around it, the middle of the base64 is the password's own.
+        for around in ["", "a", "ab", "abc"] {
+            let text = format!("{around}Basic {header}{around}");
+            for encoded in [STANDARD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
+                let hidden = redactor.hide(&encoded);
+                assert!(hidden.len() < encoded.len() / 2 + 8 && hidden.contains(MASK), "{hidden}");
+            }
+        }
+        assert_eq!(redactor.hide("user is denied: ä"), "user is denied: ä");
+        assert!(!format!("{redactor:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_short_password_is_hidden_where_it_stands_alone() {
+        let redactor = basic("user", "no");
+        assert_eq!(redactor.hide("not now: no, `no`"), "not now: ****, `****`");
+    }
+
+    #[test]
+    fn a_token_is_hidden_with_what_it_says() {
+        let mut redactor = Redactor::default();
+        let token = format!("{}.{}.sig", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), "x");
+        redactor.add(&token);
+        assert_eq!(redactor.hide(&format!("bad token {token}")), "bad token ****");
+        assert_eq!(redactor.hide(r#"said {"alg":"none"}"#), "said ****");
+    }
+
+    #[test]
+    fn what_looks_like_a_credential_is_hidden_unknown() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(Redactor::default().hide(text), expected);
+        };
+        check("got Bearer eyJhbGciOi.x.y-z, sorry", "got Bearer ****, sorry");
+        check("BASIC dXNlcjpzZWNyZXQ=", "BASIC ****");
+        check("Basic%20dXNlcjpzZWNyZXQ=", "Basic%20****");
+        check("no basic auth credentials", "no basic auth credentials");
+        check("Basic authentication is needed", "Basic authentication is needed");
+        check("Get \"https://s3/x?X-Sig=a&b=c\": 403", "Get \"https://s3/x?****\": 403");
+        check("really? yes", "really? yes");
+        check("at http://me:secret@host/x", "at http://****@host/x");
+        check("", "");
+    }
+}

@@ -1,0 +1,108 @@
+//! What a registry says when it refuses, as messages quote it.
+//!
+//! Owns that its words are bounded and escaped, and that no credential stands in them.
+
+use std::fmt::{self, Write as _};
+
+use esb_oci::Redactor;
+
+/// The most characters of a registry's own words that a message quotes.
+const WORDS_LIMIT: usize = 300;
+
+/// A registry's refusal in its own words (OCI distribution specification, "Error Codes").
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words {
+    /// The first error's code: `DENIED`, `MANIFEST_UNKNOWN`; empty when there is none.
+    pub code: String,
+    text: String,
+    /// The other host that said it, where the registry redirects to it.
+    stranger: Option<String>,
+}
+
+impl Words {
+    /// Reads the body of a refusal: the specification's JSON, else any text. What we sent may have
+    /// come back in it, and is hidden.
+    pub(crate) fn read(body: &[u8], redactor: &Redactor) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Envelope {
+            errors: Vec<Entry>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Entry {
+            #[serde(default)]
+            code: String,
+            #[serde(default)]
+            message: String,
+        }
+        if let Ok(Envelope { errors }) = serde_json::from_slice(body) {
+            let code = errors.first().map(|entry| redactor.hide(&entry.code)).unwrap_or_default();
+            let texts: Vec<String> = errors
+                .into_iter()
+                .take(5)
+                .map(|Entry { code, message }| match (code.is_empty(), message.is_empty()) {
+                    (false, false) => format!("{code}: {message}"),
+                    _ => format!("{code}{message}"),
+                })
+                .collect();
+            return Self { code, text: redactor.hide(&texts.join("; ")), stranger: None };
+        }
+        Self::plain(redactor.hide(String::from_utf8_lossy(body).trim()))
+    }
+
+    /// Words of our own about an answer.
+    pub(crate) fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// Words of another host than the registry.
+    pub(crate) fn of_stranger(mut self, stranger: Option<String>) -> Self {
+        self.stranger = stranger;
+        self
+    }
+}
+
+/// Bounded and escaped; `no reason given` when the registry said nothing.
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.text.is_empty() {
+            f.write_str("no reason given")?;
+        }
+        for c in self.text.chars().take(WORDS_LIMIT) {
+            // Quotation marks are harmless, and common in these texts.
+            if matches!(c, '"' | '\'') {
+                f.write_char(c)?;
+            } else {
+                write!(f, "{}", c.escape_debug())?;
+            }
+        }
+        if self.text.chars().nth(WORDS_LIMIT).is_some() {
+            f.write_str("…")?;
+        }
+        match &self.stranger {
+            Some(host) => {
+                write!(f, " (said by `{}`, to which it redirects)", host.escape_debug())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_bounded_and_escaped() {
+        let check = |body: &[u8], code: &str, text: &str| {
+            let words = Words::read(body, &Redactor::default());
+            assert_eq!((words.code.as_str(), words.to_string().as_str()), (code, text));
+        };
+        let json = br#"{"errors":[{"code":"DENIED","message":"no \u001b[31m\"pull\""}]}"#;
+        check(json, "DENIED", r#"DENIED: no \u{1b}[31m"pull""#);
+        check(br#"{"errors":[{"code":"UNKNOWN"}]}"#, "UNKNOWN", "UNKNOWN");
+        check(b" plain\n", "", "plain");
+        check(b"", "", "no reason given");
+        let long = Words::read(&[b'x'; 1000], &Redactor::default()).to_string();
+        assert_eq!(long.chars().count(), WORDS_LIMIT + 1);
+    }
+}
