@@ -29,6 +29,7 @@ use crate::{
     daemon::{
         StepSecrets,
         address::EngineAddress,
+        handed::Handed,
         hidden::Hidden,
         job::{Job, Settings},
         progress::Progress,
@@ -129,7 +130,8 @@ impl FleetBuilder {
             .zip(settings.target.as_ref().map(|target| target.push_host().to_owned()));
         let secrets = Arc::new(settings.secrets.clone());
         let contents = Contents::new(store.clone());
-        let knowledge = Knowledge { credentials: Arc::new(Anonymous), renamed, secrets, contents };
+        let credentials = Arc::new(Handed::new(Arc::new(Anonymous)));
+        let knowledge = Knowledge { credentials, renamed, secrets, contents };
         let daemons = Arc::new(Daemons { nodes, ring, knowledge: knowledge.clone() });
         Ok(Self::of(settings, daemons, knowledge, store))
     }
@@ -164,6 +166,7 @@ impl FleetBuilder {
     pub fn with_credentials(mut self, credentials: Arc<dyn CredentialSource>) -> Self {
         let inner = Arc::get_mut(&mut self.0).expect("a new builder has no clones");
         let daemons = Arc::get_mut(&mut inner.daemons).expect("nor has its fleet");
+        let credentials = Arc::new(Handed::new(credentials));
         daemons.knowledge.credentials = Arc::clone(&credentials);
         inner.knowledge.credentials = credentials;
         self
@@ -329,6 +332,7 @@ impl Inner {
                 }
                 Err(why) => why,
             };
+            let failed = self.knowledge.credentials.hide(&failed);
             let decision = format!("{} cannot build it, so the next one does: {failed}", node.name);
             reporter.event(&Event::Decided { subject: &job.image, decision: &decision });
             tried.push(format!("{}: {failed}", node.name));
@@ -440,7 +444,9 @@ impl Builder for FleetBuilder {
             let subject = &*request.recipe.repository;
             reporter.event(&Event::Started { subject, action: "build" });
             let hidden = Hidden::new(reporter, request.recipe.own.as_ref());
-            let report = self.0.run(request, &hidden).await.map_err(|error| hidden.error(error))?;
+            let report = self.0.run(request, &hidden).await;
+            let report =
+                report.map_err(|error| hidden.error(self.0.knowledge.credentials.clean(error)))?;
             let detail = match &report.daemon {
                 Some(daemon) => format!("{}, on {daemon}", report.reason),
                 None => report.reason.clone(),

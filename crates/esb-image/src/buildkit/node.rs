@@ -194,12 +194,13 @@ mod tests {
     use esb_test::{Buildkitd, Error};
 
     use super::{super::content::Contents, *};
-    use crate::buildkit::session::SILENCE;
+    use crate::{buildkit::session::SILENCE, daemon::handed::Handed};
 
     fn knowledge(folder: &std::path::Path) -> Knowledge {
         let contents = Contents::new(ContentStore::open(folder.join("store")).unwrap());
         let (renamed, secrets) = Default::default();
-        Knowledge { credentials: Arc::new(Anonymous), renamed, secrets, contents }
+        let credentials = Arc::new(Handed::new(Arc::new(Anonymous)));
+        Knowledge { credentials, renamed, secrets, contents }
     }
 
     /// What is known of a daemon that failed so long ago.

@@ -95,7 +95,7 @@ impl Auth for Services {
         }
         let source = Arc::clone(&self.knowledge.credentials);
         // A helper program may run.
-        let found = tokio::task::spawn_blocking(move || source.credentials(&host)).await;
+        let found = tokio::task::spawn_blocking(move || source.ask(&host)).await;
         let found = found.map_err(|error| Status::internal(error.to_string()))?;
         let found = found.map_err(|error| Status::internal(error.to_string()))?;
         let (username, secret) = match found {

@@ -24,7 +24,6 @@ use bollard_buildkit_proto::moby::{
     },
 };
 use bytes::Bytes;
-use esb_oci::CredentialSource;
 use futures_util::stream;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
@@ -39,7 +38,7 @@ use super::{
     filesync::Tree,
     services::Services,
 };
-use crate::daemon::{StepSecrets, health, session_name};
+use crate::daemon::{StepSecrets, handed::Handed, health, session_name};
 
 /// A daemon that says nothing for so long has stalled.
 pub(super) const SILENCE: Duration = Duration::from_secs(20);
@@ -53,7 +52,7 @@ const BLOCK: usize = 32 * 1024;
 /// What the services know, beside files.
 #[derive(Clone)]
 pub(super) struct Knowledge {
-    pub(super) credentials: Arc<dyn CredentialSource>,
+    pub(super) credentials: Arc<Handed>,
     /// A registry by the name that daemons have for it, and by ours.
     pub(super) renamed: Option<(String, String)>,
     pub(super) secrets: Arc<StepSecrets>,

@@ -11,6 +11,7 @@ pub(crate) mod bundle;
 pub(crate) mod connect;
 pub(crate) mod context;
 pub(crate) mod dockerfile;
+pub(crate) mod handed;
 pub(crate) mod health;
 pub(crate) mod hidden;
 pub(crate) mod job;

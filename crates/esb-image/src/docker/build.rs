@@ -298,7 +298,9 @@ impl Builder for DockerBuilder {
             let subject = &*request.recipe.repository;
             reporter.event(&Event::Started { subject, action: "build" });
             let hidden = Hidden::new(reporter, request.recipe.own.as_ref());
-            let report = self.run(request, &hidden).await.map_err(|error| hidden.error(error))?;
+            let report = self.run(request, &hidden).await;
+            let report =
+                report.map_err(|error| hidden.error(self.engine.without_credentials(error)))?;
             reporter.event(&Event::Finished { subject, action: "build", detail: &report.reason });
             Ok(report)
         })

@@ -16,13 +16,15 @@ use bollard::{
         TagImageOptionsBuilder,
     },
 };
-use esb_oci::{Anonymous, ArchiveImage, BoxFuture, ContentStore, CredentialSource, Digest, Image};
+use esb_oci::{
+    Anonymous, ArchiveImage, BoxFuture, ContentStore, CredentialSource, Digest, Image, Redactor,
+};
 use tokio_util::sync::DropGuard;
 
 use super::{EngineAddress, container, session, transfer, transport::Transport};
 use crate::{
     Container, Engine, EngineImage, EngineInfo, Error, RunSpec,
-    daemon::{archive, chain, pipe::read_blocking},
+    daemon::{archive, chain, handed::Handed, pipe::read_blocking},
 };
 
 /// The oldest API that has all that we use: engine 20.10.
@@ -38,7 +40,7 @@ pub(super) const LONG: Duration = Duration::from_hours(1);
 #[derive(Clone)]
 pub struct DockerEngine {
     inner: Arc<Inner>,
-    credentials: Arc<dyn CredentialSource>,
+    credentials: Arc<Handed>,
     store: Option<ContentStore>,
 }
 
@@ -94,13 +96,17 @@ impl DockerEngine {
             .flatten()
             .any(|word| word.starts_with("io.containerd.snapshotter"));
         let inner = Inner { transport, docker, info, containerd_store };
-        Ok(Self { inner: Arc::new(inner), credentials: Arc::new(Anonymous), store: None })
+        Ok(Self {
+            inner: Arc::new(inner),
+            credentials: Arc::new(Handed::new(Arc::new(Anonymous))),
+            store: None,
+        })
     }
 
     /// With credentials for what the engine pulls for us.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Arc<dyn CredentialSource>) -> Self {
-        self.credentials = credentials;
+        self.credentials = Arc::new(Handed::new(credentials));
         self
     }
 
@@ -139,7 +145,8 @@ impl DockerEngine {
     /// # Errors
     /// When the engine cannot reach the registry, or there is no such image.
     pub async fn pull(&self, reference: &str, platform: &str) -> Result<(), Error> {
-        transfer::pull(self, reference, platform).await
+        let pulled = transfer::pull(self, reference, platform).await;
+        pulled.map_err(|error| self.without_credentials(error))
     }
 
     /// The digest of `HOST/NAME:TAG` as the engine finds it in its registry, without a pull; `None`
@@ -148,7 +155,8 @@ impl DockerEngine {
     /// # Errors
     /// When the engine cannot reach the registry.
     pub async fn distribution(&self, reference: &str) -> Result<Option<Digest>, Error> {
-        transfer::distribution(self, reference).await
+        let found = transfer::distribution(self, reference).await;
+        found.map_err(|error| self.without_credentials(error))
     }
 
     /// Takes images out of the engine into a store, in their order. Where there are several, each is
@@ -189,8 +197,13 @@ impl DockerEngine {
         &self.inner.docker
     }
 
-    pub(super) fn credentials(&self) -> &Arc<dyn CredentialSource> {
+    pub(super) fn credentials(&self) -> &Arc<Handed> {
         &self.credentials
+    }
+
+    /// An error without the credentials that the engine was given.
+    pub(super) fn without_credentials(&self, error: Error) -> Error {
+        self.credentials.clean(error)
     }
 
     /// Whether images lie in containerd's store, not in the engine's own.
@@ -325,7 +338,8 @@ pub(super) fn failure(
             Failure::RequestTimeoutError => "it did not answer in time".to_owned(),
             other => chain(&other),
         };
-        Error::Engine { action, subject, reason: reason.trim().escape_debug().to_string() }
+        let reason = Redactor::default().hide(reason.trim());
+        Error::Engine { action, subject, reason: reason.escape_debug().to_string() }
     }
 }
 

@@ -170,9 +170,9 @@ pub(super) async fn credentials(
         subject: registry.clone(),
         reason,
     };
-    let source = engine.credentials().clone();
-    let host = registry.clone();
-    let found = tokio::task::spawn_blocking(move || source.credentials(&host)).await;
+    let (source, host) = (engine.credentials().clone(), registry.clone());
+    source.allow(&host);
+    let found = tokio::task::spawn_blocking(move || source.ask(&host)).await;
     let found = found.map_err(|error| failed(error.to_string()))?;
     let Some(found) = found.map_err(|error| failed(error.to_string()))? else { return Ok(None) };
     let mut credentials =

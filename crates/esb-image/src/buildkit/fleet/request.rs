@@ -77,6 +77,7 @@ impl Inner {
         let recipe = request.recipe;
         if let Some(target) = &self.settings.target {
             let image = target.image(&recipe.repository, &recipe.tag);
+            self.knowledge.credentials.allow(target.push_host());
             let host = self.settings.registry.as_ref().unwrap_or(&image.push_host);
             attrs.insert("name".to_owned(), format!("{host}/{}", image.repository));
         }
@@ -119,6 +120,7 @@ impl Inner {
             };
             let digest = base.image.descriptor.digest;
             let (host, rest) = pullable.split_once('/').unwrap_or(("", pullable));
+            self.knowledge.credentials.allow(host);
             let repository = rest.split('@').next().unwrap_or(rest);
             let repository = repository.rsplit_once(':').map_or(repository, |(name, _)| name);
             let host = match &self.knowledge.renamed {

@@ -1,0 +1,109 @@
+//! Credentials that are handed to daemons: which registries they may be for, and what was given.
+//!
+//! Owns the rule that a daemon gets the credentials of those registries alone that it was sent to,
+//! and that what it got is not quoted from its words. Refuses to know how a daemon asks.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use esb_oci::{CredentialError, CredentialSource, Credentials, Redactor};
+
+use crate::Error;
+
+/// See the module.
+pub(crate) struct Handed {
+    source: Arc<dyn CredentialSource>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Registries as references name them.
+    registries: BTreeSet<String>,
+    given: Redactor,
+}
+
+impl fmt::Debug for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handed").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl Handed {
+    pub(crate) fn new(source: Arc<dyn CredentialSource>) -> Self {
+        Self { source, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets daemons have the credentials of a registry, for they are sent there.
+    pub(crate) fn allow(&self, registry: &str) {
+        self.state().registries.insert(registry.to_owned());
+    }
+
+    /// The credentials of a registry that daemons were sent to. A helper program may run.
+    pub(crate) fn ask(&self, registry: &str) -> Result<Option<Credentials>, CredentialError> {
+        if !self.state().registries.contains(registry) {
+            return Ok(None);
+        }
+        let found = self.source.credentials(registry)?;
+        if let Some(credentials) = &found {
+            self.state().given.add_credentials(credentials);
+        }
+        Ok(found)
+    }
+
+    /// A daemon's words about a failure, without what it was given.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let given = self.state().given.clone();
+        given.hide(text)
+    }
+
+    /// An error of a daemon, without what it was given.
+    pub(crate) fn clean(&self, error: Error) -> Error {
+        match error {
+            Error::Engine { action, subject, reason } => {
+                Error::Engine { action, subject, reason: self.hide(&reason) }
+            }
+            Error::Denied { registry, daemon, image, reason } => {
+                Error::Denied { registry, daemon, image, reason: self.hide(&reason) }
+            }
+            Error::Fleet { image, tried } => Error::Fleet { image, tried: self.hide(&tried) },
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Everywhere;
+
+    impl CredentialSource for Everywhere {
+        fn credentials(&self, _: &str) -> Result<Option<Credentials>, CredentialError> {
+            let (username, password) = ("user".to_owned(), "s3cret-word".to_owned());
+            Ok(Some(Credentials::Basic { username, password }))
+        }
+    }
+
+    #[test]
+    fn only_for_registries_that_daemons_are_sent_to() {
+        let handed = Handed::new(Arc::new(Everywhere));
+        assert_eq!(handed.ask("r.example").unwrap(), None);
+        handed.allow("r.example");
+        assert!(handed.ask("r.example").unwrap().is_some());
+        for other in ["r.example:443", "evil.example", "docker.io", ""] {
+            assert_eq!(handed.ask(other).unwrap(), None, "{other}");
+        }
+        // base64 of `user:s3cret-word`
+        let said = "403: Basic dXNlcjpzM2NyZXQtd29yZA== of user:s3cret-word";
+        assert_eq!(handed.hide(said), "403: Basic **** of ****");
+    }
+}
