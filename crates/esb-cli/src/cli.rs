@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::groups::{
-    AccessArgs, FleetArgs, LockArgs, PlaceArgs, PlanArgs, SyncArgs, TemplateArgs,
+    AccessArgs, AdoptArgs, FleetArgs, LockArgs, PlaceArgs, PlanArgs, SyncArgs, TemplateArgs,
 };
 
 /// Turns AWS SAM templates into container images and runtime configuration.
@@ -185,12 +185,13 @@ pub(crate) enum ConfigCommand {
         #[arg(long)]
         origin: bool,
     },
-    /// List what is published, with the template that owns it
+    /// List what is published, with the application and template that own it
     Ls(PlaceArgs),
-    /// Remove everything that one template published
+    /// Remove everything that one template of one application published
     Rm {
-        /// The template's path as `esb config ls` shows it
-        #[arg(long, value_name = "PATH")]
+        /// The owner as `esb config ls` shows it; without APPLICATION that of this project, and
+        /// `:PATH` is what was published before applications were recorded
+        #[arg(long, value_name = "[APPLICATION:]PATH")]
         owner: String,
         #[command(flatten)]
         place: PlaceArgs,
@@ -291,6 +292,8 @@ pub(crate) struct DeployArgs {
     /// Publish names that only this machine's engine knows, even with a running Gateway
     #[arg(long)]
     pub(crate) allow_local: bool,
+    #[command(flatten)]
+    pub(crate) adoption: AdoptArgs,
     /// Compose project [default: brand and environment, as in esb-dev]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) project: Option<String>,

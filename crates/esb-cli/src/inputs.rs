@@ -106,7 +106,7 @@ impl Project {
                 TemplateFile {
                     name: display_name(&current, &path),
                     folder: relative(folder),
-                    owner: relative(&path).display().to_string(),
+                    owner: owner_path(&root, &path),
                     path,
                 }
             })
@@ -234,6 +234,22 @@ pub(crate) fn normal(path: &Path) -> PathBuf {
         }
     }
     normal
+}
+
+/// A template's path relative to the project root, the same on every machine: links on the way to
+/// either do not count, and what lies outside is reached by `..`.
+fn owner_path(root: &Path, template: &Path) -> String {
+    let relative = template.strip_prefix(root).map(Path::to_owned);
+    let relative = relative.unwrap_or_else(|_| {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let root = real(root);
+        let folder = real(template.parent().unwrap_or(&root));
+        let path = folder.join(template.file_name().unwrap_or_default());
+        let common = root.components().zip(path.components()).take_while(|(a, b)| a == b).count();
+        let up = root.components().skip(common).map(|_| Component::ParentDir);
+        up.chain(path.components().skip(common)).collect()
+    });
+    relative.display().to_string()
 }
 
 /// A path as short as it can be said from here.
@@ -432,6 +448,27 @@ mod tests {
             Mode::Docker,
             expect("b.example/x", "b.example"),
         );
+    }
+
+    #[test]
+    fn an_owner_has_one_path_however_the_template_is_reached() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("real/shop");
+        std::fs::create_dir_all(root.join("svc")).unwrap();
+        std::fs::create_dir_all(folder.path().join("real/other")).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("real"), &link).unwrap();
+        let linked = link.join("shop");
+        for (root, template, expected) in [
+            (&root, root.join("template.yaml"), "template.yaml"),
+            (&root, linked.join("svc/template.yaml"), "svc/template.yaml"),
+            (&linked, root.join("svc/template.yaml"), "svc/template.yaml"),
+            (&linked, linked.join("template.yaml"), "template.yaml"),
+            (&linked, folder.path().join("real/other/template.yaml"), "../other/template.yaml"),
+            (&root, root.join("absent/t.yaml"), "absent/t.yaml"),
+        ] {
+            assert_eq!(owner_path(root, &template), expected, "{}", template.display());
+        }
     }
 
     #[test]

@@ -174,13 +174,11 @@ impl LockFile {
     }
 
     /// The application's name, where an earlier run gave it one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the owners of entries will use it"))]
     pub(crate) fn application(&self) -> Option<String> {
         self.state().content.application.clone()
     }
 
     /// Notes the application's name, which stays from now on. `--locked` does without.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the owners of entries will use it"))]
     pub(crate) fn name_application(&self, name: &str) {
         let mut state = self.state();
         if state.content.application.is_none() {

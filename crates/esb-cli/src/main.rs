@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod application;
 mod ask;
 mod cli;
 mod commands;
@@ -16,6 +17,7 @@ mod inspect;
 mod load;
 mod local_code;
 mod lockfile;
+mod ownership;
 mod parameters;
 mod pipeline;
 mod printer;

@@ -20,8 +20,9 @@ pub(crate) const NAME: &str = "esb.toml";
 const LIMIT: u64 = 1024 * 1024;
 
 /// Keys of the top level and of `[env.NAME]`, with the variable that is stronger, if there is one.
-pub(crate) const KEYS: [(&str, &[&str]); 10] = [
+pub(crate) const KEYS: [(&str, &[&str]); 11] = [
     ("templates", &[]),
+    ("application", &[]),
     ("brand", &[]),
     ("registry", &["CONTAINER_REGISTRY", "ESB_REGISTRY"]),
     ("push-registry", &["HOST_REGISTRY_ADDR"]),
@@ -90,7 +91,7 @@ impl File {
         Ok(file)
     }
 
-    fn parse(text: &str, version: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, version: &str) -> Result<Self, String> {
         let table: Table =
             text.parse().map_err(|error: toml::de::Error| error.to_string().trim().to_owned())?;
         let mut file = Self::default();

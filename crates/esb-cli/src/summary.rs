@@ -12,6 +12,7 @@ use crate::{
     escape,
     exit::Exit,
     load::Loaded,
+    ownership,
     pipeline::{External, Order, Plan, PlannedImage, Replaced, Run, State, Target, Written},
     printer::{Printer, table},
     reporter::bytes,
@@ -164,6 +165,7 @@ impl Summary {
         }
         let unowned = unowned(written.merged.as_ref());
         text.extend(unowned_line(&unowned, run.project.brand.slug()));
+        warn(run, written.merged.as_ref(), false);
         if target.registry.is_none() {
             text.push(
                 "the images have local names, which the platform's Agent cannot pull".to_owned(),
@@ -212,7 +214,10 @@ impl Summary {
                 "busy": replaced.busy,
                 "command": replaced.command,
             },
+            "owners": ownership::owners_json(run),
             "changes": changes_json(&written.changes),
+            "adopted": ownership::adopted_json(written.merged.as_ref()),
+            "left": ownership::left_json(written.merged.as_ref()),
             "unowned": unowned,
             "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
@@ -233,7 +238,11 @@ impl Summary {
         let mut text = table(run.printer, &head, &rows);
         let changes = plan.merged.as_ref().map_or(&[][..], |merged| &merged.changes);
         text.push(String::new());
+        if plan.merged.is_some() {
+            text.extend(ownership::application_lines(run));
+        }
         text.extend(changes.iter().map(change_line));
+        warn(run, plan.merged.as_ref(), true);
         let unowned = unowned(plan.merged.as_ref());
         text.extend(unowned_line(&unowned, run.project.brand.slug()));
         if plan.merged.is_some() && changes.is_empty() {
@@ -246,7 +255,10 @@ impl Summary {
             "has_changes": plan.has_changes(),
             "environment": run.project.environment,
             "images": plan.images.iter().map(planned_json).collect::<Vec<_>>(),
+            "owners": ownership::owners_json(run),
             "changes": changes_json(changes),
+            "adopted": ownership::adopted_json(plan.merged.as_ref()),
+            "left": ownership::left_json(plan.merged.as_ref()),
             "unowned": unowned,
             "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
@@ -267,6 +279,13 @@ impl Summary {
             printer.out(&self.text.join("\n"));
         }
     }
+}
+
+/// Tells what changed or would change its owner.
+fn warn(run: &Run, merged: Option<&esb_config::Merged>, is_planned: bool) {
+    let program = run.project.brand.slug();
+    let lines = merged.map(|merged| ownership::warnings(merged, program, is_planned));
+    lines.into_iter().flatten().for_each(|line| run.printer.warning(&line));
 }
 
 /// What creates new tables and buckets (contracts, section 1.4), when there may be some.

@@ -96,7 +96,7 @@ impl Published {
     pub fn parse<P: Into<std::path::PathBuf>>(
         mut load: impl FnMut(ConfigFile) -> Result<Option<(P, String)>, Error>,
     ) -> Result<Self, Error> {
-        let state: State = parse_one(load(ConfigFile::State)?, json)?;
+        let state: State = parse_one(load(ConfigFile::State)?, state)?;
         Ok(Self {
             config: ConfigSet {
                 functions: parse_one(load(ConfigFile::Functions)?, yaml)?,
@@ -129,30 +129,21 @@ fn yaml<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Cause> {
     Ok(read::yaml(text)?)
 }
 
-fn json<T: Checked + for<'de> Deserialize<'de>>(text: &str) -> Result<T, Cause> {
-    let value: T = serde_json::from_str(text)?;
-    value.check()?;
-    Ok(value)
+fn json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Cause> {
+    Ok(serde_json::from_str(text)?)
 }
 
-/// Checks what serde does not.
-trait Checked {
-    fn check(&self) -> Result<(), Cause>;
-}
-
-impl Checked for State {
-    fn check(&self) -> Result<(), Cause> {
-        if self.version > STATE_VERSION {
-            return Err(format!("version {} is newer than this program", self.version).into());
-        }
-        Ok(())
+/// The version first: a newer form may have anything else.
+fn state(text: &str) -> Result<State, Cause> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
     }
-}
-
-impl Checked for ImageImportFile {
-    fn check(&self) -> Result<(), Cause> {
-        Ok(())
+    let Version { version } = json(text)?;
+    if version > STATE_VERSION {
+        return Err(format!("version {version} is newer than this program").into());
     }
+    json(text)
 }
 
 /// The text of a file, if there is one.
@@ -193,7 +184,9 @@ mod tests {
             ("routing.yml", b"routes: {}", "line 1"),
             ("resources.yml", b"\xff", "utf-8"),
             ("image-import.json", b"{", "line 1"),
-            ("state.json", b"{\"version\": 2}", "newer"),
+            ("state.json", b"{\"version\": 3, \"owners\": 1}", "newer"),
+            ("state.json", b"{\"version\": 2, \"owners\": 1}", "line 1"),
+            ("state.json", b"{\"version\": 1, \"owners\": {\"function\": {\"f\": 1}}}", "line 1"),
         ] {
             fs::write(dir.path().join(file), content).unwrap();
             let error = read(dir.path()).unwrap_err();

@@ -1,15 +1,17 @@
 //! What is published, entry by entry, with its owner.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    EntryKey, Published, Section,
+    EntryKey, Owner, Published, Section,
     resources::{BUCKET_NAME, LAYER_NAME, TABLE_NAME},
     value::Value,
 };
 
 impl Published {
-    /// Every entry with the template that owns it, by section and key; none for entries that were
-    /// written by a person or by the earlier tool.
-    pub fn entries(&self) -> Vec<(EntryKey, Option<String>)> {
+    /// Every entry with its owners, by section and key; no owner for entries that were written by a
+    /// person or by the earlier tool.
+    pub fn entries(&self) -> Vec<(EntryKey, BTreeSet<Owner>)> {
         let config = &self.config;
         let named = |items: &[Value], name: &str| -> Vec<String> {
             let names = items.iter().filter_map(|item| item.get(name).and_then(Value::as_text));
@@ -29,8 +31,8 @@ impl Published {
             keys.sort();
             keys.dedup();
             for key in keys {
-                let owner = self.state.owners.get(section, &key).map(str::to_owned);
-                entries.push((EntryKey { section, key }, owner));
+                let owners = self.state.owners.of(section, &key).clone();
+                entries.push((EntryKey { section, key }, owners));
             }
         }
         entries
@@ -55,18 +57,18 @@ mod tests {
             ..RouteEntry::default()
         });
         let mut owners = Owners::default();
-        owners.insert(Section::Function, "mine", "template.yaml");
+        owners.add(Section::Function, "mine", Owner::new("shop", "template.yaml"));
         published.state.owners = owners;
         let words: Vec<String> = published
             .entries()
             .into_iter()
-            .map(|(entry, owner)| format!("{entry} {owner:?}"))
+            .map(|(entry, owners)| {
+                let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
+                format!("{entry} {}", owners.join(", "))
+            })
             .collect();
-        let expected = [
-            "function `hand-written` None",
-            "function `mine` Some(\"template.yaml\")",
-            "route `GET /a` None",
-        ];
+        let expected =
+            ["function `hand-written` ", "function `mine` shop:template.yaml", "route `GET /a` "];
         assert_eq!(words, expected);
     }
 }

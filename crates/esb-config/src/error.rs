@@ -5,7 +5,7 @@
 
 use std::{error::Error as StdError, fmt, io, path::PathBuf, time::Duration};
 
-use crate::EntryKey;
+use crate::{ConfigFile, EntryKey, Owner};
 
 /// A failed step of reading, merging or publishing.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum Error {
     Owner { path: PathBuf, owner: u32, own: u32 },
     #[error("{}", Conflicts(.0))]
     Conflict(Vec<Conflict>),
+    /// Another application published under a name of the run's.
+    #[error("{}", Namesakes(.0))]
+    Namesakes(Vec<Namesake>),
     #[error(
         "`{}` is held by another run{} for more than {} s", path.display(),
         Holder(*holder), limit.as_secs()
@@ -40,14 +43,27 @@ pub enum Error {
     Locked { path: PathBuf, holder: Option<u32>, limit: Duration },
 }
 
-/// An entry that two templates claim.
+/// An entry that two owners claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     pub entry: EntryKey,
-    /// The template that published the entry.
-    pub published_by: String,
+    /// Who published the entry.
+    pub published_by: Owner,
     /// The template of this run that has it too.
-    pub wanted_by: String,
+    pub wanted_by: Owner,
+}
+
+/// An owner of a run's name that published nothing which the run has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namesake {
+    /// Without an application when it published before applications were recorded.
+    pub published_by: Owner,
+    /// What it published.
+    pub published: Vec<EntryKey>,
+    /// The run's template.
+    pub run: Owner,
+    /// What the run has instead.
+    pub wanted: Vec<EntryKey>,
 }
 
 impl Error {
@@ -55,8 +71,17 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Io { path, source, .. } => io_hint(source.kind(), path),
+            Self::Parse { path, .. }
+                if path.file_name() == Some(ConfigFile::State.name().as_ref()) =>
+            {
+                Some(format!(
+                    "fix `{0}`, or use the version of the command that wrote it; without it nobody \
+                     is known to own what is published, and nothing is removed",
+                    path.display()
+                ))
+            }
             Self::TooLarge { path, .. } | Self::Parse { path, .. } => Some(format!(
-                "mend `{0}`, or move it away to publish only what this run's templates have",
+                "fix `{0}`, or move it away to publish only what this run's templates have",
                 path.display()
             )),
             Self::Owner { path, owner, own } => Some(format!(
@@ -64,13 +89,8 @@ impl Error {
                  Gateway only has to read them",
                 path.display()
             )),
-            Self::Conflict(conflicts) => conflicts.first().map(|conflict| {
-                format!(
-                    "rename one of them; if `{0}` was renamed or is no longer deployed, remove \
-                     its entries with `config rm --owner {0}`",
-                    conflict.published_by.escape_debug()
-                )
-            }),
+            Self::Conflict(conflicts) => conflicts.first().map(Conflict::hint),
+            Self::Namesakes(namesakes) => namesakes.first().map(Namesake::hint),
             Self::Locked { holder, .. } => Some(match holder {
                 Some(pid) => format!("wait for process {pid}, or end it if it hangs"),
                 None => "wait for the other run to end".to_owned(),
@@ -84,6 +104,45 @@ impl Error {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+impl Conflict {
+    fn hint(&self) -> String {
+        let Self { published_by, wanted_by, .. } = self;
+        match published_by.application() {
+            Some(application) if wanted_by.application() == Some(application) => format!(
+                "rename one of them, or deploy both templates in one run; `--adopt` takes it over, \
+                 and `config rm --owner '{published_by}'` removes what a template published that \
+                 was renamed or is no longer deployed"
+            ),
+            Some(application) => format!(
+                "rename one of them; if both are one application, set `application = \"{}\"` in \
+                 esb.toml, or take over with `--adopt`",
+                application.escape_debug()
+            ),
+            None => "it was published before applications were recorded: if it is this \
+                     application's, take it over with `--adopt`, else rename one of them"
+                .to_owned(),
+        }
+    }
+}
+
+impl Namesake {
+    fn hint(&self) -> String {
+        let Self { published_by, run, .. } = self;
+        if published_by.application().is_none() {
+            return format!(
+                "it was published before applications were recorded. `--adopt` goes on: it takes \
+                 over what both have, and removes nothing; `config rm --owner ':{published_by}'` \
+                 removes the rest"
+            );
+        }
+        format!(
+            "they count as two applications: give this one a name of its own, `application = \
+             \"NAME\"` in esb.toml. If it is the same one under other names, `--adopt` goes on and \
+             removes what `{run}` no longer has"
+        )
     }
 }
 
@@ -111,8 +170,8 @@ impl fmt::Display for Conflicts<'_> {
                 "{}{} of `{}` is already published by `{}`",
                 if at == 0 { "" } else { "; " },
                 conflict.entry,
-                conflict.wanted_by.escape_debug(),
-                conflict.published_by.escape_debug()
+                conflict.wanted_by,
+                conflict.published_by
             )?;
         }
         match self.0.len().saturating_sub(SHOWN) {
@@ -122,7 +181,39 @@ impl fmt::Display for Conflicts<'_> {
     }
 }
 
-/// Conflicts that a message names one by one.
+struct Namesakes<'a>(&'a [Namesake]);
+
+impl fmt::Display for Namesakes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, namesake) in self.0.iter().take(SHOWN).enumerate() {
+            write!(
+                f,
+                "{}`{}` has published {}, and `{}` of this run has none of that but {}",
+                if at == 0 { "" } else { "; " },
+                namesake.published_by,
+                Entries(&namesake.published),
+                namesake.run,
+                Entries(&namesake.wanted)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+struct Entries<'a>(&'a [EntryKey]);
+
+impl fmt::Display for Entries<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.0.iter().take(SHOWN).map(ToString::to_string).collect();
+        match self.0.len().saturating_sub(SHOWN) {
+            _ if names.is_empty() => f.write_str("nothing"),
+            0 => f.write_str(&names.join(", ")),
+            more => write!(f, "{} and {more} more", names.join(", ")),
+        }
+    }
+}
+
+/// What a message names one by one.
 const SHOWN: usize = 5;
 
 struct Holder(Option<u32>);
@@ -157,11 +248,11 @@ mod tests {
     fn many_conflicts_are_counted() {
         let conflict = |n: usize| Conflict {
             entry: EntryKey::new(Section::Function, format!("f{n}\u{1b}")),
-            published_by: "a.yaml".into(),
-            wanted_by: "b.yaml".into(),
+            published_by: Owner::new("a", "t.yaml"),
+            wanted_by: Owner::new("b", "t.yaml"),
         };
         let text = Error::Conflict((0..8).map(conflict).collect()).to_string();
-        assert!(text.starts_with(r"function `f0\u{1b}` of `b.yaml` is already published by"));
+        assert!(text.starts_with(r"function `f0\u{1b}` of `b:t.yaml` is already published by"));
         assert!(text.ends_with("; and 3 more"), "{text}");
     }
 }

@@ -4,7 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Change, ChangeKind, Conflict, EntryKey, Error, Owners, Section};
+use crate::{
+    Adopted, Change, ChangeKind, Conflict, EntryKey, Error, Owner, Owners, RunOwners, Section,
+    standing,
+};
 
 /// Books of one merge.
 pub(crate) struct Ledger<'a> {
@@ -12,8 +15,9 @@ pub(crate) struct Ledger<'a> {
     before: &'a Owners,
     /// Owners of what the run has.
     wanted: &'a Owners,
-    /// The templates of the run.
-    run: &'a BTreeSet<String>,
+    run: &'a RunOwners,
+    /// Owners without an application whose entries the run takes as its own.
+    inherited: BTreeSet<Owner>,
     settlement: Settlement,
     conflicts: Vec<Conflict>,
 }
@@ -23,13 +27,33 @@ pub(crate) struct Ledger<'a> {
 pub(crate) struct Settlement {
     pub(crate) owners: Owners,
     pub(crate) changes: Vec<Change>,
+    pub(crate) adopted: Vec<Adopted>,
     /// Kept entries without an owner.
     pub(crate) unowned: Vec<EntryKey>,
+    /// Kept entries of templates of the run, from before applications were recorded.
+    pub(crate) left: Vec<(EntryKey, Owner)>,
+}
+
+/// What becomes of a published entry.
+enum Fate {
+    /// The run's entry takes its place.
+    Replaced,
+    /// It stays, and the run is one of its owners.
+    Shared,
+    /// It stays with the owners that are not the run's.
+    Kept,
+    Removed,
 }
 
 impl<'a> Ledger<'a> {
-    pub(crate) fn new(before: &'a Owners, wanted: &'a Owners, run: &'a BTreeSet<String>) -> Self {
-        Self { before, wanted, run, settlement: Settlement::default(), conflicts: Vec::new() }
+    pub(crate) fn new(
+        before: &'a Owners,
+        wanted: &'a Owners,
+        run: &'a RunOwners,
+    ) -> Result<Self, Error> {
+        let inherited = standing::inherited(before, wanted, run)?;
+        let settlement = Settlement::default();
+        Ok(Self { before, wanted, run, inherited, settlement, conflicts: Vec::new() })
     }
 
     /// The entries of a section after the run: those kept in their order, then the run's.
@@ -43,34 +67,19 @@ impl<'a> Ledger<'a> {
         let mut result = Vec::with_capacity(old.len() + wanted.len());
         let mut seen: BTreeMap<String, T> = BTreeMap::new();
         for (key, entry) in old {
-            let before = self.before;
-            let owner = before.get(section, &key);
-            let other = owner.filter(|owner| !self.run.contains(*owner));
-            let shared = other.is_some() && may_share(section) && wanted.get(&key) == Some(&entry);
-            if shared {
-                wanted.remove(&key);
-            }
-            if wanted.contains_key(&key) {
-                // Ours, nobody's, or a conflict; the run's entry comes below.
-                if let Some(published_by) = other
-                    && may_conflict(section)
-                {
-                    self.conflicts.push(Conflict {
-                        entry: EntryKey::new(section, &key),
-                        published_by: published_by.to_owned(),
-                        wanted_by: self.wanted.get(section, &key).unwrap_or_default().to_owned(),
-                    });
+            let first = !seen.contains_key(&key);
+            match self.fate(section, &key, &entry, wanted.get(&key), first) {
+                Fate::Removed if first => self.change(section, &key, ChangeKind::Removed),
+                Fate::Removed | Fate::Replaced => {}
+                Fate::Shared => {
+                    wanted.remove(&key);
+                    self.own(section, &key, self.wanted.of(section, &key));
+                    result.push((key.clone(), entry.clone()));
                 }
-            } else if owner.is_some() && other.is_none() {
-                if !seen.contains_key(&key) {
-                    self.change(section, &key, ChangeKind::Removed);
+                Fate::Kept => {
+                    self.keep(section, &key);
+                    result.push((key.clone(), entry.clone()));
                 }
-            } else {
-                match owner {
-                    Some(owner) => self.settlement.owners.insert(section, &key, owner),
-                    None => self.settlement.unowned.push(EntryKey::new(section, &key)),
-                }
-                result.push((key.clone(), entry.clone()));
             }
             seen.entry(key).or_insert(entry);
         }
@@ -80,21 +89,109 @@ impl<'a> Ledger<'a> {
                 Some(before) if *before != entry => self.change(section, &key, ChangeKind::Changed),
                 Some(_) => {}
             }
-            if let Some(owner) = self.wanted.get(section, &key) {
-                self.settlement.owners.insert(section, &key, owner);
-            }
+            self.own(section, &key, self.wanted.of(section, &key));
             result.push((key, entry));
         }
         result
     }
 
-    /// What it all leads to, unless two templates claim the same.
-    pub(crate) fn close(self) -> Result<Settlement, Error> {
+    /// What it all leads to, unless two owners claim the same.
+    pub(crate) fn close(mut self) -> Result<Settlement, Error> {
         if self.conflicts.is_empty() {
-            Ok(self.settlement)
-        } else {
-            Err(Error::Conflict(self.conflicts))
+            return Ok(self.settlement);
         }
+        // An image has its function's name, and one of both says enough.
+        let all: BTreeSet<EntryKey> =
+            self.conflicts.iter().map(|conflict| conflict.entry.clone()).collect();
+        let is_told = |entry: &EntryKey| {
+            entry.section == Section::Image
+                && all.contains(&EntryKey::new(Section::Function, &entry.key))
+        };
+        self.conflicts.retain(|conflict| !is_told(&conflict.entry));
+        Err(Error::Conflict(self.conflicts))
+    }
+
+    /// Judges one published entry, and keeps the books of who else has it.
+    fn fate<T: PartialEq>(
+        &mut self,
+        section: Section,
+        key: &str,
+        entry: &T,
+        wanted: Option<&T>,
+        first: bool,
+    ) -> Fate {
+        let owners = self.before.of(section, key);
+        let is_other = |owner: &&Owner| !self.run.owners.contains(*owner);
+        let others: BTreeSet<Owner> = owners.iter().filter(is_other).cloned().collect();
+        let Some(wanted) = wanted else {
+            let ours = others.len() < owners.len();
+            return if ours && others.is_empty() { Fate::Removed } else { Fate::Kept };
+        };
+        let entry_key = || EntryKey::new(section, key);
+        if owners.is_empty() {
+            if first {
+                self.settlement.adopted.push(Adopted { entry: entry_key(), from: None });
+            }
+            return Fate::Replaced;
+        }
+        let (inherited, others): (BTreeSet<Owner>, BTreeSet<Owner>) =
+            others.into_iter().partition(|owner| self.inherited.contains(owner));
+        if may_share(section) && (wanted == entry || is_only_listed(section)) && !others.is_empty()
+        {
+            self.own(section, key, &others);
+            return Fate::Shared;
+        }
+        if !self.run.adopt && !others.is_empty() {
+            if first {
+                self.conflict(entry_key(), &others);
+            }
+            return Fate::Replaced;
+        }
+        if may_share(section) {
+            // What the others need stays when the run lets go of it.
+            self.own(section, key, &others);
+        }
+        for owner in inherited.into_iter().chain(others).filter(|_| first) {
+            self.settlement.adopted.push(Adopted { entry: entry_key(), from: Some(owner) });
+        }
+        Fate::Replaced
+    }
+
+    /// Keeps an entry that the run does not have.
+    fn keep(&mut self, section: Section, key: &str) {
+        let owners = self.before.of(section, key);
+        let entry = EntryKey::new(section, key);
+        if owners.is_empty() {
+            self.settlement.unowned.push(entry);
+            return;
+        }
+        let others: Vec<&Owner> =
+            owners.iter().filter(|owner| !self.run.owners.contains(*owner)).collect();
+        let is_left = |owner: &&&Owner| {
+            let mut run = self.run.owners.iter();
+            owner.application().is_none() && run.any(|own| own.template() == owner.template())
+        };
+        let left = others.iter().find(is_left).map(|owner| (entry, Owner::clone(owner)));
+        self.settlement.left.extend(left);
+        for owner in others {
+            self.settlement.owners.add(section, key, owner.clone());
+        }
+    }
+
+    fn own(&mut self, section: Section, key: &str, owners: &BTreeSet<Owner>) {
+        for owner in owners {
+            self.settlement.owners.add(section, key, owner.clone());
+        }
+    }
+
+    fn conflict(&mut self, entry: EntryKey, others: &BTreeSet<Owner>) {
+        let wanted_by = self.wanted.of(entry.section, &entry.key).first();
+        let pair = others.first().zip(wanted_by);
+        self.conflicts.extend(pair.map(|(published_by, wanted_by)| Conflict {
+            entry,
+            published_by: published_by.clone(),
+            wanted_by: wanted_by.clone(),
+        }));
     }
 
     fn change(&mut self, section: Section, key: &str, kind: ChangeKind) {
@@ -103,13 +200,12 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// Whether two templates may have the same entry, as long as it is equal: both need the table.
+/// Whether several owners may have the same entry, as long as it is equal: both need the table.
 fn may_share(section: Section) -> bool {
-    matches!(section, Section::Table | Section::Bucket)
+    matches!(section, Section::Table | Section::Bucket | Section::Layer)
 }
 
-/// Whether another template's entry stands in the way. Layers are listed and used by nobody;
-/// images follow their functions.
-fn may_conflict(section: Section) -> bool {
-    !matches!(section, Section::Layer | Section::Image)
+/// Whether nobody reads what an entry says: the first one's stays.
+fn is_only_listed(section: Section) -> bool {
+    section == Section::Layer
 }

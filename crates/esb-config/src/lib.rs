@@ -19,30 +19,36 @@ mod import;
 mod ledger;
 mod lock;
 mod merge;
+mod owner;
+mod place;
 mod publish;
 mod read;
 mod render;
 mod resources;
 mod routing;
+mod standing;
 mod state;
 mod text;
 mod value;
 mod write;
 
 pub use config::{ConfigFile, ConfigSet, Published, read};
-pub use error::{Conflict, Error};
+pub use error::{Conflict, Error, Namesake};
 pub use functions::{
     Defaults, Environment, Event, FunctionEntry, FunctionsFile, Scaling, ScheduleEntry,
 };
 pub use import::{ImageImportFile, ImportEntry};
 pub use lock::Lock;
-pub use merge::{Change, ChangeKind, Merged, merge, remove_owner};
+pub use merge::{Adopted, Change, ChangeKind, Merged, merge, remove_owner};
+pub use owner::{Owner, application_of_folder, is_application_name};
+pub use place::{is_same_folder, is_within};
 pub use publish::{
     Publication, READABLE, Step, check_writable, next_mtime, publish, replace, write_generated,
 };
 pub use render::{ImportedImage, PublishedImage, Rendered, Settings, render};
 pub use resources::ResourcesFile;
 pub use routing::{RouteEntry, RoutingFile};
+pub use standing::RunOwners;
 pub use state::{EntryKey, Owners, Section, State};
 pub use text::{Part, Parts, Text};
 pub use value::{Fields, Value};

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::Error;
+use crate::{Error, is_same_folder};
 
 /// An exclusive lock on a folder's `.deploy.lock`, held until it is dropped (contracts, 3.3).
 ///
@@ -62,6 +62,12 @@ impl Lock {
         Ok(Self { dir: dir.to_owned(), _file: file })
     }
 
+    /// Whether a folder is the locked one, whatever it is called: a second lock of it would wait
+    /// for this one.
+    pub fn is_of(&self, dir: &Path) -> bool {
+        is_same_folder(&self.dir, dir)
+    }
+
     /// The folder that is locked.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -95,6 +101,15 @@ mod tests {
         assert!(error.hint().unwrap().contains(&pid.to_string()));
         drop(first);
         Lock::acquire(&folder, Duration::ZERO).unwrap();
+    }
+
+    #[test]
+    fn a_folder_of_another_name_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("link")).unwrap();
+        let lock = Lock::acquire(&dir.path().join("a"), Duration::ZERO).unwrap();
+        assert!(lock.is_of(&dir.path().join("link/link/a")));
+        assert!(!lock.is_of(dir.path()));
     }
 
     #[test]

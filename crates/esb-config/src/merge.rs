@@ -2,12 +2,13 @@
 //!
 //! Pure: gives the new state of the files as values, what changed, and what stands between.
 //! Removes what the run's templates published earlier and have no longer; never touches what
-//! belongs to another template; keeps what belongs to nobody (contracts, 3.3 and 10.11).
+//! belongs to another template or application; keeps what belongs to nobody (contracts, 3.3 and
+//! 10.11).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    EntryKey, Error, Published, Rendered, Section,
+    EntryKey, Error, Owner, Published, Rendered, RunOwners, Section,
     config::ConfigSet,
     defaults, difference,
     functions::FunctionsFile,
@@ -30,8 +31,13 @@ pub struct Merged {
     pub(crate) interim_state: State,
     /// In the order of sections, then keys.
     pub changes: Vec<Change>,
+    /// Entries that became the run's and were not before.
+    pub adopted: Vec<Adopted>,
     /// Kept entries that belong to nobody: hand-written, or from the earlier tool.
     pub unowned: Vec<EntryKey>,
+    /// Kept entries that a template with the path of one of the run's published before
+    /// applications were recorded.
+    pub left: Vec<(EntryKey, Owner)>,
     /// Defaults that are not ours and differ from what this run would write, such as
     /// `environment.AWS_REGION`.
     pub kept_defaults: Vec<String>,
@@ -47,6 +53,14 @@ pub struct Change {
     pub details: Vec<String>,
 }
 
+/// An entry that the run takes from somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    pub entry: EntryKey,
+    /// Who had it; none when it belonged to nobody.
+    pub from: Option<Owner>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeKind {
     Added,
@@ -56,19 +70,14 @@ pub enum ChangeKind {
 
 /// Joins a run's entries with the published ones.
 ///
-/// `owners` are the templates of the run, as [`Rendered::state`] names them: an entry of theirs
-/// that the run no longer has is removed.
-///
 /// # Errors
-/// [`Error::Conflict`] when the run has a function, route or resource of another template.
-pub fn merge(
-    published: &Published,
-    rendered: &Rendered,
-    owners: &BTreeSet<String>,
-) -> Result<Merged, Error> {
+/// [`Error::Conflict`] when the run has a function, route or resource of another owner,
+/// [`Error::Namesakes`] when another application published under the run's name; neither when the
+/// run takes over on purpose.
+pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Result<Merged, Error> {
     let old = &published.config;
     let new = &rendered.config;
-    let mut ledger = Ledger::new(&published.state.owners, &rendered.state.owners, owners);
+    let mut ledger = Ledger::new(&published.state.owners, &rendered.state.owners, run)?;
     let settled = defaults::settle(
         &old.functions.defaults,
         &new.functions.defaults,
@@ -109,17 +118,19 @@ pub fn merge(
         config,
         state,
         changes,
+        adopted: settlement.adopted,
         unowned: settlement.unowned,
+        left: settlement.left,
         kept_defaults: settled.kept,
     })
 }
 
-/// Removes every entry of one template.
-pub fn remove_owner(published: &Published, owner: &str) -> Merged {
+/// Removes every entry of one owner that nobody else has.
+pub fn remove_owner(published: &Published, owner: &Owner) -> Merged {
     let mut nothing = Rendered::default();
     nothing.config.functions.defaults = published.state.defaults.clone();
-    merge(published, &nothing, &BTreeSet::from([owner.to_owned()]))
-        .expect("a run without entries conflicts with nobody")
+    let run = RunOwners { owners: BTreeSet::from([owner.clone()]), adopt: true };
+    merge(published, &nothing, &run).expect("a run without entries conflicts with nobody")
 }
 
 fn routing(ledger: &mut Ledger<'_>, old: &RoutingFile, new: &RoutingFile) -> RoutingFile {
@@ -246,9 +257,11 @@ fn with_old_functions(mut new: FunctionsFile, old: &FunctionsFile) -> FunctionsF
 }
 
 fn with_old_owners(mut new: State, old: &State) -> State {
+    let kept: BTreeSet<EntryKey> = new.owners.iter().map(|(entry, _)| entry).collect();
+    let is_gone = |entry: &EntryKey| !kept.contains(entry);
     for (entry, owner) in old.owners.iter() {
-        if new.owners.get(entry.section, &entry.key).is_none() {
-            new.owners.insert(entry.section, entry.key, owner);
+        if is_gone(&entry) {
+            new.owners.add(entry.section, entry.key, owner.clone());
         }
     }
     for (name, digest) in &old.digests {

@@ -1,13 +1,16 @@
 //! The side file `state.json`: who owns what is published, and which digests were meant.
 //!
-//! An owner is the path of a template relative to its project's root (contracts, 10.11). What has
-//! no owner was written by a person or by the earlier tool.
+//! What has no owner was written by a person or by the earlier tool. Several owners have the same
+//! resource, and it stays as long as one of them has it.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::functions::Defaults;
+use crate::{Owner, functions::Defaults};
 
 /// The kinds of entries that templates own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,10 +35,45 @@ pub struct EntryKey {
     pub key: String,
 }
 
-/// Entries and the template of each.
+/// Entries and who has published each.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Owners(BTreeMap<Section, BTreeMap<String, String>>);
+pub struct Owners(BTreeMap<Section, BTreeMap<String, Holders>>);
+
+/// The owners of one entry: one alone in the file where there is no other.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
+struct Holders(BTreeSet<Owner>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    One(Owner),
+    Several(BTreeSet<Owner>),
+}
+
+impl From<Stored> for Holders {
+    fn from(stored: Stored) -> Self {
+        Self(match stored {
+            Stored::One(owner) => BTreeSet::from([owner]),
+            Stored::Several(owners) => owners,
+        })
+    }
+}
+
+impl From<Holders> for Stored {
+    fn from(Holders(mut owners): Holders) -> Self {
+        match owners.pop_first() {
+            Some(only) if owners.is_empty() => Self::One(only),
+            first => {
+                owners.extend(first);
+                Self::Several(owners)
+            }
+        }
+    }
+}
+
+static NOBODY: BTreeSet<Owner> = BTreeSet::new();
 
 /// The whole side file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,8 +90,9 @@ pub struct State {
     pub defaults: Defaults,
 }
 
-/// The form of the side file that this program writes, and the newest that it reads.
-pub(crate) const STATE_VERSION: u32 = 1;
+/// The form of the side file that this program writes, and the newest that it reads. The first one
+/// knew no applications.
+pub(crate) const STATE_VERSION: u32 = 2;
 
 impl Default for State {
     fn default() -> Self {
@@ -76,21 +115,24 @@ impl State {
 }
 
 impl Owners {
-    /// The template that an entry came from.
-    pub fn get(&self, section: Section, key: &str) -> Option<&str> {
-        self.0.get(&section)?.get(key).map(String::as_str)
+    /// Who has published an entry; nobody for one that was written by a person or by the earlier
+    /// tool.
+    pub fn of(&self, section: Section, key: &str) -> &BTreeSet<Owner> {
+        let holders = self.0.get(&section).and_then(|entries| entries.get(key));
+        holders.map_or(&NOBODY, |holders| &holders.0)
     }
 
-    /// Records the template of an entry.
-    pub fn insert(&mut self, section: Section, key: impl Into<String>, owner: impl Into<String>) {
-        self.0.entry(section).or_default().insert(key.into(), owner.into());
+    /// Records an owner of an entry beside those that it has.
+    pub fn add(&mut self, section: Section, key: impl Into<String>, owner: Owner) {
+        self.0.entry(section).or_default().entry(key.into()).or_default().0.insert(owner);
     }
 
-    /// All entries with their owners, by section and key.
-    pub fn iter(&self) -> impl Iterator<Item = (EntryKey, &str)> {
+    /// All entries with each of their owners, by section and key.
+    pub fn iter(&self) -> impl Iterator<Item = (EntryKey, &Owner)> {
         self.0.iter().flat_map(|(section, entries)| {
-            entries.iter().map(|(key, owner)| {
-                (EntryKey { section: *section, key: key.clone() }, owner.as_str())
+            entries.iter().flat_map(|(key, holders)| {
+                let entry = EntryKey { section: *section, key: key.clone() };
+                holders.0.iter().map(move |owner| (entry.clone(), owner))
             })
         })
     }
@@ -132,12 +174,31 @@ mod tests {
     #[test]
     fn survives_its_own_file() {
         let mut state = State { defaults: own_defaults("eu-west-1"), ..State::default() };
-        state.owners.insert(Section::Route, "GET /a", "template.yaml");
-        state.owners.insert(Section::Function, "f", "b/template.yaml");
+        state.owners.add(Section::Route, "GET /a", Owner::new("shop", "template.yaml"));
+        state.owners.add(Section::Function, "f", Owner::without_application("b/template.yaml"));
+        for application in ["shop", "stock"] {
+            state.owners.add(Section::Table, "t", Owner::new(application, "template.yaml"));
+        }
         state.digests.insert("f".into(), "sha256:00".into());
         assert_eq!(serde_json::from_str::<State>(&state.to_json()).unwrap(), state);
-        assert_eq!(state.owners.get(Section::Route, "GET /a"), Some("template.yaml"));
-        let all: Vec<String> = state.owners.iter().map(|(key, _)| key.to_string()).collect();
-        assert_eq!(all, ["function `f`", "route `GET /a`"]);
+        let words = |(entry, owner): (EntryKey, &Owner)| format!("{entry} {owner}");
+        let all: Vec<String> = state.owners.iter().map(words).collect();
+        let expected = [
+            "function `f` b/template.yaml",
+            "route `GET /a` shop:template.yaml",
+            "table `t` shop:template.yaml",
+            "table `t` stock:template.yaml",
+        ];
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn the_first_form_has_no_applications() {
+        let text = r#"{"version": 1, "owners": {"function": {"f": "template.yaml"}}}"#;
+        let state: State = serde_json::from_str(text).unwrap();
+        let owners: Vec<&Owner> = state.owners.of(Section::Function, "f").iter().collect();
+        assert_eq!(owners, [&Owner::without_application("template.yaml")]);
+        assert!(state.owners.of(Section::Function, "g").is_empty());
+        assert!(state.to_json().contains(r#""f": "template.yaml""#));
     }
 }

@@ -64,6 +64,14 @@ impl PlaceArgs {
     }
 }
 
+/// What a run does about entries of others.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct AdoptArgs {
+    /// Take over published entries of another application or template that this run has too
+    #[arg(long)]
+    pub(crate) adopt: bool,
+}
+
 /// How external images of image functions are synced.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SyncArgs {

@@ -1,15 +1,15 @@
-//! `esb config`: effective settings, and who owns what is published.
+//! `esb config`: effective settings, and on to who owns what is published.
 
-use esb_config::{EntryKey, Published};
 use serde_json::{Value, json};
 
+use super::owners;
 use crate::{
-    cli::{ConfigCommand, GlobalArgs, PlaceArgs},
+    application::Application,
+    cli::{ConfigCommand, GlobalArgs},
     environment::Environment,
-    escape,
-    exit::{Exit, Failure},
+    exit::Failure,
     inputs::{self, Project},
-    pipeline::{self, Order, Run},
+    lockfile::{LockFile, LockUse},
     printer::{Printer, table},
     settings,
 };
@@ -22,9 +22,9 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     match command {
         ConfigCommand::Show { origin } => show(*origin, global, environment, printer),
-        ConfigCommand::Ls(place) => list(place, global, environment, printer).await,
+        ConfigCommand::Ls(place) => owners::list(place, global, environment, printer).await,
         ConfigCommand::Rm { owner, place } => {
-            remove(owner, place, global, environment, printer).await
+            owners::remove(owner, place, global, environment, printer).await
         }
     }
 }
@@ -43,7 +43,7 @@ fn show(
     printer: Printer,
 ) -> Result<(), Failure> {
     let project = Project::bare(global, environment)?;
-    let shown = settings(global, environment, &project);
+    let shown = settings(global, environment, &project)?;
     if printer.json {
         let values: Vec<Value> = shown
             .iter()
@@ -66,7 +66,11 @@ fn show(
 }
 
 /// Every setting in effect, the strongest origin first found.
-fn settings(global: &GlobalArgs, environment: &Environment, project: &Project) -> Vec<Shown> {
+fn settings(
+    global: &GlobalArgs,
+    environment: &Environment,
+    project: &Project,
+) -> Result<Vec<Shown>, Failure> {
     let of_flag = |name, value: &str| Shown {
         name,
         value: vec![value.to_owned()],
@@ -89,6 +93,10 @@ fn settings(global: &GlobalArgs, environment: &Environment, project: &Project) -
             shown.push(of_flag("brand", project.brand.slug()));
             continue;
         }
+        if name == "application" {
+            shown.push(application(environment, project)?);
+            continue;
+        }
         let default = match name {
             "brand" => "esb",
             "builder" => "auto",
@@ -109,7 +117,16 @@ fn settings(global: &GlobalArgs, environment: &Environment, project: &Project) -
     ] {
         shown.push(of_variables(name, variables, environment, default));
     }
-    shown
+    Ok(shown)
+}
+
+/// The application of a template in the project's root.
+fn application(environment: &Environment, project: &Project) -> Result<Shown, Failure> {
+    let locked = LockFile::open(&project.root, LockUse::Locked)?.application();
+    let template = project.root.join(inputs::TEMPLATE_NAMES[0]);
+    let named = Application::of_template(project, &template, environment, locked)?;
+    let origin = named.origin.words();
+    Ok(Shown { name: "application", value: vec![named.name], origin })
 }
 
 /// A setting that is a variable, stands in the project's file, or has its default.
@@ -131,92 +148,4 @@ fn of_variables(
         return Shown { name, value: setting.values.clone(), origin };
     }
     Shown { name, value: vec![default.to_owned()], origin: "default".to_owned() }
-}
-
-async fn list(
-    place: &PlaceArgs,
-    global: &GlobalArgs,
-    environment: &Environment,
-    printer: Printer,
-) -> Result<(), Failure> {
-    let (build, deploy) = place.as_deploy();
-    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    let project = Project::bare(global, environment)?;
-    let run = Run::of(project, &order, environment, printer)?;
-    let places = pipeline::places(&run, &order).await?;
-    let published = pipeline::current(&places).await?;
-    let entries = published.entries();
-    if printer.json {
-        let entries: Vec<Value> = entries
-            .iter()
-            .map(|(entry, owner)| {
-                json!({"section": entry.section, "key": entry.key, "owner": owner})
-            })
-            .collect();
-        let document = json!({"schema": 1, "place": places.name(&run), "entries": entries});
-        printer.document(&document);
-        return Ok(());
-    }
-    let row = |(entry, owner): (EntryKey, Option<String>)| {
-        let owner = owner.unwrap_or_else(|| "-".to_owned());
-        vec![entry.section.noun().to_owned(), entry.key, owner]
-    };
-    let rows: Vec<Vec<String>> = entries.into_iter().map(row).collect();
-    if rows.is_empty() {
-        printer.note(&format!("nothing is published in {}", places.name(&run)));
-        return Ok(());
-    }
-    let head = ["kind", "entry", "owner"].map(str::to_owned);
-    for line in table(printer, &head, &rows) {
-        printer.out(&line);
-    }
-    Ok(())
-}
-
-async fn remove(
-    owner: &str,
-    place: &PlaceArgs,
-    global: &GlobalArgs,
-    environment: &Environment,
-    printer: Printer,
-) -> Result<(), Failure> {
-    let (build, deploy) = place.as_deploy();
-    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    let project = Project::bare(global, environment)?;
-    let run = Run::of(project, &order, environment, printer)?;
-    let places = pipeline::places(&run, &order).await?;
-    let lock = pipeline::lock(&run, &places.staging)?;
-    let published = pipeline::current(&places).await?;
-    let merged = esb_config::remove_owner(&published, owner);
-    if merged.changes.is_empty() {
-        let text = format!("nothing is published by `{owner}`");
-        let owners = owners(&published);
-        let hint = match owners.as_slice() {
-            [] => "no entry has an owner".to_owned(),
-            owners => format!("owners are {}", owners.join(", ")),
-        };
-        return Err(Failure::new(Exit::Input, "owner", text).hint(hint));
-    }
-    pipeline::publish_merged(&run, &places, &lock, &merged).await?;
-    if printer.json {
-        printer.document(&json!({
-            "schema": 1,
-            "owner": owner,
-            "changes": crate::summary::changes_json(&merged.changes),
-        }));
-        return Ok(());
-    }
-    for change in &merged.changes {
-        printer.out(&crate::summary::change_line(change));
-    }
-    printer.note(&escape::terminal(&format!("removed from {}", places.name(&run))));
-    Ok(())
-}
-
-fn owners(published: &Published) -> Vec<String> {
-    let mut owners: Vec<String> =
-        published.state.owners.iter().map(|(_, owner)| owner.to_owned()).collect();
-    owners.sort();
-    owners.dedup();
-    owners
 }

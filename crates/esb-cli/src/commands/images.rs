@@ -105,8 +105,14 @@ fn open(
 /// Keeps builds of every environment of the project away, as long as the files live.
 fn alone(project: &Project) -> Result<Vec<File>, Failure> {
     let mut locks = Vec::new();
+    let mut locked: Vec<std::path::PathBuf> = Vec::new();
     for folder in folders(&project.brand.folder(&project.root)) {
         let Ok(lock) = File::open(&folder) else { continue };
+        // A folder of a second name would wait for its own lock.
+        if locked.iter().any(|known| esb_config::is_same_folder(known, &folder)) {
+            continue;
+        }
+        locked.push(folder.clone());
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             let text = format!("a run works in `{}`", folder.display());
             return Err(Failure::new(Exit::Locked, "locked", text)

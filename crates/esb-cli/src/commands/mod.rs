@@ -6,6 +6,7 @@ mod image;
 mod images;
 mod inspect;
 mod invoke;
+mod owners;
 mod reference;
 mod validate;
 mod version;

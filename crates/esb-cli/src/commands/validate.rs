@@ -22,7 +22,7 @@ pub(crate) fn run(
     let project = Project::resolve(global, &args.template, environment)?;
     let mut loaded = load::load(&project, &args.template, environment)?;
     let naming = Naming { tag: "latest".to_owned(), ..Naming::default() };
-    pipeline::foresee(&project, &naming, &mut loaded)?;
+    pipeline::foresee(&project, &naming, &[], &mut loaded)?;
     let lowest = if args.deny.is_some() { Severity::Warning } else { Severity::Error };
     let bad = loaded.findings.iter().filter(|finding| finding.severity >= lowest).count();
     if printer.json {

@@ -8,7 +8,10 @@ mod samconfig;
 mod shapes;
 mod tree;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use esb_model::{Finding, Severity};
 use esb_sam::codes;
@@ -108,15 +111,31 @@ fn help(declared: &BTreeSet<&str>) -> String {
     format!("declared are {}{more}", shown.join(", "))
 }
 
-/// The file beside the template, else the one in the project's root.
+/// The file beside the template, else the one in the project's root, and its name in messages.
+fn samconfig_of(project: &Project, template: &Path) -> Option<(PathBuf, String)> {
+    let beside = template.parent().and_then(samconfig::find);
+    let path = beside.or_else(|| samconfig::find(&project.root))?;
+    let name = path.strip_prefix(&project.root).unwrap_or(&path).display().to_string();
+    Some((path, name))
+}
+
+/// The name of a template's stack in SAM CLI's configuration, and the file that says it.
+pub(crate) fn stack_name(
+    project: &Project,
+    template: &Path,
+) -> Result<Option<(String, String)>, Failure> {
+    let Some((path, file)) = samconfig_of(project, template) else { return Ok(None) };
+    let name = samconfig::stack_name(&path, &project.environment)
+        .map_err(|cause| failure(format!("could not read the stack_name of `{file}`"), cause))?;
+    Ok(name.map(|name| (name, file)))
+}
+
 fn from_samconfig(
     project: &Project,
     template: &TemplateFile,
     number: usize,
 ) -> Result<Option<Layer>, Failure> {
-    let beside = template.path.parent().and_then(samconfig::find);
-    let Some(path) = beside.or_else(|| samconfig::find(&project.root)) else { return Ok(None) };
-    let name = path.strip_prefix(&project.root).unwrap_or(&path).display().to_string();
+    let Some((path, name)) = samconfig_of(project, &template.path) else { return Ok(None) };
     let values = samconfig::read(&path, &project.environment).map_err(|cause| {
         failure(format!("could not read the parameter_overrides of `{name}`"), cause)
     })?;
@@ -183,7 +202,7 @@ fn failure(text: String, cause: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::fs;
 
     use esb_model::Brand;
 

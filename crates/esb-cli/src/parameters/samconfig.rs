@@ -1,4 +1,4 @@
-//! `parameter_overrides` of SAM CLI's `samconfig`: only that, and only read.
+//! `parameter_overrides` and `stack_name` of SAM CLI's `samconfig`: only these, and only read.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ const NAMES: [&str; 4] = ["samconfig.toml", "samconfig.yaml", "samconfig.yml", "
 /// Commands of SAM CLI whose values count, the weakest first. What `esb inspect` shows must be
 /// what `esb deploy` does, so the list is one for all commands of ours.
 const SECTIONS: [&str; 3] = ["global", "build", "deploy"];
+/// Those that name a stack.
+const STACK_SECTIONS: [&str; 2] = ["global", "deploy"];
 /// How often one file may lead to another.
 const FILE_DEPTH: usize = 8;
 
@@ -25,14 +27,9 @@ pub(super) fn find(folder: &Path) -> Option<PathBuf> {
 pub(super) fn read(path: &Path, environment: &str) -> Result<Values, String> {
     let tree = load(path)?;
     let mut values = Values::new();
-    let default = (environment != "default").then_some("default");
-    for name in default.into_iter().chain([environment]) {
+    for name in environments(environment) {
         for section in SECTIONS {
-            let overrides = tree
-                .get(name)
-                .and_then(|table| table.get(section))
-                .and_then(|table| table.get("parameters"))
-                .and_then(|table| table.get("parameter_overrides"));
+            let overrides = parameter(&tree, name, section, "parameter_overrides");
             let Some(overrides) = overrides else { continue };
             let folder = path.parent().unwrap_or(Path::new("."));
             let read = given(overrides, folder, 0);
@@ -41,6 +38,35 @@ pub(super) fn read(path: &Path, environment: &str) -> Result<Values, String> {
         }
     }
     Ok(values)
+}
+
+/// The stack's name for an environment, else that of `default`.
+pub(super) fn stack_name(path: &Path, environment: &str) -> Result<Option<String>, String> {
+    let tree = load(path)?;
+    let mut found = None;
+    for name in environments(environment) {
+        for section in STACK_SECTIONS {
+            match parameter(&tree, name, section, "stack_name") {
+                None | Some(Tree::Null) => {}
+                Some(Tree::Text(text)) if text.is_empty() => {}
+                Some(Tree::Text(text)) => found = Some(text.clone()),
+                Some(other) => {
+                    let place = format!("[{name}.{section}.parameters]");
+                    return Err(format!("{place}: stack_name is {}", other.kind()));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The environments whose values count, the weakest first.
+fn environments(environment: &str) -> impl Iterator<Item = &str> {
+    (environment != "default").then_some("default").into_iter().chain([environment])
+}
+
+fn parameter<'a>(tree: &'a Tree, environment: &str, section: &str, name: &str) -> Option<&'a Tree> {
+    tree.get(environment)?.get(section)?.get("parameters")?.get(name)
 }
 
 /// A string, a list of strings and maps, or a map; `file://` stands for a file of them.

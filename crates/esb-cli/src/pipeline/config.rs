@@ -1,12 +1,13 @@
 //! The runtime configuration: previewed with the findings, published last.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
 use esb_config::{
-    ConfigFile, ImportedImage, Lock, Merged, Publication, Published, PublishedImage, Rendered,
+    ConfigFile, ImportedImage, Lock, Merged, Owner, Publication, Published, PublishedImage,
+    Rendered,
 };
 use esb_model::{Application, FunctionId, ImageKind, ImageRecipe, Package};
 
@@ -14,6 +15,7 @@ use super::{
     Order,
     bases::Made,
     delivery::{self, Found},
+    own_folders,
     run::Run,
     sync::External,
     target::Target,
@@ -52,7 +54,12 @@ pub(crate) struct Written {
 }
 
 /// Renders the configuration as if all images were there, for its findings.
-pub(crate) fn preview(project: &Project, app: &Application, recipes: &[ImageRecipe]) -> Rendered {
+pub(crate) fn preview(
+    project: &Project,
+    owners: &[Owner],
+    app: &Application,
+    recipes: &[ImageRecipe],
+) -> Rendered {
     let mut images = BTreeMap::new();
     let placeholder =
         || PublishedImage { reference: "-".to_owned(), digest: String::new(), import: None };
@@ -66,7 +73,7 @@ pub(crate) fn preview(project: &Project, app: &Application, recipes: &[ImageReci
             images.insert(function.id.clone(), placeholder());
         }
     }
-    render(project, app, &images, "")
+    render(project, owners, app, &images, "")
 }
 
 /// Where configuration lies, for who only looks or mends.
@@ -94,8 +101,9 @@ pub(crate) async fn publish_merged(
     merged: &Merged,
 ) -> Result<(), Failure> {
     esb_config::publish(lock, merged).map_err(|error| failure(&error))?;
-    if let Some(place) = &places.found.place {
-        let lock = place.lock(run)?;
+    if let Some(place) = &places.found.place
+        && let Some(lock) = place.lock(run, lock)?
+    {
         place.publish(&lock, merged).await?;
     }
     Ok(())
@@ -117,9 +125,11 @@ pub(crate) async fn prepare(
         esb_config::check_writable(&places.staging).map_err(|error| failure(&error))?;
         if let Some(place) = &places.found.place {
             place.check()?;
+            own_folders::check_place(run, place)?;
         }
         let published = current(&places).await?;
-        esb_config::merge(&published, preview, &owners(run)).map_err(|error| failure(&error))?;
+        esb_config::merge(&published, preview, &run.run_owners())
+            .map_err(|error| failure(&error))?;
     }
     Ok(places)
 }
@@ -165,7 +175,7 @@ pub(crate) async fn publish(
         images.insert(external.function.clone(), published_external(external));
     }
     let push_target = target.registry.as_ref().map_or("", |registry| registry.push_host());
-    let rendered = render(&run.project, &loaded.app, &images, push_target);
+    let rendered = render(&run.project, &run.owners(), &loaded.app, &images, push_target);
     let generated = run.project.generated().join("config");
     let failed = |error: esb_config::Error| failure(&error);
     let mut publication =
@@ -182,14 +192,16 @@ pub(crate) async fn publish(
         let lock = lock(run, &places.staging)?;
         let place = places.found.place.as_ref();
         let place = match place {
-            Some(place) => Some((place, place.lock(run)?)),
+            Some(place) => Some((place, place.lock(run, &lock)?)),
             None => None,
         };
         let published = current(places).await?;
-        let merged = esb_config::merge(&published, &rendered, &owners(run)).map_err(failed)?;
+        let merged = esb_config::merge(&published, &rendered, &run.run_owners()).map_err(failed)?;
         publication = esb_config::publish(&lock, &merged).map_err(failed)?;
         if let Some((place, lock)) = &place {
-            publication = place.publish(lock, &merged).await?;
+            if let Some(lock) = lock {
+                publication = place.publish(lock, &merged).await?;
+            }
             written.delivered = Some(place.name(run));
         }
         written.staging = Some(places.staging.clone());
@@ -212,9 +224,9 @@ pub(super) async fn planned(
     for external in externals {
         images.insert(external.function.clone(), published_external(external));
     }
-    let rendered = render(&run.project, &loaded.app, &images, "");
+    let rendered = render(&run.project, &run.owners(), &loaded.app, &images, "");
     let published = current(places).await?;
-    esb_config::merge(&published, &rendered, &owners(run)).map_err(|error| failure(&error))
+    esb_config::merge(&published, &rendered, &run.run_owners()).map_err(|error| failure(&error))
 }
 
 /// A function's image as functions.yml would name it; one that has to be built has no tag yet.
@@ -245,20 +257,17 @@ fn published_external(external: &External) -> PublishedImage {
 
 fn render(
     project: &Project,
+    owners: &[Owner],
     app: &Application,
     images: &BTreeMap<FunctionId, PublishedImage>,
     push_target: &str,
 ) -> Rendered {
     let settings = esb_config::Settings {
-        owners: project.templates.iter().map(|file| file.owner.clone()).collect(),
+        owners: owners.to_vec(),
         push_target: push_target.to_owned(),
         secret_env: project.secret_env.clone(),
     };
     esb_config::render(app, images, &settings)
-}
-
-fn owners(run: &Run) -> BTreeSet<String> {
-    run.project.templates.iter().map(|file| file.owner.clone()).collect()
 }
 
 /// What is published where a Gateway reads, else in staging.
@@ -274,7 +283,9 @@ pub(crate) async fn current(places: &Places) -> Result<Published, Failure> {
 pub(crate) fn failure(error: &esb_config::Error) -> Failure {
     let (exit, code) = match error {
         esb_config::Error::Locked { .. } => (Exit::Locked, "locked"),
-        esb_config::Error::Conflict(_) => (Exit::Input, "conflict"),
+        esb_config::Error::Conflict(_) | esb_config::Error::Namesakes(_) => {
+            (Exit::Input, "conflict")
+        }
         esb_config::Error::Io { .. } | esb_config::Error::Owner { .. } => (Exit::Local, "disk"),
         _ => (Exit::Input, "config"),
     };

@@ -150,13 +150,14 @@ impl Place {
         }
     }
 
-    /// Keeps other runs away.
-    pub(crate) fn lock(&self, run: &Run) -> Result<Lock, Failure> {
+    /// Keeps other runs away. None where staging itself is the place: its lock does that already.
+    pub(crate) fn lock(&self, run: &Run, staging: &Lock) -> Result<Option<Lock>, Failure> {
         let dir = match self {
+            Self::Folder(dir) if staging.is_of(dir) => return Ok(None),
             Self::Folder(dir) => dir,
             Self::Container(inside) => &inside.lock,
         };
-        config::lock(run, dir)
+        config::lock(run, dir).map(Some)
     }
 
     /// Publishes under the place's own lock.

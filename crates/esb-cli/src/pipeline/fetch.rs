@@ -36,7 +36,7 @@ pub(crate) async fn fetch(
     dir: &Path,
 ) -> Result<Vec<Fetched>, Failure> {
     let mut loaded = load::load(&run.project, &order.build.template, &run.environment)?;
-    let foreseen = foresee(&run.project, &run.naming(), &mut loaded)?;
+    let foreseen = foresee(&run.project, &run.naming(), &[], &mut loaded)?;
     loaded.require_parameters();
     loaded.check(run.printer)?;
     let mut wanted: BTreeSet<(String, Platform, bool)> = BTreeSet::new();

@@ -11,6 +11,7 @@ pub(crate) mod fetch;
 mod fleet;
 mod images;
 mod output;
+mod own_folders;
 mod plan;
 mod prepare;
 mod published;
@@ -35,7 +36,7 @@ pub(crate) use workers::Replaced;
 
 use std::time::Instant;
 
-use esb_config::Rendered;
+use esb_config::{Owner, Rendered};
 use esb_model::ImageRecipe;
 
 use self::early::Early;
@@ -88,14 +89,16 @@ pub(crate) struct Foreseen {
 }
 
 /// Makes recipes and a preview of the configuration; their findings join those of the templates.
+/// Without owners nobody owns what the preview has.
 pub(crate) fn foresee(
     project: &Project,
     naming: &Naming,
+    owners: &[Owner],
     loaded: &mut Loaded,
 ) -> Result<Foreseen, Failure> {
     let recipes = prepare::recipes(project, naming, &loaded.app)?;
     loaded.join(recipes.findings);
-    let preview = config::preview(project, &loaded.app, &recipes.images);
+    let preview = config::preview(project, owners, &loaded.app, &recipes.images);
     loaded.join(preview.findings.clone());
     Ok(Foreseen { recipes: recipes.images, preview })
 }
@@ -110,7 +113,8 @@ pub(crate) async fn execute(
     let run = Run::new(order, environment, printer)?;
     Early::ask(&run, order);
     let mut loaded = load::load_or_ask(&run.project, order, environment)?;
-    let Foreseen { recipes, preview } = foresee(&run.project, &run.naming(), &mut loaded)?;
+    let Foreseen { recipes, preview } =
+        foresee(&run.project, &run.naming(), &run.owners(), &mut loaded)?;
     loaded.require_parameters();
     loaded.check(printer)?;
     let output = output::folder(&run, order, &loaded.app, &recipes)?;
@@ -118,6 +122,9 @@ pub(crate) async fn execute(
     let target = target::choose(&run, order, &recipes).await?;
     let mut externals = sync::find(&run, &loaded, &target, order)?;
     let places = config::prepare(&run, order, &target, &preview).await?;
+    if let Some(folder) = &output {
+        own_folders::check_output(&run, &places, folder)?;
+    }
     loaded.tell(runnable::findings(&run, &loaded.app, &recipes), printer);
     if order.publishes() {
         externals.preflight(&run, target.registry.as_ref()).await?;
@@ -132,6 +139,9 @@ pub(crate) async fn execute(
     let _alone = prepare::alone(&run).await?;
     prepare::tidy(&run, &recipes)?;
     let mut sources = bases::resolve(&run, &recipes).await?;
+    if order.publishes() {
+        run.record_application();
+    }
     run.lock.write()?;
     fleet::prepare(&run, &target, &recipes, &mut sources).await?;
     prepare::inputs(&run, &target, &recipes, &sources).await?;
@@ -146,7 +156,9 @@ pub(crate) async fn execute(
     images::verify(&run, &target, &made).await?;
     let written =
         config::publish(&run, order, &loaded, &target, &made, &externals, &places).await?;
-    if let Some(folder) = &output {
+    if let Some(folder) = &output
+        && !esb_config::is_same_folder(folder, &run.project.generated())
+    {
         output::write(&run, folder, &recipes)?;
     }
     record::write(&run, &target, &made)?;

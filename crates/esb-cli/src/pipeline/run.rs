@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use esb_config::{Owner, RunOwners};
 use esb_image::{
     Builder, EmbeddedBuilder, EmbeddedSettings, Installer, Stager, StepEngine, Tools, UnpackLimits,
     buildkit::{FleetBuilder, FleetSettings},
@@ -16,7 +17,8 @@ use super::{Naming, Order, early::Early, target::Target};
 pub(crate) use crate::access::{docker_credentials, failure as registry_failure};
 use crate::{
     access,
-    cli::{BuilderChoice, Mode},
+    application::{Application, Origin},
+    cli::{AdoptArgs, BuilderChoice, Mode},
     engine,
     environment::Environment,
     exit::{Exit, Failure},
@@ -61,6 +63,9 @@ pub(crate) struct Run {
     pub(crate) store: ContentStore,
     pub(crate) client: Client,
     pub(crate) lock: LockFile,
+    /// The application of each template.
+    pub(crate) applications: Vec<Application>,
+    adoption: AdoptArgs,
     pub(crate) session: PushSession,
     pub(crate) early: Early,
     pub(crate) journal: Journal,
@@ -113,6 +118,8 @@ impl Run {
         let internal = registry.configured.iter().chain([&registry.default]);
         let client = access::client(&args.access, environment, internal, &store)?;
         let lock = LockFile::open(&project.root, lock_use(args.lock))?;
+        let locked = lock.application();
+        let applications = Application::of_templates(&project, environment, locked.as_deref())?;
         let given = order.deploy.and_then(|deploy| deploy.project.as_deref());
         let compose_project = inputs::compose_project(given, &project, environment);
         esb_model::check_environment_name(&compose_project).map_err(|_| {
@@ -148,6 +155,8 @@ impl Run {
             store,
             client,
             lock,
+            applications,
+            adoption: order.deploy.map_or_else(AdoptArgs::default, |deploy| deploy.adoption),
             registry,
             compose_project,
             embedded,
@@ -196,6 +205,25 @@ impl Run {
             prefix: self.registry.configured.as_ref().map(esb_model::PublishTarget::runtime_prefix),
             tag: self.tag.clone(),
             platform: self.platform,
+        }
+    }
+
+    /// The owner of what each template publishes.
+    pub(crate) fn owners(&self) -> Vec<Owner> {
+        let templates = self.project.templates.iter().zip(&self.applications);
+        templates.map(|(template, application)| application.owner(&template.owner)).collect()
+    }
+
+    /// For whom the run publishes.
+    pub(crate) fn run_owners(&self) -> RunOwners {
+        RunOwners { owners: self.owners().into_iter().collect(), adopt: self.adoption.adopt }
+    }
+
+    /// Notes for esb.lock the name of an application that nothing but its folder names.
+    pub(crate) fn record_application(&self) {
+        let mut applications = self.applications.iter();
+        if let Some(application) = applications.find(|named| named.origin == Origin::Folder) {
+            self.lock.name_application(&application.name);
         }
     }
 

@@ -50,6 +50,7 @@ impl Context {
             String::from_utf8_lossy(bytes)
                 .replace(&*folder.to_string_lossy(), "[FOLDER]")
                 .replace(&*self.path().to_string_lossy(), "[FOLDER]")
+                .replace(&*folder.file_name().unwrap().to_string_lossy(), "[NAME]")
                 .replace(env!("CARGO_PKG_VERSION"), "[VERSION]")
                 .replace(std::env::consts::ARCH, "[ARCH]")
         };

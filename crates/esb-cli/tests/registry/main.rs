@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod applications;
 mod asked;
 mod cost;
 mod opened;

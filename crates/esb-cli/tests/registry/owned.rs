@@ -1,12 +1,13 @@
 //! Several templates, clones and tools publish into one folder: who owns what, and what stays.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use esb_config::Published;
+use esb_config::{Owner, Published};
 use serde_json::Value;
 
 use crate::project::{Project, base, document};
@@ -20,8 +21,11 @@ fn deploy(project: &Project, to: &str, more: &[&str]) -> Command {
 fn entries(folder: &Path) -> Vec<String> {
     let entries = published(folder).entries().into_iter();
     let told = entries.filter(|(entry, _)| ["function", "route"].contains(&entry.section.noun()));
+    let template = |owners: BTreeSet<Owner>| {
+        owners.first().map(|owner| owner.template().to_owned()).unwrap_or_default()
+    };
     let mut told: Vec<String> =
-        told.map(|(entry, owner)| format!("{} {}", entry.key, owner.unwrap_or_default())).collect();
+        told.map(|(entry, owners)| format!("{} {}", entry.key, template(owners))).collect();
     told.sort();
     told
 }
@@ -88,11 +92,12 @@ fn a_renamed_template_is_told_how_to_take_over() {
     let said: Value = serde_json::from_slice(&refused.stdout).unwrap();
     let error = &said["error"];
     assert_eq!(
-        error["message"], "function `fn-0` of `api.yaml` is already published by `template.yaml`",
+        error["message"],
+        "function `fn-0` of `shop:api.yaml` is already published by `shop:template.yaml`",
         "{said:#}"
     );
     let hint = error["hint"].as_str().unwrap();
-    assert!(hint.contains("config rm --owner template.yaml"), "{hint}");
+    assert!(hint.contains("config rm --owner 'shop:template.yaml'"), "{hint}");
     assert_eq!(fs::read(shared.path().join("functions.yml")).unwrap(), before);
 
     let remove = ["config", "rm", "--owner", "template.yaml", "--config-to", to];

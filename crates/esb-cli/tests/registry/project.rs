@@ -43,6 +43,7 @@ impl Project {
             project.write(&format!("functions/f{number}/lib/help.py"), &format!("h = {number}\n"));
         }
         project.write("template.yaml", &template);
+        project.write("esb.toml", "application = 'shop'\n");
         base(&project.path().join("base"));
         project
     }

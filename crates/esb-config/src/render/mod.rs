@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use esb_model::{Application, Finding, FunctionId, TemplateId};
 
 use crate::{
+    Owner,
     config::ConfigSet,
     functions::own_defaults,
     import::{ImageImportFile, ImportEntry},
@@ -42,9 +43,9 @@ pub struct ImportedImage {
 /// What a run decides beside the templates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// For each template of the application, its path relative to the project's root: the owner of
-    /// what it publishes. Where one is missing, the template's name stands in.
-    pub owners: Vec<String>,
+    /// For each template, the owner of what it publishes. Where one is missing, the template's name
+    /// stands in.
+    pub owners: Vec<Owner>,
     /// `HOST[:PORT]` of the internal registry as this machine reaches it.
     pub push_target: String,
     /// Function (name or logical id) and variable whose value comes from the Gateway's
@@ -95,10 +96,10 @@ impl Context<'_> {
 
     /// Records which template an entry comes from.
     fn own(&mut self, section: Section, key: &str, template: TemplateId) {
-        let owner = self.settings.owners.get(template.0);
-        let owner = owner.or_else(|| self.app.templates.get(template.0));
-        if let Some(owner) = owner {
-            self.rendered.state.owners.insert(section, key, owner);
+        let owner = self.settings.owners.get(template.0).cloned();
+        let name = || self.app.templates.get(template.0).map(Owner::without_application);
+        if let Some(owner) = owner.or_else(name) {
+            self.rendered.state.owners.add(section, key, owner);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From an application to published files, through the crate's public face.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod applications;
 mod golden;
 mod merging;
 mod pieces;

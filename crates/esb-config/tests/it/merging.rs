@@ -1,21 +1,23 @@
 //! Several templates, several runs, and what others wrote.
 
-use std::collections::BTreeSet;
-
 use esb_config::{
-    ChangeKind, Error, Merged, Published, Rendered, Section, merge, read, remove_owner,
+    ChangeKind, Error, Merged, Published, Rendered, RunOwners, Section, merge, read, remove_owner,
 };
 use esb_model::{Application, Table, TemplateId};
 
-use crate::sample::{app, rendered, route, schedule, span};
+use crate::sample::{app, owner, rendered, route, run_of, schedule, span};
 
 /// Merges a run of one template.
 fn run(published: &Published, app: &Application, owner: &str) -> Result<Merged, Error> {
-    merge(published, &rendered(app, owner), &BTreeSet::from([owner.to_owned()]))
+    merge(published, &rendered(app, owner), &run_of(owner))
 }
 
 fn published(merged: &Merged) -> Published {
     Published { config: merged.config.clone(), state: merged.state.clone() }
+}
+
+fn owners(merged: &Merged, section: Section, key: &str) -> Vec<String> {
+    merged.state.owners.of(section, key).iter().map(ToString::to_string).collect()
 }
 
 fn functions(merged: &Merged) -> Vec<&str> {
@@ -71,7 +73,7 @@ fn a_template_removes_only_its_own() {
         ["Changed function `A1`", "Removed function `A2`", "Removed route `GET /a2`"]
     );
     assert_eq!(less.state.digests.keys().collect::<Vec<_>>(), ["A1", "B"]);
-    assert_eq!(less.state.owners.get(Section::Function, "A2"), None);
+    assert!(less.state.owners.of(Section::Function, "A2").is_empty());
 
     let again = run(&published(&less), &a, "a.yaml").unwrap();
     assert_eq!(again.changes, []);
@@ -80,10 +82,10 @@ fn a_template_removes_only_its_own() {
 
 #[test]
 fn a_run_of_two_templates_moves_entries_between_them() {
-    let both = BTreeSet::from(["a.yaml".to_owned(), "b.yaml".to_owned()]);
+    let both = RunOwners::new([owner("a.yaml"), owner("b.yaml")]);
     let first = run(&Published::default(), &app(&["F"]), "a.yaml").unwrap();
     let moved = merge(&published(&first), &rendered(&app(&["F"]), "b.yaml"), &both).unwrap();
-    assert_eq!(moved.state.owners.get(Section::Function, "F"), Some("b.yaml"));
+    assert_eq!(owners(&moved, Section::Function, "F"), ["shop:b.yaml"]);
     assert_eq!(moved.changes, []);
 }
 
@@ -94,13 +96,19 @@ fn two_templates_cannot_have_the_same() {
     let first = run(&Published::default(), &a, "a.yaml").unwrap();
 
     let error = run(&published(&first), &app(&["A"]), "b.yaml").unwrap_err();
-    assert_eq!(error.to_string(), "function `A` of `b.yaml` is already published by `a.yaml`");
-    assert!(error.hint().unwrap().contains("config rm --owner a.yaml"), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "function `A` of `shop:b.yaml` is already published by `shop:a.yaml`"
+    );
+    assert!(error.hint().unwrap().contains("config rm --owner 'shop:a.yaml'"), "{error:?}");
 
     let mut b = app(&["B"]);
     b.routes = vec![route("B", "GET", "/x/{other}")];
     let error = run(&published(&first), &b, "b.yaml").unwrap_err();
-    assert_eq!(error.to_string(), "route `GET /x/{}` of `b.yaml` is already published by `a.yaml`");
+    assert_eq!(
+        error.to_string(),
+        "route `GET /x/{}` of `shop:b.yaml` is already published by `shop:a.yaml`"
+    );
 }
 
 #[test]
@@ -120,9 +128,20 @@ fn a_shared_table_is_no_conflict_while_it_is_the_same() {
     let first = run(&Published::default(), &a, "a.yaml").unwrap();
     let second = run(&published(&first), &a, "b.yaml").unwrap();
     assert_eq!(second.changes, []);
-    assert_eq!(second.state.owners.get(Section::Table, "orders"), Some("a.yaml"));
-    a.tables[0].on_demand = false;
+    assert_eq!(owners(&second, Section::Table, "orders"), ["shop:a.yaml", "shop:b.yaml"]);
+    // Whoever lets go of it first takes it from nobody.
+    let table = a.tables.pop().unwrap();
+    let without = merge(
+        &published(&second),
+        &rendered(&a, "a.yaml"),
+        &RunOwners { adopt: true, ..run_of("a.yaml") },
+    );
+    let without = without.unwrap();
+    assert_eq!(without.changes, []);
+    assert_eq!(owners(&without, Section::Table, "orders"), ["shop:b.yaml"]);
+    a.tables.push(Table { on_demand: false, ..table });
     run(&published(&first), &a, "b.yaml").unwrap_err();
+    run(&published(&without), &a, "b.yaml").unwrap();
 }
 
 #[test]
@@ -203,18 +222,18 @@ resources:
 fn an_owner_can_be_removed() {
     let first = run(&Published::default(), &app(&["A"]), "a.yaml").unwrap();
     let both = run(&published(&first), &app(&["B"]), "b.yaml").unwrap();
-    let left = remove_owner(&published(&both), "a.yaml");
+    let left = remove_owner(&published(&both), &owner("a.yaml"));
     assert_eq!(functions(&left), ["B"]);
     assert_eq!(left.config.functions.defaults, both.config.functions.defaults);
     assert_eq!(left.state.defaults, both.state.defaults);
     assert_eq!(left.changes.len(), 1);
     assert_eq!(left.changes[0].kind, ChangeKind::Removed);
-    assert_eq!(remove_owner(&published(&both), "c.yaml").changes, []);
+    assert_eq!(remove_owner(&published(&both), &owner("c.yaml")).changes, []);
 }
 
 #[test]
 fn nothing_is_published_for_an_empty_run() {
-    let merged = merge(&Published::default(), &Rendered::default(), &BTreeSet::new()).unwrap();
+    let merged = merge(&Published::default(), &Rendered::default(), &RunOwners::default()).unwrap();
     assert_eq!(merged.config.functions.to_yaml(), "\"functions\": {}\n");
     assert_eq!(merged.changes, []);
 }
@@ -224,7 +243,7 @@ fn another_image_under_the_same_reference_is_a_change() {
     let first = run(&Published::default(), &app(&["A"]), "a.yaml").unwrap();
     let mut next = rendered(&app(&["A"]), "a.yaml");
     next.state.digests.insert("A".into(), "sha256:other".into());
-    let next = merge(&published(&first), &next, &BTreeSet::from(["a.yaml".to_owned()])).unwrap();
+    let next = merge(&published(&first), &next, &run_of("a.yaml")).unwrap();
     assert_eq!(changes(&next), ["Changed function `A`"]);
     assert_eq!(next.state.digests["A"], "sha256:other");
 }

@@ -1,7 +1,6 @@
 //! Files that others read while they are written.
 
 use std::{
-    collections::BTreeSet,
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::Path,
@@ -10,12 +9,12 @@ use std::{
 };
 
 use esb_config::{
-    ConfigFile, Error, Lock, Merged, Publication, Published, check_writable, merge, next_mtime,
-    publish, read, write_generated,
+    ConfigFile, Error, Lock, Merged, Publication, Published, RunOwners, check_writable, merge,
+    next_mtime, publish, read, write_generated,
 };
 use esb_model::Application;
 
-use crate::sample::{app, rendered, route};
+use crate::sample::{app, rendered, route, run_of};
 
 const ALL: [ConfigFile; 5] = [
     ConfigFile::Functions,
@@ -25,6 +24,11 @@ const ALL: [ConfigFile; 5] = [
     ConfigFile::State,
 ];
 
+/// Each run may have other functions than the one before.
+fn run() -> RunOwners {
+    RunOwners { adopt: true, ..run_of("t.yaml") }
+}
+
 /// A function `name` with a route to it.
 fn one(name: &str) -> Application {
     let mut app = app(&[name]);
@@ -33,7 +37,7 @@ fn one(name: &str) -> Application {
 }
 
 fn merged(published: &Published, app: &Application) -> Merged {
-    merge(published, &rendered(app, "t.yaml"), &BTreeSet::from(["t.yaml".to_owned()])).unwrap()
+    merge(published, &rendered(app, "t.yaml"), &run()).unwrap()
 }
 
 fn deploy(dir: &Path, app: &Application) -> Result<Publication, Error> {
@@ -185,7 +189,7 @@ fn two_runs_of_different_templates_lose_nothing() {
                 for round in 0..5 {
                     let lock = Lock::acquire(dir, Lock::DEFAULT_LIMIT).unwrap();
                     let rendered = rendered(&one(&format!("{worker}{round}")), worker);
-                    let run = BTreeSet::from([worker.to_owned()]);
+                    let run = RunOwners { adopt: true, ..run_of(worker) };
                     let merged = merge(&read(dir).unwrap(), &rendered, &run).unwrap();
                     publish(&lock, &merged).unwrap();
                 }

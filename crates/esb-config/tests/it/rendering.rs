@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use esb_config::{Section, Settings, render};
 use esb_model::{Api, Application, EnvValue, Package, Route, TemplateId};
 
-use crate::sample::{app, findings, function, id, images, rendered, route, schedule, span};
+use crate::sample::{app, findings, function, id, images, owner, rendered, route, schedule, span};
 
 /// Renders routes to the functions `F` and `G`: `METHOD path -> function` of each, and findings.
 #[track_caller]
@@ -198,9 +198,12 @@ fn each_template_owns_what_is_its_own() {
         functions: vec![function("A"), second],
         ..Application::default()
     };
-    let settings = Settings { owners: vec!["x/a.yaml".into()], ..Settings::default() };
+    let settings = Settings { owners: vec![owner("x/a.yaml")], ..Settings::default() };
     let rendered = render(&app, &images(&app), &settings);
-    let owner = |name| rendered.state.owners.get(Section::Function, name);
-    assert_eq!((owner("A"), owner("B")), (Some("x/a.yaml"), Some("b.yaml")));
+    let owners = |name| {
+        let owners = rendered.state.owners.of(Section::Function, name).iter();
+        owners.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!((&*owners("A"), &*owners("B")), ("shop:x/a.yaml", "b.yaml"));
     assert_eq!(rendered.state.digests["B"], "sha256:b");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use esb_config::{PublishedImage, Rendered, Settings, render};
+use esb_config::{Owner, PublishedImage, Rendered, RunOwners, Settings, render};
 use esb_model::{
     Api, Application, Code, Function, FunctionId, Package, Route, Schedule, SourceMap, Span,
     TemplateId, ZipPackage,
@@ -81,10 +81,24 @@ pub(crate) fn images(app: &Application) -> BTreeMap<FunctionId, PublishedImage> 
     app.functions.iter().map(|function| (function.id.clone(), image(function))).collect()
 }
 
+/// `APPLICATION:PATH`, `:PATH` for one without an application, or a `PATH` of `shop`.
+pub(crate) fn owner(text: &str) -> Owner {
+    match text.split_once(':') {
+        Some(("", path)) => Owner::without_application(path),
+        Some((application, path)) => Owner::new(application, path),
+        None => Owner::new("shop", text),
+    }
+}
+
 /// Renders with an image for every function, for the given owner.
-pub(crate) fn rendered(app: &Application, owner: &str) -> Rendered {
-    let settings = Settings { owners: vec![owner.to_owned()], ..Settings::default() };
+pub(crate) fn rendered(app: &Application, of: &str) -> Rendered {
+    let settings = Settings { owners: vec![owner(of)], ..Settings::default() };
     render(app, &images(app), &settings)
+}
+
+/// A run of one template that takes nothing over.
+pub(crate) fn run_of(of: &str) -> RunOwners {
+    RunOwners::new([owner(of)])
 }
 
 /// `severity code: message` of each finding.

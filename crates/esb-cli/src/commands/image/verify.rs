@@ -200,8 +200,8 @@ fn mend(project: &Project, dir: &Path, published: &Published, function: &str) ->
         let file = file.strip_prefix(&project.root).unwrap_or(&file).display().to_string();
         return format!("{slug} image import {file}");
     }
-    let owner = published.state.owners.get(Section::Function, function);
-    let template = owner.map(|owner| format!(" -t {owner}")).unwrap_or_default();
+    let owner = published.state.owners.of(Section::Function, function).first();
+    let template = owner.map(|owner| format!(" -t {}", owner.template())).unwrap_or_default();
     format!("{slug} deploy{template} -e {}", project.environment)
 }
 

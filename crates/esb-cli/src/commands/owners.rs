@@ -1,0 +1,178 @@
+//! `esb config ls` and `esb config rm`: who owns what is published, and how an owner goes.
+
+use std::{collections::BTreeSet, path::Path};
+
+use esb_config::{EntryKey, Owner, Published};
+use serde_json::{Value, json};
+
+use crate::{
+    application::Application,
+    cli::{GlobalArgs, PlaceArgs},
+    environment::Environment,
+    escape,
+    exit::{Exit, Failure},
+    inputs::{Project, normal},
+    ownership,
+    pipeline::{self, Order, Run},
+    printer::{Printer, table},
+};
+
+/// Prints every published entry with its owners.
+pub(super) async fn list(
+    place: &PlaceArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let (build, deploy) = place.as_deploy();
+    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
+    let project = Project::bare(global, environment)?;
+    let run = Run::of(project, &order, environment, printer)?;
+    let places = pipeline::places(&run, &order).await?;
+    let published = pipeline::current(&places).await?;
+    let entries = published.entries();
+    if printer.json {
+        let entries: Vec<Value> = entries.iter().map(entry_json).collect();
+        let document = json!({"schema": 1, "place": places.name(&run), "entries": entries});
+        printer.document(&document);
+        return Ok(());
+    }
+    let row = |(entry, owners): (EntryKey, BTreeSet<Owner>)| {
+        let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
+        let owners = if owners.is_empty() { "-".to_owned() } else { owners.join(", ") };
+        vec![entry.section.noun().to_owned(), entry.key, owners]
+    };
+    let rows: Vec<Vec<String>> = entries.into_iter().map(row).collect();
+    if rows.is_empty() {
+        printer.note(&format!("nothing is published in {}", places.name(&run)));
+        return Ok(());
+    }
+    let head = ["kind", "entry", "owner"].map(str::to_owned);
+    for line in table(printer, &head, &rows) {
+        printer.out(&line);
+    }
+    Ok(())
+}
+
+fn entry_json((entry, owners): &(EntryKey, BTreeSet<Owner>)) -> Value {
+    let first = owners.first();
+    json!({
+        "section": entry.section,
+        "key": entry.key,
+        "owner": first.map(ToString::to_string),
+        "application": first.and_then(Owner::application),
+        "template": first.map(Owner::template),
+        "owners": owners.iter().map(ownership::owner_json).collect::<Vec<_>>(),
+    })
+}
+
+/// Removes everything that one owner alone has.
+pub(super) async fn remove(
+    given: &str,
+    place: &PlaceArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let (build, deploy) = place.as_deploy();
+    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
+    let project = Project::bare(global, environment)?;
+    let run = Run::of(project, &order, environment, printer)?;
+    let places = pipeline::places(&run, &order).await?;
+    let lock = pipeline::lock(&run, &places.staging)?;
+    let published = pipeline::current(&places).await?;
+    let template = run.project.root.join(given);
+    let locked = run.lock.application();
+    let own = Application::of_template(&run.project, &template, environment, locked)?;
+    let owner = find(given, &own.name, &published)?;
+    let merged = esb_config::remove_owner(&published, &owner);
+    pipeline::publish_merged(&run, &places, &lock, &merged).await?;
+    if printer.json {
+        printer.document(&json!({
+            "schema": 1,
+            "owner": owner.to_string(),
+            "application": owner.application(),
+            "template": owner.template(),
+            "changes": crate::summary::changes_json(&merged.changes),
+        }));
+        return Ok(());
+    }
+    for change in &merged.changes {
+        printer.out(&crate::summary::change_line(change));
+    }
+    printer.note(&escape::terminal(&format!("removed from {}", places.name(&run))));
+    Ok(())
+}
+
+/// The owner that is meant: `APPLICATION:PATH`, `:PATH` for one from before applications were
+/// recorded, `PATH` for either that or a template of this project's application.
+fn find(given: &str, application: &str, published: &Published) -> Result<Owner, Failure> {
+    let owners: BTreeSet<&Owner> = published.state.owners.iter().map(|(_, owner)| owner).collect();
+    let full =
+        |owner: &Owner| format!("{}:{}", owner.application().unwrap_or(""), owner.template());
+    if let Some(owner) = owners.iter().find(|owner| full(owner) == given) {
+        return Ok((*owner).clone());
+    }
+    let path = normal(Path::new(given)).display().to_string();
+    let fits = |owner: &&&Owner| {
+        (owner.template() == path || owner.template() == given)
+            && owner.application().is_none_or(|name| name == application)
+    };
+    let found: Vec<&&Owner> = owners.iter().filter(fits).collect();
+    if let [owner] = found.as_slice() {
+        return Ok((**owner).clone());
+    }
+    let list = |owners: &mut dyn Iterator<Item = &Owner>| {
+        owners.map(|owner| format!("`{}`", full(owner))).collect::<Vec<_>>().join(", ")
+    };
+    let (text, hint) = if found.is_empty() {
+        let hint = if owners.is_empty() {
+            "no entry has an owner".to_owned()
+        } else {
+            format!("owners are {}", list(&mut owners.iter().copied()))
+        };
+        (format!("nothing is published by `{given}`"), hint)
+    } else {
+        let hint = format!("name one of {}", list(&mut found.iter().map(|owner| **owner)));
+        (format!("`{given}` stands for several owners"), hint)
+    };
+    Err(Failure::new(Exit::Input, "owner", text).hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use esb_config::Section;
+
+    use super::*;
+
+    #[test]
+    fn an_owner_by_its_name() {
+        let mut published = Published::default();
+        let owners = &mut published.state.owners;
+        for (key, owner) in [
+            ("a", Owner::new("shop", "template.yaml")),
+            ("b", Owner::new("stock", "template.yaml")),
+            ("c", Owner::without_application("template.yaml")),
+            ("d", Owner::new("shop", "svc/a:b.yaml")),
+            ("e", Owner::new("stock", "only.yaml")),
+        ] {
+            owners.add(Section::Function, key, owner);
+        }
+        let check = |given: &str, expected: &str| {
+            let found = match find(given, "shop", &published) {
+                Ok(owner) => format!("{owner:?}"),
+                Err(failure) => format!("{}; {}", failure.message, failure.hint.unwrap()),
+            };
+            assert!(found.contains(expected), "{given}: {found}");
+        };
+        check("stock:template.yaml", r#"Some("stock"), template: "template.yaml""#);
+        check("shop:template.yaml", r#"Some("shop")"#);
+        check(":template.yaml", r#"None, template: "template.yaml""#);
+        check("./svc/a:b.yaml", r#"Some("shop"), template: "svc/a:b.yaml""#);
+        check(
+            "template.yaml",
+            "several owners; name one of `:template.yaml`, `shop:template.yaml`",
+        );
+        check("only.yaml", "nothing is published by `only.yaml`; owners are `:template.yaml`");
+    }
+}

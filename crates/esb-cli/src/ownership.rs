@@ -1,0 +1,102 @@
+//! Who publishes, and what a run took over: in words for people and as JSON.
+
+use std::collections::BTreeSet;
+
+use esb_config::{EntryKey, Merged, Owner};
+use serde_json::{Value, json};
+
+use crate::{escape, pipeline::Run};
+
+/// Entries that a line names.
+const SHOWN: usize = 5;
+
+/// `{"application": …, "template": …}`.
+pub(crate) fn owner_json(owner: &Owner) -> Value {
+    json!({"application": owner.application(), "template": owner.template()})
+}
+
+/// For whom a run publishes, with where the application's name comes from.
+pub(crate) fn owners_json(run: &Run) -> Vec<Value> {
+    let owners = run.owners();
+    let with_origin = |(owner, named): (&Owner, &crate::application::Application)| {
+        let mut owner = owner_json(owner);
+        owner["origin"] = named.origin.words().into();
+        owner
+    };
+    owners.iter().zip(&run.applications).map(with_origin).collect()
+}
+
+/// A line for each application of a run.
+pub(crate) fn application_lines(run: &Run) -> Vec<String> {
+    let mut lines = Vec::new();
+    for named in &run.applications {
+        let line = format!("application: {} ({})", named.name, named.origin.words());
+        let line = escape::terminal(&line).into_owned();
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// What a run took over, entry by entry.
+pub(crate) fn adopted_json(merged: Option<&Merged>) -> Vec<Value> {
+    let adopted = merged.map_or(&[][..], |merged| &merged.adopted);
+    let one = |adopted: &esb_config::Adopted| {
+        json!({
+            "entry": adopted.entry.to_string(),
+            "section": adopted.entry.section,
+            "key": adopted.entry.key,
+            "from": adopted.from.as_ref().map(owner_json),
+        })
+    };
+    adopted.iter().map(one).collect()
+}
+
+/// What a run left, published by a template of its path before applications were recorded.
+pub(crate) fn left_json(merged: Option<&Merged>) -> Vec<String> {
+    let left = merged.map_or(&[][..], |merged| &merged.left).iter();
+    left.map(|(entry, _)| entry.to_string()).collect()
+}
+
+/// A warning for each owner that entries are taken from, and one for what is left.
+pub(crate) fn warnings(merged: &Merged, program: &str, is_planned: bool) -> Vec<String> {
+    let mut from: Vec<(Option<&Owner>, Vec<&EntryKey>)> = Vec::new();
+    for adopted in &merged.adopted {
+        let owner = adopted.from.as_ref();
+        match from.iter_mut().find(|(known, _)| *known == owner) {
+            Some((_, entries)) => entries.push(&adopted.entry),
+            None => from.push((owner, vec![&adopted.entry])),
+        }
+    }
+    let verb = if is_planned { "would take over" } else { "took over" };
+    let mut lines = Vec::new();
+    for (owner, entries) in from {
+        let whose = match owner {
+            None => "what nobody is known to have published".to_owned(),
+            Some(owner) if owner.application().is_none() => {
+                format!("what `{owner}` published before applications were recorded")
+            }
+            Some(owner) => format!("what `{owner}` published"),
+        };
+        lines.push(format!("{verb} {whose}: {}", names(&entries)));
+    }
+    let owners: BTreeSet<&Owner> = merged.left.iter().map(|(_, owner)| owner).collect();
+    for owner in owners {
+        let entries = merged.left.iter().filter(|(_, of)| of == owner).map(|(entry, _)| entry);
+        lines.push(format!(
+            "kept what `{owner}` published before applications were recorded: {}; \
+             `{program} config rm --owner ':{owner}'` removes it",
+            names(&entries.collect::<Vec<_>>())
+        ));
+    }
+    lines
+}
+
+fn names(entries: &[&EntryKey]) -> String {
+    let shown: Vec<String> = entries.iter().take(SHOWN).map(ToString::to_string).collect();
+    match entries.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
