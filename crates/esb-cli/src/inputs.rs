@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use esb_model::{Brand, Platform, PublishTarget, check_environment_name};
+use esb_model::{Brand, FollowLinks, Platform, PublishTarget, check_environment_name};
 
 use crate::{
     cli::{BuildArgs, BuilderChoice, GlobalArgs, ImageRefForm, Mode, TemplateArgs},
@@ -40,6 +40,8 @@ pub(crate) struct Project {
     pub(crate) templates: Vec<TemplateFile>,
     /// Function (name or logical id) and variable that the Gateway's own environment fills in.
     pub(crate) secret_env: BTreeSet<(String, String)>,
+    /// How far links that lead out of code or of a layer may lead.
+    pub(crate) follow_links: FollowLinks,
 }
 
 impl Project {
@@ -69,6 +71,7 @@ impl Project {
             environment: environment_name(global, environment)?,
             templates: Vec::new(),
             secret_env: BTreeSet::new(),
+            follow_links: settings.follow_links(),
         })
     }
 
@@ -112,7 +115,8 @@ impl Project {
             })
             .collect();
         let secret_env = secret_env(&args.secret_env)?;
-        Ok(Self { root, brand, environment: name, templates, secret_env })
+        let follow_links = settings.follow_links();
+        Ok(Self { root, brand, environment: name, templates, secret_env, follow_links })
     }
 }
 

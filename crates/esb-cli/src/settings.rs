@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_model::FollowLinks;
 use toml::{Table, Value};
 
 use crate::exit::{Exit, Failure};
@@ -32,7 +33,11 @@ pub(crate) const KEYS: [(&str, &[&str]); 11] = [
     ("buildkit", &["BUILDKIT_HOST"]),
     ("image-ref", &[]),
     ("required-version", &[]),
+    (FOLLOW_LINKS, &[]),
 ];
+
+/// `follow-links` of the table `[code]`.
+const FOLLOW_LINKS: &str = "code.follow-links";
 
 /// Keys whose value is a list; a single text is a list of one.
 const LISTS: [&str; 3] = ["templates", "mirrors", "buildkit"];
@@ -97,7 +102,7 @@ impl File {
         let mut file = Self::default();
         for (key, value) in &table {
             if key != "env" {
-                file.top.insert(known(key, "")?, strings(key, value)?);
+                insert(&mut file.top, "", key, value)?;
                 continue;
             }
             let Value::Table(environments) = value else {
@@ -109,7 +114,7 @@ impl File {
                 };
                 let mut own = BTreeMap::new();
                 for (key, value) in values {
-                    own.insert(known(key, &format!("[env.{name}] "))?, strings(key, value)?);
+                    insert(&mut own, &format!("[env.{name}] "), key, value)?;
                 }
                 file.environments.insert(name.clone(), own);
             }
@@ -164,10 +169,40 @@ impl Settings {
         self.values.get(key)?.values.first().map(String::as_str)
     }
 
+    /// How far links that lead out of code or of a layer may lead.
+    pub(crate) fn follow_links(&self) -> FollowLinks {
+        match self.text(FOLLOW_LINKS) {
+            Some("anywhere") => FollowLinks::Anywhere,
+            _ => FollowLinks::WithinProject,
+        }
+    }
+
     /// All values of a setting.
     pub(crate) fn list(&self, key: &str) -> &[String] {
         self.values.get(key).map_or(&[], |setting| &setting.values)
     }
+}
+
+/// Takes a key and its value; the keys of the table `[code]` are known with its name before them.
+fn insert(
+    values: &mut BTreeMap<String, Vec<String>>,
+    place: &str,
+    key: &str,
+    value: &Value,
+) -> Result<(), String> {
+    let Value::Table(inner) = value else {
+        let key = known(key, place)?;
+        let texts = strings(&key, value)?;
+        if key == FOLLOW_LINKS && !matches!(&*texts[0], "project" | "anywhere") {
+            return Err(format!("{place}`{FOLLOW_LINKS}` must be \"project\" or \"anywhere\""));
+        }
+        values.insert(key, texts);
+        return Ok(());
+    };
+    for (name, value) in inner {
+        insert(values, place, &format!("{key}.{name}"), value)?;
+    }
+    Ok(())
 }
 
 fn known(key: &str, place: &str) -> Result<String, String> {
@@ -216,6 +251,19 @@ mod tests {
     }
 
     #[test]
+    fn links_are_followed_in_the_project_unless_a_table_says_more() {
+        let check = |text: &str, environment: &str, expected: FollowLinks| {
+            let settings = File::parse(text, "1.0.0").unwrap().settings(environment);
+            assert_eq!(settings.follow_links(), expected, "{text} {environment}");
+        };
+        check("", "dev", FollowLinks::WithinProject);
+        check("[code]\nfollow-links = 'anywhere'", "dev", FollowLinks::Anywhere);
+        let own = "[code]\nfollow-links = 'anywhere'\n[env.prod.code]\nfollow-links = 'project'";
+        check(own, "dev", FollowLinks::Anywhere);
+        check(own, "prod", FollowLinks::WithinProject);
+    }
+
+    #[test]
     fn what_is_wrong_is_told() {
         let check = |text: &str, expected: &str| {
             let error = File::parse(text, "0.1.0").unwrap_err();
@@ -228,6 +276,10 @@ mod tests {
         check("registry = 1", "`registry` must be a text");
         check("mirrors = [1]", "`mirrors` must be a list of texts");
         check("env = 1", "`env` holds tables");
+        check("[code]\nfollow-link = 'anywhere'", "did you mean `code.follow-links`?");
+        check("[code]\nfollow-links = 'no'", "`code.follow-links` must be \"project\" or");
+        check("[code]\nfollow-links = true", "`code.follow-links` must be a text");
+        check("[registry]\na = 1", "`registry.a` is no setting");
         check("required-version = '>=2'", "it needs esb >=2, and this is 0.1.0");
         check("required-version = 'new'", "`required-version` is `new`");
         check("registry =", "line 1");

@@ -11,6 +11,10 @@ esb_model::finding_codes! {
     PUBLISHED_LAYER = "esb::platform::published-layer";
     /// Code or layer content lies in S3 and is skipped.
     S3_CONTENT = "esb::platform::s3-content";
+    /// An absolute link leads to a path of this machine, which no image has.
+    ABSOLUTE_LINK = "esb::recipe::absolute-link";
+    /// Names in an archive have backslashes, which part no folders.
+    BACKSLASH_NAME = "esb::recipe::backslash-name";
     /// A file that is named as an archive is none.
     BROKEN_ARCHIVE = "esb::recipe::broken-archive";
     /// The template names no handler; the default is taken.
@@ -23,6 +27,8 @@ esb_model::finding_codes! {
     INVALID_NAME = "esb::recipe::invalid-name";
     /// A layer's folder has a requirements file that nothing installs.
     LAYER_REQUIREMENTS = "esb::recipe::layer-requirements";
+    /// A link in code or in a layer leads out of the project.
+    LINK_OUTSIDE = "esb::recipe::link-outside";
     /// The code of a function or the content of a layer does not exist.
     MISSING_CODE = "esb::recipe::missing-code";
     /// A function refers to a layer that the template does not have.
@@ -41,6 +47,8 @@ esb_model::finding_codes! {
     UNKNOWN_RUNTIME = "esb::recipe::unknown-runtime";
     /// A file or folder could not be read.
     UNREADABLE = "esb::recipe::unreadable";
+    /// A link in code or in a layer leads to a folder that holds it, to nothing, or to what cannot be copied.
+    UNUSABLE_LINK = "esb::recipe::unusable-link";
     /// A path has characters that no Dockerfile can hold.
     UNUSABLE_PATH = "esb::recipe::unusable-path";
 }

@@ -1,7 +1,8 @@
 //! Code and layer content: from what a template names to what `COPY` reads.
 //!
 //! Owns the decision between a real folder and a staged one: real wherever Docker can name it,
-//! staged where it lies outside the root, has to be unpacked, or cannot be spelled.
+//! staged where it lies outside the root, has to be unpacked, cannot be spelled, or has links that
+//! lead out of it.
 
 use std::{
     io,
@@ -12,6 +13,7 @@ use esb_model::{Code, Finding, Severity, Span, Staged, StagedSource};
 
 use crate::{
     codes,
+    copied::Manner,
     ignore::{Exclusions, Included},
     project::{EntryKind, Project},
     quote,
@@ -57,8 +59,7 @@ pub(crate) struct Content {
     is_file: bool,
     /// `None`: the user's own file or folder.
     staged: Option<Staged>,
-    /// What the user leaves out of the folder, relative to it.
-    left_out: Vec<String>,
+    manner: Manner,
 }
 
 /// Finds what `code` names. `what` says for whom, such as "code of function `Hello`".
@@ -134,14 +135,13 @@ fn find_path(
 }
 
 impl Content {
-    /// Decides what `COPY` reads; `target` is the folder for what has to be staged, `left_out` what
-    /// the user leaves out of a folder.
+    /// Decides what `COPY` reads; `target` is the folder for what has to be staged.
     ///
     /// # Errors
     /// With the path when it lies in the project and no Dockerfile can name it.
     pub(crate) fn new(
         found: &Found,
-        left_out: Vec<String>,
+        manner: Manner,
         target: &Path,
         exclusions: &Exclusions,
     ) -> Result<Self, PathBuf> {
@@ -153,12 +153,12 @@ impl Content {
         let (path, is_file) = match found {
             Found::Archive { path, .. } => {
                 let staged = staged(StagedSource::Unpack(path.clone()), None);
-                return Ok(Self { path: own_folder, is_file: false, staged, left_out });
+                return Ok(Self { path: own_folder, is_file: false, staged, manner });
             }
             Found::Inline { text, file_name } => {
                 let content = StagedSource::Content(text.clone().into_bytes());
                 let staged = staged(content, Some(Path::new(file_name)));
-                return Ok(Self { path: own_folder, is_file: false, staged, left_out });
+                return Ok(Self { path: own_folder, is_file: false, staged, manner });
             }
             Found::Folder(path) => (path, false),
             Found::File(path) => (path, true),
@@ -166,15 +166,19 @@ impl Content {
         if !path.is_absolute() {
             let text = text(path).filter(|text| !quote::has_control(text));
             let text = text.ok_or_else(|| path.clone())?;
-            let has_pattern = exclusions.cover(path) || !left_out.is_empty();
-            if quote::is_copyable(&text) && (!has_pattern || quote::is_plain_pattern(&text)) {
-                return Ok(Self { path: text, is_file, staged: None, left_out });
+            let has_pattern = exclusions.cover(path) || !manner.left_out.is_empty();
+            if quote::is_copyable(&text)
+                && (!has_pattern || quote::is_plain_pattern(&text))
+                && !manner.links_lead_out
+            {
+                return Ok(Self { path: text, is_file, staged: None, manner });
             }
         }
         let name = if is_file { path.file_name().map(Path::new) } else { None };
-        let exclude = if is_file { Vec::new() } else { exclusions.patterns(&left_out) };
-        let staged = staged(StagedSource::Copy { from: path.clone(), exclude }, name);
-        Ok(Self { path: own_folder, is_file: false, staged, left_out })
+        let exclude = if is_file { Vec::new() } else { exclusions.patterns(&manner.left_out) };
+        let source = StagedSource::Copy { from: path.clone(), exclude, follow: manner.follow };
+        let staged = staged(source, name);
+        Ok(Self { path: own_folder, is_file: false, staged, manner })
     }
 
     /// Stages a real folder that holds one of `others`, which a `COPY` of it would take along, or
@@ -190,7 +194,7 @@ impl Content {
             *other != self.path && Path::new(other).starts_with(folder)
         };
         let hides = |(other, left_out): &(String, Vec<String>)| {
-            holds(other) && !(left_out.is_empty() && self.left_out.is_empty())
+            holds(other) && !(left_out.is_empty() && self.manner.left_out.is_empty())
         };
         if self.staged.is_some() || self.is_file {
             return false;
@@ -200,8 +204,8 @@ impl Content {
             return false;
         }
         let from = PathBuf::from(&self.path);
-        let exclude = exclusions.patterns(&self.left_out);
-        let source = StagedSource::Copy { from, exclude };
+        let exclude = exclusions.patterns(&self.manner.left_out);
+        let source = StagedSource::Copy { from, exclude, follow: self.manner.follow };
         self.staged = Some(Staged { target: target.to_owned(), source });
         self.path = plain(target);
         true
@@ -225,7 +229,7 @@ impl Content {
         if exclusions.cover(Path::new(&self.path)) {
             included.real.push(self.path.clone());
         }
-        included.folders.push((self.path.clone(), self.left_out.clone()));
+        included.folders.push((self.path.clone(), self.manner.left_out.clone()));
     }
 
     pub(crate) fn staged(&self) -> Option<&Staged> {

@@ -11,13 +11,14 @@ use esb_model::{
 };
 
 use crate::{
-    Settings, codes,
+    codes,
     content::{Content, Found, NotFound, find, plain},
-    finding::{nearest, unusable_path},
-    ignore::{Exclusions, Included, left_out},
+    copied::Maker,
+    finding::nearest,
+    ignore::{Exclusions, Included},
     java::unbuilt,
     layer::{Layers, ReadyLayer},
-    project::{EntryKind, Project},
+    project::EntryKind,
     requirements::Requirements,
     settings::{DEFAULT_HANDLER, DEFAULT_RUNTIME},
     template::{CopyView, LayerView, View, function_dockerfile},
@@ -60,13 +61,6 @@ const RUNTIMES: [&str; 24] = [
     "ruby3.4",
 ];
 
-/// Makes recipes of functions.
-pub(crate) struct Maker<'a> {
-    pub(crate) settings: &'a Settings<'a>,
-    pub(crate) project: &'a dyn Project,
-    pub(crate) exclusions: &'a Exclusions,
-}
-
 impl Maker<'_> {
     /// The recipe of one function, or nothing when findings say why.
     pub(crate) fn recipe(
@@ -98,22 +92,7 @@ impl Maker<'_> {
 
         let folder = self.settings.function_folder(&function.effective_name(), image);
         let code_target = folder.join("code");
-        let left_out = match left_out(self.project, &found) {
-            Ok(left_out) => left_out,
-            Err(cause) => {
-                let message = format!("could not read what the {who} leaves out: {cause}");
-                let code = codes::UNREADABLE;
-                findings.push(Finding::new(Severity::Error, code, function.span, message));
-                return None;
-            }
-        };
-        let code = match Content::new(&found, left_out, &code_target, self.exclusions) {
-            Ok(code) => code,
-            Err(path) => {
-                findings.push(unusable_path(&path, &who, function.span));
-                return None;
-            }
-        };
+        let code = self.content(&found, &code_target, (&who, function.span), findings)?;
         if runtime.family() == Family::Java {
             findings.extend(unbuilt(self.project, &found, &who, function.span));
         }

@@ -17,7 +17,7 @@ use esb_model::{
 use crate::{
     codes,
     content::{Found, NotFound, find, plain},
-    function::Maker,
+    copied::Maker,
     project::EntryKind,
     quote,
 };

@@ -13,10 +13,9 @@ use esb_model::{
 };
 
 use crate::{
-    Settings, codes,
+    codes,
     content::{Content, Found, NotFound, find},
-    finding::unusable_path,
-    ignore::{Exclusions, left_out},
+    copied::Maker,
     layout::Layout,
     project::Project,
 };
@@ -45,22 +44,15 @@ enum State {
 /// The layers of an application, found on first use.
 pub(crate) struct Layers<'a> {
     app: &'a Application,
-    settings: &'a Settings<'a>,
-    project: &'a dyn Project,
-    exclusions: &'a Exclusions,
+    maker: &'a Maker<'a>,
     folders: BTreeMap<(TemplateId, &'a str), String>,
     states: BTreeMap<(TemplateId, &'a str), State>,
 }
 
 impl<'a> Layers<'a> {
-    pub(crate) fn new(
-        app: &'a Application,
-        settings: &'a Settings<'a>,
-        project: &'a dyn Project,
-        exclusions: &'a Exclusions,
-    ) -> Self {
+    pub(crate) fn new(app: &'a Application, maker: &'a Maker<'a>) -> Self {
         let folders = folder_names(&app.layers);
-        Self { app, settings, project, exclusions, folders, states: BTreeMap::new() }
+        Self { app, maker, folders, states: BTreeMap::new() }
     }
 
     /// The layers of a function in its order; `None` when one of them is wrong.
@@ -115,8 +107,9 @@ impl<'a> Layers<'a> {
     fn find(&self, layer: &Layer, findings: &mut Vec<Finding>) -> State {
         let name = layer.name.as_deref().unwrap_or(&layer.logical_id);
         let what = format!("content of layer `{name}`");
-        let folder = self.settings.template_folder(layer.template);
-        let found = match find(self.project, &folder, &layer.content, &what, layer.span) {
+        let Maker { settings, project, .. } = *self.maker;
+        let folder = settings.template_folder(layer.template);
+        let found = match find(project, &folder, &layer.content, &what, layer.span) {
             Ok(found) => found,
             Err(NotFound::S3 { uri, span }) => {
                 let message = format!("the {what} is in S3 (`{uri}`); images are made without it");
@@ -129,10 +122,8 @@ impl<'a> Layers<'a> {
                 return State::Wrong;
             }
         };
-        let read = names(&found, self.project)
-            .and_then(|names| Ok((names, left_out(self.project, &found)?)));
-        let (names, left_out) = match read {
-            Ok(read) => read,
+        let names = match names(&found, project) {
+            Ok(names) => names,
             Err(cause) => {
                 let message = format!("could not list the {what}: {cause}");
                 let code = codes::UNREADABLE;
@@ -141,9 +132,9 @@ impl<'a> Layers<'a> {
             }
         };
         let id = (layer.template, layer.logical_id.as_str());
-        let target = self.settings.layer_folder(&self.folders[&id]);
-        match Content::new(&found, left_out, &target, self.exclusions) {
-            Ok(content) => {
+        let target = settings.layer_folder(&self.folders[&id]);
+        match self.maker.content(&found, &target, (&what, layer.span), findings) {
+            Some(content) => {
                 let layout = Layout::of(&names);
                 if layout.lacks_installed_requirements(&names) {
                     let finding = Finding::new(
@@ -157,10 +148,7 @@ impl<'a> Layers<'a> {
                 let name = name.to_owned();
                 State::Ready(Box::new(ReadyLayer { name, content, target, layout }))
             }
-            Err(path) => {
-                findings.push(unusable_path(&path, &what, layer.span));
-                State::Wrong
-            }
+            None => State::Wrong,
         }
     }
 }

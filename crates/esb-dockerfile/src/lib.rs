@@ -3,6 +3,7 @@
 mod base;
 pub mod codes;
 mod content;
+mod copied;
 mod finding;
 mod function;
 mod ignore;
@@ -23,10 +24,10 @@ use std::collections::BTreeSet;
 use esb_model::{Application, BaseRef, Finding, Function, ImageRecipe, Package, Runtime, Severity};
 
 pub use image_hooks::{ImageHooks, ImageSettings, image_hooks};
-pub use project::{DiskProject, Entry, EntryKind, Located, Project};
+pub use project::{CopyRules, DiskProject, Entry, EntryKind, Located, Project};
 pub use settings::Settings;
 
-use crate::{function::Maker, ignore::Exclusions, layer::Layers, names::Names};
+use crate::{copied::Maker, ignore::Exclusions, layer::Layers, names::Names};
 
 /// What [`recipes`] makes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub struct Recipes {
 pub fn recipes(app: &Application, settings: &Settings<'_>, project: &dyn Project) -> Recipes {
     let exclusions = Exclusions::new(settings.brand);
     let maker = Maker { settings, project, exclusions: &exclusions };
-    let mut layers = Layers::new(app, settings, project, &exclusions);
+    let mut layers = Layers::new(app, &maker);
     let mut names = Names::default();
     let mut findings = Vec::new();
     let mut functions = Vec::new();

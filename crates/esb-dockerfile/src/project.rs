@@ -4,10 +4,25 @@
 //! their limits. Refuses to write, and to read more than a recipe needs.
 
 use std::{
+    collections::HashMap,
     fs::{self, File},
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
+
+use esb_model::FollowLinks;
+use esb_oci::{IgnoreRules, LinkRules, CopiedLinks, look_at_links};
+
+/// What a copy of a folder leaves out and which links it follows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct CopyRules {
+    /// Patterns in the language of `.dockerignore`.
+    pub exclude: Vec<String>,
+    pub follow: FollowLinks,
+    /// The folder of the root that holds what is made for builds.
+    pub generated: String,
+}
 
 /// The most entries of one folder or archive.
 const MAX_ENTRIES: usize = 200_000;
@@ -49,13 +64,18 @@ pub trait Project {
 
     /// The names in a zip archive, as they are stored: `/` between parts and after folders.
     fn archive_names(&self, path: &Path) -> io::Result<Vec<String>>;
+
+    /// What the links of a folder mean for a copy of it.
+    fn links(&self, path: &Path, rules: &CopyRules) -> io::Result<CopiedLinks>;
 }
 
 /// A project on the local disk.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct DiskProject {
     /// Absolute and without symbolic links.
     root: PathBuf,
+    /// What was found already: many functions share one folder.
+    links: Mutex<HashMap<(PathBuf, CopyRules), CopiedLinks>>,
 }
 
 impl DiskProject {
@@ -64,7 +84,7 @@ impl DiskProject {
     /// # Errors
     /// When there is no such folder.
     pub fn open(root: &Path) -> io::Result<Self> {
-        Ok(Self { root: fs::canonicalize(root)? })
+        Ok(Self { root: fs::canonicalize(root)?, links: Mutex::default() })
     }
 
     /// The root, absolute and without symbolic links.
@@ -117,6 +137,22 @@ impl Project for DiskProject {
             .file_names_raw()
             .map(|name| String::from_utf8_lossy(name).into_owned())
             .collect())
+    }
+
+    fn links(&self, path: &Path, rules: &CopyRules) -> io::Result<CopiedLinks> {
+        let folder = fs::canonicalize(self.root.join(path))?;
+        let key = (folder.clone(), rules.clone());
+        let mut known = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(links) = known.get(&key) {
+            return Ok(links.clone());
+        }
+        let ignore = IgnoreRules::new(rules.exclude.iter().map(String::as_str))
+            .map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, reason))?;
+        let generated = Path::new(&rules.generated);
+        let links = LinkRules::new(self.root.clone(), generated, rules.follow);
+        let links = look_at_links(&folder, &ignore, &links);
+        known.insert(key, links.clone());
+        Ok(links)
     }
 }
 

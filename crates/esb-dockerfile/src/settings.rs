@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use esb_model::{Brand, Platform, Runtime, TemplateId};
+use esb_model::{Brand, FollowLinks, Platform, Runtime, TemplateId};
 
 /// The runtime whose base image carries the plain tag, and the default of a function without one
 /// (contracts, section 10.4; sam, section 8.2).
@@ -28,6 +28,8 @@ pub struct Settings<'a> {
     pub template_folders: Vec<PathBuf>,
     /// Overrides what templates say.
     pub platform: Option<Platform>,
+    /// How far links that lead out of code or of a layer may lead.
+    pub follow_links: FollowLinks,
 }
 
 impl Settings<'_> {

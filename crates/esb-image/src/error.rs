@@ -3,7 +3,7 @@
 use std::{fmt, io, path::PathBuf};
 
 use esb_model::Platform;
-use esb_oci::{BlobError, Digest, InvalidImage, StoreError};
+use esb_oci::{BlobError, Digest, InvalidImage, LinkFault, StoreError};
 
 use crate::Unsupported;
 
@@ -33,6 +33,8 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    #[error("`{image}` cannot be copied together: {fault}")]
+    Link { image: String, fault: LinkFault },
     #[error("`{}` cannot be unpacked: {reason}", path.display())]
     Archive { path: PathBuf, reason: String },
     #[error("could not read layer `{digest}` of the base of `{image}`")]
@@ -136,7 +138,7 @@ impl Error {
     /// See [`Kind`].
     pub fn kind(&self) -> Kind {
         match self {
-            Self::MissingSource { .. } | Self::Archive { .. } => Kind::Input,
+            Self::MissingSource { .. } | Self::Archive { .. } | Self::Link { .. } => Kind::Input,
             Self::Dockerfile { .. }
             | Self::Dockerignore { .. }
             | Self::Unsupported { .. }
@@ -179,6 +181,7 @@ impl Error {
             ),
             Self::Denied { registry, .. } => Some(format!("run `docker login {registry}`")),
             Self::Dependencies { hint, .. } => hint.clone(),
+            Self::Link { fault, .. } => Some(fault.hint().to_owned()),
             Self::NoWheel { .. } => Some(
                 "check its name and version, or build it in the image: `--builder auto` with a \
                  running Docker engine or `--buildkit ADDR`"

@@ -8,13 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use esb_oci::ContentStore;
+use esb_oci::{ContentStore, IgnoreRules};
 use tempfile::TempDir;
 
 use crate::{
     Error, UnpackLimits, accounts,
     base_index::BaseIndex,
-    context::{Context, ContextError, IgnoreRules, Item, ItemKind, Selected},
+    context::{Context, ContextError, Item, ItemKind, Selected},
     dockerfile::{
         Fault, Problem,
         interpret::{Action, CopyFiles, Plan, StagePlan, Step},
@@ -283,6 +283,9 @@ impl<'a> Lander<'a> {
             }
             ContextError::Missing(reason) | ContextError::Invalid(reason) => {
                 Problem::Invalid { line, reason }.into()
+            }
+            ContextError::Link(fault) => {
+                Problem::Invalid { line, reason: fault.to_string() }.into()
             }
             ContextError::Unsupported(reason) => Problem::Unsupported { line, reason }.into(),
         })?;

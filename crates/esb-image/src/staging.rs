@@ -16,15 +16,15 @@ use std::{
     time::Duration,
 };
 
-use esb_model::{ImageRecipe, StagedSource};
-use esb_oci::{ContentStore, Digest};
+use esb_model::{FollowLinks, ImageRecipe, StagedSource};
+use esb_oci::{ContentStore, Digest, IgnoreRules, LinkRules};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::{
     Error, UnpackLimits,
     blocking::blocking,
-    context::{Context, ContextError, IgnoreRules, Item, ItemKind, Selected},
+    context::{Context, ContextError, Item, ItemKind, Selected},
     fingerprint::Fingerprint,
     landing::describe,
     stat_cache::{Folder, StatCache},
@@ -60,6 +60,21 @@ pub(crate) struct Places<'a> {
     pub(crate) from: &'a Path,
     pub(crate) scratch: &'a Path,
     pub(crate) target: &'a Path,
+}
+
+/// What a copy leaves out and what it does with links.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Copying<'a> {
+    /// Patterns in `.dockerignore` syntax.
+    pub(crate) exclude: &'a [String],
+    /// Without rules links stay links.
+    pub(crate) links: Option<LinkRules>,
+}
+
+fn link_rules(root: &Path, target: &Path, follow: FollowLinks) -> Result<LinkRules, Error> {
+    let generated: PathBuf = target.components().take(1).collect();
+    let root = root.canonicalize().map_err(io_error("open", root))?;
+    Ok(LinkRules::new(root, &generated, follow))
 }
 
 /// What the names start with under which inputs are made.
@@ -140,9 +155,11 @@ impl Stager {
                 StagedSource::Unpack(archive) => {
                     self.unpack(&recipe.repository, &root.join(archive), scratch, &target, trust)?
                 }
-                StagedSource::Copy { from, exclude } => {
+                StagedSource::Copy { from, exclude, follow } => {
                     let places = Places { from: &root.join(from), scratch, target: &target };
-                    self.copy(&recipe.repository, places, exclude, trust)?
+                    let links = Some(link_rules(root, &staged.target, *follow)?);
+                    let copy = Copying { exclude, links };
+                    self.copy(&recipe.repository, places, &copy, trust)?
                 }
             };
             if changed {
@@ -168,8 +185,10 @@ impl Stager {
                             stager.archive_key(&recipe.repository, &root.join(archive), true)?;
                         stager.is_current(&target, key)
                     }
-                    StagedSource::Copy { from, exclude } => {
-                        stager.is_copied(&recipe.repository, &root.join(from), exclude, &target)?
+                    StagedSource::Copy { from, exclude, follow } => {
+                        let links = Some(link_rules(&root, &staged.target, *follow)?);
+                        let copy = Copying { exclude, links };
+                        stager.is_copied(&recipe.repository, &root.join(from), &copy, &target)?
                     }
                 };
                 if !current {
@@ -217,11 +236,11 @@ impl Stager {
         &self,
         image: &str,
         places: Places<'_>,
-        exclude: &[String],
+        copy: &Copying<'_>,
         trust: bool,
     ) -> Result<bool, Error> {
         let Places { from, scratch, target } = places;
-        let (key, selected) = self.select(image, from, exclude, trust)?;
+        let (key, selected) = self.select(image, from, copy, trust)?;
         self.replace(scratch, target, key, trust, |place| write_items(&selected, place))
     }
 
@@ -230,10 +249,10 @@ impl Stager {
         &self,
         image: &str,
         from: &Path,
-        exclude: &[String],
+        copy: &Copying<'_>,
         target: &Path,
     ) -> Result<bool, Error> {
-        let (key, _) = self.select(image, from, exclude, true)?;
+        let (key, _) = self.select(image, from, copy, true)?;
         Ok(self.is_current(target, key))
     }
 
@@ -241,11 +260,11 @@ impl Stager {
         &self,
         image: &str,
         from: &Path,
-        exclude: &[String],
+        copy: &Copying<'_>,
         trust: bool,
     ) -> Result<(Digest, Selected), Error> {
         let from = from.canonicalize().map_err(|error| missing(image, from, error))?;
-        let rules = IgnoreRules::new(exclude.iter().map(String::as_str))
+        let rules = IgnoreRules::new(copy.exclude.iter().map(String::as_str))
             .map_err(|reason| Error::Dockerignore { image: image.to_owned(), reason })?;
         let (folder, name) = if from.is_dir() {
             (from.clone(), String::new())
@@ -253,9 +272,13 @@ impl Stager {
             let name = from.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (from.parent().unwrap_or(Path::new("/")).to_owned(), name)
         };
-        let context = Context::new(folder, rules, &self.stats, trust);
+        let mut context = Context::new(folder, rules, &self.stats, trust);
+        if let Some(links) = &copy.links {
+            context = context.following(links);
+        }
         let selected = context.exact(&name).map_err(|error| match error {
             ContextError::Io { action, path, source } => Error::Io { action, path, source },
+            ContextError::Link(fault) => Error::Link { image: image.to_owned(), fault },
             ContextError::Missing(_) => {
                 Error::MissingSource { image: image.to_owned(), path: from.clone() }
             }

@@ -8,12 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use esb_oci::Attributes;
+use esb_oci::{Attributes, Glob, is_pattern};
 
 use crate::{
     accounts,
     base_index::{BaseIndex, Entry},
-    context::{Content, Glob, Item, ItemKind, Selected, is_pattern},
+    context::{Content, Item, ItemKind, Selected},
     paths,
 };
 

@@ -28,8 +28,8 @@ pub use name::{EmptyName, InvalidEnvironmentName, check_environment_name, image_
 pub use platform::{Architecture, Platform, UnknownArchitecture};
 pub use publish::{ImageRef, InvalidTarget, PublishTarget, is_registry_host};
 pub use recipe::{
-    BaseRef, BuildContext, Dependencies, ImageKind, ImageRecipe, OwnDockerfile, Staged,
-    StagedSource,
+    BaseRef, BuildContext, Dependencies, FollowLinks, ImageKind, ImageRecipe, OwnDockerfile,
+    Staged, StagedSource,
 };
 pub use report::{Event, NullReporter, Reporter};
 pub use resource::{

@@ -89,10 +89,19 @@ pub struct Staged {
 pub enum StagedSource {
     /// The content of an archive.
     Unpack(PathBuf),
-    /// A copy of a folder or file; `exclude` holds patterns in `.dockerignore` syntax.
-    Copy { from: PathBuf, exclude: Vec<String> },
+    /// A copy of a folder or file; `exclude` holds patterns in `.dockerignore` syntax. In the place
+    /// of a relative link that leads out of the folder it has what the link leads to.
+    Copy { from: PathBuf, exclude: Vec<String>, follow: FollowLinks },
     /// Bytes that esb makes or carries.
     Content(Vec<u8>),
+}
+
+/// How far a relative link may lead out of a folder for its content to be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FollowLinks {
+    #[default]
+    WithinProject,
+    Anywhere,
 }
 
 /// Packages that a package manager installs into a folder of their own.

@@ -100,6 +100,7 @@ fn settings(
         let default = match name {
             "brand" => "esb",
             "builder" => "auto",
+            "code.follow-links" => "project",
             "image-ref" => "content",
             "templates" => "the one in the current folder",
             _ => "",

@@ -231,6 +231,7 @@ mod tests {
             environment: "default".to_owned(),
             templates: vec![template("one"), template("two")],
             secret_env: BTreeSet::new(),
+            follow_links: esb_model::FollowLinks::default(),
         }
     }
 

@@ -44,6 +44,7 @@ pub(crate) fn recipes(
         tag: &naming.tag,
         template_folders: project.templates.iter().map(|file| file.folder.clone()).collect(),
         platform: naming.platform,
+        follow_links: project.follow_links,
     };
     Ok(esb_dockerfile::recipes(app, &settings, &disk))
 }

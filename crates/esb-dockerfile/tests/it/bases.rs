@@ -64,6 +64,7 @@ fn everything_follows_the_brand() {
         tag: "latest",
         template_folders: vec!["".into()],
         platform: None,
+        follow_links: esb_model::FollowLinks::default(),
     };
     let made = esb_dockerfile::recipes(&app, &settings, &project);
     insta::assert_snapshot!(images(&made), @r"

@@ -4,7 +4,12 @@ use std::{fs, io::Write as _, path::Path};
 
 use esb_dockerfile::{DiskProject, EntryKind, Project as _};
 
-use crate::support::{With as _, copies, function, layer, make_clean, only, path, staged};
+use esb_model::FollowLinks;
+
+use crate::support::{
+    Memory, With as _, application, copies, findings, function, layer, make, make_clean, make_with,
+    only, path, staged,
+};
 
 #[test]
 fn finds_what_lies_inside_and_outside() {
@@ -97,4 +102,85 @@ fn the_quickstart_s_layers_and_requirements() {
     COPY layers/common/ /opt/
     COPY functions/quote_order/ ${LAMBDA_TASK_ROOT}/
     ");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_out_are_staged() {
+    use std::os::unix::fs::symlink;
+
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().join("project");
+    for file in ["src/app.py", "common/x.py", "plain/app.py", "layer/python/y.py"] {
+        fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+        fs::write(root.join(file), "").unwrap();
+    }
+    symlink("../common", root.join("src/common")).unwrap();
+    symlink("app.py", root.join("plain/main.py")).unwrap();
+    symlink("../../common/x.py", root.join("layer/python/x.py")).unwrap();
+    let project = DiskProject::open(&root).unwrap();
+    let made = |code: &str, change: &dyn Fn(&mut esb_dockerfile::Settings<'_>)| {
+        let function = function("Hello", path(code)).layers(&["Layer"]);
+        make_with(
+            &application(vec![function], vec![layer("Layer", path("layer"))]),
+            &project,
+            change,
+        )
+    };
+    let kept = |_: &mut esb_dockerfile::Settings<'_>| ();
+    let junk = "**/.git **/.esb **/.aws-sam **/.venv **/__pycache__ **/*.pyc";
+    let of_layer = format!(".esb/dev/layers/layer <- copy `layer` without {junk}\n");
+    let of_code = format!(".esb/dev/functions/Hello/code <- copy `src` without {junk}\n");
+    let plain = made("plain", &kept);
+    assert_eq!((staged(only(&plain)), findings(&plain)), (of_layer.clone(), String::new()));
+    let followed = made("src", &kept);
+    assert_eq!(
+        (staged(only(&followed)), findings(&followed)),
+        (of_layer + &of_code, String::new())
+    );
+
+    fs::create_dir(temp.path().join("out")).unwrap();
+    symlink("../../out", root.join("src/out")).unwrap();
+    symlink("..", root.join("src/up")).unwrap();
+    symlink(root.join("common"), root.join("src/absolute")).unwrap();
+    let project = DiskProject::open(&root).unwrap();
+    let made = |change: &dyn Fn(&mut esb_dockerfile::Settings<'_>)| {
+        make_with(&application(vec![function("Hello", path("src"))], vec![]), &project, change)
+    };
+    let refused = made(&kept);
+    assert!(refused.images.is_empty());
+    let told = findings(&refused);
+    for expected in [
+        "warning esb::recipe::absolute-link @5: the symbolic link `src/absolute` leads to `",
+        "error esb::recipe::link-outside @5: the code of function `Hello` cannot be copied: the \
+         symbolic link `src/out` leads to `../../out`, which lies outside of the project | move it",
+        "error esb::recipe::unusable-link @5: the code of function `Hello` cannot be copied: the \
+         symbolic link `src/up` leads to `..`, a folder that holds the link | change or remove",
+    ] {
+        assert!(told.contains(expected), "{told}");
+    }
+    let anywhere = made(&|settings| settings.follow_links = FollowLinks::Anywhere);
+    assert!(
+        !findings(&anywhere).contains("link-outside") && findings(&anywhere).contains("`src/up`")
+    );
+    fs::write(root.join("src/.samignore"), "up\nout\nabsolute\n").unwrap();
+    let left_out = make_clean(vec![function("Hello", path("src"))], vec![], &project);
+    assert!(staged(only(&left_out)).contains("copy `src` without"));
+    fs::write(root.join("src/.samignore"), "up\nout\nabsolute\ncommon\n").unwrap();
+    let left_out = make_clean(vec![function("Hello", path("src"))], vec![], &project);
+    assert_eq!(staged(only(&left_out)), "");
+}
+
+#[test]
+fn names_with_backslashes_are_told() {
+    let project = Memory::default().archive("a.zip", &["app.py", "lib\\x.py", "lib\\y.py", "b/"]);
+    let made = make(&application(vec![function("Hello", path("a.zip"))], vec![]), &project);
+    assert_eq!(
+        findings(&made),
+        "warning esb::recipe::backslash-name @5: the code of function `Hello`, `a.zip`, has names \
+         with a backslash (`lib\\x.py` and 1 more): in Lambda as in the image it is a character of a \
+         file's name and parts no folders | make the archive with a tool that writes `/`, such as \
+         `zip -r`\n"
+    );
+    assert_eq!(made.images.len(), 2);
 }

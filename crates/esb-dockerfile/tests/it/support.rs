@@ -7,11 +7,12 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use esb_dockerfile::{Entry, EntryKind, Located, Project, Recipes, Settings, recipes};
+use esb_dockerfile::{CopyRules, Entry, EntryKind, Located, Project, Recipes, Settings, recipes};
 use esb_model::{
-    Application, Brand, Code, Function, FunctionId, ImageKind, ImageRecipe, Layer, LayerRef,
-    Package, SourceMap, Span, StagedSource, TemplateId, ZipPackage,
+    Application, Brand, Code, FollowLinks, Function, FunctionId, ImageKind, ImageRecipe, Layer,
+    LayerRef, Package, SourceMap, Span, StagedSource, TemplateId, ZipPackage,
 };
+use esb_oci::CopiedLinks;
 
 const ROOT: &str = "/project";
 
@@ -91,6 +92,10 @@ impl Project for Memory {
             Node::Archive(names) => Ok(names.clone()),
             _ => Err(io::Error::other("no end of central directory")),
         }
+    }
+
+    fn links(&self, _: &Path, _: &CopyRules) -> io::Result<CopiedLinks> {
+        Ok(CopiedLinks::default())
     }
 }
 
@@ -210,6 +215,7 @@ pub(crate) fn make_with(
         tag: "latest",
         template_folders: vec![PathBuf::new()],
         platform: None,
+        follow_links: FollowLinks::default(),
     };
     change(&mut settings);
     recipes(app, &settings, project)
@@ -252,7 +258,7 @@ pub(crate) fn staged(recipe: &ImageRecipe) -> String {
         let target = staged.target.display();
         match &staged.source {
             StagedSource::Unpack(from) => writeln!(text, "{target} <- unpack {}", from.display()),
-            StagedSource::Copy { from, exclude } => {
+            StagedSource::Copy { from, exclude, .. } => {
                 let from = from.display();
                 writeln!(text, "{target} <- copy `{from}` without {}", exclude.join(" "))
             }

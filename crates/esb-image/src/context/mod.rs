@@ -3,19 +3,17 @@
 //! Owns sorted walks, `.dockerignore`, wildcards and links below one folder. Refuses paths that
 //! lead out of it: nothing outside is ever read, whatever a link says.
 
-mod glob;
-mod ignore;
-
 use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use esb_oci::{Attributes, Digest};
+use esb_oci::{
+    Attributes, CopiedFolder, Digest, Glob, IgnoreRules, LinkError, LinkFault, LinkRules, Matched,
+    Way, is_pattern,
+};
 
-pub(crate) use self::glob::{Glob, is_pattern};
-pub(crate) use self::ignore::{IgnoreRules, Matched};
 use crate::{
     paths,
     stat_cache::{Folder, StatCache},
@@ -35,6 +33,8 @@ pub(crate) struct Context<'a> {
     stats: &'a StatCache,
     /// Remembered digests are good enough.
     trust: bool,
+    /// Links that lead out are copied by what they lead to; without rules they are links.
+    links: Option<&'a LinkRules>,
 }
 
 /// One file or folder that a source of `COPY` names.
@@ -87,6 +87,7 @@ pub(crate) enum ContextError {
     Missing(String),
     Invalid(String),
     Unsupported(String),
+    Link(LinkFault),
     Io {
         action: &'static str,
         path: PathBuf,
@@ -108,7 +109,12 @@ impl<'a> Context<'a> {
         stats: &'a StatCache,
         trust: bool,
     ) -> Self {
-        Self { root, rules, stats, trust }
+        Self { root, rules, stats, trust, links: None }
+    }
+
+    /// Copies what relative links that lead out of a folder lead to.
+    pub(crate) fn following(self, links: &'a LinkRules) -> Self {
+        Self { links: Some(links), ..self }
     }
 
     /// What a source of `COPY` names: one file or folder, or all that a pattern matches.
@@ -204,11 +210,14 @@ impl<'a> Context<'a> {
         let name = paths::name(path).to_owned();
         let folder = self.stats.folder(&on_disk, self.trust);
         let mut folder = Folder::lock(&folder);
-        let mut walk =
-            Walk { context: self, folder: &mut folder, start: &on_disk, items: Vec::new() };
+        let mut walk = Walk { context: self, folder: &mut folder, items: Vec::new() };
         let is_folder = metadata.is_dir();
         if is_folder {
-            walk.folder(&real, "", &matched, 0)?;
+            let place = match self.links {
+                Some(links) => Place::Followed(links.start(on_disk.clone())),
+                None => Place::Kept(on_disk.clone()),
+            };
+            walk.folder(&place, &real, "", &matched, 0)?;
             // Of a folder that is left out only what was put back in exists.
             if excluded && walk.items.is_empty() {
                 return Err(missing());
@@ -265,14 +274,44 @@ impl<'a> Context<'a> {
 struct Walk<'a> {
     context: &'a Context<'a>,
     folder: &'a mut Folder,
-    start: &'a Path,
     items: Vec<Item>,
+}
+
+/// A folder on the disk.
+enum Place {
+    /// Links in it are links.
+    Kept(PathBuf),
+    /// Links in it may stand for what they lead to.
+    Followed(CopiedFolder),
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Followed(folder) => folder.path(),
+        }
+    }
+
+    fn inner(&self, name: &str) -> Self {
+        match self {
+            Self::Kept(path) => Self::Kept(path.join(name)),
+            Self::Followed(folder) => Self::Followed(folder.inner(name)),
+        }
+    }
+}
+
+/// What an entry of a folder is in the image.
+enum Found {
+    Folder(Place),
+    Leaf(PathBuf),
 }
 
 impl Walk<'_> {
     /// `path` counts from the context, `inner` from where the walk started.
     fn folder(
         &mut self,
+        place: &Place,
         path: &str,
         inner: &str,
         above: &Matched,
@@ -283,7 +322,7 @@ impl Walk<'_> {
             return Err(ContextError::Invalid(format!("folders nest too deep at `{path}`")));
         }
         let rules = &self.context.rules;
-        for (name, kind) in list(&self.context.root.join(path))? {
+        for (name, kind) in list(place.path())? {
             let path = paths::join(path, &name);
             let inner = paths::join(inner, &name);
             let matched = rules.matched(above, &path);
@@ -291,28 +330,52 @@ impl Walk<'_> {
             if self.items.len() >= MAX_ENTRIES {
                 return Err(too_many());
             }
-            if kind.is_dir() {
-                if excluded && !rules.may_include_below(&path) {
-                    continue;
+            // A link may stand for a folder.
+            let may_hold = kind.is_dir() || kind.is_symlink();
+            if excluded && !(may_hold && rules.may_include_below(&path)) {
+                continue;
+            }
+            match self.found(place, &name, kind)? {
+                Found::Folder(place) => {
+                    let position = self.items.len();
+                    self.items.push(Item {
+                        path: inner.clone(),
+                        attributes: Attributes::root(0o755),
+                        kind: ItemKind::Folder,
+                    });
+                    self.folder(&place, &path, &inner, &matched, depth + 1)?;
+                    if excluded && self.items.len() == position + 1 {
+                        self.items.pop();
+                    }
                 }
-                let position = self.items.len();
-                self.items.push(Item {
-                    path: inner.clone(),
-                    attributes: Attributes::root(0o755),
-                    kind: ItemKind::Folder,
-                });
-                self.folder(&path, &inner, &matched, depth + 1)?;
-                if excluded && self.items.len() == position + 1 {
-                    self.items.pop();
+                Found::Leaf(on_disk) if !excluded => {
+                    let metadata = fs::symlink_metadata(&on_disk)
+                        .map_err(ContextError::io("look at", &on_disk))?;
+                    self.leaf(&inner, &on_disk, &metadata)?;
                 }
-            } else if !excluded {
-                let on_disk = self.start.join(&inner);
-                let metadata = fs::symlink_metadata(&on_disk)
-                    .map_err(ContextError::io("look at", &on_disk))?;
-                self.leaf(&inner, &on_disk, &metadata)?;
+                Found::Leaf(_) => {}
             }
         }
         Ok(())
+    }
+
+    fn found(&self, place: &Place, name: &str, kind: fs::FileType) -> Result<Found, ContextError> {
+        if kind.is_dir() {
+            return Ok(Found::Folder(place.inner(name)));
+        }
+        let on_disk = place.path().join(name);
+        let (Place::Followed(folder), Some(links), true) =
+            (place, self.context.links, kind.is_symlink())
+        else {
+            return Ok(Found::Leaf(on_disk));
+        };
+        match links.way(folder, name) {
+            Ok(Way::Link) => Ok(Found::Leaf(on_disk)),
+            Ok(Way::File(path)) => Ok(Found::Leaf(path)),
+            Ok(Way::Folder(folder)) => Ok(Found::Folder(Place::Followed(folder))),
+            Err(LinkError::Fault(fault)) => Err(ContextError::Link(fault)),
+            Err(LinkError::Io(source)) => Err(ContextError::io("follow", &on_disk)(source)),
+        }
     }
 
     fn leaf(

@@ -8,12 +8,11 @@ use std::{
 };
 
 use esb_model::ImageRecipe;
-use esb_oci::Digest;
+use esb_oci::{Digest, IgnoreRules};
 
 use super::dockerfile::Needs;
 use crate::{
     Error,
-    context::IgnoreRules,
     fingerprint::Fingerprint,
     listing::{self, Files},
     stat_cache::{Folder, StatCache},

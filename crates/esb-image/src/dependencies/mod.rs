@@ -44,7 +44,7 @@ use crate::{
     Error, Stager, UnpackLimits,
     blocking::blocking,
     fingerprint::Fingerprint,
-    staging::{self, Places},
+    staging::{self, Copying, Places},
     unpack::io_error,
 };
 
@@ -208,7 +208,7 @@ impl Installer {
         let (image, folder, trust) = (job.image.to_owned(), job.root.join(&target), !job.no_cache);
         let distributions = blocking(move || {
             let places = Places { from: &place, scratch: &scratch, target: &folder };
-            stager.copy(&image, places, &[], trust)?;
+            stager.copy(&image, places, &Copying::default(), trust)?;
             distributions(&place)
         })
         .await?;
@@ -227,7 +227,9 @@ impl Installer {
         }
         let stager = self.stager.clone();
         let (image, target) = (job.image.to_owned(), job.root.join(&job.dependencies.target));
-        blocking(move || stager.is_copied(&image, &place, &[], &target)).await.map(|same| !same)
+        blocking(move || stager.is_copied(&image, &place, &Copying::default(), &target))
+            .await
+            .map(|same| !same)
     }
 
     async fn tool(&self, job: &Job<'_>) -> Result<Tool, Error> {

@@ -184,6 +184,7 @@ impl Job {
             ContextError::Unsupported(reason) => {
                 self.problem(Problem::Unsupported { line, reason })
             }
+            ContextError::Link(fault) => Error::Link { image: self.image(), fault },
             ContextError::Io { action, path, source } => Error::Io { action, path, source },
         }
     }

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use esb_model::{Event, ImageRecipe, Reporter};
-use esb_oci::{BoxFuture, ContentStore, Digest, Image, ImageConfig};
+use esb_oci::{BoxFuture, ContentStore, Digest, IgnoreRules, Image, ImageConfig};
 use tokio::sync::{OnceCell, Semaphore};
 
 use self::job::Job;
@@ -23,7 +23,7 @@ use crate::{
     base_index::{self, BaseIndex, compact},
     base_layers,
     blocking::blocking,
-    context::{Context, IgnoreRules},
+    context::Context,
     dockerfile::{
         Fault, Problem, Script,
         interpret::{Action as StepAction, CopyFiles, Plan},

@@ -1,9 +1,14 @@
 //! What lies in a recipe's folder after staging.
 
-use std::{fs, io::Write as _, os::unix::fs::MetadataExt as _, path::PathBuf};
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 use esb_image::{Error, Stager, UnpackLimits};
-use esb_model::{Staged, StagedSource};
+use esb_model::{FollowLinks, Staged, StagedSource};
 use esb_oci::ContentStore;
 use zip::write::SimpleFileOptions;
 
@@ -20,14 +25,16 @@ fn project() -> Project {
     zip(&project, "one");
     project.recipe.staged = vec![
         staged("src", StagedSource::Unpack("code.zip".into())),
-        staged(
-            "copied",
-            StagedSource::Copy { from: "lib".into(), exclude: vec!["**/.git".into()] },
-        ),
-        staged("file", StagedSource::Copy { from: "lib/run".into(), exclude: Vec::new() }),
+        staged("copied", copy("lib", &["**/.git"])),
+        staged("file", copy("lib/run", &[])),
         staged("hook.py", StagedSource::Content(b"hook".to_vec())),
     ];
     project
+}
+
+fn copy(from: &str, exclude: &[&str]) -> StagedSource {
+    let exclude = exclude.iter().map(|pattern| (*pattern).to_owned()).collect();
+    StagedSource::Copy { from: from.into(), exclude, follow: FollowLinks::WithinProject }
 }
 
 fn staged(name: &str, source: StagedSource) -> Staged {
@@ -130,10 +137,7 @@ fn a_refused_archive_leaves_what_was_there() {
 
 #[test]
 fn missing_sources_are_named() {
-    for source in [
-        StagedSource::Unpack("none.zip".into()),
-        StagedSource::Copy { from: "none".into(), exclude: Vec::new() },
-    ] {
+    for source in [StagedSource::Unpack("none.zip".into()), copy("none", &[])] {
         let mut project = project();
         project.recipe.staged = vec![staged("x", source)];
         let error = stage(&project).unwrap_err();
@@ -142,4 +146,104 @@ fn missing_sources_are_named() {
             "{error:?}"
         );
     }
+}
+
+/// All that lies below a folder, one word each.
+fn tree(folder: &Path, prefix: &str, found: &mut Vec<String>) {
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = format!("{prefix}{}", path.file_name().unwrap().to_str().unwrap());
+        let kind = fs::symlink_metadata(&path).unwrap();
+        if kind.is_symlink() {
+            found.push(format!("{name}->{}", fs::read_link(&path).unwrap().display()));
+        } else if kind.is_dir() {
+            found.push(format!("{name}/"));
+            tree(&path, &format!("{name}/"), found);
+        } else {
+            let program = if kind.mode() & 0o111 == 0 { "" } else { "+" };
+            found.push(format!("{program}{name}={}", fs::read_to_string(path).unwrap()));
+        }
+    }
+}
+
+/// What a copy of `src` of a project has.
+fn copied(project: &Project) -> Result<String, Error> {
+    stage(project)?;
+    let mut found = Vec::new();
+    tree(&project.root().join(FOLDER).join("copied"), "", &mut found);
+    Ok(found.join(" "))
+}
+
+fn with_links(files: &str, exclude: &[&str], follow: FollowLinks) -> Project {
+    let mut project =
+        Project::new(&format!("FROM base:1\nCOPY {FOLDER}/copied/ /var/task/"), files);
+    let StagedSource::Copy { from, exclude, .. } = copy("src", exclude) else { unreachable!() };
+    project.recipe.staged = vec![staged("copied", StagedSource::Copy { from, exclude, follow })];
+    project
+}
+
+#[test]
+fn links_that_lead_out_become_what_they_lead_to() {
+    let check = |files: &str, exclude: &[&str], expected: &str| {
+        let project = with_links(files, exclude, FollowLinks::WithinProject);
+        assert_eq!(copied(&project).unwrap(), expected, "{files}");
+        let words = expected.split(' ').filter(|word| !word.is_empty()).count();
+        assert_eq!(added(&project.image()).split(", ").count(), words, "the image has it too");
+    };
+    let base = "src/a.py a\ncommon/x.py x\n+common/bin/run r\ncommon/y->x.py\n";
+    check(
+        &format!("{base}src/l->../common"),
+        &[],
+        "a.py=a l/ l/bin/ +l/bin/run=r l/x.py=x l/y->x.py",
+    );
+    check(&format!("{base}src/d/l->../../common/x.py"), &[], "a.py=a d/ d/l=x");
+    check(&format!("{base}src/l->a.py\nsrc/abs->/opt/x"), &[], "a.py=a abs->/opt/x l->a.py");
+    check(&format!("{base}src/l->../chain\nchain->common/bin"), &[], "a.py=a l/ +l/run=r");
+    check(
+        &format!("{base}src/l->../common\ncommon/z->../src/a.py"),
+        &["l/bin", "**/y"],
+        "a.py=a l/ l/x.py=x l/z=a",
+    );
+    check(&format!("{base}src/l->../common"), &["*", "!l/x.py"], "l/ l/x.py=x");
+    check(
+        &format!("{base}src/it's[l]$X*->../common/bin"),
+        &[],
+        "a.py=a it's[l]$X*/ +it's[l]$X*/run=r",
+    );
+}
+
+#[test]
+fn a_change_behind_a_link_is_seen() {
+    let project = with_links(
+        "src/a.py a\ncommon/x.py one\nother/x.py other\nsrc/l->../common",
+        &[],
+        FollowLinks::WithinProject,
+    );
+    assert_eq!(copied(&project).unwrap(), "a.py=a l/ l/x.py=one");
+    assert_eq!(stage(&project).unwrap().len(), 0);
+    let first = project.image();
+    project.write("common/x.py two");
+    assert_eq!(copied(&project).unwrap(), "a.py=a l/ l/x.py=two");
+    let second = project.image();
+    assert_ne!(first.digest(), second.digest());
+    fs::remove_file(project.root().join("src/l")).unwrap();
+    std::os::unix::fs::symlink("../other", project.root().join("src/l")).unwrap();
+    assert_eq!(copied(&project).unwrap(), "a.py=a l/ l/x.py=other");
+    project.write("other/new n");
+    assert_eq!(copied(&project).unwrap(), "a.py=a l/ l/new=n l/x.py=other");
+}
+
+#[test]
+fn links_that_cannot_be_followed_are_named() {
+    let check = |files: &str, follow, expected: &str| {
+        let error = copied(&with_links(files, &[], follow)).unwrap_err();
+        assert!(matches!(error, Error::Link { .. }), "{error:?}");
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    let out = "src/a.py a\nsrc/l->../../../../../../../../../../../../etc/passwd";
+    check(out, FollowLinks::WithinProject, "`src/l` leads to `../../");
+    assert!(copied(&with_links(out, &[], FollowLinks::Anywhere)).unwrap().contains("l=root:"));
+    check("src/a.py a\nsrc/l->..", FollowLinks::Anywhere, "a folder that holds the link");
+    check("src/a.py a\nsrc/l->../gone", FollowLinks::WithinProject, "where there is nothing");
 }

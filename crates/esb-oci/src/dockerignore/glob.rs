@@ -5,7 +5,7 @@
 
 /// A pattern for one component of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob {
+pub struct Glob {
     tokens: Vec<Token>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum Token {
 }
 
 /// Whether a text has a character that makes it a pattern; one after a backslash does not.
-pub(crate) fn is_pattern(text: &str) -> bool {
+pub fn is_pattern(text: &str) -> bool {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
@@ -40,7 +40,7 @@ pub(crate) fn is_pattern(text: &str) -> bool {
 
 impl Glob {
     /// Reads a pattern; none when it is malformed.
-    pub(crate) fn new(pattern: &str) -> Option<Self> {
+    pub fn new(pattern: &str) -> Option<Self> {
         let mut tokens = Vec::new();
         let mut chars = pattern.chars();
         while let Some(c) = chars.next() {
@@ -56,7 +56,7 @@ impl Glob {
     }
 
     /// Whether the whole of a component matches.
-    pub(crate) fn matches(&self, name: &str) -> bool {
+    pub fn matches(&self, name: &str) -> bool {
         // Position after each character for which a token has been reached; never backtracks.
         let mut reached = vec![false; self.tokens.len() + 1];
         reached[0] = true;

@@ -3,20 +3,23 @@
 //! Owns which paths of a context are left out: the last pattern that matches a path or a folder
 //! above it decides, `!` puts back in. Refuses to know a disk.
 
-use super::glob::{Token, class};
+mod glob;
+
+pub use self::glob::{Glob, is_pattern};
+use self::glob::{Token, class};
 
 /// The most patterns of one file.
 const MAX_PATTERNS: usize = 10_000;
 
 /// The patterns of one file, in their order.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct IgnoreRules {
+pub struct IgnoreRules {
     rules: Vec<Rule>,
 }
 
 /// Which patterns match a folder: what the paths below it need to know.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Matched {
+pub struct Matched {
     rules: Vec<bool>,
 }
 
@@ -50,12 +53,12 @@ enum PathToken {
 
 impl IgnoreRules {
     /// Reads a file's text. The error is a reason.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         Self::new(text.strip_prefix('\u{feff}').unwrap_or(text).lines())
     }
 
     /// Takes one pattern from each line.
-    pub(crate) fn new<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+    pub fn new<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
         let mut rules = Vec::new();
         for line in lines {
             if line.starts_with('#') || line.trim().is_empty() {
@@ -81,14 +84,14 @@ impl IgnoreRules {
     }
 
     /// What the root of the context gives to the paths in it.
-    pub(crate) fn root(&self) -> Matched {
+    pub fn root(&self) -> Matched {
         Matched { rules: vec![false; self.rules.len()] }
     }
 
     /// Which patterns match a path in a folder for which `folder` is known. As BuildKit does it, a
     /// pattern is only asked where it changes what those before it say: `!a` after `a/b` does not
     /// match the folder `a`, which nothing leaves out, and so does not put `a/b` back in.
-    pub(crate) fn matched(&self, folder: &Matched, path: &str) -> Matched {
+    pub fn matched(&self, folder: &Matched, path: &str) -> Matched {
         let mut left_out = false;
         let rules = self.rules.iter().zip(&folder.rules).map(|(rule, above)| {
             let matches = *above || rule.includes == left_out && rule.matches(path);
@@ -99,20 +102,20 @@ impl IgnoreRules {
     }
 
     /// Which patterns match a path, every folder above it asked.
-    pub(crate) fn matched_from_root(&self, path: &str) -> Matched {
+    pub fn matched_from_root(&self, path: &str) -> Matched {
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         ends.filter(|end| *end > 0)
             .fold(self.root(), |matched, end| self.matched(&matched, &path[..end]))
     }
 
     /// Whether what matched leaves the path out.
-    pub(crate) fn excludes(&self, matched: &Matched) -> bool {
+    pub fn excludes(&self, matched: &Matched) -> bool {
         let last = self.rules.iter().zip(&matched.rules).rev().find(|(_, matches)| **matches);
         last.is_some_and(|(rule, _)| !rule.includes)
     }
 
     /// Whether something below a folder that is left out may be put back in.
-    pub(crate) fn may_include_below(&self, folder: &str) -> bool {
+    pub fn may_include_below(&self, folder: &str) -> bool {
         self.rules.iter().any(|rule| rule.includes && rule.may_match_below(folder))
     }
 }

@@ -1,0 +1,131 @@
+//! What is copied for code or a layer: what the user leaves out of it, and the links and names in
+//! it that need words.
+
+use std::path::{Path, PathBuf};
+
+use esb_model::{Finding, FollowLinks, Severity, Span};
+use esb_oci::{LinkFault, LinkReason};
+
+use crate::{
+    Settings, codes,
+    content::{Content, Found, plain},
+    finding::unusable_path,
+    ignore::{Exclusions, left_out},
+    project::{CopyRules, Project},
+};
+
+/// What every part of an image is looked up with.
+pub(crate) struct Maker<'a> {
+    pub(crate) settings: &'a Settings<'a>,
+    pub(crate) project: &'a dyn Project,
+    pub(crate) exclusions: &'a Exclusions,
+}
+
+/// How a folder is copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// What the user leaves out of the folder, relative to it.
+    pub(crate) left_out: Vec<String>,
+    /// CopiedLinks in it stand for something outside of it, which only a copy of ours has.
+    pub(crate) links_lead_out: bool,
+    pub(crate) follow: FollowLinks,
+}
+
+impl Maker<'_> {
+    /// What a `COPY` of what was found reads, staged in `target` where it has to be; none when
+    /// findings say why.
+    pub(crate) fn content(
+        &self,
+        found: &Found,
+        target: &Path,
+        (what, span): (&str, Span),
+        findings: &mut Vec<Finding>,
+    ) -> Option<Content> {
+        let mut manner = Manner { follow: self.settings.follow_links, ..Manner::default() };
+        let unreadable = |cause: std::io::Error| {
+            let message = format!("could not read what the {what} leaves out: {cause}");
+            Finding::new(Severity::Error, codes::UNREADABLE, span, message)
+        };
+        match left_out(self.project, found).and_then(|left_out| {
+            manner.left_out = left_out;
+            self.links(found, &manner)
+        }) {
+            Ok(links) => {
+                manner.links_lead_out = links.lead_out;
+                for (link, path) in &links.of_this_machine {
+                    findings.push(of_this_machine(link, path, span));
+                }
+                if !links.faults.is_empty() {
+                    findings.extend(links.faults.iter().map(|fault| wrong(fault, what, span)));
+                    return None;
+                }
+            }
+            Err(cause) => {
+                findings.push(unreadable(cause));
+                return None;
+            }
+        }
+        if let Found::Archive { path, names } = found {
+            findings.extend(backslashes(path, names, what, span));
+        }
+        match Content::new(found, manner, target, self.exclusions) {
+            Ok(content) => Some(content),
+            Err(path) => {
+                findings.push(unusable_path(&path, what, span));
+                None
+            }
+        }
+    }
+
+    fn links(&self, found: &Found, manner: &Manner) -> std::io::Result<esb_oci::CopiedLinks> {
+        let Found::Folder(folder) = found else { return Ok(esb_oci::CopiedLinks::default()) };
+        let rules = CopyRules {
+            exclude: self.exclusions.patterns(&manner.left_out),
+            follow: manner.follow,
+            generated: self.settings.brand.folder_name(),
+        };
+        self.project.links(folder, &rules)
+    }
+}
+
+fn wrong(fault: &LinkFault, what: &str, span: Span) -> Finding {
+    let code = match fault.reason {
+        LinkReason::Outside => codes::LINK_OUTSIDE,
+        _ => codes::UNUSABLE_LINK,
+    };
+    let message = format!("the {what} cannot be copied: {fault}");
+    Finding::new(Severity::Error, code, span, message).help(fault.hint())
+}
+
+fn of_this_machine(link: &Path, path: &Path, span: Span) -> Finding {
+    let shown = |path: &Path| plain(path).escape_debug().to_string();
+    let message = format!(
+        "the symbolic link `{}` leads to `{}` on this machine, and stays as it is: an absolute \
+         link means a path of the image",
+        shown(link),
+        shown(path)
+    );
+    Finding::new(Severity::Warning, codes::ABSOLUTE_LINK, span, message)
+        .help("make it a relative link: what that leads to is copied")
+}
+
+/// Windows tools that put `\\` between the parts of a path: no program on Linux takes it for that.
+fn backslashes(archive: &PathBuf, names: &[String], what: &str, span: Span) -> Option<Finding> {
+    let mut odd = names.iter().filter(|name| name.contains('\\'));
+    let first = odd.next()?;
+    let more = match odd.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!(
+        "the {what}, `{}`, has names with a backslash (`{}`{more}): in Lambda as in the image it \
+         is a character of a file's name and parts no folders",
+        plain(archive),
+        // Its own escape would double the backslashes.
+        first.replace(|c: char| c.is_control(), "\u{fffd}"),
+    );
+    Some(
+        Finding::new(Severity::Warning, codes::BACKSLASH_NAME, span, message)
+            .help("make the archive with a tool that writes `/`, such as `zip -r`"),
+    )
+}
