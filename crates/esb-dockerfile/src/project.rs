@@ -12,7 +12,7 @@ use std::{
 };
 
 use esb_model::FollowLinks;
-use esb_oci::{IgnoreRules, LinkRules, CopiedLinks, look_at_links};
+use esb_oci::{CopiedLinks, IgnoreRules, LinkRules, look_at_links};
 
 /// What a copy of a folder leaves out and which links it follows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]

@@ -39,7 +39,8 @@ pub use image::{DOCUMENT_LIMIT, Image, InvalidImage};
 pub use layer::{Attributes, DEFAULT_EPOCH, LayerDigests, LayerWriter, TarWriter, compress_layer};
 pub use layout::{LayoutEntry, LayoutError, OciLayout, REF_NAME, write_entries, write_layout};
 pub use links::{
-    CopiedFolder, CopiedLinks, LinkError, LinkFault, LinkReason, LinkRules, Way, look as look_at_links,
+    CopiedFolder, CopiedLinks, LinkError, LinkFault, LinkReason, LinkRules, Way,
+    look as look_at_links,
 };
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
 pub use redact::Redactor;

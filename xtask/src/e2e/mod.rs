@@ -15,6 +15,7 @@ mod image_sources;
 mod invoke;
 mod java;
 mod kill;
+mod links;
 mod listen;
 mod logs;
 mod mode;
@@ -240,7 +241,8 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 9] = [
+    let list: [(&str, OfParts); 10] = [
+        ("links that lead out of code and layers", links::are_followed),
         ("build without a network", offline::without_network),
         ("deploy without a network", offline::deploy_without_network),
         ("base layers are read once or never", base_reads::once_or_never),
