@@ -134,6 +134,7 @@ mod tests {
             brand: Brand::default(),
             environment: environment.to_owned(),
             secret_env: BTreeSet::new(),
+            follow_links: esb_model::FollowLinks::default(),
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) const NAME: &str = "esb.toml";
 const LIMIT: u64 = 1024 * 1024;
 
 /// Keys of the top level and of `[env.NAME]`, with the variable that is stronger, if there is one.
-pub(crate) const KEYS: [(&str, &[&str]); 11] = [
+pub(crate) const KEYS: [(&str, &[&str]); 12] = [
     ("templates", &[]),
     ("application", &[]),
     ("brand", &[]),
