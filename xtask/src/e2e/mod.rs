@@ -1,6 +1,7 @@
 //! End-to-end checks of `esb` against a real registry and a real engine.
 
 mod apart;
+mod applications;
 mod bad_input;
 mod base_reads;
 mod delivery;
@@ -170,7 +171,9 @@ type Check = fn(&Parts, &Deployed) -> Outcome;
 /// Checks of the configuration: how it is published and delivered.
 fn of_configuration(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 10] = [
+    let list: [(&str, OfParts); 12] = [
+        ("config: two applications on one platform", applications::two_on_one_platform),
+        ("config: staging is what the Gateway reads", applications::staging_is_read),
         ("config: killed at every step", kill::at_every_step),
         ("config: a reader watches 50 deploys into a folder", delivery::folder_is_watched),
         ("config: a reader inside a container watches 20 deploys", delivery::volume_is_watched),
