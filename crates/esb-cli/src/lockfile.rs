@@ -5,6 +5,8 @@
 //! run does not need stays as it is: other runs read other templates of the same project. Refuses
 //! to resolve anything.
 
+mod pins;
+
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -17,6 +19,8 @@ use esb_model::Platform;
 use esb_oci::Digest;
 use serde::{Deserialize, Serialize};
 
+use self::pins::{Found, PackageLayer};
+pub(crate) use self::pins::{Made, MadeImage};
 use crate::exit::{Exit, Failure};
 
 /// The file's name.
@@ -64,13 +68,12 @@ pub(crate) struct Packages {
     pub(crate) asked: Digest,
     /// `name==version`, sorted.
     pub(crate) versions: Vec<String>,
+    /// What they are in an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) layer: Option<PackageLayer>,
 }
 
 impl Packages {
-    fn place(&self) -> (&str, &str, &str) {
-        (&self.requirements, &self.runtime, &self.platform)
-    }
-
     fn is_for(&self, other: &Self) -> bool {
         self.place() == other.place()
     }
@@ -101,6 +104,8 @@ struct State {
     installed: Vec<Packages>,
     /// The application's name, when this run gives it one.
     named: Option<String>,
+    /// What spares later runs some work.
+    found: Found,
     /// What `--locked` misses.
     missing: Vec<String>,
 }
@@ -119,6 +124,10 @@ struct Content {
     image: Vec<Entry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     dependencies: Vec<Packages>,
+    #[serde(default, rename = "own-base", skip_serializing_if = "Vec::is_empty")]
+    own_base: Vec<MadeImage>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    built: Vec<MadeImage>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -271,7 +280,7 @@ impl LockFile {
     /// Notes what was installed.
     pub(crate) fn found_packages(&self, found: Packages) {
         let mut state = self.state();
-        if state.content.dependencies.contains(&found) {
+        if state.content.dependencies.iter().any(|known| known.is_same(&found)) {
             return;
         }
         if self.usage == LockUse::Locked {
@@ -298,8 +307,9 @@ impl LockFile {
     /// Writes what was found, when that changes the file. What another run added meanwhile stays.
     pub(crate) fn write(&self) -> Result<(), Failure> {
         let mut state = self.state();
-        let is_new =
+        let has_to_be =
             !state.added.is_empty() || !state.installed.is_empty() || state.named.is_some();
+        let is_new = has_to_be || !state.found.is_empty();
         if !is_new || self.usage == LockUse::Locked {
             return Ok(());
         }
@@ -315,11 +325,17 @@ impl LockFile {
             content.dependencies.push(found);
             content.dependencies.sort_by(|a, b| a.place().cmp(&b.place()));
         }
+        state.found.put(&mut content);
         if old.as_ref() != Some(&content) {
             content.version = VERSION;
             let text = toml::to_string_pretty(&content).expect("texts and numbers are TOML");
-            esb_config::replace(&self.path, format!("{HEAD}{text}").as_bytes(), READABLE)
-                .map_err(|error| failed(Exit::Local, "write", &self.path, &error))?;
+            let written =
+                esb_config::replace(&self.path, format!("{HEAD}{text}").as_bytes(), READABLE);
+            // A project that is only read has to do without what spares work.
+            written.or_else(|error| {
+                let failed = failed(Exit::Local, "write", &self.path, &error);
+                if has_to_be { Err(failed) } else { Ok(()) }
+            })?;
         }
         state.content = content;
         Ok(())
@@ -438,6 +454,7 @@ mod tests {
             platform: "linux/amd64".to_owned(),
             asked: Digest::of(asked.as_bytes()),
             versions: packages.iter().map(|package| (*package).to_owned()).collect(),
+            layer: None,
         };
         let pinned = |lock: &LockFile, asked: &str| {
             let mut wanted = of(asked, &[]);

@@ -21,7 +21,7 @@ pub(crate) const NAME: &str = "esb.toml";
 const LIMIT: u64 = 1024 * 1024;
 
 /// Keys of the top level and of `[env.NAME]`, with the variable that is stronger, if there is one.
-pub(crate) const KEYS: [(&str, &[&str]); 12] = [
+pub(crate) const KEYS: [(&str, &[&str]); 13] = [
     ("templates", &[]),
     ("application", &[]),
     ("brand", &[]),
@@ -34,10 +34,14 @@ pub(crate) const KEYS: [(&str, &[&str]); 12] = [
     ("image-ref", &[]),
     ("required-version", &[]),
     (FOLLOW_LINKS, &[]),
+    (TRUST_REGISTRY, &[]),
 ];
 
 /// `follow-links` of the table `[code]`.
 const FOLLOW_LINKS: &str = "code.follow-links";
+
+/// Whether what a registry says of our images is believed. A decision of the whole project.
+pub(crate) const TRUST_REGISTRY: &str = "trust-registry";
 
 /// Keys whose value is a list; a single text is a list of one.
 const LISTS: [&str; 3] = ["templates", "mirrors", "buildkit"];
@@ -114,6 +118,9 @@ impl File {
                 };
                 let mut own = BTreeMap::new();
                 for (key, value) in values {
+                    if key == TRUST_REGISTRY {
+                        return Err(format!("`{key}` stands at the top of the file, for all"));
+                    }
                     insert(&mut own, &format!("[env.{name}] "), key, value)?;
                 }
                 file.environments.insert(name.clone(), own);
@@ -177,6 +184,11 @@ impl Settings {
         }
     }
 
+    /// Whether a setting is on.
+    pub(crate) fn is_on(&self, key: &str) -> bool {
+        self.text(key) == Some("true")
+    }
+
     /// All values of a setting.
     pub(crate) fn list(&self, key: &str) -> &[String] {
         self.values.get(key).map_or(&[], |setting| &setting.values)
@@ -218,10 +230,16 @@ fn known(key: &str, place: &str) -> Result<String, String> {
 
 fn strings(key: &str, value: &Value) -> Result<Vec<String>, String> {
     let wrong = || {
-        let kind = if LISTS.contains(&key) { "a list of texts" } else { "a text" };
+        let kind = match key {
+            TRUST_REGISTRY => "true or false",
+            _ if LISTS.contains(&key) => "a list of texts",
+            _ => "a text",
+        };
         format!("`{key}` must be {kind}")
     };
     match value {
+        Value::Boolean(on) if key == TRUST_REGISTRY => Ok(vec![on.to_string()]),
+        _ if key == TRUST_REGISTRY => Err(wrong()),
         Value::String(text) => Ok(vec![text.clone()]),
         Value::Array(items) if LISTS.contains(&key) => {
             items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
@@ -248,6 +266,10 @@ mod tests {
         };
         check("dev", "a", false);
         check("prod", "b", true);
+        let is_on =
+            |text: &str| File::parse(text, "1.4.0").unwrap().settings("prod").is_on(TRUST_REGISTRY);
+        assert!(is_on("trust-registry = true"));
+        assert!(!is_on("trust-registry = false") && !is_on(text));
     }
 
     #[test]
@@ -274,6 +296,8 @@ mod tests {
         check("xyzzyxyzzy = 1", "`xyzzyxyzzy` is no setting");
         check("[env.prod]\nbuilderr = 'a'", "[env.prod] `builderr` is no setting; did you mean");
         check("registry = 1", "`registry` must be a text");
+        check("trust-registry = 'true'", "`trust-registry` must be true or false");
+        check("[env.prod]\ntrust-registry = true", "stands at the top of the file");
         check("mirrors = [1]", "`mirrors` must be a list of texts");
         check("env = 1", "`env` holds tables");
         check("[code]\nfollow-link = 'anywhere'", "did you mean `code.follow-links`?");

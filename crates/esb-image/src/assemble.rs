@@ -18,7 +18,7 @@ pub(crate) const BASE_NAME: &str = "org.opencontainers.image.base.name";
 pub(crate) const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
 /// The record's kind in the content store: the text of the manifest that a fingerprint led to.
-const RECORD: &str = "image-3";
+const RECORD: &str = "image-4";
 
 /// Everything that becomes an image.
 pub(crate) struct Parts<'a> {
@@ -47,7 +47,7 @@ pub(crate) fn label(
     }
 }
 
-/// Writes config and manifest into the store and remembers the image under `key`.
+/// The image of some parts, with `key` as its fingerprint. Nothing is written.
 pub(crate) fn assemble(
     parts: Parts<'_>,
     store: &ContentStore,
@@ -74,14 +74,12 @@ pub(crate) fn assemble(
         }
     }
     let config_bytes = config.to_bytes();
-    let config = store.put(&config_bytes)?;
-    let config = Descriptor::new(media_type::OCI_CONFIG, config, config_bytes.len() as u64);
+    let digest = Digest::of(&config_bytes);
+    let config = Descriptor::new(media_type::OCI_CONFIG, digest, config_bytes.len() as u64);
     annotations.extend(annotations_of(base));
     names.mark(&mut annotations, key);
     let manifest = manifest(config.clone(), descriptors, annotations);
-    let image = Image::new(manifest.into(), config_bytes.into(), store.blob(config), layers)?;
-    remember(&image, store, key)?;
-    Ok(image)
+    Ok(Image::new(manifest.into(), config_bytes.into(), store.blob(config), layers)?)
 }
 
 /// The bytes of a manifest of ours. Its media types are OCI's whatever the base's are: the bytes of

@@ -1,17 +1,19 @@
-//! Reads the layers of a base image as they stream in, for its index.
+//! Reads layers as they stream in: those of a base image for its index.
 //!
-//! Owns the bridge from an asynchronous stream to a blocking reader, of bounded size. Nothing of
-//! the layers is kept, unless somebody needs them after.
+//! Owns the bridge from an asynchronous stream to a blocking reader, of bounded size, and the check
+//! that a layer unpacks to what its config says. Nothing of the layers is kept, unless somebody
+//! needs them after.
 
 use std::{future::poll_fn, io};
 
-use esb_oci::{Blob, BlobStream, ContentStore};
+use esb_oci::{Blob, BlobStream, ContentStore, Digest, ImageConfig};
 use tokio::sync::mpsc;
 
 use crate::{
     Base, Error,
     base_index::{BaseIndex, Indexer},
     blocking::blocking,
+    diff_id::uncompressed,
 };
 
 /// Blocks that may wait for the reader.
@@ -25,7 +27,8 @@ pub(crate) async fn index(
     keep: Option<&ContentStore>,
 ) -> Result<BaseIndex, Error> {
     let mut indexer = Indexer::default();
-    for layer in &base.image.layers {
+    let diff_ids = ImageConfig::parse(&base.image.config_bytes)?.diff_ids();
+    for (position, layer) in base.image.layers.iter().enumerate() {
         let failed = |source| Error::BaseLayer {
             image: image.to_owned(),
             digest: layer.descriptor.digest,
@@ -39,21 +42,46 @@ pub(crate) async fn index(
             None => None,
         };
         let layer = kept.as_ref().unwrap_or(layer);
-        indexer = read(layer, indexer).await.map_err(failed)?;
+        let read = move |blocks| indexer.layer(blocks).map(|found| (indexer, found));
+        let (read, found) = feed(layer, read).await.map_err(failed)?;
+        indexer = read;
+        if let Some(diff_id) = diff_ids.get(position) {
+            same(found, *diff_id).map_err(failed)?;
+        }
     }
     Ok(indexer.finish())
 }
 
-async fn read(
+/// Makes sure that a layer unpacks to what its image's config says of it, for who hands it on
+/// without unpacking it.
+///
+/// # Errors
+/// When it does not, or cannot be read.
+pub async fn check_layer(layer: &Blob, diff_id: Digest) -> Result<(), Error> {
+    let digest = layer.descriptor.digest;
+    let failed = |source| Error::PublishedLayer { digest, source };
+    let read = |blocks| uncompressed(blocks, |_| Ok(())).map(|((), found)| found);
+    let found = feed(layer, read).await.map_err(failed)?;
+    same(found, diff_id).map_err(failed)
+}
+
+fn same(found: Digest, diff_id: Digest) -> Result<(), Failure> {
+    if found == diff_id {
+        return Ok(());
+    }
+    Err(format!("it unpacks to `{found}`, and its image's config says `{diff_id}`").into())
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Reads a layer to its end on a thread of its own.
+async fn feed<T: Send + 'static>(
     layer: &Blob,
-    mut indexer: Indexer,
-) -> Result<Indexer, Box<dyn std::error::Error + Send + Sync>> {
+    read: impl FnOnce(Blocks) -> io::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
     let stream = layer.open().await?;
     let (sender, receiver) = mpsc::channel(WAITING);
-    let reading = blocking(move || {
-        let result = indexer.layer(Blocks { receiver, block: bytes::Bytes::new() });
-        result.map(|()| indexer)
-    });
+    let reading = blocking(move || read(Blocks { receiver, block: bytes::Bytes::new() }));
     let (sent, read) = tokio::join!(send(stream, sender), reading);
     // A damaged blob is the cause of what the reader says of it.
     sent?;

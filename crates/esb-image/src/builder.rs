@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use esb_model::{ImageRecipe, ImageRef, Reporter};
 use esb_oci::{BoxFuture, Digest, Image};
 
-use crate::{Error, Published};
+use crate::{Error, Pins, Published};
 
 /// Makes one image of one recipe.
 ///
@@ -60,6 +60,10 @@ pub struct BuildRequest<'a> {
     pub keep_bases: bool,
     /// Where the image goes, when that place can be asked what it has.
     pub published: Option<&'a dyn Published>,
+    /// What the caller vouches for.
+    pub pins: &'a Pins,
+    /// What the place that images are published to says of them is believed.
+    pub trusts_published: bool,
 }
 
 /// An image that others are built on.
@@ -94,6 +98,8 @@ pub struct BuildReport {
     pub reason: String,
     /// The daemon of a fleet that built it.
     pub daemon: Option<String>,
+    /// What a later build elsewhere need not find out again, as far as it was found out here.
+    pub pins: Pins,
 }
 
 /// What a build would do.

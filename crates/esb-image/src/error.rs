@@ -44,6 +44,12 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error("layer `{digest}`, which the registry has, cannot be used")]
+    PublishedLayer {
+        digest: Digest,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("dependencies of `{}` could not be installed: {reason}", requirements.display())]
     Dependencies { requirements: PathBuf, reason: String, hint: Option<String> },
     #[error(
@@ -156,6 +162,7 @@ impl Error {
             | Self::Denied { .. }
             | Self::Engine { .. }
             | Self::BaseLayer { .. }
+            | Self::PublishedLayer { .. }
             | Self::Blob(_)
             | Self::Store(_) => Kind::Remote,
         }
@@ -192,6 +199,9 @@ impl Error {
             }
             Self::Store(error) => error.hint(),
             Self::Blob(error) => error.hint(),
+            Self::PublishedLayer { .. } => {
+                Some("build with `--no-cache`, which makes it again".into())
+            }
             Self::BaseLayer { source, .. } => source.downcast_ref::<BlobError>()?.hint(),
             _ => None,
         }

@@ -11,20 +11,24 @@ use std::{
 };
 
 use esb_oci::{
-    Blob, ContentStore, Descriptor, Digest, Hasher, LayerDigests, LayerWriter, StoreError, Threads,
-    media_type,
+    Blob, ContentStore, Descriptor, Digest, Hasher, HashingWriter, LayerDigests, LayerWriter,
+    StoreError, TarWriter, Threads, media_type,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     context::Content,
     fingerprint::Fingerprint,
-    published::Earlier,
+    published::{Earlier, Pins},
     tree::{Changes, Kind},
 };
 
 /// The record's kind in the content store.
 const RECORD: &str = "layer-2";
+
+/// The record's kind that says what the uncompressed content of a layer is that was never written
+/// here, by the layer's key.
+const CONTENT: &str = "layer-content";
 
 /// The record's kind that says which blob a layer's uncompressed content has: another compressor
 /// gives other bytes, and what was uploaded once is not uploaded again for that.
@@ -64,16 +68,32 @@ impl From<StoreError> for LayerError {
     }
 }
 
-/// A layer that is made, or being made by whoever holds the lock.
-type Cell = Arc<Mutex<Option<Layer>>>;
+/// What is known of a layer, or being found out by whoever holds the lock.
+#[derive(Debug, Default)]
+struct Known {
+    layer: Option<Layer>,
+    diff_id: Option<Digest>,
+}
+
+type Cell = Arc<Mutex<Known>>;
+
+/// What a layer is made for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    pub(crate) epoch: i64,
+    /// What an earlier run left may be used.
+    pub(crate) trust: bool,
+    pub(crate) earlier: &'a Earlier,
+    pub(crate) pins: &'a Pins,
+}
 
 /// Makes layers. Cheap to clone; clones know of each other's work.
 #[derive(Debug, Clone)]
 pub(crate) struct Layers {
     store: ContentStore,
     threads: Threads,
-    /// Layers that this process made or is making.
-    made: Arc<Mutex<HashMap<Digest, Cell>>>,
+    /// Layers that this process looks at or looked at.
+    known: Arc<Mutex<HashMap<Digest, Cell>>>,
 }
 
 impl Layers {
@@ -82,37 +102,75 @@ impl Layers {
     }
 
     pub(crate) fn with_threads(store: ContentStore, threads: Threads) -> Self {
-        Self { store, threads, made: Arc::default() }
+        Self { store, threads, known: Arc::default() }
     }
 
-    /// The layer of some changes: one that this machine has, or one of `earlier`, when `trust`
-    /// allows it. Of several callers with the same changes one works and the others wait.
-    pub(crate) fn make(
-        &self,
-        changes: &Changes,
-        epoch: i64,
-        trust: bool,
-        earlier: &Earlier,
-    ) -> Result<Made, LayerError> {
-        let key = key(changes, epoch);
-        let cell = {
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(made.entry(key).or_default())
-        };
-        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        let recorded = || if trust { self.store.record(RECORD, key) } else { None };
-        if let Some(layer) = cell.or_else(recorded)
+    /// The layer of some changes: one that this machine has, or one of `ask.earlier` with the same
+    /// content, when `ask.trust` allows it. Of several callers with the same changes one works and
+    /// the others wait.
+    pub(crate) fn make(&self, changes: &Changes, ask: Ask<'_>) -> Result<Made, LayerError> {
+        let key = key(changes, ask.epoch);
+        let cell = self.cell(key);
+        let mut known = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let recorded = || if ask.trust { self.store.record(RECORD, key) } else { None };
+        if let Some(layer) = known.layer.or_else(recorded)
             && self.has(&layer)
         {
             return Ok(self.here(layer));
         }
-        if trust && let Some(made) = earlier.get(key) {
-            return Ok(made.clone());
+        if ask.trust
+            && let Some(made) = self.same(changes, key, ask, &mut known)?
+        {
+            return Ok(made);
         }
-        let layer = self.write(changes, epoch, key)?;
+        let layer = self.write(changes, ask.epoch, key)?;
         self.store.set_record(RECORD, key, &layer)?;
-        *cell = Some(layer);
+        known.layer = Some(layer);
         Ok(self.here(layer))
+    }
+
+    /// The layer of `ask.earlier` that has the content of some changes.
+    pub(crate) fn published(
+        &self,
+        changes: &Changes,
+        ask: Ask<'_>,
+    ) -> Result<Option<Made>, LayerError> {
+        let key = key(changes, ask.epoch);
+        let cell = self.cell(key);
+        let mut known = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        self.same(changes, key, ask, &mut known)
+    }
+
+    fn cell(&self, key: Digest) -> Cell {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(key).or_default())
+    }
+
+    /// Others say what their layers are made of: here it is found out, at the price of reading the
+    /// files, what the layer has to hold. Who unpacks it compares.
+    fn same(
+        &self,
+        changes: &Changes,
+        key: Digest,
+        ask: Ask<'_>,
+        known: &mut Known,
+    ) -> Result<Option<Made>, LayerError> {
+        let Some(said) = ask.earlier.get(key) else { return Ok(None) };
+        let recorded = || {
+            let layer: Option<Layer> = self.store.record(RECORD, key);
+            let content = || self.store.record(CONTENT, key);
+            let own = layer.map(|layer| layer.diff_id).or_else(content);
+            own.or_else(|| ask.pins.layer(key))
+        };
+        let diff_id = if let Some(diff_id) = known.diff_id.or_else(recorded) {
+            diff_id
+        } else {
+            let diff_id = hash(changes, ask.epoch)?;
+            self.store.set_record(CONTENT, key, &diff_id)?;
+            diff_id
+        };
+        known.diff_id = Some(diff_id);
+        Ok((said.layer.diff_id == diff_id).then(|| said.clone()))
     }
 
     /// Whether the layer's blob is in the store.
@@ -128,22 +186,7 @@ impl Layers {
     fn write(&self, changes: &Changes, epoch: i64, key: Digest) -> Result<Layer, LayerError> {
         let mut writer =
             LayerWriter::with_threads(self.store.writer()?, epoch, self.threads.clone());
-        for (path, node) in changes {
-            match &node.kind {
-                Kind::Folder => writer.dir(path, node.attributes).map_err(LayerError::Write)?,
-                Kind::Link(target) => {
-                    writer.symlink(path, node.attributes, target).map_err(LayerError::Write)?;
-                }
-                Kind::File(content) => {
-                    let failed = |source| LayerError::Read { path: content.path.clone(), source };
-                    let mut reader = Checked::open(content).map_err(failed)?;
-                    writer
-                        .file(path, node.attributes, content.size, &mut reader)
-                        .map_err(failed)?;
-                    reader.finish().map_err(failed)?;
-                }
-            }
-        }
+        write_all(changes, writer.tar())?;
         let (writer, digests) = writer.finish().map_err(LayerError::Write)?;
         let LayerDigests { digest, diff_id, size } = digests;
         let layer = Layer { key, digest, diff_id, size };
@@ -157,6 +200,32 @@ impl Layers {
         self.store.set_record(BY_DIFF_ID, diff_id, &(digest, size))?;
         Ok(layer)
     }
+}
+
+/// The digest of a layer's uncompressed content, without the layer.
+fn hash(changes: &Changes, epoch: i64) -> Result<Digest, LayerError> {
+    let mut writer = TarWriter::new(HashingWriter::new(io::sink()), epoch);
+    write_all(changes, &mut writer)?;
+    let (_, diff_id, _) = writer.finish().map_err(LayerError::Write)?.finish();
+    Ok(diff_id)
+}
+
+fn write_all<W: io::Write>(changes: &Changes, writer: &mut TarWriter<W>) -> Result<(), LayerError> {
+    for (path, node) in changes {
+        match &node.kind {
+            Kind::Folder => writer.dir(path, node.attributes).map_err(LayerError::Write)?,
+            Kind::Link(target) => {
+                writer.symlink(path, node.attributes, target).map_err(LayerError::Write)?;
+            }
+            Kind::File(content) => {
+                let failed = |source| LayerError::Read { path: content.path.clone(), source };
+                let mut reader = Checked::open(content).map_err(failed)?;
+                writer.file(path, node.attributes, content.size, &mut reader).map_err(failed)?;
+                reader.finish().map_err(failed)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Everything that the layer's bytes depend on.
@@ -233,7 +302,8 @@ mod tests {
         epoch: i64,
         trust: bool,
     ) -> Result<Layer, LayerError> {
-        layers.make(changes, epoch, trust, &Earlier::default()).map(|made| made.layer)
+        let (earlier, pins) = (&Earlier::default(), &Pins::default());
+        layers.make(changes, Ask { epoch, trust, earlier, pins }).map(|made| made.layer)
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod context;
 #[cfg(feature = "daemon")]
 mod daemon;
 mod dependencies;
+mod diff_id;
 #[cfg(feature = "docker")]
 pub mod docker;
 mod dockerfile;
@@ -35,6 +36,7 @@ mod tree;
 mod unpack;
 mod zstd;
 
+pub use base_layers::check_layer;
 pub use builder::{
     Action, Base, BuildReport, BuildRequest, Builder, Built, Foresight, Unsupported,
 };
@@ -45,6 +47,6 @@ pub use embedded::{Batch, EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};
 pub use error::{Error, Kind, StepPlace};
 pub use extend::{Extension, extend};
-pub use published::Published;
+pub use published::{Pins, Published, Wanted};
 pub use staging::Stager;
 pub use unpack::UnpackLimits;

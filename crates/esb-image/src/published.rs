@@ -1,8 +1,9 @@
 //! Images that were published before, on whatever machine: a cold machine need not build them.
 //!
 //! Owns what our manifests say about themselves, in annotations: the image's fingerprint, and the
-//! content key of each layer of ours. Refuses the network: who asks a registry is the caller's
-//! part, behind [`Published`].
+//! content key of each layer of ours. Whoever may push can write them, so they are hints: what is
+//! believed is a digest that this machine remembers, that the caller pins, or that it makes itself
+//! ([`Pins`]). Refuses the network: who asks a registry is the caller's part, behind [`Published`].
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,13 +18,64 @@ pub trait Published: Send + Sync {
     /// The image that lies there under the recipe's name, its blobs to be had there; `None` when
     /// there is none, and when the place does not tell.
     ///
-    /// `known` is the manifest that this machine remembers for exactly this build: when it lies
-    /// there, it is the answer. The config is read for base images; others may leave it unread.
-    fn find<'a>(
-        &'a self,
-        recipe: &'a ImageRecipe,
-        known: Option<Bytes>,
-    ) -> BoxFuture<'a, Option<Image>>;
+    /// When what is `wanted` lies there, it is the answer. The config is read for base images;
+    /// others may leave it unread.
+    fn find<'a>(&'a self, recipe: &'a ImageRecipe, wanted: Wanted) -> BoxFuture<'a, Option<Image>>;
+}
+
+/// The image that a build would end in, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The manifest that this machine remembers for exactly this build.
+    pub known: Option<Bytes>,
+    /// The digest that is pinned for exactly this build.
+    pub pinned: Option<Digest>,
+}
+
+impl Wanted {
+    /// Whether an image is what is wanted, by its digest.
+    pub(crate) fn is(&self, image: &Image) -> bool {
+        let known = self.known.as_ref().map(|known| Digest::of(known));
+        [known, self.pinned].contains(&Some(image.digest()))
+    }
+}
+
+/// What takes work to know of an image, by the keys of what it was made of. A caller that keeps it
+/// where nobody else can write gives it to later builds, which believe it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// The fingerprint of an image, and its digest.
+    pub image: Option<(Digest, Digest)>,
+    /// The layer that holds installed packages: its key, and the digest of its uncompressed
+    /// content.
+    pub packages: Option<(Digest, Digest)>,
+}
+
+impl Pins {
+    /// The pin of an image.
+    pub(crate) fn of_image(fingerprint: Digest, digest: Digest) -> Self {
+        Self { image: Some((fingerprint, digest)), packages: None }
+    }
+
+    /// The digest of the image with a fingerprint.
+    pub(crate) fn image(&self, fingerprint: Digest) -> Option<Digest> {
+        self.image.filter(|(of, _)| *of == fingerprint).map(|(_, digest)| digest)
+    }
+
+    /// The digest of the uncompressed layer with a key.
+    pub(crate) fn layer(&self, key: Digest) -> Option<Digest> {
+        self.packages.filter(|(of, _)| *of == key).map(|(_, diff_id)| diff_id)
+    }
+
+    /// A reason to make an image that this machine does not know, and why no pin spared it.
+    pub(crate) fn explain(&self, reason: &str, fingerprint: Digest) -> String {
+        let why = match self.image {
+            None => "not pinned",
+            Some((of, _)) if of != fingerprint => "pinned with another content",
+            Some(_) => "what is pinned was not found",
+        };
+        format!("{reason}, and {why}")
+    }
 }
 
 /// The keys of annotations, which start as the labels of contracts, section 2.4 do.

@@ -62,6 +62,11 @@ impl<W: Write> LayerWriter<W> {
         Self { tar: TarWriter::new(HashingWriter::new(gzip), epoch) }
     }
 
+    /// The archive that the layer is, to write entries to.
+    pub fn tar(&mut self) -> &mut TarWriter<impl Write> {
+        &mut self.tar
+    }
+
     /// See [`TarWriter::dir`].
     pub fn dir(&mut self, path: &str, attributes: Attributes) -> io::Result<()> {
         self.tar.dir(path, attributes)

@@ -103,6 +103,7 @@ fn settings(
             "code.follow-links" => "project",
             "image-ref" => "content",
             "templates" => "the one in the current folder",
+            settings::TRUST_REGISTRY => "false",
             _ => "",
         };
         shown.push(of_variables(name, variables, environment, default));

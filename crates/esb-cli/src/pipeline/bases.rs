@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use esb_image::{Base, BuildReport, BuildRequest, Builder, Built, Published};
+use esb_image::{Base, BuildReport, BuildRequest, Builder, Built, Pins, Published};
 use esb_model::{BaseRef, ImageKind, ImageRecipe, Platform};
 use esb_oci::Image;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{fleet, images, prepare, published::Registry, run::Run, target::Target};
+use super::{fleet, images, pins, prepare, published::Registry, run::Run, target::Target};
 use crate::{exit::Failure, lockfile::Pinned, summary::MadeImage};
 
 /// What names after `FROM` stand for, for each platform.
@@ -140,6 +140,7 @@ pub(crate) struct Asked<'a> {
     registry: Option<Registry<'a>>,
     target: &'a Target,
     none: BTreeMap<String, Base>,
+    pins: Pins,
 }
 
 impl<'a> Asked<'a> {
@@ -153,6 +154,7 @@ impl<'a> Asked<'a> {
             registry: target.registry.as_ref().map(|target| Registry { run, target }),
             target,
             none: BTreeMap::new(),
+            pins: pins::of(run, recipe),
         }
     }
 
@@ -181,6 +183,8 @@ impl<'a> Asked<'a> {
             no_cache: self.run.no_cache,
             keep_bases: self.keeps(bases),
             published: self.registry.as_ref().map(|registry| registry as &dyn Published),
+            pins: &self.pins,
+            trusts_published: self.run.trusts_registry(),
         }
     }
 }
@@ -196,7 +200,8 @@ pub(crate) async fn build_one(
     let start = Instant::now();
     let asked = Asked::new(run, target, recipe);
     let report = builder.build(asked.request(bases), &*run.reporter).await?;
-    let BuildReport { built, action, reason, daemon } = report;
+    let BuildReport { built, action, reason, daemon, pins } = report;
+    pins::note(run, recipe, builder, &pins);
     let image: Image = match built {
         Built::Local(image) => *image,
         Built::InEngine { id } => {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use esb_image::{Builder, Engine as _};
 use esb_model::{ImageKind, ImageRecipe, PublishTarget};
-use esb_oci::{ArchiveImage, Image, Reference};
+use esb_oci::{ArchiveImage, Image, ImageConfig, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
@@ -154,6 +154,9 @@ pub(crate) async fn hand_over(run: &Run, target: &Target, made: &mut Made) -> Re
                 run.store.ingest(layer).await?;
             }
         }
+        for made in &made.images {
+            check_layers(&made.image).await?;
+        }
     }
     if target.engine {
         let images: Vec<ArchiveImage> = made
@@ -175,6 +178,20 @@ pub(crate) async fn hand_over(run: &Run, target: &Target, made: &mut Made) -> Re
             }
         }
         esb_oci::write_layout(layout, &images).await?;
+    }
+    Ok(())
+}
+
+/// Looks at layers that were taken from the registry for what others said they are made of:
+/// nobody unpacks what goes into a layout before it is used.
+async fn check_layers(image: &Image) -> Result<(), Failure> {
+    let diff_ids = ImageConfig::parse(&image.config_bytes).map_err(esb_image::Error::from)?;
+    let named = image.manifest.layers.iter().zip(diff_ids.diff_ids());
+    for (layer, (said, diff_id)) in image.layers.iter().zip(named) {
+        // Those of a base say nothing of themselves, and are the base's.
+        if layer.source.location().is_some() && !said.annotations.is_empty() {
+            esb_image::check_layer(layer, diff_id).await?;
+        }
     }
     Ok(())
 }

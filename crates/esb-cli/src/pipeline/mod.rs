@@ -12,6 +12,7 @@ mod fleet;
 mod images;
 mod output;
 mod own_folders;
+mod pins;
 mod plan;
 mod prepare;
 mod published;
@@ -148,6 +149,7 @@ pub(crate) async fn execute(
     let mut made = bases::build(&run, &target, &recipes, sources).await?;
     fleet::place(&run, &target, &recipes, &made.bases).await?;
     images::functions(&run, &target, &recipes, &mut made).await?;
+    run.lock.write()?;
     images::hand_over(&run, &target, &mut made).await?;
     if order.publishes() {
         externals.copy(&run).await?;

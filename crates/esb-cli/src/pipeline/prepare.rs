@@ -136,6 +136,7 @@ pub(crate) async fn packages(run: &Run, recipe: &ImageRecipe) -> Result<Option<P
         platform: dependencies.platform.to_string(),
         asked,
         versions: Vec::new(),
+        layer: None,
     };
     run.lock.pin_packages(&mut packages);
     Ok(Some(packages))

@@ -3,10 +3,9 @@
 //! Owns the questions to the registry before a build. A registry that does not tell is no reason
 //! to stop: the image is built, and the push says what is wrong.
 
-use bytes::Bytes;
-use esb_image::Published;
+use esb_image::{Published, Wanted};
 use esb_model::{ImageKind, ImageRecipe, PublishTarget};
-use esb_oci::{BoxFuture, Digest, Image};
+use esb_oci::{BoxFuture, Digest, Image, Reference};
 
 use super::{early::Early, images::push_reference, run::Run, target::Target};
 
@@ -17,30 +16,25 @@ pub(crate) struct Registry<'a> {
 }
 
 impl Published for Registry<'_> {
-    fn find<'a>(
-        &'a self,
-        recipe: &'a ImageRecipe,
-        known: Option<Bytes>,
-    ) -> BoxFuture<'a, Option<Image>> {
-        Box::pin(self.ask(recipe, known))
+    fn find<'a>(&'a self, recipe: &'a ImageRecipe, wanted: Wanted) -> BoxFuture<'a, Option<Image>> {
+        Box::pin(self.ask(recipe, wanted))
     }
 }
 
 impl Registry<'_> {
-    async fn ask(&self, recipe: &ImageRecipe, known: Option<Bytes>) -> Option<Image> {
+    async fn ask(&self, recipe: &ImageRecipe, wanted: Wanted) -> Option<Image> {
         let Self { run, target } = self;
         let base = matches!(recipe.kind, ImageKind::Base(_));
         let plain = push_reference(&target.image(&recipe.repository, &recipe.tag)).ok()?;
         let at = esb_registry::repository(&plain);
+        let content = |digest| {
+            let tag = Target::content_tag(&recipe.tag, digest);
+            push_reference(&target.image(&recipe.repository, &tag)).ok()
+        };
         let settled = Early::settle(run, &at, &recipe.tag).await;
-        if let Some(manifest) = known {
+        if let Some(manifest) = wanted.known {
             let digest = Digest::of(&manifest);
-            let name = if base {
-                plain.clone()
-            } else {
-                let tag = Target::content_tag(&recipe.tag, digest);
-                push_reference(&target.image(&recipe.repository, &tag)).ok()?
-            };
+            let name = if base { plain.clone() } else { content(digest)? };
             if run.client.leads_to(&name, digest, &run.session).await.ok()? {
                 let mut image = run.client.image_at(&plain, manifest)?;
                 if base {
@@ -51,11 +45,28 @@ impl Registry<'_> {
                 return Some(image);
             }
         }
+        let find = async |name: &Reference| {
+            let found = run.client.published(name, recipe.platform, base, &run.session).await;
+            found.ok().flatten()
+        };
+        let is_pinned = |image: &Image| wanted.pinned == Some(image.digest());
+        if !base && let Some(pinned) = wanted.pinned {
+            // Where a push of it leads: the push need not ask again.
+            if let Some(image) = find(&content(pinned)?).await.filter(is_pinned) {
+                return Some(image);
+            }
+        }
         if !base && let Some((_, manifest)) = settled.and_then(|settled| settled.last(run)) {
             // It says what its layers are made of; nobody has to be asked for it.
             return run.client.image_at(&plain, manifest.into());
         }
-        let found = run.client.published(&plain, recipe.platform, base, &run.session).await;
-        found.ok().flatten()
+        let found = find(&plain).await;
+        match wanted.pinned {
+            // Others moved the tag meanwhile.
+            Some(pinned) if base && !found.as_ref().is_some_and(is_pinned) => {
+                find(&plain.pinned(pinned)).await.or(found)
+            }
+            _ => found,
+        }
     }
 }

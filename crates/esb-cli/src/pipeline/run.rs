@@ -27,6 +27,7 @@ use crate::{
     lockfile::{LockFile, LockUse, Pin, Pinned},
     printer::Printer,
     reporter::TerminalReporter,
+    settings::TRUST_REGISTRY,
 };
 
 /// Prefixes of the variables that pip and uv may see: their own settings, and what reaches a
@@ -230,6 +231,11 @@ impl Run {
     /// The reporter, as libraries take it.
     pub(crate) fn events(&self) -> Arc<dyn esb_model::Reporter> {
         Arc::clone(&self.reporter) as Arc<dyn esb_model::Reporter>
+    }
+
+    /// Whether what the registry says of our images is believed.
+    pub(crate) fn trusts_registry(&self) -> bool {
+        self.environment.settings().is_on(TRUST_REGISTRY)
     }
 
     /// A path as short as it can be said from the project root.

@@ -1,11 +1,13 @@
-//! What a run costs: requests to a registry, files that are read, memory. Real registry, real
-//! `esb`, no engine.
+//! What a run costs: requests to a registry, files that are read, memory; and what others who may
+//! push can do to it. Real registry, real `esb`, no engine.
 
 #![cfg(test)]
 
 mod applications;
 mod asked;
+mod attacker;
 mod cost;
+mod forged;
 mod opened;
 mod owned;
 mod planned;

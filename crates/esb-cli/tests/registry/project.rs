@@ -105,7 +105,7 @@ pub(crate) fn all<'a>(document: &'a Value, field: &str) -> Vec<&'a str> {
 /// A registry, and the proxy that runs go through.
 pub(crate) struct Place {
     pub(crate) proxy: LoggingProxy,
-    _registry: Registry,
+    registry: Registry,
     _folder: TempDir,
 }
 
@@ -124,7 +124,12 @@ impl Place {
             Err(error) => panic!("{error}"),
         };
         let proxy = LoggingProxy::start(registry.address()).unwrap();
-        Some(Self { proxy, _registry: registry, _folder: folder })
+        Some(Self { proxy, registry, _folder: folder })
+    }
+
+    /// The registry's own address: what is asked there is not among what runs asked.
+    pub(crate) fn address(&self) -> String {
+        self.registry.address().to_string()
     }
 
     /// Deploys, and gives the document and what was asked meanwhile as `METHOD path`.
@@ -154,6 +159,11 @@ pub(crate) fn writes(asked: &[String]) -> Vec<&str> {
 
 /// Writes a layout with a small image that looks like AWS's.
 pub(crate) fn base(root: &Path) {
+    base_saying(root, BTreeMap::new());
+}
+
+/// The same, whose manifest has annotations.
+pub(crate) fn base_saying(root: &Path, annotations: BTreeMap<String, String>) {
     let mut layer = LayerWriter::new(Vec::new(), 0);
     for folder in ["opt", "tmp", "var", "var/lang", "var/lang/lib", "var/task", "usr", "usr/lib"] {
         layer.dir(folder, Attributes::root(0o755)).unwrap();
@@ -177,7 +187,7 @@ pub(crate) fn base(root: &Path) {
         media_type: Some(media_type::OCI_MANIFEST.to_owned()),
         config: config.descriptor.clone(),
         layers: vec![Descriptor::clone(&layer.descriptor)],
-        annotations: BTreeMap::new(),
+        annotations,
     };
     let bytes = serde_json::to_vec(&manifest).unwrap();
     let image = Image::new(bytes.into(), config_bytes.into(), config, vec![layer]).unwrap();

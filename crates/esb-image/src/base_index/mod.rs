@@ -11,16 +11,18 @@ use std::{
     io::{self, Read},
 };
 
+use esb_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accounts, paths,
+    accounts,
+    diff_id::uncompressed,
+    paths,
     tree::{Kind, Node, Tree},
-    zstd::{Frames, is_zstd},
 };
 
 /// The record's kind in the content store; the number is the form's.
-pub(crate) const RECORD: &str = "base-index-3";
+pub(crate) const RECORD: &str = "base-index-4";
 
 /// The most entries of an image.
 const MAX_ENTRIES: usize = 3_000_000;
@@ -191,21 +193,10 @@ enum Found {
 }
 
 impl Indexer {
-    /// Reads one layer, compressed or not, to its end.
-    pub(crate) fn layer(&mut self, mut layer: impl Read) -> io::Result<()> {
-        let mut start = [0; 4];
-        let read = read_start(&mut layer, &mut start)?;
-        let mut layer = (&start[..read]).chain(layer);
-        if is_zstd(&start) {
-            self.entries(Frames::new(&mut layer))?;
-        } else if start.starts_with(&[0x1f, 0x8b]) {
-            self.entries(flate2::read::MultiGzDecoder::new(&mut layer))?;
-        } else {
-            self.entries(&mut layer)?;
-        }
-        // What follows the archive belongs to the blob, which is verified as a whole.
-        io::copy(&mut layer, &mut io::sink())?;
-        Ok(())
+    /// Reads one layer, compressed or not, to its end, and gives the digest of its uncompressed
+    /// content.
+    pub(crate) fn layer(&mut self, layer: impl Read) -> io::Result<Digest> {
+        uncompressed(layer, |content| self.entries(content)).map(|((), digest)| digest)
     }
 
     pub(crate) fn finish(self) -> BaseIndex {
@@ -319,17 +310,6 @@ impl Indexer {
             folder = paths::parent(folder);
         }
     }
-}
-
-fn read_start(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
-    let mut read = 0;
-    while read < into.len() {
-        match from.read(&mut into[read..])? {
-            0 => break,
-            more => read += more,
-        }
-    }
-    Ok(read)
 }
 
 fn invalid(reason: &str) -> io::Error {

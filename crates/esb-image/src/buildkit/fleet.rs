@@ -251,12 +251,14 @@ impl Inner {
         if request.no_cache {
             return Ok(None);
         }
-        if let Some(published) = request.published {
-            let known = job.known_manifest(&self.store).map(Into::into);
-            let found = published.find(request.recipe, known).await;
-            return Ok(found.filter(|image| job.names.is_marked(image, job.parts.key())));
+        if request.published.is_some() {
+            return job.published(request, &self.store).await;
         }
-        job.recorded(&self.store)
+        let recorded = job.recorded(&self.store)?;
+        if recorded.is_some() {
+            job.remember_parts(&self.store)?;
+        }
+        Ok(recorded)
     }
 
     async fn run(
@@ -267,26 +269,26 @@ impl Inner {
         let placed = self.prepare(request).await?;
         let job = &placed.job;
         if let Some(image) = self.earlier(request, job).await? {
-            job.remember(&self.store, &image.descriptor)?;
             let reason = "same content, base and recipe".to_owned();
+            let pins = job.pins(request, image.digest());
             let built = Built::Local(Box::new(image));
-            return Ok(BuildReport { built, action: Action::Cached, reason, daemon: None });
+            return Ok(BuildReport { built, action: Action::Cached, reason, daemon: None, pins });
         }
-        let reason = job.reason(&self.store, request.no_cache, "the registry does not have it");
+        let reason = job.reason(&self.store, request, "the registry does not have it");
         let (made, daemon) = self.anywhere(request, &placed, reporter).await?;
-        let built = match made {
+        let (pins, built) = match made {
             Made::Given(image) => {
                 job.remember(&self.store, &image.descriptor)?;
-                Built::Local(image)
+                (job.pins(request, image.digest()), Built::Local(image))
             }
             Made::Pushed(digest) => {
                 job.remember(&self.store, &Descriptor::new(media_type::OCI_MANIFEST, digest, 0))?;
                 let target = self.settings.target.as_ref().expect("it was pushed somewhere");
                 let reference = target.image(&request.recipe.repository, &request.recipe.tag);
-                Built::Pushed { reference, digest }
+                (job.pins(request, digest), Built::Pushed { reference, digest })
             }
         };
-        Ok(BuildReport { built, action: Action::Built, reason, daemon: Some(daemon) })
+        Ok(BuildReport { built, action: Action::Built, reason, daemon: Some(daemon), pins })
     }
 
     /// Builds on the daemon that the build belongs to, else on the next in rank that can.
@@ -425,11 +427,7 @@ impl Builder for FleetBuilder {
             Ok(Some(match inner.earlier(request, &job).await? {
                 Some(image) => Foresight::Reuse(Box::new(image)),
                 None => Foresight::Build {
-                    reason: job.reason(
-                        &inner.store,
-                        request.no_cache,
-                        "the registry does not have it",
-                    ),
+                    reason: job.reason(&inner.store, request, "the registry does not have it"),
                 },
             }))
         })

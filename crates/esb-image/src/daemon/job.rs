@@ -15,12 +15,12 @@ use crate::{
     blocking::blocking,
     fingerprint::{Fingerprint, ImageParts, Part},
     listing::{Files, Listings},
-    published::Names,
+    published::{Names, Pins, Wanted},
     stat_cache::StatCache,
 };
 
 /// The kind of the records that say which image a build ended in.
-const RECORD: &str = "docker-image";
+const RECORD: &str = "docker-image-2";
 /// The kind of the records that say what the last image of a recipe was made of.
 const LAST: &str = "docker-last-image";
 
@@ -98,7 +98,9 @@ impl Job {
             .text(&recipe.folder.to_string_lossy())
             .text(&name)
             .text(&platform);
-        let mut key = Fingerprint::new("docker image");
+        let believed =
+            if request.trusts_published { "believed docker image" } else { "docker image" };
+        let mut key = Fingerprint::new(believed);
         key.digest(parts.key());
         Ok(Self {
             image,
@@ -144,6 +146,38 @@ impl Job {
         }
     }
 
+    /// The image that lies where this one goes, when its digest is remembered here or pinned, or
+    /// when it is believed what it says of itself.
+    pub(crate) async fn published(
+        &self,
+        request: BuildRequest<'_>,
+        store: &ContentStore,
+    ) -> Result<Option<Image>, Error> {
+        let Some(published) = request.published else { return Ok(None) };
+        let known = self.known_manifest(store).map(Into::into);
+        let wanted = Wanted { known, pinned: request.pins.image(self.parts.key()) };
+        if wanted == Wanted::default() && !request.trusts_published {
+            return Ok(None);
+        }
+        let found = published.find(request.recipe, wanted.clone()).await;
+        let is_marked = |image: &Image| self.names.is_marked(image, self.parts.key());
+        let found =
+            found.filter(|image| wanted.is(image) || request.trusts_published && is_marked(image));
+        if let Some(image) = &found {
+            store.put(&image.manifest_bytes)?;
+            self.remember(store, &image.descriptor)?;
+        }
+        Ok(found)
+    }
+
+    /// The pin of the image that the build ended in, unless it may only have been believed.
+    pub(crate) fn pins(&self, request: BuildRequest<'_>, digest: Digest) -> Pins {
+        if request.trusts_published {
+            return Pins::default();
+        }
+        Pins::of_image(self.parts.key(), digest)
+    }
+
     /// The layers of the bases, by their uncompressed and their compressed digests.
     pub(crate) fn known_layers(&self) -> Result<HashMap<Digest, Blob>, Error> {
         let mut known = HashMap::new();
@@ -185,17 +219,26 @@ impl Job {
     }
 
     /// Why the image has to be made; `lost` says it of one that was made before.
-    pub(crate) fn reason(&self, store: &ContentStore, no_cache: bool, lost: &str) -> String {
+    pub(crate) fn reason(
+        &self,
+        store: &ContentStore,
+        request: BuildRequest<'_>,
+        lost: &str,
+    ) -> String {
         let before = store.record(LAST, self.last);
-        if no_cache {
-            "earlier results were not to be used".to_owned()
-        } else if before.as_ref() == Some(&self.parts) {
-            lost.to_owned()
-        } else {
-            let listings = Listings::new(store.clone());
-            let changes = |part: Part<'_>, before| listings.changes(before, &self.listing(part));
-            self.parts.reason(before.as_ref(), changes)
+        if request.no_cache {
+            return "earlier results were not to be used".to_owned();
         }
+        if before.as_ref() == Some(&self.parts) {
+            return lost.to_owned();
+        }
+        let listings = Listings::new(store.clone());
+        let changes = |part: Part<'_>, before| listings.changes(before, &self.listing(part));
+        let reason = self.parts.reason(before.as_ref(), changes);
+        if before.is_some() || request.published.is_none() {
+            return reason;
+        }
+        request.pins.explain(&reason, self.parts.key())
     }
 
     /// Notes what the build ended in.

@@ -18,7 +18,7 @@ use crate::buildkit::FleetBuilder;
 #[cfg(feature = "docker")]
 use crate::docker::{DockerBuilder, DockerEngine};
 use crate::{
-    Base, BuildReport, BuildRequest, Builder as _, Built, Error, UnpackLimits,
+    Base, BuildReport, BuildRequest, Builder as _, Built, Error, Pins, UnpackLimits,
     blocking::blocking,
     daemon::StepSecrets,
     unpack::{TarKind, io_error, unpack_tar},
@@ -170,6 +170,7 @@ impl Installer {
             own: None,
         };
         let (bases, labels) = (BTreeMap::from([(name, base.clone())]), BTreeMap::new());
+        let pins = Pins::default();
         let request = BuildRequest {
             recipe: &packages,
             root,
@@ -179,6 +180,8 @@ impl Installer {
             label_prefix: "com.esb.",
             keep_bases: false,
             published: None,
+            pins: &pins,
+            trusts_published: false,
             epoch: esb_oci::DEFAULT_EPOCH,
             no_cache: job.no_cache,
         };

@@ -6,11 +6,14 @@ use std::{
 };
 
 use esb_model::{Event, Platform, Reporter};
-use esb_oci::{ArchiveImage, Digest};
+use esb_oci::{ArchiveImage, ContentStore, Digest};
 use tokio::sync::OnceCell;
 
 use super::{DockerEngine, engine::split_tag};
 use crate::{Base, Engine as _, Error};
+
+/// The kind of the records that say which image of the engine a base was loaded as.
+const LOADED: &str = "engine-base";
 
 /// A base by the name that a Dockerfile has for it, and by its manifest.
 type Key = (String, Digest);
@@ -28,8 +31,8 @@ impl Bases {
     pub(super) async fn ensure(
         &self,
         engine: &DockerEngine,
-        name: &str,
-        base: &Base,
+        store: &ContentStore,
+        (name, base): (&str, &Base),
         platform: Platform,
         reporter: &dyn Reporter,
     ) -> Result<String, Error> {
@@ -38,15 +41,15 @@ impl Bases {
             let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(ready.entry(key).or_default())
         };
-        let bring = || bring(engine, name, base, platform, reporter);
+        let bring = || bring(engine, store, (name, base), platform, reporter);
         cell.get_or_try_init(bring).await.cloned()
     }
 }
 
 async fn bring(
     engine: &DockerEngine,
-    name: &str,
-    base: &Base,
+    store: &ContentStore,
+    (name, base): (&str, &Base),
     platform: Platform,
     reporter: &dyn Reporter,
 ) -> Result<String, Error> {
@@ -73,9 +76,15 @@ async fn bring(
     }
     let pinned = pinned_tag(name, base);
     let id = engine.find(&pinned).await?;
-    let config = base.image.config.descriptor.digest.to_string();
-    let is_it = |id: String| engine.has_containerd_store() || id == config;
-    if id.is_some_and(is_it) {
+    // The id of an image is its config's digest; in containerd's store it is that of a manifest
+    // that the engine makes when it is loaded, so that only who loaded it knows it.
+    let key = Digest::of(pinned.as_bytes());
+    let expected = if engine.has_containerd_store() {
+        store.record(LOADED, key)
+    } else {
+        Some(base.image.config.descriptor.digest.to_string())
+    };
+    if id.is_some() && id == expected {
         name_as_on_disk(engine, name, &pinned).await?;
     } else {
         reporter.event(&Event::Started { subject: name, action: "load" });
@@ -84,6 +93,11 @@ async fn bring(
             names.push(name.to_owned());
         }
         engine.load(&[ArchiveImage { image: base.image.clone(), names }]).await?;
+        if engine.has_containerd_store()
+            && let Some(id) = engine.find(&pinned).await?
+        {
+            store.set_record(LOADED, key, &id)?;
+        }
     }
     Ok(pinned)
 }

@@ -8,7 +8,7 @@ use std::{
 use bollard::{
     body_try_stream,
     errors::Error as Failure,
-    models::{BuildInfoAux, ImageInspect},
+    models::BuildInfoAux,
     query_parameters::{BuildImageOptionsBuilder, BuilderVersion},
 };
 use esb_model::{Event, ImageRecipe, Reporter};
@@ -24,7 +24,8 @@ use super::{
     session, transfer,
 };
 use crate::{
-    Action, BuildReport, BuildRequest, Builder, Built, Error, StepPlace, Unsupported,
+    Action, BuildReport, BuildRequest, Builder, Built, Engine as _, Error, Pins, StepPlace,
+    Unsupported,
     assemble::rfc3339,
     daemon::{
         StepSecrets,
@@ -42,6 +43,8 @@ use crate::{
 
 /// The first API whose BuildKit knows `SOURCE_DATE_EPOCH` (engine 23).
 const KNOWS_EPOCH: (usize, usize) = (1, 42);
+/// The kind of the records that say which image of the engine a build ended in.
+const RECORD: &str = "engine-image";
 /// Builds of the engine at a time, unless the caller says.
 const JOBS: usize = 8;
 
@@ -133,39 +136,46 @@ impl DockerBuilder {
         if self.export && !request.no_cache {
             if let Some(image) = job.recorded(&self.store)? {
                 job.remember_parts(&self.store)?;
-                return Ok(cached(Built::Local(Box::new(image)), same));
+                let pins = job.pins(request, image.digest());
+                return Ok(cached(Built::Local(Box::new(image)), same, pins));
             }
-            if let Some(published) = request.published
-                && let Some(image) = published.find(request.recipe, None).await
-                && job.names.is_marked(&image, job.parts.key())
-            {
-                return Ok(cached(
-                    Built::Local(Box::new(image)),
-                    &format!("published already with the {same}"),
-                ));
+            if let Some(image) = job.published(request, &self.store).await? {
+                let pins = job.pins(request, image.digest());
+                let reason = format!("published already with the {same}");
+                return Ok(cached(Built::Local(Box::new(image)), &reason, pins));
             }
         }
-        let earlier = self.engine.inspect(&job.name).await?;
-        let fits = earlier.as_ref().is_some_and(|image| fits(&job, image));
-        if !request.no_cache && request.fingerprint_label.is_some() && fits {
-            let id = earlier.and_then(|image| image.id).unwrap_or_default();
+        if !request.no_cache
+            && let Some(id) = self.made_here(&job).await?
+        {
             drop(permit);
-            let built = self.take(&job, id, running).await?;
+            let (built, pins) = self.take(request, &job, id, running).await?;
             job.remember_parts(&self.store)?;
-            return Ok(cached(built, same));
+            return Ok(cached(built, same, pins));
         }
-        let reason = job.reason(&self.store, request.no_cache, "the engine does not have it");
+        let reason = job.reason(&self.store, request, "the engine does not have it");
         let mut names = BTreeMap::new();
         for (name, base) in &job.bases {
             let platform = request.recipe.platform;
-            let there = self.bases.ensure(&self.engine, name, base, platform, reporter).await?;
+            let wanted = (&**name, base);
+            let bases = &self.bases;
+            let there = bases.ensure(&self.engine, &self.store, wanted, platform, reporter).await?;
             names.insert(name.clone(), there);
         }
         let id = self.build_image(&job, &names, request.no_cache, reporter).await?;
         drop(permit);
-        let built = self.take(&job, id, running).await?;
+        self.store.set_record(RECORD, job.key, &id)?;
+        let (built, pins) = self.take(request, &job, id, running).await?;
         job.remember_parts(&self.store)?;
-        Ok(BuildReport { built, action: Action::Built, reason, daemon: None })
+        Ok(BuildReport { built, action: Action::Built, reason, daemon: None, pins })
+    }
+
+    /// The image that the engine has under the build's name, when it is the one that an earlier
+    /// build of the same ended in: a pulled one may carry any label.
+    async fn made_here(&self, job: &Job) -> Result<Option<String>, Error> {
+        let Some(made) = self.store.record::<String>(RECORD, job.key) else { return Ok(None) };
+        let there = self.engine.find(&job.name).await?;
+        Ok(there.filter(|id| *id == made))
     }
 
     fn settings(&self) -> Settings<'_> {
@@ -257,9 +267,15 @@ impl DockerBuilder {
     }
 
     /// The result of a build whose image the engine has under `id`.
-    async fn take(&self, job: &Job, id: String, running: Running) -> Result<Built, Error> {
+    async fn take(
+        &self,
+        request: BuildRequest<'_>,
+        job: &Job,
+        id: String,
+        running: Running,
+    ) -> Result<(Built, Pins), Error> {
         if !self.export {
-            return Ok(Built::InEngine { id });
+            return Ok((Built::InEngine { id }, Pins::default()));
         }
         let known = Arc::new(job.known_layers()?);
         let base = job.sketch.last_base().and_then(|name| job.bases.get(name));
@@ -275,7 +291,8 @@ impl DockerBuilder {
         };
         let image = running.export(id, options).await?;
         job.remember(&self.store, &image.descriptor)?;
-        Ok(Built::Local(Box::new(image)))
+        let pins = job.pins(request, image.digest());
+        Ok((Built::Local(Box::new(image)), pins))
     }
 }
 
@@ -307,14 +324,6 @@ impl Builder for DockerBuilder {
     }
 }
 
-fn cached(built: Built, reason: &str) -> BuildReport {
-    BuildReport { built, action: Action::Cached, reason: reason.to_owned(), daemon: None }
-}
-
-/// Whether an image of the engine is what a build would make: it says so itself.
-fn fits(job: &Job, image: &ImageInspect) -> bool {
-    let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
-    labels.is_some_and(|labels| {
-        job.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
-    })
+fn cached(built: Built, reason: &str, pins: Pins) -> BuildReport {
+    BuildReport { built, action: Action::Cached, reason: reason.to_owned(), daemon: None, pins }
 }

@@ -18,17 +18,19 @@ use crate::{
     context::ContextError,
     dockerfile::{
         Problem,
-        interpret::{Plan, StagePlan},
+        interpret::{Action, CopyFiles, Plan, StagePlan, Step},
     },
     fingerprint::{Fingerprint, ImageParts, Part},
     landing::{Landed, Sources},
     layer::LayerError,
     listing::Files,
-    published::Names,
+    paths,
+    published::{Names, Pins},
 };
 
 /// A build's own copy of its request: it moves to another thread.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a decision of its own")]
 pub(super) struct Job {
     pub(super) recipe: ImageRecipe,
     pub(super) root: PathBuf,
@@ -41,6 +43,11 @@ pub(super) struct Job {
     pub(super) trust: bool,
     /// See [`BuildRequest::keep_bases`].
     pub(super) keep_bases: bool,
+    pub(super) pins: Pins,
+    /// See [`BuildRequest::trusts_published`].
+    pub(super) trusts_published: bool,
+    /// The image goes to a place that can be asked what it has.
+    pub(super) has_place: bool,
 }
 
 impl Job {
@@ -55,6 +62,9 @@ impl Job {
             epoch: request.epoch,
             trust: !request.no_cache,
             keep_bases: request.keep_bases,
+            pins: request.pins.clone(),
+            trusts_published: request.trusts_published,
+            has_place: request.published.is_some(),
         }
     }
 
@@ -81,6 +91,29 @@ impl Job {
             Arc::make_mut(&mut index).apply(changes);
         }
         Some(index)
+    }
+
+    /// Under which an image is remembered: what was believed because somebody said so is not
+    /// known to who asks for more.
+    pub(super) fn memory(&self, fingerprint: Digest) -> Digest {
+        if !self.trusts_published {
+            return fingerprint;
+        }
+        let mut key = Fingerprint::new("believed image");
+        key.digest(fingerprint);
+        key.finish()
+    }
+
+    /// Whether a step brings the packages that were installed for the image, and nothing else.
+    pub(super) fn brings_packages(&self, step: &Step) -> bool {
+        let target =
+            self.recipe.dependencies.as_ref().map(|wanted| wanted.target.to_string_lossy());
+        match (&step.action, target) {
+            (Action::Copy(CopyFiles { from: None, sources, .. }), Some(target)) => {
+                sources.iter().all(|source| paths::clean(source) == paths::clean(&target))
+            }
+            _ => false,
+        }
     }
 
     /// Whether others can be built on an image that was found, when that is what it is for.

@@ -3,25 +3,26 @@
 //! Owns the order of a build (interpret, look at the context, ask the records, land, write) and
 //! what runs beside the asynchronous threads. Refuses everything that needs a process.
 
+mod found;
+mod index;
 mod job;
+mod make;
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
-use esb_model::{Event, ImageRecipe, Reporter};
+use esb_model::{Event, ImageRecipe, NullReporter, Reporter};
 use esb_oci::{BoxFuture, ContentStore, Digest, IgnoreRules, Image, ImageConfig};
 use tokio::sync::{OnceCell, Semaphore};
 
 use self::job::Job;
 use crate::{
-    Action, Base, BuildReport, BuildRequest, Builder, Built, Error, Foresight, Published,
-    UnpackLimits, Unsupported,
-    assemble::{self, Parts, Remembered},
-    base_index::{self, BaseIndex, compact},
-    base_layers,
+    Action, BuildReport, BuildRequest, Builder, Built, Error, Foresight, Published, UnpackLimits,
+    Unsupported,
+    assemble::{self, Remembered},
+    base_index::BaseIndex,
     blocking::blocking,
     context::Context,
     dockerfile::{
@@ -29,11 +30,11 @@ use crate::{
         interpret::{Action as StepAction, CopyFiles, Plan},
     },
     fingerprint::{ImageParts, Part},
-    landing::{Lander, Sources},
+    landing::Sources,
     layer::Layers,
     listing::Listings,
     looks::{self, Looks},
-    published::Earlier,
+    published::{Earlier, Pins, Wanted},
     stat_cache::StatCache,
 };
 
@@ -71,6 +72,8 @@ struct Inner {
     turns: Semaphore,
     /// Indexes that this process has, by manifest.
     indexes: Mutex<Indexes>,
+    /// Base images whose manifests are known to be ours, with all that they say.
+    vouched: Mutex<HashSet<Digest>>,
     /// Configs of bases, by digest: fifty functions on one base read it once.
     configs: Mutex<HashMap<Digest, ImageConfig>>,
 }
@@ -82,14 +85,15 @@ struct Prepared {
     parts: ImageParts,
     /// The target's config, labels included.
     config: ImageConfig,
-    /// The manifest of an earlier build of the same, whose blobs are not here.
-    known: Option<Bytes>,
-    /// Layers that lie where the image goes.
+    /// What is known of the image that this ends in: an earlier build's manifest, whose blobs are
+    /// not here, or a pin.
+    wanted: Wanted,
+    /// Layers that lie where the image goes, as their manifest says.
     earlier: Earlier,
 }
 
 enum Progress {
-    Done(BuildReport),
+    Done(Box<BuildReport>),
     Needed(Box<Prepared>),
 }
 
@@ -99,11 +103,22 @@ impl EmbeddedBuilder {
         let stats = StatCache::new(store.clone());
         let layers = Layers::new(store.clone());
         let listings = Listings::new(store.clone());
-        let (looks, indexes, configs) = Default::default();
+        let (looks, indexes, vouched, configs) = Default::default();
         let turns = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
-        let inner =
-            Inner { store, settings, stats, layers, listings, looks, turns, indexes, configs };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                settings,
+                stats,
+                layers,
+                listings,
+                looks,
+                turns,
+                indexes,
+                vouched,
+                configs,
+            }),
+        }
     }
 
     /// Begins a batch: until the result is dropped, what several builds copy is looked at once, also
@@ -142,7 +157,7 @@ impl Builder for EmbeddedBuilder {
     ) -> BoxFuture<'a, Result<Option<Foresight>, Error>> {
         let job = Arc::new(Job::new(request));
         Box::pin(async move {
-            let progress = self.look(&job, request.published).await?;
+            let progress = self.look(&job, request.published, &NullReporter).await?;
             let inner = Arc::clone(&self.inner);
             Ok(Some(blocking(move || inner.foresight(&job, progress)).await))
         })
@@ -184,20 +199,12 @@ impl EmbeddedBuilder {
         }
         let inner = Arc::clone(&self.inner);
         let _running = self.inner.looks.running();
-        let prepared = match self.look(&job, published).await? {
-            Progress::Done(report) => return Ok(report),
+        let prepared = match self.look(&job, published, reporter).await? {
+            Progress::Done(report) => return Ok(*report),
             Progress::Needed(prepared) => prepared,
         };
-        let mut indexes = HashMap::new();
-        for (position, stage) in &prepared.plan.stages {
-            let Some(base) = job.base(stage) else { continue };
-            if prepared.plan.needs_index(*position) {
-                let named = prepared.plan.names_owners(*position);
-                let index = self.index(&job, base, named, reporter).await?;
-                indexes.insert(base.image.digest(), index);
-            }
-        }
-        blocking(move || inner.make(&job, *prepared, &indexes)).await
+        let indexes = self.indexes(&job, &prepared.plan, reporter).await?;
+        blocking(move || inner.make(&job, &prepared, &indexes)).await
     }
 
     /// Everything that can be known before something is made, here and where the image goes.
@@ -205,111 +212,29 @@ impl EmbeddedBuilder {
         &self,
         job: &Arc<Job>,
         published: Option<&dyn Published>,
+        reporter: &dyn Reporter,
     ) -> Result<Progress, Error> {
         let prepared = {
             let _turn = self.inner.turns.acquire().await;
             let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
             blocking(move || inner.prepare(&job)).await?
         };
-        match prepared {
-            Progress::Needed(prepared) => self.find(job, published, prepared).await,
-            done @ Progress::Done(_) => Ok(done),
-        }
-    }
-
-    /// Asks the place that the image goes to, when this machine does not have it.
-    async fn find(
-        &self,
-        job: &Arc<Job>,
-        published: Option<&dyn Published>,
-        mut prepared: Box<Prepared>,
-    ) -> Result<Progress, Error> {
-        let Some(published) = published.filter(|_| job.trust) else {
-            return Ok(Progress::Needed(prepared));
-        };
-        let found = published.find(&job.recipe, prepared.known.take()).await;
-        let Some(image) = found else { return Ok(Progress::Needed(prepared)) };
-        let key = prepared.parts.key();
-        if !job.names.is_marked(&image, key) || !job.is_sound(&image) {
-            prepared.earlier = job.names.layers(&image);
-            return Ok(Progress::Needed(prepared));
-        }
-        let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
-        blocking(move || {
-            assemble::remember(&image, &inner.store, key)?;
-            inner.store.set_record(LAST, job.last_key(), &prepared.parts)?;
-            let reason = "published already with the same content, base and recipe".to_owned();
-            Ok(Progress::Done(report(image, Action::Cached, reason)))
-        })
-        .await
-    }
-
-    /// The index of a base: from memory, from a record, from its manifest, or made of its layers,
-    /// which alone say the accounts of owners that are `named`. Of several builds that need it one
-    /// works and the others wait.
-    async fn index(
-        &self,
-        job: &Job,
-        base: &Base,
-        named: bool,
-        reporter: &dyn Reporter,
-    ) -> Result<Arc<BaseIndex>, Error> {
-        let digest = base.image.digest();
-        let is_enough = |index: &BaseIndex| !(named && index.lacks_accounts());
-        let cell = {
-            let mut indexes = self.inner.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(indexes.entry((digest, named)).or_default())
-        };
-        let make = async || {
-            let store = self.inner.store.clone();
-            let keep = job.keep_bases.then_some(&self.inner.store);
-            if job.trust {
-                let store = store.clone();
-                let known = blocking(move || store.record(base_index::RECORD, digest)).await;
-                if let Some(index) = known.filter(is_enough) {
-                    return Ok(Arc::new(index));
-                }
+        match (prepared, published) {
+            (Progress::Needed(prepared), Some(published)) if job.trust => {
+                self.find(job, published, prepared, reporter).await
             }
-            let carried = base.image.manifest.annotations.get(&job.names.base_index);
-            let carried = carried.and_then(|text| compact::decode(text)).filter(is_enough);
-            // Of processes that need it at the same time one reads the layers.
-            let mut turn = None;
-            let index = if let Some(index) = carried {
-                index
-            } else {
-                let subject = &*base.name;
-                reporter.event(&Event::Started { subject, action: "index" });
-                turn = Some(store.turn("index", digest).await);
-                if job.trust {
-                    let store = store.clone();
-                    let look = move || store.fresh_record(base_index::RECORD, digest);
-                    if let Some(index) = blocking(look).await.filter(is_enough) {
-                        let detail = "made by another run";
-                        reporter.event(&Event::Finished { subject, action: "index", detail });
-                        return Ok(Arc::new(index));
-                    }
-                }
-                let index = base_layers::index(&job.recipe.repository, base, keep).await?;
-                reporter.event(&Event::Finished { subject, action: "index", detail: "" });
-                index
-            };
-            let index = Arc::new(index);
-            let record = Arc::clone(&index);
-            blocking(move || store.set_record(base_index::RECORD, digest, &*record)).await?;
-            drop(turn);
-            Ok(index)
-        };
-        cell.get_or_try_init(make).await.cloned()
+            (other, _) => Ok(other),
+        }
     }
 }
 
 impl Inner {
     fn foresight(&self, job: &Job, progress: Progress) -> Foresight {
         match progress {
-            Progress::Done(BuildReport { built: Built::Local(image), .. }) => {
-                Foresight::Reuse(image)
-            }
-            Progress::Done(_) => unreachable!("what is known is an image at hand"),
+            Progress::Done(report) => match report.built {
+                Built::Local(image) => Foresight::Reuse(image),
+                _ => unreachable!("what is known is an image at hand"),
+            },
             Progress::Needed(prepared) => {
                 let Prepared { plan, sources, parts, .. } = &*prepared;
                 Foresight::Build { reason: self.why(job, plan, sources, parts) }
@@ -324,7 +249,11 @@ impl Inner {
         let changes = |part: Part<'_>, before| {
             self.listings.changes(before, &job.listing(part, plan, sources))
         };
-        parts.reason(self.store.record(LAST, job.last_key()).as_ref(), changes)
+        let last = self.store.record(LAST, job.last_key());
+        let reason = parts.reason(last.as_ref(), changes);
+        // Functions need no pin.
+        let is_spared = last.is_some() || !job.is_base() || !job.has_place;
+        if is_spared { reason } else { job.pins.explain(&reason, parts.key()) }
     }
 
     /// All that can be done without a base's layers; often that is everything.
@@ -347,7 +276,7 @@ impl Inner {
             config.insert("Labels", label, key.hex());
         }
         let remembered = if job.trust {
-            assemble::remembered(base, &self.store, key, job.is_base())
+            assemble::remembered(base, &self.store, job.memory(key), job.is_base())
         } else {
             Remembered::Nothing
         };
@@ -356,14 +285,16 @@ impl Inner {
                 self.store.set_record(LAST, job.last_key(), &parts)?;
             }
             let reason = "same content, base and recipe".to_owned();
-            return Ok(Progress::Done(report(*image, Action::Cached, reason)));
+            let pins = self.accept(job, &image, key);
+            return Ok(Progress::Done(Box::new(report(*image, Action::Cached, reason, pins))));
         }
         let known = match remembered {
             Remembered::Manifest(bytes) => Some(bytes),
             _ => None,
         };
+        let wanted = Wanted { known, pinned: job.pins.image(key) };
         let earlier = Earlier::default();
-        let prepared = Prepared { plan, sources, parts, config, known, earlier };
+        let prepared = Prepared { plan, sources, parts, config, wanted, earlier };
         Ok(Progress::Needed(Box::new(prepared)))
     }
 
@@ -412,70 +343,8 @@ impl Inner {
         }
         Ok(sources)
     }
-
-    fn make(
-        &self,
-        job: &Job,
-        prepared: Prepared,
-        indexes: &HashMap<Digest, Arc<BaseIndex>>,
-    ) -> Result<BuildReport, Error> {
-        let Prepared { plan, sources, parts, config, earlier, .. } = prepared;
-        let reason = self.why(job, &plan, &sources, &parts);
-        let bases = plan.stages.iter().filter_map(|(position, stage)| {
-            let index = indexes.get(&job.base(stage)?.image.digest())?;
-            Some((*position, Arc::clone(index)))
-        });
-        let landed = Lander::new(&self.store, self.settings.unpack, bases.collect())
-            .all(&plan, &sources)
-            .map_err(|fault| match fault {
-                Fault::Problem(problem) => job.problem(problem),
-                Fault::Error(error) => *error,
-            })?;
-        let target = plan.target();
-        let mut steps = Vec::new();
-        for (step, changes) in target.steps.iter().zip(&landed.changes) {
-            let layer = if changes.is_empty() {
-                None
-            } else {
-                let made = self.layers.make(changes, job.epoch, job.trust, &earlier);
-                Some(made.map_err(|error| job.layer_error(error))?)
-            };
-            steps.push((step, layer));
-        }
-        let base = job.base(target);
-        let index = job.index_of(&landed);
-        let mut annotations = BTreeMap::new();
-        if let Some(text) = index.as_deref().and_then(compact::encode) {
-            annotations.insert(job.names.base_index.clone(), text);
-        }
-        let names = &job.names;
-        let image = assemble::assemble(
-            Parts { base, config, steps, epoch: job.epoch, names, annotations },
-            &self.store,
-            parts.key(),
-        )?;
-        if let Some(index) = index {
-            self.keep_index(&image, &index)?;
-        }
-        for (part, key) in parts.each() {
-            self.listings.keep(key, || job.listing(part, &plan, &sources));
-        }
-        self.store.set_record(LAST, job.last_key(), &parts)?;
-        Ok(report(image, Action::Built, reason))
-    }
-
-    /// Others are built on a base image: its index is known already, no layer has to be read.
-    fn keep_index(&self, image: &Image, index: &Arc<BaseIndex>) -> Result<(), Error> {
-        self.store.set_record(base_index::RECORD, image.digest(), &**index)?;
-        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        for named in [false, true] {
-            let index = (!named || !index.lacks_accounts()).then(|| Arc::clone(index));
-            indexes.insert((image.digest(), named), Arc::new(OnceCell::new_with(index)));
-        }
-        Ok(())
-    }
 }
 
-fn report(image: Image, action: Action, reason: String) -> BuildReport {
-    BuildReport { built: Built::Local(Box::new(image)), action, reason, daemon: None }
+fn report(image: Image, action: Action, reason: String, pins: Pins) -> BuildReport {
+    BuildReport { built: Built::Local(Box::new(image)), action, reason, daemon: None, pins }
 }

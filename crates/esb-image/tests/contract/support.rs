@@ -129,6 +129,8 @@ impl Bench<'_> {
             label_prefix: "com.esb.",
             keep_bases: false,
             published: None,
+            pins: &esb_image::Pins::default(),
+            trusts_published: false,
             epoch: DEFAULT_EPOCH,
             no_cache,
         };

@@ -67,6 +67,8 @@ pub(crate) async fn a_base_is_loaded(
         label_prefix: "com.esb.",
         keep_bases: false,
         published: None,
+        pins: &esb_image::Pins::default(),
+        trusts_published: false,
         epoch: DEFAULT_EPOCH,
         no_cache: false,
     };

@@ -10,6 +10,7 @@ mod contract;
 mod dependencies;
 mod exports;
 mod forbidden;
+mod forged;
 mod memory;
 #[path = "../contract/own.rs"]
 mod own;
@@ -78,6 +79,7 @@ async fn a_docker_engine() {
     let sockets = open_sockets();
     images_come_and_go(&engine, &store).await;
     builds::builds_from_nothing(&engine, &store, folder.path()).await;
+    forged::nothing_is_ours_for_what_it_says(&engine, &store, folder.path()).await;
     memory::contexts_and_images_stream(&engine, &store, folder.path()).await;
     let log = folder.path().join("engine/dockerd.log");
     exports::many_images_share_a_stream(&engine, &store, folder.path(), &log).await;

@@ -153,7 +153,7 @@ fn many_images_share_a_layer() {
             recipe
         })
         .collect();
-    let root = project.root();
+    let (root, pins) = (project.root(), esb_image::Pins::default());
     let builds = recipes.iter().map(|recipe| {
         let request = esb_image::BuildRequest {
             recipe,
@@ -164,6 +164,8 @@ fn many_images_share_a_layer() {
             label_prefix: "com.esb.",
             keep_bases: false,
             published: None,
+            pins: &pins,
+            trusts_published: false,
             epoch: 0,
             no_cache: false,
         };

@@ -85,6 +85,8 @@ impl Project {
             label_prefix: "com.esb.",
             keep_bases: false,
             published: None,
+            pins: &esb_image::Pins::default(),
+            trusts_published: false,
             epoch: self.epoch,
             no_cache: self.no_cache,
         };

@@ -363,6 +363,8 @@ impl<'a> Suite<'a> {
             label_prefix: "com.esb.",
             keep_bases: false,
             published: None,
+            pins: &esb_image::Pins::default(),
+            trusts_published: false,
             epoch: DEFAULT_EPOCH,
             no_cache,
         };

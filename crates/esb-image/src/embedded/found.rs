@@ -1,0 +1,97 @@
+//! Images that lie where a build's image goes: used when they are what the build would end in.
+//!
+//! Owns that decision. What such an image says of itself is never enough, unless the request says
+//! so: its digest is remembered here, or pinned, or it is put together here, from the files and
+//! without their compression, and has to come out the same, byte for byte of config and manifest.
+//! Of its layers that leaves what they are called and how large they are; what they hold is named
+//! by the config, and compared by whoever unpacks them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use esb_model::Reporter;
+use esb_oci::{Digest, Image};
+
+use super::{EmbeddedBuilder, Inner, LAST, Prepared, Progress, job::Job, make, report};
+use crate::{
+    Action, BuildReport, Error, Pins, Published, assemble, base_index::BaseIndex,
+    blocking::blocking, tree::Changes,
+};
+
+impl EmbeddedBuilder {
+    /// Asks the place that the image goes to, when this machine does not have it.
+    pub(super) async fn find(
+        &self,
+        job: &Arc<Job>,
+        published: &dyn Published,
+        mut prepared: Box<Prepared>,
+        reporter: &dyn Reporter,
+    ) -> Result<Progress, Error> {
+        let found = published.find(&job.recipe, prepared.wanted.clone()).await;
+        let Some(image) = found else { return Ok(Progress::Needed(prepared)) };
+        let is_marked = job.names.is_marked(&image, prepared.parts.key());
+        let is_wanted = prepared.wanted.is(&image);
+        if job.is_sound(&image) && (is_wanted || is_marked && job.trusts_published) {
+            let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
+            let report = blocking(move || inner.take(&job, &prepared, image)).await?;
+            return Ok(Progress::Done(Box::new(report)));
+        }
+        prepared.earlier = job.names.layers(&image);
+        if !is_marked {
+            return Ok(Progress::Needed(prepared));
+        }
+        let indexes = self.indexes(job, &prepared.plan, reporter).await?;
+        let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
+        blocking(move || {
+            Ok(match inner.same(&job, &prepared, &indexes, &image)? {
+                Some(report) => Progress::Done(Box::new(report)),
+                None => Progress::Needed(prepared),
+            })
+        })
+        .await
+    }
+}
+
+impl Inner {
+    /// Uses an image whose digest says that it is the one, or that is believed.
+    fn take(&self, job: &Job, prepared: &Prepared, image: Image) -> Result<BuildReport, Error> {
+        let key = prepared.parts.key();
+        assemble::remember(&image, &self.store, job.memory(key))?;
+        self.store.set_record(LAST, job.last_key(), &prepared.parts)?;
+        let pins = self.accept(job, &image, key);
+        let reason = "published already with the same content, base and recipe".to_owned();
+        Ok(report(image, Action::Cached, reason, pins))
+    }
+
+    /// What is known of an image that is used: all that its manifest says, and its pin; neither
+    /// when it was only believed.
+    pub(super) fn accept(&self, job: &Job, image: &Image, fingerprint: Digest) -> Pins {
+        if job.trusts_published {
+            return Pins::default();
+        }
+        self.vouch(image);
+        Pins::of_image(fingerprint, image.digest())
+    }
+
+    /// Uses an image when it comes out the same here. Nothing is compressed.
+    fn same(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        indexes: &HashMap<Digest, Arc<BaseIndex>>,
+        image: &Image,
+    ) -> Result<Option<BuildReport>, Error> {
+        let landed = self.land(job, prepared, indexes)?;
+        let ask = make::ask(job, prepared);
+        let layer = |changes: &Changes| self.layers.published(changes, ask);
+        let composed = self.compose(job, prepared, &landed, layer)?;
+        let Some(composed) = composed.filter(|made| made.image.digest() == image.digest()) else {
+            return Ok(None);
+        };
+        self.keep(job, prepared, &composed)?;
+        let mut reason = "published already with the same content, base and recipe".to_owned();
+        if job.is_base() {
+            reason = job.pins.explain(&reason, prepared.parts.key());
+        }
+        Ok(Some(report(composed.image, Action::Cached, reason, composed.pins)))
+    }
+}

@@ -1,0 +1,128 @@
+//! From what is prepared to an image.
+//!
+//! Owns the order of landing, layers, config and manifest, and what is remembered of them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use esb_oci::{Digest, Image};
+
+use super::{Inner, LAST, Prepared, job::Job, report};
+use crate::{
+    Action, BuildReport, Error, Pins,
+    assemble::{self, Parts},
+    base_index::{BaseIndex, compact},
+    dockerfile::{Fault, interpret::Step},
+    landing::{Landed, Lander},
+    layer::{Ask, LayerError, Made},
+    tree::Changes,
+};
+
+/// An image that was put together and is not written yet.
+pub(super) struct Composed {
+    pub(super) image: Image,
+    /// What lies in it, when others are built on it.
+    pub(super) index: Option<Arc<BaseIndex>>,
+    pub(super) pins: Pins,
+}
+
+impl Inner {
+    pub(super) fn make(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        indexes: &HashMap<Digest, Arc<BaseIndex>>,
+    ) -> Result<BuildReport, Error> {
+        let Prepared { plan, sources, parts, .. } = prepared;
+        let reason = self.why(job, plan, sources, parts);
+        let landed = self.land(job, prepared, indexes)?;
+        let ask = ask(job, prepared);
+        let layer = |changes: &Changes| self.layers.make(changes, ask).map(Some);
+        let composed = self.compose(job, prepared, &landed, layer)?;
+        let composed = composed.expect("each layer is made");
+        self.keep(job, prepared, &composed)?;
+        for (part, key) in parts.each() {
+            self.listings.keep(key, || job.listing(part, plan, sources));
+        }
+        Ok(report(composed.image, Action::Built, reason, composed.pins))
+    }
+
+    /// The file system of the image; `indexes` are those of its bases, as far as they are needed.
+    pub(super) fn land(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        indexes: &HashMap<Digest, Arc<BaseIndex>>,
+    ) -> Result<Landed, Error> {
+        let Prepared { plan, sources, .. } = prepared;
+        let bases = plan.stages.iter().filter_map(|(position, stage)| {
+            let index = indexes.get(&job.base(stage)?.image.digest())?;
+            Some((*position, Arc::clone(index)))
+        });
+        let lander = Lander::new(&self.store, self.settings.unpack, bases.collect());
+        lander.all(plan, sources).map_err(|fault| match fault {
+            Fault::Problem(problem) => job.problem(problem),
+            Fault::Error(error) => *error,
+        })
+    }
+
+    /// The image of layers that are made, or found, one for each step that changed something;
+    /// `None` when one is not found.
+    pub(super) fn compose(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        landed: &Landed,
+        layer: impl Fn(&Changes) -> Result<Option<Made>, LayerError>,
+    ) -> Result<Option<Composed>, Error> {
+        let target = prepared.plan.target();
+        let mut steps: Vec<(&Step, Option<Made>)> = Vec::new();
+        let mut pins = Pins::default();
+        for (step, changes) in target.steps.iter().zip(&landed.changes) {
+            if changes.is_empty() {
+                steps.push((step, None));
+                continue;
+            }
+            let Some(made) = layer(changes).map_err(|error| job.layer_error(error))? else {
+                return Ok(None);
+            };
+            if job.brings_packages(step) {
+                pins.packages = Some((made.layer.key, made.layer.diff_id));
+            }
+            steps.push((step, Some(made)));
+        }
+        let index = job.index_of(landed);
+        let mut annotations = BTreeMap::new();
+        if let Some(text) = index.as_deref().and_then(compact::encode) {
+            annotations.insert(job.names.base_index.clone(), text);
+        }
+        let (base, config, epoch) = (job.base(target), prepared.config.clone(), job.epoch);
+        let key = prepared.parts.key();
+        let parts = Parts { base, config, steps, epoch, names: &job.names, annotations };
+        let image = assemble::assemble(parts, &self.store, key)?;
+        pins.image = Some((key, image.digest()));
+        Ok(Some(Composed { image, index, pins }))
+    }
+
+    /// Writes what there is of an image beside its layers, and remembers it.
+    pub(super) fn keep(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        composed: &Composed,
+    ) -> Result<(), Error> {
+        assemble::remember(&composed.image, &self.store, job.memory(prepared.parts.key()))?;
+        if let Some(index) = &composed.index {
+            self.keep_index(&composed.image, index)?;
+        }
+        Ok(self.store.set_record(LAST, job.last_key(), &prepared.parts)?)
+    }
+}
+
+/// What a build's layers are made for.
+pub(super) fn ask<'a>(job: &'a Job, prepared: &'a Prepared) -> Ask<'a> {
+    let (epoch, trust) = (job.epoch, job.trust);
+    Ask { epoch, trust, earlier: &prepared.earlier, pins: &job.pins }
+}
