@@ -23,6 +23,7 @@ mod owner;
 mod place;
 mod publish;
 mod read;
+mod region;
 mod render;
 mod resources;
 mod routing;
@@ -45,6 +46,7 @@ pub use place::{is_same_folder, is_within};
 pub use publish::{
     Publication, READABLE, Step, check_writable, next_mtime, publish, replace, write_generated,
 };
+pub use region::OwnRegion;
 pub use render::{ImportedImage, PublishedImage, Rendered, Settings, render};
 pub use resources::ResourcesFile;
 pub use routing::{RouteEntry, RoutingFile};

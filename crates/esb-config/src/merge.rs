@@ -14,6 +14,7 @@ use crate::{
     functions::FunctionsFile,
     import::ImageImportFile,
     ledger::Ledger,
+    region::{self, OwnRegion},
     resources::{BUCKET_NAME, LAYER_NAME, ResourcesFile, TABLE_NAME},
     routing::RoutingFile,
     state::State,
@@ -41,6 +42,8 @@ pub struct Merged {
     /// Defaults that are not ours and differ from what this run would write, such as
     /// `environment.AWS_REGION`.
     pub kept_defaults: Vec<String>,
+    /// The region that the run's functions have of their own, where the defaults have another one.
+    pub own_region: Option<OwnRegion>,
 }
 
 /// What happens to one entry.
@@ -76,7 +79,9 @@ pub enum ChangeKind {
 /// run takes over on purpose.
 pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Result<Merged, Error> {
     let old = &published.config;
-    let new = &rendered.config;
+    let mut new = rendered.config.clone();
+    let own_region = region::apart(&old.functions, &mut new.functions);
+    let new = &new;
     let mut ledger = Ledger::new(&published.state.owners, &rendered.state.owners, run)?;
     let settled = defaults::settle(
         &old.functions.defaults,
@@ -122,6 +127,7 @@ pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Res
         unowned: settlement.unowned,
         left: settlement.left,
         kept_defaults: settled.kept,
+        own_region,
     })
 }
 

@@ -189,10 +189,10 @@ resources:
     assert_eq!(changes(&merged), expected);
     let unowned: Vec<String> = merged.unowned.iter().map(ToString::to_string).collect();
     assert_eq!(unowned, ["function `gone`", "route `GET /gone`", "table `z`"]);
-    assert_eq!(
-        merged.kept_defaults,
-        ["environment.AWS_DEFAULT_REGION", "environment.LOG_LEVEL", "scaling.idle_timeout"]
-    );
+    assert_eq!(merged.kept_defaults, ["environment.LOG_LEVEL", "scaling.idle_timeout"]);
+    let function = &merged.config.functions.functions["F"].environment.0;
+    assert_eq!(function["AWS_REGION"].template(), "eu-west-1");
+    assert!(!merged.config.functions.defaults.environment.0.contains_key("AWS_REGION"));
     let text = merged.config.functions.to_yaml();
     for line in [
         "\"AWS_DEFAULT_REGION\": \"ap-northeast-1\"",
@@ -209,13 +209,47 @@ resources:
     for line in ["\"StreamEnabled\": true", "\"Name\": \"nameless\"", "\"QueueName\": \"q\""] {
         assert!(text.contains(line), "{line}\n{text}");
     }
+}
 
-    // Our own default follows the template; what a person wrote does not.
-    app.region = "us-east-1".into();
-    let next = run(&published(&merged), &app, "t.yaml").unwrap();
-    let environment = &next.config.functions.defaults.environment.0;
-    assert_eq!(environment["AWS_REGION"].template(), "us-east-1");
-    assert_eq!(environment["AWS_DEFAULT_REGION"].template(), "ap-northeast-1");
+#[test]
+fn a_published_region_stays_and_another_one_goes_into_own_functions() {
+    let mut first = app(&["A"]);
+    first.region = "ap-northeast-1".into();
+    let merged = run(&Published::default(), &first, "a.yaml").unwrap();
+    assert_eq!(merged.own_region, None, "the first one goes into the defaults");
+
+    let mut second = app(&["B", "C"]);
+    second.region = "eu-west-1".into();
+    let merged = run(&published(&merged), &second, "b.yaml").unwrap();
+    let of = |merged: &Merged, name: &str| {
+        let functions = &merged.config.functions;
+        let own = functions.functions[name].environment.0.get("AWS_REGION");
+        let region = own.or_else(|| functions.defaults.environment.0.get("AWS_REGION"));
+        region.unwrap().template().to_owned()
+    };
+    assert_eq!(
+        ["A", "B", "C"].map(|name| of(&merged, name)),
+        ["ap-northeast-1", "eu-west-1", "eu-west-1"]
+    );
+    let own = merged.own_region.as_ref().unwrap();
+    assert_eq!((&*own.published, &*own.own), ("ap-northeast-1", "eu-west-1"));
+    assert_eq!(changes(&merged), ["Added function `B`", "Added function `C`"]);
+
+    // The same run again changes nothing, and the first one's region neither.
+    let again = run(&published(&merged), &second, "b.yaml").unwrap();
+    assert!(again.changes.is_empty() && again.config == merged.config, "{:?}", again.changes);
+    let first = run(&published(&again), &first, "a.yaml").unwrap();
+    assert_eq!(first.own_region, None);
+    assert_eq!(of(&first, "B"), "eu-west-1");
+
+    // Even who is alone does not change the defaults: somebody may have counted on them.
+    second.region = "us-east-1".into();
+    let moved = run(&published(&first), &second, "b.yaml").unwrap();
+    assert_eq!(of(&moved, "B"), "us-east-1");
+    assert_eq!(of(&moved, "A"), "ap-northeast-1");
+    assert!(
+        moved.changes.iter().any(|c| c.details.contains(&"environment ~AWS_REGION".to_owned()))
+    );
 }
 
 #[test]
