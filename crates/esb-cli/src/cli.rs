@@ -3,13 +3,17 @@
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
 
 mod groups;
+mod publish;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::groups::{
-    AccessArgs, AdoptArgs, FleetArgs, LockArgs, PlaceArgs, PlanArgs, SyncArgs, TemplateArgs,
+pub(crate) use self::{
+    groups::{
+        AccessArgs, AdoptArgs, FleetArgs, LockArgs, PlaceArgs, PlanArgs, SyncArgs, TemplateArgs,
+    },
+    publish::{Pull, PullArgs},
 };
 
 /// Turns AWS SAM templates into container images and runtime configuration.
@@ -279,6 +283,8 @@ pub(crate) struct DeployArgs {
     pub(crate) build: BuildArgs,
     #[command(flatten)]
     pub(crate) sync: SyncArgs,
+    #[command(flatten)]
+    pub(crate) pull: PullArgs,
     /// Stop after the images: the same as `esb build`
     #[arg(long)]
     pub(crate) build_only: bool,

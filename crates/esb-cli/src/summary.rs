@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use esb_config::{ChangeKind, ConfigFile};
-use esb_image::Action;
+use esb_image::{Action, docker::OtherContainer};
 use esb_model::{ImageKind, ImageRecipe};
 use esb_oci::Image;
 use serde_json::{Value, json};
@@ -13,7 +13,10 @@ use crate::{
     exit::Exit,
     load::Loaded,
     ownership,
-    pipeline::{External, Order, Plan, PlannedImage, Replaced, Run, State, Target, Written},
+    pipeline::{
+        External, Order, Places, Plan, PlannedImage, Pulled, Replaced, Run, State, Target, Written,
+        compose_command,
+    },
     printer::{Printer, table},
     reporter::bytes,
 };
@@ -140,6 +143,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) externals: &'a [External],
     pub(crate) written: &'a Written,
     pub(crate) replaced: &'a Replaced,
+    pub(crate) pulled: &'a Pulled,
+    pub(crate) places: &'a Places,
 }
 
 /// The result of `deploy` or `build`.
@@ -152,7 +157,8 @@ pub(crate) struct Summary {
 
 impl Summary {
     pub(crate) fn done(run: &Run, loaded: &Loaded, outcome: &Outcome<'_>, start: Instant) -> Self {
-        let Outcome { target, made, externals, written, replaced } = *outcome;
+        let Outcome { target, made, externals, written, replaced, pulled, places } = *outcome;
+        let found = &places.found;
         let own = made.iter().map(|image| row(target, image));
         let rows: Vec<_> = own.chain(externals.iter().filter_map(external_row)).collect();
         let own = made.iter().map(|image| image_json(target, image));
@@ -175,10 +181,10 @@ impl Summary {
             0 => "configuration unchanged".to_owned(),
             n => format!("{n} configuration {} written", if n == 1 { "file" } else { "files" }),
         };
-        let mut places: Vec<String> = Vec::new();
-        places.extend(written.staging.iter().map(|dir| run.short(dir)));
-        places.extend(written.delivered.clone());
-        if places.is_empty() {
+        let mut folders: Vec<String> = Vec::new();
+        folders.extend(written.staging.iter().map(|dir| run.short(dir)));
+        folders.extend(written.delivered.clone());
+        if folders.is_empty() {
             let dir = run.short(&run.project.generated().join("config"));
             text.push(format!("{changed}: {dir}"));
             text.push(format!(
@@ -187,16 +193,28 @@ impl Summary {
                 run.project.environment
             ));
         } else {
-            text.push(format!("{changed}: {}", places.join(", ")));
+            text.push(format!("{changed}: {}", folders.join(", ")));
             if written.delivered.is_none() {
-                text.push("no Gateway reads it: name its folder with `--config-to DIR`".to_owned());
+                text.push(nobody_reads(run, &found.elsewhere));
             }
         }
-        let provisioner = provisioner(run, written);
+        text.extend(region_line(written.merged.as_ref()));
+        let provisioner = provisioner(run, written, found.gateway.as_ref());
         if let Some(command) = &provisioner {
             text.push(format!("resources changed; create them with: {command}"));
         }
+        if !pulled.images.is_empty() {
+            let (count, time) = (pulled.images.len(), pulled.time.as_secs_f64());
+            text.push(format!("pulled by the engine: {count} in {time:.1} s"));
+        }
         text.extend(worker_lines(replaced));
+        let restart = restart(run, written, found.gateway.as_ref());
+        if let Some(command) = &restart {
+            let names = written.capacities.join(", ");
+            text.push(format!(
+                "max_capacity changed for {names}; the Gateway takes it when it starts: {command}"
+            ));
+        }
         text.push(format!("done in {:.1} s", start.elapsed().as_secs_f64()));
         let document = json!({
             "schema": 1,
@@ -208,6 +226,8 @@ impl Summary {
                 "delivered": written.delivered,
                 "changed": written.changed.iter().map(|file| file.name()).collect::<Vec<_>>(),
                 "provisioner": provisioner,
+                "elsewhere": found.elsewhere,
+                "region": region_json(written.merged.as_ref()),
             },
             "workers": {
                 "replaced": replaced.idle,
@@ -215,6 +235,8 @@ impl Summary {
                 "command": replaced.command,
             },
             "owners": ownership::owners_json(run),
+            "pulled": pulled.images,
+            "restart": { "functions": written.capacities, "command": restart },
             "changes": changes_json(&written.changes),
             "adopted": ownership::adopted_json(written.merged.as_ref()),
             "left": ownership::left_json(written.merged.as_ref()),
@@ -245,6 +267,7 @@ impl Summary {
         warn(run, plan.merged.as_ref(), true);
         let unowned = unowned(plan.merged.as_ref());
         text.extend(unowned_line(&unowned, run.project.brand.slug()));
+        text.extend(region_line(plan.merged.as_ref()));
         if plan.merged.is_some() && changes.is_empty() {
             text.push("configuration: no changes".to_owned());
         }
@@ -256,6 +279,7 @@ impl Summary {
             "environment": run.project.environment,
             "images": plan.images.iter().map(planned_json).collect::<Vec<_>>(),
             "owners": ownership::owners_json(run),
+            "region": region_json(plan.merged.as_ref()),
             "changes": changes_json(changes),
             "adopted": ownership::adopted_json(plan.merged.as_ref()),
             "left": ownership::left_json(plan.merged.as_ref()),
@@ -289,10 +313,48 @@ fn warn(run: &Run, merged: Option<&esb_config::Merged>, is_planned: bool) {
 }
 
 /// What creates new tables and buckets (contracts, section 1.4), when there may be some.
-fn provisioner(run: &Run, written: &Written) -> Option<String> {
-    (written.staging.is_some() && written.changed.contains(&ConfigFile::Resources)).then(|| {
-        format!("docker compose -p {} --profile deploy run --rm provisioner", run.compose_project)
-    })
+fn provisioner(run: &Run, written: &Written, gateway: Option<&OtherContainer>) -> Option<String> {
+    (written.staging.is_some() && written.changed.contains(&ConfigFile::Resources))
+        .then(|| compose_command(run, gateway, "--profile deploy run --rm provisioner"))
+}
+
+/// What makes a Gateway take what it reads only once.
+fn restart(run: &Run, written: &Written, gateway: Option<&OtherContainer>) -> Option<String> {
+    let gateway = gateway.filter(|gateway| gateway.running && written.delivered.is_some())?;
+    (!written.capacities.is_empty()).then(|| compose_command(run, Some(gateway), "restart gateway"))
+}
+
+/// Why no Gateway reads what was written, and what to do.
+fn nobody_reads(run: &Run, elsewhere: &[String]) -> String {
+    match elsewhere {
+        [] => "no Gateway reads it: name its folder with `--config-to DIR`".to_owned(),
+        [project] => format!(
+            "no Gateway of the compose project `{}` is there, and one of `{project}` runs: deploy to \
+             it with `-p {project}`",
+            run.compose_project
+        ),
+        projects => format!(
+            "no Gateway of the compose project `{}` is there; name one of those that run with `-p`: {}",
+            run.compose_project,
+            projects.join(", ")
+        ),
+    }
+}
+
+/// Where the region of a run is not the published one.
+fn region_line(merged: Option<&esb_config::Merged>) -> Option<String> {
+    let region = merged?.own_region.as_ref()?;
+    let line = format!(
+        "region: `{}` is written into the functions of these templates, for `{}` is published for all \
+         functions",
+        region.own, region.published
+    );
+    Some(escape::terminal(&line).into_owned())
+}
+
+fn region_json(merged: Option<&esb_config::Merged>) -> Option<Value> {
+    let region = merged?.own_region.as_ref()?;
+    Some(json!({ "published": region.published, "own": region.own }))
 }
 
 /// What is published and stays, for no template is known to have published it.

@@ -23,6 +23,7 @@ mod mode;
 mod offline;
 pub(crate) mod parts;
 mod prune;
+mod pulls;
 mod sam_build;
 mod sam_today;
 mod sink;
@@ -171,13 +172,15 @@ type Check = fn(&Parts, &Deployed) -> Outcome;
 /// Checks of the configuration: how it is published and delivered.
 fn of_configuration(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 12] = [
+    let list: [(&str, OfParts); 14] = [
         ("config: two applications on one platform", applications::two_on_one_platform),
         ("config: staging is what the Gateway reads", applications::staging_is_read),
         ("config: killed at every step", kill::at_every_step),
         ("config: a reader watches 50 deploys into a folder", delivery::folder_is_watched),
         ("config: a reader inside a container watches 20 deploys", delivery::volume_is_watched),
         ("config: workers of changed functions", delivery::workers_are_replaced),
+        ("config: the engine is asked before publishing", pulls::before_publishing),
+        ("config: the platform that runs", pulls::the_platform_that_runs),
         ("config: the mode of the running project", mode::of_the_running_project),
         ("image prune: only ours", prune::only_ours),
         ("image prune: registry and store", prune::registry_and_store),

@@ -14,6 +14,7 @@ use esb_model::{Application, FunctionId, ImageKind, ImageRecipe, Package};
 use super::{
     Order,
     bases::Made,
+    compose,
     delivery::{self, Found},
     own_folders,
     run::Run,
@@ -51,6 +52,8 @@ pub(crate) struct Written {
     pub(crate) changes: Vec<esb_config::Change>,
     /// What is published now; none when the run does not publish.
     pub(crate) merged: Option<Merged>,
+    /// Functions whose `max_capacity` changed, which a Gateway takes when it starts.
+    pub(crate) capacities: Vec<String>,
 }
 
 /// Renders the configuration as if all images were there, for its findings.
@@ -122,6 +125,7 @@ pub(crate) async fn prepare(
         let given = order.deploy.and_then(|deploy| deploy.config_to.as_deref());
         places.found = delivery::find(run, given).await?;
         refuse_local(order, target, &places.found)?;
+        refuse_unset(run, &places.found)?;
         esb_config::check_writable(&places.staging).map_err(|error| failure(&error))?;
         if let Some(place) = &places.found.place {
             place.check()?;
@@ -150,6 +154,37 @@ fn refuse_local(order: &Order<'_>, target: &Target, found: &Found) -> Result<(),
         }
         _ => Ok(()),
     }
+}
+
+/// A Gateway would leave the placeholder of a secret that it does not have as it is.
+fn refuse_unset(run: &Run, found: &Found) -> Result<(), Failure> {
+    let Some(gateway) = &found.gateway else { return Ok(()) };
+    let has = |name: &str| gateway.environment.names().any(|own| own == name);
+    let absent = run.project.secret_env.iter().filter(|(_, variable)| !has(variable));
+    let failures = absent.map(|(function, variable)| {
+        let text = format!(
+            "the Gateway `{}` has no variable `{variable}`, which `--secret-env \
+             {function}.{variable}` leaves to it",
+            gateway.name
+        );
+        let up = compose::command(run, Some(gateway), "up -d gateway");
+        Failure::new(Exit::Input, "secret-env", text).hint(format!(
+            "add it to the `environment` of the service `gateway` in the compose file, then: {up}"
+        ))
+    });
+    let summary = |count| format!("{count} variables of `--secret-env` are not there");
+    Failure::all(failures.collect(), summary).map_or(Ok(()), Err)
+}
+
+/// Functions that were published with another `max_capacity`, of their own or by default.
+fn changed_capacities(before: &Published, after: &Merged) -> Vec<String> {
+    let of = |file: &esb_config::FunctionsFile, name: &str| {
+        let own = file.functions.get(name)?.scaling.max_capacity;
+        Some(own.or(file.defaults.scaling.max_capacity))
+    };
+    let (old, new) = (&before.config.functions, &after.config.functions);
+    let differs = |name: &&String| of(old, name).is_some_and(|was| of(new, name) != Some(was));
+    new.functions.keys().filter(differs).cloned().collect()
 }
 
 /// Writes the generated configuration and publishes it, when the run publishes.
@@ -187,6 +222,7 @@ pub(crate) async fn publish(
         changed: Vec::new(),
         changes: Vec::new(),
         merged: None,
+        capacities: Vec::new(),
     };
     if order.publishes() {
         let lock = lock(run, &places.staging)?;
@@ -205,6 +241,7 @@ pub(crate) async fn publish(
             written.delivered = Some(place.name(run));
         }
         written.staging = Some(places.staging.clone());
+        written.capacities = changed_capacities(&published, &merged);
         written.changes.clone_from(&merged.changes);
         written.merged = Some(merged);
     }

@@ -5,7 +5,7 @@
 //! the merge's.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -21,6 +21,9 @@ use crate::exit::{Exit, Failure};
 
 /// Where a Gateway reads (contracts, section 1.1).
 const GATEWAY_FOLDER: &str = "/app/runtime-config";
+/// Labels that compose gives to containers.
+const PROJECT: &str = "com.docker.compose.project";
+const SERVICE: &str = "com.docker.compose.service";
 
 /// Where the configuration goes beside staging.
 #[derive(Debug)]
@@ -45,12 +48,14 @@ pub(crate) struct Inside {
 pub(crate) struct Found {
     pub(crate) place: Option<Place>,
     pub(crate) gateway: Option<OtherContainer>,
+    /// Compose projects with a Gateway that runs, where this one has none and no place was named.
+    pub(crate) elsewhere: Vec<String>,
 }
 
 /// Finds the place: as the user says, else that of the project's Gateway.
 pub(crate) async fn find(run: &Run, given: Option<&str>) -> Result<Found, Failure> {
     let given = given.or_else(|| run.environment.get("CONFIG_DIR"));
-    let mut found = Found { place: None, gateway: gateway(run).await? };
+    let mut found = Found { gateway: gateway(run).await?, ..Found::default() };
     match given {
         Some("none") => return Ok(found),
         Some(text) => match text.strip_prefix("container:") {
@@ -64,21 +69,33 @@ pub(crate) async fn find(run: &Run, given: Option<&str>) -> Result<Found, Failur
             }
             None => found.place = Some(Place::Folder(PathBuf::from(text))),
         },
-        None => {
-            if let Some(container) = &found.gateway {
-                found.place = Some(mounted(run, container).await?);
-            }
-        }
+        None => match &found.gateway {
+            Some(container) => found.place = Some(mounted(run, container).await?),
+            None => found.elsewhere = elsewhere(run).await?,
+        },
     }
     Ok(found)
+}
+
+/// The compose projects whose Gateway runs and reads a configuration.
+async fn elsewhere(run: &Run) -> Result<Vec<String>, Failure> {
+    let Ok(engine) = run.engine().await else { return Ok(Vec::new()) };
+    let labels = [(SERVICE.to_owned(), "gateway".to_owned())];
+    let all = engine.others(&labels).await?;
+    let reads = |container: &OtherContainer| {
+        container.running && container.mounts.iter().any(|mount| mount.target == GATEWAY_FOLDER)
+    };
+    let gateways = all.into_iter().filter(reads);
+    let projects = gateways.filter_map(|container| container.labels.get(PROJECT).cloned());
+    Ok(projects.collect::<BTreeSet<_>>().into_iter().collect())
 }
 
 /// The Gateway of the compose project, when an engine answers and has one; one that runs wins.
 async fn gateway(run: &Run) -> Result<Option<OtherContainer>, Failure> {
     let Ok(engine) = run.engine().await else { return Ok(None) };
     let labels = [
-        ("com.docker.compose.project".to_owned(), run.compose_project.clone()),
-        ("com.docker.compose.service".to_owned(), "gateway".to_owned()),
+        (PROJECT.to_owned(), run.compose_project.clone()),
+        (SERVICE.to_owned(), "gateway".to_owned()),
     ];
     let mut found = engine.others(&labels).await?;
     found.sort_by_key(|container| !container.running);

@@ -3,6 +3,7 @@
 //! published configuration as it was.
 
 mod bases;
+mod compose;
 mod composed;
 mod config;
 mod delivery;
@@ -16,6 +17,7 @@ mod pins;
 mod plan;
 mod prepare;
 mod published;
+mod pull;
 mod pushed;
 mod record;
 mod run;
@@ -24,11 +26,13 @@ mod sync;
 mod target;
 mod workers;
 
+pub(crate) use compose::command as compose_command;
 pub(crate) use config::{
     Places, Written, current, failure as config_failure, lock, places, publish_merged,
 };
 pub(crate) use plan::{Plan, PlannedImage};
 pub(crate) use prepare::Naming;
+pub(crate) use pull::Pulled;
 pub(crate) use record::{ImageRecord, read as read_record};
 pub(crate) use run::{Run, docker_credentials, open_store, registry_failure, store_folder};
 pub(crate) use sync::{External, State};
@@ -156,6 +160,7 @@ pub(crate) async fn execute(
     }
     let externals = externals.images;
     images::verify(&run, &target, &made).await?;
+    let pulled = pull::ahead(&run, order, &target, &made, &externals, &places).await?;
     let written =
         config::publish(&run, order, &loaded, &target, &made, &externals, &places).await?;
     if let Some(folder) = &output
@@ -173,6 +178,8 @@ pub(crate) async fn execute(
         externals: &externals,
         written: &written,
         replaced: &replaced,
+        pulled: &pulled,
+        places: &places,
     };
     let summary = Summary::done(&run, &loaded, &outcome, start);
     let built = made.images.iter().any(MadeImage::was_built);

@@ -12,7 +12,7 @@ use esb_config::{ChangeKind, Section};
 use esb_image::docker::{DockerEngine, OtherContainer};
 use esb_model::Function;
 
-use super::{Order, Places, Written, run::Run};
+use super::{Order, Places, Written, compose, run::Run};
 use crate::{cli::Mode, exit::Failure, load::Loaded};
 
 /// The port that a worker answers on (contracts, section 1.2).
@@ -62,8 +62,8 @@ pub(crate) async fn replace(
     };
     if mode == Mode::Containerd {
         if !changed.is_empty() && !keeps {
-            replaced.command =
-                Some(format!("docker compose -p {} restart gateway", run.compose_project));
+            let gateway = places.found.gateway.as_ref();
+            replaced.command = Some(compose::command(run, gateway, "restart gateway"));
         }
         return Ok(replaced);
     }

@@ -8,7 +8,7 @@ use base64::{
 };
 use esb_model::Platform;
 use esb_oci::{Credentials, Digest, manifest::media_type};
-use esb_registry::{Client, Error, PushSession, Repository, Settings, Transport};
+use esb_registry::{Client, Error, ProxySettings, PushSession, Repository, Settings, Transport};
 
 use crate::{
     fake::{Request, Response, Server},
@@ -191,4 +191,16 @@ async fn a_signature_is_not_shown_where_the_storage_sends_it_back() {
     let text = everything(&error);
     assert!(!text.contains("0a1b2c") && text.contains("<SignatureProvided>****"), "{text}");
     assert!(text.contains(&storage.address()), "{text}");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_told_without_its_password() {
+    for url in
+        ["http://user:s3cret-word@ho st:80", "user:s3cret-word@", "http://user:s3cret-word@:x"]
+    {
+        let proxy = ProxySettings { https: Some(url.to_owned()), ..ProxySettings::default() };
+        if let Err(error) = Client::new(Settings { proxy, ..settings(Transport::Direct) }) {
+            nothing_shown(&error, url);
+        }
+    }
 }
