@@ -10,6 +10,7 @@ use std::{
 use esb_model::{Brand, Secret};
 
 use crate::{
+    env_file,
     exit::{Exit, Failure},
     settings::{self, Settings},
 };
@@ -105,17 +106,14 @@ impl Environment {
 
     /// Adds the variables of an env file; those that are set stay.
     pub(crate) fn add_file(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let line = line.strip_prefix("export ").unwrap_or(line);
-            let Some((name, value)) = line.split_once('=') else {
-                let text = format!("line {} of `{}` is no NAME=value", number + 1, path.display());
-                return Err(Failure::new(Exit::Input, "env-file", text));
-            };
-            let (name, value) = (name.trim().to_owned(), unquote(value.trim()));
+        let read = env_file::parse(text, |name| self.variables.get(name).cloned());
+        let values = read.map_err(|problem| {
+            let text = format!("could not read the env file `{}`", path.display());
+            let mut failure = Failure::new(Exit::Input, "env-file", text);
+            failure.causes.push(problem.to_string());
+            failure.hint("it is read as Docker Compose reads it: NAME=value, one on each line")
+        })?;
+        for (name, value) in values {
             if !self.variables.contains_key(&name) {
                 self.files.insert(name.clone(), path.to_owned());
                 self.variables.insert(name, value);
@@ -264,16 +262,6 @@ impl Environment {
     }
 }
 
-fn unquote(value: &str) -> String {
-    for quote in ['"', '\''] {
-        if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
-            return inner.to_owned();
-        }
-    }
-    // An unquoted value ends at a comment.
-    value.split(" #").next().unwrap_or_default().trim_end().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,15 +270,20 @@ mod tests {
     fn a_file_completes_what_is_set() {
         let mut environment = Environment { prefix: "ESB".into(), ..Environment::default() };
         environment.variables.insert("A".into(), "set".into());
-        let text = "# c\nexport A=file\nESB_TAG = \"v 1\"\nB=x # comment\n\nC='#'\n";
+        let text = "# c\nexport A=file\nESB_TAG = \"v 1\"\t# tag\nB=first\nB=x # comment\n\nC='#'\nD=$A$B\n";
         environment.add_file(Path::new(".env"), text).unwrap();
         assert_eq!(environment.get("A"), Some("set"));
         assert_eq!(environment.branded("TAG"), Some("v 1"));
         assert_eq!(environment.get("B"), Some("x"));
         assert_eq!(environment.get("C"), Some("#"));
+        assert_eq!(environment.get("D"), Some("setx"));
         assert_eq!(environment.origin("B"), Some(("x".into(), "B in .env".into())));
         assert_eq!(environment.origin("A"), Some(("set".into(), "A".into())));
-        let error = environment.add_file(Path::new(".env"), "A=1\nnonsense").unwrap_err();
-        assert_eq!(error.message, "line 2 of `.env` is no NAME=value");
+        let error = environment.add_file(Path::new(".env"), "A=1\nno sense=x").unwrap_err();
+        assert_eq!(
+            error.chain(),
+            "could not read the env file `.env`: line 2, column 3: the name of a variable has a \
+             blank in it"
+        );
     }
 }

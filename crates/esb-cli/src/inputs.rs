@@ -5,7 +5,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use esb_model::{Brand, FollowLinks, Platform, PublishTarget, check_environment_name};
+use esb_model::{Brand, FollowLinks, Platform, PublishTarget, check_environment_name, decode_text};
 
 use crate::{
     cli::{BuildArgs, BuilderChoice, GlobalArgs, ImageRefForm, Mode, TemplateArgs},
@@ -162,6 +162,11 @@ pub(crate) fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("it has more than {FILE_LIMIT} bytes"));
     }
     std::fs::read(path).map_err(|error| error.to_string())
+}
+
+/// The text of a regular file of bounded size.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    decode_text(read_limited(path)?).map_err(|error| error.to_string())
 }
 
 /// The brand of a run: as given, else as the project's settings say.

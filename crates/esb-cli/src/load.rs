@@ -7,7 +7,9 @@ use std::{
 };
 
 use esb_dockerfile::codes as recipe_codes;
-use esb_model::{Application, Finding, FindingCode, Severity, SourceMap, Span, TemplateId};
+use esb_model::{
+    Application, Finding, FindingCode, Severity, SourceMap, Span, TemplateId, decode_text,
+};
 use esb_sam::{LoadError, Loader, Options, Parameter, ParameterOrigin, codes};
 
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
     diagnostics,
     environment::Environment,
     exit::{Exit, Failure},
-    inputs::{Project, TemplateFile, read_limited},
+    inputs::{Project, TemplateFile, read_limited, read_text},
     local_code,
     parameters::Parameters,
     pipeline::Order,
@@ -197,9 +199,9 @@ fn env_vars(path: &Path) -> Result<BTreeMap<String, BTreeMap<String, String>>, F
         failure.causes.push(cause);
         failure.hint("it must be JSON such as {\"FunctionId\": {\"NAME\": \"value\"}}")
     };
-    let bytes = read_limited(path).map_err(failed)?;
+    let text = read_text(path).map_err(failed)?;
     let values: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
-        serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
     let text = |value| match value {
         serde_json::Value::String(text) => text,
         serde_json::Value::Null => String::new(),
@@ -228,6 +230,9 @@ fn read_template(template: &TemplateFile) -> Result<String, Failure> {
         failure
     };
     let bytes = read_limited(&template.path).map_err(failed)?;
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return decode_text(bytes).map_err(|error| failed(error.to_string()));
+    }
     String::from_utf8(bytes).map_err(|error| {
         let end = error.utf8_error().valid_up_to();
         let valid = String::from_utf8_lossy(&error.as_bytes()[..end]).into_owned();
@@ -259,6 +264,6 @@ impl Loader for ProjectFiles<'_> {
             return Err(LoadError::Outside);
         }
         let bytes = read_limited(&path).map_err(LoadError::Other)?;
-        String::from_utf8(bytes).map_err(|_| LoadError::NotText)
+        decode_text(bytes).map_err(|_| LoadError::NotText)
     }
 }

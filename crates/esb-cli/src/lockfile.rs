@@ -350,7 +350,9 @@ fn read(path: &Path) -> Result<Option<Content>, Failure> {
     let text = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Ok(found) if found.len() > MAX_BYTES => Err(io::Error::other("it is too large")),
-        Ok(_) => fs::read_to_string(path),
+        Ok(_) => {
+            fs::read(path).and_then(|bytes| esb_model::decode_text(bytes).map_err(io::Error::other))
+        }
         Err(error) => Err(error),
     };
     let text = text.map_err(|error| failed(Exit::Input, "read", path, &error))?;

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod diagnostics;
 mod engine;
+mod env_file;
 mod environment;
 mod escape;
 mod exit;
@@ -117,7 +118,10 @@ fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Failure>
         Some(path) => (path.clone(), true),
         None => (".env".into(), false),
     };
-    match std::fs::read_to_string(&path) {
+    // A pipe is a file here, so that a program may decrypt it.
+    let read = std::fs::read(&path)
+        .and_then(|bytes| esb_model::decode_text(bytes).map_err(std::io::Error::other));
+    match read {
         Ok(text) => environment.add_file(&path, &text),
         Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::of(Exit::Input, "env-file", &error)

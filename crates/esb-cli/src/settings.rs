@@ -12,7 +12,10 @@ use std::{
 use esb_model::FollowLinks;
 use toml::{Table, Value};
 
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    inputs::read_text,
+};
 
 /// The file's name, whatever the brand.
 pub(crate) const NAME: &str = "esb.toml";
@@ -94,7 +97,7 @@ impl File {
         if size > LIMIT {
             return Err(failed(format!("it has more than {LIMIT} bytes")));
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
+        let text = read_text(&path).map_err(failed)?;
         let mut file = Self::parse(&text, env!("CARGO_PKG_VERSION")).map_err(failed)?;
         file.root = root.map(Path::to_owned);
         Ok(file)

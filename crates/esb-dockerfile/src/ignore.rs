@@ -6,7 +6,7 @@
 
 use std::{ffi::OsStr, io, path::Path};
 
-use esb_model::Brand;
+use esb_model::{Brand, decode_text};
 
 use crate::{
     content::Found,
@@ -51,7 +51,7 @@ pub(crate) fn left_out(project: &dyn Project, found: &Found) -> io::Result<Vec<S
     match project.locate(&path) {
         Ok(located) if located.kind == EntryKind::File => {
             let bytes = project.read(&path, MAX_OWN)?;
-            Ok(patterns(&String::from_utf8_lossy(&bytes)))
+            Ok(patterns(&decode_text(bytes).map_err(io::Error::other)?))
         }
         Ok(_) => Ok(Vec::new()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -63,7 +63,7 @@ pub(crate) fn left_out(project: &dyn Project, found: &Found) -> io::Result<Vec<S
 /// no part of an image either.
 fn patterns(text: &str) -> Vec<String> {
     let mut patterns = vec![OWN.to_owned()];
-    for line in text.trim_start_matches('\u{feff}').lines() {
+    for line in text.lines() {
         if line.starts_with('#') {
             continue;
         }
@@ -144,7 +144,7 @@ mod tests {
             assert_eq!(lines[1..], *expected, "{text:?}");
         };
         check("", "f", &[]);
-        check("\u{feff}tests\n# no\n\n /docs/ \n", "f", &["f/tests", "f/docs"]);
+        check("tests\n# no\n\n /docs/ \n", "f", &["f/tests", "f/docs"]);
         check("**/*.md\n! **/README.md\n", "a/b", &["a/b/**/*.md", "!a/b/**/README.md"]);
         check("./x\n*", "", &["x", "*"]);
         check("../g\na/../../g\n!\n/\n..x", "f", &["f/..x"]);

@@ -11,7 +11,7 @@ use std::{
 
 use esb_model::{
     BaseRef, BuildContext, Code, DockerBuild, EnvValue, Finding, Function, ImageKind, ImagePackage,
-    ImageRecipe, OwnDockerfile, Platform, Secret, Severity,
+    ImageRecipe, OwnDockerfile, Platform, Secret, Severity, decode_text,
 };
 
 use crate::{
@@ -134,8 +134,7 @@ impl Maker<'_> {
             return Err(io::Error::other("it is no file"));
         }
         let bytes = self.project.read(&located.path, MAX_TEXT)?;
-        let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
-        Ok(Some(text))
+        decode_text(bytes).map(Some).map_err(io::Error::other)
     }
 
     /// What the context goes without: our own folder, and what the user's file says. A file named

@@ -17,6 +17,7 @@ mod route;
 mod runtime;
 mod secret;
 mod source;
+mod text;
 
 pub use application::{Application, Layer, TemplateId};
 pub use brand::{Brand, InvalidBrand};
@@ -40,3 +41,4 @@ pub use route::{Api, Method, Route, Schedule, Trigger};
 pub use runtime::{Family, Runtime, UnknownRuntime};
 pub use secret::Secret;
 pub use source::{Place, Source, SourceId, SourceMap, Span};
+pub use text::{InvalidText, decode_text};

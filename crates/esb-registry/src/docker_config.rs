@@ -12,6 +12,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use esb_model::decode_text;
 use esb_oci::{CredentialError, CredentialSource, Credentials, Redactor};
 use serde::Deserialize;
 
@@ -107,7 +108,8 @@ impl DockerConfig {
         if size > LIMIT {
             return Err(failed(format!("it is larger than {LIMIT} bytes").into()));
         }
-        let text = fs::read_to_string(path).map_err(|error| failed(error.into()))?;
+        let bytes = fs::read(path).map_err(|error| failed(error.into()))?;
+        let text = decode_text(bytes).map_err(|error| failed(error.into()))?;
         Self::parse(&text).map_err(|error| failed(error.into()))
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Read as _, path::Path, time::Duration};
 
 use esb_image::{Engine as _, RunSpec};
-use esb_model::Function;
+use esb_model::{Function, decode_text};
 use esb_oci::{ArchiveImage, OciLayout};
 
 use crate::{
@@ -87,11 +87,13 @@ fn read_event(path: Option<&Path>) -> Result<Vec<u8>, Failure> {
         let text = format!("could not read the event `{}`", path.display());
         Failure::of(Exit::Input, "event", &error).during(text)
     })?;
-    serde_json::from_slice::<serde_json::Value>(&event).map_err(|error| {
+    let not_json = |error: &(dyn std::error::Error + 'static)| {
         let text = format!("the event `{}` is not JSON", path.display());
-        Failure::of(Exit::Input, "event", &error).during(text)
-    })?;
-    Ok(event)
+        Failure::of(Exit::Input, "event", error).during(text)
+    };
+    let event = decode_text(event).map_err(|error| not_json(&error))?;
+    serde_json::from_str::<serde_json::Value>(&event).map_err(|error| not_json(&error))?;
+    Ok(event.into_bytes())
 }
 
 /// A function by its name or logical id.

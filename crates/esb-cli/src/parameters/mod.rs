@@ -20,7 +20,7 @@ use crate::{
     cli::TemplateArgs,
     environment::Environment,
     exit::{Exit, Failure},
-    inputs::{Project, TemplateFile, read_limited},
+    inputs::{Project, TemplateFile, read_text},
 };
 use shapes::Values;
 use tree::{Language, Tree};
@@ -188,10 +188,6 @@ fn from_arguments(project: &Project, arguments: &[String]) -> Result<Vec<Layer>,
         own[at].values.insert(key.to_owned(), value);
     }
     Ok([all].into_iter().chain(own).collect())
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    String::from_utf8(read_limited(path)?).map_err(|_| "it is not UTF-8".to_owned())
 }
 
 fn failure(text: String, cause: String) -> Failure {

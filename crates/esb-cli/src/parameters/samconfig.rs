@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    read_limited,
+    read_text,
     shapes::{self, Values},
     tree::{Language, Tree},
 };
@@ -15,6 +15,8 @@ const NAMES: [&str; 4] = ["samconfig.toml", "samconfig.yaml", "samconfig.yml", "
 const SECTIONS: [&str; 3] = ["global", "build", "deploy"];
 /// Those that name a stack.
 const STACK_SECTIONS: [&str; 2] = ["global", "deploy"];
+/// The key of a map that stands for a file, or a list of files, of values.
+const INCLUDE: &str = "$include";
 /// How often one file may lead to another.
 const FILE_DEPTH: usize = 8;
 
@@ -81,7 +83,11 @@ fn given(overrides: &Tree, folder: &Path, depth: usize) -> Result<Values, String
                 let path = folder.join(file);
                 let tree = load(&path).map_err(|error| format!("`{file}`: {error}"))?;
                 match &tree {
-                    Tree::List(items) if !items.iter().all(is_entry) => {
+                    Tree::List(_) => {
+                        let folder = path.parent().unwrap_or(folder);
+                        given(&tree, folder, depth + 1)
+                    }
+                    Tree::Map(_) if tree.get("Parameters").is_none() => {
                         let folder = path.parent().unwrap_or(folder);
                         given(&tree, folder, depth + 1)
                     }
@@ -92,12 +98,30 @@ fn given(overrides: &Tree, folder: &Path, depth: usize) -> Result<Values, String
         },
         Tree::List(items) => {
             let mut values = Values::new();
-            for item in items {
-                values.extend(given(item, folder, depth)?);
+            for (at, item) in items.iter().enumerate() {
+                if is_entry(item) {
+                    values.extend(shapes::entry(item, at + 1)?);
+                } else {
+                    values.extend(given(item, folder, depth)?);
+                }
             }
             Ok(values)
         }
-        Tree::Map(fields) => shapes::map(fields),
+        Tree::Map(_) if is_entry(overrides) => {
+            Ok(shapes::entry(overrides, 1)?.into_iter().collect())
+        }
+        Tree::Map(fields) => {
+            let mut values = Values::new();
+            for field in fields {
+                match field {
+                    (name, inner) if name == INCLUDE => {
+                        values.extend(given(inner, folder, depth)?);
+                    }
+                    field => values.extend(shapes::overrides(std::slice::from_ref(field))?),
+                }
+            }
+            Ok(values)
+        }
     }
 }
 
@@ -107,9 +131,7 @@ fn is_entry(item: &Tree) -> bool {
 }
 
 fn load(path: &Path) -> Result<Tree, String> {
-    let bytes = read_limited(path)?;
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    Tree::parse(&text, Language::of(path))
+    Tree::parse(&read_text(path)?, Language::of(path))
 }
 
 #[cfg(test)]
@@ -175,6 +197,13 @@ parameter_overrides = 'A=never'
         check("['file://a.yaml', 'file://c.toml']", "A=toml; L=x,y; Z=");
         check("'file://d.yaml'", "A=last; D=d; L=x,y; Z=");
         check(
+            "[{ ParameterKey = 'K', ParameterValue = 'v w' }, ['C=c', { D = '\"d e\"', L = [' a', '', 'b'] }]]",
+            "C=c; D=d e; K=v w; L=a,b",
+        );
+        check("{ A = 1, '$include' = ['file://c.toml', 'B=2', 'Z=3'] }", "A=1; B=2; Z=3");
+        check("\"'P'='a' Q=\\\"b c\\\"\"", "P=a; Q=b c");
+        check("'''A=\"x \\\"y\\\"\" B=1'''", "A=x \"y\"; B=1");
+        check(
             "'file://loop.yaml'",
             "! [default.deploy.parameters]: too many files lead to one another",
         );
@@ -196,5 +225,9 @@ parameter_overrides = 'A=never'
         let json = r#"{"default": {"deploy": {"parameters": {"parameter_overrides": "A=1"}}}}"#;
         assert_eq!(values(&[("samconfig.json", json)], "default"), "A=1");
         assert_eq!(values(&[("samconfig.toml", "version = 0.1\n")], "default"), "");
+        for (name, text) in [("samconfig.json", json), ("samconfig.yaml", yaml)] {
+            let marked = format!("\u{feff}{text}");
+            assert_eq!(values(&[(name, &marked)], "default"), values(&[(name, text)], "default"));
+        }
     }
 }

@@ -43,8 +43,27 @@ pub(super) fn map(fields: &[(String, Tree)]) -> Result<Values, String> {
     fields.iter().map(|(name, value)| Ok((name.clone(), text(name, value)?))).collect()
 }
 
+/// Names and values as a map of samconfig has them: what is empty in a list is left out.
+pub(super) fn overrides(fields: &[(String, Tree)]) -> Result<Values, String> {
+    let one = |(name, value): &(String, Tree)| {
+        let value = match value {
+            Tree::List(items) => {
+                let items = items.iter().filter(|item| !matches!(item, Tree::Null));
+                let texts: Vec<String> =
+                    items.map(|item| text(name, item)).collect::<Result<_, _>>()?;
+                let texts: Vec<&str> =
+                    texts.iter().filter(|text| !text.is_empty()).map(|text| text.trim()).collect();
+                texts.join(",")
+            }
+            value => text(name, value)?,
+        };
+        Ok((unquoted(name), unquoted(&value)))
+    };
+    fields.iter().map(one).collect()
+}
+
 /// `{ParameterKey, ParameterValue}`; one that keeps its former value has none here.
-fn entry(item: &Tree, number: usize) -> Result<Option<(String, String)>, String> {
+pub(super) fn entry(item: &Tree, number: usize) -> Result<Option<(String, String)>, String> {
     let Some(Tree::Text(name)) = item.get("ParameterKey") else {
         return Err(format!("entry {number} of the list has no ParameterKey"));
     };
@@ -81,56 +100,99 @@ fn text(name: &str, value: &Tree) -> Result<String, String> {
 
 /// Reads `KEY=VALUE` and `ParameterKey=KEY,ParameterValue=VALUE`, separated by blanks.
 ///
-/// Double quotes hold blanks together, and are left out where they enclose a value; a backslash
-/// takes the meaning from a quote or a blank.
+/// Quotes around a key, a value or both hold blanks together; a backslash takes the meaning from a
+/// quote or a blank. A single quote elsewhere is a character like any other.
 pub(super) fn pairs(text: &str) -> Result<Values, String> {
     let mut values = Values::new();
-    for word in words(text)? {
-        let word = enclosed(word);
-        let (key, value) = match word.strip_prefix("ParameterKey=") {
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (key, value, after) = match rest.strip_prefix("ParameterKey=") {
             Some(rest) => {
-                rest.split_once(",ParameterValue=").ok_or("a ParameterKey has no ParameterValue")?
+                let missing = "a ParameterKey has no ParameterValue";
+                let (key, rest) = key(rest, ",ParameterValue=").ok_or(missing)?;
+                let (value, rest) = value(rest)?;
+                (key, value, rest)
             }
-            None => {
-                word.split_once('=').ok_or("a word is no KEY=VALUE; quote values with blanks")?
-            }
+            None => pair(rest)?,
         };
         if key.is_empty() {
             return Err("a value has no key".to_owned());
         }
-        values.insert(key.to_owned(), plain(enclosed(value)));
+        values.insert(key, value);
+        rest = after.trim_start();
     }
     Ok(values)
 }
 
-/// Splits at blanks outside of quotes.
-fn words(text: &str) -> Result<Vec<&str>, String> {
-    let mut words = Vec::new();
-    let mut start = None;
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, c) in text.char_indices() {
-        if c.is_whitespace() && !quoted && !escaped {
-            words.extend(start.take().map(|start| &text[start..at]));
-            continue;
-        }
-        start.get_or_insert(at);
-        quoted ^= c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
+/// `KEY=VALUE` at the start of a text, and what follows it.
+fn pair(text: &str) -> Result<(String, String, &str), String> {
+    let missing = "a word is no KEY=VALUE; quote values with blanks";
+    if let Some((key, rest)) = key(text, "=") {
+        let (value, rest) = value(rest)?;
+        return Ok((key, value, rest));
     }
-    if quoted {
-        return Err("a double quote is not closed".to_owned());
-    }
-    words.extend(start.map(|start| &text[start..]));
-    Ok(words)
+    // Quotes around both.
+    let (inner, rest) = quoted(text).ok_or(missing)?;
+    let (key, value) = inner.split_once('=').ok_or(missing)?;
+    Ok((plain(key), unquoted(value), rest))
 }
 
-/// What stands between quotes.
-fn enclosed(text: &str) -> &str {
-    text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text)
+/// A key before `end`, in quotes or not, and what follows.
+fn key<'t>(text: &'t str, end: &str) -> Option<(String, &'t str)> {
+    if let Some((key, rest)) = quoted_before(text, |rest| rest.starts_with(end)) {
+        return Some((plain(key), &rest[end.len()..]));
+    }
+    let (key, rest) = text.split_once(end)?;
+    let bare = !key.contains(char::is_whitespace) && !key.starts_with(['"', '\'']);
+    bare.then(|| (key.to_owned(), rest))
+}
+
+/// A value at the start of a text, and what follows it.
+fn value(text: &str) -> Result<(String, &str), String> {
+    if let Some((inner, rest)) = quoted(text) {
+        return Ok((plain(inner), rest));
+    }
+    let (mut in_quotes, mut escaped) = (false, false);
+    let ends = |(_, c): &(usize, char)| {
+        let ends = c.is_whitespace() && !in_quotes && !escaped;
+        in_quotes ^= *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    };
+    let end = text.char_indices().find(ends).map_or(text.len(), |(at, _)| at);
+    if in_quotes {
+        return Err("a double quote is not closed".to_owned());
+    }
+    Ok((plain(&text[..end]), &text[end..]))
+}
+
+/// What stands in quotes that end a word.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    quoted_before(text, |rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+}
+
+/// What stands in quotes at the start of a text, where what follows them fits.
+fn quoted_before(text: &str, fits: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let mut escaped = false;
+    let closes = |(_, c): &(usize, char)| {
+        let closes = *c == quote && !escaped;
+        escaped = *c == '\\' && !escaped;
+        closes
+    };
+    let (end, _) = text.char_indices().skip(1).find(closes)?;
+    let rest = &text[end + 1..];
+    fits(rest).then(|| (&text[1..end], rest))
+}
+
+/// A value of a map: SAM takes quotes around it away once more.
+pub(super) fn unquoted(text: &str) -> String {
+    let inner = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    plain(inner('"').or_else(|| inner('\'')).unwrap_or(text))
 }
 
 fn plain(text: &str) -> String {
-    text.replace("\\\"", "\"").replace("\\ ", " ")
+    text.replace("\\ ", " ").replace("\\\"", "\"").replace("\\'", "'")
 }
 
 #[cfg(test)]
@@ -183,6 +245,16 @@ mod tests {
         check(r#"A={"k":"v w"} B=5" C=x"y"#, r#"A={"k":"v w"}; B=5" C=x"y"#);
         check(r#"A=a\ b B="say \"hi\"" C=\d+\\"#, r#"A=a b; B=say "hi"; C=\d+\\"#);
         check("A=1\n\tB=2", "A=1; B=2");
+        check("'P'='a' 'Q'='b c'  R='d \"e\" f'", "P=a; Q=b c; R=d \"e\" f");
+        check(r#""P"="a" "Q"='' S='it\'s'"#, "P=a; Q=; S=it's");
+        check("A=it's B='x C=y'", "A=it's; B=x C=y");
+        check("A='x B=y", "A='x; B=y");
+        check("'C=c d' A=1", "A=1; C=c d");
+        check(
+            "ParameterKey='A',ParameterValue='x y' ParameterKey=\"B\",ParameterValue=1,2=3",
+            "A=x y; B=1,2=3",
+        );
+        check("A=https://h/?a=b&c=d,e B=\"x=1, y=2\"", "A=https://h/?a=b&c=d,e; B=x=1, y=2");
         check(
             r#"ParameterKey=A,ParameterValue=1,2 ParameterKey=B,ParameterValue="x y" C=3"#,
             "A=1,2; B=x y; C=3",

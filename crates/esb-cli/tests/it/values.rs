@@ -135,3 +135,34 @@ fn secret_of_nobody() {
     assert_snapshot!(context.esb(&["validate", "--secret-env", "Hello.TOKN"]));
     assert_snapshot!(context.esb(&["validate", "--secret-env", "TOKEN"]));
 }
+
+/// A text as Windows' editors and shells write it.
+fn marked(text: &str, utf16: bool) -> Vec<u8> {
+    if !utf16 {
+        return [b"\xef\xbb\xbf", text.as_bytes()].concat();
+    }
+    let units = text.encode_utf16().flat_map(u16::to_le_bytes);
+    [0xff, 0xfe].into_iter().chain(units).collect()
+}
+
+#[test]
+fn byte_order_marks() {
+    for utf16 in [false, true] {
+        let context = project();
+        let write = |path: &str, text: &str| {
+            std::fs::write(context.path().join(path), marked(text, utf16)).unwrap();
+        };
+        write("template.yaml", TEMPLATE);
+        write("esb.toml", "registry = 'settings:5000'\n");
+        write("samconfig.toml", SAMCONFIG);
+        write(".env", "ESB_PARAM_Token='secret' # it is\nESB_TAG=marked\n");
+        write("values.json", r#"{"Stage": "from the file"}"#);
+        write("env.json", r#"{"Hello": {"STAGE": "from env-vars"}}"#);
+        let shown = variables(&context, &["--parameters-file", "values.json"]);
+        assert!(shown.contains("from the file") && shown.contains("a b"), "{shown}");
+        let settings = context.esb(&["config", "show", "--origin"]);
+        assert!(settings.contains("settings:5000") && settings.contains("marked"), "{settings}");
+        let shown = variables(&context, &["--env-vars", "env.json"]);
+        assert!(shown.contains("from env-vars"), "{shown}");
+    }
+}

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_model::decode_text;
 use esb_oci::Digest;
 use serde::Deserialize;
 
@@ -140,7 +141,8 @@ fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ClientEr
         _ => {}
     }
     let bytes = fs::read(path).map_err(failed)?;
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| failed(error.into()))
+    let text = decode_text(bytes).map_err(|error| failed(io::Error::other(error)))?;
+    serde_json::from_str(&text).map(Some).map_err(|error| failed(error.into()))
 }
 
 #[cfg(test)]

@@ -179,8 +179,8 @@ fn read(path: &Path) -> Result<ImageImportFile, Failure> {
         failure.causes.push(cause);
         failure.hint("name the file that a deploy wrote: .<brand>/<env>/config/image-import.json")
     };
-    let bytes = inputs::read_limited(path).map_err(failed)?;
-    serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
+    let text = inputs::read_text(path).map_err(failed)?;
+    serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
 }
 
 /// The images of a file, each once, and the registries that they go to.
