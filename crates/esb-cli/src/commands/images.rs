@@ -147,13 +147,19 @@ async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Hel
     Ok(all)
 }
 
-/// What every merged configuration of the project names: `staging/<project>/<env>/config`.
+/// What every merged configuration of the project names, `staging/<project>/<env>/config`, and each
+/// folder that one was delivered to last.
 fn published_anywhere(staging: &Path) -> Result<Used, Failure> {
     let mut used = Used::default();
     for project in folders(staging) {
         for environment in folders(&project) {
-            let read = esb_config::read(&environment.join("config"));
-            used.add(&read.map_err(|error| pipeline::config_failure(&error))?);
+            let staging = environment.join("config");
+            // Other applications publish there as well.
+            let folders = pipeline::delivered(&staging).into_iter().chain([staging]);
+            for folder in folders {
+                let read = esb_config::read(&folder);
+                used.add(&read.map_err(|error| pipeline::config_failure(&error))?);
+            }
         }
     }
     Ok(used)

@@ -15,8 +15,8 @@ use super::{
     Order,
     bases::Made,
     compose,
-    delivery::{self, Found},
-    own_folders,
+    delivery::{self, Found, Place},
+    own_folders, remembered,
     run::Run,
     sync::External,
     target::Target,
@@ -237,6 +237,9 @@ pub(crate) async fn publish(
         if let Some((place, lock)) = &place {
             if let Some(lock) = lock {
                 publication = place.publish(lock, &merged).await?;
+                if let Place::Folder(folder) = place {
+                    remembered::remember(&places.staging, folder)?;
+                }
             }
             written.delivered = Some(place.name(run));
         }
