@@ -227,7 +227,7 @@ impl Http {
             };
             let Some(location) = location else {
                 let answer = Answer::after(response, &request.url, &redirects);
-                return answer.unless_transient(attempted, self.redactor()).await;
+                return answer.unless_transient(attempted, || self.redactor()).await;
             };
             let next = location.to_str().ok().and_then(|text| url.join(text).ok());
             let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));

@@ -67,14 +67,14 @@ impl Answer {
     pub(crate) async fn unless_transient(
         self,
         attempted: &Attempted,
-        redactor: Redactor,
+        redactor: impl FnOnce() -> Redactor,
     ) -> Result<Self, Failure> {
         if !is_transient(self.status().as_u16()) {
             return Ok(self);
         }
         let after = self.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let again = Again::Later(retry_after(after));
-        Err(Failure { error: self.refusal(attempted, redactor).await, again })
+        Err(Failure { error: self.refusal(attempted, redactor()).await, again })
     }
 
     /// The error of an answer that is a refusal, in the words of whoever gave it.

@@ -65,7 +65,7 @@ pub(crate) fn volume_is_watched(parts: &Parts) -> Outcome {
 fn watch_volume(parts: &Parts, small: &Small<'_>) -> Outcome {
     let logs = || -> Outcome<String> { Ok(parts.engine.output(["logs", "esb-dev-gateway"])?) };
     wait(|| Ok(logs()?.contains("started")))?;
-    many_deploys(small, 20, &[])?;
+    many_deploys(small, 20, &["--pull", "off"])?;
     parts.engine.output(["exec", "esb-dev-gateway", "touch", "/tmp/stop"])?;
     wait(|| Ok(logs()?.contains("ended")))?;
     states(&logs()?, 20)?;

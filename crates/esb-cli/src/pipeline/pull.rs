@@ -188,10 +188,10 @@ fn advice(name: &str, registry: &PublishTarget, default: &PublishTarget, reason:
         ways.push(format!("add the line `{line}` to /etc/hosts of the engine's machine"));
     }
     let is_loopback = esb_registry::is_loopback;
-    if !is_loopback(name) && (!is_loopback(push) || reason.contains("HTTPS client")) {
+    if !is_loopback(name) {
         ways.push(format!(
-            "where the registry speaks plain HTTP, add `\"insecure-registries\": [\"{name}\"]` to the \
-             engine's daemon.json"
+            "where the engine asks a registry of plain HTTP for TLS, add `\"insecure-registries\": \
+             [\"{name}\"]` to its daemon.json"
         ));
     }
     let reached = if is_loopback(push) { push } else { default.push_host() };
@@ -221,10 +221,9 @@ mod tests {
         let unknown = "lookup registry: no such host";
         let hosts = "`127.0.0.1 registry` to /etc/hosts";
         let own = "`--registry 127.0.0.1:5010`";
-        check("registry:5010", "127.0.0.1:5010", unknown, &[hosts, own], &["insecure"]);
         let plain = "http: server gave HTTP response to HTTPS client";
         let entry = r#""insecure-registries": ["registry:5010"]"#;
-        check("registry:5010", "127.0.0.1:5010", plain, &[hosts, entry, own], &[]);
+        check("registry:5010", "127.0.0.1:5010", unknown, &[hosts, entry, own], &[]);
         let there = "`10.0.0.7 registry` to /etc/hosts";
         check("registry:5010", "10.0.0.7:5010", unknown, &[there, entry, own], &[]);
         let named = "`ADDRESS registry`";
