@@ -21,6 +21,7 @@ macro_rules! assets {
 /// The build context of the Python base image (contracts, section 10.3), sorted by path.
 const PYTHON_BASE: &[Asset] = assets!["python":
     "docker/Dockerfile",
+    "extensions/sitecustomize/site-packages/esb_hooks.pth",
     "extensions/sitecustomize/site-packages/esb_hooks/__init__.py",
     "extensions/sitecustomize/site-packages/esb_hooks/cloudwatch.py",
     "extensions/sitecustomize/site-packages/esb_hooks/exits.py",
@@ -64,7 +65,7 @@ pub fn java_base() -> &'static [Asset] {
 /// Where the Python hooks lie in their base's context.
 const PYTHON_HOOKS: &str = "extensions/sitecustomize/site-packages/";
 
-/// What takes the place of the base's `sitecustomize.py` in other images.
+/// What takes the place of the base's `sitecustomize.py` in other images; a `.pth` is not read there.
 const IMAGE_PYTHON: &[Asset] = assets!["image/python": "sitecustomize.py"];
 
 /// The Python hooks for an image that was not built on our base: what a folder on `PYTHONPATH`
@@ -72,7 +73,8 @@ const IMAGE_PYTHON: &[Asset] = assets!["image/python": "sitecustomize.py"];
 pub fn image_python() -> Vec<Asset> {
     let of_base = PYTHON_BASE.iter().filter_map(|asset| {
         let path = asset.path.strip_prefix(PYTHON_HOOKS)?;
-        (path != IMAGE_PYTHON[0].path).then_some(Asset { path, content: asset.content })
+        let ours = path != IMAGE_PYTHON[0].path && !path.ends_with(".pth");
+        ours.then_some(Asset { path, content: asset.content })
     });
     of_base.chain(IMAGE_PYTHON.iter().copied()).collect()
 }

@@ -2,8 +2,7 @@
 
 Owns: what a folder on `PYTHONPATH` hides. The interpreter finds this file before any
 other `sitecustomize`, and Lambda's bootstrap leaves out the folders of layers as soon as
-`PYTHONPATH` is set; both get their turn here. Refuses: to load the hooks twice, where the
-image has them already.
+`PYTHONPATH` is set; both get their turn here.
 """
 
 
@@ -17,46 +16,49 @@ def _layers():
             sys.path.append(folder)
 
 
-def _other():
-    """The file that would have been loaded without us, if there is one."""
+def _hooks():
+    import os
+
+    if os.environ.get("ESB_HOOKS", "").lower() in ("0", "off", "false", "no"):
+        return
+    try:
+        from esb_hooks import start
+
+        start.install()
+    except Exception as error:  # an interpreter without hooks beats a broken one
+        import sys
+
+        if sys.__stderr__ is not None:
+            try:
+                sys.__stderr__.write("esb hooks: not loaded: %r\n" % (error,))
+            except (OSError, ValueError):
+                pass
+
+
+def _next():
+    """Runs the `sitecustomize` that would have been found without this one: a file or a package.
+
+    It is the module from then on. What it raises is the interpreter's to tell, as ever.
+    """
     import os
     import sys
 
-    here = os.path.dirname(os.path.abspath(__file__))
-    for folder in sys.path:
-        path = os.path.join(os.path.abspath(folder or "."), "sitecustomize.py")
-        if os.path.dirname(path) != here and os.path.isfile(path):
-            return path
-    return None
+    folders = [os.path.realpath(folder or ".") for folder in sys.path]
+    here = os.path.dirname(os.path.realpath(__file__))
+    # What lies before has been looked at, and another copy of this file looks behind itself.
+    after = folders.index(here) + 1 if here in folders else 0
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        spec = find("sitecustomize", sys.path[after:]) if find else None
+        if spec is not None and spec.loader is not None:
+            from importlib.util import module_from_spec
 
-
-def _start():
-    import os
-
-    path = _other()
-    text = b""
-    if path is not None:
-        with open(path, "rb") as file:
-            text = file.read()
-    if b"esb_hooks" not in text:
-        if os.environ.get("ESB_HOOKS", "").lower() not in ("0", "off", "false", "no"):
-            try:
-                from esb_hooks import start
-
-                start.install()
-            except Exception as error:  # an interpreter without hooks beats a broken one
-                import sys
-
-                if sys.__stderr__ is not None:
-                    try:
-                        sys.__stderr__.write("esb hooks: not loaded: %r\n" % (error,))
-                    except (OSError, ValueError):
-                        pass
-    if path is not None:
-        names = {"__name__": "sitecustomize", "__file__": path}
-        exec(compile(text, path, "exec"), names)
+            module = module_from_spec(spec)
+            sys.modules["sitecustomize"] = module
+            spec.loader.exec_module(module)
+            return
 
 
 _layers()
-_start()
-del _layers, _other, _start
+_hooks()
+_next()

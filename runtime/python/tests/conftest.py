@@ -6,6 +6,7 @@ to load the hooks into the test process's own start.
 
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,23 @@ if importlib.util.find_spec("aiobotocore") is None:
     collect_ignore.append("test_aiobotocore.py")
 
 from servers import LogServer, RecordingServer, RuntimeApi  # noqa: E402
+
+# How long one test may take on a machine that has other work to do.
+TEST_SECONDS = 120
+
+
+@pytest.fixture(autouse=True)
+def limit():
+    """Fails a test that hangs, where it hangs."""
+
+    def too_long(*_):
+        raise TimeoutError(f"the test takes longer than {TEST_SECONDS} s")
+
+    former = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, former)
 
 
 def hook_env(**extra):
