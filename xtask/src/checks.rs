@@ -78,7 +78,9 @@ impl Checks {
     /// Runs a check, prints how it went, and gives what it made when it succeeded.
     pub(crate) fn run<T>(&mut self, name: &str, check: impl FnOnce() -> Outcome<T>) -> Option<T> {
         let start = Instant::now();
+        let watch = crate::limit::of_check(name);
         let outcome = check();
+        drop(watch);
         self.note(name, start.elapsed(), outcome)
     }
 

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     checks::{Outcome, Trouble},
+    limit::{OF_COMMAND, output_within},
     steps::{holds_back, say},
 };
 
@@ -80,7 +81,7 @@ fn held(command: &mut Command) -> Outcome {
 
 /// Runs a command and gives what it wrote to stdout; its stderr is told when it fails.
 pub(crate) fn output(command: &mut Command) -> Outcome<String> {
-    let output = command.output().map_err(|error| cannot(command, &error))?;
+    let output = output_within(command, OF_COMMAND)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

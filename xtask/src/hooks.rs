@@ -11,6 +11,7 @@ use std::{
 use crate::{
     checks::{Checks, Outcome, Trouble},
     command::{command, words},
+    limit::{OF_COMMAND, output_within},
     python,
 };
 
@@ -136,7 +137,7 @@ impl Suite {
         if let Some(store) = &self.store {
             pytest.env("ESB_TEST_VICTORIA_LOGS", store);
         }
-        let Output { status, stdout, stderr } = pytest.output()?;
+        let Output { status, stdout, stderr } = output_within(&mut pytest, OF_COMMAND)?;
         if status.success() {
             return Ok(());
         }

@@ -15,6 +15,7 @@ use crate::{
     command::{command, output, root, run, target, words},
     e2e::parts::copy_tree,
     hooks,
+    limit::{OF_COMMAND, output_within},
     steps::say,
     tools::{Moto, VictoriaLogs},
 };
@@ -116,7 +117,7 @@ pub(crate) fn maven(folder: &Path, home: &Path, arguments: &[&str]) -> Outcome {
         mvn
     };
     // Maven says everything on stdout, and terminal codes on stderr.
-    let offline = mvn(true).output()?;
+    let offline = output_within(&mut mvn(true), OF_COMMAND)?;
     let said = String::from_utf8_lossy(&offline.stdout);
     if offline.status.success() {
         Ok(())

@@ -12,6 +12,7 @@ mod generate;
 mod hooks;
 mod java;
 mod lanes;
+mod limit;
 mod probe;
 mod provision;
 mod python;

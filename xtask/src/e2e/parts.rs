@@ -11,6 +11,7 @@ use esb_test::{DockerEngine, Registry};
 use crate::{
     checks::{Outcome, Trouble},
     command::{root, target},
+    limit::{OF_COMMAND, output_within},
 };
 
 /// A registry, an engine, `esb`, and where the AWS base images come from.
@@ -88,7 +89,7 @@ impl Parts {
 
 /// Runs `esb` and gives what it wrote; any other exit code than the expected is a failure.
 pub(crate) fn expect(command: &mut Command, code: i32) -> Outcome<Said> {
-    let Output { status, stdout, stderr } = command.output()?;
+    let Output { status, stdout, stderr } = output_within(command, OF_COMMAND)?;
     let said = Said {
         stdout: String::from_utf8_lossy(&stdout).into_owned(),
         stderr: String::from_utf8_lossy(&stderr).into_owned(),

@@ -11,7 +11,10 @@ use esb_oci::{ContentStore, Image};
 use esb_test::{Buildkitd, DockerEngine};
 
 use super::{Args, Build, ByPeer, Flat, Made, Modes, Suite, Tally, flatten, recipe, run};
-use crate::checks::{Outcome, chain};
+use crate::{
+    checks::{Outcome, chain},
+    limit::{OF_COMMAND, output_within},
+};
 
 /// Who builds beside the embedded engine.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +61,7 @@ impl Suite<'_> {
             .args(["build", "--quiet", "--no-cache", "--tag", name, "--file"])
             .arg(dockerfile)
             .arg(first.folder.join("normal"));
-        let output = build.output()?;
+        let output = output_within(&mut build, OF_COMMAND)?;
         let said = || String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(if output.status.success() { Ok(None) } else { Err(said()) })
     }

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
 /** A JVM with the agent, as a container starts one: its environment is what it is given. */
@@ -62,6 +63,8 @@ final class Jvm {
 
     Said run(String classPath, String program, String... arguments) throws IOException, InterruptedException {
         Process process = start(classPath, program, arguments);
+        // Its output ends with it.
+        CompletableFuture.delayedExecutor(60, TimeUnit.SECONDS).execute(process::destroyForcibly);
         byte[][] err = new byte[1][];
         Thread reader = new Thread(() -> {
             try {
@@ -73,9 +76,6 @@ final class Jvm {
         reader.start();
         String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         reader.join();
-        if (!process.waitFor(30, TimeUnit.SECONDS)) {
-            process.destroyForcibly();
-        }
         return new Said(out, new String(err[0], StandardCharsets.UTF_8), process.waitFor());
     }
 
