@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Minor versions of Python 3 that Lambda has.
-const MINORS: std::ops::RangeInclusive<u32> = 9..=14;
+const MINORS: std::ops::RangeInclusive<u32> = 9..=15;
 
 /// Every version of this machine that Lambda has too, oldest first, with its interpreter; the
 /// system's own when there is no other.

@@ -52,7 +52,7 @@ pub(crate) fn recipe(
     let architecture = both.then(|| platform.architecture.oci_name());
     let folder = settings.base_folder(runtime, architecture);
     let language = Language::of(runtime);
-    let dockerfile = dockerfile(&language, runtime.version());
+    let dockerfile = dockerfile(&language, runtime);
     let staged = language
         .assets
         .iter()
@@ -78,8 +78,10 @@ pub(crate) fn recipe(
     }
 }
 
-/// The base's Dockerfile with the default of its version argument set.
-fn dockerfile(language: &Language, version: &str) -> String {
+/// The base's Dockerfile with the default of its version argument set. A preview's tag, which is
+/// not the version, is named as it is.
+fn dockerfile(language: &Language, runtime: &Runtime) -> String {
+    let version = runtime.version();
     let asset = language
         .assets
         .iter()
@@ -91,6 +93,9 @@ fn dockerfile(language: &Language, version: &str) -> String {
         if line.starts_with(language.version_line) {
             lines.push_str(language.version_line);
             lines.push_str(version);
+        } else if line.starts_with("FROM ") && runtime.aws_tag() != version {
+            lines.push_str("FROM ");
+            lines.push_str(&runtime.aws_base_image());
         } else {
             lines.push_str(line);
         }
@@ -106,7 +111,7 @@ mod tests {
     fn check(first: &str, second: &str) {
         let (first, second) = (first.parse().unwrap(), second.parse().unwrap());
         let language = Language::of(&first);
-        let dockerfile = |runtime: &Runtime| dockerfile(&language, runtime.version());
+        let dockerfile = |runtime: &Runtime| dockerfile(&language, runtime);
         let (old, new) = (dockerfile(&first), dockerfile(&second));
         let version = |runtime: &Runtime| format!("VERSION={}", runtime.version());
         assert_eq!(old.replace(&version(&first), &version(&second)), new);
@@ -119,5 +124,14 @@ mod tests {
     fn the_version_is_the_only_difference() {
         check("python3.12", "python3.9");
         check("java21", "java11");
+        check("java21", "java17.al2023");
+    }
+
+    #[test]
+    fn a_preview_has_a_tag_of_its_own() {
+        let runtime: Runtime = "python3.15".parse().unwrap();
+        let text = dockerfile(&Language::of(&runtime), &runtime);
+        assert!(text.contains("FROM public.ecr.aws/lambda/python:3.15-preview\n"), "{text}");
+        assert_eq!(text.matches("ARG PYTHON_VERSION=3.15\n").count(), 2);
     }
 }

@@ -43,7 +43,7 @@ esb_model::finding_codes! {
     UNBUILT_JAVA = "esb::recipe::unbuilt-java";
     /// The place of code or of a layer is not known without AWS.
     UNKNOWN_CODE = "esb::recipe::unknown-code";
-    /// No Lambda runtime has this name.
+    /// No Lambda runtime has this name, or AWS made no base image of it.
     UNKNOWN_RUNTIME = "esb::recipe::unknown-runtime";
     /// A file or folder could not be read.
     UNREADABLE = "esb::recipe::unreadable";

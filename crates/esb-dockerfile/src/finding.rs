@@ -14,12 +14,12 @@ pub(crate) fn unusable_path(path: &Path, what: &str, span: Span) -> Finding {
 }
 
 /// The known name that is nearest to a wrong one, when it is near enough to be meant.
-pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if name.len() > 40 {
         return None;
     }
     let lower = name.to_ascii_lowercase();
-    let with_distance = known.iter().map(|known| (distance(&lower, known), *known));
+    let with_distance = known.into_iter().map(|known| (distance(&lower, known), known));
     let (distance, nearest) = with_distance.min_by_key(|(distance, _)| *distance)?;
     (distance <= 3).then_some(nearest)
 }
@@ -48,7 +48,7 @@ mod tests {
     fn near_names() {
         let known = ["python3.12", "python3.13", "nodejs20.x"];
         let check = |name: &str, expected: Option<&str>| {
-            assert_eq!(nearest(name, &known), expected, "{name:?}");
+            assert_eq!(nearest(name, known), expected, "{name:?}");
         };
         check("pyhton3.12", Some("python3.12"));
         check("python-3.13", Some("python3.13"));

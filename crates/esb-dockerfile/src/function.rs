@@ -33,34 +33,6 @@ const JAVA_WRAPPER: &str = "com.runtime.lambda.HandlerWrapper::handleRequest";
 /// The most bytes of a requirements file.
 const MAX_REQUIREMENTS: u64 = 1024 * 1024;
 
-/// Names for a hint; which runtimes exist is the base images' matter.
-const RUNTIMES: [&str; 24] = [
-    "dotnet6",
-    "dotnet8",
-    "dotnet9",
-    "go1.x",
-    "java8.al2",
-    "java11",
-    "java17",
-    "java21",
-    "java25",
-    "nodejs18.x",
-    "nodejs20.x",
-    "nodejs22.x",
-    "nodejs24.x",
-    "provided.al2",
-    "provided.al2023",
-    "python3.9",
-    "python3.10",
-    "python3.11",
-    "python3.12",
-    "python3.13",
-    "python3.14",
-    "ruby3.2",
-    "ruby3.3",
-    "ruby3.4",
-];
-
 impl Maker<'_> {
     /// The recipe of one function, or nothing when findings say why.
     pub(crate) fn recipe(
@@ -271,12 +243,20 @@ fn runtime(
 ) -> Option<Runtime> {
     let name = function.effective_name();
     match &package.runtime {
-        Some(Ok(runtime)) => Some(runtime.clone()),
+        Some(Ok(runtime)) if runtime.has_aws_base_image() => Some(runtime.clone()),
+        Some(Ok(runtime)) => {
+            let message =
+                format!("function `{name}` runs on `{runtime}`, of which AWS made no base image");
+            let code = codes::UNKNOWN_RUNTIME;
+            let finding = Finding::new(Severity::Error, code, function.span, message);
+            findings.push(finding.help("name a later runtime"));
+            None
+        }
         Some(Err(unknown)) => {
             let message = format!("function `{name}` has the unknown runtime `{unknown}`");
             let code = codes::UNKNOWN_RUNTIME;
             let finding = Finding::new(Severity::Error, code, function.span, message);
-            findings.push(match nearest(unknown, &RUNTIMES) {
+            findings.push(match nearest(unknown, Runtime::names()) {
                 Some(known) => finding.help(format!("did you mean `{known}`?")),
                 None => finding,
             });

@@ -15,6 +15,7 @@ mod report;
 mod resource;
 mod route;
 mod runtime;
+mod runtimes;
 mod secret;
 mod source;
 mod text;

@@ -1,9 +1,11 @@
 //! Lambda runtime identifiers.
 //!
-//! Knows the grammar of names such as `python3.12` and `nodejs20.x`, and not which of them AWS
-//! supports today: that changes without us.
+//! Knows the grammar of names such as `python3.12` and `nodejs20.x`. Names that AWS announced after
+//! this was written follow it too; `runtimes` is the table of those that were known then.
 
 use std::{fmt, str::FromStr};
+
+use crate::runtimes::{self, Support, TABLE};
 
 /// A runtime named by a template.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +38,7 @@ impl Runtime {
         self.family
     }
 
-    /// The version as the base image's tag spells it: `3.12`, `20`, `al2023`.
+    /// The version as the name has it: `3.12`, `20`, `17.al2023`.
     pub fn version(&self) -> &str {
         &self.version
     }
@@ -46,9 +48,33 @@ impl Runtime {
         &self.name
     }
 
+    /// The tag of AWS's base image: the version, but for previews and some early names.
+    pub fn aws_tag(&self) -> &str {
+        match runtimes::find(&self.name) {
+            Some(known) if known.support != Support::WithoutImage => known.tag,
+            _ => &self.version,
+        }
+    }
+
     /// Repository and tag of AWS's base image, by tag; pinning it is the caller's work.
     pub fn aws_base_image(&self) -> String {
-        format!("public.ecr.aws/lambda/{}:{}", self.family.repository(), self.version)
+        format!("public.ecr.aws/lambda/{}:{}", self.family.repository(), self.aws_tag())
+    }
+
+    /// Whether AWS made a base image of it, as far as is known here.
+    pub fn has_aws_base_image(&self) -> bool {
+        runtimes::find(&self.name).is_none_or(|known| known.support != Support::WithoutImage)
+    }
+
+    /// Whether the name was one of Lambda's when this was written.
+    pub fn is_known(&self) -> bool {
+        runtimes::find(&self.name).is_some()
+    }
+
+    /// The names of the runtimes in use, for suggestions.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let used = |support| matches!(support, Support::Current | Support::Preview);
+        TABLE.iter().filter(move |known| used(known.support)).map(|known| known.name)
     }
 
     /// Whether our hooks, of whatever language, go into images of this runtime.
@@ -58,13 +84,14 @@ impl Runtime {
 
     /// Whether our Java hooks go into images of this runtime (contracts, section 10.4).
     pub fn has_java_hooks(&self) -> bool {
-        self.family == Family::Java && matches!(&*self.version, "11" | "17" | "21" | "25")
+        let java = matches!(&*self.version, "11" | "11.al2023" | "17" | "17.al2023" | "21" | "25");
+        self.family == Family::Java && java
     }
 
     /// Whether our Python hooks go into images of this runtime (contracts, section 10.4).
     pub fn has_python_hooks(&self) -> bool {
         self.family == Family::Python
-            && matches!(&*self.version, "3.9" | "3.10" | "3.11" | "3.12" | "3.13" | "3.14")
+            && matches!(&*self.version, "3.9" | "3.10" | "3.11" | "3.12" | "3.13" | "3.14" | "3.15")
     }
 }
 
@@ -93,7 +120,13 @@ impl FromStr for Runtime {
             ("dotnet" | "dotnetcore", version) => (Family::Dotnet, version),
             ("go", version) => (Family::Go, version.strip_suffix(".x").ok_or_else(unknown)?),
             ("java", version) => (Family::Java, version),
-            ("nodejs", version) => (Family::Nodejs, version.strip_suffix(".x").unwrap_or(version)),
+            // The first ones had no `.x`; a later name without it is none.
+            ("nodejs", version) if runtimes::find(name).is_some() => {
+                (Family::Nodejs, version.strip_suffix(".x").unwrap_or(version))
+            }
+            ("nodejs", version) => {
+                (Family::Nodejs, version.strip_suffix(".x").ok_or_else(unknown)?)
+            }
             ("provided", version) => {
                 (Family::Provided, version.strip_prefix('.').ok_or_else(unknown)?)
             }
@@ -127,22 +160,54 @@ mod tests {
         assert_eq!(base("nodejs20.x"), ok("nodejs:20"));
         assert_eq!(base("java8.al2"), ok("java:8.al2"));
         assert_eq!(base("provided.al2023"), ok("provided:al2023"));
-        for bad in ["", "python", "python3.12\nRUN x", "cobol1", "provided", "python.3"] {
+        assert_eq!(base("python3.15"), ok("python:3.15-preview"));
+        assert_eq!(base("nodejs26.x"), ok("nodejs:26-preview"));
+        assert_eq!(base("java17.al2023"), ok("java:17.al2023"));
+        assert_eq!(base("dotnet10"), ok("dotnet:10"));
+        assert_eq!(base("dotnetcore3.1"), ok("dotnet:core3.1"));
+        // Announced after this was written.
+        assert_eq!(base("python3.99"), ok("python:3.99"));
+        for bad in ["", "python", "python3.12\nRUN x", "cobol1", "provided", "python.3", "nodejs20"]
+        {
             assert_eq!(base(bad), Err(UnknownRuntime(bad.into())), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_follows_the_grammar() {
+        for known in TABLE {
+            let runtime: Runtime = known.name.parse().unwrap();
+            assert_eq!(runtime.name(), known.name);
+            let tag = known.tag.trim_start_matches("core").trim_end_matches("-preview");
+            assert!(runtime.has_aws_base_image() == !tag.is_empty(), "{}", known.name);
+            assert!(tag.is_empty() || tag == runtime.version(), "{}", known.name);
+            let preview = known.tag.ends_with("-preview");
+            assert_eq!(preview, known.support == Support::Preview, "{}", known.name);
+        }
+        assert!(TABLE.is_sorted_by_key(|known| known.name.parse::<Runtime>().unwrap().family()));
+        assert!(Runtime::names().all(|name| name != "python2.7") && Runtime::names().count() > 20);
+        let runtime = |name: &str| name.parse::<Runtime>().unwrap();
+        assert!(runtime("ruby4.0").is_known() && !runtime("python3.99").is_known());
+        assert!(!runtime("nodejs6.10").has_aws_base_image());
     }
 
     #[test]
     fn hooks_only_for_known_javas() {
         let hooked = |name: &str| name.parse::<Runtime>().unwrap().has_java_hooks();
         assert!(hooked("java11") && hooked("java17") && hooked("java21") && hooked("java25"));
-        assert!(!hooked("java8.al2") && !hooked("java22") && !hooked("python3.12"));
+        assert!(hooked("java11.al2023") && hooked("java17.al2023"));
+        assert!(
+            !hooked("java8.al2")
+                && !hooked("java8.al2023")
+                && !hooked("java22")
+                && !hooked("python3.12")
+        );
     }
 
     #[test]
     fn hooks_only_for_known_pythons() {
         let hooked = |name: &str| name.parse::<Runtime>().unwrap().has_python_hooks();
-        assert!(hooked("python3.9") && hooked("python3.14"));
+        assert!(hooked("python3.9") && hooked("python3.14") && hooked("python3.15"));
         assert!(!hooked("python2.7") && !hooked("python3.8") && !hooked("nodejs20.x"));
     }
 }
