@@ -66,5 +66,5 @@ def test_log_events_become_records(logs):
         VICTORIALOGS_URL=logs.url,
     )
     assert out == "mock-token"
-    found = [(r["level"], r["message"], r["log_group"]) for r in logs.records if r.get("logger") == "boto3.mock"]
+    found = [(r["level"], r["message"], r["log_group"]) for r in logs.records if r.get("logger") == "cloudwatch.logs.python"]
     assert found == [("ERROR", "m", "g")]

@@ -253,7 +253,7 @@ def test_calls_from_a_handler(runtime_api, logs, recorder, level, count):
     for record in written:
         assert record["_time"] == "2023-11-14T22:13:20.123+00:00"
         assert record["message"] in (f"{record['level']} text", "no prefix")
-        assert (record["log_group"], record["log_stream"], record["logger"]) == ("g", "s", "boto3.mock")
+        assert (record["log_group"], record["log_stream"], record["logger"]) == ("g", "s", "cloudwatch.logs.python")
         assert ids(record) == (TRACE, "id-one")
     assert all(path.startswith("/insert/jsonline?") for path, _, _ in logs.requests)
 

@@ -64,6 +64,9 @@ def test_what_is_no_json_object_is_text(text):
         ({"message": 5}, {"message": 5}),
         ({"message": "m", "trace_id": "own", "aws_request_id": "own"}, {"trace_id": "own", "aws_request_id": "own"}),
         ({"message": "m", "trace_id": None, "aws_request_id": ""}, {"trace_id": "t", "aws_request_id": "r"}),
+        ({"message": "m", "trace_id": " "}, {"trace_id": "t"}),
+        ({"message": "m", "trace_id": "not-found"}, {"trace_id": "t"}),
+        ({"message": "m", "trace_id": 0}, {"trace_id": 0}),
         ({"message": "m", "container_name": "other", "job": "j"}, {"container_name": "other", "job": "j"}),
     ],
 )

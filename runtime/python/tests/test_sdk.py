@@ -327,7 +327,12 @@ class TestCloudWatchLogs:
             "job": "lambda",
             "trace_id": None,
             "aws_request_id": None,
-            "logger": "boto3.mock",
+            "logger": "cloudwatch.logs.python",
             "log_group": "g",
             "log_stream": "s",
         }
+
+    def test_the_loggers_earlier_name(self, logs):
+        calls = [("put_log_events", {**self.STREAM, "logEvents": [{"timestamp": 1700000000123, "message": "w"}]})]
+        run_python(self.CODE.format(more="", calls=calls), VICTORIALOGS_URL=logs.url, ESB_CLOUDWATCH_LOGGERS="old")
+        assert [r["logger"] for r in logs.records if r.get("log_group")] == ["boto3.mock"]

@@ -56,7 +56,7 @@ def test_log_events_are_stored_once_at_their_time(runtime_api, recorder, store):
         LOG_LEVEL="DEBUG",
         GATEWAY_INTERNAL_URL=recorder.url,
     )
-    found = store.records('logger:"boto3.mock" AND log_group:"g" AND log_stream:"s"', count=4)
+    found = store.records('logger:"cloudwatch.logs.python" AND log_group:"g" AND log_stream:"s"', count=4)
     told = sorted((record["level"], record["_msg"]) for record in found)
     assert told == [
         ("DEBUG", "DEBUG text"),

@@ -130,7 +130,7 @@ fn log_events(parts: &Parts, deployed: &Deployed, store: &VictoriaLogs) -> Outco
     let worker = worker(parts, deployed, "Calls", store, &environment)?;
     let (_, trace) = EVENTS[0];
     let answer = ask(&worker, trace, &json!({}))?;
-    let query = r#"logger:"boto3.mock" AND log_group:"g" AND log_stream:"s""#;
+    let query = r#"logger:"cloudwatch.logs.python" AND log_group:"g" AND log_stream:"s""#;
     let mut found: Vec<(String, String)> = store
         .records(query, 4)?
         .iter()

@@ -5,6 +5,7 @@ import com.runtime.agent.logs.Shipping;
 import com.runtime.agent.logs.Streams;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import javax.net.ssl.HostnameVerifier;
 
 /**
  * What woven classes and the wrapper call.
@@ -28,6 +29,8 @@ public final class Hooks {
                 case "telemetry":
                     Streams.telemetry((byte[]) argument);
                     return argument;
+                case "verifier":
+                    return PlatformTrust.verifier((HostnameVerifier) argument);
                 case "sdk1":
                     Sdk1.building(self);
                     return argument;

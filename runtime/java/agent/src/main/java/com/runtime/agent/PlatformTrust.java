@@ -12,6 +12,7 @@ import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.util.List;
+import javax.net.ssl.HostnameVerifier;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLSession;
 import javax.net.ssl.SSLSocket;
@@ -24,8 +25,9 @@ import javax.net.ssl.X509TrustManager;
  * Trust in the platform's hosts, for the HTTP clients of the AWS SDK.
  *
  * <p>The platform's hosts are verified by the bundle of certificates that the environment names, or
- * accepted where it names none. Refuses to change anything for other hosts: they are verified as the
- * JVM would.
+ * accepted where it names none. Their names are not verified: the platform's certificates do not have
+ * the addresses under which containers reach it. Refuses to change anything for other hosts: they are
+ * verified as the JVM would.
  */
 public final class PlatformTrust extends X509ExtendedTrustManager {
     private final X509ExtendedTrustManager usual;
@@ -53,6 +55,16 @@ public final class PlatformTrust extends X509ExtendedTrustManager {
             Report.complain("the platform's certificates cannot be used", error);
             return null;
         }
+    }
+
+    /** Verifies the names of all hosts but the platform's, for clients that do so after the handshake. */
+    public static HostnameVerifier verifier(HostnameVerifier usual) {
+        List<String> hosts = Platform.tlsHosts();
+        if (hosts.isEmpty()) {
+            return usual;
+        }
+        return (host, session) ->
+                hosts.contains(Platform.key(host, session.getPeerPort())) || usual.verify(host, session);
     }
 
     private static KeyStore store(Path file) throws GeneralSecurityException, IOException {

@@ -46,6 +46,9 @@ final class Transformer implements ClassFileTransformer {
         for (String builder : new String[] {"AwsCrtHttpClient", "AwsCrtAsyncHttpClient"}) {
             add(SDK + "http/crt/" + builder + "$DefaultBuilder", Rule.before("crt-http", "buildWithDefaults", 1));
         }
+        for (String client : new String[] {"apache", "apache5"}) {
+            add(SDK + "http/" + client + "/internal/conn/SdkTlsSocketFactory", Rule.before("verifier", "<init>", 2));
+        }
         Rule[] answers = new Rule[LOG_OPERATIONS.length];
         for (int i = 0; i < answers.length; i++) {
             answers[i] = Rule.answer("logs", LOG_OPERATIONS[i]);

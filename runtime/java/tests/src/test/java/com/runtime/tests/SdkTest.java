@@ -137,6 +137,8 @@ class SdkTest {
             assertEquals("group", sink.records("second").get(0).get("log_group"));
             assertEquals("2023-11-14T22:13:20.000+00:00", sink.records("third").get(0).get("_time"));
             assertEquals("cloudwatch.logs.java", sink.records("third").get(0).get("logger"));
+            jvm().env("VICTORIALOGS_URL", sink.url()).env("ESB_CLOUDWATCH_LOGGERS", "old").run(Clients.class, "logs");
+            assertEquals("aws.logs", sink.records("third").get(1).get("logger"));
             assertEquals(List.of(), sink.records("first"));
         }
         assertEquals(List.of(), lines(platform));
@@ -158,6 +160,26 @@ class SdkTest {
             assertEquals("invoke: SdkClientException\n", jvm.run(Clients.class, "invoke").out);
             jvm.env("AWS_CA_BUNDLE", Certificate.bundle().toString());
             assertEquals("invoke: 200 null\n", jvm.run(Clients.class, "invoke").out);
+        }
+    }
+
+    /** The platform's certificates do not have the addresses under which containers reach it. */
+    @Test
+    void onlyThePlatformsHostsMayHaveCertificatesOfOtherNames() throws Exception {
+        try (Server secure = new Server(Certificate.ofAnotherName());
+                Server stranger = new Server(Certificate.ofAnotherName())) {
+            Jvm jvm = jvm().env("GATEWAY_INTERNAL_URL", secure.url()).env("S3_ENDPOINT", secure.url())
+                    .env("OTHER", stranger.url());
+            String[] ours = {"invoke", "invoke-async", "invoke-url-connection", "invoke-crt", "s3-own-style"};
+            String answers = "invoke: 200 null\ninvoke-async: 200\ninvoke-url-connection: 200\ninvoke-crt: 200\n"
+                    + "s3-own-style: done\n";
+            assertEquals(answers, jvm.run(Clients.class, ours).out);
+            jvm.env("AWS_CA_BUNDLE", Certificate.bundleOfAnotherName().toString());
+            assertEquals(answers, jvm.run(Clients.class, ours).out);
+            // Its issuer is trusted by the JVM: the name alone is wrong.
+            Certificate.trustOfAnotherName().forEach(jvm::option);
+            Jvm.Said said = jvm.run(Clients.class, "https-elsewhere", "https-jvm");
+            assertEquals("https-elsewhere: SdkClientException\nhttps-jvm: SSLHandshakeException\n", said.out);
         }
     }
 

@@ -78,12 +78,13 @@ class WrapperTest {
             List<String> answers = runtime.run(jvm, WRAPPER);
             assertEquals("invocation/request-1/response \"" + TRACE + " " + TRACE + " request-1\"", answers.get(0));
             assertEquals(2, sink.records("trace context hydrated").size());
-            for (String message : List.of("printed", "in a thread")) {
+            for (String message : List.of("printed", "in a thread", "blank", "not found")) {
                 List<Map<String, Object>> records = sink.records(message);
                 assertEquals(List.of("request-1", "request-2"),
                         records.stream().map(r -> r.get("aws_request_id")).collect(Collectors.toList()));
                 assertEquals(TRACE, records.get(0).get("trace_id"));
             }
+            assertEquals("own", sink.records("its own").get(0).get("trace_id"));
             Server.Request invoke = platform.requests.get(0);
             assertEquals(base64, invoke.header("X-Amz-Client-Context"));
             assertEquals(TRACE, invoke.header("X-Amzn-Trace-Id"));

@@ -1,5 +1,6 @@
 package com.runtime.agent.logs;
 
+import com.runtime.agent.Settings;
 import java.nio.charset.StandardCharsets;
 import java.time.LocalDateTime;
 import java.time.ZoneOffset;
@@ -71,6 +72,9 @@ public final class Records {
         }
         fill(record, "container_name", name);
         fill(record, "job", JOB);
+        if (entry.traceId != null && isNoTrace(record.get("trace_id"))) {
+            record.remove("trace_id");
+        }
         fill(record, "trace_id", entry.traceId);
         fill(record, "aws_request_id", entry.requestId);
         byte[] line = bytes(record);
@@ -145,6 +149,11 @@ public final class Records {
         }
     }
 
+    /** The logger of records that came by CloudWatch's API; its earlier name by a setting. */
+    public static String cloudWatchLogger() {
+        return "old".equalsIgnoreCase(Settings.first("ESB_CLOUDWATCH_LOGGERS")) ? "aws.logs" : "cloudwatch.logs.java";
+    }
+
     /** The weight of a level's name; unknown names weigh what INFO does. */
     public static int weight(String name) {
         return List.of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL").indexOf(level(name));
@@ -185,6 +194,12 @@ public final class Records {
         if (value != null && !value.isEmpty() && isEmpty(record.get(key))) {
             record.put(key, value);
         }
+    }
+
+    /** What libraries write where they know no trace id. */
+    private static boolean isNoTrace(Object value) {
+        return value instanceof String
+                && (((String) value).isBlank() || ((String) value).strip().equalsIgnoreCase("not-found"));
     }
 
     private static boolean isEmpty(Object value) {

@@ -107,7 +107,7 @@ final class LocalLogs {
             record.put("container_name", name == null ? "UNKNOWN" : name);
             record.put("trace_id", invocation == null ? null : invocation.traceId);
             record.put("aws_request_id", invocation == null ? null : invocation.requestId);
-            record.put("logger", "cloudwatch.logs.java");
+            record.put("logger", Records.cloudWatchLogger());
             record.put("log_group", request.logGroupName());
             record.put("log_stream", request.logStreamName());
             Shipping.record(record, parts[1].length() + 512);

@@ -3,7 +3,7 @@ package com.runtime.agent.weave;
 /** What is done to the methods of one name in one class. */
 public final class Rule {
     enum Kind {
-        /** The hook runs first and may replace the first argument. */
+        /** The hook runs first and may replace the last argument. */
         BEFORE,
         /** The hook may answer instead of the method. */
         ANSWER,
@@ -24,7 +24,10 @@ public final class Rule {
         this.parameters = parameters;
     }
 
-    /** {@code Hooks.before} runs before the methods of that name and number of parameters. */
+    /**
+     * {@code Hooks.before} runs before the methods of that name and number of parameters. In a
+     * constructor ({@code <init>}) there is no object yet to give to it.
+     */
     public static Rule before(String hook, String method, int parameters) {
         return new Rule(Kind.BEFORE, hook, method, parameters);
     }

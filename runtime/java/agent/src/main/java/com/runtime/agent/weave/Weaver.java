@@ -79,7 +79,7 @@ public final class Weaver extends ClassVisitor {
         }
         if (rule.kind == Rule.Kind.BEFORE) {
             MethodVisitor method = super.visitMethod(access, name, descriptor, signature, exceptions);
-            return new Entry(method, rule, Type.getArgumentTypes(descriptor));
+            return new Entry(method, name, rule, Type.getArgumentTypes(descriptor));
         }
         renamed.add(new Renamed(rule, access, name, descriptor, exceptions));
         int hidden = access & ~(ACC_PUBLIC | ACC_PROTECTED | ACC_FINAL) | ACC_PRIVATE | ACC_SYNTHETIC;
@@ -116,11 +116,13 @@ public final class Weaver extends ClassVisitor {
 
     /** A call of the hook at a method's entry. */
     private static final class Entry extends MethodVisitor {
+        private final boolean isConstructor;
         private final Rule rule;
         private final Type[] parameters;
 
-        Entry(MethodVisitor next, Rule rule, Type[] parameters) {
+        Entry(MethodVisitor next, String name, Rule rule, Type[] parameters) {
             super(ASM9, next);
+            isConstructor = name.equals("<init>");
             this.rule = rule;
             this.parameters = parameters;
         }
@@ -135,19 +137,19 @@ public final class Weaver extends ClassVisitor {
             }
             boolean none = parameters.length == 0;
             visitLdcInsn(rule.hook);
-            visitVarInsn(ALOAD, 0);
-            visitInsnOrLoad(none, last);
+            visitNullOrLoad(isConstructor, 0);
+            visitNullOrLoad(none, last);
             visitMethodInsn(INVOKESTATIC, HOOKS, "before",
                     "(Ljava/lang/String;" + OBJECT + OBJECT + ")" + OBJECT, false);
-            if (parameters.length == 1) {
-                visitTypeInsn(CHECKCAST, parameters[0].getInternalName());
-                visitVarInsn(ASTORE, 1);
-            } else {
+            if (none) {
                 visitInsn(POP);
+            } else {
+                visitTypeInsn(CHECKCAST, parameters[parameters.length - 1].getInternalName());
+                visitVarInsn(ASTORE, last);
             }
         }
 
-        private void visitInsnOrLoad(boolean none, int index) {
+        private void visitNullOrLoad(boolean none, int index) {
             if (none) {
                 visitInsn(ACONST_NULL);
             } else {

@@ -118,6 +118,9 @@ public final class Handlers {
     /** Logs, and invokes another function in a thread of its own. */
     public String ids(Object event, Context context) throws Exception {
         System.out.println("printed");
+        System.out.println("{\"message\":\"blank\",\"trace_id\":\" \"}");
+        System.out.println("{\"message\":\"not found\",\"trace_id\":\"not-found\"}");
+        System.out.println("{\"message\":\"its own\",\"trace_id\":\"own\"}");
         Thread thread = new Thread(() -> {
             System.out.println("in a thread");
             LambdaClient.create().invoke(b -> b.functionName("other"));
