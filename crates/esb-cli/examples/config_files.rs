@@ -31,7 +31,7 @@ fn main() -> io::Result<()> {
     let image = |name: &str| PublishedImage {
         reference: format!("registry:5010/{}:latest", name.to_lowercase()),
         digest: format!("sha256:{}", "0".repeat(64)),
-        import: None,
+        ..PublishedImage::default()
     };
     let ids = app.functions.iter().map(|function| function.id.clone());
     let images: BTreeMap<_, _> = ids.map(|id| (id.clone(), image(&id.logical_id))).collect();

@@ -135,6 +135,7 @@ mod tests {
             environment: environment.to_owned(),
             secret_env: BTreeSet::new(),
             follow_links: esb_model::FollowLinks::default(),
+            containerd: false,
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Project {
     pub(crate) secret_env: BTreeSet<(String, String)>,
     /// How far links that lead out of code or of a layer may lead.
     pub(crate) follow_links: FollowLinks,
+    /// Whether the platform is said to run workers in containerd.
+    pub(crate) containerd: bool,
 }
 
 impl Project {
@@ -72,6 +74,7 @@ impl Project {
             templates: Vec::new(),
             secret_env: BTreeSet::new(),
             follow_links: settings.follow_links(),
+            containerd: false,
         })
     }
 
@@ -115,8 +118,8 @@ impl Project {
             })
             .collect();
         let secret_env = secret_env(&args.secret_env)?;
-        let follow_links = settings.follow_links();
-        Ok(Self { root, brand, environment: name, templates, secret_env, follow_links })
+        let (follow_links, containerd) = (settings.follow_links(), false);
+        Ok(Self { root, brand, environment: name, templates, secret_env, follow_links, containerd })
     }
 }
 
@@ -319,9 +322,11 @@ pub(crate) fn given_mode(
     args: &BuildArgs,
     environment: &Environment,
 ) -> Result<Option<Mode>, Failure> {
-    if args.mode.is_some() {
-        return Ok(args.mode);
-    }
+    if args.mode.is_some() { Ok(args.mode) } else { mode_of_environment(environment) }
+}
+
+/// The platform's mode, where a variable or the project's settings say it.
+pub(crate) fn mode_of_environment(environment: &Environment) -> Result<Option<Mode>, Failure> {
     let Some(text) = environment.branded("MODE").or_else(|| environment.get("MODE")) else {
         return Ok(None);
     };

@@ -12,8 +12,8 @@ use std::{
 };
 
 use esb_config::{
-    Environment, Event, FunctionEntry, FunctionsFile, ImportedImage, PublishedImage, RouteEntry,
-    RoutingFile, Settings, Text, render,
+    Environment, Event, FunctionEntry, FunctionsFile, PublishedImage, RouteEntry, RoutingFile,
+    Settings, Text, render,
 };
 use esb_model::{
     Api, Application, Bucket, Code, EnvValue, Function, FunctionId, LifecycleRule, Package, Route,
@@ -223,6 +223,8 @@ fn routes() -> Value {
             }),
             timeout: None,
             memory: None,
+            name_span: None,
+            memory_span: None,
             ephemeral_storage: None,
             architectures: Vec::new(),
             environment: BTreeMap::<String, EnvValue>::new(),
@@ -235,6 +237,7 @@ fn routes() -> Value {
             path: path.to_owned(),
             method: esb_model::Method::Named("GET".to_owned()),
             span: source,
+            path_span: None,
         };
         let app = Application {
             functions: vec![function],
@@ -244,7 +247,7 @@ fn routes() -> Value {
         let image = PublishedImage {
             reference: "r/f:1".to_owned(),
             digest: "sha256:0".to_owned(),
-            import: None::<ImportedImage>,
+            ..PublishedImage::default()
         };
         let rendered = render(&app, &BTreeMap::from([(id, image)]), &Settings::default());
         let emitted = &rendered.config.routing.routes[0].path;

@@ -3,6 +3,8 @@
 //! A name is stable: people silence it, search for it and link to it.
 
 esb_model::finding_codes! {
+    /// containerd cannot start a container of the name that the function's workers get.
+    CONTAINER_NAME = "esb::platform::container-name";
     /// Two functions have the same name; the Gateway knows one.
     DUPLICATE_FUNCTION = "esb::platform::duplicate-function";
     /// Two tables or buckets have the same physical name.
@@ -13,6 +15,10 @@ esb_model::finding_codes! {
     FUNCTION_URL = "esb::platform::function-url";
     /// A function has no image and is left out of functions.yml.
     FUNCTION_WITHOUT_IMAGE = "esb::platform::function-without-image";
+    /// The Gateway answers a request itself that a route is there for.
+    GATEWAY_ROUTE = "esb::platform::gateway-route";
+    /// A JVM does not start with the memory that containerd lets the function have.
+    JVM_MEMORY = "esb::platform::jvm-memory";
     /// A bucket's lifecycle rule has something that the platform does not do.
     LIFECYCLE_RULE = "esb::platform::lifecycle-rule";
     /// A function with no concurrency never answers.

@@ -35,6 +35,11 @@ impl Text {
         (identifier(name) == name.len() && !name.is_empty()).then(|| Self(format!("${{{name}}}")))
     }
 
+    /// The text with a literal one before it.
+    pub fn after(self, before: &str) -> Self {
+        Self(Self::literal(before).0 + &self.0)
+    }
+
     /// A text as a file holds it.
     pub fn from_template(template: impl Into<String>) -> Self {
         Self(template.into())

@@ -7,6 +7,10 @@
 /// Where the hooks lie: below a folder that layers of functions do not use.
 const FOLDER: &str = "opt/esb";
 
+/// What loads the hooks.
+const JVM_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
+const PYTHON_PATH: &str = "PYTHONPATH";
+
 /// The settings of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageSettings<'a> {
@@ -23,6 +27,9 @@ pub struct ImageHooks {
     pub files: Vec<(String, &'static [u8])>,
     /// Variables with their new values.
     pub variables: Vec<(&'static str, String)>,
+    /// The variable that loads the hooks, and what a value that replaces the image's has to begin
+    /// with for them to be loaded.
+    pub loaded_by: Option<(&'static str, String)>,
 }
 
 impl ImageSettings<'_> {
@@ -41,25 +48,29 @@ impl ImageSettings<'_> {
 /// The hooks for an image: the agent where a JVM runs the function, else those of Python, which
 /// no other program loads.
 pub fn image_hooks(image: &ImageSettings<'_>) -> ImageHooks {
-    let with = |ours: String, name: &str, separator: char| match image.variable(name) {
-        Some(theirs) if theirs.contains(&ours) => theirs.to_owned(),
+    let with = |ours: &str, name: &str, separator: char| match image.variable(name) {
+        Some(theirs) if theirs.split(separator).any(|part| part == ours) => theirs.to_owned(),
         Some(theirs) if !theirs.is_empty() => format!("{ours}{separator}{theirs}"),
-        _ => ours,
+        _ => ours.to_owned(),
     };
     if image.is_java() {
         let agent = esb_runtime::image_java();
         let path = format!("{FOLDER}/java/{}", agent.path);
-        let option = with(format!("-javaagent:/{path}"), "JAVA_TOOL_OPTIONS", ' ');
+        let ours = format!("-javaagent:/{path}");
+        let options = with(&ours, JVM_OPTIONS, ' ');
         return ImageHooks {
             files: vec![(path, agent.content)],
-            variables: vec![("JAVA_AGENT_PRESENT", "1".to_owned()), ("JAVA_TOOL_OPTIONS", option)],
+            variables: vec![("JAVA_AGENT_PRESENT", "1".to_owned()), (JVM_OPTIONS, options)],
+            loaded_by: Some((JVM_OPTIONS, format!("{ours} "))),
         };
     }
     let folder = format!("{FOLDER}/python");
+    let ours = format!("/{folder}");
     let files = esb_runtime::image_python();
     ImageHooks {
         files: files.iter().map(|f| (format!("{folder}/{}", f.path), f.content)).collect(),
-        variables: vec![("PYTHONPATH", with(format!("/{folder}"), "PYTHONPATH", ':'))],
+        variables: vec![(PYTHON_PATH, with(&ours, PYTHON_PATH, ':'))],
+        loaded_by: Some((PYTHON_PATH, format!("{ours}:"))),
     }
 }
 
@@ -74,11 +85,16 @@ mod tests {
             let hooks = image_hooks(&image);
             let got: Vec<_> = hooks.variables.iter().map(|(k, v)| (*k, v.as_str())).collect();
             assert_eq!(got, expected, "{variables:?} {command:?}");
+            let (name, start) = hooks.loaded_by.as_ref().unwrap();
+            let value = &got.iter().find(|(key, _)| key == name).unwrap().1;
+            assert!(value.contains(&start[..start.len() - 1]), "{value} {start}");
             assert!(hooks.files.iter().all(|(path, _)| path.starts_with("opt/esb/")));
         };
         check(&[], &["app.handler"], &[("PYTHONPATH", "/opt/esb/python")]);
         check(&[("PYTHONPATH", "/x")], &[], &[("PYTHONPATH", "/opt/esb/python:/x")]);
         check(&[("PYTHONPATH", "/opt/esb/python")], &[], &[("PYTHONPATH", "/opt/esb/python")]);
+        let other = [("PYTHONPATH", "/opt/esb/python:/opt/esb/python2")];
+        check(&[("PYTHONPATH", "/opt/esb/python2")], &[], &other);
         let agent = "-javaagent:/opt/esb/java/lambda-java-agent.jar";
         let java = [("JAVA_AGENT_PRESENT", "1"), ("JAVA_TOOL_OPTIONS", agent)];
         check(&[], &["/lambda-entrypoint.sh", "com.example.App::handle"], &java);

@@ -20,11 +20,15 @@ pub struct Function {
     pub span: Span,
     /// The resolved `FunctionName`.
     pub name: Option<String>,
+    /// Its place.
+    pub name_span: Option<Span>,
     pub package: Package,
     /// Seconds.
     pub timeout: Option<u32>,
     /// MB.
     pub memory: Option<u32>,
+    /// Its place.
+    pub memory_span: Option<Span>,
     /// MB of `/tmp`.
     pub ephemeral_storage: Option<u32>,
     /// Empty when the template says nothing.

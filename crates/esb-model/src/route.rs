@@ -13,6 +13,8 @@ pub struct Route {
     pub path: String,
     pub method: Method,
     pub span: Span,
+    /// The place of the path, where it is a property of its own.
+    pub path_span: Option<Span>,
 }
 
 /// The API that a route belongs to; the two kinds have separate namespaces.

@@ -15,13 +15,17 @@ use super::{
     sync::equal,
 };
 use crate::{
-    checks::{Outcome, Trouble},
+    checks::{Outcome, Trouble, chain},
     command::run,
 };
 
-const HANDLER: &str = "import logging\n\ndef handler(event, context):\n    \
+/// A start of the function's own beside that of the hooks.
+const START: &str = "import os\nos.environ['STARTED'] = 'yes'\n";
+
+const HANDLER: &str = "import logging, os\n\ndef handler(event, context):\n    \
                        logging.getLogger().warning('asked by %s', event['name'])\n    \
-                       return {'said': 'hello ' + event['name']}\n";
+                       return {'said': 'hello ' + event['name'], \
+                       'started': os.environ.get('STARTED')}\n";
 
 /// A function on AWS's base, built by the engine's own client without anything of ours; gives its
 /// name in the engine.
@@ -40,7 +44,11 @@ fn built(parts: &Parts, source: &Registry) -> Outcome<String> {
         "public.ecr.aws/lambda/python:3.13".to_owned()
     };
     fs::write(folder.join("app.py"), HANDLER)?;
-    let dockerfile = format!("FROM {base}\nCOPY app.py /var/task/\nCMD [\"app.handler\"]\n");
+    fs::create_dir_all(folder.join("start"))?;
+    fs::write(folder.join("start/sitecustomize.py"), START)?;
+    let dockerfile = format!(
+        "FROM {base}\nCOPY app.py /var/task/\nCOPY start /var/task/start\nCMD [\"app.handler\"]\n"
+    );
     fs::write(folder.join("Dockerfile"), dockerfile)?;
     let name = format!("{}/acme/plain:1", source.address());
     let folder = folder.display().to_string();
@@ -56,7 +64,7 @@ fn project(parts: &Parts, name: &str, image: &str) -> Outcome<std::path::PathBuf
     let template = format!(
         "Transform: AWS::Serverless-2016-10-31\nResources:\n  Job:\n    Type: \
          AWS::Serverless::Function\n    Properties: {{PackageType: Image, FunctionName: job, \
-         ImageUri: '{image}'}}\n"
+         ImageUri: '{image}', Environment: {{Variables: {{PYTHONPATH: /var/task/start}}}}}}\n"
     );
     fs::write(root.join("template.yaml"), template)?;
     Ok(root)
@@ -69,6 +77,15 @@ fn published(root: &Path) -> Outcome<(String, Value)> {
     let file = fs::read(folder.join("image-import.json"))?;
     let file = serde_json::from_slice(&file).map_err(|error| error.to_string())?;
     Ok((image, file))
+}
+
+/// The published `PYTHONPATH` of the one function.
+fn python_path(root: &Path) -> Outcome<String> {
+    let folder = root.join(".esb/staging/esb-dev/dev/config");
+    let config = esb_config::read(&folder).map_err(|error| chain(&error))?.config;
+    let function = config.functions.functions.into_values().next().ok_or("no function")?;
+    let value = function.environment.0.get("PYTHONPATH").ok_or("no PYTHONPATH")?;
+    Ok(value.resolve(|_| None))
 }
 
 /// `--image-hooks`: one layer more, none of the image's own is read, and its records arrive.
@@ -110,14 +127,17 @@ pub(crate) fn hooks_are_added(parts: &Parts) -> Outcome {
 
     parts.engine.output(["pull", "--quiet", &hooked])?;
     let sink = Sink::start(&bridge(&parts.engine)?)?;
+    let path = python_path(&root)?;
+    equal("PYTHONPATH", &"/opt/esb/python:/var/task/start".to_owned(), &path)?;
     let environment = [
+        ("PYTHONPATH".to_owned(), path),
         ("VICTORIALOGS_URL".to_owned(), sink.url().to_owned()),
         ("AWS_LAMBDA_FUNCTION_NAME".to_owned(), "job".to_owned()),
     ];
     let headers = [("X-Amz-Client-Context", CLIENT_CONTEXT)];
     let event = json!({"name": "Ada"});
     let answer = invoke_with(&parts.engine, &hooked, &environment, &headers, &event)?;
-    equal("answer", &json!({"said": "hello Ada"}), &answer)?;
+    equal("answer", &json!({"said": "hello Ada", "started": "yes"}), &answer)?;
     let found = sink.wait(|record| record["message"] == "asked by Ada");
     let [record] = found.as_slice() else {
         return Err(Trouble::Failed(format!("the record arrived {} times", found.len())));
@@ -149,7 +169,7 @@ pub(crate) fn only_in_engine(parts: &Parts) -> Outcome {
     equal("source", &json!(local), &file["images"][0]["image_source"])?;
     parts.engine.output(["pull", "--quiet", &image])?;
     let answer = invoke(&parts.engine, &image, &[], &json!({"name": "Bob"}))?;
-    equal("answer", &json!({"said": "hello Bob"}), &answer)?;
+    equal("answer", &json!({"said": "hello Bob", "started": null}), &answer)?;
     to.clear();
     let second = expect(&mut deploy(&["--format", "json"]), 0)?;
     equal("sent by a second deploy", &0, &to.count("PUT", ""))?;

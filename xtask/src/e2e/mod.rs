@@ -27,6 +27,7 @@ mod pulls;
 mod sam_build;
 mod sam_today;
 mod sink;
+mod sitecustomize;
 mod small;
 mod sync;
 mod sync_ends;
@@ -242,6 +243,9 @@ fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
 /// Checks of the Python hooks with handlers of their own.
 fn of_hooks(checks: &mut Checks, parts: &Parts) {
     checks.run("log records are stored once", || logs::stored_once(parts));
+    checks.run("hooks beside a sitecustomize of the function's own", || {
+        sitecustomize::both_run(parts)
+    });
 }
 
 /// Checks of what a function's code needs beside itself.

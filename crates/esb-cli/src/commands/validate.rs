@@ -4,10 +4,10 @@ use esb_model::Severity;
 use serde_json::json;
 
 use crate::{
-    cli::{GlobalArgs, ValidateArgs},
+    cli::{GlobalArgs, Mode, ValidateArgs},
     environment::Environment,
     exit::{Exit, Failure},
-    inputs::Project,
+    inputs::{self, Project},
     inspect, load,
     pipeline::{self, Naming},
     printer::Printer,
@@ -19,7 +19,8 @@ pub(crate) fn run(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let project = Project::resolve(global, &args.template, environment)?;
+    let mut project = Project::resolve(global, &args.template, environment)?;
+    project.containerd = inputs::mode_of_environment(environment)? == Some(Mode::Containerd);
     let mut loaded = load::load(&project, &args.template, environment)?;
     let naming = Naming { tag: "latest".to_owned(), ..Naming::default() };
     pipeline::foresee(&project, &naming, &[], &mut loaded)?;

@@ -228,6 +228,7 @@ mod tests {
             templates: vec![template("one"), template("two")],
             secret_env: BTreeSet::new(),
             follow_links: esb_model::FollowLinks::default(),
+            containerd: false,
         }
     }
 

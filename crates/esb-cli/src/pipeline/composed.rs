@@ -56,6 +56,7 @@ struct Hooked {
     image: Image,
     from: String,
     there: bool,
+    loaded_by: Option<(String, String)>,
 }
 
 /// Composes the images of all functions with the hooks, each image once; gives what cannot be had
@@ -79,7 +80,7 @@ pub(super) async fn with_hooks(
         .await;
     let (mut composed, mut broken) = (Vec::new(), Vec::new());
     for (functions, result) in results {
-        let Hooked { name, push, image, from, there } = match result {
+        let Hooked { name, push, image, from, there, loaded_by } = match result {
             Ok(hooked) => hooked,
             Err(failure) => {
                 broken.push(failure);
@@ -93,6 +94,7 @@ pub(super) async fn with_hooks(
             external.name = name.runtime();
             external.target = Some(name.clone());
             external.digest = Some(image.digest());
+            external.hooks_loaded_by = loaded_by.clone();
             external.state = if there {
                 State::Present
             } else {
@@ -131,7 +133,8 @@ async fn hook(run: &Run, registry: &PublishTarget, external: &External) -> Resul
         let at = esb_registry::repository(&push);
         run.client.registry().may_push(&at).await.map_err(failed)?;
     }
-    Ok(Hooked { name, push, image, from, there })
+    let loaded_by = hooks.loaded_by.map(|(variable, start)| (variable.to_owned(), start));
+    Ok(Hooked { name, push, image, from, there, loaded_by })
 }
 
 /// The image without hooks, wherever it is at home.

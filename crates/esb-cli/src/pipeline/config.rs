@@ -64,8 +64,7 @@ pub(crate) fn preview(
     recipes: &[ImageRecipe],
 ) -> Rendered {
     let mut images = BTreeMap::new();
-    let placeholder =
-        || PublishedImage { reference: "-".to_owned(), digest: String::new(), import: None };
+    let placeholder = || PublishedImage { reference: "-".to_owned(), ..PublishedImage::default() };
     for recipe in recipes {
         if let ImageKind::Function(id) = &recipe.kind {
             images.insert(id.clone(), placeholder());
@@ -202,7 +201,11 @@ pub(crate) async fn publish(
         if let Some(id) = super::images::function_of(&image.kind) {
             let digest = image.image.digest();
             let reference = target.written(&image.repository, &image.tag, digest);
-            let published = PublishedImage { reference, digest: digest.to_string(), import: None };
+            let published = PublishedImage {
+                reference,
+                digest: digest.to_string(),
+                ..PublishedImage::default()
+            };
             images.insert(id.clone(), published);
         }
     }
@@ -281,7 +284,7 @@ pub(super) fn of_image(
         }
         None => (format!("{} (new)", target.plain(&recipe.repository, &recipe.tag)), String::new()),
     };
-    PublishedImage { reference, digest, import: None }
+    PublishedImage { reference, digest, ..PublishedImage::default() }
 }
 
 fn published_external(external: &External) -> PublishedImage {
@@ -292,7 +295,8 @@ fn published_external(external: &External) -> PublishedImage {
         source: external.source.clone(),
         image_ref: target.runtime(),
     });
-    PublishedImage { reference: external.name.clone(), digest, import }
+    let hooks_loaded_by = external.hooks_loaded_by.clone();
+    PublishedImage { reference: external.name.clone(), digest, import, hooks_loaded_by }
 }
 
 fn render(
@@ -306,6 +310,9 @@ fn render(
         owners: owners.to_vec(),
         push_target: push_target.to_owned(),
         secret_env: project.secret_env.clone(),
+        containerd_prefix: project
+            .containerd
+            .then(|| format!("{}-{}-", project.brand.slug(), project.environment)),
     };
     esb_config::render(app, images, &settings)
 }

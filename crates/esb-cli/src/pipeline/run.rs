@@ -106,7 +106,7 @@ impl Run {
 
     /// The settings of a run for a project that is known.
     pub(crate) fn of(
-        project: Project,
+        mut project: Project,
         order: &Order<'_>,
         environment: &Environment,
         printer: Printer,
@@ -114,6 +114,7 @@ impl Run {
         let args = order.build;
         let given_mode = inputs::given_mode(args, environment)?;
         let mode = given_mode.unwrap_or(Mode::Docker);
+        project.containerd = mode == Mode::Containerd;
         let registry = inputs::registry_names(args, environment, mode)?;
         let store = open_store(environment, &project.brand)?;
         let internal = registry.configured.iter().chain([&registry.default]);

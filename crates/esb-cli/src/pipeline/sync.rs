@@ -37,6 +37,8 @@ pub(crate) struct External {
     pub(crate) target: Option<ImageRef>,
     /// It gets the hooks on its way: no tool can bring it there but this one.
     pub(crate) hooks: bool,
+    /// The variable that loads those hooks, and what its value has to begin with.
+    pub(super) hooks_loaded_by: Option<(String, String)>,
     /// What the target has or will have, once that is known.
     pub(crate) digest: Option<Digest>,
     /// What is planned for it, and later what was done.
@@ -120,6 +122,7 @@ pub(crate) fn find(
             name,
             target,
             hooks: order.deploy.is_some_and(|deploy| deploy.sync.image_hooks),
+            hooks_loaded_by: None,
             digest: None,
             state: State::default(),
         });

@@ -8,6 +8,7 @@ mod context;
 mod inspect;
 mod lock;
 mod messages;
+mod platform;
 mod results;
 mod settings;
 mod several;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use esb_model::{EnvValue, Finding, Function, FunctionId, Package, Severity};
 
-use super::{Context, Names, PublishedImage};
+use super::{Context, Names, PublishedImage, containerd};
 use crate::{
     codes,
     functions::{Environment, FunctionEntry, Scaling},
@@ -15,7 +15,7 @@ use crate::{
 /// What every JVM reads, and what it has to say for the hooks to be there: the value of a
 /// function's own replaces the image's (contracts, section 3.6).
 const JVM_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
-const JAVA_AGENT: &str = "-javaagent:/var/task/lib/lambda-java-agent.jar";
+const JAVA_AGENT: &str = "-javaagent:/var/task/lib/lambda-java-agent.jar ";
 
 /// Writes the functions that have an image, and gives their names.
 pub(super) fn render(
@@ -52,7 +52,12 @@ pub(super) fn render(
             image: Some(Text::literal(&image.reference)),
             timeout: Some(function.effective_timeout().into()),
             memory_size: Some(function.effective_memory().into()),
-            environment: environment(context, function, &mut used),
+            environment: environment(
+                context,
+                function,
+                hooks_loaded_by(function, image),
+                &mut used,
+            ),
             scaling: Scaling {
                 max_capacity: function.reserved_concurrency.map(i64::from),
                 min_capacity: function.provisioned_concurrency.map(i64::from),
@@ -67,6 +72,10 @@ pub(super) fn render(
                 function.span,
                 format!("no container of function `{name}` may run: every call of it times out"),
             ));
+        }
+        if let Some(prefix) = &context.settings.containerd_prefix {
+            let findings = containerd::check(function, prefix);
+            context.rendered.findings.extend(findings);
         }
         context.own(Section::Function, name, function.id.template);
         let rendered = &mut context.rendered;
@@ -85,15 +94,25 @@ pub(super) fn render(
     names
 }
 
-fn has_java_hooks(function: &Function) -> bool {
-    let Package::Zip(package) = &function.package else { return false };
-    matches!(&package.runtime, Some(Ok(runtime)) if runtime.has_java_hooks())
+/// The variable that loads the hooks of a function's image, and what its value has to begin with.
+fn hooks_loaded_by<'a>(
+    function: &Function,
+    image: &'a PublishedImage,
+) -> Option<(&'a str, &'a str)> {
+    match &function.package {
+        Package::Zip(package) => {
+            let hooked = matches!(&package.runtime, Some(Ok(runtime)) if runtime.has_java_hooks());
+            hooked.then_some((JVM_OPTIONS, JAVA_AGENT))
+        }
+        _ => image.hooks_loaded_by.as_ref().map(|(name, start)| (&**name, &**start)),
+    }
 }
 
 /// The variables of a function; `used` collects the `--secret-env` entries that name one.
 fn environment(
     context: &mut Context<'_>,
     function: &Function,
+    hooks_loaded_by: Option<(&str, &str)>,
     used: &mut BTreeSet<(String, String)>,
 ) -> Environment {
     let name = &*function.effective_name();
@@ -119,9 +138,6 @@ fn environment(
             })
         } else {
             match value {
-                EnvValue::Known(text) if variable == JVM_OPTIONS && has_java_hooks(function) => {
-                    Text::literal(&format!("{JAVA_AGENT} {text}"))
-                }
                 EnvValue::Known(text) => Text::literal(text),
                 EnvValue::Secret(secret) => {
                     let message = format!(
@@ -150,6 +166,10 @@ fn environment(
                     Text::default()
                 }
             }
+        };
+        let text = match hooks_loaded_by {
+            Some((name, start)) if name == variable => text.after(start),
+            _ => text,
         };
         environment.insert(variable.clone(), text);
     }

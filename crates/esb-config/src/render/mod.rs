@@ -2,7 +2,9 @@
 //!
 //! Pure. What the platform cannot do becomes a finding, never a guess.
 
+mod containerd;
 mod functions;
+mod gateway;
 mod path;
 mod resources;
 mod routes;
@@ -21,7 +23,7 @@ use crate::{
 };
 
 /// Where a function's image is published.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PublishedImage {
     /// What the runtime pulls: the text of `image`.
     pub reference: String,
@@ -29,6 +31,9 @@ pub struct PublishedImage {
     pub digest: String,
     /// Set for an external image that is copied to the internal registry.
     pub import: Option<ImportedImage>,
+    /// The variable that loads hooks which the image got on its way, and what a function's own
+    /// value of it has to begin with for them to be loaded.
+    pub hooks_loaded_by: Option<(String, String)>,
 }
 
 /// An external image of a function of package type `Image`.
@@ -51,6 +56,9 @@ pub struct Settings {
     /// Function (name or logical id) and variable whose value comes from the Gateway's
     /// environment instead of from the template.
     pub secret_env: BTreeSet<(String, String)>,
+    /// What the names of workers begin with (`<brand>-<environment>-`), where they are containers of
+    /// containerd's.
+    pub containerd_prefix: Option<String>,
 }
 
 /// What an application has to publish.

@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use esb_model::{Api, Finding, Method, Route, Severity};
 
-use super::{Context, Names, path};
+use super::{
+    Context, Names,
+    gateway::{self, Taken},
+    path,
+};
 use crate::{codes, routing::RouteEntry, state::Section};
 
 /// What `ANY` stands for; the Gateway answers HEAD by GET, and OPTIONS itself.
@@ -78,13 +82,43 @@ fn encode(context: &mut Context<'_>, route: &Route, name: &str) -> Option<String
         return None;
     }
     match path::encode(&route.path) {
-        Ok(path) => Some(path),
+        Ok(path) => {
+            if let Some(taken) = gateway::taken(&route.path, &route.method) {
+                context.find(gateways_own(route, name, &taken));
+            }
+            Some(path)
+        }
         Err(error) => {
             let message = format!("route `{}` cannot be served: {error}", route.path);
             context.find(Finding::new(Severity::Error, codes::ROUTE_PATH, route.span, message));
             None
         }
     }
+}
+
+fn gateways_own(route: &Route, name: &str, taken: &Taken) -> Finding {
+    let (severity, message) = match taken {
+        Taken::All(methods) => {
+            let message = format!(
+                "the Gateway answers `{} {}` itself: function `{name}` is never called for it",
+                methods.join(", "),
+                route.path
+            );
+            (Severity::Warning, message)
+        }
+        Taken::Some(paths) => {
+            let message = format!(
+                "the Gateway answers some requests of `{} {}` itself: `{}`",
+                route.method,
+                route.path,
+                paths.join("`, `")
+            );
+            (Severity::Note, message)
+        }
+    };
+    let span = route.path_span.unwrap_or(route.span);
+    let finding = Finding::new(severity, codes::GATEWAY_ROUTE, span, message);
+    finding.help("give the route another path")
 }
 
 fn duplicate(first: &Route, second: &Route, method: &str) -> Finding {

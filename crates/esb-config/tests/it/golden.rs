@@ -102,6 +102,7 @@ fn everything() {
         owners: vec![Owner::new("shop", "template.yaml")],
         push_target: "127.0.0.1:5010".into(),
         secret_env: BTreeSet::from([("OrdersFunction".into(), "API_KEY".into())]),
+        ..Settings::default()
     };
 
     let rendered = render(&app, &images, &settings);

@@ -189,6 +189,86 @@ fn options_of_the_jvm_keep_the_agent() {
     assert_eq!(value("java21"), "-javaagent:/var/task/lib/lambda-java-agent.jar -Xshare:off");
 }
 
+/// The same for an image of others that got the hooks on its way; a value that only the Gateway
+/// knows too.
+#[test]
+fn values_of_image_functions_keep_the_hooks() {
+    let value = |variable: &str, loaded_by: (&str, &str), outside: bool| {
+        let mut app = app(&["F"]);
+        app.functions[0].package = Package::Image(esb_model::ImagePackage::default());
+        let known = EnvValue::Known("/mine$".to_owned());
+        app.functions[0].environment = [(variable.to_owned(), known)].into();
+        let mut images = images(&app);
+        for image in images.values_mut() {
+            image.hooks_loaded_by = Some((loaded_by.0.to_owned(), loaded_by.1.to_owned()));
+        }
+        let secret = ("F".to_owned(), variable.to_owned());
+        let settings = Settings {
+            secret_env: outside.then_some(secret).into_iter().collect(),
+            ..Settings::default()
+        };
+        let rendered = render(&app, &images, &settings);
+        rendered.config.functions.functions["F"].environment.0[variable].template().to_owned()
+    };
+    let python = ("PYTHONPATH", "/opt/esb/python:");
+    assert_eq!(value("PYTHONPATH", python, false), "/opt/esb/python:/mine$$");
+    assert_eq!(value("PYTHONPATH", python, true), "/opt/esb/python:${PYTHONPATH}");
+    assert_eq!(value("JAVA_TOOL_OPTIONS", python, false), "/mine$$");
+}
+
+#[test]
+fn routes_that_the_gateway_answers_itself() {
+    let mut health = route("F", "ANY", "/health");
+    health.path_span = Some(span(7));
+    let routes = vec![health, route("F", "ANY", "/{proxy+}"), route("F", "GET", "/metrics/{x}")];
+    let mut app = app(&["F"]);
+    app.routes = routes;
+    let rendered = rendered(&app, "t.yaml");
+    assert_eq!(
+        findings(&rendered),
+        [
+            "warning esb::platform::gateway-route: the Gateway answers `GET /health` itself: \
+             function `F` is never called for it",
+            "note esb::platform::gateway-route: the Gateway answers some requests of `GET \
+             /metrics/{x}` itself: `GET /metrics/containers`, `GET /metrics/pools`",
+        ]
+    );
+    assert_eq!(rendered.findings[0].span, Some(span(7)));
+}
+
+/// containerd enforces the limit, and takes names of 76 characters.
+#[test]
+fn what_containerd_cannot_start() {
+    let found = |name: &str, runtime: &str, memory: Option<u32>, prefix: Option<&str>| {
+        let mut app = app(&["F"]);
+        let function = &mut app.functions[0];
+        function.name = Some(name.to_owned());
+        function.name_span = Some(span(3));
+        function.memory = memory;
+        function.memory_span = memory.map(|_| span(5));
+        let Package::Zip(package) = &mut function.package else { panic!("no zip") };
+        package.runtime = Some(Ok(runtime.parse().unwrap()));
+        let prefix = prefix.map(ToOwned::to_owned);
+        let settings = Settings { containerd_prefix: prefix, ..Settings::default() };
+        let rendered = render(&app, &images(&app), &settings);
+        let told = rendered.findings.iter();
+        told.map(|finding| (finding.code.to_string(), finding.span.unwrap())).collect::<Vec<_>>()
+    };
+    let name = |length: usize| "n".repeat(length);
+    let told = |code: &str, place| vec![(format!("esb::platform::{code}"), span(place))];
+    let dev = Some("esb-dev-");
+    // esb-dev-, the function, -, and eight digits.
+    assert_eq!(found(&name(59), "python3.12", None, dev), []);
+    assert_eq!(found(&name(60), "python3.12", None, dev), told("container-name", 3));
+    assert_eq!(found(&name(60), "python3.12", None, None), []);
+    assert_eq!(found("f", "python3.12", None, Some("esb-a.-")), told("container-name", 3));
+    assert_eq!(found("f", "java21", Some(255), dev), told("jvm-memory", 5));
+    assert_eq!(found("f", "java8.al2", None, dev), told("jvm-memory", 0));
+    assert_eq!(found("f", "java21", Some(256), dev), []);
+    assert_eq!(found("f", "java21", Some(128), None), []);
+    assert_eq!(found("f", "nodejs24.x", Some(128), dev), []);
+}
+
 #[test]
 fn each_template_owns_what_is_its_own() {
     let mut second = function("B");

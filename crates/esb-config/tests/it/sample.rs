@@ -30,6 +30,8 @@ pub(crate) fn function(logical_id: &str) -> Function {
         }),
         timeout: None,
         memory: None,
+        name_span: None,
+        memory_span: None,
         ephemeral_storage: None,
         architectures: Vec::new(),
         environment: BTreeMap::new(),
@@ -45,6 +47,7 @@ pub(crate) fn route(function: &str, method: &str, path: &str) -> Route {
         path: path.to_owned(),
         method: method.parse().unwrap(),
         span: span(0),
+        path_span: None,
     }
 }
 
@@ -75,7 +78,7 @@ pub(crate) fn images(app: &Application) -> BTreeMap<FunctionId, PublishedImage> 
         PublishedImage {
             reference: format!("127.0.0.1:5010/esb-{name}:latest-000000000000"),
             digest: format!("sha256:{name}"),
-            import: None,
+            ..PublishedImage::default()
         }
     };
     app.functions.iter().map(|function| (function.id.clone(), image(function))).collect()

@@ -145,6 +145,8 @@ pub(crate) fn function(id: &str, code: Code) -> Function {
         }),
         timeout: None,
         memory: None,
+        name_span: None,
+        memory_span: None,
         ephemeral_storage: None,
         architectures: Vec::new(),
         environment: BTreeMap::new(),

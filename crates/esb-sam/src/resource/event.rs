@@ -128,8 +128,7 @@ fn api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
         Named::Explicit(id) => Api::Rest(Some(this.full_id(&id))),
         Named::Gone => return,
     };
-    let (path, method, span) = (&*path.text, &*method.text, event.span);
-    route::add(this, Wanted { function: &event.function, api, path, method, span });
+    route::add(this, wanted(event, api, &path.text, &method.text));
 }
 
 fn http_api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
@@ -152,8 +151,12 @@ fn http_api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
         Named::Explicit(id) => Api::Http(Some(this.full_id(&id))),
         Named::Gone => return,
     };
-    let span = event.span;
-    route::add(this, Wanted { function: &event.function, api, path: &path, method: &method, span });
+    route::add(this, wanted(event, api, &path, &method));
+}
+
+fn wanted<'t>(event: &'t Event, api: Api, path: &'t str, method: &'t str) -> Wanted<'t> {
+    let path_span = event.property("Path").map(|node| node.span());
+    Wanted { function: &event.function, api, path, method, span: event.span, path_span }
 }
 
 /// The map behind a node, without a word when there is none.

@@ -51,15 +51,19 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
             path: "/{proxy+}".to_owned(),
             method: Method::Any,
             span: node.span(),
+            path_span: None,
         });
     }
+    let place = |name| resource.property(name).map(|node| node.span());
     this.app.functions.push(Function {
         id,
         span: resource.span(),
         name,
+        name_span: place("FunctionName"),
         package,
         timeout,
         memory,
+        memory_span: place("MemorySize"),
         ephemeral_storage,
         architectures,
         environment,
@@ -97,13 +101,24 @@ fn runtime(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<Result<Run
         return None;
     };
     Some(match ev.scalar(&node, &what)? {
-        Ok(text) => text.text.parse::<Runtime>().map_err(|error| {
-            let message = format!("{what}: {error}");
-            let finding =
-                Finding::new(Severity::Warning, codes::UNKNOWN_RUNTIME, node.span(), message);
-            ev.run.findings.push_wrong(finding, &text.text, RUNTIMES.iter().copied());
-            text.text.to_string()
-        }),
+        Ok(text) => {
+            let parsed = text.text.parse::<Runtime>();
+            let message = match &parsed {
+                Ok(runtime) if runtime.is_known() => None,
+                Ok(runtime) => Some(format!(
+                    "{what}: no runtime of Lambda's that is known here is called `{runtime}`; its \
+                     image would be built on {}",
+                    runtime.aws_base_image()
+                )),
+                Err(error) => Some(format!("{what}: {error}")),
+            };
+            if let Some(message) = message {
+                let code = codes::UNKNOWN_RUNTIME;
+                let finding = Finding::new(Severity::Warning, code, node.span(), message);
+                ev.run.findings.push_wrong(finding, &text.text, Runtime::names());
+            }
+            parsed.map_err(|_| text.text.to_string())
+        }
         Err(unknown) => {
             ev.kept(node.span(), &what, &unknown.symbolic);
             Err(unknown.symbolic.to_string())
@@ -120,27 +135,3 @@ fn handler(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<String> {
     };
     ev.known(&node, &Lowering::what(resource, "Handler")).map(|text| text.text.to_string())
 }
-
-/// Today's runtimes, for suggestions only.
-const RUNTIMES: &[&str] = &[
-    "python3.9",
-    "python3.10",
-    "python3.11",
-    "python3.12",
-    "python3.13",
-    "python3.14",
-    "nodejs18.x",
-    "nodejs20.x",
-    "nodejs22.x",
-    "nodejs24.x",
-    "java11",
-    "java17",
-    "java21",
-    "java25",
-    "dotnet8",
-    "dotnet10",
-    "ruby3.3",
-    "ruby3.4",
-    "provided.al2",
-    "provided.al2023",
-];

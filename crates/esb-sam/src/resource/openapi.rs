@@ -72,6 +72,7 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
                         path: &path.key,
                         method: &method.key,
                         span: method.place.span(),
+                        path_span: Some(path.place.span()),
                     },
                 );
             }

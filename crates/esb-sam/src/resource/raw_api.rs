@@ -35,7 +35,9 @@ fn method(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
     if let Some((function, method, api, path)) = found {
         let api = Api::Rest(api.map(|id| this.full_id(&id)));
         let span = resource.span();
-        route::add(this, Wanted { function: &function, api, path: &path, method: &method, span });
+        let (path, method) = (&*path, &*method);
+        let path_span = None;
+        route::add(this, Wanted { function: &function, api, path, method, span, path_span });
     }
 }
 
@@ -86,7 +88,8 @@ fn route(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
         None => return,
     };
     let span = resource.span();
-    route::add(this, Wanted { function: &function, api, path, method, span });
+    let path_span = resource.property("RouteKey").map(|node| node.span());
+    route::add(this, Wanted { function: &function, api, path, method, span, path_span });
 }
 
 /// The integration behind `integrations/…`.

@@ -18,11 +18,13 @@ pub(super) struct Wanted<'t> {
     pub(super) path: &'t str,
     pub(super) method: &'t str,
     pub(super) span: Span,
+    /// The place of the path, where it is a property of its own.
+    pub(super) path_span: Option<Span>,
 }
 
 /// Adds a route, unless the same path and method of its API leads somewhere already.
 pub(super) fn add(this: &mut Lowering<'_, '_, '_>, wanted: Wanted<'_>) {
-    let Wanted { function, api, path, method, span } = wanted;
+    let Wanted { function, api, path, method, span, path_span } = wanted;
     let function = this.function_id(function);
     let Ok(method) = method.trim().parse::<Method>();
     let key = (api.clone(), path.to_owned(), method.clone());
@@ -38,7 +40,8 @@ pub(super) fn add(this: &mut Lowering<'_, '_, '_>, wanted: Wanted<'_>) {
         return;
     }
     this.routes.0.insert(key, (function.clone(), span));
-    this.app.routes.push(Route { function, api, path: path.to_owned(), method, span });
+    let path = path.to_owned();
+    this.app.routes.push(Route { function, api, path, method, span, path_span });
 }
 
 /// The API that an event names: absent, by reference, or by its logical id.
