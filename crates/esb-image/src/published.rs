@@ -123,18 +123,18 @@ impl Names {
 
     /// The layers of an image that say what they were made of, by their keys.
     pub(crate) fn layers(&self, image: &Image) -> Earlier {
-        let of = |layer: &Blob| {
-            let said = |name| layer.descriptor.annotations.get(name);
+        let of = |(described, layer): (&Descriptor, &Blob)| {
+            let said = |name| described.annotations.get(name);
             let key = format!("sha256:{}", said(&self.layer_key)?).parse().ok()?;
             let diff_id = said(&self.diff_id)?.parse().ok()?;
-            let Descriptor { digest, size, .. } = layer.descriptor;
+            let Descriptor { digest, size, .. } = *described;
             let blob = Blob {
-                descriptor: Descriptor::new(&*layer.descriptor.media_type, digest, size),
+                descriptor: Descriptor::new(&*described.media_type, digest, size),
                 source: layer.source.clone(),
             };
             Some((key, Made { layer: Layer { key, digest, diff_id, size }, blob }))
         };
-        Earlier(image.layers.iter().filter_map(of).collect())
+        Earlier(image.manifest.layers.iter().zip(&image.layers).filter_map(of).collect())
     }
 }
 

@@ -10,6 +10,7 @@ mod deploy;
 pub(crate) mod differential;
 mod flatten;
 mod fleet;
+mod forged;
 mod hooks;
 mod image_functions;
 mod image_sources;
@@ -251,7 +252,7 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 10] = [
+    let list: [(&str, OfParts); 11] = [
         ("links that lead out of code and layers", links::are_followed),
         ("build without a network", offline::without_network),
         ("deploy without a network", offline::deploy_without_network),
@@ -259,6 +260,7 @@ fn of_code(checks: &mut Checks, parts: &Parts) {
         ("base layers are kept when an output needs them", base_reads::kept_when_needed),
         ("base layers are read once by two builds at once", base_reads::by_two_at_once),
         ("image function from its Dockerfile", image_functions::built_from_metadata),
+        ("images with steps are not believed for their labels", forged::images_with_steps),
         ("a package without a wheel is built in the engine", dependencies::built_in_the_engine),
         ("output of sam build", sam_build::deploys),
         ("output of sam build as it is made today", sam_today::deploys),

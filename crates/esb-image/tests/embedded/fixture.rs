@@ -10,6 +10,7 @@ use std::{
 
 use esb_image::{
     Base, BuildReport, BuildRequest, Builder as _, Built, EmbeddedBuilder, EmbeddedSettings, Error,
+    Pins, Published,
 };
 use esb_model::{
     BaseRef, BuildContext, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId,
@@ -75,6 +76,15 @@ impl Project {
     }
 
     pub(crate) fn build(&self) -> Result<BuildReport, Error> {
+        self.build_for(None, &Pins::default())
+    }
+
+    /// Builds for a place that may have the image.
+    pub(crate) fn build_for(
+        &self,
+        published: Option<&dyn Published>,
+        pins: &Pins,
+    ) -> Result<BuildReport, Error> {
         let root = self.root();
         let request = BuildRequest {
             recipe: &self.recipe,
@@ -84,8 +94,8 @@ impl Project {
             fingerprint_label: Some("com.esb.image_fingerprint"),
             label_prefix: "com.esb.",
             keep_bases: false,
-            published: None,
-            pins: &esb_image::Pins::default(),
+            published,
+            pins,
             trusts_published: false,
             epoch: self.epoch,
             no_cache: self.no_cache,
