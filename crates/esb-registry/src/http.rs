@@ -113,9 +113,14 @@ impl Http {
     }
 
     fn proxies(&self) -> Result<Vec<Proxy>, Error> {
-        let failed = |source: reqwest::Error| Error::Settings {
-            reason: "a proxy is no URL",
-            source: Some(source.into()),
+        let failed = |error: reqwest::Error| {
+            // The outer ones name the URL, which may hold a password.
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            let source = Some(cause.to_string().into());
+            Error::Settings { reason: "a proxy is no URL", source }
         };
         let proxy = &self.settings.proxy;
         let mut proxies = Vec::new();
