@@ -30,7 +30,7 @@ pub(crate) fn parse(
 ) -> Result<BTreeMap<String, String>, Problem> {
     let mut values = BTreeMap::new();
     let mut reader = Reader { text, at: 0 };
-    while reader.to_statement() {
+    while reader.next_statement() {
         let Some(name) = reader.name()? else { continue };
         let start = reader.at;
         let lookup = |name: &str| outer(name).or_else(|| values.get(name).cloned());
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes blanks and comments; whether there is more.
-    fn to_statement(&mut self) -> bool {
+    fn next_statement(&mut self) -> bool {
         loop {
             let rest = self.rest();
             self.at += rest.len() - rest.trim_start().len();
@@ -188,12 +188,11 @@ fn unescape(text: &str) -> String {
                     rest[1..].chars().take(3).take_while(char::is_ascii_digit).collect();
                 let octal = u32::from_str_radix(&digits, 8).ok().filter(|_| digits.len() == 3);
                 let c = octal.filter(|code| *code < 256).and_then(char::from_u32);
-                match c {
-                    Some(c) => plain.push(c),
-                    None => {
-                        plain.push('\\');
-                        plain.push_str(&digits);
-                    }
+                if let Some(c) = c {
+                    plain.push(c);
+                } else {
+                    plain.push('\\');
+                    plain.push_str(&digits);
                 }
                 rest = &rest[1 + digits.len()..];
                 continue;
@@ -272,14 +271,14 @@ fn braced<'t>(
         '-' => filled.map_or_else(word, Ok)?,
         '+' if filled.is_some() => word()?,
         '+' => value.unwrap_or_default(),
-        _ => match filled {
-            Some(value) => value,
-            None => {
+        _ => {
+            let Some(value) = filled else {
                 let word = word()?;
                 let colon = if word.is_empty() { "" } else { ": " };
                 return Err(format!("`{name}` has to be set{colon}{word}"));
-            }
-        },
+            };
+            value
+        }
     };
     Ok((value, after))
 }

@@ -1,7 +1,7 @@
 //! What is copied for code or a layer: what the user leaves out of it, and the links and names in
 //! it that need words.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use esb_model::{Finding, FollowLinks, Severity, Span};
 use esb_oci::{LinkFault, LinkReason};
@@ -26,7 +26,7 @@ pub(crate) struct Maker<'a> {
 pub(crate) struct Manner {
     /// What the user leaves out of the folder, relative to it.
     pub(crate) left_out: Vec<String>,
-    /// CopiedLinks in it stand for something outside of it, which only a copy of ours has.
+    /// Links in it stand for something outside of it, which only a copy of ours has.
     pub(crate) links_lead_out: bool,
     pub(crate) follow: FollowLinks,
 }
@@ -110,7 +110,7 @@ fn of_this_machine(link: &Path, path: &Path, span: Span) -> Finding {
 }
 
 /// Windows tools that put `\\` between the parts of a path: no program on Linux takes it for that.
-fn backslashes(archive: &PathBuf, names: &[String], what: &str, span: Span) -> Option<Finding> {
+fn backslashes(archive: &Path, names: &[String], what: &str, span: Span) -> Option<Finding> {
     let mut odd = names.iter().filter(|name| name.contains('\\'));
     let first = odd.next()?;
     let more = match odd.count() {

@@ -183,6 +183,7 @@ impl CopiedFolder {
     }
 
     /// A folder in it that is no link.
+    #[must_use]
     pub fn inner(&self, name: &str) -> Self {
         Self { path: self.path.join(name), start: Arc::clone(&self.start) }
     }
@@ -278,7 +279,6 @@ impl Look<'_> {
             }
             match self.rules.way(folder, &name) {
                 Ok(Way::Link) => self.absolute(folder, &name),
-                Ok(Way::File(_)) => self.links.lead_out = true,
                 Ok(Way::Folder(inner)) => {
                     self.followed += 1;
                     self.links.lead_out = true;
@@ -289,7 +289,7 @@ impl Look<'_> {
                         self.links.faults.push(fault);
                     }
                 }
-                Err(LinkError::Io(_)) => self.links.lead_out = true,
+                Ok(Way::File(_)) | Err(LinkError::Io(_)) => self.links.lead_out = true,
             }
         }
     }
@@ -320,7 +320,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let all = folder.path().canonicalize().unwrap();
         for line in lines.lines() {
-            let line = line.replace("$", all.to_str().unwrap());
+            let line = line.replace('$', all.to_str().unwrap());
             let (path, target) = match line.trim().split_once("->") {
                 Some((path, target)) => (path, Some(target)),
                 None => (line.trim(), None),
@@ -456,13 +456,12 @@ mod tests {
 
     #[test]
     fn links_that_multiply_end() {
-        let mut lines = String::new();
-        for level in 0..40 {
-            for name in ["a", "b"] {
-                lines += &format!("project/l{level}/{name}->../l{}\n", level + 1);
-            }
-        }
-        lines += "project/l40/x\nproject/src/l->../l0\n";
+        let level = |level: usize| {
+            let next = level + 1;
+            format!("project/l{level}/a->../l{next}\nproject/l{level}/b->../l{next}\n")
+        };
+        let lines: String = (0..40).map(level).collect();
+        let lines = lines + "project/l40/x\nproject/src/l->../l0\n";
         assert!(links(&lines, &[], FollowLinks::WithinProject).lead_out);
     }
 }
