@@ -48,6 +48,9 @@ enum Task {
         /// A program that is built already, instead of a release build
         #[arg(long)]
         esb: Option<std::path::PathBuf>,
+        /// How many deploys the topic `workers` makes
+        #[arg(long, default_value_t = 20)]
+        deploys: usize,
     },
     /// Runs the suites of the Python hooks alone
     Hooks,
@@ -77,7 +80,9 @@ fn main() -> ExitCode {
     let passed = match Cli::parse().task {
         Task::Demo => demo::demo(),
         Task::Test => test::test(),
-        Task::E2e { topic: Some(topic), esb: Some(esb) } => e2e::one_topic(topic, esb),
+        Task::E2e { topic: Some(topic), esb: Some(esb), deploys } => {
+            e2e::one_topic(topic, esb, deploys)
+        }
         Task::E2e { esb, .. } => test::e2e_alone(esb),
         Task::Hooks => hooks::alone(),
         Task::Bench(args) => told(bench::run(&args)),

@@ -4,6 +4,7 @@
 
 mod groups;
 mod publish;
+mod workers;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub(crate) use self::{
         AccessArgs, AdoptArgs, FleetArgs, LockArgs, PlaceArgs, PlanArgs, SyncArgs, TemplateArgs,
     },
     publish::{Pull, PullArgs},
+    workers::WorkerArgs,
 };
 
 /// Turns AWS SAM templates into container images and runtime configuration.
@@ -292,9 +294,8 @@ pub(crate) struct DeployArgs {
     /// CONFIG_DIR, then the project's Gateway container]
     #[arg(long, value_name = "DIR|container:NAME|none")]
     pub(crate) config_to: Option<String>,
-    /// Leave workers of changed functions alone, idle ones too
-    #[arg(long)]
-    pub(crate) keep_workers: bool,
+    #[command(flatten)]
+    pub(crate) workers: WorkerArgs,
     /// Publish names that only this machine's engine knows, even with a running Gateway
     #[arg(long)]
     pub(crate) allow_local: bool,

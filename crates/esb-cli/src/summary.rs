@@ -207,7 +207,7 @@ impl Summary {
             let (count, time) = (pulled.images.len(), pulled.time.as_secs_f64());
             text.push(format!("pulled by the engine: {count} in {time:.1} s"));
         }
-        text.extend(worker_lines(replaced));
+        text.extend(replaced.lines());
         let restart = restart(run, written, found.gateway.as_ref());
         if let Some(command) = &restart {
             let names = written.capacities.join(", ");
@@ -229,11 +229,7 @@ impl Summary {
                 "elsewhere": found.elsewhere,
                 "region": region_json(written.merged.as_ref()),
             },
-            "workers": {
-                "replaced": replaced.idle,
-                "busy": replaced.busy,
-                "command": replaced.command,
-            },
+            "workers": replaced.json(),
             "owners": ownership::owners_json(run),
             "pulled": pulled.images,
             "restart": { "functions": written.capacities, "command": restart },
@@ -374,23 +370,6 @@ fn unowned_line(unowned: &[String], program: &str) -> Option<String> {
             format!("kept, of no known template: {shown}{more}; `{program} config ls` lists them");
         escape::terminal(&line).into_owned()
     })
-}
-
-fn worker_lines(replaced: &Replaced) -> Vec<String> {
-    let mut lines = Vec::new();
-    if !replaced.idle.is_empty() {
-        lines.push(format!("workers replaced: {}", replaced.idle.join(", ")));
-    }
-    if !replaced.busy.is_empty() {
-        lines.push(format!(
-            "workers that are still busy with old code: {}; `docker rm -f` replaces them",
-            replaced.busy.join(", ")
-        ));
-    }
-    if let Some(command) = &replaced.command {
-        lines.push(format!("workers run old code until: {command}"));
-    }
-    lines
 }
 
 fn planned_row(image: &PlannedImage) -> Vec<String> {

@@ -91,6 +91,15 @@ impl Connection {
         };
         ask().map_err(Error::net("get an answer from", &*self.address))
     }
+
+    /// Whether the other side neither closed the connection nor sent something that was not asked
+    /// for, as far as is known here.
+    pub fn is_quiet(&self) -> bool {
+        let stream = self.stream.get_ref();
+        let looked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut [0]));
+        let is_quiet = looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        is_quiet && stream.set_nonblocking(false).is_ok()
+    }
 }
 
 fn connect(address: &str, limit: Duration) -> io::Result<TcpStream> {

@@ -1,10 +1,9 @@
-//! Delivery to where a Gateway reads: readers that watch many deploys, a container with a volume,
-//! and workers that run old code.
+//! Delivery to where a Gateway reads: readers that watch many deploys, and a container with a
+//! volume.
 
 use std::{
     collections::BTreeSet,
     fs,
-    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command},
     thread,
@@ -147,96 +146,6 @@ fn places(parts: &Parts, small: &Small<'_>, image: &str) -> Outcome {
     Ok(())
 }
 
-/// Idle workers of a changed function go; a busy one is waited for, and listed when it stays busy.
-pub(crate) fn workers_are_replaced(parts: &Parts) -> Outcome {
-    let small = Small::new(parts, "workers", "small")?;
-    small.write("template.yaml", &["A", "B"], "old")?;
-    let first = small.deployed(&["--config-to", "none"])?;
-    let image = image_of(&first, "A")?;
-    let other = image_of(&first, "B")?;
-    parts.engine.output(["pull", "--quiet", &image])?;
-    parts.engine.output(["pull", "--quiet", &other])?;
-    gateway(parts, &image, &["--volume", "esb-workers:/app/runtime-config"])?;
-    small.deployed(&[])?;
-    let result = replace_workers(parts, &small, &image, &other);
-    parts.engine.output(["rm", "--force", "esb-dev-gateway"])?;
-    for name in ["worker-idle", "worker-busy", "worker-slow", "worker-other"] {
-        parts.engine.docker().args(["rm", "--force", name]).output()?;
-    }
-    result
-}
-
-fn replace_workers(parts: &Parts, small: &Small<'_>, a: &str, b: &str) -> Outcome {
-    for (name, function) in
-        [("worker-idle", "a"), ("worker-busy", "a"), ("worker-slow", "a"), ("worker-other", "b")]
-    {
-        let label = format!("esb_function={function}");
-        let image = if function == "a" { a } else { b };
-        parts.engine.output([
-            "run",
-            "--detach",
-            "--name",
-            name,
-            "--publish",
-            "127.0.0.1::8080",
-            "--label",
-            "created_by=esb-agent",
-            "--label",
-            "esb_env=dev",
-            "--label",
-            &label,
-            image,
-        ])?;
-    }
-    let connect = |name: &str| -> Outcome<TcpStream> {
-        let address = parts.engine.output(["port", name, "8080/tcp"])?;
-        let address = address.lines().next().unwrap_or_default().trim().to_owned();
-        let mut stream = None;
-        wait(|| {
-            stream = TcpStream::connect(&address).ok();
-            Ok(stream.is_some())
-        })?;
-        stream.ok_or_else(|| "no connection".into())
-    };
-    let busy = connect("worker-busy")?;
-    let slow = connect("worker-slow")?;
-    let release = thread::spawn(move || {
-        thread::sleep(Duration::from_secs(4));
-        drop(slow);
-    });
-    // Only `a` changes: `b` keeps its code, and its worker.
-    fs::write(
-        small.root.join("code/a/app.py"),
-        "def handler(event, context):\n    return 'new'\n",
-    )?;
-    let summary = small.deployed(&[]);
-    let _ = release.join();
-    drop(busy);
-    let workers = summary?["workers"].clone();
-    let names = |key: &str| -> BTreeSet<String> {
-        let list = workers[key].as_array().into_iter().flatten();
-        list.filter_map(|name| name.as_str().map(str::to_owned)).collect()
-    };
-    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    if names("replaced") != set(&["worker-idle", "worker-slow"])
-        || names("busy") != set(&["worker-busy"])
-    {
-        return Err(format!("workers: {workers}").into());
-    }
-    let left = parts.engine.output([
-        "ps",
-        "--format",
-        "{{.Names}}",
-        "--filter",
-        "label=created_by=esb-agent",
-    ])?;
-    let left: BTreeSet<String> = left.lines().map(str::to_owned).collect();
-    if left == set(&["worker-busy", "worker-other"]) {
-        return Ok(());
-    }
-    Err(format!("workers that run: {left:?}").into())
-}
-
 /// A container as compose would start the Gateway's: labelled, with a reader inside.
 fn gateway(parts: &Parts, image: &str, mount: &[&str]) -> Outcome {
     let python = python::environment("pyyaml", "xtask/tools/read_config.requirements.txt")?;
@@ -352,7 +261,7 @@ impl Drop for Watcher {
     }
 }
 
-fn wait(mut ready: impl FnMut() -> Outcome<bool>) -> Outcome {
+pub(super) fn wait(mut ready: impl FnMut() -> Outcome<bool>) -> Outcome {
     let start = Instant::now();
     while !ready()? {
         if start.elapsed() > LIMIT {

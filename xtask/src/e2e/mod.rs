@@ -30,8 +30,10 @@ mod sam_today;
 mod sink;
 mod sitecustomize;
 mod small;
+mod stage;
 mod sync;
 mod sync_ends;
+pub(crate) mod workers;
 
 use std::path::{Path, PathBuf};
 
@@ -64,12 +66,15 @@ pub(crate) struct Bases {
 }
 
 /// Runs the checks of one topic against a given program, for whoever works on it.
-pub(crate) fn one_topic(topic: Topic, esb: PathBuf) -> bool {
+pub(crate) fn one_topic(topic: Topic, esb: PathBuf, deploys: usize) -> bool {
     let mut checks = Checks::default();
     let version = match topic {
-        Topic::Code | Topic::Config | Topic::Fleet | Topic::Hooks | Topic::Sync => {
-            Version::Python313
-        }
+        Topic::Code
+        | Topic::Config
+        | Topic::Fleet
+        | Topic::Hooks
+        | Topic::Sync
+        | Topic::Workers => Version::Python313,
         Topic::Java => Version::Java21,
     };
     let parts =
@@ -82,6 +87,7 @@ pub(crate) fn one_topic(topic: Topic, esb: PathBuf) -> bool {
             Topic::Hooks => of_hooks(&mut checks, &parts),
             Topic::Java => of_java(&mut checks, &mut parts, Ok(Vec::new())),
             Topic::Sync => of_sync(&mut checks, &parts),
+            Topic::Workers => of_workers(&mut checks, &parts, deploys),
         }
     }
     checks.finish("cargo xtask e2e")
@@ -96,6 +102,8 @@ pub(crate) enum Topic {
     Hooks,
     Java,
     Sync,
+    /// Many deploys under load, for numbers: `--deploys`
+    Workers,
 }
 
 /// Runs every check, in two lanes with a registry and an engine each.
@@ -174,13 +182,17 @@ type Check = fn(&Parts, &Deployed) -> Outcome;
 /// Checks of the configuration: how it is published and delivered.
 fn of_configuration(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 14] = [
+    let list: [(&str, OfParts); 16] = [
         ("config: two applications on one platform", applications::two_on_one_platform),
         ("config: staging is what the Gateway reads", applications::staging_is_read),
         ("config: killed at every step", kill::at_every_step),
         ("config: a reader watches 50 deploys into a folder", delivery::folder_is_watched),
         ("config: a reader inside a container watches 20 deploys", delivery::volume_is_watched),
-        ("config: workers of changed functions", delivery::workers_are_replaced),
+        ("config: workers of changed functions", workers::are_replaced),
+        ("config: workers that cannot be replaced", workers::are_listed),
+        ("config: workers under load", |parts| {
+            workers::under_load(parts, workers::Load { deploys: 4, random: false, subnet: true })
+        }),
         ("config: the engine is asked before publishing", pulls::before_publishing),
         ("config: the platform that runs", pulls::the_platform_that_runs),
         ("config: the mode of the running project", mode::of_the_running_project),
@@ -192,6 +204,20 @@ fn of_configuration(checks: &mut Checks, parts: &Parts) {
     ];
     for (name, check) in list {
         checks.run(name, || check(parts));
+    }
+}
+
+/// Workers under load, with every way of requests and networks.
+fn of_workers(checks: &mut Checks, parts: &Parts, deploys: usize) {
+    checks.run("workers: replaced", || workers::are_replaced(parts));
+    checks.run("workers: listed", || workers::are_listed(parts));
+    for (name, random, subnet) in [
+        ("even requests", false, true),
+        ("even requests, a network without a subnet of its own", false, false),
+        ("requests at random", true, true),
+    ] {
+        let load = workers::Load { deploys, random, subnet };
+        checks.run(&format!("workers: {name}"), || workers::under_load(parts, load));
     }
 }
 

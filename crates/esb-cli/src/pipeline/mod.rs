@@ -172,7 +172,7 @@ pub(crate) async fn execute(
     }
     record::write(&run, &target, &made)?;
     Early::remember(&run, &target, &made)?;
-    let replaced = workers::replace(&run, order, &loaded, &places, &written).await?;
+    let replaced = workers::replace(&run, order, &places, &written).await?;
     images::list_in_store(&run, &made)?;
     let outcome = Outcome {
         target: &target,

@@ -59,11 +59,7 @@ pub(super) async fn start(
     body: ContainerCreateBody,
     image: &str,
 ) -> Result<Running, Error> {
-    let created = engine.docker().create_container(None::<CreateContainerOptions>, body).await;
-    let id = created.map_err(failure("create a container of", image))?.id;
-    let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    // Owns the container from here on, so that it goes when a step fails.
-    let mut container = Running { engine: engine.clone(), id, address: loopback, removed: false };
+    let mut container = create(engine, body, image).await?;
     match engine.docker().start_container(&container.id, None).await {
         Ok(()) => Ok(container),
         Err(error) => {
@@ -71,6 +67,19 @@ pub(super) async fn start(
             Err(failure("start a container of", image)(error))
         }
     }
+}
+
+/// Makes a container.
+pub(super) async fn create(
+    engine: &DockerEngine,
+    body: ContainerCreateBody,
+    image: &str,
+) -> Result<Running, Error> {
+    let created = engine.docker().create_container(None::<CreateContainerOptions>, body).await;
+    let id = created.map_err(failure("create a container of", image))?.id;
+    let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    // Owns the container from here on, so that it goes when a step fails.
+    Ok(Running { engine: engine.clone(), id, address: loopback, removed: false })
 }
 
 fn body(spec: &RunSpec) -> ContainerCreateBody {
@@ -115,6 +124,11 @@ impl Running {
         let bindings = ports.and_then(|mut ports| ports.remove(&format!("{port}/tcp"))).flatten();
         let binding = bindings.into_iter().flatten().find_map(|binding| binding.host_port);
         Ok(binding.and_then(|port| port.parse().ok()))
+    }
+
+    /// Leaves it to itself.
+    pub(super) fn keep(mut self) {
+        self.removed = true;
     }
 
     pub(super) async fn remove(&mut self) -> Result<(), Error> {

@@ -22,6 +22,8 @@ pub struct OtherContainer {
     pub image_id: String,
     pub labels: HashMap<String, String>,
     pub running: bool,
+    /// Its first process, by the number that the engine's machine has for it.
+    pub pid: Option<i32>,
     /// When it was started last, by the engine's clock.
     pub started: Option<SystemTime>,
     /// When it was made, by the engine's clock.
@@ -52,6 +54,8 @@ pub struct MountedFolder {
 pub struct Attachment {
     /// The network's name.
     pub network: String,
+    /// The network's id, which is one network's alone.
+    pub id: String,
     /// None while the container does not run.
     pub address: Option<Ipv4Addr>,
     pub mac: Option<String>,
@@ -97,6 +101,7 @@ pub(super) fn describe(container: ContainerInspectResponse) -> OtherContainer {
         .into_iter()
         .map(|(network, endpoint)| Attachment {
             network,
+            id: endpoint.network_id.unwrap_or_default(),
             address: endpoint.ip_address.and_then(|address| address.parse().ok()),
             mac: endpoint.mac_address.filter(|mac| !mac.is_empty()),
         })
@@ -113,6 +118,7 @@ pub(super) fn describe(container: ContainerInspectResponse) -> OtherContainer {
         image_id: container.image.unwrap_or_default(),
         labels: config.labels.unwrap_or_default(),
         running: state.running == Some(true),
+        pid: state.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0),
         started: state.started_at.as_deref().and_then(moment),
         created: container.created.map(SystemTime::from),
         hostname: config.hostname.unwrap_or_default(),

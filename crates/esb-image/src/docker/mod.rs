@@ -6,13 +6,17 @@
 
 mod base;
 mod build;
+mod calls;
 mod client;
 mod container;
 mod described;
 mod engine;
 mod exports;
 mod others;
+mod placeholder;
+mod process;
 mod session;
+mod sleeper;
 #[cfg(feature = "ssh")]
 pub(crate) mod ssh;
 mod transfer;
@@ -25,7 +29,9 @@ pub use crate::daemon::{
     dockerfile::bases,
 };
 pub use build::DockerBuilder;
+pub use calls::Moment;
 pub use client::{ClientError, ClientSettings};
 pub use described::{Attachment, MountedFolder, OtherContainer, Variables};
 pub use engine::DockerEngine;
 pub use others::{Beside, FileInside, Replacement};
+pub use placeholder::{Placeholder, PlaceholderSpec, Taken};

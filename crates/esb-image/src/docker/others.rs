@@ -2,7 +2,7 @@
 //!
 //! Owns the way in: archives for content, one `sh` for renames. Knows neither the platform's
 //! labels nor the files' meaning, and never starts, stops or changes a container of others but by
-//! [`DockerEngine::remove_container`].
+//! [`DockerEngine::remove_container`] and [`DockerEngine::restart`].
 
 use std::{collections::HashMap, io::Read as _, time::Duration};
 
@@ -137,6 +137,16 @@ impl DockerEngine {
             }
             Err(error) => Err(failure("remove container", id)(error)),
         }
+    }
+
+    /// Restarts a container of others, which gets the time that it asks for to end.
+    ///
+    /// # Errors
+    /// When the engine refuses, or there is no such container.
+    pub async fn restart(&self, id: &str) -> Result<(), Error> {
+        let (docker, _guard) = self.long("restart")?;
+        let restarted = docker.restart_container(id, None).await;
+        restarted.map_err(failure("restart container", id))
     }
 
     /// A file inside a container that runs or not; `None` when there is none.

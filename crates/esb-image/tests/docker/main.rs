@@ -19,6 +19,7 @@ mod ssh;
 #[path = "../contract/steps.rs"]
 mod steps;
 mod tls;
+mod workers;
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -92,6 +93,8 @@ async fn a_docker_engine() {
         own::own_dockerfiles(&builder, &store, folder.path(), &busybox).await;
         dependencies::pip_runs_in_a_step(&engine, &store, folder.path(), &busybox).await;
         container::a_container_runs(&daemon, &engine).await;
+        workers::addresses_are_held(&daemon, &engine).await;
+        workers::busy_is_what_the_log_says(&daemon, &engine).await;
     }
     // No session of a build stays open.
     for _ in 0..50 {

@@ -1,0 +1,38 @@
+//! The first process of a container, where this machine runs it and we may signal it: without the
+//! engine in between, a worker ends in the very moment that was chosen.
+
+use super::described::OtherContainer;
+
+/// A process that is surely of the container, whatever number another one has later.
+#[cfg(target_os = "linux")]
+pub(super) struct Process(std::os::fd::OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Process {
+    /// None when the container runs on another machine, as far as can be seen from here.
+    pub(super) fn of(container: &OtherContainer) -> Option<Self> {
+        use rustix::process::{Pid, PidfdFlags, pidfd_open};
+        let pid = Pid::from_raw(container.pid?)?;
+        let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", container.pid?)).ok()?;
+        (!container.id.is_empty() && groups.contains(&container.id)).then_some(Self(process))
+    }
+
+    /// Kills it. Without the right to, the engine still does.
+    pub(super) fn kill(&self) {
+        use rustix::process::{Signal, pidfd_send_signal};
+        let _may_not = pidfd_send_signal(&self.0, Signal::KILL);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) struct Process;
+
+#[cfg(not(target_os = "linux"))]
+impl Process {
+    pub(super) fn of(_: &OtherContainer) -> Option<Self> {
+        None
+    }
+
+    pub(super) fn kill(&self) {}
+}
