@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
 
 mod groups;
+mod packages;
 mod publish;
 mod workers;
 
@@ -14,6 +15,7 @@ pub(crate) use self::{
     groups::{
         AccessArgs, AdoptArgs, FleetArgs, LockArgs, PlaceArgs, PlanArgs, SyncArgs, TemplateArgs,
     },
+    packages::PackageArgs,
     publish::{Pull, PullArgs},
     workers::WorkerArgs,
 };
@@ -353,6 +355,8 @@ pub(crate) struct BuildArgs {
     /// Rebuild every image, base images too
     #[arg(long)]
     pub(crate) no_cache: bool,
+    #[command(flatten)]
+    pub(crate) packages: PackageArgs,
     #[command(flatten)]
     pub(crate) plan: PlanArgs,
     /// Images built and pushed at a time [default: number of processors, at least 8]

@@ -1,7 +1,7 @@
 //! The process environment: read here and nowhere else, once.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
@@ -184,14 +184,14 @@ impl Environment {
             .filter_map(move |(name, value)| Some((name.strip_prefix(&prefix)?, value.as_str())))
     }
 
-    /// Variables that start with one of the prefixes, for programs that run for us.
-    pub(crate) fn with_prefixes(&self, prefixes: &[&str]) -> Vec<(OsString, OsString)> {
-        let fits = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        self.variables
-            .iter()
-            .filter(|(name, _)| fits(name))
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect()
+    /// All variables, for what decides itself which ones a program gets.
+    pub(crate) fn everything(&self) -> Vec<(OsString, OsString)> {
+        self.variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    /// Names of the variables that an env file set.
+    pub(crate) fn of_files(&self) -> BTreeSet<OsString> {
+        self.files.keys().map(OsString::from).collect()
     }
 
     /// Proxies as build arguments, in both spellings (contracts, section 3.6).
@@ -255,10 +255,12 @@ impl Environment {
         })
     }
 
-    /// The first program of that name on `PATH`.
+    /// The first program of that name on `PATH`, as this process has it: neither an env file nor a
+    /// relative folder, which a project could bring, says what is run.
     pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
-        let path = self.get("PATH")?;
-        std::env::split_paths(path).map(|dir| dir.join(name)).find(|path| path.is_file())
+        let path = self.get("PATH").filter(|_| !self.files.contains_key("PATH"))?;
+        let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
+        folders.map(|folder| folder.join(name)).find(|path| path.is_file())
     }
 }
 

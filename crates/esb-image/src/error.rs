@@ -58,10 +58,20 @@ pub enum Error {
     )]
     NoWheel { requirements: PathBuf, package: String, runtime: String, platform: Platform },
     #[error(
-        "dependencies of `{}` could not be installed: neither uv nor Python is there",
+        "dependencies of `{}` could not be installed: this machine has no Python with uv or pip",
         requirements.display()
     )]
     NoInstaller { requirements: PathBuf },
+    /// Nothing that a project or an index brings is run on this machine.
+    #[error("{} asks for {what}, which has to be built", LineOf(file, *line))]
+    NeedsBuild {
+        file: PathBuf,
+        /// From 1; 0 where no line of a file says so.
+        line: usize,
+        what: String,
+    },
+    #[error("{} is not valid: {reason}", LineOf(file, *line))]
+    Requirement { file: PathBuf, line: usize, reason: String, hint: Option<String> },
     #[error("no container engine answers at `{address}`")]
     NoEngine {
         address: String,
@@ -106,6 +116,19 @@ pub enum Error {
     Image(#[from] InvalidImage),
 }
 
+/// A line of a file, in words.
+struct LineOf<'a>(&'a std::path::Path, usize);
+
+impl fmt::Display for LineOf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(file, line) = self;
+        match line {
+            0 => write!(f, "`{}`", file.display()),
+            line => write!(f, "line {line} of `{}`", file.display()),
+        }
+    }
+}
+
 /// Where a step stands and where it ran, as far as that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StepPlace {
@@ -144,7 +167,10 @@ impl Error {
     /// See [`Kind`].
     pub fn kind(&self) -> Kind {
         match self {
-            Self::MissingSource { .. } | Self::Archive { .. } | Self::Link { .. } => Kind::Input,
+            Self::MissingSource { .. }
+            | Self::Archive { .. }
+            | Self::Link { .. }
+            | Self::Requirement { .. } => Kind::Input,
             Self::Dockerfile { .. }
             | Self::Dockerignore { .. }
             | Self::Unsupported { .. }
@@ -152,6 +178,7 @@ impl Error {
             | Self::Dependencies { .. }
             | Self::NoWheel { .. }
             | Self::NoInstaller { .. }
+            | Self::NeedsBuild { .. }
             | Self::Step { .. }
             | Self::Image(_) => Kind::Build,
             Self::Io { .. } => Kind::Local,
@@ -189,13 +216,21 @@ impl Error {
             Self::Denied { registry, .. } => Some(format!("run `docker login {registry}`")),
             Self::Dependencies { hint, .. } => hint.clone(),
             Self::Link { fault, .. } => Some(fault.hint().to_owned()),
+            Self::Requirement { hint, .. } => hint.clone(),
             Self::NoWheel { .. } => Some(
                 "check its name and version, or build it in the image: `--builder auto` with a \
-                 running Docker engine or `--buildkit ADDR`"
+                 running Docker engine or `--buildkit ADDR`; `--allow-host-builds` runs its code \
+                 on this machine"
+                    .into(),
+            ),
+            Self::NeedsBuild { .. } => Some(
+                "build it in the image, with `--builder auto` and a running Docker engine or \
+                 `--buildkit ADDR`, or name a wheel instead; `--allow-host-builds` runs its code \
+                 on this machine"
                     .into(),
             ),
             Self::NoInstaller { .. } => {
-                Some("install uv, or Python with pip, on this machine".into())
+                Some("install uv and Python, or Python with pip, on this machine, or use `--builder auto` with a running Docker engine".into())
             }
             Self::Store(error) => error.hint(),
             Self::Blob(error) => error.hint(),

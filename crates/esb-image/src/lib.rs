@@ -24,6 +24,7 @@ mod engine;
 mod error;
 mod extend;
 mod fingerprint;
+mod hidden;
 mod landing;
 mod layer;
 mod listing;

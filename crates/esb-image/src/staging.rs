@@ -244,6 +244,30 @@ impl Stager {
         self.replace(scratch, target, key, trust, |place| write_items(&selected, place))
     }
 
+    /// What a folder or file holds, as a key.
+    pub(crate) fn content(
+        &self,
+        image: &str,
+        from: &Path,
+        exclude: &[String],
+        trust: bool,
+    ) -> Result<Digest, Error> {
+        self.select(image, from, exclude, trust).map(|(key, _)| key)
+    }
+
+    /// Copies a folder or file to where nothing is, and remembers nothing of it.
+    pub(crate) fn copy_new(
+        &self,
+        image: &str,
+        from: &Path,
+        exclude: &[String],
+        to: &Path,
+    ) -> Result<(), Error> {
+        let (_, selected) = self.select(image, from, exclude, true)?;
+        make_folder_of(to)?;
+        write_items(&selected, to)
+    }
+
     /// Whether a target holds what a source has now.
     pub(crate) fn is_copied(
         &self,

@@ -22,6 +22,8 @@ mod listen;
 mod logs;
 mod mode;
 mod offline;
+mod package_index;
+mod packages;
 pub(crate) mod parts;
 mod prune;
 mod pulls;
@@ -278,8 +280,12 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 11] = [
+    let list: [(&str, OfParts); 15] = [
         ("links that lead out of code and layers", links::are_followed),
+        ("packages: nothing of a project is run here", packages::nothing_is_run_here),
+        ("packages: environment markers are the image's", packages::markers_are_the_images),
+        ("packages: variables in addresses of indexes", packages::variables_in_addresses),
+        ("packages: development installations are built", packages::built_from_the_project),
         ("build without a network", offline::without_network),
         ("deploy without a network", offline::deploy_without_network),
         ("base layers are read once or never", base_reads::once_or_never),

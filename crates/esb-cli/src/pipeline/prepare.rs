@@ -191,7 +191,9 @@ async fn install_anywhere(
     let recipe = request.recipe;
     let failed = match run.installer.install(request).await {
         Ok(installed) => return Ok(installed),
-        Err(error @ (Error::NoWheel { .. } | Error::NoInstaller { .. })) => error,
+        Err(
+            error @ (Error::NoWheel { .. } | Error::NoInstaller { .. } | Error::NeedsBuild { .. }),
+        ) => error,
         Err(error) => return Err(error.into()),
     };
     let runtime = recipe.dependencies.as_ref().map(|wanted| wanted.runtime.aws_base_image());

@@ -30,31 +30,6 @@ use crate::{
     settings::TRUST_REGISTRY,
 };
 
-/// Prefixes of the variables that pip and uv may see: their own settings, and what reaches a
-/// package index or a repository.
-const INSTALLER_VARIABLES: [&str; 20] = [
-    "PIP_",
-    "UV_",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "all_proxy",
-    "SSL_CERT_",
-    "SSL_CLIENT_CERT",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "NETRC",
-    "XDG_CONFIG_",
-    "GIT_",
-    "SSH_AUTH_SOCK",
-    "PATH",
-    "HOME",
-];
-
 /// A run's settings and the parts that its steps share.
 pub(crate) struct Run {
     pub(crate) project: Project,
@@ -131,7 +106,11 @@ impl Run {
         let tools = Tools {
             uv: environment.program("uv"),
             python: environment.program("python3"),
-            environment: environment.with_prefixes(&INSTALLER_VARIABLES),
+            environment: environment.everything(),
+            env_file: environment.of_files(),
+            folder: std::env::current_dir().unwrap_or_else(|_| project.root.clone()),
+            install_uv: !args.packages.no_uv_install && !args.access.offline,
+            allow_builds: args.packages.allow_host_builds,
         };
         let embedded = EmbeddedBuilder::new(store.clone(), EmbeddedSettings::default());
         Ok(Self {

@@ -30,11 +30,11 @@ use crate::{
         StepSecrets,
         address::EngineAddress,
         handed::Handed,
-        hidden::Hidden,
         job::{Job, Settings},
         progress::Progress,
     },
     fingerprint::Fingerprint,
+    hidden::Hidden,
     stat_cache::StatCache,
 };
 

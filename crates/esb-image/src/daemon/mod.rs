@@ -13,7 +13,6 @@ pub(crate) mod context;
 pub(crate) mod dockerfile;
 pub(crate) mod handed;
 pub(crate) mod health;
-pub(crate) mod hidden;
 pub(crate) mod job;
 pub(crate) mod layer;
 pub(crate) mod pipe;

@@ -10,8 +10,9 @@ use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 use esb_model::{BaseRef, BuildContext, Event, ImageKind, ImageRecipe, Reporter, Secret};
 
 use super::{
-    FOLDER, InstallRequest, Installed, Installer, Job, PINS, constraints, finish,
-    settings::Settings,
+    InstallRequest, Installed, Installer, PINS, constraints, finish,
+    host::{CONSTRAINTS, OPTIONS, REQUIREMENTS, canonical, inside},
+    job::Job,
 };
 #[cfg(feature = "buildkit")]
 use crate::buildkit::FleetBuilder;
@@ -26,6 +27,18 @@ use crate::{
 
 /// Where a step finds its secrets.
 const SECRETS: &str = "/run/esb";
+
+/// Where a step finds its files.
+const FILES: &str = "/esb/install";
+
+/// Of those, packages of the project.
+const SOURCES: &str = "sources";
+
+/// AWS's base images have no git.
+const GIT: &str = "{ command -v git >/dev/null || microdnf install -y git || dnf install -y git || \
+     yum install -y git || { apt-get update && apt-get install -y git; } || { echo 'ERROR: git is \
+     missing in the base image and could not be installed: name a wheel instead, or copy the \
+     package into the project' >&2; exit 1; }; } && ";
 
 /// Where the step runs. It sees the network of the machine that it runs on.
 #[derive(Debug, Clone, Copy)]
@@ -86,17 +99,16 @@ impl Installer {
         base: &Base,
         request: InstallRequest<'_>,
     ) -> Result<Option<Installed>, Error> {
-        let Some(job) = Job::read(request).await? else { return Ok(None) };
-        let tool = self.tool(&job).await?;
+        let Some(mut job) = self.job(request).await? else { return Ok(None) };
         // The same place as if this machine had installed it, so that the next run finds it.
-        let place = self.place(&job, &tool);
+        let place = self.place(&job);
         let running = self.claim(&place);
         let _working = running.lock().await;
         let cached = self.has(&job, &place);
         if !cached {
             let subject = job.image;
             job.reporter.event(&Event::Started { subject, action: "install" });
-            self.step(&job, engine, base, &place).await?;
+            self.step(&mut job, engine, base, &place).await?;
             let detail = format!("pip {}", engine.name());
             job.reporter.event(&Event::Finished { subject, action: "install", detail: &detail });
         }
@@ -105,52 +117,37 @@ impl Installer {
 
     async fn step(
         &self,
-        job: &Job<'_>,
+        job: &mut Job<'_>,
         engine: StepEngine<'_>,
         base: &Base,
         place: &Path,
     ) -> Result<(), Error> {
-        let (recipe, root) = (job.recipe, job.root);
-        if job.requirements.is_local() && job.requirements.project().is_some() {
-            let reason = "it names packages of this machine, which a step cannot take along";
-            return Err(job.error(reason, None));
+        let key = job.key(job.pins).hex();
+        let folder = self.scratch()?;
+        if let Ok(tool) = self.tool(job).await {
+            self.read_lock(job, &tool, folder.path()).await?;
         }
-        let step = Settings::read(&self.tools.environment).for_step();
-        let mut secrets = StepSecrets::new();
-        let mut settings = String::new();
-        for (name, value) in &step.variables {
-            let value = value.replace('\'', "'\\''");
-            let _infallible = writeln!(settings, "export {name}='{value}'");
+        let job = &*job;
+        let context = folder.path().join("context");
+        fs::create_dir(&context).map_err(io_error("create", &context))?;
+        self.take_along(job, &context.join(SOURCES)).await?;
+        let (root, sources) = (canonical(job.root)?, Path::new(FILES).join(SOURCES));
+        let at = |path: &Path| inside(&sources, &root, path);
+        let files = job.requirements.render(&at, true);
+        if !files.overrides.is_empty() {
+            let hint = Some("name the versions in the requirements instead".to_owned());
+            return Err(job.error("pip, which builds its packages, knows no overrides", hint));
         }
-        for (name, content) in step.files {
-            let variable = match name {
-                "cert" => "PIP_CERT",
-                "client-cert" => "PIP_CLIENT_CERT",
-                _ => "NETRC",
-            };
-            let _infallible = writeln!(settings, "export {variable}='{SECRETS}/{name}'");
-            secrets.insert(name.to_owned(), Secret::new(content));
+        let mut write = vec![(REQUIREMENTS, files.requirements), (CONSTRAINTS, files.constraints)];
+        if job.has_pins() {
+            write.push((PINS, constraints(job.pins)));
         }
-        secrets.insert("settings".to_owned(), Secret::new(settings.into_bytes()));
-
-        let (context, requirements) = if job.requirements.is_local() {
-            let folder = job.requirements.folder().to_owned();
-            let name = job.requirements.path().file_name().unwrap_or_default();
-            (folder, name.to_string_lossy().into_owned())
-        } else {
-            let folder = root.join(&recipe.folder).join("install");
-            fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
-            let mut files = job.requirements.flat();
-            if job.has_pins() {
-                files.push((PINS.to_owned(), constraints(job.pins).into_bytes()));
-            }
-            for (name, content) in &files {
-                let path = folder.join(name);
-                fs::write(&path, content).map_err(io_error("write", &path))?;
-            }
-            let first = files.first().map(|(name, _)| name.clone()).unwrap_or_default();
-            (folder, first)
-        };
+        for (name, text) in write {
+            let path = context.join(name);
+            fs::write(&path, text).map_err(io_error("write", &path))?;
+        }
+        let secrets = secrets(job, files.options);
+        let recipe = job.recipe;
         let name = job.dependencies.runtime.aws_base_image();
         let packages = ImageRecipe {
             repository: format!("{}-packages", recipe.repository),
@@ -161,8 +158,8 @@ impl Installer {
             }),
             platform: job.dependencies.platform,
             base: BaseRef::External { reference: name.clone() },
-            dockerfile: dockerfile(&name, &requirements, job.has_pins(), secrets.keys()),
-            dockerignore: "**/.git\n**/.esb\n**/.venv\n**/__pycache__\n".to_owned(),
+            dockerfile: dockerfile(&name, &key, job, secrets.keys()),
+            dockerignore: String::new(),
             folder: recipe.folder.clone(),
             context: BuildContext { folder: context },
             staged: Vec::new(),
@@ -173,7 +170,7 @@ impl Installer {
         let pins = Pins::default();
         let request = BuildRequest {
             recipe: &packages,
-            root,
+            root: job.root,
             bases: &bases,
             labels: &labels,
             fingerprint_label: None,
@@ -183,9 +180,12 @@ impl Installer {
             pins: &pins,
             trusts_published: false,
             epoch: esb_oci::DEFAULT_EPOCH,
-            no_cache: job.no_cache,
+            // The engine would take what it knows of the same line.
+            no_cache: job.no_cache || job.requirements.moves(),
         };
-        let report = engine.build(self, request, secrets, job.reporter).await?;
+        let hidden = job.hidden();
+        let built = engine.build(self, request, secrets, &hidden).await;
+        let report = built.map_err(|error| hidden.error(error))?;
         let Built::Local(image) = report.built else {
             return Err(job.error("the engine kept the packages", None));
         };
@@ -194,14 +194,8 @@ impl Installer {
             .iter()
             .map(|layer| self.store.blob_path(layer.descriptor.digest))
             .collect();
-        let parent = self.store.root().join(FOLDER);
         let place = place.to_owned();
         blocking(move || {
-            fs::create_dir_all(&parent).map_err(io_error("create", &parent))?;
-            let folder = tempfile::Builder::new()
-                .prefix("installing-")
-                .tempdir_in(&parent)
-                .map_err(io_error("create a folder in", &parent))?;
             let target = folder.path().join("packages");
             fs::create_dir(&target).map_err(io_error("create", &target))?;
             for layer in layers {
@@ -213,47 +207,61 @@ impl Installer {
     }
 }
 
-/// One step on the base, and an image of nothing but what it installed.
+/// What a step hears of this machine, and the addresses that the requirements name.
+fn secrets(job: &Job<'_>, options: String) -> StepSecrets {
+    let step = job.settings.for_step(&job.requirements.variables);
+    let mut secrets = StepSecrets::new();
+    let mut settings = String::new();
+    let mut export = |name: &str, value: &str| {
+        let value = value.replace('\'', "'\\''");
+        let _infallible = writeln!(settings, "export {name}='{value}'");
+    };
+    for (name, value) in &step.variables {
+        export(name, value);
+    }
+    if let Some(packages) = &job.no_binary {
+        export("PIP_NO_BINARY", packages);
+    }
+    if job.requirements.options.pre {
+        export("PIP_PRE", "1");
+    }
+    for (name, content) in step.files {
+        let variable = match name {
+            "cert" => "PIP_CERT",
+            "client-cert" => "PIP_CLIENT_CERT",
+            _ => "NETRC",
+        };
+        export(variable, &format!("{SECRETS}/{name}"));
+        secrets.insert(name.to_owned(), Secret::new(content));
+    }
+    secrets.insert(OPTIONS.to_owned(), Secret::new(options.into_bytes()));
+    secrets.insert("settings".to_owned(), Secret::new(settings.into_bytes()));
+    secrets
+}
+
+/// One step on the base, and an image of nothing but what it installed. The key stands for what is
+/// secret: a step whose secrets changed is known to `BuildKit` all the same.
 fn dockerfile<'a>(
     base: &str,
-    requirements: &str,
-    pinned: bool,
+    key: &str,
+    job: &Job<'_>,
     secrets: impl Iterator<Item = &'a String>,
 ) -> String {
-    let pins = if pinned { format!(" -c {PINS}") } else { String::new() };
+    let pins = if job.has_pins() { format!(" -c {PINS}") } else { String::new() };
+    let git = if job.requirements.needs_git() { GIT } else { "" };
     let mut mounts = String::new();
     for id in secrets {
         let _infallible = write!(mounts, "--mount=type=secret,id={id},target={SECRETS}/{id} ");
     }
     format!(
         "FROM {base} AS install\n\
-         WORKDIR /esb/install\n\
+         WORKDIR {FILES}\n\
          COPY . ./\n\
-         RUN {mounts}. {SECRETS}/settings && mkdir -p /esb/packages && \
+         RUN {mounts}: {key} && . {SECRETS}/settings && mkdir -p /esb/packages && {git}\
          python3 -m pip install --no-compile --no-input --no-cache-dir --progress-bar off \
-         --disable-pip-version-check --target /esb/packages -r '{requirements}'{pins}\n\
+         --disable-pip-version-check --target /esb/packages -r {SECRETS}/{OPTIONS} \
+         -r {REQUIREMENTS} -c {CONSTRAINTS}{pins}\n\
          FROM scratch\n\
          COPY --from=install /esb/packages/ /\n"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_are_mounted_and_not_written() {
-        let ids = ["netrc".to_owned(), "settings".to_owned()];
-        let text = dockerfile("base:1", "requirements-0.txt", true, ids.iter());
-        let step = text.lines().find(|line| line.starts_with("RUN")).unwrap();
-        assert!(
-            step.starts_with(
-                "RUN --mount=type=secret,id=netrc,target=/run/esb/netrc \
-             --mount=type=secret,id=settings,target=/run/esb/settings . /run/esb/settings && "
-            ),
-            "{step}"
-        );
-        assert!(step.ends_with("-r 'requirements-0.txt' -c pins.txt"), "{step}");
-        assert!(text.ends_with("FROM scratch\nCOPY --from=install /esb/packages/ /\n"), "{text}");
-    }
 }

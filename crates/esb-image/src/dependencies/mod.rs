@@ -3,43 +3,38 @@
 //!
 //! Owns the choice of the tool, its arguments, and the cache: the same requirements for the same
 //! platform are installed once, so that a change of code never installs again. Refuses to build
-//! packages from source here: that needs the image's own platform, which an engine with a daemon has.
+//! packages from source here: that runs what a project or an index brings, and needs the image's
+//! own platform; an engine with a daemon has both.
 
+mod entry;
+mod fetch;
+mod host;
 #[cfg(any(feature = "docker", feature = "buildkit"))]
 mod image;
+mod job;
+mod lines;
 mod normalise;
-#[cfg_attr(
-    not(any(feature = "docker", feature = "buildkit", test)),
-    expect(dead_code, reason = "only an engine with a daemon runs the step that it is for")
-)]
+mod pip_conf;
+mod project;
 mod requirements;
 mod run;
-#[cfg_attr(
-    not(any(feature = "docker", feature = "buildkit", test)),
-    expect(dead_code, reason = "only an engine with a daemon runs the step that it is for")
-)]
 mod settings;
 mod tool;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     ffi::OsString,
-    fmt, fs, io,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
 
-use esb_model::{Dependencies, Event, Family, ImageRecipe, Reporter};
+use esb_model::{Family, ImageRecipe, Reporter};
 use esb_oci::{ContentStore, Digest};
 
 #[cfg(any(feature = "docker", feature = "buildkit"))]
 pub use self::image::StepEngine;
-use self::{
-    requirements::Requirements,
-    run::{Log, Program},
-    settings::Settings,
-    tool::{Tool, ToolKind, tool_key},
-};
+use self::job::Job;
 use crate::{
     Error, Stager, UnpackLimits,
     blocking::blocking,
@@ -57,18 +52,35 @@ const NO_SPACE: &str = "No space left on device";
 /// The file that names pinned versions to a tool.
 const PINS: &str = "pins.txt";
 
-/// The record's kind in the content store: the version that a tool told when it was asked.
-const TOOL: &str = "tool-version";
-
 /// The programs that install, as the caller found them.
 #[derive(Clone, Default)]
 pub struct Tools {
     pub uv: Option<PathBuf>,
-    /// A Python with pip; its own version does not matter.
+    /// A Python; its own version does not matter.
     pub python: Option<PathBuf>,
-    /// All that the programs see of the environment: settings of pip and uv, proxies,
-    /// certificates, `PATH`, `HOME`.
+    /// The whole environment. The programs see of it settings of package indexes, proxies,
+    /// certificates, folders, and what requirements name.
     pub environment: Vec<(OsString, OsString)>,
+    /// Names of variables that a file of the project set: they never decide what is run.
+    pub env_file: BTreeSet<OsString>,
+    /// Where the user stands: relative paths in the environment count from there.
+    pub folder: PathBuf,
+    /// Whether uv may be fetched when it is not there.
+    pub install_uv: bool,
+    /// Whether packages may be built on this machine, which runs what they bring.
+    pub allow_builds: bool,
+}
+
+impl Tools {
+    /// A list of paths and addresses with its paths made absolute.
+    fn absolute(&self, list: &str) -> String {
+        let whole = |word: &str| match word.contains("://") || word.starts_with("file:") {
+            true => word.to_owned(),
+            false => self.folder.join(word).to_string_lossy().into_owned(),
+        };
+        let words = list.split_whitespace().flat_map(|word| word.split(','));
+        words.filter(|word| !word.is_empty()).map(whole).collect::<Vec<_>>().join(" ")
+    }
 }
 
 impl fmt::Debug for Tools {
@@ -148,16 +160,25 @@ impl Installer {
     /// When the requirements cannot be read, no tool is there, or it fails; the error names the
     /// package that has no wheel when that is why.
     pub async fn install(&self, request: InstallRequest<'_>) -> Result<Option<Installed>, Error> {
-        let Some(job) = Job::read(request).await? else { return Ok(None) };
-        let tool = self.tool(&job).await?;
-        let place = self.place(&job, &tool);
+        let Some(mut job) = self.job(request).await? else { return Ok(None) };
+        let place = self.place(&job);
         let running = self.claim(&place);
         let _working = running.lock().await;
         let cached = self.has(&job, &place);
         if !cached {
-            self.run(&job, &tool, &place).await?;
+            self.run(&mut job, &place).await?;
         }
         self.put(&job, place, cached).await.map(Some)
+    }
+
+    /// What a request asks for; none when that is nothing.
+    async fn job<'a>(&'a self, request: InstallRequest<'a>) -> Result<Option<Job<'a>>, Error> {
+        let Some(job) = Job::read(self, request).await? else { return Ok(None) };
+        if job.dependencies.runtime.family() != Family::Python {
+            let reason = format!("{} has no requirements", job.dependencies.runtime);
+            return Err(job.error(reason, None));
+        }
+        Ok(Some(job))
     }
 
     /// A key of what a recipe asks for, which the resolved versions can be kept under. `None` when
@@ -166,17 +187,17 @@ impl Installer {
     /// # Errors
     /// When the requirements cannot be read.
     pub async fn wanted(&self, request: InstallRequest<'_>) -> Result<Option<Digest>, Error> {
-        let job = Job::read(request).await?;
+        let job = self.job(request).await?;
         Ok(job.filter(Job::is_free).map(|job| {
             let mut key = Fingerprint::new("requirements");
-            job.requirements.describe(&mut key);
+            job.requirements.describe_wish(&mut key);
             key.finish()
         }))
     }
 
     /// Whether an installation is there and may be used.
     fn has(&self, job: &Job<'_>, place: &Path) -> bool {
-        let has = !job.no_cache && !job.requirements.is_local() && place.is_dir();
+        let has = !job.no_cache && !job.requirements.moves() && place.is_dir();
         if has {
             self.store.note_use(place);
         }
@@ -185,8 +206,8 @@ impl Installer {
 
     /// Where an installation lies or will lie. One whose versions were free is as good as any when
     /// they are those that are pinned.
-    fn place(&self, job: &Job<'_>, tool: &Tool) -> PathBuf {
-        let place = |pins| self.store.root().join(FOLDER).join(job.key(tool, pins).hex());
+    fn place(&self, job: &Job<'_>) -> PathBuf {
+        let place = |pins| self.store.root().join(FOLDER).join(job.key(pins).hex());
         let free = place(&[]);
         if job.pins.is_empty() || distributions(&free).is_ok_and(|found| found == job.pins) {
             return free;
@@ -218,10 +239,10 @@ impl Installer {
     /// Whether [`Installer::install`] would install or copy anything.
     ///
     /// # Errors
-    /// When the requirements cannot be read or no tool is there.
+    /// When the requirements cannot be read.
     pub async fn is_stale(&self, request: InstallRequest<'_>) -> Result<bool, Error> {
-        let Some(job) = Job::read(request).await? else { return Ok(false) };
-        let place = self.place(&job, &self.tool(&job).await?);
+        let Some(job) = self.job(request).await? else { return Ok(false) };
+        let place = self.place(&job);
         if !self.has(&job, &place) {
             return Ok(true);
         }
@@ -230,130 +251,6 @@ impl Installer {
         blocking(move || stager.is_copied(&image, &place, &Copying::default(), &target))
             .await
             .map(|same| !same)
-    }
-
-    async fn tool(&self, job: &Job<'_>) -> Result<Tool, Error> {
-        if job.dependencies.runtime.family() != Family::Python {
-            let reason = format!("{} has no requirements", job.dependencies.runtime);
-            return Err(job.error(reason, None));
-        }
-        let (kind, path, arguments): (_, _, &[&str]) = match (&self.tools.uv, &self.tools.python) {
-            (Some(uv), _) => (ToolKind::Uv, uv, &["--version"]),
-            (None, Some(python)) => (ToolKind::Pip, python, &["-m", "pip", "--version"]),
-            (None, None) => return Ok(Tool::absent()),
-        };
-        let seen = tool_key(path);
-        if let Some(version) = seen.and_then(|key| self.store.record(TOOL, key)) {
-            return Ok(Tool { kind, path: path.clone(), version });
-        }
-        let mut program = Program::new(path, &self.tools.environment);
-        program.arguments(arguments);
-        let log = program.run(&mut |_| {}).await.map_err(io_error("run", path))?;
-        // `pip 24.0 from /a/path (python 3.13)`: the path is this machine's.
-        let version = log.lines().first().and_then(|line| line.split_whitespace().nth(1));
-        if let Some(version) = version.filter(|_| log.success()) {
-            if let Some(key) = seen {
-                self.store.set_record(TOOL, key, &version)?;
-            }
-            return Ok(Tool { kind, path: path.clone(), version: version.to_owned() });
-        }
-        let reason = format!("`{}` does not work: {}", path.display(), log.last());
-        Err(job.error(reason, Some("install uv, or Python with pip".to_owned())))
-    }
-
-    /// Runs the tool, and gives the result its name when all went well.
-    async fn run(&self, job: &Job<'_>, tool: &Tool, place: &Path) -> Result<(), Error> {
-        if tool.kind == ToolKind::Absent {
-            return Err(Error::NoInstaller { requirements: job.dependencies.requirements.clone() });
-        }
-        let parent = self.store.root().join(FOLDER);
-        fs::create_dir_all(&parent).map_err(io_error("create", &parent))?;
-        let folder = tempfile::Builder::new()
-            .prefix("installing-")
-            .tempdir_in(&parent)
-            .map_err(io_error("create a folder in", &parent))?;
-        let target = folder.path().join("packages");
-        fs::create_dir(&target).map_err(io_error("create", &target))?;
-        let subject = job.image;
-        job.reporter.event(&Event::Started { subject, action: "install" });
-        let mut program = self.program(job, tool);
-        tool.arguments(&mut program, job, &target);
-        for file in self.requirements(job, tool, folder.path()).await? {
-            program.argument(file);
-        }
-        if job.has_pins() {
-            let pins = folder.path().join(PINS);
-            fs::write(&pins, constraints(job.pins)).map_err(io_error("write", &pins))?;
-            program.arguments(&["-c"]).argument(pins);
-        }
-        let log = self.hear(job, tool, program).await?;
-        if !log.success() {
-            return Err(job.failed(&log));
-        }
-        let detail = format!("{} {}", tool.kind.name(), tool.version);
-        job.reporter.event(&Event::Finished { subject, action: "install", detail: &detail });
-        let place = place.to_owned();
-        blocking(move || finish(&target, &place, folder.path())).await
-    }
-
-    fn program(&self, job: &Job<'_>, tool: &Tool) -> Program {
-        let mut program = Program::new(&tool.path, &self.tools.environment);
-        program.folder(job.requirements.folder());
-        if tool.kind == ToolKind::Uv {
-            for (name, value) in Settings::read(&self.tools.environment).for_uv() {
-                program.variable(name, &value);
-            }
-        }
-        program
-    }
-
-    async fn hear(&self, job: &Job<'_>, tool: &Tool, program: Program) -> Result<Log, Error> {
-        let subject = job.image;
-        let mut tell = |line: &str| job.reporter.event(&Event::Output { subject, line });
-        program.run(&mut tell).await.map_err(io_error("run", &tool.path))
-    }
-
-    /// The arguments that say what to install: a user's own file as it is, a project's lock and
-    /// list in the form that the tool takes.
-    async fn requirements(
-        &self,
-        job: &Job<'_>,
-        tool: &Tool,
-        folder: &Path,
-    ) -> Result<Vec<OsString>, Error> {
-        let Some(project) = job.requirements.project() else {
-            return Ok(vec!["-r".into(), job.requirements.path().into()]);
-        };
-        let file = folder.join("requirements.txt");
-        let write =
-            |path: &Path, text: &str| fs::write(path, text).map_err(io_error("write", path));
-        match (tool.kind, &project.constraints) {
-            (ToolKind::Uv, Some(_)) => {
-                let mut program = self.program(job, tool);
-                program
-                    .arguments(&["export", "--frozen", "--no-dev", "--no-emit-project", "--quiet"])
-                    .arguments(&["--format", "requirements-txt", "--color", "never"])
-                    .arguments(&["--no-progress", "--output-file"])
-                    .argument(&file);
-                let log = self.hear(job, tool, program).await?;
-                if !log.success() {
-                    return Err(job.error(log.last(), None));
-                }
-                Ok(vec!["-r".into(), file.into()])
-            }
-            // uv reads its own settings of the project, such as indexes of single packages.
-            (ToolKind::Uv, None) => Ok(vec!["-r".into(), job.requirements.path().into()]),
-            (_, constraints) => {
-                write(&file, &project.requirements)?;
-                let mut arguments = vec!["-r".into(), file.into()];
-                if let Some(constraints) = constraints {
-                    let file = folder.join("constraints.txt");
-                    write(&file, constraints)?;
-                    arguments.extend(["-c".into(), file.into()]);
-                }
-                Ok(arguments)
-            }
-        }
     }
 }
 
@@ -390,81 +287,6 @@ fn distributions(place: &Path) -> Result<Vec<Distribution>, Error> {
 fn constraints(pins: &[Distribution]) -> String {
     let line = |pin: &Distribution| format!("{}=={}\n", pin.name, pin.version);
     pins.iter().map(line).collect()
-}
-
-/// One installation.
-struct Job<'a> {
-    recipe: &'a ImageRecipe,
-    root: &'a Path,
-    image: &'a str,
-    dependencies: &'a Dependencies,
-    requirements: Requirements,
-    pins: &'a [Distribution],
-    no_cache: bool,
-    reporter: &'a dyn Reporter,
-}
-
-impl<'a> Job<'a> {
-    /// `None` when the recipe depends on nothing.
-    async fn read(request: InstallRequest<'a>) -> Result<Option<Self>, Error> {
-        let InstallRequest { recipe, root, pins, no_cache, reporter } = request;
-        let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
-        let path = root.join(&dependencies.requirements);
-        let image = &*recipe.repository;
-        let name = image.to_owned();
-        let requirements = blocking(move || Requirements::read(&name, &path)).await?;
-        let mut job =
-            Self { recipe, root, image, dependencies, requirements, pins, no_cache, reporter };
-        if !job.is_free() {
-            job.pins = &[];
-        }
-        Ok(Some(job))
-    }
-
-    /// Whether versions are resolved anew unless they are pinned.
-    fn is_free(&self) -> bool {
-        let locked = self.requirements.project().is_some_and(|found| found.constraints.is_some());
-        !self.requirements.is_local() && !locked
-    }
-
-    fn has_pins(&self) -> bool {
-        !self.pins.is_empty()
-    }
-
-    fn key(&self, tool: &Tool, pins: &[Distribution]) -> Digest {
-        let mut key = Fingerprint::new("dependencies");
-        key.text(tool.kind.name()).text(&tool.version);
-        key.text(self.dependencies.runtime.name());
-        key.text(&self.dependencies.platform.to_string());
-        self.requirements.describe(&mut key);
-        if !pins.is_empty() {
-            key.text(&constraints(pins));
-        }
-        key.finish()
-    }
-
-    fn error(&self, reason: impl Into<String>, hint: Option<String>) -> Error {
-        let requirements = self.dependencies.requirements.clone();
-        Error::Dependencies { requirements, reason: reason.into(), hint }
-    }
-
-    fn failed(&self, log: &Log) -> Error {
-        let Dependencies { runtime, platform, .. } = self.dependencies;
-        match run::package_without_wheel(log.lines()) {
-            Some(package) => Error::NoWheel {
-                requirements: self.dependencies.requirements.clone(),
-                package: package.escape_debug().to_string(),
-                runtime: runtime.to_string(),
-                platform: *platform,
-            },
-            None if log.lines().iter().any(|line| line.contains(NO_SPACE)) => Error::Io {
-                action: "install packages for",
-                path: self.dependencies.requirements.clone(),
-                source: io::Error::new(io::ErrorKind::StorageFull, NO_SPACE),
-            },
-            None => self.error(log.last(), None),
-        }
-    }
 }
 
 #[cfg(test)]

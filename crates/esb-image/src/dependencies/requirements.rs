@@ -1,162 +1,523 @@
-//! Requirements files: what an installation depends on.
+//! Requirements files: all that an installation depends on.
 //!
-//! Owns finding the files that a requirements file includes, and what a `pyproject.toml` with its
-//! `uv.lock` comes to as requirements. Refuses to resolve: that is the tool's work.
+//! Owns finding the files that a requirements file includes, and the form in which a tool gets
+//! them: files of ours, in which nothing turns a build on. Refuses to resolve: that is the tool's
+//! work.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
+use esb_oci::Digest;
+
+use super::{
+    entry::{self, Entry, Place, Source},
+    lines::{self, Name, Parsed},
+    project::Project,
+};
 use crate::{Error, fingerprint::Fingerprint, unpack::io_error};
 
 /// The most files, and the most bytes of each.
 const MAX_FILES: usize = 100;
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A requirements file with those that it includes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Requirements {
-    path: PathBuf,
-    /// Files with their contents, in the order in which they are included.
-    texts: Vec<(PathBuf, Vec<u8>)>,
-    local: bool,
-    project: Option<Project>,
+/// What reading depends on beside the files.
+pub(crate) struct Reader<'a> {
+    pub(crate) image: &'a str,
+    /// The project root: the last place where a path is looked for.
+    pub(crate) root: &'a Path,
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
+    /// Files of constraints and of overrides that the environment names.
+    pub(crate) constraints: &'a [String],
+    pub(crate) overrides: &'a [String],
 }
 
-/// What a `pyproject.toml` says in the form of requirements files.
+/// A requirements file with those that it includes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Requirements {
+    path: PathBuf,
+    /// Contents of files, in the order in which they are read.
+    texts: Vec<Vec<u8>>,
+    /// Lines that variables changed.
+    changed: Vec<String>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) overrides: Vec<Entry>,
+    /// Lists at web addresses, and whether they are constraints.
+    lists: Vec<(bool, String)>,
+    pub(crate) options: Options,
+    /// Why something has to be built, and where that is said.
+    build: Option<(Place, String)>,
+    /// Names of variables that are left to the tool.
+    pub(crate) variables: BTreeSet<String>,
+    pub(crate) project: Option<Project>,
+    /// What packages of this machine hold, set by [`Requirements::set_contents`].
+    contents: Vec<Digest>,
+}
+
+/// Options that hold for all packages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    index: Option<String>,
+    extra: Vec<String>,
+    links: Vec<Links>,
+    no_index: bool,
+    trusted: Vec<String>,
+    /// `no-binary` and the like, with values, in their order.
+    formats: Vec<(&'static str, String)>,
+    pub(crate) pre: bool,
+    pub(crate) require_hashes: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Project {
+enum Links {
+    Address(String),
+    Folder(PathBuf),
+}
+
+/// The files that a tool gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Files {
+    /// Addresses, which may hold passwords.
+    pub(crate) options: String,
     pub(crate) requirements: String,
-    /// The versions of a `uv.lock`, where it has one of a package.
-    pub(crate) constraints: Option<String>,
+    pub(crate) constraints: String,
+    pub(crate) overrides: String,
+}
+
+/// A kind of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Requirements,
+    Constraints,
+    Overrides,
 }
 
 impl Requirements {
-    pub(crate) fn read(image: &str, path: &Path) -> Result<Self, Error> {
+    pub(crate) fn read(reader: &Reader<'_>, path: &Path) -> Result<Self, Error> {
         let path = std::path::absolute(path).map_err(io_error("find", path))?;
         let name = path.file_name().and_then(|name| name.to_str());
-        let lock = name == Some("uv.lock");
-        if lock || name == Some("pyproject.toml") {
-            return Self::of_project(image, path, lock);
+        let mut found = Self { path: path.clone(), ..Self::default() };
+        let mut open = Vec::new();
+        if name == Some("uv.lock") || name == Some("pyproject.toml") {
+            let project = Project::read(reader.image, &path)?;
+            found.texts.extend(project.texts.iter().cloned());
+            found.entries.extend(project.entries.iter().cloned());
+            found.overrides.extend(project.overrides.iter().cloned());
+            found.project = Some(project);
+        } else {
+            open.push((path, Kind::Requirements, None));
         }
-        let mut requirements =
-            Self { path: path.clone(), texts: Vec::new(), local: false, project: None };
-        let mut open = vec![path];
-        let mut seen = std::collections::BTreeSet::new();
-        while let Some(path) = open.pop() {
-            if !seen.insert(path.clone()) || seen.len() > MAX_FILES {
-                continue;
-            }
-            let text = read(image, &path)?;
-            let folder = path.parent().unwrap_or(Path::new("/"));
-            for line in String::from_utf8_lossy(&text).lines() {
-                match included(line) {
-                    Some(file) => open.push(folder.join(file)),
-                    None => requirements.local |= is_local(line),
+        let mut seen = BTreeSet::new();
+        let mut add = |found: &mut Self, mut open: Vec<(PathBuf, Kind, Option<Place>)>| {
+            while let Some((path, kind, from)) = open.pop() {
+                if seen.insert((path.clone(), kind)) && seen.len() <= MAX_FILES {
+                    open.extend(found.add(reader, &path, kind, from)?);
                 }
             }
-            requirements.texts.push((path, text));
-        }
-        Ok(requirements)
-    }
-
-    /// Of a `pyproject.toml`, which a lock has beside it.
-    fn of_project(image: &str, path: PathBuf, lock: bool) -> Result<Self, Error> {
-        let document = path.with_file_name("pyproject.toml");
-        let parse = |path: &Path, bytes: &[u8]| {
-            toml::from_str::<toml::Table>(&String::from_utf8_lossy(bytes)).map_err(|error| {
-                let reason = error.message().escape_debug().to_string();
-                Error::Dependencies { requirements: path.to_owned(), reason, hint: None }
-            })
+            Ok::<_, Error>(())
         };
-        let text = read(image, &document)?;
-        let table = parse(&document, &text)?;
-        let mut requirements = String::new();
-        for line in project_dependencies(&table) {
-            requirements.push_str(line);
-            requirements.push('\n');
-        }
-        let mut local = requirements.lines().any(is_local) || has_local_sources(&table);
-        let mut texts = vec![(document, text)];
-        let mut constraints = None;
-        if lock {
-            let text = read(image, &path)?;
-            let table = parse(&path, &text)?;
-            constraints = Some(locked(&table));
-            local |= has_local_packages(&table);
-            texts.push((path.clone(), text));
-        }
-        let project = Some(Project { requirements, constraints });
-        Ok(Self { path, texts, local, project })
-    }
-
-    /// What a `pyproject.toml` comes to; none for requirements files.
-    pub(crate) fn project(&self) -> Option<&Project> {
-        self.project.as_ref()
-    }
-
-    /// The requirements files as files of one folder, the first one first, with what they include
-    /// renamed. Packages of this machine are not taken along.
-    pub(crate) fn flat(&self) -> Vec<(String, Vec<u8>)> {
-        if let Some(Project { requirements, constraints }) = &self.project {
-            let mut files = vec![("requirements-0.txt".to_owned(), Vec::new())];
-            if let Some(constraints) = constraints {
-                files[0].1.extend_from_slice(b"-c requirements-1.txt\n");
-                files.push(("requirements-1.txt".to_owned(), constraints.clone().into_bytes()));
-            }
-            files[0].1.extend_from_slice(requirements.as_bytes());
-            return files;
-        }
-        let name = |number: usize| format!("requirements-{number}.txt");
-        let flat = self.texts.iter().enumerate().map(|(number, (path, text))| {
-            let folder = path.parent().unwrap_or(Path::new("/"));
-            let mut flat = String::new();
-            for line in String::from_utf8_lossy(text).lines() {
-                let file = included(line).map(|file| folder.join(file));
-                let known = |file| self.texts.iter().position(|(path, _)| *path == file);
-                match file.and_then(known) {
-                    Some(number) => {
-                        let line = line.trim_start();
-                        let constraint = line.starts_with("-c") || line.starts_with("--c");
-                        flat.push_str(if constraint { "-c " } else { "-r " });
-                        flat.push_str(&name(number));
-                    }
-                    None => flat.push_str(line),
+        add(&mut found, open)?;
+        let mut given = Vec::new();
+        for (list, kind) in
+            [(reader.overrides, Kind::Overrides), (reader.constraints, Kind::Constraints)]
+        {
+            for value in list {
+                match path_of(value) {
+                    Some(path) => given.push((path.into(), kind, None)),
+                    None => found.lists.push((true, value.clone())),
                 }
-                flat.push('\n');
             }
-            (name(number), flat.into_bytes())
-        });
-        flat.collect()
+        }
+        add(&mut found, given)?;
+        found.note_builds();
+        Ok(found)
+    }
+
+    /// The same with the packages that a lock's own tool says it comes to.
+    pub(crate) fn with_export(&self, reader: &Reader<'_>, text: &str) -> Result<Self, Error> {
+        let mut found = Self { texts: self.texts.clone(), ..Self::default() };
+        found.contents.clone_from(&self.contents);
+        found.path.clone_from(&self.path);
+        found.project.clone_from(&self.project);
+        found.options.clone_from(&self.options);
+        found.lists.clone_from(&self.lists);
+        found.variables.clone_from(&self.variables);
+        // What the environment says holds for a lock too; what the project says is in it.
+        let document = self.path.with_file_name("pyproject.toml");
+        let is_given = |entry: &&Entry| ![&document, &self.path].contains(&&entry.place.file);
+        found.entries.extend(self.entries.iter().filter(is_given).cloned());
+        found.overrides.extend(self.overrides.iter().filter(is_given).cloned());
+        for line in lines::logical(text) {
+            let place = Place { file: self.path.clone(), line: line.number };
+            found.line(reader, place, Kind::Requirements, &line.text)?;
+        }
+        for entry in &mut found.entries {
+            entry.place.line = self.line_of(entry).unwrap_or(entry.place.line);
+        }
+        found.note_builds();
+        Ok(found)
+    }
+
+    /// Where a lock speaks of a package.
+    fn line_of(&self, entry: &Entry) -> Option<usize> {
+        let text = String::from_utf8_lossy(self.texts.last()?).into_owned();
+        let what = match &entry.source {
+            Source::Local(local) => {
+                let folder = self.path.parent()?;
+                format!("\"{}\"", local.path.strip_prefix(folder).ok()?.display())
+            }
+            Source::Remote(address) => {
+                let (_, address) = address.split_once("://")?;
+                address.split(['@', '#', ' ', ';']).next()?.to_owned()
+            }
+            _ => return None,
+        };
+        Some(text.lines().position(|line| line.contains(&what))? + 1)
+    }
+
+    fn note_builds(&mut self) {
+        let of_entry = |entry: &Entry| Some((entry.place.clone(), entry.builds()?.to_owned()));
+        let found = self.entries.iter().chain(&self.overrides).find_map(of_entry);
+        self.build = self.build.take().or(found);
+    }
+
+    /// Reads one file, and says which others it names.
+    fn add(
+        &mut self,
+        reader: &Reader<'_>,
+        path: &Path,
+        kind: Kind,
+        from: Option<Place>,
+    ) -> Result<Vec<(PathBuf, Kind, Option<Place>)>, Error> {
+        let bytes = read(reader.image, path).map_err(|error| match (error, from) {
+            (Error::MissingSource { .. }, Some(place)) => {
+                wrong(place, format!("there is no `{}`", path.display()))
+            }
+            (error, _) => error,
+        })?;
+        let at = |line| Place { file: path.to_owned(), line };
+        let text = lines::decode(&bytes).map_err(|reason| wrong(at(1), reason))?;
+        self.texts.push(bytes);
+        let mut named = Vec::new();
+        for line in lines::logical(&text) {
+            // A tab parts words as a blank does.
+            let text = line.text.replace('\t', " ");
+            let before = self.variables.len();
+            let expanded = lines::expand(&text, reader.variable, &mut self.variables)
+                .map_err(|reason| wrong(at(line.number), reason))?;
+            if expanded != text && self.variables.len() == before {
+                self.changed.push(expanded.clone());
+            }
+            named.extend(self.line(reader, at(line.number), kind, &expanded)?);
+        }
+        Ok(named)
+    }
+
+    /// Takes a line in, and says which file it names.
+    fn line(
+        &mut self,
+        reader: &Reader<'_>,
+        place: Place,
+        kind: Kind,
+        text: &str,
+    ) -> Result<Vec<(PathBuf, Kind, Option<Place>)>, Error> {
+        let Parsed { mut requirement, options } =
+            lines::parse(text).map_err(|reason| wrong(place.clone(), reason))?;
+        let folder = place.file.parent().unwrap_or(Path::new("/")).to_owned();
+        let first = self.path.parent().unwrap_or(Path::new("/")).to_owned();
+        let find = |path: &str| {
+            let folders = [&*folder, &*first, reader.root];
+            folders.iter().map(|folder| folder.join(path)).find(|path| path.exists())
+        };
+        let (mut files, mut hashes, mut build, mut builds) =
+            (Vec::new(), Vec::new(), Vec::new(), None);
+        for (name, value) in options {
+            let list = |is_constraint| match path_of(&value) {
+                Some(path) => Ok(folder.join(path)),
+                None => Err((is_constraint, value.clone())),
+            };
+            let options = &mut self.options;
+            match name {
+                Name::Requirement | Name::Constraint => {
+                    let is_constraint = name == Name::Constraint || kind != Kind::Requirements;
+                    match list(is_constraint) {
+                        Ok(path) if kind == Kind::Overrides => files.push((path, kind)),
+                        Ok(path) if is_constraint => files.push((path, Kind::Constraints)),
+                        Ok(path) => files.push((path, Kind::Requirements)),
+                        Err(list) => {
+                            if !list.0 {
+                                builds = Some("a list at a web address, which can ask for builds");
+                            }
+                            self.lists.push(list);
+                        }
+                    }
+                }
+                Name::Editable if requirement.is_empty() => requirement = value,
+                Name::Editable | Name::Ignored => {}
+                Name::IndexUrl => options.index = Some(value),
+                Name::ExtraIndexUrl => options.extra.push(value),
+                Name::NoIndex => options.no_index = true,
+                Name::FindLinks => options.links.push(match path_of(&value) {
+                    Some(path) => Links::Folder(find(&path).unwrap_or_else(|| folder.join(path))),
+                    None => Links::Address(value),
+                }),
+                Name::TrustedHost => options.trusted.push(value),
+                Name::Pre => options.pre = true,
+                Name::RequireHashes => options.require_hashes = true,
+                Name::Format(name) => {
+                    if name == "no-binary" && value != ":none:" {
+                        builds = Some("a package from its sources (`--no-binary`)");
+                    }
+                    options.formats.push((name, value));
+                }
+                Name::Build(name) => {
+                    builds = Some("a build with settings");
+                    build.push((name, value));
+                }
+                Name::Hash => hashes.push(value),
+            }
+        }
+        if let Some(what) = builds {
+            self.build.get_or_insert((place.clone(), what.to_owned()));
+        }
+        if !requirement.is_empty() {
+            let source = entry::source(&requirement, &find)
+                .map_err(|reason| wrong(place.clone(), reason))?;
+            let is_constraint = kind == Kind::Constraints;
+            let entry = Entry { place: place.clone(), is_constraint, source, hashes, build };
+            if kind == Kind::Overrides {
+                self.overrides.push(entry);
+            } else {
+                self.entries.push(entry);
+            }
+        }
+        Ok(files.into_iter().map(|(path, kind)| (path, kind, Some(place.clone()))).collect())
+    }
+
+    /// Why something has to be built, and where that is said.
+    pub(crate) fn build(&self) -> Option<&(Place, String)> {
+        self.build.as_ref()
+    }
+
+    /// As if this were said in a line of some file.
+    pub(crate) fn want_build(&mut self, file: &str, what: &str) {
+        self.build.get_or_insert((Place { file: file.into(), line: 0 }, what.to_owned()));
+    }
+
+    /// Files and folders of this machine that are installed or built.
+    pub(crate) fn local(&self) -> impl Iterator<Item = (&Path, &Place)> {
+        self.entries.iter().chain(&self.overrides).filter_map(|entry| match &entry.source {
+            Source::Local(local) => Some((&*local.path, &entry.place)),
+            _ => None,
+        })
+    }
+
+    /// Whether a repository has to be fetched with git.
+    #[cfg(any(feature = "docker", feature = "buildkit"))]
+    pub(crate) fn needs_git(&self) -> bool {
+        let is_git = |entry: &Entry| matches!(&entry.source, Source::Remote(address) if address.contains("git+"));
+        self.entries.iter().any(is_git)
+    }
+
+    /// Folders of archives that the files name.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.options.links.iter().filter_map(|links| match links {
+            Links::Folder(folder) => Some(&**folder),
+            Links::Address(_) => None,
+        })
+    }
+
+    pub(crate) fn set_contents(&mut self, contents: Vec<Digest>) {
+        self.contents = contents;
+    }
+
+    /// Whether the same files may stand for other packages tomorrow, other than by newer versions.
+    pub(crate) fn moves(&self) -> bool {
+        self.lists.iter().any(|(is_constraint, _)| !is_constraint)
+            || self.entries.iter().chain(&self.overrides).any(Entry::moves)
+    }
+
+    /// Whether versions are resolved anew unless they are pinned.
+    pub(crate) fn is_free(&self) -> bool {
+        let locked = self.project.as_ref().is_some_and(|found| found.is_locked);
+        let other = |entry: &Entry| matches!(entry.source, Source::Local(_)) || entry.moves();
+        !locked && !self.moves() && !self.entries.iter().any(other)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("/"))
-    }
-
-    /// Whether something is installed from this machine's files, which no key covers.
-    pub(crate) fn is_local(&self) -> bool {
-        self.local
-    }
-
-    pub(crate) fn describe(&self, key: &mut Fingerprint) {
-        for (_, text) in &self.texts {
+    /// What is asked for, whoever asks and from wherever: not where packages are found.
+    pub(crate) fn describe_wish(&self, key: &mut Fingerprint) {
+        for text in &self.texts {
             key.bytes(text);
         }
-        if self.local {
-            // Two folders may hold different packages under one relative path.
-            key.text(&self.path.to_string_lossy());
+        for line in &self.changed {
+            key.text(line);
         }
+    }
+
+    /// All that the installed packages depend on, without what is secret.
+    pub(crate) fn describe(&self, key: &mut Fingerprint) {
+        for entry in self.entries.iter().chain(&self.overrides) {
+            entry.describe(key);
+        }
+        key.number(self.entries.len() as u64);
+        let Options { index, extra, links, no_index, pre, require_hashes, .. } = &self.options;
+        for address in index.iter().chain(extra) {
+            key.text(&entry::without_user(address));
+        }
+        key.number(u64::from(index.is_some()));
+        for links in links {
+            match links {
+                Links::Address(address) => key.text(&entry::without_user(address)),
+                Links::Folder(folder) => describe_folder(folder, key),
+            };
+        }
+        let flags = [*no_index, *pre, *require_hashes].map(u64::from);
+        key.number(flags[0] | flags[1] << 1 | flags[2] << 2);
+        for (is_constraint, address) in &self.lists {
+            key.number(u64::from(*is_constraint)).text(&entry::without_user(address));
+        }
+        if let Some((_, what)) = &self.build {
+            key.text(what);
+        }
+        for text in self.project.iter().flat_map(|project| &project.texts) {
+            key.bytes(text);
+        }
+        // What asks for builds does so with values of its own.
+        if self.build.is_some() {
+            self.describe_wish(key);
+        }
+        for content in &self.contents {
+            key.digest(*content);
+        }
+    }
+
+    /// The files for a tool; `at` says where it finds a path. Nothing in them asks for a build
+    /// unless one is allowed.
+    pub(crate) fn render(&self, at: &dyn Fn(&Path) -> String, may_build: bool) -> Files {
+        let mut files = Files::default();
+        let Options { index, extra, links, no_index, trusted, formats, .. } = &self.options;
+        let mut option = |name: &str, value: &str| {
+            files.options.push_str(&format!("--{name} {value}\n"));
+        };
+        if let Some(index) = index {
+            option("index-url", index);
+        }
+        for address in extra {
+            option("extra-index-url", address);
+        }
+        for host in trusted {
+            option("trusted-host", host);
+        }
+        for links in links {
+            match links {
+                Links::Address(address) => option("find-links", address),
+                Links::Folder(folder) => option("find-links", &at(folder)),
+            }
+        }
+        for (name, value) in formats.iter().filter(|_| may_build) {
+            option(name, value);
+        }
+        if *no_index {
+            files.options.push_str("--no-index\n");
+        }
+        if self.options.require_hashes {
+            files.options.push_str("--require-hashes\n");
+        }
+        for (is_constraint, address) in &self.lists {
+            let name = if *is_constraint { "-c" } else { "-r" };
+            files.options.push_str(&format!("{name} {address}\n"));
+        }
+        let has_builds = self.entries.iter().any(|entry| entry.builds().is_some());
+        let locked = self.project.as_ref().is_some_and(|project| project.is_locked);
+        for entry in &self.entries {
+            let mut line = entry.clone();
+            if has_builds && locked {
+                // With one hash, pip wants one of everything, and a folder has none.
+                line.hashes.clear();
+            }
+            let text =
+                if line.is_constraint { &mut files.constraints } else { &mut files.requirements };
+            text.push_str(&line.render(at));
+            for (name, value) in line.build.iter().filter(|_| may_build) {
+                text.push_str(&format!(" --{name}='{}'", value.replace('\'', "'\"'\"'")));
+            }
+            text.push('\n');
+        }
+        for entry in &self.overrides {
+            files.overrides.push_str(&entry.render(at));
+            files.overrides.push('\n');
+        }
+        files
+    }
+
+    /// Passwords and tokens in the files themselves, and addresses with them.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let of_entry = |entry: &'_ Entry| match &entry.source {
+            Source::Wheel(text) | Source::Remote(text) => Some(text.clone()),
+            _ => None,
+        };
+        let Options { index, extra, links, .. } = &self.options;
+        let links = links.iter().filter_map(|links| match links {
+            Links::Address(address) => Some(address.clone()),
+            Links::Folder(_) => None,
+        });
+        let addresses = index.iter().chain(extra).cloned().chain(links);
+        let addresses = addresses.chain(self.lists.iter().map(|(_, list)| list.clone()));
+        let addresses = addresses.chain(self.entries.iter().filter_map(of_entry));
+        addresses.flat_map(|address| super::settings::secrets_of(&address)).collect()
     }
 }
 
+/// Names, sizes and times of a folder's archives.
+fn describe_folder<'k>(folder: &Path, key: &'k mut Fingerprint) -> &'k mut Fingerprint {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().take(100_000) {
+        let Ok(metadata) = entry.path().metadata() else { continue };
+        let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let time = time.unwrap_or_default().as_nanos().to_string();
+        found.insert(entry.file_name(), (metadata.len(), time));
+    }
+    key.number(found.len() as u64);
+    for (name, (size, time)) in found {
+        key.text(&name.to_string_lossy()).number(size).text(&time);
+    }
+    key
+}
+
+/// A setting's folders, for a key.
+pub(crate) fn describe_links(list: &str, key: &mut Fingerprint) {
+    for link in list.split([' ', ',']).filter(|link| !link.is_empty()) {
+        match path_of(link) {
+            Some(folder) => describe_folder(Path::new(&folder), key),
+            None => key.text(&entry::without_user(link)),
+        };
+    }
+}
+
+/// The path that a value is; `None` for a web address.
+fn path_of(value: &str) -> Option<String> {
+    match value.split_once(':') {
+        Some(("file", path)) => {
+            let path = path.strip_prefix("//localhost").unwrap_or(path);
+            Some(entry::percent_decoded(path.strip_prefix("//").unwrap_or(path)))
+        }
+        _ => (!value.contains("://")).then(|| value.to_owned()),
+    }
+}
+
+pub(crate) fn wrong(place: Place, reason: impl Into<String>) -> Error {
+    Error::Requirement { file: place.file, line: place.line, reason: reason.into(), hint: None }
+}
+
 /// A whole file within the limit.
-fn read(image: &str, path: &Path) -> Result<Vec<u8>, Error> {
+pub(crate) fn read(image: &str, path: &Path) -> Result<Vec<u8>, Error> {
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Error::MissingSource { image: image.to_owned(), path: path.to_owned() }
@@ -170,179 +531,5 @@ fn read(image: &str, path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(io_error("read", path))
 }
 
-/// `[project] dependencies`.
-fn project_dependencies(table: &toml::Table) -> impl Iterator<Item = &str> {
-    let project = table.get("project").and_then(toml::Value::as_table);
-    let list = project.and_then(|project| project.get("dependencies")?.as_array());
-    list.into_iter().flatten().filter_map(toml::Value::as_str)
-}
-
-/// Whether uv is told to take a package from this machine.
-fn has_local_sources(table: &toml::Table) -> bool {
-    let uv = table.get("tool").and_then(|tool| tool.get("uv"));
-    let sources = uv.and_then(|uv| uv.get("sources")?.as_table());
-    let local =
-        |source: &toml::Value| source.get("path").is_some() || source.get("workspace").is_some();
-    sources.into_iter().flatten().any(|(_, source)| match source.as_array() {
-        Some(several) => several.iter().any(local),
-        None => local(source),
-    })
-}
-
-/// The packages of a `uv.lock`.
-fn packages(table: &toml::Table) -> impl Iterator<Item = &toml::Value> {
-    table.get("package").and_then(toml::Value::as_array).into_iter().flatten()
-}
-
-/// Whether a lock has a package of this machine beside the project itself.
-fn has_local_packages(table: &toml::Table) -> bool {
-    packages(table).any(|package| {
-        let source = package.get("source");
-        let place = |kind: &str| source.and_then(|source| source.get(kind)?.as_str());
-        ["path", "directory", "editable", "virtual"]
-            .iter()
-            .any(|kind| place(kind).is_some_and(|place| place != "."))
-    })
-}
-
-/// `name==version` for each package that a lock has in one version.
-fn locked(table: &toml::Table) -> String {
-    let mut versions: std::collections::BTreeMap<&str, Vec<&str>> = <_>::default();
-    for package in packages(table) {
-        let text = |key: &str| package.get(key).and_then(toml::Value::as_str);
-        let registry = package.get("source").is_some_and(|source| source.get("registry").is_some());
-        if let (Some(name), Some(version), true) = (text("name"), text("version"), registry) {
-            versions.entry(name).or_default().push(version);
-        }
-    }
-    let pinned = versions.iter().filter_map(|(name, versions)| match versions[..] {
-        [version] => Some(format!("{name}=={version}\n")),
-        _ => None, // which of them depends on where it is installed
-    });
-    pinned.collect()
-}
-
-/// The file of `-r file`, `-rfile`, `--requirement=file` and the same for constraints.
-fn included(line: &str) -> Option<&str> {
-    let line = line.trim();
-    let rest = ["--requirement", "--constraint", "-r", "-c"]
-        .iter()
-        .find_map(|option| line.strip_prefix(option))?;
-    let file = rest.trim_start_matches(['=', ' ', '\t']);
-    let file = file.split(" #").next().unwrap_or(file).trim();
-    // A web address is the tool's business.
-    (!file.is_empty() && !file.contains("://")).then_some(file)
-}
-
-fn is_local(line: &str) -> bool {
-    let line = line.split(" #").next().unwrap_or(line).trim();
-    let wheel = line.split([';', ' ']).next().is_some_and(|name| {
-        !name.contains("://")
-            && [".whl", ".tar.gz", ".zip"].iter().any(|suffix| name.ends_with(suffix))
-    });
-    let find = ["-f ", "--find-links"].iter().any(|option| line.starts_with(option))
-        && !line.contains("://");
-    line.starts_with(['.', '/'])
-        || line.starts_with("-e")
-        || line.starts_with("--editable")
-        || line.contains("file:")
-        || wheel
-        || find
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn included_files_count() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let key = || {
-            let requirements = Requirements::read("i", &folder.path().join("r.txt")).unwrap();
-            let mut key = Fingerprint::new("test");
-            requirements.describe(&mut key);
-            (key.finish(), requirements.is_local())
-        };
-        write("r.txt", "six==1\n-r other.txt # why\n-cc.txt\n");
-        write("other.txt", "-r r.txt\nx");
-        write("c.txt", "y");
-        let first = key();
-        assert!(!first.1);
-        write("c.txt", "z");
-        assert_ne!(key().0, first.0);
-        write("c.txt", "y\n./package");
-        assert!(key().1);
-        fs::remove_file(folder.path().join("c.txt")).unwrap();
-        let error = Requirements::read("i", &folder.path().join("r.txt")).unwrap_err();
-        assert!(matches!(error, Error::MissingSource { .. }), "{error}");
-    }
-
-    #[test]
-    fn files_are_flattened() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        fs::create_dir(folder.path().join("d")).unwrap();
-        write("r.txt", "six==1\n  -r d/other.txt # why\n--constraint=c.txt\n-r https://x/r.txt\n");
-        write("d/other.txt", "-c ../c.txt\nx");
-        write("c.txt", "y");
-        let requirements = Requirements::read("i", &folder.path().join("r.txt")).unwrap();
-        let flat = requirements.flat();
-        let text = |name: &str| {
-            let file = flat.iter().find(|(known, _)| known == name).unwrap();
-            String::from_utf8(file.1.clone()).unwrap()
-        };
-        let first = text("requirements-0.txt");
-        let lines: Vec<_> = first.lines().collect();
-        assert_eq!((lines[0], lines[3]), ("six==1", "-r https://x/r.txt"));
-        let (other, limits) = (lines[1].strip_prefix("-r ").unwrap(), lines[2].strip_prefix("-c "));
-        assert_eq!(text(limits.unwrap()), "y\n");
-        assert!(text(other).ends_with("x\n"), "{flat:?}");
-    }
-
-    #[test]
-    fn projects_and_locks() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let read = |name: &str| Requirements::read("i", &folder.path().join(name));
-        let project =
-            "[project]\nname = 'app'\ndependencies = ['six>=1', \"x; python_version < '3'\"]\n";
-        write("pyproject.toml", project);
-        write(
-            "uv.lock",
-            "[[package]]\nname = 'app'\nversion = '0'\nsource = { virtual = '.' }\n\
-             [[package]]\nname = 'six'\nversion = '1.17'\nsource = { registry = 'https://i' }\n\
-             [[package]]\nname = 'y'\nversion = '1'\nsource = { registry = 'https://i' }\n\
-             [[package]]\nname = 'y'\nversion = '2'\nsource = { registry = 'https://i' }\n",
-        );
-        let found = read("pyproject.toml").unwrap();
-        let wanted = "six>=1\nx; python_version < '3'\n".to_owned();
-        let expected = Project { requirements: wanted.clone(), constraints: None };
-        assert_eq!(found.project(), Some(&expected));
-        let locked = read("uv.lock").unwrap();
-        let constraints = Some("six==1.17\n".to_owned());
-        assert_eq!(locked.project(), Some(&Project { requirements: wanted, constraints }));
-        assert!(!locked.is_local() && locked.texts.len() == 2);
-        assert!(locked.flat()[0].1.starts_with(b"-c requirements-1.txt\nsix>=1\n"));
-
-        write(
-            "pyproject.toml",
-            &format!("{project}[tool.uv.sources]\nsix = {{ path = '../six' }}\n"),
-        );
-        assert!(read("pyproject.toml").unwrap().is_local());
-        write("pyproject.toml", "[project\n");
-        let error = read("uv.lock").unwrap_err();
-        assert!(matches!(error, Error::Dependencies { .. }), "{error}");
-    }
-
-    #[test]
-    fn what_is_local() {
-        for line in ["./p", "/p", "-e git", "x @ file:///p", "a.whl", "p/a.tar.gz ; x", "-f wheels"]
-        {
-            assert!(is_local(line), "{line}");
-        }
-        for line in ["six", "x @ https://host/a.whl", "# ./p", "--index-url https://x", ""] {
-            assert!(!is_local(line), "{line}");
-        }
-    }
-}
+mod tests;

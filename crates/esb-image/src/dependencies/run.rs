@@ -3,13 +3,7 @@
 //! Owns its environment (only what it was given), its streams and its end: it is killed when
 //! nobody waits for it any more. Refuses a shell.
 
-use std::{
-    collections::VecDeque,
-    ffi::{OsStr, OsString},
-    io,
-    path::Path,
-    process::Stdio,
-};
+use std::{collections::VecDeque, ffi::OsStr, io, path::Path, process::Stdio};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
@@ -34,11 +28,11 @@ pub(crate) struct Log {
 }
 
 impl Program {
-    pub(crate) fn new(path: &Path, environment: &[(OsString, OsString)]) -> Self {
+    /// A program that sees nothing of this process's environment.
+    pub(crate) fn new(path: &Path) -> Self {
         let mut command = Command::new(path);
         command
             .env_clear()
-            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -56,7 +50,7 @@ impl Program {
         self
     }
 
-    pub(crate) fn variable(&mut self, name: &str, value: &str) {
+    pub(crate) fn variable(&mut self, name: &str, value: impl AsRef<OsStr>) {
         self.0.env(name, value);
     }
 
@@ -93,6 +87,14 @@ impl Program {
 impl Log {
     pub(crate) fn success(&self) -> bool {
         self.success
+    }
+
+    /// The same in other words.
+    pub(crate) fn map(mut self, words: impl Fn(&str) -> String) -> Self {
+        for line in &mut self.lines {
+            *line = words(line);
+        }
+        self
     }
 
     pub(crate) fn lines(&self) -> &[String] {

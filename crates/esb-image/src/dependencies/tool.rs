@@ -1,76 +1,83 @@
 //! uv and pip: which one it is, and the arguments that install for an image's platform.
 //!
-//! Owns what the platforms of wheels are called. Refuses to run anything.
+//! Owns what the platforms of wheels are called, and how an image is described to a tool. Refuses
+//! to run anything.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use esb_model::{Architecture, Dependencies, Platform, Runtime};
-use esb_oci::Digest;
+use serde_json::json;
 
-use super::{Job, run::Program};
-use crate::fingerprint::Fingerprint;
+use super::run::Program;
 
-/// What a tool is known by without being run: its path, its size and its time. `None` when it
-/// cannot be looked at.
-pub(super) fn tool_key(path: &Path) -> Option<Digest> {
-    let metadata = fs::metadata(path).ok()?;
-    let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let mut key = Fingerprint::new("tool");
-    key.text(&path.to_string_lossy()).text(&metadata.len().to_string());
-    key.text(&modified.as_nanos().to_string());
-    Some(key.finish())
-}
+/// Has pip judge environment markers by the image, given as JSON, and not by its own interpreter;
+/// ends when this pip does not let itself be told.
+const PIP: &str = r#"
+import json, sys
+from pip._vendor.packaging import markers
+from pip._internal.cli.main import main
+image = json.loads(sys.argv[1])
+markers.default_environment = lambda: dict(image)
+for name, value in image.items():
+    if not markers.Marker(f'{name} == "{value}"').evaluate({"extra": ""}):
+        sys.exit(f"ERROR: this pip cannot be told the image's {name}; install uv")
+sys.exit(main(sys.argv[2:]))
+"#;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ToolKind {
-    Uv,
-    Pip,
-    /// This machine has neither.
-    Absent,
-}
-
-impl ToolKind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Uv => "uv",
-            Self::Pip => "pip",
-            Self::Absent => "none",
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Tool {
-    pub(super) kind: ToolKind,
-    pub(super) path: PathBuf,
-    pub(super) version: String,
+/// A program that installs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Tool {
+    /// With the interpreter that it asks about itself.
+    Uv {
+        uv: PathBuf,
+        python: PathBuf,
+    },
+    Pip {
+        python: PathBuf,
+    },
 }
 
 impl Tool {
-    pub(super) fn absent() -> Self {
-        Self { kind: ToolKind::Absent, path: PathBuf::new(), version: String::new() }
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Uv { .. } => "uv",
+            Self::Pip { .. } => "pip",
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Uv { uv, .. } => uv,
+            Self::Pip { python } => python,
+        }
     }
 
     /// Nothing secret may stand here: other users of the machine see arguments.
-    pub(super) fn arguments(&self, program: &mut Program, job: &Job<'_>, target: &Path) {
-        let Dependencies { runtime, platform, .. } = job.dependencies;
-        match self.kind {
-            ToolKind::Uv => {
+    pub(super) fn arguments(
+        &self,
+        program: &mut Program,
+        dependencies: &Dependencies,
+        target: &Path,
+        may_build: bool,
+    ) {
+        let Dependencies { runtime, platform, .. } = dependencies;
+        match self {
+            Self::Uv { python, .. } => {
                 program
                     .arguments(&["pip", "install", "--color", "never", "--no-progress"])
                     // Links would lead into uv's own cache.
-                    .arguments(&["--link-mode", "copy", "--only-binary", ":all:"])
+                    .arguments(&["--link-mode", "copy", "--python"])
+                    // Else uv would ask one of the project.
+                    .argument(python)
                     .arguments(&["--python-version", runtime.version()])
                     .arguments(&["--python-platform", &uv_platform(runtime, *platform)]);
             }
-            ToolKind::Pip | ToolKind::Absent => {
+            Self::Pip { .. } => {
                 program
-                    .arguments(&["-m", "pip", "install", "--no-compile", "--progress-bar", "off"])
+                    .arguments(&["-c", PIP, &markers(runtime, *platform)])
+                    .arguments(&["install", "--no-compile", "--progress-bar", "off"])
                     .arguments(&["--disable-pip-version-check", "--no-input"])
-                    .arguments(&["--only-binary=:all:", "--implementation", "cp"])
+                    .arguments(&["--implementation", "cp"])
                     .arguments(&["--python-version", runtime.version()]);
                 for platform in pip_platforms(runtime, *platform) {
                     program.arguments(&["--platform", &platform]);
@@ -81,6 +88,9 @@ impl Tool {
                 program.variable("PIP_ROOT_USER_ACTION", "ignore");
             }
         }
+        if !may_build {
+            program.arguments(&["--only-binary", ":all:"]);
+        }
         program.arguments(&["--target"]).argument(target);
     }
 }
@@ -90,6 +100,26 @@ fn machine(platform: Platform) -> &'static str {
         Architecture::X86_64 => "x86_64",
         Architecture::Arm64 => "aarch64",
     }
+}
+
+/// What environment markers see, as JSON. Of a runtime's patch version nothing is known.
+fn markers(runtime: &Runtime, platform: Platform) -> String {
+    let version = runtime.version();
+    let full = format!("{version}.0");
+    json!({
+        "implementation_name": "cpython",
+        "implementation_version": full,
+        "os_name": "posix",
+        "platform_machine": machine(platform),
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": full,
+        "python_version": version,
+        "sys_platform": "linux",
+    })
+    .to_string()
 }
 
 /// The minor version of glibc 2 in AWS's base image: Amazon Linux 2 up to Python 3.11, then 2023.
@@ -137,5 +167,6 @@ mod tests {
         assert!(platforms.contains(&"manylinux2014_aarch64".to_owned()));
         assert!(!platforms.iter().any(|platform| platform.contains("manylinux1_")));
         assert!(pip_platforms(&new, Platform::default()).contains(&"manylinux1_x86_64".to_owned()));
+        assert!(markers(&old, arm).contains(r#""python_full_version":"3.9.0""#));
     }
 }

@@ -32,12 +32,12 @@ use crate::{
         archive::{Normal, Options},
         bundle::context_tar,
         dockerfile::{NAME, NEST},
-        hidden::Hidden,
         job::{Job, Settings},
         pipe::write_blocking,
         progress::Progress,
         session_name,
     },
+    hidden::Hidden,
     stat_cache::StatCache,
 };
 

@@ -13,8 +13,11 @@ const PIP: &str = r#"#!/bin/sh
 test "$PIP_INDEX_URL" = "https://u:hunter2@host/it's" || { echo "no index"; exit 1; }
 busybox grep -q hunter3 "$NETRC" || { echo "no netrc"; exit 1; }
 while [ "$1" != --target ]; do shift; done
-test "$(busybox cat "$4" requirements-1.txt)" = "$(busybox printf 'six\n-c requirements-1.txt\nsix<2')" ||
-  { echo "other requirements"; busybox cat requirements-*; exit 1; }
+test "$(busybox cat "$4" "$6" "$8")" = "$(busybox printf -- '--index-url http://u:${ESB_REQUIREMENT_TOKEN}@i/\nsix\n/esb/install/sources/f/lib\nsix<2')" ||
+  { echo "other requirements"; busybox cat "$4" "$6" "$8"; exit 1; }
+test "$ESB_REQUIREMENT_TOKEN" = hunter4 || { echo "no token"; exit 1; }
+test -f /esb/install/sources/f/lib/setup.py || { echo "no package"; exit 1; }
+echo "I was told $ESB_REQUIREMENT_TOKEN"
 echo "Collecting six"
 busybox mkdir -p "$2/six-1.17.0.dist-info"
 echo "x = 1" > "$2/six.py"
@@ -28,7 +31,9 @@ pub(crate) async fn pip_runs_in_a_step(
     busybox: &[u8],
 ) {
     let root = folder.join("dependencies");
-    write(&root, &[("f/requirements.txt", "six\n-c limits.txt\n"), ("f/limits.txt", "six<2\n")]);
+    let requirements = "six\n-e lib\n-i http://u:${TOKEN}@i/\n-c limits.txt\n";
+    write(&root, &[("f/requirements.txt", requirements), ("f/limits.txt", "six<2\n")]);
+    write(&root, &[("f/lib/setup.py", "raise"), ("f/lib/.git/config", "x")]);
     write(&root, &[("home/.netrc", "machine host password hunter3\n")]);
     let files = [
         File("bin/busybox", 0o755, busybox),
@@ -53,6 +58,7 @@ pub(crate) async fn pip_runs_in_a_step(
         ("HOME", root.join("home").to_str().unwrap().to_owned()),
         ("PIP_CONFIG_FILE", "/dev/null".to_owned()),
         ("PIP_INDEX_URL", "https://u:hunter2@host/it's".to_owned()),
+        ("TOKEN", "hunter4".to_owned()),
     ]);
     let environment = environment.into_iter().map(|(name, value)| (name.into(), value.into()));
     let tools = Tools { environment: environment.collect(), ..Tools::default() };
@@ -66,7 +72,7 @@ pub(crate) async fn pip_runs_in_a_step(
         reporter: &heard,
     };
     let here = installer.install(request).await;
-    assert!(matches!(here, Err(Error::NoInstaller { .. })), "{here:?}");
+    assert!(matches!(here, Err(Error::NeedsBuild { line: 2, .. })), "{here:?}");
 
     let made = installer.install_in(StepEngine::Docker(engine), &base, request).await;
     let made = made.unwrap_or_else(|error| panic!("{error:?}\n{}", heard.text())).unwrap();
@@ -77,6 +83,7 @@ pub(crate) async fn pip_runs_in_a_step(
     assert_eq!(fs::read_to_string(target.join("six.py")).unwrap(), "x = 1\n");
     assert!(!target.join("six-1.17.0.dist-info/INSTALLER").exists(), "it is normalised");
     assert!(heard.text().contains("Collecting six"), "{}", heard.text());
+    assert!(heard.text().contains("I was told ***"), "{}", heard.text());
     assert_eq!(esb_image::Engine::find(engine, "esb-hello-packages:build").await.unwrap(), None);
 
     // No secret is said or kept, and the next run needs no engine.

@@ -15,12 +15,16 @@ use crate::fixture::{Project, block_on};
 
 const TARGET: &str = ".esb/dev/functions/hello/dependencies";
 
-/// Answers `--version`, else writes its arguments and a package into the folder after `--target`.
+/// Writes what it was given and a package into the folder after `--target`.
 const TOOL: &str = r#"#!/bin/sh
-case "$*" in *--version*) echo "tool 1.0 from /here"; exit 0;; esac
+COUNT=$(dirname "$0")/count
 echo run >> "$COUNT"
 echo "$@" > "$COUNT.arguments"
+pwd > "$COUNT.folder"
+env > "$COUNT.environment"
 while [ "$1" != --target ]; do shift; done
+cat "$4" > "$COUNT.requirements"
+cat "${6:-/dev/null}" > "$COUNT.options"
 if grep -q nowheel "$4"; then
   echo "ERROR: No matching distribution found for nowheel==1" >&2
   exit 1
@@ -48,6 +52,7 @@ struct Fixture {
     tool: PathBuf,
     heard: Heard,
     pins: Vec<Distribution>,
+    allow_builds: bool,
 }
 
 impl Fixture {
@@ -63,11 +68,41 @@ impl Fixture {
         let tool = project.folder.path().join("tool");
         fs::write(&tool, TOOL).unwrap();
         fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
-        Self { project, tool, heard: Heard(Mutex::default()), pins: Vec::new() }
+        Self {
+            project,
+            tool,
+            heard: Heard(Mutex::default()),
+            pins: Vec::new(),
+            allow_builds: false,
+        }
     }
 
     fn count(&self) -> PathBuf {
         self.project.folder.path().join("count")
+    }
+
+    /// What the tool was given, by kind.
+    fn heard(&self, kind: &str) -> String {
+        fs::read_to_string(self.project.folder.path().join(format!("count.{kind}"))).unwrap()
+    }
+
+    /// The project's own files, with contents and times.
+    fn tree(&self) -> Vec<(PathBuf, Vec<u8>, std::time::SystemTime)> {
+        let (mut found, mut folders) = (Vec::new(), vec![self.project.root().join("code")]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let modified = path.metadata().unwrap().modified().unwrap();
+                if path.is_dir() {
+                    found.push((path.clone(), Vec::new(), modified));
+                    folders.push(path);
+                } else {
+                    found.push((path.clone(), fs::read(&path).unwrap(), modified));
+                }
+            }
+        }
+        found.sort();
+        found
     }
 
     fn runs(&self) -> usize {
@@ -77,13 +112,19 @@ impl Fixture {
     fn install_with(&self, uv: bool) -> Result<Option<Installed>, Error> {
         let store = ContentStore::open(self.project.folder.path().join("store")).unwrap();
         let tool = Some(self.tool.clone());
-        let (uv, python) = if uv { (tool, None) } else { (None, tool) };
+        let (uv, python) = if uv { (tool.clone(), tool) } else { (None, tool) };
         let environment = vec![
-            ("COUNT".into(), self.count().into()),
             ("PATH".into(), "/usr/bin:/bin".into()),
             ("PIP_INDEX_URL".into(), "https://user:secret@host/simple".into()),
+            ("TOKEN".into(), "hunter2".into()),
+            ("LD_PRELOAD".into(), "/evil.so".into()),
+            ("PYTHONPATH".into(), "/evil".into()),
         ];
-        let installer = Installer::new(store, Tools { uv, python, environment });
+        let allow_builds = self.allow_builds;
+        let installer = Installer::new(
+            store,
+            Tools { uv, python, environment, allow_builds, ..Tools::default() },
+        );
         block_on(installer.install(self.request(&self.project.root())))
     }
 
@@ -132,28 +173,71 @@ fn the_same_requirements_are_installed_once() {
     assert!(!fixture.install().unwrap().unwrap().cached);
     fixture.project.write("code/requirements.txt six==2");
     assert!(!fixture.install().unwrap().unwrap().cached);
-    assert!(!fixture.install_with(false).unwrap().unwrap().cached, "another tool");
+    assert!(fixture.install_with(false).unwrap().unwrap().cached, "another tool");
     fixture.project.no_cache = true;
     assert!(!fixture.install().unwrap().unwrap().cached);
-    assert_eq!(fixture.runs(), 5);
+    assert_eq!(fixture.runs(), 4);
 }
 
 #[test]
-fn packages_from_this_machine_are_never_cached() {
-    let fixture = Fixture::new("./package");
+fn nothing_is_built_on_this_machine_unless_that_is_allowed() {
+    let mut fixture = Fixture::new("six\n-e ./package");
+    fixture.project.write("code/package/setup.py import os");
+    let before = fixture.tree();
+    let error = fixture.install().unwrap_err();
+    let Error::NeedsBuild { line, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*line, 2);
+    assert!(error.to_string().starts_with("line 2 of `code/requirements.txt`"), "{error}");
+    assert!(error.hint().unwrap().contains("--allow-host-builds"));
+    assert_eq!(fixture.runs(), 0, "nothing was started");
+
+    fixture.allow_builds = true;
     assert!(!fixture.install().unwrap().unwrap().cached);
-    assert!(!fixture.install().unwrap().unwrap().cached);
-    assert_eq!(fixture.runs(), 2);
+    let requirements = fixture.heard("requirements");
+    let copy = requirements.lines().nth(1).unwrap();
+    // A real installation, of a copy.
+    assert!(copy.ends_with("/sources/code/package") && !copy.contains("-e"), "{requirements}");
+    assert!(copy.contains("/store/dependencies/installing-"), "{requirements}");
+    assert!(!fixture.heard("arguments").contains("--only-binary"));
+    assert_eq!(fixture.tree(), before);
+    assert!(fixture.install().unwrap().unwrap().cached);
+    fixture.project.write("code/package/setup.py import sys");
+    assert!(!fixture.install().unwrap().unwrap().cached, "what it holds changed");
+}
+
+#[test]
+fn programs_run_apart_from_the_project() {
+    let fixture = Fixture::new("six\n--index-url http://u:${TOKEN}@host/\n--no-binary :none:");
+    for uv in [true, false] {
+        fixture
+            .project
+            .write(&format!("code/requirements.txt six=={uv}\n-i http://u:${{TOKEN}}@host/"));
+        fixture.install_with(uv).unwrap();
+        let folder = fixture.heard("folder");
+        assert!(folder.contains("/store/dependencies/installing-"), "{folder}");
+        let environment = fixture.heard("environment");
+        assert!(environment.contains("ESB_REQUIREMENT_TOKEN=hunter2"), "{environment}");
+        for name in ["LD_PRELOAD", "PYTHONPATH", "UV_NO_BINARY", "VIRTUAL_ENV"] {
+            assert!(!environment.lines().any(|line| line.starts_with(name)), "{environment}");
+        }
+        assert_eq!(
+            fixture.heard("options"),
+            "--index-url http://u:${ESB_REQUIREMENT_TOKEN}@host/\n"
+        );
+        let arguments = fixture.heard("arguments");
+        assert!(arguments.contains("--only-binary :all:") && !arguments.contains("hunter2"));
+        assert!(!fixture.heard.0.lock().unwrap().iter().any(|line| line.contains("hunter2")));
+    }
 }
 
 #[test]
 fn pip_gets_all_platforms() {
     let fixture = Fixture::new("six");
     fixture.install_with(false).unwrap();
-    let arguments = fs::read_to_string(fixture.project.folder.path().join("count.arguments"));
-    let arguments = arguments.unwrap();
-    assert!(arguments.starts_with("-m pip install --no-compile"), "{arguments}");
+    let arguments = fixture.heard("arguments");
+    assert!(arguments.contains("install --no-compile"), "{arguments}");
     assert!(arguments.contains("--platform manylinux2014_x86_64"), "{arguments}");
+    assert!(arguments.contains(r#""sys_platform":"linux""#), "{arguments}");
 }
 
 #[test]
@@ -182,9 +266,14 @@ fn tools_that_are_missing_or_broken() {
     };
     let error = install(Tools::default()).unwrap_err();
     assert!(matches!(error, Error::NoInstaller { .. }) && error.hint().is_some());
-    let error = install(Tools { uv: Some("/bin/false".into()), ..Tools::default() }).unwrap_err();
+    let with = |uv: &str| Tools {
+        uv: Some(uv.into()),
+        python: Some("/bin/false".into()),
+        ..Tools::default()
+    };
+    let error = install(with("/bin/false")).unwrap_err();
     assert!(matches!(error, Error::Dependencies { .. }), "{error:?}");
-    let error = install(Tools { uv: Some("/none/uv".into()), ..Tools::default() }).unwrap_err();
+    let error = install(with("/none/uv")).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error:?}");
 }
 
@@ -222,8 +311,10 @@ fn pinned_versions_are_constraints() {
     let first = wanted(&fixture).unwrap();
     fixture.project.write("code/requirements.txt six>1");
     assert_ne!(wanted(&fixture), Some(first));
+    fixture.project.write("code/package/pyproject.toml x");
     fixture.project.write("code/requirements.txt ./package");
     assert_eq!(wanted(&fixture), None);
+    fixture.allow_builds = true;
     fixture.install().unwrap();
     assert!(!arguments().contains("/pins.txt"), "{}", arguments());
 }

@@ -1,10 +1,12 @@
-//! Keeps the values of build arguments out of what is said.
+//! Keeps secrets out of what programs say: values of build arguments, and passwords of package
+//! indexes.
 //!
 //! BuildKit names its steps with the arguments put in, and a step may write them. A template may
 //! have such a value from a secret, so none is shown: its argument's name stands for it.
 
-use esb_model::{Event, OwnDockerfile, Reporter};
+use esb_model::{Event, Reporter};
 
+#[cfg(feature = "daemon")]
 use crate::Error;
 
 /// Shorter values hide nothing, and would be found in every other word.
@@ -18,24 +20,35 @@ pub(crate) struct Hidden<'a> {
 }
 
 impl<'a> Hidden<'a> {
-    pub(crate) fn new(reporter: &'a dyn Reporter, own: Option<&OwnDockerfile>) -> Self {
+    #[cfg(feature = "daemon")]
+    pub(crate) fn new(reporter: &'a dyn Reporter, own: Option<&esb_model::OwnDockerfile>) -> Self {
+        let args = own.into_iter().flat_map(|own| &own.args);
+        Self::of(reporter, args.map(|(name, value)| (value.reveal().as_str(), format!("${name}"))))
+    }
+
+    /// Hides values behind what stands for them.
+    pub(crate) fn of<'v>(
+        reporter: &'a dyn Reporter,
+        secrets: impl IntoIterator<Item = (&'v str, String)>,
+    ) -> Self {
         let mut values = Vec::new();
-        for (name, value) in own.into_iter().flat_map(|own| &own.args) {
+        for (value, name) in secrets {
             // A value of several lines is said line by line.
-            let lines = value.reveal().lines().map(str::trim);
+            let lines = value.lines().map(str::trim);
             let long = lines.filter(|line| line.len() >= SHORTEST);
-            values.extend(long.map(|line| (line.to_owned(), format!("${name}"))));
+            values.extend(long.map(|line| (line.to_owned(), name.clone())));
         }
         values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
         Self { reporter, values }
     }
 
-    fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         let hide = |text: String, (value, name): &(String, String)| text.replace(value, name);
         self.values.iter().fold(text.to_owned(), hide)
     }
 
     /// An error with its words cleaned.
+    #[cfg(feature = "daemon")]
     pub(crate) fn error(&self, error: Error) -> Error {
         match error {
             Error::Step { image, step, log, at } => {
@@ -68,9 +81,9 @@ impl Reporter for Hidden<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "daemon"))]
 mod tests {
-    use esb_model::{NullReporter, Secret};
+    use esb_model::{NullReporter, OwnDockerfile, Secret};
 
     use super::*;
 

@@ -1,0 +1,320 @@
+//! Installations by a program on this machine, which runs nothing of the project and of an index.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use esb_model::Event;
+
+use super::{
+    FOLDER, Installer, PINS, constraints, finish,
+    job::{Job, NO_PACKAGE},
+    run::{Log, Program},
+    tool::Tool,
+};
+use crate::{Error, blocking::blocking, fingerprint::Fingerprint, paths, unpack::io_error};
+
+/// Names of the files that a tool gets.
+pub(super) const OPTIONS: &str = "options.txt";
+pub(super) const REQUIREMENTS: &str = "requirements.txt";
+pub(super) const CONSTRAINTS: &str = "constraints.txt";
+
+impl Installer {
+    /// A folder for what is not whole yet, which nobody else can read.
+    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
+        let parent = self.store.root().join(FOLDER);
+        fs::create_dir_all(&parent).map_err(io_error("create", &parent))?;
+        tempfile::Builder::new()
+            .prefix("installing-")
+            .tempdir_in(&parent)
+            .map_err(io_error("create a folder in", &parent))
+    }
+
+    /// What a program of ours sees of this machine: a folder without anything of the project, and
+    /// of the environment only what finds and reaches packages.
+    pub(super) fn surround(&self, program: &mut Program, job: &Job<'_>, folder: &Path) {
+        program.folder(folder);
+        for (name, value) in job.settings.shared(&job.requirements.variables) {
+            program.variable(&name, value);
+        }
+        // Not shared with the user's own work: it holds packages that were built here.
+        let cache =
+            self.store.root().join(FOLDER).join(Fingerprint::new("downloads").finish().hex());
+        self.store.note_use(&cache);
+        program.variable("UV_CACHE_DIR", cache.join("uv"));
+        program.variable("PIP_CACHE_DIR", cache.join("pip"));
+        program.variable("UV_PYTHON_DOWNLOADS", "never");
+        program.variable("PIP_CONFIG_FILE", "/dev/null");
+    }
+
+    pub(super) async fn tool(&self, job: &Job<'_>) -> Result<Tool, Error> {
+        let Some(python) = &self.tools.python else {
+            return Err(Error::NoInstaller { requirements: job.dependencies.requirements.clone() });
+        };
+        let found = match &self.tools.uv {
+            Some(uv) => Some(uv.clone()),
+            None => self.own_uv(job, python).await?,
+        };
+        let python = python.clone();
+        Ok(match found {
+            Some(uv) => Tool::Uv { uv, python },
+            None => Tool::Pip { python },
+        })
+    }
+
+    /// Runs the tool, and gives the result its name when all went well.
+    pub(super) async fn run(&self, job: &mut Job<'_>, place: &Path) -> Result<(), Error> {
+        let may_build = self.tools.allow_builds;
+        if let Some(error) = job.needs_build().filter(|_| !may_build) {
+            return Err(error);
+        }
+        let tool = self.tool(job).await?;
+        let folder = self.scratch()?;
+        self.read_lock(job, &tool, folder.path()).await?;
+        if let Some(error) = job.needs_build().filter(|_| !may_build) {
+            return Err(error);
+        }
+        if may_build && matches!(tool, Tool::Pip { .. }) {
+            let reason = "`--allow-host-builds` needs uv, which is not there";
+            return Err(job.error(reason, Some("install uv on this machine".to_owned())));
+        }
+        let target = folder.path().join("packages");
+        fs::create_dir(&target).map_err(io_error("create", &target))?;
+        let subject = job.image;
+        job.reporter.event(&Event::Started { subject, action: "install" });
+        let mut program = self.program(job, &tool, folder.path())?;
+        tool.arguments(&mut program, job.dependencies, &target, may_build);
+        if may_build {
+            // A build writes beside its sources.
+            let sources = folder.path().join("sources");
+            self.take_along(job, &sources).await?;
+            let root = canonical(job.root)?;
+            let at = move |path: &Path| inside(&sources, &root, path);
+            self.hand_over(job, &mut program, &tool, folder.path(), &at)?;
+        } else {
+            let at = |path: &Path| {
+                let whole = path.canonicalize();
+                whole.unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+            };
+            self.hand_over(job, &mut program, &tool, folder.path(), &at)?;
+        }
+        let log = hear(job, &tool, program).await?;
+        if !log.success() {
+            return Err(job.failed(&log));
+        }
+        job.reporter.event(&Event::Finished { subject, action: "install", detail: tool.name() });
+        let place = place.to_owned();
+        blocking(move || finish(&target, &place, folder.path())).await
+    }
+
+    fn program(&self, job: &Job<'_>, tool: &Tool, folder: &Path) -> Result<Program, Error> {
+        let mut program = Program::new(tool.path());
+        self.surround(&mut program, job, folder);
+        match tool {
+            Tool::Uv { .. } => {
+                for (name, value) in job.settings.for_uv() {
+                    program.variable(&name, value);
+                }
+                let config = folder.join("uv.toml");
+                let text = job.config.to_string();
+                fs::write(&config, text).map_err(io_error("write", &config))?;
+                program.variable("UV_CONFIG_FILE", config);
+            }
+            Tool::Pip { .. } => {
+                for (name, value) in job.settings.for_pip() {
+                    program.variable(&name, value);
+                }
+            }
+        }
+        Ok(program)
+    }
+
+    /// Writes what is to be installed into files of ours, and names them to the tool.
+    fn hand_over(
+        &self,
+        job: &Job<'_>,
+        program: &mut Program,
+        tool: &Tool,
+        folder: &Path,
+        at: &dyn Fn(&Path) -> String,
+    ) -> Result<(), Error> {
+        let files = job.requirements.render(at, self.tools.allow_builds);
+        let mut give = |option: &str, name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(io_error("write", &path))?;
+            program.arguments(&[option]).argument(path);
+            Ok::<_, Error>(())
+        };
+        give("-r", REQUIREMENTS, &files.requirements)?;
+        for (option, name, text) in
+            [("-r", OPTIONS, &files.options), ("-c", CONSTRAINTS, &files.constraints)]
+        {
+            // An empty file is something to warn of.
+            if !text.is_empty() {
+                give(option, name, text)?;
+            }
+        }
+        if job.has_pins() {
+            give("-c", PINS, &constraints(job.pins))?;
+        }
+        if matches!(tool, Tool::Pip { .. }) {
+            if !files.overrides.is_empty() {
+                let reason = "pip knows no overrides";
+                return Err(job.error(reason, Some("install uv on this machine".to_owned())));
+            }
+            if job.requirements.options.pre {
+                program.arguments(&["--pre"]);
+            }
+            return Ok(());
+        }
+        if !files.overrides.is_empty() {
+            give("--overrides", "overrides.txt", &files.overrides)?;
+        }
+        if job.requirements.options.pre {
+            program.arguments(&["--prerelease", "allow"]);
+        }
+        if job.requirements.options.require_hashes {
+            program.arguments(&["--require-hashes"]);
+        }
+        if self.tools.allow_builds {
+            for package in job.no_binary.iter().flat_map(|packages| packages.split(',')) {
+                program.arguments(&["--no-binary", package]);
+            }
+            for file in job.settings.build_constraints() {
+                program.arguments(&["--build-constraints", &file]);
+            }
+        }
+        self.name_indexes(job, program, folder)
+    }
+
+    /// Packages that come from an index by its name, which only a project can say.
+    fn name_indexes(
+        &self,
+        job: &Job<'_>,
+        program: &mut Program,
+        folder: &Path,
+    ) -> Result<(), Error> {
+        let Some(project) = &job.requirements.project else { return Ok(()) };
+        if project.indexes.is_empty() || project.is_locked {
+            return Ok(());
+        }
+        let named = |name: &String| toml::Value::from(name.clone());
+        let source = |(name, index): (&String, &String)| {
+            (
+                name.clone(),
+                toml::Value::Table([("index".to_owned(), named(index))].into_iter().collect()),
+            )
+        };
+        let sources: toml::Table = project.indexes.iter().map(source).collect();
+        let mut uv: toml::Table = [("sources".to_owned(), sources.into())].into_iter().collect();
+        if let Some(index) = job.config.get("index") {
+            uv.insert("index".to_owned(), index.clone());
+        }
+        let names: Vec<_> = project.indexes.keys().map(named).collect();
+        let mut document = toml::Table::new();
+        let of_project = [
+            ("name".to_owned(), "packages".into()),
+            ("version".to_owned(), "0".into()),
+            ("dependencies".to_owned(), toml::Value::Array(names)),
+        ];
+        document.insert("project".to_owned(), toml::Value::Table(of_project.into_iter().collect()));
+        let tool: toml::Table = [("uv".to_owned(), uv.into())].into_iter().collect();
+        document.insert("tool".to_owned(), tool.into());
+        let path = folder.join("pyproject.toml");
+        fs::write(&path, document.to_string()).map_err(io_error("write", &path))?;
+        program.arguments(&["-r"]).argument(path);
+        Ok(())
+    }
+
+    /// What a lock comes to, as uv tells it. Of the project only its two files are shown to it.
+    pub(super) async fn read_lock(
+        &self,
+        job: &mut Job<'_>,
+        tool: &Tool,
+        folder: &Path,
+    ) -> Result<(), Error> {
+        let (true, Tool::Uv { python, .. }) = (job.is_locked(), tool) else { return Ok(()) };
+        let own = folder.join("lock");
+        fs::create_dir(&own).map_err(io_error("create", &own))?;
+        let texts = job.requirements.project.iter().flat_map(|project| &project.texts);
+        for (name, text) in ["pyproject.toml", "uv.lock"].iter().zip(texts) {
+            fs::write(own.join(name), text).map_err(io_error("write", &own))?;
+        }
+        let file = folder.join("export.txt");
+        let mut program = self.program(job, tool, &own)?;
+        program
+            .arguments(&["export", "--frozen", "--no-dev", "--no-emit-project", "--quiet"])
+            .arguments(&["--format", "requirements-txt", "--color", "never", "--no-header"])
+            .arguments(&["--no-progress", "--python"])
+            .argument(python)
+            .arguments(&["--output-file"])
+            .argument(&file);
+        let log = hear(job, tool, program).await?;
+        if !log.success() {
+            return Err(job.error(log.last(), None));
+        }
+        let text = fs::read_to_string(&file).map_err(io_error("read", &file))?;
+        job.with_export(&text)
+    }
+
+    /// Copies the packages of this machine to where they are built and nothing is yet, as they lie
+    /// below the project root.
+    pub(super) async fn take_along(&self, job: &Job<'_>, to: &Path) -> Result<(), Error> {
+        let root = canonical(job.root)?;
+        let mut copies: Vec<(PathBuf, PathBuf)> = Vec::new();
+        for (path, place) in job.requirements.local() {
+            let whole = canonical(path)?;
+            let Ok(relative) = whole.strip_prefix(&root) else {
+                let file = place.file.strip_prefix(job.root).unwrap_or(&place.file).to_owned();
+                let reason = format!("`{}` is outside of the project", path.display());
+                let hint = Some("copy it into the project, or name a wheel of it".to_owned());
+                return Err(Error::Requirement { file, line: place.line, reason, hint });
+            };
+            copies.push((whole.clone(), to.join(relative)));
+        }
+        for folder in job.requirements.folders() {
+            let whole = folder.canonicalize().ok();
+            let relative = whole.as_ref().and_then(|whole| whole.strip_prefix(&root).ok());
+            if let (Some(whole), Some(relative)) = (&whole, relative) {
+                copies.push((whole.clone(), to.join(relative)));
+            }
+        }
+        // What lies in another one is there already.
+        copies.sort();
+        let mut last: Option<PathBuf> = None;
+        copies.retain(|(from, _)| {
+            let inner = last.as_ref().is_some_and(|last| from.starts_with(last));
+            if !inner {
+                last = Some(from.clone());
+            }
+            !inner
+        });
+        let (stager, image) = (self.stager.clone(), job.image.to_owned());
+        blocking(move || {
+            let exclude = NO_PACKAGE.map(str::to_owned);
+            copies.iter().try_for_each(|(from, to)| stager.copy_new(&image, from, &exclude, to))
+        })
+        .await
+    }
+}
+
+/// Where a path of the project lies in a copy of it.
+pub(super) fn inside(copy: &Path, root: &Path, path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let relative = whole.strip_prefix(root).unwrap_or(&whole).to_string_lossy().into_owned();
+    paths::join(&copy.to_string_lossy(), &relative)
+}
+
+pub(super) fn canonical(path: &Path) -> Result<PathBuf, Error> {
+    path.canonicalize().map_err(io_error("find", path))
+}
+
+/// Runs a tool to its end; what it says is passed on without secrets.
+async fn hear(job: &Job<'_>, tool: &Tool, program: Program) -> Result<Log, Error> {
+    use esb_model::Reporter as _;
+    let (subject, hidden) = (job.image, job.hidden());
+    let mut tell = |line: &str| hidden.event(&Event::Output { subject, line });
+    let log = program.run(&mut tell).await.map_err(io_error("run", tool.path()))?;
+    Ok(log.map(|line| hidden.text(line)))
+}

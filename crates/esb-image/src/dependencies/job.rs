@@ -1,0 +1,214 @@
+//! One installation: what is asked for, and what it is known by.
+
+use std::{io, path::Path};
+
+use esb_model::{Dependencies, ImageRecipe, Reporter};
+use esb_oci::Digest;
+
+use super::{
+    Distribution, InstallRequest, Installer, NO_SPACE, constraints,
+    requirements::{Reader, Requirements},
+    run::{self, Log},
+    settings::{Settings, UvFile},
+};
+use crate::{Error, blocking::blocking, fingerprint::Fingerprint, hidden::Hidden};
+
+/// What is in a package's folder, and is no part of the package.
+pub(super) const NO_PACKAGE: [&str; 5] =
+    ["**/.git", "**/.esb", "**/.venv", "**/__pycache__", "**/node_modules"];
+
+pub(super) struct Job<'a> {
+    pub(super) recipe: &'a ImageRecipe,
+    pub(super) root: &'a Path,
+    pub(super) image: &'a str,
+    pub(super) dependencies: &'a Dependencies,
+    pub(super) requirements: Requirements,
+    pub(super) settings: Settings<'a>,
+    /// uv's own settings, as far as they are about indexes.
+    pub(super) config: toml::Table,
+    /// Packages that settings want to be built, as pip names them.
+    pub(super) no_binary: Option<String>,
+    pub(super) pins: &'a [Distribution],
+    pub(super) no_cache: bool,
+    pub(super) reporter: &'a dyn Reporter,
+}
+
+impl<'a> Job<'a> {
+    /// `None` when the recipe depends on nothing.
+    pub(super) async fn read(
+        installer: &'a Installer,
+        request: InstallRequest<'a>,
+    ) -> Result<Option<Self>, Error> {
+        let InstallRequest { recipe, root, pins, no_cache, reporter } = request;
+        let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
+        let image = &*recipe.repository;
+        let settings = Settings::read(&installer.tools);
+        let mut requirements = read(image, root, &dependencies.requirements, &settings)?;
+        let locked = requirements.project.as_ref().is_some_and(|project| project.is_locked);
+        let uv = project_config(&requirements, root);
+        let of_uv = uv.as_ref().and_then(|uv| Some(("[tool.uv]", uv.no_binary()?)));
+        let wanted = settings.no_binary().or(of_uv);
+        if let Some((setting, _)) = wanted {
+            requirements.want_build(setting, "a package from its sources");
+        }
+        let no_binary = wanted.map(|(_, packages)| packages);
+        let config = settings.uv_config(uv, locked);
+        let mut job = Self {
+            recipe,
+            root,
+            image,
+            dependencies,
+            requirements,
+            settings,
+            config,
+            no_binary,
+            pins,
+            no_cache,
+            reporter,
+        };
+        job.read_contents(installer).await?;
+        if !job.is_free() {
+            job.pins = &[];
+        }
+        Ok(Some(job))
+    }
+
+    /// Looks at all that lies on this machine and is installed or built.
+    async fn read_contents(&mut self, installer: &Installer) -> Result<(), Error> {
+        let mut paths = Vec::new();
+        for (path, _) in self.requirements.local() {
+            paths.push(path.to_owned());
+        }
+        let of_lock = self.requirements.project.iter().flat_map(|project| &project.local);
+        paths.extend(of_lock.filter(|path| path.exists()).cloned());
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let (stager, image, trust) =
+            (installer.stager.clone(), self.image.to_owned(), !self.no_cache);
+        let exclude = NO_PACKAGE.map(str::to_owned);
+        let contents = blocking(move || {
+            let key = |path: &std::path::PathBuf| stager.content(&image, path, &exclude, trust);
+            paths.iter().map(key).collect::<Result<Vec<_>, Error>>()
+        });
+        self.requirements.set_contents(contents.await?);
+        Ok(())
+    }
+
+    /// The same with what a lock comes to.
+    pub(super) fn with_export(&mut self, text: &str) -> Result<(), Error> {
+        let lists = (self.settings.constraints(), self.settings.overrides());
+        let variable = |name: &str| self.settings.variable(name).map(str::to_owned);
+        let reader = reader(self.image, self.root, &variable, &lists);
+        self.requirements = self.requirements.with_export(&reader, text)?;
+        Ok(())
+    }
+
+    /// Whether versions are resolved anew unless they are pinned.
+    pub(super) fn is_free(&self) -> bool {
+        self.requirements.is_free()
+    }
+
+    pub(super) fn has_pins(&self) -> bool {
+        !self.pins.is_empty()
+    }
+
+    pub(super) fn is_locked(&self) -> bool {
+        self.requirements.project.as_ref().is_some_and(|project| project.is_locked)
+    }
+
+    pub(super) fn key(&self, pins: &[Distribution]) -> Digest {
+        let mut key = Fingerprint::new("dependencies-2");
+        key.text(self.dependencies.runtime.name());
+        key.text(&self.dependencies.platform.to_string());
+        self.requirements.describe(&mut key);
+        self.settings.describe(&self.config, &mut key);
+        key.text(self.no_binary.as_deref().unwrap_or_default());
+        if !pins.is_empty() {
+            key.text(&constraints(pins));
+        }
+        key.finish()
+    }
+
+    /// What keeps secrets out of what is said.
+    pub(super) fn hidden(&self) -> Hidden<'a> {
+        let mut secrets = self.settings.secrets(&self.requirements.variables);
+        secrets.extend(self.requirements.secrets());
+        Hidden::of(self.reporter, secrets.iter().map(|secret| (&**secret, "***".to_owned())))
+    }
+
+    pub(super) fn error(&self, reason: impl Into<String>, hint: Option<String>) -> Error {
+        let requirements = self.dependencies.requirements.clone();
+        Error::Dependencies { requirements, reason: reason.into(), hint }
+    }
+
+    /// What has to be built, as an error that says where that is asked for.
+    pub(super) fn needs_build(&self) -> Option<Error> {
+        let (place, what) = self.requirements.build()?;
+        let file = place.file.strip_prefix(self.root).unwrap_or(&place.file).to_owned();
+        Some(Error::NeedsBuild { file, line: place.line, what: what.clone() })
+    }
+
+    pub(super) fn failed(&self, log: &Log) -> Error {
+        let Dependencies { runtime, platform, .. } = self.dependencies;
+        let requirements = self.dependencies.requirements.clone();
+        let says = |words: &str| log.lines().iter().any(|line| line.contains(words));
+        if says("No module named pip") || says("No interpreter found") {
+            return Error::NoInstaller { requirements };
+        }
+        match run::package_without_wheel(log.lines()) {
+            Some(package) => Error::NoWheel {
+                requirements,
+                package: package.escape_debug().to_string(),
+                runtime: runtime.to_string(),
+                platform: *platform,
+            },
+            None if says(NO_SPACE) => Error::Io {
+                action: "install packages for",
+                path: requirements,
+                source: io::Error::new(io::ErrorKind::StorageFull, NO_SPACE),
+            },
+            None => self.error(log.last(), None),
+        }
+    }
+}
+
+fn read(
+    image: &str,
+    root: &Path,
+    path: &Path,
+    settings: &Settings<'_>,
+) -> Result<Requirements, Error> {
+    let lists = (settings.constraints(), settings.overrides());
+    let variable = |name: &str| settings.variable(name).map(str::to_owned);
+    let found = Requirements::read(&reader(image, root, &variable, &lists), &root.join(path));
+    // As short as it can be said.
+    found.map_err(|error| match error {
+        Error::Requirement { file, line, reason, hint } => {
+            let file = file.strip_prefix(root).unwrap_or(&file).to_owned();
+            Error::Requirement { file, line, reason, hint }
+        }
+        other => other,
+    })
+}
+
+fn reader<'r>(
+    image: &'r str,
+    root: &'r Path,
+    variable: &'r dyn Fn(&str) -> Option<String>,
+    (constraints, overrides): &'r (Vec<String>, Vec<String>),
+) -> Reader<'r> {
+    Reader { image, root, variable, constraints, overrides }
+}
+
+/// `[tool.uv]` or `uv.toml` of the nearest folder from the requirements up to the project root.
+fn project_config(requirements: &Requirements, root: &Path) -> Option<UvFile> {
+    let folders = requirements.path().ancestors().skip(1);
+    folders.take_while(|folder| folder.starts_with(root)).find_map(|folder| {
+        UvFile::read(&folder.join("uv.toml")).or_else(|| {
+            let UvFile { folder, table } = UvFile::read(&folder.join("pyproject.toml"))?;
+            let table = table.get("tool")?.get("uv")?.as_table()?.clone();
+            Some(UvFile { folder, table })
+        })
+    })
+}

@@ -1,0 +1,247 @@
+use super::*;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().canonicalize().unwrap()
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn read_with(&self, name: &str, constraints: &[String]) -> Result<Requirements, Error> {
+        let root = self.path();
+        let reader = Reader {
+            image: "i",
+            root: &root,
+            variable: &|name| match name {
+                "FILE" => Some("more.txt".to_owned()),
+                "V" => Some("1.2".to_owned()),
+                "TOKEN" => Some("hunter2".to_owned()),
+                "EVIL" => Some("-e ./lib".to_owned()),
+                _ => None,
+            },
+            constraints,
+            overrides: &[],
+        };
+        Requirements::read(&reader, &root.join(name))
+    }
+
+    fn read(&self, name: &str) -> Requirements {
+        self.read_with(name, &[]).unwrap_or_else(|error| panic!("{name}: {error:?}"))
+    }
+
+    fn key(&self, name: &str) -> Digest {
+        let mut key = Fingerprint::new("test");
+        self.read(name).describe(&mut key);
+        key.finish()
+    }
+}
+
+fn files(found: &Requirements) -> Files {
+    found.render(&|path| path.display().to_string(), false)
+}
+
+#[test]
+fn every_way_to_name_a_file_is_followed() {
+    let folder = Folder::new();
+    folder.write("c.txt", "six<2");
+    let utf16: Vec<u8> = "\u{feff}-c c.txt".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for text in [
+        &b"-r other.txt\t# why"[..],
+        b"-rother.txt",
+        b"--requirement=other.txt",
+        b"--requirement \"other.txt\"",
+        b"-r 'other.txt' # c",
+        b"--requirem oth\\\ner.txt",
+        b"\xef\xbb\xbf-r other.txt",
+        b"-r file:other.txt",
+    ] {
+        folder.write("r.txt", text);
+        folder.write("other.txt", &utf16);
+        let found = folder.read("r.txt");
+        assert_eq!(files(&found).constraints, "six<2\n", "{:?}", String::from_utf8_lossy(text));
+        let first = folder.key("r.txt");
+        folder.write("c.txt", "six<3");
+        assert_ne!(folder.key("r.txt"), first);
+        folder.write("c.txt", "six<2");
+        assert_eq!(folder.key("r.txt"), first);
+    }
+    folder.write("r.txt", "-r ${FILE}\n-r more\\ list.txt\nx==${V}");
+    folder.write("more list.txt", "");
+    folder.write("more.txt", "idna; python_version < '3.12'");
+    let text = files(&folder.read("r.txt")).requirements;
+    assert_eq!(text, "x==1.2\nidna ; python_version < '3.12'\n");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line() {
+    let folder = Folder::new();
+    let check = |text: &str, line: usize, words: &str| {
+        folder.write("r.txt", text);
+        let error = folder.read_with("r.txt", &[]).unwrap_err();
+        let Error::Requirement { line: found, reason, .. } = &error else { panic!("{error:?}") };
+        assert!((*found, reason.contains(words)) == (line, true), "{text}: {error}");
+    };
+    check("six\n\n-r none.txt", 3, "there is no");
+    check("six\n./none", 2, "there is no `./none`");
+    check("six\n--nonsense", 2, "no option");
+    check("six six", 1, "is no requirement");
+    check("six ${NONE", 1, "is no requirement");
+    let error = folder.read_with("none.txt", &[]).unwrap_err();
+    assert!(matches!(error, Error::MissingSource { .. }), "{error}");
+}
+
+#[test]
+fn what_has_to_be_built_is_known() {
+    let folder = Folder::new();
+    folder.write("lib/pyproject.toml", "");
+    folder.write("a-1.tar.gz", "");
+    folder.write("a-1-py3-none-any.whl", "");
+    let check = |text: &str, what: Option<&str>| {
+        folder.write("r.txt", text);
+        let found = folder.read("r.txt");
+        let build = found.build().map(|(place, what)| (place.line, &**what));
+        assert_eq!(build, what.map(|what| (2, what)), "{text}");
+    };
+    let local = Some("a package of this machine");
+    for line in
+        ["./lib", "lib/", "-e lib/", "-e./lib", "--editable=./lib", "x @ file:lib", "a-1.tar.gz"]
+    {
+        check(&format!("six\n{line}"), local);
+    }
+    // A variable cannot hide it.
+    check("six\n${EVIL}", local);
+    check("six\n-e git+https://h/x", Some("a repository"));
+    check("six\nx @ https://h/x.zip", Some("an archive of sources"));
+    check("six\n--no-binary six", Some("a package from its sources (`--no-binary`)"));
+    check("six\n--no-bin=:all:", Some("a package from its sources (`--no-binary`)"));
+    check("six\nx --config-settings a=b", Some("a build with settings"));
+    check("six\nx --global-option=\"--y\"", Some("a build with settings"));
+    check("six\n-r https://h/r.txt", Some("a list at a web address, which can ask for builds"));
+    for line in ["a-1-py3-none-any.whl", "x @ https://h/a.whl", "--only-binary x", "-c https://h/c"]
+    {
+        check(&format!("six\n{line}"), None);
+    }
+}
+
+#[test]
+fn nothing_of_a_build_reaches_a_tool_that_must_not() {
+    let folder = Folder::new();
+    folder.write(
+        "r.txt",
+        "six --hash=sha256:00\n--no-binary :all:\nx -C a='b c'\n--prefer-binary\n--pre",
+    );
+    let found = folder.read("r.txt");
+    let Files { options, requirements, .. } = files(&found);
+    assert_eq!((&*options, &*requirements), ("", "six --hash=sha256:00\nx\n"));
+    assert!(found.options.pre);
+    let Files { options, requirements, .. } = found.render(&|_| String::new(), true);
+    assert_eq!(options, "--no-binary :all:\n--prefer-binary \n");
+    assert_eq!(requirements, "six --hash=sha256:00\nx --config-settings='a=b c'\n");
+}
+
+#[test]
+fn the_key_sees_what_is_read_and_no_secret() {
+    let folder = Folder::new();
+    let key = |text: &str| {
+        folder.write("r.txt", text);
+        folder.key("r.txt")
+    };
+    let same = |a: &str, b: &str| assert_eq!(key(a), key(b), "{a} {b}");
+    let other = |a: &str, b: &str| assert_ne!(key(a), key(b), "{a} {b}");
+    same("six", "six # comment");
+    same("-i http://ci:${TOKEN}@h/", "-i http://other:literal@h/");
+    same("x @ https://u:a@h/x.whl", "x @ https://u:b@h/x.whl");
+    other("-i http://h/a", "-i http://h/b");
+    other("-i http://h/a", "--extra-index-url http://h/a");
+    other("six", "six --hash=sha256:00");
+    other("six", "-c r.txt\nsix");
+    other("--pre", "--no-index");
+    folder.write("wheels/a.whl", "1");
+    let first = key("-f wheels\nsix");
+    folder.write("wheels/b.whl", "1");
+    assert_ne!(key("-f wheels\nsix"), first);
+
+    folder.write("r.txt", "-i http://ci:${TOKEN}@h/\nsix");
+    let found = folder.read("r.txt");
+    assert_eq!(found.variables.iter().collect::<Vec<_>>(), ["TOKEN"]);
+    assert_eq!(files(&found).options, "--index-url http://ci:${ESB_REQUIREMENT_TOKEN}@h/\n");
+}
+
+#[test]
+fn constraints_of_the_environment_count() {
+    let folder = Folder::new();
+    folder.write("r.txt", "six");
+    let c = folder.write("etc/c.txt", "-r d.txt\nidna<3").display().to_string();
+    folder.write("etc/d.txt", "six<2");
+    let found = folder.read_with("r.txt", &[c, "https://h/c.txt".to_owned()]).unwrap();
+    let Files { options, requirements, constraints, .. } = files(&found);
+    assert_eq!((&*requirements, &*constraints), ("six\n", "idna<3\nsix<2\n"));
+    assert_eq!(options, "-c https://h/c.txt\n");
+}
+
+#[test]
+fn projects_and_locks() {
+    let folder = Folder::new();
+    folder.write("lib/pyproject.toml", "");
+    let project =
+        "[project]\nname = 'app'\ndependencies = ['six>=1', \"x; python_version < '3'\"]\n";
+    folder.write("pyproject.toml", project);
+    folder.write(
+        "uv.lock",
+        "[[package]]\nname = 'app'\nversion = '0'\nsource = { virtual = '.' }\n\
+         [[package]]\nname = 'six'\nversion = '1.17'\nsource = { registry = 'https://i' }\n\
+         [[package]]\nname = 'lib'\nversion = '1'\nsource = { editable = \"lib\" }\n\
+         [[package]]\nname = 'y'\nversion = '1'\nsource = { registry = 'https://i' }\n\
+         [[package]]\nname = 'y'\nversion = '2'\nsource = { registry = 'https://i' }\n",
+    );
+    let found = folder.read("pyproject.toml");
+    assert_eq!(files(&found).requirements, "six>=1\nx ; python_version < '3'\n");
+    assert!(found.is_free() && found.build().is_none());
+    let locked = folder.read("uv.lock");
+    assert_eq!(files(&locked).constraints, "six==1.17\n");
+    assert!(!locked.is_free() && locked.texts.len() == 2);
+    assert_eq!(locked.project.as_ref().unwrap().local, [folder.path().join("lib")]);
+
+    let root = folder.path();
+    let reader =
+        Reader { image: "i", root: &root, variable: &|_| None, constraints: &[], overrides: &[] };
+    let export = "-e ./lib\n    # via app\nsix==1.17 \\\n    --hash=sha256:00\n";
+    let exported = locked.with_export(&reader, export).unwrap();
+    assert_eq!(exported.build().map(|(place, _)| place.line), Some(12), "{exported:?}");
+    let Files { requirements, constraints, .. } = exported.render(&|_| "/l".to_owned(), true);
+    assert_eq!((&*requirements, &*constraints), ("/l\nsix==1.17\n", ""));
+
+    let sources = "[tool.uv.sources]\nX = { git = 'https://h/x', tag = 'v1', subdirectory = 'p' }\n\
+                   six = { index = 'mine' }\n";
+    folder.write("pyproject.toml", format!("{project}{sources}"));
+    let found = folder.read("pyproject.toml");
+    let expected = "six>=1\nx @ git+https://h/x@v1#subdirectory=p ; python_version < '3'\n";
+    assert_eq!(files(&found).requirements, expected);
+    assert_eq!(found.build().map(|(place, _)| place.line), Some(3));
+    assert_eq!(found.project.unwrap().indexes["six"], "mine");
+
+    folder
+        .write("pyproject.toml", format!("{project}[tool.uv.sources]\nx = {{ path = './lib' }}\n"));
+    assert_eq!(folder.read("pyproject.toml").local().count(), 1);
+    for (text, words) in [
+        ("[project\n", "line 1"),
+        ("[project]\ndynamic = ['dependencies']\n", "known only to its own build"),
+        (&format!("{project}[tool.uv.sources]\nx = {{ workspace = true }}\n"), "uv lock"),
+        ("[project]\ndependencies = ['x --no-binary x']\n", "no options"),
+    ] {
+        folder.write("pyproject.toml", text);
+        let error = folder.read_with("uv.lock", &[]).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
