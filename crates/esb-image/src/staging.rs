@@ -252,7 +252,8 @@ impl Stager {
         exclude: &[String],
         trust: bool,
     ) -> Result<Digest, Error> {
-        self.select(image, from, exclude, trust).map(|(key, _)| key)
+        let copy = Copying { exclude, links: None };
+        self.select(image, from, &copy, trust).map(|(key, _)| key)
     }
 
     /// Copies a folder or file to where nothing is, and remembers nothing of it.
@@ -263,7 +264,8 @@ impl Stager {
         exclude: &[String],
         to: &Path,
     ) -> Result<(), Error> {
-        let (_, selected) = self.select(image, from, exclude, true)?;
+        let copy = Copying { exclude, links: None };
+        let (_, selected) = self.select(image, from, &copy, true)?;
         make_folder_of(to)?;
         write_items(&selected, to)
     }

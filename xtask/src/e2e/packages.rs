@@ -278,7 +278,8 @@ pub(crate) fn variables_in_addresses(parts: &Parts) -> Outcome {
         let project = Project::new(parts, name)?;
         let host = index.address;
         let ask = |path: &str| {
-            let text = format!("--index-url=http://ci:${{TOKEN}}@{host}/{path}\nesbcheckharmless\n");
+            let text =
+                format!("--index-url=http://ci:${{TOKEN}}@{host}/{path}\nesbcheckharmless\n");
             project.write("code/requirements.txt", text)
         };
         ask("simple/")?;

@@ -211,7 +211,9 @@ impl Installer {
 fn secrets(job: &Job<'_>, options: String) -> StepSecrets {
     let step = job.settings.for_step(&job.requirements.variables);
     let mut secrets = StepSecrets::new();
-    let mut settings = String::new();
+    // A secret that holds nothing is none.
+    let mut settings = "# settings\n".to_owned();
+    let options = format!("# options\n{options}");
     let mut export = |name: &str, value: &str| {
         let value = value.replace('\'', "'\\''");
         let _infallible = writeln!(settings, "export {name}='{value}'");

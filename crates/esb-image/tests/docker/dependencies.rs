@@ -13,7 +13,7 @@ const PIP: &str = r#"#!/bin/sh
 test "$PIP_INDEX_URL" = "https://u:hunter2@host/it's" || { echo "no index"; exit 1; }
 busybox grep -q hunter3 "$NETRC" || { echo "no netrc"; exit 1; }
 while [ "$1" != --target ]; do shift; done
-test "$(busybox cat "$4" "$6" "$8")" = "$(busybox printf -- '--index-url http://u:${ESB_REQUIREMENT_TOKEN}@i/\nsix\n/esb/install/sources/f/lib\nsix<2')" ||
+test "$(busybox cat "$4" "$6" "$8")" = "$(busybox printf -- '# options\n--index-url http://u:${ESB_REQUIREMENT_TOKEN}@i/\nsix\n/esb/install/sources/f/lib\nsix<2')" ||
   { echo "other requirements"; busybox cat "$4" "$6" "$8"; exit 1; }
 test "$ESB_REQUIREMENT_TOKEN" = hunter4 || { echo "no token"; exit 1; }
 test -f /esb/install/sources/f/lib/setup.py || { echo "no package"; exit 1; }
