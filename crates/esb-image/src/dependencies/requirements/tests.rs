@@ -1,3 +1,5 @@
+//! Requirements files as pip reads them.
+
 use super::*;
 
 struct Folder(tempfile::TempDir);

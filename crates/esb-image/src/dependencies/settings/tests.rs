@@ -1,3 +1,5 @@
+//! What a program hears of settings.
+
 use super::*;
 
 fn tools(pairs: &[(&str, &str)]) -> Tools {
