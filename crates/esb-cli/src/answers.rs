@@ -7,10 +7,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     path::{Path, PathBuf},
 };
 
+use esb_oci::Folder;
 use serde::{Deserialize, Serialize};
 
 use crate::inputs::Project;
@@ -65,11 +65,9 @@ struct EarlierTemplate {
 
 impl Saved {
     /// What lies in a brand's folder of a project; nothing where it cannot be read.
-    pub(crate) fn read(folder: &Path, root: &Path) -> Self {
-        let path = folder.join(NAME);
-        let fits = fs::metadata(&path).is_ok_and(|meta| meta.len() <= LIMIT);
-        let text = if fits { fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
-        Self::parse(&text, root)
+    pub(crate) fn read(folder: &Folder, root: &Path) -> Self {
+        let text = folder.read(NAME, LIMIT).ok().flatten().unwrap_or_default();
+        Self::parse(&String::from_utf8(text).unwrap_or_default(), root)
     }
 
     fn parse(text: &str, root: &Path) -> Self {
@@ -101,12 +99,12 @@ impl Saved {
     /// stay: whether another one is a secret cannot be told.
     ///
     /// # Errors
-    /// When the folder or the file cannot be written.
+    /// When the folder or the file cannot be written, or a link is in the way.
     pub(crate) fn write(
         mut self,
         project: &Project,
         known: &BTreeMap<String, Vec<String>>,
-    ) -> io::Result<()> {
+    ) -> Result<(), esb_config::Error> {
         if self.version != VERSION {
             for (owner, template) in &mut self.templates {
                 let known = known.get(owner);
@@ -115,11 +113,10 @@ impl Saved {
             }
             self.version = VERSION;
         }
-        let folder = project.brand.folder(&project.root);
-        fs::create_dir_all(&folder)?;
+        let folder = project.folder().join(project.brand.folder_name());
         // JSON is YAML too.
-        let text = serde_json::to_string_pretty(&self)? + "\n";
-        esb_config::replace(&folder.join(NAME), text.as_bytes(), PRIVATE).map_err(io::Error::other)
+        let text = serde_json::to_string_pretty(&self).expect("texts are JSON") + "\n";
+        esb_config::replace(&folder, NAME, text.as_bytes(), PRIVATE)
     }
 }
 

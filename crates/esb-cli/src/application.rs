@@ -124,6 +124,7 @@ mod tests {
         let root = folder.join("shop");
         fs::create_dir_all(root.join("svc")).unwrap();
         Project {
+            links: esb_oci::Links::Followed,
             templates: vec![TemplateFile {
                 name: "svc/template.yaml".to_owned(),
                 path: root.join("svc/template.yaml"),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use esb_model::{Brand, Secret};
+use esb_oci::Links;
 
 use crate::{
     env_file,
@@ -47,6 +48,11 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "ESB_LOCK_WAIT",
         "seconds to wait for another run of the same environment (default 600), and for one that \
          publishes into the same folder (default 30)",
+    ),
+    (
+        "ESB_FOLLOW_LINKS",
+        "`1` follows links in the folders that are written to; read from the process's own \
+         environment only, never from an env file",
     ),
     ("ESB_MIRRORS", "comma list of `HOST=…` as `--mirror` takes them"),
     ("CONFIG_DIR", "folder that a Gateway reads; `--config-to`"),
@@ -240,6 +246,17 @@ impl Environment {
             None => self.home()?.join(".cache"),
         };
         Some(base.join(brand.slug()))
+    }
+
+    /// What happens where a link lies in a folder that is written to. Only the process's own
+    /// environment decides: what a repository brings must not.
+    pub(crate) fn links(&self) -> Links {
+        let name = format!("{}_FOLLOW_LINKS", self.prefix);
+        if !self.files.contains_key(&name) && self.is_true(&name) {
+            Links::Followed
+        } else {
+            Links::Refused { unless: Some(format!("{name}=1").into()) }
+        }
     }
 
     /// How long a run waits for another one; `usual` unless somebody says how long.

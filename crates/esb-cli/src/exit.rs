@@ -177,10 +177,18 @@ impl From<esb_oci::StoreError> for Failure {
     fn from(error: esb_oci::StoreError) -> Self {
         let exit = match &error {
             esb_oci::StoreError::InUse { .. } => Exit::Locked,
+            error if error.is_input() => Exit::Input,
             error if error.is_local() => Exit::Local,
             _ => Exit::Remote,
         };
         Self::of(exit, "store", &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<esb_oci::FolderError> for Failure {
+    fn from(error: esb_oci::FolderError) -> Self {
+        let exit = if error.is_input() { Exit::Input } else { Exit::Local };
+        Self::of(exit, "disk", &error).maybe_hint(error.hint())
     }
 }
 
@@ -193,7 +201,8 @@ impl From<esb_oci::BlobError> for Failure {
 impl From<esb_oci::LayoutError> for Failure {
     fn from(error: esb_oci::LayoutError) -> Self {
         let exit = match &error {
-            esb_oci::LayoutError::Write { .. } => Exit::Local,
+            esb_oci::LayoutError::Foreign { .. } => Exit::Input,
+            esb_oci::LayoutError::Store(error) if error.is_input() => Exit::Input,
             esb_oci::LayoutError::Store(error) if error.is_local() => Exit::Local,
             _ => Exit::Remote,
         };

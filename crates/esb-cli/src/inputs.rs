@@ -6,6 +6,7 @@ use std::{
 };
 
 use esb_model::{Brand, FollowLinks, Platform, PublishTarget, check_environment_name, decode_text};
+use esb_oci::Links;
 
 use crate::{
     cli::{BuildArgs, BuilderChoice, GlobalArgs, ImageRefForm, Mode, TemplateArgs},
@@ -44,6 +45,8 @@ pub(crate) struct Project {
     pub(crate) follow_links: FollowLinks,
     /// Whether the platform is said to run workers in containerd.
     pub(crate) containerd: bool,
+    /// What happens where links lie in folders that are written to.
+    pub(crate) links: Links,
 }
 
 impl Project {
@@ -75,6 +78,7 @@ impl Project {
             secret_env: BTreeSet::new(),
             follow_links: settings.follow_links(),
             containerd: false,
+            links: environment.links(),
         })
     }
 
@@ -118,8 +122,17 @@ impl Project {
             })
             .collect();
         let secret_env = secret_env(&args.secret_env)?;
-        let (follow_links, containerd) = (settings.follow_links(), false);
-        Ok(Self { root, brand, environment: name, templates, secret_env, follow_links, containerd })
+        let (follow_links, links) = (settings.follow_links(), environment.links());
+        Ok(Self {
+            root,
+            brand,
+            environment: name,
+            templates,
+            secret_env,
+            follow_links,
+            containerd: false,
+            links,
+        })
     }
 }
 

@@ -9,19 +9,20 @@ mod pins;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use esb_config::READABLE;
 use esb_model::Platform;
-use esb_oci::Digest;
+use esb_oci::{Digest, Folder};
 use serde::{Deserialize, Serialize};
 
 use self::pins::{Found, PackageLayer};
 pub(crate) use self::pins::{Made, MadeImage};
-use crate::exit::{Exit, Failure};
+use crate::{
+    exit::{Exit, Failure},
+    pipeline::config_failure,
+};
 
 /// The file's name.
 pub(crate) const NAME: &str = "esb.lock";
@@ -91,7 +92,8 @@ pub(crate) struct Pin {
 /// What a run knows of the file. Several steps use it at once.
 #[derive(Debug)]
 pub(crate) struct LockFile {
-    path: PathBuf,
+    /// The project's.
+    folder: Folder,
     usage: LockUse,
     state: Mutex<State>,
 }
@@ -175,11 +177,11 @@ impl Content {
 
 impl LockFile {
     /// Reads the file of a project, if there is one.
-    pub(crate) fn open(root: &Path, usage: LockUse) -> Result<Self, Failure> {
-        let path = root.join(NAME);
-        let content = read(&path)?;
+    pub(crate) fn open(folder: impl Into<Folder>, usage: LockUse) -> Result<Self, Failure> {
+        let folder = folder.into();
+        let content = read(&folder)?;
         let state = State { content: content.unwrap_or_default(), ..State::default() };
-        Ok(Self { path, usage, state: Mutex::new(state) })
+        Ok(Self { folder, usage, state: Mutex::new(state) })
     }
 
     /// The application's name, where an earlier run gave it one.
@@ -313,7 +315,7 @@ impl LockFile {
         if !is_new || self.usage == LockUse::Locked {
             return Ok(());
         }
-        let old = read(&self.path)?;
+        let old = read(&self.folder)?;
         let mut content = old.clone().unwrap_or_default();
         let named = state.named.take();
         content.application = content.application.or(named);
@@ -329,13 +331,12 @@ impl LockFile {
         if old.as_ref() != Some(&content) {
             content.version = VERSION;
             let text = toml::to_string_pretty(&content).expect("texts and numbers are TOML");
-            let written =
-                esb_config::replace(&self.path, format!("{HEAD}{text}").as_bytes(), READABLE);
-            // A project that is only read has to do without what spares work.
-            written.or_else(|error| {
-                let failed = failed(Exit::Local, "write", &self.path, &error);
-                if has_to_be { Err(failed) } else { Ok(()) }
-            })?;
+            let text = format!("{HEAD}{text}");
+            match esb_config::replace(&self.folder, NAME, text.as_bytes(), READABLE) {
+                // A project that is only read has to do without what spares work.
+                Err(esb_config::Error::Io { .. }) if !has_to_be => {}
+                written => written.map_err(|error| config_failure(&error))?,
+            }
         }
         state.content = content;
         Ok(())
@@ -346,18 +347,19 @@ impl LockFile {
     }
 }
 
-fn read(path: &Path) -> Result<Option<Content>, Failure> {
-    let text = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Ok(found) if found.len() > MAX_BYTES => Err(io::Error::other("it is too large")),
-        Ok(_) => {
-            fs::read(path).and_then(|bytes| esb_model::decode_text(bytes).map_err(io::Error::other))
-        }
-        Err(error) => Err(error),
+fn read(folder: &Folder) -> Result<Option<Content>, Failure> {
+    let path = folder.path().join(NAME);
+    let text = folder.read(NAME, MAX_BYTES).map_err(|error| {
+        // Whatever it is, the file is the wrong one.
+        Failure { exit: Exit::Input, code: "lock-file".to_owned(), ..error.into() }
+    })?;
+    let Some(text) = text else { return Ok(None) };
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::of(Exit::Input, "lock-file", error)
+            .during(format!("could not understand `{}`", path.display()))
     };
-    let text = text.map_err(|error| failed(Exit::Input, "read", path, &error))?;
-    let content: Content =
-        toml::from_str(&text).map_err(|error| failed(Exit::Input, "understand", path, &error))?;
+    let text = esb_model::decode_text(text).map_err(|error| failed(&error))?;
+    let content: Content = toml::from_str(&text).map_err(|error| failed(&error))?;
     if !(1..=VERSION).contains(&content.version) {
         let text = format!(
             "`{NAME}` is of version {}, and this command reads versions 1 to {VERSION}",
@@ -369,17 +371,10 @@ fn read(path: &Path) -> Result<Option<Content>, Failure> {
     Ok(Some(content))
 }
 
-fn failed(
-    exit: Exit,
-    action: &str,
-    path: &Path,
-    error: &(dyn std::error::Error + 'static),
-) -> Failure {
-    Failure::of(exit, "lock-file", error).during(format!("could not {action} `{}`", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const PYTHON: &str = "public.ecr.aws/lambda/python:3.12";

@@ -21,6 +21,7 @@ mod lockfile;
 mod ownership;
 mod parameters;
 mod pipeline;
+mod places;
 mod printer;
 mod questions;
 mod reporter;

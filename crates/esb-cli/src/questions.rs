@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_oci::Folder;
 use esb_sam::Parameter;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     environment::Environment,
     exit::{Exit, Failure},
     inputs::{self, Project, TEMPLATE_NAMES},
+    pipeline::config_failure,
     settings::File,
 };
 
@@ -124,7 +126,7 @@ pub(crate) fn mode(
 }
 
 fn before(project: &Project) -> Option<crate::answers::OfTemplate> {
-    let mut saved = Saved::read(&project.brand.folder(&project.root), &project.root);
+    let mut saved = Saved::read(&project.folder().join(project.brand.folder_name()), &project.root);
     saved.templates.remove(&project.templates.first()?.owner)
 }
 
@@ -168,14 +170,17 @@ impl Interview<'_> {
                 let owner = self.project.templates[*number].owner.clone();
                 known.entry(owner).or_default().push(parameter.name.clone());
             }
-            // A folder that cannot be written is told by what has to be written there.
-            let _best_effort = saved.write(self.project, &known);
+            match saved.write(self.project, &known) {
+                Err(error @ esb_config::Error::Folder(_)) => return Err(config_failure(&error)),
+                // A folder that cannot be written is told by what has to be written there.
+                _best_effort => {}
+            }
         }
         Ok(answers)
     }
 
-    fn folder(&self) -> PathBuf {
-        self.project.brand.folder(&self.project.root)
+    fn folder(&self) -> Folder {
+        self.project.folder().join(self.project.brand.folder_name())
     }
 
     /// Everything that the run begins with, when anything of it was asked.

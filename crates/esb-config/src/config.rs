@@ -1,11 +1,8 @@
 //! The four files as one value, and reading what is published in a folder.
 
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::io::Read as _;
 
+use esb_oci::Folder;
 use serde::Deserialize;
 
 use crate::{
@@ -78,10 +75,11 @@ impl ConfigSet {
 ///
 /// # Errors
 /// When a file is there and cannot be read or understood.
-pub fn read(dir: &Path) -> Result<Published, Error> {
+pub fn read(folder: impl Into<Folder>) -> Result<Published, Error> {
+    let folder = folder.into();
     Published::parse(|file| {
-        let path = dir.join(file.name());
-        Ok(load(&path)?.map(|text| (path, text)))
+        let text = load(&folder, file)?;
+        Ok(text.map(|text| (folder.path().join(file.name()), text)))
     })
 }
 
@@ -147,30 +145,30 @@ fn state(text: &str) -> Result<State, Cause> {
 }
 
 /// The text of a file, if there is one.
-fn load(path: &Path) -> Result<Option<String>, Error> {
-    let Some(bytes) = load_bytes(path)? else { return Ok(None) };
-    String::from_utf8(bytes)
-        .map(Some)
-        .map_err(|error| Error::Parse { path: path.to_owned(), source: error.utf8_error().into() })
+fn load(folder: &Folder, file: ConfigFile) -> Result<Option<String>, Error> {
+    let Some(bytes) = load_bytes(folder, file)? else { return Ok(None) };
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let path = folder.path().join(file.name());
+        Error::Parse { path, source: error.utf8_error().into() }
+    })
 }
 
 /// The content of a file, if there is one.
-pub(crate) fn load_bytes(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("open", path)(error)),
-    };
+pub(crate) fn load_bytes(folder: &Folder, file: ConfigFile) -> Result<Option<Vec<u8>>, Error> {
+    let Some(open) = folder.open(file.name())? else { return Ok(None) };
+    let path = folder.path().join(file.name());
     let mut bytes = Vec::new();
-    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    open.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(Error::io("read", &path))?;
     if bytes.len() as u64 > FILE_LIMIT {
-        return Err(Error::TooLarge { path: path.to_owned(), limit: FILE_LIMIT });
+        return Err(Error::TooLarge { path, limit: FILE_LIMIT });
     }
     Ok(Some(bytes))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -197,7 +195,7 @@ mod tests {
             fs::remove_file(dir.path().join(file)).unwrap();
         }
         fs::create_dir(dir.path().join("routing.yml")).unwrap();
-        assert!(matches!(read(dir.path()), Err(Error::Io { action: "read", .. })));
+        assert!(matches!(read(dir.path()), Err(Error::Folder(_))));
     }
 
     #[test]

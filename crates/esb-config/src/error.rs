@@ -5,6 +5,8 @@
 
 use std::{error::Error as StdError, fmt, io, path::PathBuf, time::Duration};
 
+use esb_oci::FolderError;
+
 use crate::{ConfigFile, EntryKey, Owner};
 
 /// A failed step of reading, merging or publishing.
@@ -18,6 +20,8 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    #[error(transparent)]
+    Folder(FolderError),
     #[error("`{}` is larger than {limit} bytes", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
     /// The file is there, and no configuration of its kind. It is never taken as empty: that
@@ -80,6 +84,7 @@ impl Error {
                     path.display()
                 ))
             }
+            Self::Folder(error) => error.hint(),
             Self::TooLarge { path, .. } | Self::Parse { path, .. } => Some(format!(
                 "fix `{0}`, or move it away to publish only what this run's templates have",
                 path.display()
@@ -124,6 +129,15 @@ impl Conflict {
             None => "it was published before applications were recorded: if it is this \
                      application's, take it over with `--adopt`, else rename one of them"
                 .to_owned(),
+        }
+    }
+}
+
+impl From<FolderError> for Error {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::Io { action, path, source } => Self::Io { action, path, source },
+            error => Self::Folder(error),
         }
     }
 }

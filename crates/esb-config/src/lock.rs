@@ -1,12 +1,14 @@
 //! The lock that makes one run at a time publish into a folder.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{Read as _, Seek as _, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
+
+use esb_oci::Folder;
 
 use crate::{Error, is_same_folder};
 
@@ -15,7 +17,7 @@ use crate::{Error, is_same_folder};
 /// The system lets go of it when the process ends, however it ends; the file stays.
 #[derive(Debug)]
 pub struct Lock {
-    dir: PathBuf,
+    folder: Folder,
     _file: File,
 }
 
@@ -32,16 +34,11 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Locked`] with the process that holds it, or when the folder is not writable.
-    pub fn acquire(dir: &Path, limit: Duration) -> Result<Self, Error> {
-        std::fs::create_dir_all(dir).map_err(Error::io("create folder", dir))?;
-        let path = dir.join(FILE_NAME);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false) // another run's number may stand there
-            .open(&path)
-            .map_err(Error::io("open", &path))?;
+    pub fn acquire(folder: impl Into<Folder>, limit: Duration) -> Result<Self, Error> {
+        let folder = folder.into();
+        folder.make()?;
+        let path = folder.path().join(FILE_NAME);
+        let mut file = folder.lock_file(FILE_NAME)?;
         let start = Instant::now();
         loop {
             match file.try_lock() {
@@ -59,18 +56,18 @@ impl Lock {
             .and_then(|()| file.rewind())
             .and_then(|()| write!(file, "{}", std::process::id()))
             .map_err(Error::io("write", &path))?;
-        Ok(Self { dir: dir.to_owned(), _file: file })
+        Ok(Self { folder, _file: file })
     }
 
     /// Whether a folder is the locked one, whatever it is called: a second lock of it would wait
     /// for this one.
     pub fn is_of(&self, dir: &Path) -> bool {
-        is_same_folder(&self.dir, dir)
+        is_same_folder(&self.folder.path(), dir)
     }
 
     /// The folder that is locked.
-    pub fn dir(&self) -> &Path {
-        &self.dir
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 }
 
@@ -89,7 +86,7 @@ mod tests {
     #[test]
     fn the_second_is_told_who_holds_it() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("a/b");
+        let folder = Folder::new(dir.path()).join("a/b");
         let first = Lock::acquire(&folder, Duration::ZERO).unwrap();
         let error = Lock::acquire(&folder, Duration::ZERO).unwrap_err();
         let pid = std::process::id();
@@ -115,11 +112,12 @@ mod tests {
     #[test]
     fn a_waiting_run_gets_it() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Lock::acquire(dir.path(), Duration::ZERO).unwrap();
+        let folder = Folder::new(dir.path());
+        let first = Lock::acquire(&folder, Duration::ZERO).unwrap();
         thread::scope(|scope| {
-            let second = scope.spawn(|| Lock::acquire(dir.path(), Lock::DEFAULT_LIMIT));
+            let second = scope.spawn(|| Lock::acquire(&folder, Lock::DEFAULT_LIMIT));
             drop(first);
-            assert_eq!(second.join().unwrap().unwrap().dir(), dir.path());
+            assert_eq!(second.join().unwrap().unwrap().folder(), &folder);
         });
     }
 

@@ -8,9 +8,11 @@ use std::{
     fs::{self, File, Permissions},
     io::{self, Write as _},
     os::unix::fs::{self as unix, MetadataExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use esb_oci::{Folder, is_temporary};
 
 use crate::{ConfigFile, ConfigSet, Error, Lock, Merged, config::load_bytes};
 
@@ -86,16 +88,16 @@ impl Merged {
 /// # Errors
 /// [`Error::Io`]: the step that failed, and those after it, left their files as they were.
 pub fn publish(lock: &Lock, merged: &Merged) -> Result<Publication, Error> {
-    let dir = lock.dir();
-    remove_leftovers(dir)?;
+    let folder = lock.folder();
+    remove_leftovers(folder)?;
     let mut current = BTreeMap::new();
     for file in ConfigFile::GENERATED.into_iter().chain([ConfigFile::State]) {
-        current.insert(file, load_bytes(&dir.join(file.name()))?);
+        current.insert(file, load_bytes(folder, file)?);
     }
     let steps = merged.steps(|file| current.get(&file).cloned().flatten());
     let mut publication = Publication::default();
     for step in &steps {
-        replace(&dir.join(step.file.name()), step.text.as_bytes(), READABLE)?;
+        replace(folder, step.file.name(), step.text.as_bytes(), READABLE)?;
         if !publication.written.contains(&step.file) {
             publication.written.push(step.file);
         }
@@ -109,15 +111,19 @@ pub fn publish(lock: &Lock, merged: &Merged) -> Result<Publication, Error> {
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be replaced.
-pub fn write_generated(dir: &Path, config: &ConfigSet) -> Result<Publication, Error> {
-    fs::create_dir_all(dir).map_err(Error::io("create folder", dir))?;
+pub fn write_generated(
+    folder: impl Into<Folder>,
+    config: &ConfigSet,
+) -> Result<Publication, Error> {
+    let folder = &folder.into();
+    folder.make()?;
     let mut publication = Publication::default();
     for file in ConfigFile::GENERATED {
         let text = config.text(file).expect("a file of the set");
-        if load_bytes(&dir.join(file.name()))?.as_deref() == Some(text.as_bytes()) {
+        if load_bytes(folder, file)?.as_deref() == Some(text.as_bytes()) {
             publication.unchanged.push(file);
         } else {
-            replace(&dir.join(file.name()), text.as_bytes(), READABLE)?;
+            replace(folder, file.name(), text.as_bytes(), READABLE)?;
             publication.written.push(file);
         }
     }
@@ -132,28 +138,28 @@ pub fn write_generated(dir: &Path, config: &ConfigSet) -> Result<Publication, Er
 /// # Errors
 /// [`Error::Io`] with the reason, [`Error::Owner`] when the folder or one of its files belongs to
 /// another user: who reads them could lose them (contracts, section 1.1).
-pub fn check_writable(dir: &Path) -> Result<(), Error> {
-    let there = dir.ancestors().find(|dir| dir.exists() && !dir.as_os_str().is_empty());
-    let place = there.unwrap_or(Path::new("."));
-    let file = temporary(place, "check").map_err(Error::io("create a file in", place))?;
-    let own = file.as_file().metadata().map_err(Error::io("create a file in", dir))?.uid();
-    let files = ConfigFile::GENERATED.into_iter().map(|file| dir.join(file.name()));
-    check_owners(own, files.chain([dir.to_owned()]))
+pub fn check_writable(folder: impl Into<Folder>) -> Result<(), Error> {
+    let folder = folder.into();
+    let probe = folder.nearest()?.temporary(".check-")?;
+    let path = probe.path();
+    let own = fs::metadata(&path).map_err(Error::io("look at", path))?.uid();
+    let mut owners = Vec::new();
+    for file in ConfigFile::GENERATED.into_iter().chain([ConfigFile::State]) {
+        let found = folder.metadata(file.name())?;
+        owners.extend(found.map(|found| (found.uid(), folder.path().join(file.name()))));
+    }
+    if folder.exists()? {
+        let opened = folder.open_folder()?.metadata();
+        let found = opened.map_err(Error::io("look at", folder.path()))?;
+        owners.push((found.uid(), folder.path()));
+    }
+    check_owners(own, owners)
 }
 
 /// Root gives files back to their owner; nobody else can.
-fn check_owners(own: u32, paths: impl Iterator<Item = PathBuf>) -> Result<(), Error> {
-    if own == 0 {
-        return Ok(());
-    }
-    for path in paths {
-        if let Ok(metadata) = fs::metadata(&path)
-            && metadata.uid() != own
-        {
-            return Err(Error::Owner { owner: metadata.uid(), own, path });
-        }
-    }
-    Ok(())
+fn check_owners(own: u32, owners: Vec<(u32, PathBuf)>) -> Result<(), Error> {
+    let other = owners.into_iter().find(|(owner, _)| own != 0 && *owner != own);
+    other.map_or(Ok(()), |(owner, path)| Err(Error::Owner { owner, own, path }))
 }
 
 /// The time that a file gets when it is replaced: now, or the whole second after the previous
@@ -162,13 +168,6 @@ pub fn next_mtime(previous: Option<SystemTime>, now: SystemTime) -> SystemTime {
     let Some(previous) = previous else { return now };
     let seconds = previous.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     now.max(UNIX_EPOCH + Duration::from_secs(seconds + 1))
-}
-
-/// How names of files end that are not complete.
-const TEMPORARY: &str = ".tmp";
-
-fn temporary(dir: &Path, name: &str) -> io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new().prefix(&format!(".{name}.")).suffix(TEMPORARY).tempfile_in(dir)
 }
 
 /// The mode of a file that every reader of a folder may read.
@@ -180,21 +179,22 @@ pub const READABLE: u32 = 0o644;
 ///
 /// # Errors
 /// [`Error::Io`]: the file is as it was.
-pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let metadata = fs::metadata(path);
-    let previous = metadata.as_ref().ok().and_then(|metadata| metadata.modified().ok());
-    let mut file = temporary(dir, &name).map_err(Error::io("create a file beside", path))?;
-    let owner = metadata.or_else(|_| fs::metadata(dir)).map_err(Error::io("look at", dir))?;
-    keep_owner(file.as_file(), &owner).map_err(Error::io("keep the owner of", path))?;
-    file.write_all(content)
-        .and_then(|()| file.as_file().set_permissions(Permissions::from_mode(mode)))
-        .and_then(|()| file.as_file().set_modified(next_mtime(previous, SystemTime::now())))
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(Error::io("write", path))?;
-    file.persist(path).map_err(|error| Error::io("replace", path)(error.error))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
+pub fn replace(folder: &Folder, name: &str, content: &[u8], mode: u32) -> Result<(), Error> {
+    folder.make()?;
+    let found = folder.metadata(name)?;
+    let previous = found.as_ref().and_then(|found| found.modified().ok());
+    let owner = match found {
+        Some(found) => found,
+        None => folder.open_folder()?.metadata().map_err(Error::io("look at", folder.path()))?,
+    };
+    folder.replace(name, |file| {
+        keep_owner(file, &owner)?;
+        file.write_all(content)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.set_modified(next_mtime(previous, SystemTime::now()))?;
+        file.sync_all()
+    })?;
+    Ok(folder.sync()?)
 }
 
 /// A file of root's goes to the owner of what it replaces, else of its folder.
@@ -207,20 +207,11 @@ fn keep_owner(file: &File, wanted: &fs::Metadata) -> io::Result<()> {
 }
 
 /// Removes what a run that was killed left behind. The lock is held, so nobody writes now.
-fn remove_leftovers(dir: &Path) -> Result<(), Error> {
-    /// Entries of a folder that are looked at.
-    const LIMIT: usize = 10_000;
-    let ours = |name: &str| {
-        name.strip_suffix(TEMPORARY).is_some()
-            && ConfigFile::GENERATED
-                .into_iter()
-                .chain([ConfigFile::State])
-                .any(|file| name.starts_with(&format!(".{}.", file.name())))
-    };
-    for entry in fs::read_dir(dir).map_err(Error::io("list", dir))?.take(LIMIT) {
-        let entry = entry.map_err(Error::io("list", dir))?;
-        if entry.file_name().to_str().is_some_and(ours) {
-            fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
+fn remove_leftovers(folder: &Folder) -> Result<(), Error> {
+    let files = || ConfigFile::GENERATED.into_iter().chain([ConfigFile::State]);
+    for entry in folder.entries()? {
+        if files().any(|file| is_temporary(&entry.name, file.name(), entry.kind)) {
+            folder.remove_file(&entry.name)?;
         }
     }
     Ok(())
@@ -236,7 +227,7 @@ mod tests {
         let file = dir.path().join("functions.yml");
         fs::write(&file, "functions: {}\n").unwrap();
         let own = fs::metadata(&file).unwrap().uid();
-        let check = |uid| check_owners(uid, [file.clone()].into_iter());
+        let check = |uid| check_owners(uid, vec![(own, file.clone())]);
         check(own).unwrap();
         check(0).unwrap();
         let error = check(own + 1).unwrap_err();
@@ -259,7 +250,7 @@ mod tests {
             let metadata = fs::metadata(dir.path().join(name)).unwrap();
             (metadata.uid(), metadata.gid())
         };
-        replace(&file, b"functions: {}\n# new\n", READABLE).unwrap();
+        replace(&dir.path().into(), "functions.yml", b"functions: {}\n# new\n", READABLE).unwrap();
         assert_eq!(owner("functions.yml"), (1000, 1001));
         assert_eq!(owner("routing.yml"), (1002, 1003));
     }

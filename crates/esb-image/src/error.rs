@@ -3,7 +3,7 @@
 use std::{fmt, io, path::PathBuf};
 
 use esb_model::Platform;
-use esb_oci::{BlobError, Digest, InvalidImage, LinkFault, StoreError};
+use esb_oci::{BlobError, Digest, FolderError, InvalidImage, LinkFault, StoreError};
 
 use crate::Unsupported;
 
@@ -109,6 +109,8 @@ pub enum Error {
         at: StepPlace,
     },
     #[error(transparent)]
+    Folder(FolderError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Blob(#[from] BlobError),
@@ -125,6 +127,15 @@ impl fmt::Display for LineOf<'_> {
         match line {
             0 => write!(f, "`{}`", file.display()),
             line => write!(f, "line {line} of `{}`", file.display()),
+        }
+    }
+}
+
+impl From<FolderError> for Error {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::Io { action, path, source } => Self::Io { action, path, source },
+            error => Self::Folder(error),
         }
     }
 }
@@ -170,7 +181,8 @@ impl Error {
             Self::MissingSource { .. }
             | Self::Archive { .. }
             | Self::Link { .. }
-            | Self::Requirement { .. } => Kind::Input,
+            | Self::Requirement { .. }
+            | Self::Folder(_) => Kind::Input,
             Self::Dockerfile { .. }
             | Self::Dockerignore { .. }
             | Self::Unsupported { .. }
@@ -182,6 +194,7 @@ impl Error {
             | Self::Step { .. }
             | Self::Image(_) => Kind::Build,
             Self::Io { .. } => Kind::Local,
+            Self::Store(error) if error.is_input() => Kind::Input,
             Self::Store(error) if error.is_local() => Kind::Local,
             Self::NoEngine { .. }
             | Self::NoFleet { .. }
@@ -232,6 +245,7 @@ impl Error {
             Self::NoInstaller { .. } => {
                 Some("install uv and Python, or Python with pip, on this machine, or use `--builder auto` with a running Docker engine".into())
             }
+            Self::Folder(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Blob(error) => error.hint(),
             Self::PublishedLayer { .. } => {

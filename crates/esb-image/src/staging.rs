@@ -6,20 +6,19 @@
 //! Refuses to decide what a recipe needs.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::Write as _,
     os::unix::{
         ffi::OsStrExt as _,
-        fs::{MetadataExt as _, symlink},
+        fs::{MetadataExt as _, PermissionsExt as _, symlink},
     },
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use esb_model::{FollowLinks, ImageRecipe, StagedSource};
-use esb_oci::{ContentStore, Digest, IgnoreRules, LinkRules};
+use esb_oci::{ContentStore, Digest, Folder, IgnoreRules, LinkRules, Links, is_temporary};
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
 use crate::{
     Error, UnpackLimits,
@@ -27,7 +26,7 @@ use crate::{
     context::{Context, ContextError, Item, ItemKind, Selected},
     fingerprint::Fingerprint,
     landing::describe,
-    stat_cache::{Folder, StatCache},
+    stat_cache::{self, StatCache},
     unpack::{io_error, set_mode, unpack_zip},
 };
 
@@ -54,12 +53,20 @@ impl Put {
     }
 }
 
-/// From where and to where a copy goes, and where it is made.
+/// Where an input goes, and where it is made.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Places<'a> {
-    pub(crate) from: &'a Path,
-    pub(crate) scratch: &'a Path,
+pub(crate) struct Place<'a> {
+    pub(crate) scratch: &'a Folder,
+    /// The project root.
+    pub(crate) root: &'a Folder,
+    /// Relative to the root.
     pub(crate) target: &'a Path,
+}
+
+impl Place<'_> {
+    fn path(&self) -> PathBuf {
+        self.root.path().join(self.target)
+    }
 }
 
 /// What a copy leaves out and what it does with links.
@@ -80,6 +87,9 @@ fn link_rules(root: &Path, target: &Path, follow: FollowLinks) -> Result<LinkRul
 /// What the names start with under which inputs are made.
 const TEMPORARY: &str = ".staging-";
 
+/// The name of an input in the folder in which it is made.
+const NEW: &str = "new";
+
 /// No run takes so long for one input.
 const OLD: Duration = Duration::from_hours(24);
 
@@ -89,12 +99,25 @@ pub struct Stager {
     store: ContentStore,
     stats: StatCache,
     limits: UnpackLimits,
+    links: Links,
 }
 
 impl Stager {
     /// A stager that remembers in `store` what it did.
     pub fn new(store: ContentStore, limits: UnpackLimits) -> Self {
-        Self { stats: StatCache::new(store.clone()), store, limits }
+        let links = Links::Refused { unless: None };
+        Self { stats: StatCache::new(store.clone()), store, limits, links }
+    }
+
+    /// What happens where links lie in the folder of generated files.
+    #[must_use]
+    pub fn with_links(self, links: Links) -> Self {
+        Self { links, ..self }
+    }
+
+    /// The project's folder, below which inputs are put.
+    pub(crate) fn folder(&self, root: &Path) -> Folder {
+        Folder::new(root).with_links(self.links.clone())
     }
 
     /// Writes the recipe's Dockerfile with its dockerignore, and every input that it names. Gives
@@ -139,27 +162,27 @@ impl Stager {
         trust: bool,
     ) -> Result<Vec<PathBuf>, Error> {
         let mut written = Vec::new();
-        let scratch = &scratch(root, recipe)?;
+        let (scratch, folder) = (&self.scratch(root, recipe), &self.folder(root));
+        folder.join(&recipe.folder).exists()?;
         let ignore = (!recipe.dockerignore.is_empty())
             .then_some(("Dockerfile.dockerignore", &recipe.dockerignore));
         for (name, text) in [("Dockerfile", &recipe.dockerfile)].into_iter().chain(ignore) {
             let path = recipe.folder.join(name);
-            if write_if_changed(scratch, &root.join(&path), text.as_bytes())? {
+            if write_if_changed(Place { scratch, root: folder, target: &path }, text.as_bytes())? {
                 written.push(path);
             }
         }
         for staged in &recipe.staged {
-            let target = root.join(&staged.target);
+            let place = Place { scratch, root: folder, target: &staged.target };
             let changed = match &staged.source {
-                StagedSource::Content(bytes) => write_if_changed(scratch, &target, bytes)?,
+                StagedSource::Content(bytes) => write_if_changed(place, bytes)?,
                 StagedSource::Unpack(archive) => {
-                    self.unpack(&recipe.repository, &root.join(archive), scratch, &target, trust)?
+                    self.unpack(&recipe.repository, &root.join(archive), place, trust)?
                 }
                 StagedSource::Copy { from, exclude, follow } => {
-                    let places = Places { from: &root.join(from), scratch, target: &target };
                     let links = Some(link_rules(root, &staged.target, *follow)?);
                     let copy = Copying { exclude, links };
-                    self.copy(&recipe.repository, places, &copy, trust)?
+                    self.copy(&recipe.repository, &root.join(from), place, &copy, trust)?
                 }
             };
             if changed {
@@ -176,10 +199,12 @@ impl Stager {
     pub async fn stale(&self, recipe: &ImageRecipe, root: &Path) -> Result<Option<PathBuf>, Error> {
         let (stager, recipe, root) = (self.clone(), recipe.clone(), root.to_owned());
         blocking(move || {
+            let folder = stager.folder(&root);
+            folder.join(&recipe.folder).exists()?;
             for staged in &recipe.staged {
                 let target = root.join(&staged.target);
                 let current = match &staged.source {
-                    StagedSource::Content(bytes) => is_content(&target, bytes),
+                    StagedSource::Content(bytes) => folder.holds(&staged.target, bytes),
                     StagedSource::Unpack(archive) => {
                         let key =
                             stager.archive_key(&recipe.repository, &root.join(archive), true)?;
@@ -204,12 +229,11 @@ impl Stager {
         &self,
         image: &str,
         archive: &Path,
-        scratch: &Path,
-        target: &Path,
+        place: Place<'_>,
         trust: bool,
     ) -> Result<bool, Error> {
         let key = self.archive_key(image, archive, trust)?;
-        self.replace(scratch, target, key, trust, |place| {
+        self.replace(place, key, trust, |place| {
             fs::create_dir(place).map_err(io_error("create", place))?;
             set_mode(place, 0o755)?;
             unpack_zip(archive, place, self.limits)
@@ -220,7 +244,7 @@ impl Stager {
         let metadata = fs::metadata(archive).map_err(|error| missing(image, archive, error))?;
         let digest = {
             let folder = self.stats.folder(archive, trust);
-            let mut folder = Folder::lock(&folder);
+            let mut folder = stat_cache::Folder::lock(&folder);
             let digest =
                 folder.digest("", archive, &metadata, trust).map_err(io_error("read", archive))?;
             self.stats.save(&mut folder);
@@ -235,13 +259,13 @@ impl Stager {
     pub(crate) fn copy(
         &self,
         image: &str,
-        places: Places<'_>,
+        from: &Path,
+        place: Place<'_>,
         copy: &Copying<'_>,
         trust: bool,
     ) -> Result<bool, Error> {
-        let Places { from, scratch, target } = places;
         let (key, selected) = self.select(image, from, copy, trust)?;
-        self.replace(scratch, target, key, trust, |place| write_items(&selected, place))
+        self.replace(place, key, trust, |place| write_items(&selected, place))
     }
 
     /// What a folder or file holds, as a key.
@@ -266,7 +290,9 @@ impl Stager {
     ) -> Result<(), Error> {
         let copy = Copying { exclude, links: None };
         let (_, selected) = self.select(image, from, &copy, true)?;
-        make_folder_of(to)?;
+        // It lies in a temporary folder that nobody else has.
+        let folder = to.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         write_items(&selected, to)
     }
 
@@ -325,87 +351,57 @@ impl Stager {
         put.is_some() && put == Put::at(target, key).ok()
     }
 
-    /// Makes `target` anew in one step, unless it is what `key` stands for already.
+    /// Makes what lies at a place anew in one step, unless it is what `key` stands for already.
     fn replace(
         &self,
-        scratch: &Path,
-        target: &Path,
+        place: Place<'_>,
         key: Digest,
         trust: bool,
         make: impl FnOnce(&Path) -> Result<(), Error>,
     ) -> Result<bool, Error> {
+        let target = &place.path();
         if trust && self.is_current(target, key) {
             return Ok(false);
         }
-        make_folder_of(target)?;
-        remove_leftovers(scratch);
-        let place = tempfile::Builder::new()
-            .prefix(TEMPORARY)
-            .tempdir_in(scratch)
-            .map_err(io_error("create a folder in", scratch))?;
-        let new = place.path().join("new");
-        make(&new)?;
-        put(&new, target, &place)?;
+        remove_leftovers(place.scratch)?;
+        let temporary = place.scratch.temporary(TEMPORARY)?;
+        make(&temporary.path().join(NEW))?;
+        place.root.put(place.target, &temporary, NEW)?;
         let record = Digest::of(target.as_os_str().as_bytes());
         let now = Put::at(target, key).map_err(io_error("look at", target))?;
         self.store.set_record(RECORD, record, &now)?;
         Ok(true)
     }
+
+    /// The folder in which inputs of a recipe are made: above all folders of recipes.
+    pub(crate) fn scratch(&self, root: &Path, recipe: &ImageRecipe) -> Folder {
+        self.folder(root).join(recipe.folder.ancestors().nth(2).unwrap_or(Path::new("")))
+    }
 }
 
 /// Removes what runs left that were killed long ago.
-fn remove_leftovers(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let is_ours = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes());
-        let modified = || entry.metadata().and_then(|metadata| metadata.modified());
-        if is_ours && modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD)) {
-            let path = entry.path();
-            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+fn remove_leftovers(scratch: &Folder) -> Result<(), Error> {
+    for entry in scratch.entries()? {
+        if is_temporary(&entry.name, TEMPORARY, entry.kind)
+            && let Some(found) = scratch.metadata(&entry.name)?
+            && found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > OLD))
+        {
+            scratch.remove_folder(&entry.name)?;
         }
     }
+    Ok(())
 }
 
-/// Puts a new folder or file at its place; the old one goes with the temporary folder.
-fn put(new: &Path, target: &Path, place: &TempDir) -> Result<(), Error> {
-    if target.symlink_metadata().is_ok() {
-        let old = place.path().join("old");
-        fs::rename(target, old).map_err(io_error("replace", target))?;
-    }
-    fs::rename(new, target).map_err(io_error("put in place", target))
-}
-
-/// Makes the folder that a target lies in when it is missing.
-fn make_folder_of(target: &Path) -> Result<(), Error> {
-    let folder = target.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(io_error("create", folder))
-}
-
-/// The folder in which inputs of a recipe are made: above all folders of recipes.
-pub(crate) fn scratch(root: &Path, recipe: &ImageRecipe) -> Result<PathBuf, Error> {
-    let folder = recipe.folder.ancestors().nth(2).unwrap_or(Path::new(""));
-    let folder = root.join(folder);
-    fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
-    Ok(folder)
-}
-
-fn is_content(path: &Path, bytes: &[u8]) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
-        && fs::read(path).is_ok_and(|found| found == bytes)
-}
-
-fn write_if_changed(scratch: &Path, path: &Path, bytes: &[u8]) -> Result<bool, Error> {
-    if is_content(path, bytes) {
+fn write_if_changed(place: Place<'_>, bytes: &[u8]) -> Result<bool, Error> {
+    if place.root.holds(place.target, bytes) {
         return Ok(false);
     }
-    make_folder_of(path)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(TEMPORARY)
-        .tempfile_in(scratch)
-        .map_err(io_error("create a file in", scratch))?;
-    file.write_all(bytes).map_err(io_error("write", path))?;
-    set_mode(file.path(), 0o644)?;
-    file.persist(path).map_err(|error| io_error("put in place", path)(error.error))?;
+    let temporary = place.scratch.temporary(TEMPORARY)?;
+    temporary.folder().replace(NEW, |file| {
+        file.write_all(bytes)?;
+        file.set_permissions(Permissions::from_mode(0o644))
+    })?;
+    place.root.put(place.target, &temporary, NEW)?;
     Ok(true)
 }
 

@@ -2,27 +2,28 @@
 //!
 //! Owns the lock that keeps a store's content in place while somebody builds with it, what counts
 //! as a leftover of a process that was killed, and the order in which things go: what was used
-//! least recently goes first. Refuses to decide when it is time.
+//! least recently goes first. Removes only what has a name that a store gives. Refuses to decide
+//! when it is time.
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions, TryLockError},
-    io,
+    fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{ContentStore, StoreError, layout, records};
+use crate::{
+    ContentStore, Entry, EntryKind, Folder, FolderError, StoreError,
+    kinds::{self, LEFTOVERS, TEMPORARY},
+    layout,
+};
 
 /// What exists of a store that somebody builds with: the holder has a shared lock on it.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// Its time is that of the last look at the store's size.
-const LOOKED: &str = "looked-at";
-
-/// The folder of blobs and files that are being written.
-pub(crate) const TEMPORARY: &str = "tmp";
+pub(crate) const LOOKED: &str = "looked-at";
 
 /// A use is noted when the last one is older than this, so that reading a store costs no writes.
 const NOTED: Duration = Duration::from_hours(24);
@@ -64,13 +65,13 @@ pub struct Collected {
 /// Something that is kept or removed as a whole.
 #[derive(Debug)]
 struct Item {
+    /// Relative to the store's folder.
     path: PathBuf,
     kind: String,
+    is_folder: bool,
     bytes: u64,
     used: SystemTime,
 }
-
-const LEFTOVERS: &str = "leftovers";
 
 impl ContentStore {
     /// What the store holds now.
@@ -79,7 +80,7 @@ impl ContentStore {
     /// When a folder cannot be read.
     pub fn contents(&self) -> Result<Contents, StoreError> {
         let mut contents = Contents::default();
-        for item in items(self.root())? {
+        for item in items(self.folder())? {
             let amount = contents.kinds.entry(item.kind).or_default();
             amount.count += 1;
             amount.bytes += item.bytes;
@@ -96,7 +97,7 @@ impl ContentStore {
     /// [`StoreError::InUse`], or when the disk fails.
     pub fn collect(&self, limit: u64, patience: Duration) -> Result<Collected, StoreError> {
         let path = self.root().join(LOCK);
-        let lock = open_lock(&path).map_err(StoreError::io("open", &path))?;
+        let lock = self.folder().lock_file(LOCK)?;
         let start = Instant::now();
         loop {
             match lock.try_lock() {
@@ -118,12 +119,12 @@ impl ContentStore {
     /// # Errors
     /// When the disk fails.
     pub fn collect_daily(&self, limit: u64) -> Result<Option<Collected>, StoreError> {
-        let looked = self.root().join(LOOKED);
-        let age = fs::metadata(&looked).and_then(|found| found.modified()).ok();
+        let looked = self.folder().metadata(LOOKED)?;
+        let age = looked.and_then(|found| found.modified().ok());
         if age.is_some_and(|at| at.elapsed().is_ok_and(|age| age < NOTED)) {
             return Ok(None);
         }
-        fs::write(&looked, "").map_err(StoreError::io("write", &looked))?;
+        self.folder().write(LOOKED, b"", 0o644)?;
         if self.contents()?.bytes <= limit {
             return Ok(None);
         }
@@ -136,12 +137,16 @@ impl ContentStore {
 
     fn collect_locked(&self, limit: u64) -> Result<Collected, StoreError> {
         let (leftovers, mut items): (Vec<_>, Vec<_>) =
-            items(self.root())?.into_iter().partition(|item| item.kind == LEFTOVERS);
+            items(self.folder())?.into_iter().partition(|item| item.kind == LEFTOVERS);
         let mut left: u64 = items.iter().map(|item| item.bytes).sum();
         items.sort_by(|a, b| (a.used, &a.path).cmp(&(b.used, &b.path)));
         let mut removed = Amount::default();
         let mut remove = |item: &Item| {
-            remove(&item.path).map_err(StoreError::io("remove", &item.path))?;
+            if item.is_folder {
+                self.folder().remove_folder(&item.path)?;
+            } else {
+                self.folder().remove_file(&item.path)?;
+            }
             removed.count += 1;
             removed.bytes += item.bytes;
             Ok::<_, StoreError>(())
@@ -156,21 +161,20 @@ impl ContentStore {
             remove(&item)?;
             left -= item.bytes;
         }
-        layout::forget_missing(self).map_err(StoreError::io("write the index of", self.root()))?;
+        layout::forget_missing(self)?;
         Ok(Collected { removed, left })
     }
 }
 
 /// Keeps a store's content in place until the file is closed. Where locks or writing are not
 /// possible, nobody can collect either.
-pub(crate) fn hold(root: &Path) -> Option<File> {
-    let lock = open_lock(&root.join(LOCK)).ok()?;
-    lock.lock_shared().ok()?;
-    Some(lock)
-}
-
-fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
+pub(crate) fn hold(root: &Folder) -> Result<Option<File>, FolderError> {
+    let lock = match root.lock_file(LOCK) {
+        Ok(lock) => lock,
+        Err(error) if error.is_input() => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    Ok(lock.lock_shared().ok().map(|()| lock))
 }
 
 /// Notes that something was used, unless that was noted lately. That it fails is no reason to stop:
@@ -184,81 +188,41 @@ pub(crate) fn note_use(path: &Path, metadata: &fs::Metadata) {
     }
 }
 
-/// Removes what is left of processes that were killed long ago; two small folders are looked at.
-pub(crate) fn remove_old_leftovers(root: &Path) {
-    let Ok(entries) = fs::read_dir(root.join(TEMPORARY)) else { return };
-    for entry in entries.flatten().take(MAX_ENTRIES) {
-        let old = entry.metadata().and_then(|found| found.modified()).ok();
-        if old.is_some_and(|at| at.elapsed().is_ok_and(|age| age > OLD)) {
-            let _ = remove(&entry.path());
+/// Removes what is left of processes that were killed long ago; one small folder is looked at.
+pub(crate) fn remove_old_leftovers(root: &Folder) -> Result<(), FolderError> {
+    let folder = root.join(TEMPORARY);
+    for entry in folder.entries()? {
+        if kinds::is_scratch(&entry) && is_old(&folder, &entry) {
+            // That it fails is no reason to stop: the store may be read-only, or somebody else's.
+            let _still_there = match entry.kind {
+                EntryKind::Folder => folder.remove_folder(&entry.name),
+                _ => folder.remove_file(&entry.name),
+            };
         }
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    let gone = if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
-    match gone {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Everything in a store. Blobs and records are files; whatever else has a folder of its own keeps
-/// one entry for each key, a file or a folder.
-fn items(root: &Path) -> Result<Vec<Item>, StoreError> {
-    let mut found = Vec::new();
-    for (path, name) in list(root)? {
-        if !path.is_dir() {
-            continue;
-        }
-        match &*name {
-            "blobs" => add(&mut found, &path.join("sha256"), "blobs")?,
-            records::FOLDER => {
-                for (path, name) in list(&path)? {
-                    let kind = name.strip_suffix(records::ENDING);
-                    let named = format!("{}/{}", records::FOLDER, kind.unwrap_or(&name));
-                    match (path.is_dir(), kind) {
-                        (true, _) => add(&mut found, &path, &named)?,
-                        (false, Some(_)) => found.extend(item(path, &named)),
-                        (false, None) => found.extend(item(path, LEFTOVERS)),
-                    }
-                }
-            }
-            TEMPORARY => add(&mut found, &path, LEFTOVERS)?,
-            _ => add(&mut found, &path, &name)?,
-        }
-    }
-    Ok(found)
-}
-
-fn add(found: &mut Vec<Item>, folder: &Path, kind: &str) -> Result<(), StoreError> {
-    for (path, name) in list(folder)? {
-        // What has its final name is named by the digest that it is found by.
-        let is_final = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        found.extend(item(path, if is_final { kind } else { LEFTOVERS }));
     }
     Ok(())
 }
 
-fn item(path: PathBuf, kind: &str) -> Option<Item> {
-    let metadata = path.symlink_metadata().ok()?;
-    let bytes = if metadata.is_dir() { tree_size(&path) } else { metadata.len() };
-    let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    Some(Item { path, kind: kind.to_owned(), bytes, used })
+/// Whether no process can still be writing it.
+pub(crate) fn is_old(folder: &Folder, entry: &Entry) -> bool {
+    let found = folder.metadata(&entry.name).ok().flatten();
+    let at = found.and_then(|found| found.modified().ok());
+    at.is_some_and(|at| at.elapsed().is_ok_and(|age| age > OLD))
 }
 
-fn list(folder: &Path) -> Result<Vec<(PathBuf, String)>, StoreError> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(StoreError::io("read", folder))?,
-    };
-    let named =
-        |entry: fs::DirEntry| (entry.path(), entry.file_name().to_string_lossy().into_owned());
-    Ok(entries.flatten().take(MAX_ENTRIES).map(named).collect())
+/// Everything in a store that a store made.
+fn items(root: &Folder) -> Result<Vec<Item>, StoreError> {
+    let found = kinds::scan(root)?.found;
+    Ok(found.into_iter().filter_map(|found| item(root, found)).collect())
+}
+
+fn item(root: &Folder, found: kinds::Found) -> Option<Item> {
+    let kinds::Found { path, kind, is_folder } = found;
+    let whole = root.path().join(&path);
+    let metadata = whole.symlink_metadata().ok()?;
+    let bytes = if is_folder { tree_size(&whole) } else { metadata.len() };
+    let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+    Some(Item { path, kind, is_folder, bytes, used })
 }
 
 /// Bytes of all files below a folder.
@@ -310,7 +274,7 @@ mod tests {
             digests.iter().map(|digest| store.blob_path(*digest).exists()).collect::<Vec<_>>()
         };
         assert_eq!(store.size(digests[1]), Some(100), "a use");
-        fs::write(folder.path().join("tmp/half"), "12345").unwrap();
+        fs::write(folder.path().join("tmp/.tmpHaLf00"), "12345").unwrap();
         let contents = store.contents().unwrap();
         assert_eq!(contents.bytes, 305);
         assert_eq!(contents.kinds["blobs"], Amount { count: 3, bytes: 300 });
@@ -375,7 +339,8 @@ mod tests {
     fn old_leftovers_go_when_a_store_is_opened() {
         let folder = tempfile::tempdir().unwrap();
         store(folder.path());
-        let (old, new) = (folder.path().join("tmp/old"), folder.path().join("tmp/new"));
+        let (old, new) =
+            (folder.path().join("tmp/.tmpOlDoLd"), folder.path().join("tmp/.tmpNeWnEw"));
         for path in [&old, &new] {
             fs::write(path, "half a blob").unwrap();
         }

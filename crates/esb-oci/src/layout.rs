@@ -2,19 +2,17 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs,
-    io::{self, Write},
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use bytes::Bytes;
-use tempfile::NamedTempFile;
 
 use crate::{
-    Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor, Digest, Image,
-    Index, InvalidImage, StoreError, blob::file_stream, collect::TEMPORARY, image::DOCUMENT_LIMIT,
-    manifest::media_type,
+    Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor, Digest, Folder,
+    FolderError, Image, Index, InvalidImage, StoreError, blob::file_stream, image::DOCUMENT_LIMIT,
+    kinds, manifest::media_type,
 };
 
 /// The annotation of an index entry that names an image in a layout.
@@ -54,12 +52,15 @@ pub enum LayoutError {
     Blob(#[from] BlobError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("could not write the OCI layout `{}`", path.display())]
-    Write {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
+    /// To write there would replace what is not ours.
+    #[error("`{}` is no index of an OCI layout", path.display())]
+    Foreign { path: PathBuf },
+}
+
+impl From<FolderError> for LayoutError {
+    fn from(error: FolderError) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 impl LayoutError {
@@ -68,6 +69,10 @@ impl LayoutError {
         match self {
             Self::Blob(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Foreign { path } => Some(format!(
+                "name another folder for the layout, such as `{}`",
+                path.with_file_name("layout").display()
+            )),
             _ => None,
         }
     }
@@ -185,7 +190,10 @@ pub struct LayoutEntry {
 ///
 /// # Errors
 /// When a blob cannot be had or the disk fails; the index is then the old one.
-pub async fn write_layout(root: &Path, images: &[(String, Image)]) -> Result<(), LayoutError> {
+pub async fn write_layout(
+    root: impl Into<Folder>,
+    images: &[(String, Image)],
+) -> Result<(), LayoutError> {
     write_entries(root, &named(images)).await
 }
 
@@ -204,8 +212,13 @@ fn named(images: &[(String, Image)]) -> Vec<LayoutEntry> {
 ///
 /// # Errors
 /// As [`write_layout`].
-pub async fn write_entries(root: &Path, new: &[LayoutEntry]) -> Result<(), LayoutError> {
-    let store = ContentStore::open(root)?;
+pub async fn write_entries(
+    root: impl Into<Folder>,
+    new: &[LayoutEntry],
+) -> Result<(), LayoutError> {
+    let root = root.into();
+    check_layout(&root)?;
+    let store = ContentStore::of_layout(&root)?;
     for entry in new {
         for image in &entry.images {
             for blob in image.layers.iter().chain([&image.config]) {
@@ -217,10 +230,22 @@ pub async fn write_entries(root: &Path, new: &[LayoutEntry]) -> Result<(), Layou
             store.put(bytes)?;
         }
     }
-    list(root, new)?;
-    // Only the store needs it, and only while it writes; other readers expect it gone.
-    let _ = fs::remove_dir(root.join(TEMPORARY));
-    Ok(())
+    list(&store, new)
+}
+
+/// Makes sure that a folder is an OCI layout or can become one. It may hold other files, which
+/// nothing here touches; the names that a layout has must not be theirs.
+///
+/// # Errors
+/// When a link is in the way, or a file of another kind that would have to be replaced.
+pub fn check_layout(root: &Folder) -> Result<(), LayoutError> {
+    root.join(kinds::SHA256).exists()?;
+    let marked = root.metadata("oci-layout")?.is_some();
+    let Some(index) = root.read("index.json", DOCUMENT_LIMIT)? else { return Ok(()) };
+    if marked && serde_json::from_slice::<Index>(&index).is_ok() {
+        return Ok(());
+    }
+    Err(LayoutError::Foreign { path: root.path().join("index.json") })
 }
 
 impl ContentStore {
@@ -230,12 +255,12 @@ impl ContentStore {
     /// # Errors
     /// When the index cannot be written.
     pub fn list_images(&self, images: &[(String, Image)]) -> Result<(), LayoutError> {
-        list(self.root(), &named(images))
+        list(self, &named(images))
     }
 
     /// The names of this store's images, with the manifests that they stand for.
     pub fn listed_images(&self) -> Vec<(String, Descriptor)> {
-        entries(self.root()).into_iter().collect()
+        entries(self).into_iter().collect()
     }
 
     /// Takes those names out of the store's index that still stand for these manifests; content
@@ -244,25 +269,25 @@ impl ContentStore {
     /// # Errors
     /// When the index cannot be written.
     pub fn unlist_images(&self, images: &[(String, Digest)]) -> Result<(), LayoutError> {
-        let root = self.root();
-        let failed = |source| LayoutError::Write { path: root.to_owned(), source };
-        let _lock = lock(root).map_err(failed)?;
-        let mut entries = entries(root);
+        let _lock = lock(self)?;
+        let mut entries = entries(self);
         let before = entries.len();
         for (name, digest) in images {
             if entries.get(name).is_some_and(|entry| entry.digest == *digest) {
                 entries.remove(name);
             }
         }
-        if entries.len() == before { Ok(()) } else { write_index(root, entries).map_err(failed) }
+        if entries.len() != before {
+            write_index(self, entries)?;
+        }
+        Ok(())
     }
 }
 
 /// Replaces a layout's index by one that has images under names, and all that it had under others.
-fn list(root: &Path, new: &[LayoutEntry]) -> Result<(), LayoutError> {
-    let failed = |source| LayoutError::Write { path: root.to_owned(), source };
-    let _lock = lock(root).map_err(failed)?;
-    let mut entries = entries(root);
+fn list(store: &ContentStore, new: &[LayoutEntry]) -> Result<(), LayoutError> {
+    let _lock = lock(store)?;
+    let mut entries = entries(store);
     let before = entries.clone();
     for entry in new {
         let mut descriptor = if let Some((bytes, kind)) = &entry.index {
@@ -273,38 +298,37 @@ fn list(root: &Path, new: &[LayoutEntry]) -> Result<(), LayoutError> {
                 index.manifests.remove(0)
             } else {
                 let (bytes, descriptor) = index.to_document();
-                ContentStore::open(root)?.put(&bytes)?;
+                store.put(&bytes)?;
                 descriptor
             }
         };
         descriptor.annotations.insert(REF_NAME.to_owned(), entry.name.clone());
         entries.insert(entry.name.clone(), descriptor);
     }
-    if entries != before || !root.join("oci-layout").exists() {
-        write_index(root, entries).map_err(failed)?;
+    if entries != before || store.folder().kind("oci-layout")?.is_none() {
+        write_index(store, entries)?;
     }
     Ok(())
 }
 
 /// Takes those names out of a store's index whose manifests are gone.
-pub(crate) fn forget_missing(store: &ContentStore) -> io::Result<()> {
-    let root = store.root();
-    let _lock = lock(root)?;
-    let mut entries = entries(root);
+pub(crate) fn forget_missing(store: &ContentStore) -> Result<(), FolderError> {
+    let _lock = lock(store)?;
+    let mut entries = entries(store);
     let before = entries.len();
     entries.retain(|_, entry| store.blob_path(entry.digest).exists());
-    if entries.len() == before { Ok(()) } else { write_index(root, entries) }
+    if entries.len() == before { Ok(()) } else { write_index(store, entries) }
 }
 
 /// Of several that change an index at once, one works and the others wait.
-fn lock(root: &Path) -> io::Result<Option<fs::File>> {
-    let folder = fs::File::open(root)?;
+fn lock(store: &ContentStore) -> Result<Option<fs::File>, FolderError> {
+    let folder = store.folder().open_folder()?;
     // Without locks, as on some network disks, the last one wins.
     Ok(folder.lock().is_ok().then_some(folder))
 }
 
-fn entries(root: &Path) -> BTreeMap<String, Descriptor> {
-    let Ok(layout) = OciLayout::open(root) else { return BTreeMap::new() };
+fn entries(store: &ContentStore) -> BTreeMap<String, Descriptor> {
+    let Ok(layout) = OciLayout::open(store.root()) else { return BTreeMap::new() };
     let with_name = |entry: &Descriptor| {
         let name = entry.annotations.get(REF_NAME).cloned();
         (name.unwrap_or_else(|| entry.digest.to_string()), entry.clone())
@@ -312,29 +336,20 @@ fn entries(root: &Path) -> BTreeMap<String, Descriptor> {
     layout.index.manifests.iter().map(with_name).collect()
 }
 
-fn write_index(root: &Path, entries: BTreeMap<String, Descriptor>) -> io::Result<()> {
+fn write_index(
+    store: &ContentStore,
+    entries: BTreeMap<String, Descriptor>,
+) -> Result<(), FolderError> {
     let index = Index {
         schema_version: 2,
         media_type: Some(media_type::OCI_INDEX.to_owned()),
         manifests: entries.into_values().collect(),
         annotations: BTreeMap::new(),
     };
-    let bytes = serde_json::to_vec_pretty(&index).map_err(io::Error::from)?;
-    if !root.join("oci-layout").exists() {
-        publish(root, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    let bytes = serde_json::to_vec_pretty(&index).expect("texts and numbers are JSON");
+    let folder = store.folder();
+    if folder.kind("oci-layout")?.is_none() {
+        folder.write("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
     }
-    publish(root, "index.json", &bytes)
-}
-
-fn publish(root: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut file = NamedTempFile::new_in(root)?;
-    file.write_all(bytes)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    file.as_file().sync_data()?;
-    file.persist(root.join(name)).map_err(|error| error.error)?;
-    Ok(())
+    folder.write("index.json", &bytes, 0o644)
 }

@@ -14,10 +14,12 @@ mod dockerignore;
 mod folder;
 mod gzip;
 mod image;
+mod kinds;
 mod layer;
 mod layout;
 mod links;
 pub mod manifest;
+mod marker;
 mod records;
 mod redact;
 mod reference;
@@ -37,7 +39,9 @@ pub use folder::{Entry, EntryKind, Folder, FolderError, Links, TemporaryFolder, 
 pub use gzip::Threads;
 pub use image::{DOCUMENT_LIMIT, Image, InvalidImage};
 pub use layer::{Attributes, DEFAULT_EPOCH, LayerDigests, LayerWriter, TarWriter, compress_layer};
-pub use layout::{LayoutEntry, LayoutError, OciLayout, REF_NAME, write_entries, write_layout};
+pub use layout::{
+    LayoutEntry, LayoutError, OciLayout, REF_NAME, check_layout, write_entries, write_layout,
+};
 pub use links::{
     CopiedFolder, CopiedLinks, LinkError, LinkFault, LinkReason, LinkRules, Way,
     look as look_at_links,

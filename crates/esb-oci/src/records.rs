@@ -8,16 +8,13 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+    fs::File,
+    io::Write as _,
     sync::{Mutex, PoisonError},
 };
 
+use crate::{Digest, Folder, FolderError, collect};
 use bytes::Bytes;
-use tempfile::NamedTempFile;
-
-use crate::{Digest, collect};
 
 /// The folder of all records in a store.
 pub(crate) const FOLDER: &str = "records";
@@ -38,7 +35,7 @@ const LIMIT: u64 = 256 * 1024 * 1024;
 /// The records of a store, each kind read when it is asked for first.
 #[derive(Debug)]
 pub(crate) struct Records {
-    folder: PathBuf,
+    folder: Folder,
     kinds: Mutex<HashMap<String, Kind>>,
 }
 
@@ -51,7 +48,7 @@ struct Kind {
 }
 
 impl Records {
-    pub(crate) fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Folder) -> Self {
         Self { folder: root.join(FOLDER), kinds: Mutex::default() }
     }
 
@@ -71,27 +68,16 @@ impl Records {
     }
 
     fn large(&self, kind: &str, key: Digest) -> Option<Bytes> {
-        let path = self.path(kind, key);
-        let metadata = fs::metadata(&path).ok()?;
-        collect::note_use(&path, &metadata);
-        fs::read(&path).ok().map(Bytes::from)
+        let name = name_of(kind, key);
+        let metadata = self.folder.metadata(&name).ok()??;
+        collect::note_use(&self.folder.path().join(&name), &metadata);
+        self.folder.read(&name, LIMIT).ok()?.map(Bytes::from)
     }
 
-    /// Writes a record, unless it is the one that is there; `temporary` makes files beside which a
-    /// large one is written.
-    pub(crate) fn set(
-        &self,
-        kind: &str,
-        key: Digest,
-        value: Vec<u8>,
-        temporary: impl FnOnce() -> io::Result<NamedTempFile>,
-    ) -> io::Result<()> {
+    /// Writes a record, unless it is the one that is there.
+    pub(crate) fn set(&self, kind: &str, key: Digest, value: Vec<u8>) -> Result<(), FolderError> {
         let value = if value.len() > LARGE {
-            let path = self.path(kind, key);
-            fs::create_dir_all(self.folder.join(kind))?;
-            let mut file = temporary()?;
-            file.write_all(&value)?;
-            file.persist(&path).map_err(|error| error.error)?;
+            self.folder.replace(name_of(kind, key), |file| file.write_all(&value))?;
             Bytes::from_static(ELSEWHERE)
         } else {
             Bytes::from(value)
@@ -109,13 +95,12 @@ impl Records {
             }
             let file = match &mut known.file {
                 Some(file) => file,
-                none => {
-                    fs::create_dir_all(&self.folder)?;
-                    let path = self.folder.join(format!("{kind}{ENDING}"));
-                    none.insert(OpenOptions::new().create(true).append(true).open(path)?)
-                }
+                none => none.insert(self.folder.append(format!("{kind}{ENDING}"))?),
             };
-            file.write_all(&line)?;
+            file.write_all(&line).map_err(|source| {
+                let path = self.folder.path();
+                FolderError::Io { action: "write a record in", path, source }
+            })?;
             known.values.insert(key, value);
             Ok(())
         })
@@ -132,14 +117,15 @@ impl Records {
 
     /// All records of a kind. A file of which most counts no longer is written anew.
     fn read(&self, kind: &str) -> HashMap<Digest, Bytes> {
-        let path = self.folder.join(format!("{kind}{ENDING}"));
-        let Ok(metadata) = fs::metadata(&path) else { return HashMap::new() };
+        let name = format!("{kind}{ENDING}");
+        let Ok(Some(metadata)) = self.folder.metadata(&name) else { return HashMap::new() };
         if metadata.len() > LIMIT {
-            let _gone = fs::remove_file(&path);
+            let _gone = self.folder.remove_file(&name);
             return HashMap::new();
         }
-        collect::note_use(&path, &metadata);
-        let Ok(text) = fs::read(&path).map(Bytes::from) else { return HashMap::new() };
+        collect::note_use(&self.folder.path().join(&name), &metadata);
+        let Ok(Some(text)) = self.folder.read(&name, LIMIT) else { return HashMap::new() };
+        let text = Bytes::from(text);
         let mut values = HashMap::new();
         for line in text.split(|byte| *byte == b'\n').filter(|line| line.len() > 65) {
             let key = std::str::from_utf8(&line[..64]).ok().filter(|_| line[64] == b' ');
@@ -150,36 +136,35 @@ impl Records {
         }
         let counts: usize = values.values().map(|value| value.len() + 67).sum();
         if text.len() > TIDY && counts < text.len() / 2 {
-            let _still_long = self.rewrite(&path, &values);
+            let _still_long = self.rewrite(&name, &values);
         }
         values
     }
 
-    fn rewrite(&self, path: &Path, values: &HashMap<Digest, Bytes>) -> io::Result<()> {
-        let mut file = NamedTempFile::new_in(&self.folder)?;
+    fn rewrite(&self, name: &str, values: &HashMap<Digest, Bytes>) -> Result<(), FolderError> {
         let mut text = Vec::new();
         for (key, value) in values {
             text.extend_from_slice(format!("\n{} ", key.hex()).as_bytes());
             text.extend_from_slice(value);
             text.push(b'\n');
         }
-        file.write_all(&text)?;
-        file.persist(path)?;
-        Ok(())
+        self.folder.replace(name, |file| file.write_all(&text))
     }
+}
 
-    fn path(&self, kind: &str, key: Digest) -> PathBuf {
-        self.folder.join(kind).join(key.hex())
-    }
+/// Where a large record lies in the folder of all records.
+fn name_of(kind: &str, key: Digest) -> String {
+    format!("{kind}/{}", key.hex())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, OpenOptions};
+
     use super::*;
 
     fn set(records: &Records, key: Digest, value: &[u8]) {
-        let temporary = || NamedTempFile::new_in(records.folder.parent().unwrap());
-        records.set("k", key, value.to_vec(), temporary).unwrap();
+        records.set("k", key, value.to_vec()).unwrap();
     }
 
     #[test]
@@ -187,21 +172,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = Digest::of(b"1");
         let length = || fs::metadata(folder.path().join("records/k.log")).unwrap().len();
-        set(&Records::new(folder.path()), key, b"1");
+        set(&Records::new(&Folder::new(folder.path())), key, b"1");
         let before = length();
-        let later = Records::new(folder.path());
+        let later = Records::new(&Folder::new(folder.path()));
         set(&later, key, b"1");
         assert_eq!(length(), before);
         set(&later, key, b"2");
         assert!(length() > before);
-        assert_eq!(Records::new(folder.path()).get("k", key).as_deref(), Some(&b"2"[..]));
+        assert_eq!(
+            Records::new(&Folder::new(folder.path())).get("k", key).as_deref(),
+            Some(&b"2"[..])
+        );
     }
 
     #[test]
     fn the_last_line_counts_and_torn_ones_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let [one, two] = [Digest::of(b"1"), Digest::of(b"2")];
-        let records = Records::new(folder.path());
+        let records = Records::new(&Folder::new(folder.path()));
         assert_eq!(records.get("k", one), None);
         set(&records, one, b"1");
         set(&records, one, b"[2]");
@@ -212,7 +200,7 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(format!("{} half", &two.hex()[..40]).as_bytes()).unwrap();
         set(&records, two, b"3");
-        let later = Records::new(folder.path());
+        let later = Records::new(&Folder::new(folder.path()));
         assert_eq!(later.get("k", one).as_deref(), Some(&b"[2]"[..]));
         assert_eq!(later.get("k", two).as_deref(), Some(&b"3"[..]));
     }
@@ -221,7 +209,7 @@ mod tests {
     fn large_records_lie_elsewhere_and_old_lines_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let [one, two] = [Digest::of(b"1"), Digest::of(b"2")];
-        let records = Records::new(folder.path());
+        let records = Records::new(&Folder::new(folder.path()));
         set(&records, one, &vec![b'x'; LARGE + 1]);
         let mut value = vec![b'y'; LARGE];
         for number in 0..9 {
@@ -230,12 +218,12 @@ mod tests {
         }
         let path = folder.path().join("records/k.log");
         assert!(fs::metadata(&path).unwrap().len() > 9 * LARGE as u64);
-        let later = Records::new(folder.path());
+        let later = Records::new(&Folder::new(folder.path()));
         assert_eq!(later.get("k", one).unwrap().len(), LARGE + 1);
         assert_eq!(later.get("k", two).as_deref(), Some(&*value));
         assert!(fs::metadata(&path).unwrap().len() < 2 * LARGE as u64);
         set(&later, one, b"small");
-        let last = Records::new(folder.path());
+        let last = Records::new(&Folder::new(folder.path()));
         assert_eq!(last.get("k", one).as_deref(), Some(&b"small"[..]));
         assert_eq!(last.get("k", two).as_deref(), Some(&*value));
     }

@@ -4,6 +4,9 @@
 //! renamed, so that any number of processes may share a store and be killed at any moment. Blobs
 //! lie as in an OCI layout. Records are hints that may vanish: whoever reads one must be able to
 //! do the work again. Whoever builds with a store holds it, so that nothing is collected meanwhile.
+//!
+//! The way to a store may lead through links; below it none is followed. A folder becomes a store
+//! when it is empty, and carries a marker from then on.
 
 use std::{
     fmt,
@@ -18,10 +21,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use tempfile::NamedTempFile;
 
 use crate::{
-    Blob, BlobError, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest,
+    Blob, BlobError, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest, Folder,
+    FolderError, TemporaryFolder,
     blob::file_stream,
-    collect::{self, TEMPORARY},
+    collect,
     digest::Hasher,
+    folder::is_temporary,
+    kinds::{self, TEMPORARY},
+    marker,
     records::Records,
     turn::{self, Turn},
 };
@@ -39,6 +46,14 @@ pub enum StoreError {
     },
     #[error("the store `{}` is in use", path.display())]
     InUse { path: PathBuf },
+    /// Collecting there would remove what is not ours.
+    #[error("`{}` is no content store, and holds other files: {}", path.display(), Names(names))]
+    Foreign { path: PathBuf, names: Vec<String> },
+    #[error("the content store `{}` is {}, and this program knows version {known}",
+        path.display(), Version(*version))]
+    Version { path: PathBuf, version: Option<u32>, known: u32 },
+    #[error(transparent)]
+    Folder(FolderError),
     #[error(transparent)]
     Blob(#[from] BlobError),
 }
@@ -54,8 +69,19 @@ impl StoreError {
         match self {
             Self::Blob(error) => error.hint(),
             Self::InUse { .. } => Some("wait until the builds that use it are done".to_owned()),
+            Self::Foreign { path, .. } => Some(format!(
+                "name a folder of its own for it, such as `{}`",
+                path.join("store").display()
+            )),
+            Self::Version { .. } => Some("name another folder for it, or remove it".to_owned()),
+            Self::Folder(error) => error.hint(),
             Self::Io { .. } => None,
         }
+    }
+
+    /// Whether the folder that was named is the wrong one.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::Foreign { .. } | Self::Version { .. } | Self::Folder(_))
     }
 
     /// Whether the local disk is the cause, and not what was to be stored.
@@ -64,11 +90,50 @@ impl StoreError {
     }
 }
 
+impl From<FolderError> for StoreError {
+    fn from(error: FolderError) -> Self {
+        match error {
+            FolderError::Io { action, path, source } => Self::Io { action, path, source },
+            error => Self::Folder(error),
+        }
+    }
+}
+
+struct Names<'a>(&'a [String]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, name) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}`{}`", name.escape_debug())?;
+        }
+        Ok(())
+    }
+}
+
+struct Version(Option<u32>);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(version) => write!(f, "of version {version}"),
+            None => f.write_str("of no version that can be read"),
+        }
+    }
+}
+
+/// What the names of folders start with in which blobs of a layout are written.
+const WRITING: &str = ".writing-";
+
 /// A store in a folder. Cheap to clone.
 #[derive(Clone)]
 pub struct ContentStore {
     root: Arc<PathBuf>,
+    folder: Arc<Folder>,
     records: Arc<Records>,
+    /// Where blobs are written that are not whole; without it that is a folder of the store, which
+    /// all processes share.
+    scratch: Option<Arc<TemporaryFolder>>,
     /// Locked as long as a clone lives.
     _held: Option<Arc<File>>,
 }
@@ -88,29 +153,57 @@ impl ContentStore {
     /// When the folders cannot be made.
     pub fn open_held(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self::open(root)?;
-        let held = collect::hold(store.root()).map(Arc::new);
-        collect::remove_old_leftovers(store.root());
+        let held = collect::hold(&store.folder)?.map(Arc::new);
+        collect::remove_old_leftovers(&store.folder)?;
         Ok(Self { _held: held, ..store })
     }
 
     /// Opens a store, and makes it when there is none.
     ///
     /// # Errors
-    /// When the folders cannot be made.
+    /// When the folder holds what is somebody else's, something in it is a link, or its own
+    /// folders cannot be made.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        let root = root.into();
-        for folder in ["blobs/sha256", TEMPORARY] {
-            let folder = root.join(folder);
-            fs::create_dir_all(&folder)
-                .map_err(StoreError::io("create the store's folder", &folder))?;
+        let folder = Folder::new(root);
+        folder.make()?;
+        marker::check(&folder)?;
+        for name in kinds::FOLDERS {
+            folder.join(name).exists()?;
         }
-        let records = Arc::new(Records::new(&root));
-        Ok(Self { root: Arc::new(root), records, _held: None })
+        for name in [kinds::SHA256, TEMPORARY] {
+            folder.join(name).make()?;
+        }
+        Ok(Self::of(folder, None))
+    }
+
+    /// What writes the blobs of a layout: no store, for a layout has no marker and nothing of it
+    /// is ever collected.
+    pub(crate) fn of_layout(folder: &Folder) -> Result<Self, StoreError> {
+        folder.join(kinds::SHA256).make()?;
+        for entry in folder.entries()? {
+            // A process that was killed long ago left it.
+            if is_temporary(&entry.name, WRITING, entry.kind) && collect::is_old(folder, &entry) {
+                folder.remove_folder(&entry.name)?;
+            }
+        }
+        let scratch = folder.temporary(WRITING)?;
+        Ok(Self::of(folder.clone(), Some(Arc::new(scratch))))
+    }
+
+    fn of(folder: Folder, scratch: Option<Arc<TemporaryFolder>>) -> Self {
+        let records = Arc::new(Records::new(&folder));
+        let root = Arc::new(folder.path());
+        Self { root, folder: Arc::new(folder), records, scratch, _held: None }
     }
 
     /// The store's folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The store's folder, for what lies in it beside blobs and records.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// Where a blob lies, whether it is there or not.
@@ -121,7 +214,7 @@ impl ContentStore {
     /// The size of a blob that is here. To ask is a use of it.
     pub fn size(&self, digest: Digest) -> Option<u64> {
         let path = self.blob_path(digest);
-        let metadata = fs::metadata(&path).ok()?;
+        let metadata = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
         collect::note_use(&path, &metadata);
         Some(metadata.len())
     }
@@ -129,7 +222,7 @@ impl ContentStore {
     /// Notes the use of something that lies in a folder of its own below [`ContentStore::root`],
     /// under the hex digits of its key.
     pub fn note_use(&self, path: &Path) {
-        if let Ok(metadata) = path.metadata() {
+        if let Ok(metadata) = path.symlink_metadata() {
             collect::note_use(path, &metadata);
         }
     }
@@ -159,20 +252,23 @@ impl ContentStore {
         Ok(BlobWriter { store: self.clone(), file: self.temporary()? })
     }
 
-    /// Another process may take the folder away when it is empty: a layout has none.
+    fn scratch(&self) -> Folder {
+        let own = self.scratch.as_ref().map(|own| own.folder().clone());
+        own.unwrap_or_else(|| self.folder.join(TEMPORARY))
+    }
+
     fn temporary(&self) -> Result<NamedTempFile, StoreError> {
-        let folder = self.root.join(TEMPORARY);
-        let mut attempts = 0..10;
-        loop {
-            match NamedTempFile::new_in(&folder) {
-                Err(error)
-                    if error.kind() == io::ErrorKind::NotFound && attempts.next().is_some() =>
-                {
-                    fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
-                }
-                file => return file.map_err(StoreError::io("create a temporary file in", &folder)),
+        let folder = self.scratch();
+        let attempt = || NamedTempFile::new_in(folder.path());
+        let file = match attempt() {
+            // It is the store's, and was there when it was opened.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                folder.make()?;
+                attempt()
             }
-        }
+            file => file,
+        };
+        file.map_err(StoreError::io("create a temporary file in", &folder.path()))
     }
 
     /// Stores a document at hand, unless it is here. The disk is not waited for: what a crash of
@@ -194,7 +290,7 @@ impl ContentStore {
     /// Waits for a turn at something that costs much and that other processes may be doing now:
     /// `name` says what, for one key. Who got the turn looks whether it is done already.
     pub async fn turn(&self, name: &str, key: Digest) -> Turn {
-        turn::turn(&self.root.join(TEMPORARY), &format!("{name}-{}", key.hex())).await
+        turn::turn(&self.scratch(), &format!("{name}-{}", key.hex())).await
     }
 
     /// Stores a blob from elsewhere, verified against its descriptor; nothing happens when it is
@@ -241,14 +337,20 @@ impl ContentStore {
     ) -> Result<(), StoreError> {
         let failed = |error: io::Error| StoreError::io("write a record in", self.root())(error);
         let bytes = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
-        let temporary = || self.temporary().map_err(io::Error::other);
-        self.records.set(kind, key, bytes, temporary).map_err(failed)
+        Ok(self.records.set(kind, key, bytes)?)
     }
 }
 
 impl BlobSource for ContentStore {
     fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
-        Box::pin(async move { file_stream(&self.blob_path(blob.digest), blob.digest) })
+        Box::pin(async move {
+            let path = self.blob_path(blob.digest);
+            if path.is_symlink() {
+                let place = format!("`{}`", path.display());
+                return Err(BlobError::Missing { digest: blob.digest, place });
+            }
+            file_stream(&path, blob.digest)
+        })
     }
 }
 

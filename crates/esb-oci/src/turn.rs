@@ -5,14 +5,16 @@
 //! after [`PATIENCE`], everybody works for itself, which costs time and breaks nothing.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, Metadata, TryLockError},
     future::poll_fn,
-    path::{Path, PathBuf},
+    os::unix::fs::MetadataExt as _,
     sync::{Arc, Mutex, PoisonError},
     task::{Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
+
+use crate::Folder;
 
 /// How long somebody else is waited for: whoever holds a turn may have been stopped.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -23,33 +25,41 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// A turn, as long as it lives.
 #[derive(Debug)]
 #[must_use = "a turn ends when it is dropped"]
-pub struct Turn(Option<(PathBuf, File)>);
+pub struct Turn(Option<Held>);
+
+/// A lock file that is ours.
+#[derive(Debug)]
+struct Held {
+    folder: Folder,
+    name: String,
+    _locked: File,
+}
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some((path, _locked)) = &self.0 {
+        if let Some(held) = &self.0 {
             // Who waits sees that the file it has is not the one of this name any more.
-            let _gone = fs::remove_file(path);
+            let _gone = held.folder.remove_file(&held.name);
         }
     }
 }
 
 /// Waits for the turn of a name in a folder, `patience` at most.
-pub(crate) async fn turn(folder: &Path, name: &str) -> Turn {
+pub(crate) async fn turn(folder: &Folder, name: &str) -> Turn {
     wait(folder, name, PATIENCE).await
 }
 
-async fn wait(folder: &Path, name: &str, patience: Duration) -> Turn {
-    let path = folder.join(name);
-    match attempt(&path) {
-        Attempt::Mine(file) => return Turn(Some((path, file))),
+async fn wait(folder: &Folder, name: &str, patience: Duration) -> Turn {
+    let (folder, name) = (folder.clone(), name.to_owned());
+    match attempt(&folder, &name) {
+        Attempt::Mine(file) => return Turn(Some(Held { folder, name, _locked: file })),
         Attempt::Impossible => return Turn(None),
         Attempt::Taken => {}
     }
     let waiting = Arc::new(Mutex::new(Waiting::default()));
     let theirs = Arc::clone(&waiting);
     let spawned = thread::Builder::new().name("turn".to_owned()).spawn(move || {
-        let turn = look_until(path, Instant::now() + patience, &theirs);
+        let turn = look_until(folder, name, Instant::now() + patience, &theirs);
         let mut waiting = theirs.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.turn = Some(turn);
         if let Some(waker) = waiting.waker.take() {
@@ -89,11 +99,11 @@ impl Drop for Gone<'_> {
     }
 }
 
-fn look_until(path: PathBuf, end: Instant, waiting: &Mutex<Waiting>) -> Turn {
+fn look_until(folder: Folder, name: String, end: Instant, waiting: &Mutex<Waiting>) -> Turn {
     loop {
         thread::sleep(PAUSE);
-        match attempt(&path) {
-            Attempt::Mine(file) => return Turn(Some((path, file))),
+        match attempt(&folder, &name) {
+            Attempt::Mine(file) => return Turn(Some(Held { folder, name, _locked: file })),
             Attempt::Impossible => return Turn(None),
             Attempt::Taken => {}
         }
@@ -110,31 +120,25 @@ enum Attempt {
     Impossible,
 }
 
-fn attempt(path: &Path) -> Attempt {
-    let open = || OpenOptions::new().create(true).truncate(false).write(true).open(path);
-    let Ok(file) = open() else { return Attempt::Impossible };
+fn attempt(folder: &Folder, name: &str) -> Attempt {
+    let Ok(file) = folder.lock_file(name) else { return Attempt::Impossible };
     match file.try_lock() {
         // The one before may have taken the name away between opening and locking.
-        Ok(()) if is_at(&file, path) => Attempt::Mine(file),
+        Ok(()) if is_at(&file, folder, name) => Attempt::Mine(file),
         Ok(()) | Err(TryLockError::WouldBlock) => Attempt::Taken,
         Err(TryLockError::Error(_)) => Attempt::Impossible,
     }
 }
 
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let at = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    file.metadata().map(at).ok() == fs::metadata(path).map(at).ok()
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
+fn is_at(file: &File, folder: &Folder, name: &str) -> bool {
+    let at = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    file.metadata().map(at).ok() == folder.metadata(name).ok().flatten().map(at)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
 
     /// Polls until the future is ready.
@@ -150,20 +154,20 @@ mod tests {
     }
 
     fn is_free(folder: &Path, name: &str) -> bool {
-        block_on(wait(folder, name, Duration::ZERO)).0.is_some()
+        block_on(wait(&Folder::new(folder), name, Duration::ZERO)).0.is_some()
     }
 
     #[test]
     fn one_at_a_time_and_nothing_is_left() {
         let folder = tempfile::tempdir().unwrap();
-        let mine = block_on(turn(folder.path(), "a"));
+        let mine = block_on(turn(&Folder::new(folder.path()), "a"));
         assert!(!is_free(folder.path(), "a"), "it is taken");
         assert!(is_free(folder.path(), "b"), "another one is not");
         let inside = Mutex::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let turn = block_on(turn(folder.path(), "a"));
+                    let turn = block_on(turn(&Folder::new(folder.path()), "a"));
                     assert!(turn.0.is_some());
                     let _alone = inside.try_lock().expect("nobody else has a turn");
                     thread::sleep(Duration::from_millis(5));
@@ -179,6 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("left"), "by a process that was killed").unwrap();
         assert!(is_free(folder.path(), "left"));
-        assert!(block_on(turn(&folder.path().join("nowhere"), "a")).0.is_none());
+        fs::write(folder.path().join("file"), "").unwrap();
+        assert!(block_on(turn(&Folder::new(folder.path().join("file")), "a")).0.is_none());
     }
 }

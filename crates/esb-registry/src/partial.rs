@@ -6,14 +6,13 @@
 //! verified: whoever reads a blob hashes it from its first byte on.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{self, Read as _, Write as _},
-    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use esb_oci::{ContentStore, Descriptor};
+use esb_oci::{ContentStore, Descriptor, Folder};
 
 /// The folder in the store.
 const FOLDER: &str = "partial";
@@ -25,20 +24,20 @@ const BLOCK: usize = 256 * 1024;
 /// Where downloads leave what they have.
 #[derive(Debug, Clone)]
 pub(crate) struct Partials {
-    folder: PathBuf,
+    folder: Folder,
     slow: Duration,
 }
 
 impl Partials {
     /// In a store; downloads whose first MiB takes longer than `slow` are kept.
     pub(crate) fn new(store: &ContentStore, slow: Duration) -> Self {
-        Self { folder: store.root().join(FOLDER), slow }
+        Self { folder: store.folder().join(FOLDER), slow }
     }
 
     /// What an earlier run left of a blob, and the place for more.
     pub(crate) fn open(&self, blob: &Descriptor) -> Kept {
-        let path = self.folder.join(blob.digest.hex());
-        let state = match existing(&path, blob.size) {
+        let (folder, name) = (self.folder.clone(), blob.digest.hex());
+        let state = match existing(&folder, &name, blob.size) {
             Existing::File(file, length) => State::Replaying { file, left: length },
             // Too small to be worth it, or somebody else's.
             Existing::Taken => State::Off,
@@ -49,7 +48,7 @@ impl Partials {
             State::Replaying { left, .. } => *left,
             _ => 0,
         };
-        Kept { path, slow: self.slow, state, start, size: blob.size, done: 0 }
+        Kept { folder, name, slow: self.slow, state, start, size: blob.size, done: 0 }
     }
 }
 
@@ -59,17 +58,16 @@ enum Existing {
     None,
 }
 
-fn existing(path: &Path, size: u64) -> Existing {
-    let Ok(file) = OpenOptions::new().read(true).append(true).open(path) else {
-        return Existing::None;
-    };
+fn existing(folder: &Folder, name: &str, size: u64) -> Existing {
+    let Ok(Some(_)) = folder.metadata(name) else { return Existing::None };
+    let Ok(file) = folder.append(name) else { return Existing::None };
     let length = file.metadata().map(|found| found.len()).unwrap_or_default();
     if file.try_lock().is_err() {
         return Existing::Taken;
     }
     if length > size || length == 0 {
         // It is not what its name says.
-        let _gone = fs::remove_file(path);
+        let _gone = folder.remove_file(name);
         return Existing::None;
     }
     Existing::File(file, length)
@@ -78,7 +76,8 @@ fn existing(path: &Path, size: u64) -> Existing {
 /// The first bytes of one blob on disk, as its download goes on.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    path: PathBuf,
+    folder: Folder,
+    name: String,
     slow: Duration,
     state: State,
     /// How many bytes an earlier run left.
@@ -156,12 +155,14 @@ impl Kept {
     }
 
     fn begin(&self, held: &[Bytes]) -> Option<File> {
-        fs::create_dir_all(self.path.parent()?).ok()?;
-        let mut file =
-            OpenOptions::new().create_new(true).append(true).read(true).open(&self.path).ok()?;
+        let mut file = self.folder.append(&self.name).ok()?;
         file.try_lock().ok()?;
+        if file.metadata().ok()?.len() > 0 {
+            // Another process was faster, and is done.
+            return None;
+        }
         if held.iter().try_for_each(|bytes| file.write_all(bytes)).is_err() {
-            let _gone = fs::remove_file(&self.path);
+            let _gone = self.folder.remove_file(&self.name);
             return None;
         }
         Some(file)
@@ -177,13 +178,15 @@ impl Kept {
 
     /// Removes what was kept.
     fn give_up(&mut self) {
-        let _gone = fs::remove_file(&self.path);
+        let _gone = self.folder.remove_file(&self.name);
         self.state = State::Off;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use esb_oci::Digest;
 

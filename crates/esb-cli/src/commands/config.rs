@@ -124,7 +124,7 @@ fn settings(
 
 /// The application of a template in the project's root.
 fn application(environment: &Environment, project: &Project) -> Result<Shown, Failure> {
-    let locked = LockFile::open(&project.root, LockUse::Locked)?.application();
+    let locked = LockFile::open(project.folder(), LockUse::Locked)?.application();
     let template = project.root.join(inputs::TEMPLATE_NAMES[0]);
     let named = Application::of_template(project, &template, environment, locked)?;
     let origin = named.origin.words();

@@ -6,11 +6,9 @@
 
 mod held;
 
-use std::{
-    fs::{self, File, TryLockError},
-    path::Path,
-};
+use std::fs::{File, TryLockError};
 
+use esb_oci::{EntryKind, Folder, FolderError};
 use serde_json::{Value, json};
 
 use self::held::{Held, Used};
@@ -106,15 +104,15 @@ fn open(
 fn alone(project: &Project) -> Result<Vec<File>, Failure> {
     let mut locks = Vec::new();
     let mut locked: Vec<std::path::PathBuf> = Vec::new();
-    for folder in folders(&project.brand.folder(&project.root)) {
-        let Ok(lock) = File::open(&folder) else { continue };
+    for folder in folders(&project.folder().join(project.brand.folder_name()))? {
+        let lock = folder.open_folder()?;
         // A folder of a second name would wait for its own lock.
-        if locked.iter().any(|known| esb_config::is_same_folder(known, &folder)) {
+        if locked.iter().any(|known| esb_config::is_same_folder(known, &folder.path())) {
             continue;
         }
-        locked.push(folder.clone());
+        locked.push(folder.path());
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            let text = format!("a run works in `{}`", folder.display());
+            let text = format!("a run works in `{}`", folder.path().display());
             return Err(Failure::new(Exit::Locked, "locked", text)
                 .hint("wait for it: what it builds is not published yet"));
         }
@@ -127,8 +125,8 @@ fn alone(project: &Project) -> Result<Vec<File>, Failure> {
 async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Held>, Failure> {
     let (build, deploy) = as_deploy(args);
     let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    let staging = run.project.brand.folder(&run.project.root).join("staging");
-    let mut used = published_anywhere(&staging)?;
+    let staging = run.project.folder().join(run.project.brand.folder_name()).join("staging");
+    let mut used = published_anywhere(&run.project, &staging)?;
     let places = pipeline::places(run, &order).await?;
     used.add(&pipeline::current(&places).await?);
     let in_default = [Holder::Engine, Holder::Store];
@@ -149,14 +147,15 @@ async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Hel
 
 /// What every merged configuration of the project names, `staging/<project>/<env>/config`, and each
 /// folder that one was delivered to last.
-fn published_anywhere(staging: &Path) -> Result<Used, Failure> {
+fn published_anywhere(project: &Project, staging: &Folder) -> Result<Used, Failure> {
     let mut used = Used::default();
-    for project in folders(staging) {
-        for environment in folders(&project) {
+    for compose_project in folders(staging)? {
+        for environment in folders(&compose_project)? {
             let staging = environment.join("config");
             // Other applications publish there as well.
-            let folders = pipeline::delivered(&staging).into_iter().chain([staging]);
-            for folder in folders {
+            let delivered = pipeline::delivered(&staging);
+            let delivered = delivered.map(|folder| project.configuration_at(&folder));
+            for folder in delivered.into_iter().chain([staging]) {
                 let read = esb_config::read(&folder);
                 used.add(&read.map_err(|error| pipeline::config_failure(&error))?);
             }
@@ -165,9 +164,16 @@ fn published_anywhere(staging: &Path) -> Result<Used, Failure> {
     Ok(used)
 }
 
-fn folders(dir: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+/// The folders in a folder; a link is an error, for what it leads to could be one.
+fn folders(folder: &Folder) -> Result<Vec<Folder>, FolderError> {
+    let mut found = Vec::new();
+    for entry in folder.entries()? {
+        if matches!(entry.kind, EntryKind::Folder | EntryKind::Link) {
+            let below = folder.join(&entry.name);
+            found.extend(below.exists()?.then_some(below));
+        }
+    }
+    Ok(found)
 }
 
 fn show(held: &[Held], printer: Printer) {

@@ -222,6 +222,7 @@ mod tests {
         fs::write(root.join("values.yaml"), "A: file\nB: file\nC: file\n").unwrap();
         fs::write(root.join("value"), "from a file\n").unwrap();
         Project {
+            links: esb_oci::Links::Followed,
             root: root.to_owned(),
             brand: Brand::default(),
             environment: "default".to_owned(),

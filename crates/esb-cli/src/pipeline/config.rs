@@ -1,15 +1,13 @@
 //! The runtime configuration: previewed with the findings, published last.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use esb_config::{
     ConfigFile, ImportedImage, Lock, Merged, Owner, Publication, Published, PublishedImage,
     Rendered,
 };
 use esb_model::{Application, FunctionId, ImageKind, ImageRecipe, Package};
+use esb_oci::Folder;
 
 use super::{
     Order,
@@ -28,15 +26,15 @@ use crate::{
 };
 
 /// Keeps other runs from publishing into a folder, once they let go of it.
-pub(crate) fn lock(run: &Run, dir: &Path) -> Result<Lock, Failure> {
+pub(crate) fn lock(run: &Run, folder: &Folder) -> Result<Lock, Failure> {
     let limit = run.environment.lock_wait(Lock::DEFAULT_LIMIT)?;
-    Lock::acquire(dir, limit).map_err(|error| failure(&error))
+    Lock::acquire(folder, limit).map_err(|error| failure(&error))
 }
 
 /// Where the configuration goes beside the generated folder.
 pub(crate) struct Places {
     /// Merged configuration of this project and environment.
-    pub(crate) staging: PathBuf,
+    pub(crate) staging: Folder,
     /// Where a Gateway reads.
     pub(crate) found: Found,
 }
@@ -81,7 +79,7 @@ pub(crate) fn preview(
 /// Where configuration lies, for who only looks or mends.
 pub(crate) async fn places(run: &Run, order: &Order<'_>) -> Result<Places, Failure> {
     let given = order.deploy.and_then(|deploy| deploy.config_to.as_deref());
-    let staging = run.project.staging(&run.compose_project);
+    let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
     Ok(Places { staging, found: delivery::find(run, given).await? })
 }
 
@@ -90,7 +88,7 @@ impl Places {
     pub(crate) fn name(&self, run: &Run) -> String {
         match &self.found.place {
             Some(place) => place.name(run),
-            None => run.short(&self.staging),
+            None => run.short(&self.staging.path()),
         }
     }
 }
@@ -118,7 +116,7 @@ pub(crate) async fn prepare(
     target: &Target,
     preview: &Rendered,
 ) -> Result<Places, Failure> {
-    let staging = run.project.staging(&run.compose_project);
+    let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
     let mut places = Places { staging, found: Found::default() };
     if order.publishes() {
         let given = order.deploy.and_then(|deploy| deploy.config_to.as_deref());
@@ -217,7 +215,8 @@ pub(crate) async fn publish(
     let generated = run.project.generated().join("config");
     let failed = |error: esb_config::Error| failure(&error);
     let mut publication =
-        esb_config::write_generated(&generated, &rendered.config).map_err(failed)?;
+        esb_config::write_generated(run.project.folder_at(&generated), &rendered.config)
+            .map_err(failed)?;
     let mut written = Written {
         generated: ConfigFile::GENERATED.iter().map(|file| generated.join(file.name())).collect(),
         staging: None,
@@ -241,12 +240,12 @@ pub(crate) async fn publish(
             if let Some(lock) = lock {
                 publication = place.publish(lock, &merged).await?;
                 if let Place::Folder(folder) = place {
-                    remembered::remember(&places.staging, folder)?;
+                    remembered::remember(&places.staging, &folder.path())?;
                 }
             }
             written.delivered = Some(place.name(run));
         }
-        written.staging = Some(places.staging.clone());
+        written.staging = Some(places.staging.path());
         written.capacities = changed_capacities(&published, &merged);
         written.changes.clone_from(&merged.changes);
         written.merged = Some(merged);
@@ -333,6 +332,7 @@ pub(crate) fn failure(error: &esb_config::Error) -> Failure {
         esb_config::Error::Conflict(_) | esb_config::Error::Namesakes(_) => {
             (Exit::Input, "conflict")
         }
+        esb_config::Error::Folder(_) => (Exit::Input, "disk"),
         esb_config::Error::Io { .. } | esb_config::Error::Owner { .. } => (Exit::Local, "disk"),
         _ => (Exit::Input, "config"),
     };

@@ -6,12 +6,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use esb_config::{ConfigFile, Lock, Merged, Publication, Published};
 use esb_image::docker::{DockerEngine, FileInside, OtherContainer, Replacement};
+use esb_oci::Folder;
 
 use super::{
     config::{self, failure},
@@ -28,7 +29,7 @@ const SERVICE: &str = "com.docker.compose.service";
 /// Where the configuration goes beside staging.
 #[derive(Debug)]
 pub(crate) enum Place {
-    Folder(PathBuf),
+    Folder(Folder),
     Container(Box<Inside>),
 }
 
@@ -38,7 +39,7 @@ pub(crate) struct Inside {
     engine: DockerEngine,
     container: OtherContainer,
     /// Keeps other runs of this user away; others' locks cannot be seen from here.
-    lock: PathBuf,
+    lock: Folder,
     /// Names our own containers.
     label: String,
 }
@@ -67,7 +68,9 @@ pub(crate) async fn find(run: &Run, given: Option<&str>) -> Result<Found, Failur
                 })?;
                 found.place = Some(mounted(run, &container).await?);
             }
-            None => found.place = Some(Place::Folder(PathBuf::from(text))),
+            None => {
+                found.place = Some(Place::Folder(run.project.configuration_at(Path::new(text))))
+            }
         },
         None => match &found.gateway {
             Some(container) => found.place = Some(mounted(run, container).await?),
@@ -118,7 +121,7 @@ async fn mounted(run: &Run, container: &OtherContainer) -> Result<Place, Failure
         && engine.address().is_local()
         && folder.is_dir()
     {
-        return Ok(Place::Folder(folder.clone()));
+        return Ok(Place::Folder(run.project.configuration_at(folder)));
     }
     if !mount.writable {
         let text = format!("container `{name}` may only read what is mounted at {GATEWAY_FOLDER}");
@@ -129,7 +132,7 @@ async fn mounted(run: &Run, container: &OtherContainer) -> Result<Place, Failure
     Ok(Place::Container(Box::new(Inside {
         engine: engine.clone(),
         container: container.clone(),
-        lock: run.store.root().join("delivery").join(volume),
+        lock: run.store.folder().join("delivery").join(volume),
         label: run.project.brand.label("kind"),
     })))
 }
@@ -138,7 +141,7 @@ impl Place {
     /// As messages name it.
     pub(crate) fn name(&self, run: &Run) -> String {
         match self {
-            Self::Folder(dir) => run.short(dir),
+            Self::Folder(folder) => run.short(&folder.path()),
             Self::Container(inside) => format!("container:{}", inside.container.name),
         }
     }
@@ -146,7 +149,9 @@ impl Place {
     /// What forbids to write there, before any work.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self {
-            Self::Folder(dir) => esb_config::check_writable(dir).map_err(|error| failure(&error)),
+            Self::Folder(folder) => {
+                esb_config::check_writable(folder).map_err(|error| failure(&error))
+            }
             Self::Container(_) => Ok(()), // its mount was looked at
         }
     }
@@ -154,8 +159,12 @@ impl Place {
     /// What is published there; none when nothing ever was.
     pub(crate) async fn read(&self) -> Result<Option<Published>, Failure> {
         match self {
-            Self::Folder(dir) if !dir.join(ConfigFile::Functions.name()).exists() => Ok(None),
-            Self::Folder(dir) => esb_config::read(dir).map(Some).map_err(|error| failure(&error)),
+            Self::Folder(folder) if folder.kind(ConfigFile::Functions.name())?.is_none() => {
+                Ok(None)
+            }
+            Self::Folder(folder) => {
+                esb_config::read(folder).map(Some).map_err(|error| failure(&error))
+            }
             Self::Container(inside) => {
                 let files = inside.files().await?;
                 if files.contains_key(&ConfigFile::Functions) {
@@ -169,12 +178,12 @@ impl Place {
 
     /// Keeps other runs away. None where staging itself is the place: its lock does that already.
     pub(crate) fn lock(&self, run: &Run, staging: &Lock) -> Result<Option<Lock>, Failure> {
-        let dir = match self {
-            Self::Folder(dir) if staging.is_of(dir) => return Ok(None),
-            Self::Folder(dir) => dir,
+        let folder = match self {
+            Self::Folder(folder) if staging.is_of(&folder.path()) => return Ok(None),
+            Self::Folder(folder) => folder,
             Self::Container(inside) => &inside.lock,
         };
-        config::lock(run, dir).map(Some)
+        config::lock(run, folder).map(Some)
     }
 
     /// Publishes under the place's own lock.

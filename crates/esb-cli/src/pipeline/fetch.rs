@@ -35,6 +35,8 @@ pub(crate) async fn fetch(
     order: &Order<'_>,
     dir: &Path,
 ) -> Result<Vec<Fetched>, Failure> {
+    let layout = run.project.folder_at(dir);
+    esb_oci::check_layout(&layout)?;
     let mut loaded = load::load(&run.project, &order.build.template, &run.environment)?;
     let foreseen = foresee(&run.project, &run.naming(), &[], &mut loaded)?;
     loaded.require_parameters();
@@ -70,7 +72,7 @@ pub(crate) async fn fetch(
     }
     let summary = |count| format!("{count} of {total} images cannot be fetched; nothing was");
     Failure::all(failures, summary).map_or(Ok(()), Err)?;
-    esb_oci::write_entries(dir, &entries(&fetched)?).await?;
+    esb_oci::write_entries(layout, &entries(&fetched)?).await?;
     run.lock.write()?;
     Ok(fetched)
 }

@@ -177,7 +177,7 @@ pub(crate) async fn hand_over(run: &Run, target: &Target, made: &mut Made) -> Re
                 images.push((format!("{}:{tag}", made.repository), made.image.clone()));
             }
         }
-        esb_oci::write_layout(layout, &images).await?;
+        esb_oci::write_layout(run.project.folder_at(layout), &images).await?;
     }
     Ok(())
 }

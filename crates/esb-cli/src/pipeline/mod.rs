@@ -118,6 +118,7 @@ pub(crate) async fn execute(
 ) -> Result<Summary, Failure> {
     let start = Instant::now();
     let run = Run::new(order, environment, printer)?;
+    run.project.refuse_links()?;
     Early::ask(&run, order);
     let mut loaded = load::load_or_ask(&run.project, order, environment)?;
     let Foreseen { recipes, preview } =

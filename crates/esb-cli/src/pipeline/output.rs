@@ -5,12 +5,14 @@
 //! take the copy into an image.
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
 };
 
 use esb_config::ConfigFile;
 use esb_model::{Application, Code, ImageKind, ImageRecipe, Package, TemplateId};
+use esb_oci::{Digest, Folder};
+use serde::{Deserialize, Serialize};
 
 use super::{Order, prepare::put, run::Run};
 use crate::{
@@ -45,7 +47,11 @@ pub(super) fn folder(
         return Err(Failure::new(Exit::Input, "output", text)
             .hint("name a folder outside of code and layers"));
     }
-    Ok(Some(folder.join(&project.environment)))
+    let folder = folder.join(&project.environment);
+    for name in ["config", "functions"] {
+        run.project.folder_at(&folder).join(name).exists()?;
+    }
+    Ok(Some(folder))
 }
 
 /// The folder of a template.
@@ -67,40 +73,72 @@ fn code(project: &Project, app: &Application) -> impl Iterator<Item = PathBuf> {
     })
 }
 
+/// What was copied, kept beside the generated files: nothing else is ever removed from a copy.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Copied {
+    folder: PathBuf,
+    /// The Dockerfiles by the folder of their function.
+    functions: BTreeMap<String, BTreeMap<String, Digest>>,
+}
+
+/// The name of the record in the folder of the environment.
+const RECORD: &str = "copied.json";
+
+/// The most bytes of a file that is copied.
+const LIMIT: u64 = 64 * 1024 * 1024;
+
 /// Brings the copy up to date. Of what else the folder holds only Dockerfiles of functions that are
-/// gone are removed.
+/// gone are removed, and only as an earlier run left them.
 pub(super) fn write(run: &Run, folder: &Path, recipes: &[ImageRecipe]) -> Result<(), Failure> {
-    let generated = run.project.generated();
+    let generated = run.project.folder_at(&run.project.generated());
+    let to = run.project.folder_at(folder);
     for file in ConfigFile::GENERATED {
-        let path = Path::new("config").join(file.name());
-        copy(&generated.join(&path), &folder.join(path))?;
+        copy(&generated.join("config"), &to.join("config"), file.name())?;
     }
-    let functions = folder.join("functions");
-    let mut keep = Vec::new();
+    let functions = to.join("functions");
+    let mut new = Copied { folder: folder.to_owned(), ..Copied::default() };
     for recipe in recipes.iter().filter(|recipe| matches!(recipe.kind, ImageKind::Function(_))) {
-        let Some(name) = recipe.folder.file_name() else { continue };
-        let to = functions.join(name);
+        let Some(name) = recipe.folder.file_name().and_then(|name| name.to_str()) else { continue };
+        let from = run.project.folder().join(&recipe.folder);
         for file in DOCKERFILES {
-            copy(&run.project.root.join(&recipe.folder).join(file), &to.join(file))?;
-        }
-        keep.push(to);
-    }
-    for entry in fs::read_dir(&functions).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if !keep.contains(&path) {
-            for file in DOCKERFILES {
-                let _may_be_absent = fs::remove_file(path.join(file));
+            if let Some(digest) = copy(&from, &functions.join(name), file)? {
+                let of = new.functions.entry(name.to_owned()).or_default();
+                of.insert(file.to_owned(), digest);
             }
-            let _may_hold_more = fs::remove_dir(path);
         }
+    }
+    let old = generated.read(RECORD, LIMIT)?.unwrap_or_default();
+    let old: Copied = serde_json::from_slice(&old).unwrap_or_default();
+    if old.folder == new.folder {
+        remove_gone(&functions, &old, &new)?;
+    }
+    if old != new {
+        let text = serde_json::to_vec_pretty(&new).expect("texts are JSON");
+        put(&generated, RECORD, &text)?;
+    }
+    Ok(())
+}
+
+fn remove_gone(functions: &Folder, old: &Copied, new: &Copied) -> Result<(), Failure> {
+    let is_name =
+        |name: &String| Path::new(name).components().eq([Component::Normal(name.as_ref())]);
+    let gone = |name: &String| is_name(name) && !new.functions.contains_key(name);
+    for (name, files) in old.functions.iter().filter(|(name, _)| gone(name)) {
+        for file in DOCKERFILES {
+            let path = Path::new(name).join(file);
+            let found = functions.read(&path, LIMIT)?;
+            if found.is_some_and(|found| files.get(file) == Some(&Digest::of(&found))) {
+                functions.remove_file(&path)?;
+            }
+        }
+        functions.remove_empty(name)?;
     }
     Ok(())
 }
 
 /// Copies a file that was generated; images of the user's own Dockerfile have none.
-fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    match fs::read(from) {
-        Ok(content) => put(to, &content),
-        Err(_) => Ok(()),
-    }
+fn copy(from: &Folder, to: &Folder, name: &str) -> Result<Option<Digest>, Failure> {
+    let Some(content) = from.read(name, LIMIT)? else { return Ok(None) };
+    put(to, name, &content)?;
+    Ok(Some(Digest::of(&content)))
 }

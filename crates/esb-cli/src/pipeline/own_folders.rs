@@ -18,7 +18,8 @@ const GENERATED: [&str; 3] = ["config", "functions", "base"];
 
 /// Refuses a place inside what builds generate, of any environment.
 pub(super) fn check_place(run: &Run, place: &Place) -> Result<(), Failure> {
-    let Place::Folder(dir) = place else { return Ok(()) };
+    let Place::Folder(folder) = place else { return Ok(()) };
+    let dir = &folder.path();
     let staging = run.project.staging(&run.compose_project);
     if is_same_folder(dir, &staging) {
         return Ok(());
@@ -47,14 +48,14 @@ fn generated(run: &Run) -> Vec<PathBuf> {
 pub(super) fn check_output(run: &Run, places: &Places, output: &Path) -> Result<(), Failure> {
     let config = output.join("config");
     let place = places.found.place.as_ref().and_then(|place| match place {
-        Place::Folder(dir) => Some(dir.as_path()),
+        Place::Folder(folder) => Some(folder.path()),
         Place::Container(_) => None,
     });
     let is_published = config.join(ConfigFile::State.name()).exists()
-        || [Some(&*places.staging), place]
+        || [Some(places.staging.path()), place]
             .into_iter()
             .flatten()
-            .any(|dir| is_same_folder(dir, &config));
+            .any(|dir| is_same_folder(&dir, &config));
     if !is_published {
         return Ok(());
     }

@@ -1,14 +1,15 @@
 //! Recipes, and what has to lie on disk before an image can be built from them.
 
 use std::{
-    fs::{self, File, TryLockError},
-    path::Path,
+    fs::{File, TryLockError},
     time::{Duration, Instant},
 };
 
+use esb_config::READABLE;
 use esb_dockerfile::{DiskProject, Recipes};
 use esb_image::{Distribution, Error, InstallRequest, Installed};
 use esb_model::{Application, Event, ImageKind, ImageRecipe, Platform, Reporter as _};
+use esb_oci::{EntryKind, Folder};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{bases::Bases, run::Run, target::Target};
@@ -59,9 +60,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// the result lives: contexts must not change while they are read. None where the file system has
 /// no locks.
 pub(crate) async fn alone(run: &Run) -> Result<Option<File>, Failure> {
-    let folder = run.project.generated();
-    fs::create_dir_all(&folder).map_err(|error| disk("create", &folder, &error))?;
-    let lock = File::open(&folder).map_err(|error| disk("open", &folder, &error))?;
+    let folder = run.project.folder_at(&run.project.generated());
+    folder.make()?;
+    let lock = folder.open_folder()?;
     let limit = run.environment.lock_wait(LOCK_LIMIT)?;
     let start = Instant::now();
     let mut told = false;
@@ -79,7 +80,7 @@ pub(crate) async fn alone(run: &Run) -> Result<Option<File>, Failure> {
                 tokio::time::sleep(PAUSE).await;
             }
             Err(TryLockError::WouldBlock) => {
-                let text = format!("another run works in `{}`", folder.display());
+                let text = format!("another run works in `{}`", folder.path().display());
                 return Err(Failure::new(Exit::Locked, "locked", text)
                     .hint("wait for it, or build for another environment with `-e`"));
             }
@@ -87,16 +88,37 @@ pub(crate) async fn alone(run: &Run) -> Result<Option<File>, Failure> {
     }
 }
 
+/// What is put into the folder of a function.
+const OF_A_FUNCTION: [(&str, EntryKind); 5] = [
+    ("Dockerfile", EntryKind::File),
+    ("Dockerfile.dockerignore", EntryKind::File),
+    ("code", EntryKind::Folder),
+    ("dependencies", EntryKind::Folder),
+    ("install", EntryKind::Folder),
+];
+
 /// Makes the folder of generated files, and removes what functions that are gone left in it.
+/// What has another name than what is put there is somebody else's and stays.
 pub(crate) fn tidy(run: &Run, recipes: &[ImageRecipe]) -> Result<(), Failure> {
-    put(&run.project.brand.folder(&run.project.root).join(".gitignore"), b"*\n")?;
-    let functions = run.project.generated().join("functions");
-    let keep: Vec<_> = recipes.iter().map(|recipe| run.project.root.join(&recipe.folder)).collect();
-    let Ok(entries) = fs::read_dir(&functions) else { return Ok(()) };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if !keep.contains(&path) {
-            fs::remove_dir_all(&path).map_err(|error| disk("remove", &path, &error))?;
+    let root = run.project.folder();
+    put(&root.join(run.project.brand.folder_name()), ".gitignore", b"*\n")?;
+    let functions = run.project.folder_at(&run.project.generated().join("functions"));
+    let keep: Vec<_> = recipes.iter().map(|recipe| root.join(&recipe.folder).path()).collect();
+    for entry in functions.entries()? {
+        let folder = functions.join(&entry.name);
+        if entry.kind == EntryKind::File || keep.contains(&folder.path()) {
+            continue;
         }
+        for found in folder.entries()? {
+            let ours =
+                |(name, kind): &(&str, EntryKind)| found.name == *name && found.kind == *kind;
+            match OF_A_FUNCTION.iter().find(|known| ours(known)) {
+                Some((name, EntryKind::Folder)) => drop(folder.remove_folder(name)?),
+                Some((name, _)) => drop(folder.remove_file(name)?),
+                None => {}
+            }
+        }
+        functions.remove_empty(&entry.name)?;
     }
     Ok(())
 }
@@ -211,17 +233,9 @@ pub(crate) fn of_kind(recipes: &[ImageRecipe], base: bool) -> impl Iterator<Item
 }
 
 /// Writes a file unless it has that content already.
-pub(crate) fn put(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    if fs::read(path).is_ok_and(|old| old == content) {
+pub(crate) fn put(folder: &Folder, name: &str, content: &[u8]) -> Result<(), Failure> {
+    if folder.holds(name, content) {
         return Ok(());
     }
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|error| disk("create", folder, &error))?;
-    }
-    fs::write(path, content).map_err(|error| disk("write", path, &error))
-}
-
-fn disk(action: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::of(Exit::Local, "disk", error)
-        .during(format!("could not {action} `{}`", path.display()))
+    Ok(folder.write(name, content, READABLE)?)
 }

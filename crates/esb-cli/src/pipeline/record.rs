@@ -1,6 +1,6 @@
 //! What a run built, kept beside the generated files so that `esb invoke` finds it.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -28,9 +28,11 @@ pub(crate) struct ImageRecord {
     pub(crate) layout: Option<(PathBuf, String)>,
 }
 
-fn path(project: &Project) -> PathBuf {
-    project.generated().join("images.json")
-}
+/// The file's name in the folder of the environment.
+const NAME: &str = "images.json";
+
+/// The most bytes of the file that are read.
+const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Writes the record of a run.
 pub(crate) fn write(run: &Run, target: &Target, made: &Made) -> Result<(), Failure> {
@@ -50,19 +52,24 @@ pub(crate) fn write(run: &Run, target: &Target, made: &Made) -> Result<(), Failu
         }));
     }
     let document = json!({"version": 1, "images": images});
-    put(&path(&run.project), format!("{document:#}\n").as_bytes())
+    put(
+        &run.project.folder_at(&run.project.generated()),
+        NAME,
+        format!("{document:#}\n").as_bytes(),
+    )
 }
 
 /// Reads the record of the last run of a project and environment.
 pub(crate) fn read(project: &Project) -> Result<Record, Failure> {
-    let path = path(project);
+    let folder = project.folder_at(&project.generated());
+    let path = folder.path().join(NAME);
     let missing = |cause: String| {
         let text = format!("nothing was built for the environment `{}`", project.environment);
         let mut failure = Failure::new(Exit::Input, "invoke", text);
         failure.causes.push(format!("could not read `{}`: {cause}", path.display()));
         failure.hint("run `esb build` or `esb deploy` with the same `-e` first")
     };
-    let text = fs::read(&path).map_err(|error| missing(error.to_string()))?;
+    let text = folder.read(NAME, LIMIT)?.ok_or_else(|| missing("it is not there".to_owned()))?;
     let document: Value =
         serde_json::from_slice(&text).map_err(|error| missing(error.to_string()))?;
     let images = document["images"].as_array().into_iter().flatten();

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use esb_oci::Folder;
 use serde::{Deserialize, Serialize};
 
 use super::config::failure;
@@ -15,24 +16,27 @@ struct Delivered {
     folder: PathBuf,
 }
 
-fn file(staging: &Path) -> PathBuf {
-    staging.with_file_name("delivered.json")
-}
+/// The file's name beside staging.
+const NAME: &str = "delivered.json";
+
+/// The most bytes of the file that are read.
+const LIMIT: u64 = 64 * 1024;
 
 /// Notes the folder.
-pub(super) fn remember(staging: &Path, folder: &Path) -> Result<(), Failure> {
+pub(super) fn remember(staging: &Folder, folder: &Path) -> Result<(), Failure> {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     if delivered(staging).as_ref() == Some(&folder) {
         return Ok(());
     }
+    let Some(beside) = staging.above() else { return Ok(()) };
     // A path that is no text cannot be noted.
     let Ok(text) = serde_json::to_string(&Delivered { folder }) else { return Ok(()) };
-    esb_config::replace(&file(staging), format!("{text}\n").as_bytes(), esb_config::READABLE)
+    esb_config::replace(&beside, NAME, format!("{text}\n").as_bytes(), esb_config::READABLE)
         .map_err(|error| failure(&error))
 }
 
 /// The folder, when there was one.
-pub(crate) fn delivered(staging: &Path) -> Option<PathBuf> {
-    let text = std::fs::read(file(staging)).ok()?;
+pub(crate) fn delivered(staging: &Folder) -> Option<PathBuf> {
+    let text = staging.above()?.read(NAME, LIMIT).ok()??;
     serde_json::from_slice::<Delivered>(&text).ok().map(|delivered| delivered.folder)
 }

@@ -94,7 +94,7 @@ impl Run {
         let store = open_store(environment, &project.brand)?;
         let internal = registry.configured.iter().chain([&registry.default]);
         let client = access::client(&args.access, environment, internal, &store)?;
-        let lock = LockFile::open(&project.root, lock_use(args.lock))?;
+        let lock = LockFile::open(project.folder(), lock_use(args.lock))?;
         let locked = lock.application();
         let applications = Application::of_templates(&project, environment, locked.as_deref())?;
         let given = order.deploy.and_then(|deploy| deploy.project.as_deref());
@@ -129,8 +129,9 @@ impl Run {
             image_ref: inputs::image_ref(args, environment)?,
             mode,
             is_mode_given: given_mode.is_some(),
-            stager: Stager::new(store.clone(), UnpackLimits::default()),
-            installer: Installer::new(store.clone(), tools),
+            stager: Stager::new(store.clone(), UnpackLimits::default())
+                .with_links(project.links.clone()),
+            installer: Installer::new(store.clone(), tools).with_links(project.links.clone()),
             project,
             printer,
             store,

@@ -105,6 +105,9 @@ pub(crate) async fn choose(
     if target.engine {
         run.engine().await?;
     }
+    if let Some(layout) = &target.layout {
+        esb_oci::check_layout(&run.project.folder_at(layout))?;
+    }
     Ok(target)
 }
 

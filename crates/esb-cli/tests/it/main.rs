@@ -6,6 +6,7 @@
 mod bases;
 mod context;
 mod inspect;
+mod links;
 mod lock;
 mod messages;
 mod platform;

@@ -126,7 +126,7 @@ fn the_store_shows_what_it_holds_and_gets_smaller() {
         esb_oci::OciLayout::open(&cache).unwrap().names().map(str::to_owned).collect();
     assert_eq!(names, ["esb-lambda-base:latest-python3.13", "esb-one:latest", "esb-two:latest"]);
 
-    fs::write(cache.join("tmp/killed"), vec![0; 1000]).unwrap();
+    fs::write(cache.join("tmp/.tmpKiLlEd"), vec![0; 1000]).unwrap();
     let shown = context.esb(&["cache"]);
     for line in ["blobs ", "leftovers ", "records/", "1.0 kB"] {
         assert!(shown.contains(line), "{shown}");

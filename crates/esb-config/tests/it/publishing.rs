@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::Path,
     thread,
     time::{Duration, UNIX_EPOCH},
@@ -152,7 +152,7 @@ fn a_failure_leaves_no_half_file() {
     fs::create_dir_all(blocked.path().join("image-import.json/x")).unwrap();
     let other = Lock::acquire(blocked.path(), Duration::ZERO).unwrap();
     let error = publish(&other, &merged).unwrap_err();
-    assert!(error.to_string().ends_with("image-import.json`"), "{error}");
+    assert!(error.to_string().contains("image-import.json` is a folder"), "{error}");
     assert_eq!(names(blocked.path()), [".deploy.lock", "image-import.json"]);
     publish(&lock, &merged).unwrap();
 }
@@ -160,7 +160,8 @@ fn a_failure_leaves_no_half_file() {
 #[test]
 fn leftovers_of_a_killed_run_go() {
     let dir = tempfile::tempdir().unwrap();
-    for name in [".functions.yml.x1.tmp", ".other.tmp", "functions.yml.tmp"] {
+    let ours = ".functions.yml.0123456789abcdef.tmp";
+    for name in [ours, ".functions.yml.backup.tmp", ".other.tmp", "functions.yml.tmp"] {
         fs::write(dir.path().join(name), "functions: [").unwrap();
     }
     deploy(dir.path(), &one("a")).unwrap();
@@ -168,6 +169,7 @@ fn leftovers_of_a_killed_run_go() {
         names(dir.path()),
         [
             ".deploy.lock",
+            ".functions.yml.backup.tmp",
             ".other.tmp",
             "functions.yml",
             "functions.yml.tmp",
@@ -224,5 +226,36 @@ fn a_place_that_cannot_be_written() {
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
     let error = check_writable(&file.join("below")).unwrap_err();
-    assert!(matches!(error, Error::Io { action: "create a file in", .. }), "{error:?}");
+    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+}
+
+#[test]
+fn a_link_among_the_files_is_told_and_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let victim = dir.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    let names = ALL.map(ConfigFile::name).into_iter().chain([".deploy.lock"]);
+    for name in names {
+        for target in ["../victim", "../absent", "/dev/null", "."] {
+            let folder = dir.path().join("config");
+            fs::create_dir(&folder).unwrap();
+            symlink(target, folder.join(name)).unwrap();
+            let error = deploy(&folder, &one("a")).unwrap_err();
+            assert!(matches!(error, Error::Folder(_)), "{name} to {target}: {error:?}");
+            let place = folder.join(name).display().to_string();
+            assert!(error.to_string().contains(&place), "{error}");
+            assert!(error.hint().unwrap().contains(&place), "{error}");
+            if name != ".deploy.lock" {
+                assert!(check_writable(&folder).is_err(), "{name} to {target}");
+            }
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+            assert!(!dir.path().join("absent").exists());
+            fs::remove_dir_all(&folder).unwrap();
+        }
+    }
+    // The way to the folder is the user's.
+    fs::create_dir(dir.path().join("real")).unwrap();
+    symlink("real", dir.path().join("link")).unwrap();
+    deploy(&dir.path().join("link"), &one("a")).unwrap();
+    assert!(dir.path().join("real/functions.yml").exists());
 }

@@ -30,7 +30,7 @@ use std::{
 };
 
 use esb_model::{Family, ImageRecipe, Reporter};
-use esb_oci::{ContentStore, Digest};
+use esb_oci::{ContentStore, Digest, Links};
 
 #[cfg(any(feature = "docker", feature = "buildkit"))]
 pub use self::image::StepEngine;
@@ -39,7 +39,7 @@ use crate::{
     Error, Stager, UnpackLimits,
     blocking::blocking,
     fingerprint::Fingerprint,
-    staging::{self, Copying, Places},
+    staging::{Copying, Place},
     unpack::io_error,
 };
 
@@ -153,6 +153,12 @@ impl Installer {
         Self { store, tools: Arc::new(tools), stager, running: Arc::default() }
     }
 
+    /// What happens where links lie in the folder of generated files.
+    #[must_use]
+    pub fn with_links(self, links: Links) -> Self {
+        Self { stager: self.stager.with_links(links), ..self }
+    }
+
     /// Installs what a recipe depends on into the folder that it names. `None` when it depends on
     /// nothing.
     ///
@@ -197,7 +203,7 @@ impl Installer {
 
     /// Whether an installation is there and may be used.
     fn has(&self, job: &Job<'_>, place: &Path) -> bool {
-        let has = !job.no_cache && !job.requirements.moves() && place.is_dir();
+        let has = !job.no_cache && !job.requirements.moves() && is_folder(place);
         if has {
             self.store.note_use(place);
         }
@@ -224,12 +230,12 @@ impl Installer {
     /// Puts an installation where the recipe copies it from.
     async fn put(&self, job: &Job<'_>, place: PathBuf, cached: bool) -> Result<Installed, Error> {
         let stager = self.stager.clone();
-        let scratch = staging::scratch(job.root, job.recipe)?;
+        let (scratch, root) = (stager.scratch(job.root, job.recipe), stager.folder(job.root));
         let target = job.dependencies.target.clone();
-        let (image, folder, trust) = (job.image.to_owned(), job.root.join(&target), !job.no_cache);
+        let (image, to, trust) = (job.image.to_owned(), target.clone(), !job.no_cache);
         let distributions = blocking(move || {
-            let places = Places { from: &place, scratch: &scratch, target: &folder };
-            stager.copy(&image, places, &Copying::default(), trust)?;
+            let at = Place { scratch: &scratch, root: &root, target: &to };
+            stager.copy(&image, &place, at, &Copying::default(), trust)?;
             distributions(&place)
         })
         .await?;
@@ -266,6 +272,11 @@ fn finish(target: &Path, place: &Path, folder: &Path) -> Result<(), Error> {
         }
         other => other.map_err(io_error("put in place", place)),
     }
+}
+
+/// A link is no installation of ours.
+fn is_folder(place: &Path) -> bool {
+    place.symlink_metadata().is_ok_and(|found| found.is_dir())
 }
 
 /// The packages of an installation, by the folders of their metadata.

@@ -46,6 +46,24 @@ pub struct Folder {
     links: Links,
 }
 
+impl From<&Folder> for Folder {
+    fn from(folder: &Folder) -> Self {
+        folder.clone()
+    }
+}
+
+impl From<&Path> for Folder {
+    fn from(base: &Path) -> Self {
+        Self::new(base)
+    }
+}
+
+impl From<&PathBuf> for Folder {
+    fn from(base: &PathBuf) -> Self {
+        Self::new(base)
+    }
+}
+
 /// What an entry of a folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
@@ -88,6 +106,12 @@ impl Folder {
     pub fn join(&self, name: impl AsRef<Path>) -> Self {
         let below = self.below.join(name);
         Self { base: self.base.clone(), below, links: self.links.clone() }
+    }
+
+    /// The folder above this one; the base has none that is known.
+    pub fn above(&self) -> Option<Self> {
+        let below = self.below.parent()?.to_owned();
+        Some(Self { base: self.base.clone(), below, links: self.links.clone() })
     }
 
     /// Where the folder lies.
@@ -229,12 +253,12 @@ impl Folder {
         self.create(name.as_ref(), OFlags::RDWR | OFlags::CREATE)
     }
 
-    /// Opens a file to add to its end, and makes it when it is missing.
+    /// Opens a file to read it and to add to its end, and makes it when it is missing.
     ///
     /// # Errors
     /// When it cannot be opened, or is no file, or a link is on the way to it.
     pub fn append(&self, name: impl AsRef<Path>) -> Result<File, FolderError> {
-        self.create(name.as_ref(), OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
+        self.create(name.as_ref(), OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)
     }
 
     fn create(&self, name: &Path, flags: OFlags) -> Result<File, FolderError> {

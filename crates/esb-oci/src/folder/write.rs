@@ -18,6 +18,9 @@ use super::{EntryKind, Folder, FolderError, open::Place, remove::remove_at};
 /// How many digits make a temporary name.
 const DIGITS: usize = 16;
 
+/// How often a name is tried that others take at the same time.
+const ATTEMPTS: u32 = 10;
+
 /// What the names of files end with that are not whole.
 const ENDING: &str = ".tmp";
 
@@ -112,15 +115,25 @@ impl Folder {
     ) -> Result<(), FolderError> {
         let place = self.made_place(name.as_ref())?;
         let below = from.folder.made()?;
-        if let Some(found) = place.kind()? {
-            if !matches!(found, EntryKind::File | EntryKind::Folder) {
-                return Err(place.other(found, "file or folder"));
+        // Another process may put something there between two steps.
+        for attempt in 0..ATTEMPTS {
+            match place.kind()? {
+                None => {}
+                Some(EntryKind::File | EntryKind::Folder) => {
+                    let old = format!("old-{attempt}");
+                    match rustix::fs::renameat(&place.folder, &place.name, &below, old) {
+                        Ok(()) | Err(Errno::NOENT) => {}
+                        Err(error) => return Err(place.io("replace")(error.into())),
+                    }
+                }
+                Some(found) => return Err(place.other(found, "file or folder")),
             }
-            rustix::fs::renameat(&place.folder, &place.name, &below, "old")
-                .map_err(|error| place.io("replace")(error.into()))?;
+            match rustix::fs::renameat(&below, made, &place.folder, &place.name) {
+                Err(Errno::EXIST | Errno::NOTEMPTY | Errno::ISDIR | Errno::NOTDIR) => {}
+                done => return done.map_err(|error| place.io("put in place")(error.into())),
+            }
         }
-        rustix::fs::renameat(&below, made, &place.folder, &place.name)
-            .map_err(|error| place.io("put in place")(error.into()))
+        Err(place.io("put in place")(io::ErrorKind::AlreadyExists.into()))
     }
 }
 

@@ -90,7 +90,8 @@ fn read(dir: &Path, project: &Project) -> Result<Published, Failure> {
     if !dir.join("functions.yml").exists() {
         return Err(nothing(format!("`{}` has no functions.yml", dir.display())));
     }
-    esb_config::read(dir).map_err(|error| Failure::of(Exit::Input, "config", &error))
+    esb_config::read(project.configuration_at(dir))
+        .map_err(|error| Failure::of(Exit::Input, "config", &error))
 }
 
 /// What one side says of an image.

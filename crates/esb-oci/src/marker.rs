@@ -1,0 +1,62 @@
+//! The file that says that a folder is a store.
+//!
+//! Nothing is ever removed from a folder without it. Stores from before there was one are
+//! recognised by holding nothing but what a store holds, and get it then.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Folder, FolderError, StoreError, kinds};
+
+/// The marker's name.
+pub(crate) const NAME: &str = "content-store.json";
+
+/// The form of a store that this program knows.
+const VERSION: u32 = 1;
+
+/// The most bytes of the marker.
+const LIMIT: u64 = 4096;
+
+/// How many names a message tells of what is in the way.
+const TOLD: usize = 3;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Marker {
+    content_store: u32,
+}
+
+/// Makes sure that a folder is a store, or may become one; then it is marked.
+///
+/// # Errors
+/// [`StoreError::Foreign`] when it holds what is somebody else's, [`StoreError::Version`] when
+/// another program made it; or when the disk fails.
+pub(crate) fn check(root: &Folder) -> Result<(), StoreError> {
+    if let Some(text) = root.read(NAME, LIMIT)? {
+        let marker = serde_json::from_slice::<Marker>(&text).ok();
+        return match marker.map(|marker| marker.content_store) {
+            Some(VERSION) => Ok(()),
+            version => Err(StoreError::Version { path: root.path(), version, known: VERSION }),
+        };
+    }
+    let scan = kinds::scan(root)?;
+    if !scan.is_ours() {
+        let mut names: Vec<_> =
+            scan.foreign.iter().take(TOLD).map(|path| path.display().to_string()).collect();
+        if names.is_empty() {
+            // All of it could be a store's, and is that of an OCI layout.
+            names.extend(kinds::LAYOUT_FILES.map(str::to_owned));
+        }
+        return Err(StoreError::Foreign { path: root.path(), names });
+    }
+    let marker = serde_json::to_vec(&Marker { content_store: VERSION }).unwrap_or_default();
+    match root.write(NAME, &marker, 0o644) {
+        Err(FolderError::Io { source, .. }) if is_read_only(source.kind()) => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+fn is_read_only(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
