@@ -3,6 +3,8 @@
 //! Every file is named here by hand, so that what goes into an image is what was reviewed; a test
 //! compares the list with the tree. Nothing is read at run time, and nothing is interpreted.
 
+use std::path::Path;
+
 /// One file that this crate carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asset {
@@ -73,7 +75,8 @@ const IMAGE_PYTHON: &[Asset] = assets!["image/python": "sitecustomize.py"];
 pub fn image_python() -> Vec<Asset> {
     let of_base = PYTHON_BASE.iter().filter_map(|asset| {
         let path = asset.path.strip_prefix(PYTHON_HOOKS)?;
-        let ours = path != IMAGE_PYTHON[0].path && !path.ends_with(".pth");
+        let is_start = Path::new(path).extension().is_some_and(|end| end == "pth");
+        let ours = path != IMAGE_PYTHON[0].path && !is_start;
         ours.then_some(Asset { path, content: asset.content })
     });
     of_base.chain(IMAGE_PYTHON.iter().copied()).collect()

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// How long a command may take whose output is taken: a suite, a build, a run of `esb`.
-pub(crate) const OF_COMMAND: Duration = Duration::from_secs(40 * 60);
+pub(crate) const OF_COMMAND: Duration = Duration::from_mins(40);
 
 /// How long one check may take, what it compiles included.
-const OF_CHECK: Duration = Duration::from_secs(60 * 60);
+const OF_CHECK: Duration = Duration::from_hours(1);
 
 /// After a command ended or was ended, how long its output is waited for: what it left running may
 /// hold the pipes.
@@ -41,8 +41,8 @@ pub(crate) fn output_within(command: &mut Command, limit: Duration) -> Outcome<O
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
     let status = wait(&mut child, limit)?;
-    let stdout = stdout.map(|pipe| pipe.all()).unwrap_or_default();
-    let stderr = stderr.map(|pipe| pipe.all()).unwrap_or_default();
+    let stdout = stdout.map(Pipe::all).unwrap_or_default();
+    let stderr = stderr.map(Pipe::all).unwrap_or_default();
     match status {
         Some(status) => Ok(Output { status, stdout, stderr }),
         None => Err(Trouble::Failed(format!(
@@ -103,6 +103,7 @@ impl Pipe {
 }
 
 /// Watches a check until it is dropped; a check that takes too long ends the whole task.
+#[expect(clippy::exit, reason = "the check's own thread cannot be ended")]
 pub(crate) fn of_check(name: &str) -> Watch {
     let name = name.to_owned();
     Watch::start(OF_CHECK, move || {

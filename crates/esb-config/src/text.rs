@@ -36,6 +36,7 @@ impl Text {
     }
 
     /// The text with a literal one before it.
+    #[must_use]
     pub fn after(self, before: &str) -> Self {
         Self(Self::literal(before).0 + &self.0)
     }

@@ -227,9 +227,8 @@ impl Error {
                     .into(),
             ),
             Self::Denied { registry, .. } => Some(format!("run `docker login {registry}`")),
-            Self::Dependencies { hint, .. } => hint.clone(),
+            Self::Dependencies { hint, .. } | Self::Requirement { hint, .. } => hint.clone(),
             Self::Link { fault, .. } => Some(fault.hint().to_owned()),
-            Self::Requirement { hint, .. } => hint.clone(),
             Self::NoWheel { .. } => Some(
                 "check its name and version, or build it in the image: `--builder auto` with a \
                  running Docker engine or `--buildkit ADDR`; `--allow-host-builds` runs its code \

@@ -179,7 +179,7 @@ mod tests {
             let runtime: Runtime = known.name.parse().unwrap();
             assert_eq!(runtime.name(), known.name);
             let tag = known.tag.trim_start_matches("core").trim_end_matches("-preview");
-            assert!(runtime.has_aws_base_image() == !tag.is_empty(), "{}", known.name);
+            assert_ne!(runtime.has_aws_base_image(), tag.is_empty(), "{}", known.name);
             assert!(tag.is_empty() || tag == runtime.version(), "{}", known.name);
             let preview = known.tag.ends_with("-preview");
             assert_eq!(preview, known.support == Support::Preview, "{}", known.name);

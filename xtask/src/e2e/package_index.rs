@@ -17,8 +17,11 @@ pub(crate) type Packages = BTreeMap<&'static str, Vec<(String, Vec<u8>)>>;
 pub(crate) struct Index {
     pub(crate) address: SocketAddr,
     /// Request lines with the credentials that came along.
-    pub(crate) asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    pub(crate) asked: Arc<Mutex<Vec<Question>>>,
 }
+
+/// A request line, and the credentials that came along.
+type Question = (String, Option<String>);
 
 impl Index {
     /// Serves packages below any path that ends with `/simple/NAME/`; to everybody, unless a
@@ -91,7 +94,7 @@ pub(crate) fn wheel(name: &str, version: &str, needs: &[&str]) -> Outcome<(Strin
     let info = format!("{name}-{version}.dist-info");
     let mut metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n");
     for need in needs {
-        metadata.push_str(&format!("Requires-Dist: {need}\n"));
+        metadata.extend(["Requires-Dist: ", need, "\n"]);
     }
     if needs.iter().any(|need| need.contains("extra ==")) {
         metadata.push_str("Provides-Extra: more\n");

@@ -85,12 +85,14 @@ impl<'a> Project<'a> {
     }
 }
 
+/// A line of Python that leaves a mark.
+fn writing(mark: &Path) -> String {
+    format!("open('{}', 'a').write('ran')\n", mark.display())
+}
+
 /// A setup script that leaves a mark wherever it runs.
 fn marker(mark: &Path) -> String {
-    format!(
-        "open({:?}, 'a').write('ran')\nfrom setuptools import setup\nsetup(name='evil')\n",
-        mark
-    )
+    format!("{}from setuptools import setup\nsetup(name='evil')\n", writing(mark))
 }
 
 /// Whatever asks for code to be run here is refused before anything is, and by whom to ask instead;
@@ -101,7 +103,7 @@ pub(crate) fn nothing_is_run_here(parts: &Parts) -> Outcome {
     let script = format!("#!/bin/sh\necho ran >> {}\nexec python3 \"$@\"\n", mark.display());
     project.write("code/evil/setup.py", marker(&mark))?;
     for name in ["pip", "json", "sitecustomize", "encodings"] {
-        project.write(&format!("code/{name}.py"), format!("open({mark:?}, 'a').write('ran')\n"))?;
+        project.write(&format!("code/{name}.py"), writing(&mark))?;
     }
     for program in ["code/.venv/bin/python", "bin/uv", "bin/python3", "bin/keyring"] {
         project.write(program, &script)?;
@@ -181,10 +183,10 @@ pub(crate) fn nothing_is_run_here(parts: &Parts) -> Outcome {
     {
         return Err(Trouble::Failed(said));
     }
-    match project.tree()? == before {
-        true => Ok(()),
-        false => Err("a build changed the project's files".into()),
+    if project.tree()? != before {
+        return Err("a build changed the project's files".into());
     }
+    Ok(())
 }
 
 /// Environment markers are the image's, of what is asked for and of what that needs; whichever tool

@@ -104,7 +104,9 @@ fn hooks_loaded_by<'a>(
             let hooked = matches!(&package.runtime, Some(Ok(runtime)) if runtime.has_java_hooks());
             hooked.then_some((JVM_OPTIONS, JAVA_AGENT))
         }
-        _ => image.hooks_loaded_by.as_ref().map(|(name, start)| (&**name, &**start)),
+        Package::Image(_) => {
+            image.hooks_loaded_by.as_ref().map(|(name, start)| (&**name, &**start))
+        }
     }
 }
 

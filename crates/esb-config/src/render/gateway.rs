@@ -73,7 +73,7 @@ pub(super) fn taken(path: &str, method: &Method) -> Option<Taken> {
 }
 
 fn own_path(own: &Own) -> String {
-    own.path.iter().map(|segment| format!("/{}", segment.unwrap_or("{name}"))).collect()
+    own.path.iter().flat_map(|segment| ["/", segment.unwrap_or("{name}")]).collect()
 }
 
 enum Overlap {
@@ -121,15 +121,15 @@ impl<'a> Segments<'a> {
         } else {
             self.segments.len() == own.len()
         };
-        let pairs = || self.segments.iter().zip(own);
-        let meets = |(route, own): (&Option<&str>, &Option<&str>)| match (route, own) {
+        let pairs = || self.segments.iter().copied().zip(own.iter().copied());
+        let meets = |(route, own): (Option<&str>, Option<&str>)| match (route, own) {
             (Some(route), Some(own)) => route == own,
             _ => true,
         };
         if !fits || !pairs().all(meets) {
             return Overlap::None;
         }
-        let wider = |(route, own): (&Option<&str>, &Option<&str>)| route.is_none() && own.is_some();
+        let wider = |(route, own): (Option<&str>, Option<&str>)| route.is_none() && own.is_some();
         if !self.greedy && !pairs().any(wider) {
             return Overlap::Whole;
         }

@@ -61,8 +61,8 @@ impl Installer {
             let path = folder.path().join(name);
             fs::write(&path, text).map_err(io_error("write", &path)).map(|()| path)
         };
-        let hashes: String = WHEELS.iter().map(|hash| format!(" --hash=sha256:{hash}")).collect();
-        let wanted = write("uv.txt", &format!("uv=={VERSION}{hashes}\n"))?;
+        let wanted = format!("uv=={VERSION} --hash=sha256:{}\n", WHEELS.join(" --hash=sha256:"));
+        let wanted = write("uv.txt", &wanted)?;
         let wheels = folder.path().join("wheels");
         let mut program = Program::new(python);
         self.surround(&mut program, job, folder.path());

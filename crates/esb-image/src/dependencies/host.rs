@@ -185,25 +185,20 @@ impl Installer {
                 program.arguments(&["--build-constraints", &file]);
             }
         }
-        self.name_indexes(job, program, folder)
+        Self::name_indexes(job, program, folder)
     }
 
     /// Packages that come from an index by its name, which only a project can say.
-    fn name_indexes(
-        &self,
-        job: &Job<'_>,
-        program: &mut Program,
-        folder: &Path,
-    ) -> Result<(), Error> {
+    fn name_indexes(job: &Job<'_>, program: &mut Program, folder: &Path) -> Result<(), Error> {
         let Some(project) = &job.requirements.project else { return Ok(()) };
         if project.indexes.is_empty() || project.is_locked {
             return Ok(());
         }
-        let named = |name: &String| toml::Value::from(name.clone());
+        let value = |name: &String| toml::Value::from(name.clone());
         let source = |(name, index): (&String, &String)| {
             (
                 name.clone(),
-                toml::Value::Table([("index".to_owned(), named(index))].into_iter().collect()),
+                toml::Value::Table([("index".to_owned(), value(index))].into_iter().collect()),
             )
         };
         let sources: toml::Table = project.indexes.iter().map(source).collect();
@@ -211,7 +206,7 @@ impl Installer {
         if let Some(index) = job.config.get("index") {
             uv.insert("index".to_owned(), index.clone());
         }
-        let names: Vec<_> = project.indexes.keys().map(named).collect();
+        let names: Vec<_> = project.indexes.keys().map(value).collect();
         let mut document = toml::Table::new();
         let of_project = [
             ("name".to_owned(), "packages".into()),

@@ -146,7 +146,7 @@ impl Installer {
             let path = context.join(name);
             fs::write(&path, text).map_err(io_error("write", &path))?;
         }
-        let secrets = secrets(job, files.options);
+        let secrets = secrets(job, &files.options);
         let recipe = job.recipe;
         let name = job.dependencies.runtime.aws_base_image();
         let packages = ImageRecipe {
@@ -208,7 +208,7 @@ impl Installer {
 }
 
 /// What a step hears of this machine, and the addresses that the requirements name.
-fn secrets(job: &Job<'_>, options: String) -> StepSecrets {
+fn secrets(job: &Job<'_>, options: &str) -> StepSecrets {
     let step = job.settings.for_step(&job.requirements.variables);
     let mut secrets = StepSecrets::new();
     // A secret that holds nothing is none.

@@ -239,7 +239,7 @@ pub(crate) fn expand(
             return Err(format!("the value of `{name}` holds what a line cannot have there"));
         }
         if in_address {
-            expanded.push_str(&format!("${{{VARIABLE}{name}}}"));
+            expanded.extend(["${", VARIABLE, name, "}"]);
             left.insert(name.to_owned());
         } else {
             expanded.push_str(&known);
@@ -254,10 +254,7 @@ pub(crate) fn expand(
 /// # Errors
 /// With the reason, when pip would not understand it.
 pub(crate) fn parse(line: &str) -> Result<Parsed, String> {
-    let start = match line.starts_with('-') {
-        true => 0,
-        false => line.find(" -").unwrap_or(line.len()),
-    };
+    let start = if line.starts_with('-') { 0 } else { line.find(" -").unwrap_or(line.len()) };
     let (requirement, options) = line.split_at(start);
     let mut parsed = Parsed { requirement: requirement.trim().to_owned(), options: Vec::new() };
     let mut words = words(options)?.into_iter();

@@ -74,9 +74,11 @@ pub struct Tools {
 impl Tools {
     /// A list of paths and addresses with its paths made absolute.
     fn absolute(&self, list: &str) -> String {
-        let whole = |word: &str| match word.contains("://") || word.starts_with("file:") {
-            true => word.to_owned(),
-            false => self.folder.join(word).to_string_lossy().into_owned(),
+        let whole = |word: &str| {
+            if word.contains("://") || word.starts_with("file:") {
+                return word.to_owned();
+            }
+            self.folder.join(word).to_string_lossy().into_owned()
         };
         let words = list.split_whitespace().flat_map(|word| word.split(','));
         words.filter(|word| !word.is_empty()).map(whole).collect::<Vec<_>>().join(" ")
@@ -91,7 +93,7 @@ impl fmt::Debug for Tools {
             .field("uv", &self.uv)
             .field("python", &self.python)
             .field("environment", &names)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

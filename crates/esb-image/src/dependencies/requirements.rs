@@ -20,6 +20,9 @@ use super::{
 };
 use crate::{Error, fingerprint::Fingerprint, unpack::io_error};
 
+/// Constraints too: `--no-binary` in them overrules what the command line says.
+const REMOTE_LIST: &str = "a list at a web address, which can ask for builds";
+
 /// The most files, and the most bytes of each.
 const MAX_FILES: usize = 100;
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -125,10 +128,14 @@ impl Requirements {
             [(reader.overrides, Kind::Overrides), (reader.constraints, Kind::Constraints)]
         {
             for value in list {
-                match path_of(value) {
-                    Some(path) => given.push((path.into(), kind, None)),
-                    None => found.lists.push((true, value.clone())),
+                if let Some(path) = path_of(value) {
+                    given.push((path.into(), kind, None));
+                    continue;
                 }
+                let place = Place { file: found.path.clone(), line: 1 };
+                let what = format!("the environment adds {REMOTE_LIST}");
+                found.build.get_or_insert((place, what));
+                found.lists.push((true, value.clone()));
             }
         }
         add(&mut found, given)?;
@@ -152,7 +159,7 @@ impl Requirements {
         found.overrides.extend(self.overrides.iter().filter(is_given).cloned());
         for line in lines::logical(text) {
             let place = Place { file: self.path.clone(), line: line.number };
-            found.line(reader, place, Kind::Requirements, &line.text)?;
+            found.line(reader, &place, Kind::Requirements, &line.text)?;
         }
         for entry in &mut found.entries {
             entry.place.line = self.line_of(entry).unwrap_or(entry.place.line);
@@ -211,7 +218,7 @@ impl Requirements {
             if expanded != text && self.variables.len() == before {
                 self.changed.push(expanded.clone());
             }
-            named.extend(self.line(reader, at(line.number), kind, &expanded)?);
+            named.extend(self.line(reader, &at(line.number), kind, &expanded)?);
         }
         Ok(named)
     }
@@ -220,7 +227,7 @@ impl Requirements {
     fn line(
         &mut self,
         reader: &Reader<'_>,
-        place: Place,
+        place: &Place,
         kind: Kind,
         text: &str,
     ) -> Result<Vec<(PathBuf, Kind, Option<Place>)>, Error> {
@@ -248,9 +255,7 @@ impl Requirements {
                         Ok(path) if is_constraint => files.push((path, Kind::Constraints)),
                         Ok(path) => files.push((path, Kind::Requirements)),
                         Err(list) => {
-                            if !list.0 {
-                                builds = Some("a list at a web address, which can ask for builds");
-                            }
+                            builds = Some(REMOTE_LIST);
                             self.lists.push(list);
                         }
                     }
@@ -336,8 +341,7 @@ impl Requirements {
 
     /// Whether the same files may stand for other packages tomorrow, other than by newer versions.
     pub(crate) fn moves(&self) -> bool {
-        self.lists.iter().any(|(is_constraint, _)| !is_constraint)
-            || self.entries.iter().chain(&self.overrides).any(Entry::moves)
+        !self.lists.is_empty() || self.entries.iter().chain(&self.overrides).any(Entry::moves)
     }
 
     /// Whether versions are resolved anew unless they are pinned.
@@ -404,7 +408,7 @@ impl Requirements {
         let mut files = Files::default();
         let Options { index, extra, links, no_index, trusted, formats, .. } = &self.options;
         let mut option = |name: &str, value: &str| {
-            files.options.push_str(&format!("--{name} {value}\n"));
+            files.options.extend(["--", name, " ", value, "\n"]);
         };
         if let Some(index) = index {
             option("index-url", index);
@@ -432,7 +436,7 @@ impl Requirements {
         }
         for (is_constraint, address) in &self.lists {
             let name = if *is_constraint { "-c" } else { "-r" };
-            files.options.push_str(&format!("{name} {address}\n"));
+            files.options.extend([name, " ", address, "\n"]);
         }
         let has_builds = self.entries.iter().any(|entry| entry.builds().is_some());
         let locked = self.project.as_ref().is_some_and(|project| project.is_locked);
@@ -446,7 +450,7 @@ impl Requirements {
                 if line.is_constraint { &mut files.constraints } else { &mut files.requirements };
             text.push_str(&line.render(at));
             for (name, value) in line.build.iter().filter(|_| may_build) {
-                text.push_str(&format!(" --{name}='{}'", value.replace('\'', "'\"'\"'")));
+                text.extend([" --", name, "='", &value.replace('\'', "'\"'\"'"), "'"]);
             }
             text.push('\n');
         }

@@ -364,7 +364,8 @@ impl<'a> Settings<'a> {
             let value = if in_step && name == "FIND_LINKS" { remote(&value) } else { value };
             let is_file = ["CERT", "CLIENT_CERT"].contains(&&**name);
             let is_ours = ["CONSTRAINT", "BUILD_CONSTRAINT", "NO_BINARY"].contains(&&**name);
-            if !value.is_empty() && !is_ours && !(in_step && is_file) {
+            let is_left_out = is_ours || in_step && is_file;
+            if !value.is_empty() && !is_left_out {
                 set(format!("PIP_{name}"), value);
             }
         }
