@@ -94,7 +94,7 @@ pub(super) async fn with_hooks(
             external.name = name.runtime();
             external.target = Some(name.clone());
             external.digest = Some(image.digest());
-            external.hooks_loaded_by = loaded_by.clone();
+            external.hooks_loaded_by.clone_from(&loaded_by);
             external.state = if there {
                 State::Present
             } else {

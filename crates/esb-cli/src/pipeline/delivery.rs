@@ -69,7 +69,7 @@ pub(crate) async fn find(run: &Run, given: Option<&str>) -> Result<Found, Failur
                 found.place = Some(mounted(run, &container).await?);
             }
             None => {
-                found.place = Some(Place::Folder(run.project.configuration_at(Path::new(text))))
+                found.place = Some(Place::Folder(run.project.configuration_at(Path::new(text))));
             }
         },
         None => match &found.gateway {
