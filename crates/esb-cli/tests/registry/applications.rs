@@ -251,21 +251,21 @@ fn what_builds_generate_is_no_place_and_a_place_is_no_output() {
     }
     let published = |folder: &str| fs::read(project.path().join(folder).join("functions.yml"));
     let before = published("gateway").unwrap();
-    fs::create_dir(project.path().join("out")).unwrap();
     let place: PathBuf = project.path().join("gateway");
-    fs::create_dir(project.path().join("out/dev")).unwrap();
+    fs::create_dir_all(project.path().join("out/dev")).unwrap();
     symlink(&place, project.path().join("out/dev/config")).unwrap();
-    for (command, output) in [
-        ("deploy", "out"),
-        ("build", "out"),
-        ("deploy", ".esb/staging/esb-dev"),
-        ("build", ".esb/staging/esb-dev"),
+    let (link, replaces) = ("is not followed", "would replace the published configuration");
+    for (command, output, reason) in [
+        ("deploy", "out", link),
+        ("build", "out", link),
+        ("deploy", ".esb/staging/esb-dev", replaces),
+        ("build", ".esb/staging/esb-dev", replaces),
     ] {
         let arguments = [command, "--to", "oci", "--output", output];
         let done = run(&arguments, Some("gateway"));
         assert_eq!(done.status.code(), Some(1), "{arguments:?}");
         let said = String::from_utf8_lossy(&done.stderr);
-        assert!(said.contains("would replace the published configuration"), "{said}");
+        assert!(said.contains(reason), "{said}");
     }
     assert_eq!(published("gateway").unwrap(), before);
     // The folder of generated files itself needs no copy.

@@ -260,7 +260,11 @@ impl Requirements {
                         }
                     }
                 }
-                Name::Editable if requirement.is_empty() => requirement = value,
+                // A bare word is a folder here, and never a package of an index.
+                Name::Editable if requirement.is_empty() => {
+                    let is_word = !value.starts_with(['.', '/']) && !value.contains([':', '@']);
+                    requirement = if is_word { format!("./{value}") } else { value };
+                }
                 Name::Editable | Name::Ignored => {}
                 Name::IndexUrl => options.index = Some(value),
                 Name::ExtraIndexUrl => options.extra.push(value),

@@ -116,9 +116,16 @@ fn what_has_to_be_built_is_known() {
         assert_eq!(build, what.map(|what| (2, what)), "{text}");
     };
     let local = Some("a package of this machine");
-    for line in
-        ["./lib", "lib/", "-e lib/", "-e./lib", "--editable=./lib", "x @ file:lib", "a-1.tar.gz"]
-    {
+    for line in [
+        "./lib",
+        "lib/",
+        "-e lib",
+        "-e lib/",
+        "-e./lib",
+        "--editable=./lib",
+        "x @ file:lib",
+        "a-1.tar.gz",
+    ] {
         check(&format!("six\n{line}"), local);
     }
     // A variable cannot hide it.
@@ -129,9 +136,11 @@ fn what_has_to_be_built_is_known() {
     check("six\n--no-bin=:all:", Some("a package from its sources (`--no-binary`)"));
     check("six\nx --config-settings a=b", Some("a build with settings"));
     check("six\nx --global-option=\"--y\"", Some("a build with settings"));
-    check("six\n-r https://h/r.txt", Some("a list at a web address, which can ask for builds"));
-    for line in ["a-1-py3-none-any.whl", "x @ https://h/a.whl", "--only-binary x", "-c https://h/c"]
-    {
+    // In constraints too `--no-binary` overrules what a command line says.
+    let list = Some("a list at a web address, which can ask for builds");
+    check("six\n-r https://h/r.txt", list);
+    check("six\n-c https://h/c", list);
+    for line in ["a-1-py3-none-any.whl", "x @ https://h/a.whl", "--only-binary x", "lib"] {
         check(&format!("six\n{line}"), None);
     }
 }
