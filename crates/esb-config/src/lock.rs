@@ -3,6 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -52,10 +53,14 @@ impl Lock {
                 Err(TryLockError::Error(error)) => return Err(Error::io("lock", path)(error)),
             }
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()))
-            .map_err(Error::io("write", &path))?;
+        // One with another name may be somebody's file, and locks as well without a number in it.
+        let is_ours = file.metadata().map_err(Error::io("look at", &path))?.nlink() == 1;
+        if is_ours {
+            file.set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| write!(file, "{}", std::process::id()))
+                .map_err(Error::io("write", &path))?;
+        }
         Ok(Self { folder, _file: file })
     }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor, Digest, Folder,
     FolderError, Image, Index, InvalidImage, StoreError, blob::file_stream, image::DOCUMENT_LIMIT,
-    kinds, manifest::media_type,
+    kinds, manifest::media_type, marker,
 };
 
 /// The annotation of an index entry that names an image in a layout.
@@ -53,8 +53,10 @@ pub enum LayoutError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// To write there would replace what is not ours.
-    #[error("`{}` is no index of an OCI layout", path.display())]
+    #[error("`{}` is not the index of an OCI layout", path.display())]
     Foreign { path: PathBuf },
+    #[error("`{}` is a content store, where images that are not used are removed", path.display())]
+    IsStore { path: PathBuf },
 }
 
 impl From<FolderError> for LayoutError {
@@ -73,6 +75,7 @@ impl LayoutError {
                 "name another folder for the layout, such as `{}`",
                 path.with_file_name("layout").display()
             )),
+            Self::IsStore { .. } => Some("name another folder for the layout".to_owned()),
             _ => None,
         }
     }
@@ -240,6 +243,9 @@ pub async fn write_entries(
 /// When a link is in the way, or a file of another kind that would have to be replaced.
 pub fn check_layout(root: &Folder) -> Result<(), LayoutError> {
     root.join(kinds::SHA256).exists()?;
+    if root.metadata(marker::NAME)?.is_some() {
+        return Err(LayoutError::IsStore { path: root.path() });
+    }
     let marked = root.metadata("oci-layout")?.is_some();
     let Some(index) = root.read("index.json", DOCUMENT_LIMIT)? else { return Ok(()) };
     if marked && serde_json::from_slice::<Index>(&index).is_ok() {

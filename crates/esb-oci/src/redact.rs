@@ -99,7 +99,20 @@ impl Redactor {
         }
         self.patterns.push(value.to_owned());
         let json = serde_json::Value::from(value).to_string();
-        let encoded = [percent_encoded(value), json.trim_matches('"').to_owned()];
+        let json = json.trim_matches('"').to_owned();
+        let percent = percent_encoded(value);
+        let encoded = [
+            percent_encoded(&percent),
+            percent,
+            // As Go's encoder writes it into JSON, and as a page shows it.
+            escaped(&json, &[("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")]),
+            escaped(
+                value,
+                &[("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&#34;"), ("'", "&#39;")],
+            ),
+            escaped(value, &[("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;")]),
+            json,
+        ];
         self.patterns.extend(encoded.into_iter().filter(|encoded| encoded != value));
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
             let pieces = (0..3).map(|shift| piece(value, shift, engine));
@@ -120,6 +133,10 @@ fn piece(value: &str, shift: usize, engine: &GeneralPurpose) -> String {
     // The last character of an incomplete group depends on what follows.
     let last = if bytes.len().is_multiple_of(3) { encoded.len() } else { encoded.len() - 1 };
     encoded.get(first..last).unwrap_or_default().to_owned()
+}
+
+fn escaped(value: &str, escapes: &[(&str, &str)]) -> String {
+    escapes.iter().fold(value.to_owned(), |text, (from, to)| text.replace(from, to))
 }
 
 fn percent_encoded(value: &str) -> String {
@@ -204,6 +221,20 @@ mod tests {
         }
         assert_eq!(redactor.hide("user is denied: ä"), "user is denied: ä");
         assert!(!format!("{redactor:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_password_is_hidden_as_programs_escape_it() {
+        let redactor = basic("user", "a<b&c>d\"e'f");
+        for text in [
+            "a\\u003cb\\u0026c\\u003ed\\\"e'f",
+            "a&lt;b&amp;c&gt;d&#34;e&#39;f",
+            "a&lt;b&amp;c&gt;d&quot;e'f",
+            "a%3Cb%26c%3Ed%22e%27f",
+            "a%253Cb%2526c%253Ed%2522e%2527f",
+        ] {
+            assert_eq!(redactor.hide(text), MASK, "{text}");
+        }
     }
 
     #[test]

@@ -358,3 +358,12 @@ fn no_link_in_a_layout_is_followed() {
         }
     }
 }
+
+/// What a store would collect one day is no place for a layout that is meant to stay.
+#[test]
+fn a_store_is_no_place_for_a_layout() {
+    let place = tempfile::tempdir().unwrap();
+    ContentStore::open(place.path()).unwrap();
+    let refused = check_layout(&Folder::new(place.path()));
+    assert!(matches!(refused, Err(LayoutError::IsStore { .. })), "{refused:?}");
+}

@@ -105,7 +105,7 @@ pub(super) async fn remove(
 }
 
 /// The owner that is meant: `APPLICATION:PATH`, `:PATH` for one from before applications were
-/// recorded, `PATH` for either that or a template of this project's application.
+/// recorded, `PATH` for a template of this project's application.
 fn find(given: &str, application: &str, published: &Published) -> Result<Owner, Failure> {
     let owners: BTreeSet<&Owner> = published.state.owners.iter().map(|(_, owner)| owner).collect();
     let full =
@@ -116,7 +116,7 @@ fn find(given: &str, application: &str, published: &Published) -> Result<Owner, 
     let path = normal(Path::new(given)).display().to_string();
     let fits = |owner: &&&Owner| {
         (owner.template() == path || owner.template() == given)
-            && owner.application().is_none_or(|name| name == application)
+            && owner.application() == Some(application)
     };
     let found: Vec<&&Owner> = owners.iter().filter(fits).collect();
     if let [owner] = found.as_slice() {
@@ -169,10 +169,8 @@ mod tests {
         check("shop:template.yaml", r#"Some("shop")"#);
         check(":template.yaml", r#"None, template: "template.yaml""#);
         check("./svc/a:b.yaml", r#"Some("shop"), template: "svc/a:b.yaml""#);
-        check(
-            "template.yaml",
-            "several owners; name one of `:template.yaml`, `shop:template.yaml`",
-        );
+        // What may be anybody's is named as such.
+        check("template.yaml", r#"Some("shop"), template: "template.yaml""#);
         check("only.yaml", "nothing is published by `only.yaml`; owners are `:template.yaml`");
     }
 }

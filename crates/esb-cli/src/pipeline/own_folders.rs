@@ -25,7 +25,7 @@ pub(super) fn check_place(run: &Run, place: &Place) -> Result<(), Failure> {
         return Ok(());
     }
     let found = generated(run).into_iter().find(|folder| is_within(dir, folder));
-    let Some(folder) = found else { return Ok(()) };
+    let Some(folder) = found.or_else(|| generated_later(run, dir)) else { return Ok(()) };
     let text = format!(
         "`{}` cannot be where a Gateway reads: each build writes into `{}`, before anything is \
          published",
@@ -41,6 +41,16 @@ fn generated(run: &Run) -> Vec<PathBuf> {
     let others = fs::read_dir(brand).into_iter().flatten().flatten().map(|entry| entry.path());
     let environments = others.chain([run.project.generated()]);
     environments.flat_map(|folder| GENERATED.map(|name| folder.join(name))).collect()
+}
+
+/// The folder around `dir` that builds of an environment which is not there yet would make.
+fn generated_later(run: &Run, dir: &Path) -> Option<PathBuf> {
+    let brand = run.project.brand.folder(&run.project.root);
+    let found = dir.ancestors().find(|folder| {
+        GENERATED.iter().any(|name| folder.ends_with(name))
+            && folder.ancestors().nth(2).is_some_and(|above| is_same_folder(above, &brand))
+    });
+    found.map(Path::to_path_buf)
 }
 
 /// Refuses an `--output` whose configuration is a published one: the copy has this run's entries

@@ -101,7 +101,10 @@ const OF_A_FUNCTION: [(&str, EntryKind); 5] = [
 /// What has another name than what is put there is somebody else's and stays.
 pub(crate) fn tidy(run: &Run, recipes: &[ImageRecipe]) -> Result<(), Failure> {
     let root = run.project.folder();
-    put(&root.join(run.project.brand.folder_name()), ".gitignore", b"*\n")?;
+    let brand = root.join(run.project.brand.folder_name());
+    if brand.metadata(".gitignore")?.is_none() {
+        put(&brand, ".gitignore", b"*\n")?;
+    }
     let functions = run.project.folder_at(&run.project.generated().join("functions"));
     let keep: Vec<_> = recipes.iter().map(|recipe| root.join(&recipe.folder).path()).collect();
     for entry in functions.entries()? {

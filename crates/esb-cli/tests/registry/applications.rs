@@ -240,7 +240,12 @@ fn what_builds_generate_is_no_place_and_a_place_is_no_output() {
     // Before the folders are there, and after.
     for _ in 0..2 {
         symlink(".esb/dev", project.path().join("generated")).unwrap();
-        for place in [".esb/dev/config", "generated/config/below", ".esb/dev/functions/x"] {
+        for place in [
+            ".esb/dev/config",
+            ".esb/later/config",
+            "generated/config/below",
+            ".esb/dev/functions/x",
+        ] {
             let output = run(&deploy, Some(place));
             assert_eq!(output.status.code(), Some(1), "{place}");
             let said = String::from_utf8_lossy(&output.stderr);

@@ -158,6 +158,23 @@ fn a_failure_leaves_no_half_file() {
 }
 
 #[test]
+fn a_lock_that_has_another_name_too_keeps_its_content() {
+    let dir = tempfile::tempdir().unwrap();
+    let precious = dir.path().join("precious");
+    fs::write(&precious, "mine").unwrap();
+    let folder = dir.path().join("config");
+    fs::create_dir(&folder).unwrap();
+    fs::hard_link(&precious, folder.join(".deploy.lock")).unwrap();
+    let lock = Lock::acquire(&*folder, Duration::ZERO).unwrap();
+    assert!(matches!(
+        Lock::acquire(&*folder, Duration::ZERO),
+        Err(esb_config::Error::Locked { .. })
+    ));
+    drop(lock);
+    assert_eq!(fs::read(&precious).unwrap(), b"mine");
+}
+
+#[test]
 fn leftovers_of_a_killed_run_go() {
     let dir = tempfile::tempdir().unwrap();
     let ours = ".functions.yml.0123456789abcdef.tmp";
