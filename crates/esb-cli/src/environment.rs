@@ -236,16 +236,17 @@ impl Environment {
         self.get("HOME").map(PathBuf::from)
     }
 
-    /// The folder of the content store (architecture, "Names on disk").
+    /// The folder of the content store (architecture, "Names on disk"), absolute: programs of ours
+    /// run in folders of their own.
     pub(crate) fn cache_dir(&self, brand: &Brand) -> Option<PathBuf> {
         if let Some(dir) = self.branded("CACHE_DIR") {
-            return Some(dir.into());
+            return std::path::absolute(dir).ok();
         }
         let base = match self.get("XDG_CACHE_HOME") {
             Some(dir) => PathBuf::from(dir),
             None => self.home()?.join(".cache"),
         };
-        Some(base.join(brand.slug()))
+        std::path::absolute(base.join(brand.slug())).ok()
     }
 
     /// What happens where a link lies in a folder that is written to. Only the process's own
@@ -284,6 +285,14 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_store_has_an_absolute_path() {
+        let mut environment = Environment { prefix: "ESB".into(), ..Environment::default() };
+        environment.variables.insert("ESB_CACHE_DIR".into(), "ca".into());
+        let found = environment.cache_dir(&Brand::default()).unwrap();
+        assert!(found.is_absolute() && found.ends_with("ca"), "{found:?}");
+    }
 
     #[test]
     fn a_file_completes_what_is_set() {

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::lines;
 use crate::fingerprint::Fingerprint;
 
 /// What archives of packages end with, as pip knows them.
@@ -104,6 +105,21 @@ impl Entry {
         }
     }
 
+    /// Whether a tool reads of the rendered line what was read here, and no option beside.
+    pub(crate) fn is_rendered_whole(&self) -> bool {
+        let name_fits = match &self.source {
+            Source::Local(local) if local.is_wheel() && local.name.is_none() => {
+                let file = local.path.file_name().and_then(|name| name.to_str());
+                file.and_then(|file| file.split('-').next()).is_some_and(is_name)
+            }
+            _ => true,
+        };
+        let hashes_fit = self.hashes.iter().all(|hash| lines::is_word(hash));
+        name_fits
+            && hashes_fit
+            && lines::is_same_again(&self.render(&|_| "/p".to_owned()), self.hashes.len())
+    }
+
     /// A line that has no options.
     pub(crate) fn new(place: Place, is_constraint: bool, source: Source) -> Self {
         Self { place, is_constraint, source, hashes: Vec::new(), build: Vec::new() }
@@ -200,6 +216,11 @@ fn local(
     if path.is_empty() || !is_path && name.is_none() {
         return Err(format!("`{shown}` is no requirement"));
     }
+    if name.is_none()
+        && path.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+    {
+        return Err(format!("`{shown}` is no path that a line can hold"));
+    }
     let found = find(path).or_else(|| find(&path.replace("\\ ", " ")));
     let path = found.ok_or_else(|| format!("there is no `{shown}`"))?;
     if !path.is_dir() && !is_archive(&path.to_string_lossy()) {
@@ -236,7 +257,7 @@ fn by_name(text: &str, marker: &str) -> Option<String> {
 }
 
 /// `name` or `name[extras]`.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let (name, extras) = split_extras(text);
     let ends = [name.bytes().next(), name.bytes().last()];
     let fits = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-');
@@ -310,7 +331,7 @@ pub(crate) fn percent_decoded(text: &str) -> String {
 }
 
 /// A path as addresses have it.
-fn escaped(path: &str) -> String {
+pub(crate) fn escaped(path: &str) -> String {
     use std::fmt::Write as _;
     path.bytes().fold(String::new(), |mut text, byte| {
         if byte.is_ascii_alphanumeric() || b"/._-~+".contains(&byte) {

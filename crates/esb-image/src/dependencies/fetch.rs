@@ -12,6 +12,12 @@ use crate::{Error, blocking::blocking, fingerprint::Fingerprint, unpack::io_erro
 
 const VERSION: &str = "0.13.9";
 
+/// What its wheel is called in the store.
+const WHEEL: &str = "uv.whl";
+
+/// More bytes than any of its wheels has.
+const MAX_WHEEL: u64 = 256 * 1024 * 1024;
+
 /// SHA-256 of its wheels: Linux on both architectures, with glibc and with musl, and macOS.
 const WHEELS: [&str; 5] = [
     "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19",
@@ -22,29 +28,40 @@ const WHEELS: [&str; 5] = [
 ];
 
 impl Installer {
-    /// uv from the store, where it is put first when it is not there. `None`, with the reason told,
-    /// when that is not to be or cannot be.
+    /// uv of the store, in a folder of this run: there a wheel is kept, and its bytes are compared
+    /// before each run. It is fetched when it is not there. `None`, with the reason told, when that
+    /// is not to be or cannot be.
     pub(super) async fn own_uv(
         &self,
         job: &Job<'_>,
         python: &Path,
+        folder: &Path,
     ) -> Result<Option<PathBuf>, Error> {
-        let mut key = Fingerprint::new("uv");
+        let mut key = Fingerprint::new("uv-wheel");
         key.text(VERSION);
         let place = self.store.root().join(FOLDER).join(key.finish().hex());
         let running = self.claim(&place);
         let _working = running.lock().await;
-        let uv = place.join("uv");
-        if !uv.is_file() {
-            if !self.tools.install_uv {
-                return Ok(None);
-            }
-            if let Err(reason) = self.fetch(job, python, &place).await? {
-                let decision = format!("pip installs: uv {VERSION} could not be fetched: {reason}");
-                let subject = job.image;
-                job.reporter.event(&Event::Decided { subject, decision: &decision });
-                return Ok(None);
-            }
+        let uv = folder.join("uv");
+        let unpacked = || {
+            let (place, uv) = (place.clone(), uv.clone());
+            blocking(move || unpack(&place.join(WHEEL), &uv))
+        };
+        let is_there = place.join(WHEEL).is_file();
+        let mut result = if is_there { unpacked().await? } else { Err("it is not there".into()) };
+        if result.is_err() && self.tools.install_uv {
+            result = match self.fetch(job, python, &place).await? {
+                Ok(()) => unpacked().await?,
+                refused => refused,
+            };
+        } else if !is_there {
+            return Ok(None);
+        }
+        if let Err(reason) = result {
+            let decision = format!("pip installs: uv {VERSION} could not be used: {reason}");
+            let subject = job.image;
+            job.reporter.event(&Event::Decided { subject, decision: &decision });
+            return Ok(None);
         }
         self.store.note_use(&place);
         Ok(Some(uv))
@@ -82,38 +99,62 @@ impl Installer {
             return Ok(Err(hidden.text(&log.last())));
         }
         let place = place.to_owned();
-        blocking(move || unpack(&wheels, &place, folder.path())).await
+        blocking(move || keep(&wheels, &place, folder.path())).await
     }
 }
 
-/// Takes the program out of the one wheel of a folder, if it is one that may run.
-fn unpack(wheels: &Path, place: &Path, folder: &Path) -> Result<Result<(), String>, Error> {
+/// Puts the one wheel of a folder where it is kept, if it is one that may run.
+fn keep(wheels: &Path, place: &Path, folder: &Path) -> Result<Result<(), String>, Error> {
     let failed = |error: io::Error| io_error("read", wheels)(error);
     let entry = fs::read_dir(wheels).map_err(failed)?.flatten().next();
     let Some(wheel) = entry.map(|entry| entry.path()) else {
         return Ok(Err("nothing came".to_owned()));
     };
-    let bytes = fs::read(&wheel).map_err(io_error("read", &wheel))?;
+    if let Err(reason) = verified(&wheel)? {
+        return Ok(Err(reason));
+    }
+    let (own, old) = (folder.join("own"), folder.join("old"));
+    let put = || {
+        fs::create_dir(&own)?;
+        fs::rename(&wheel, own.join(WHEEL))?;
+        // What is there is not what may run, or another process was faster.
+        if place.symlink_metadata().is_ok() {
+            fs::rename(place, &old)?;
+        }
+        fs::rename(&own, place)
+    };
+    put().map_err(io_error("put uv into", place))?;
+    Ok(Ok(()))
+}
+
+/// The bytes of a wheel that may run.
+fn verified(wheel: &Path) -> Result<Result<Vec<u8>, String>, Error> {
+    let size = fs::metadata(wheel).map_err(io_error("read", wheel))?.len();
+    if size > MAX_WHEEL {
+        return Ok(Err(format!("it has more than {MAX_WHEEL} bytes")));
+    }
+    let bytes = fs::read(wheel).map_err(io_error("read", wheel))?;
     let digest = Digest::of(&bytes).hex();
     if !WHEELS.contains(&&*digest) {
         return Ok(Err(format!("its SHA-256 is {digest}, which is none of those that may run")));
     }
+    Ok(Ok(bytes))
+}
+
+/// Takes the program out of a wheel that may run.
+fn unpack(wheel: &Path, uv: &Path) -> Result<Result<(), String>, Error> {
+    let bytes = match verified(wheel)? {
+        Ok(bytes) => bytes,
+        Err(reason) => return Ok(Err(reason)),
+    };
     let unzip = || {
         let mut archive = zip::ZipArchive::new(io::Cursor::new(&bytes))?;
         let mut program = archive.by_name(&format!("uv-{VERSION}.data/scripts/uv"))?;
-        let own = folder.join("uv");
-        fs::create_dir(&own)?;
         let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o755).open(own.join("uv"))?;
-        io::copy(&mut program, &mut file)?;
-        file.sync_all()?;
-        match fs::rename(&own, place) {
-            // Another process was faster.
-            Err(_) if place.join("uv").is_file() => Ok(()),
-            other => other,
-        }
+        let mut file = options.write(true).create_new(true).mode(0o700).open(uv)?;
+        io::copy(&mut program, &mut file).map(drop)
     };
-    unzip().map_err(io_error("unpack uv into", place))?;
+    unzip().map_err(io_error("unpack uv into", uv))?;
     Ok(Ok(()))
 }
 
@@ -126,11 +167,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let wheels = folder.path().join("wheels");
         fs::create_dir(&wheels).unwrap();
-        fs::write(wheels.join("uv-0.13.9-py3-none-any.whl"), "x").unwrap();
-        let place = folder.path().join("place");
-        let refused = unpack(&wheels, &place, folder.path()).unwrap().unwrap_err();
-        assert!(refused.contains("none of those that may run"), "{refused}");
-        assert!(!place.exists());
+        let wheel = wheels.join("uv-0.13.9-py3-none-any.whl");
+        fs::write(&wheel, "x").unwrap();
+        let (place, uv) = (folder.path().join("place"), folder.path().join("uv"));
+        // Neither what came nor what is kept is trusted.
+        for refused in [keep(&wheels, &place, folder.path()), unpack(&wheel, &uv)] {
+            let refused = refused.unwrap().unwrap_err();
+            assert!(refused.contains("none of those that may run"), "{refused}");
+        }
+        assert!(!place.exists() && !uv.exists());
         assert!(WHEELS.iter().all(|hash| hash.parse::<Digest>().is_ok() || hash.len() == 64));
     }
 }

@@ -48,13 +48,13 @@ impl Installer {
         program.variable("PIP_CONFIG_FILE", "/dev/null");
     }
 
-    pub(super) async fn tool(&self, job: &Job<'_>) -> Result<Tool, Error> {
+    pub(super) async fn tool(&self, job: &Job<'_>, folder: &Path) -> Result<Tool, Error> {
         let Some(python) = &self.tools.python else {
             return Err(Error::NoInstaller { requirements: job.dependencies.requirements.clone() });
         };
         let found = match &self.tools.uv {
             Some(uv) => Some(uv.clone()),
-            None => self.own_uv(job, python).await?,
+            None => self.own_uv(job, python, folder).await?,
         };
         let python = python.clone();
         Ok(match found {
@@ -69,8 +69,8 @@ impl Installer {
         if let Some(error) = job.needs_build().filter(|_| !may_build) {
             return Err(error);
         }
-        let tool = self.tool(job).await?;
         let folder = self.scratch()?;
+        let tool = self.tool(job, folder.path()).await?;
         self.read_lock(job, &tool, folder.path()).await?;
         if let Some(error) = job.needs_build().filter(|_| !may_build) {
             return Err(error);

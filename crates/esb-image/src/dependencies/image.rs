@@ -124,7 +124,7 @@ impl Installer {
     ) -> Result<(), Error> {
         let key = job.key(job.pins).hex();
         let folder = self.scratch()?;
-        if let Ok(tool) = self.tool(job).await {
+        if let Ok(tool) = self.tool(job, folder.path()).await {
             self.read_lock(job, &tool, folder.path()).await?;
         }
         let job = &*job;

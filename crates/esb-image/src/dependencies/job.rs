@@ -70,6 +70,10 @@ impl<'a> Job<'a> {
         if !job.is_free() {
             job.pins = &[];
         }
+        if let Some(pin) = job.pins.iter().find(|pin| !pin.is_plain()) {
+            let reason = format!("`{}=={}` is pinned, which is no version", pin.name, pin.version);
+            return Err(job.error(reason.escape_debug().to_string(), None));
+        }
         Ok(Some(job))
     }
 

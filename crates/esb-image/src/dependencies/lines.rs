@@ -217,6 +217,7 @@ pub(crate) fn expand(
     left: &mut BTreeSet<String>,
 ) -> Result<String, String> {
     let (mut expanded, mut rest) = (String::with_capacity(line.len()), line);
+    let (own, mut put) = (format!("${{{VARIABLE}"), 0);
     while let Some(at) = rest.find("${") {
         let (before, found) = rest.split_at(at);
         expanded.push_str(before);
@@ -233,20 +234,48 @@ pub(crate) fn expand(
         rest = &found[2 + name.len() + 1..];
         let word = expanded.rsplit(char::is_whitespace).next().unwrap_or_default();
         let in_address = word.contains("://");
-        let unfit =
-            |c: char| c.is_control() || in_address && (c.is_whitespace() || "'\"\\".contains(c));
+        let unfit = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}')
+                || in_address && (c.is_whitespace() || "'\"\\".contains(c))
+        };
         if known.contains(unfit) {
             return Err(format!("the value of `{name}` holds what a line cannot have there"));
         }
         if in_address {
             expanded.extend(["${", VARIABLE, name, "}"]);
             left.insert(name.to_owned());
+            put += 1;
         } else {
             expanded.push_str(&known);
         }
     }
     expanded.push_str(rest);
+    if expanded.matches(&own).count() != put {
+        return Err(format!("variables that begin with `{VARIABLE}` are not the project's"));
+    }
     Ok(expanded)
+}
+
+/// Whether a tool that reads a line again finds in it what was found before: it is one line of
+/// plain blanks, whose only options are hashes, so many of them, and no variable is put into it
+/// but those that are left to the tool.
+pub(crate) fn is_same_again(line: &str, hashes: usize) -> bool {
+    let odd = |c: char| c.is_control() || c.is_whitespace() && c != ' ';
+    let foreign = line.split("${").skip(1).any(|rest| !rest.starts_with(VARIABLE));
+    let whole = matches!(&logical(line)[..], [only] if only.text == line);
+    let options = parse(line).map(|parsed| parsed.options);
+    let only_hashes = |options: Vec<(Name, String)>| {
+        options.len() == hashes && options.iter().all(|(name, _)| *name == Name::Hash)
+    };
+    !line.contains(odd) && !foreign && whole && options.is_ok_and(only_hashes)
+}
+
+/// Whether an option's value is one word as it stands, without quotes.
+pub(crate) fn is_word(value: &str) -> bool {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || "'\"\\".contains(c);
+    let foreign = value.split("${").skip(1).any(|rest| !rest.starts_with(VARIABLE));
+    !value.is_empty() && !value.starts_with(['-', '#']) && !value.contains(odd) && !foreign
 }
 
 /// Takes a line apart.

@@ -116,6 +116,15 @@ pub struct Distribution {
     pub version: String,
 }
 
+impl Distribution {
+    /// Whether it is a name and a version, which a line of constraints can hold.
+    fn is_plain(&self) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-+!".contains(c);
+        entry::is_name(&self.name)
+            && [&self.name, &self.version].iter().all(|word| word.chars().all(fits))
+    }
+}
+
 /// What is asked of an [`Installer`].
 #[derive(Clone, Copy)]
 pub struct InstallRequest<'a> {

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     entry::{self, Entry, Place, Source},
-    requirements::{read, wrong},
+    requirements::{NO_LINE, read, wrong},
 };
 use crate::Error;
 
@@ -110,7 +110,12 @@ impl Reading<'_> {
         if line.contains(" -") || line.contains("${") || line.chars().any(char::is_control) {
             return Err(wrong(self.place(line), "a dependency has no options and no variables"));
         }
-        entry::source(line, &find).map_err(|reason| wrong(self.place(line), reason))
+        let source = entry::source(line, &find);
+        let source = source.map_err(|reason| wrong(self.place(line), reason))?;
+        if !Entry::new(self.place(line), false, source.clone()).is_rendered_whole() {
+            return Err(wrong(self.place(line), NO_LINE));
+        }
+        Ok(source)
     }
 
     /// A dependency from where `[tool.uv.sources]` has it.
@@ -206,5 +211,6 @@ fn locked(table: &toml::Table) -> Vec<String> {
         [version] => Some(format!("{name}=={version}")),
         _ => None, // which of them depends on where it is installed
     });
-    pinned.filter(|line| !line.contains(char::is_whitespace)).collect()
+    let fits = |c: char| c.is_ascii_alphanumeric() || "=._-+!".contains(c);
+    pinned.filter(|line| !line.starts_with('-') && line.chars().all(fits)).collect()
 }

@@ -23,6 +23,11 @@ use crate::{Error, fingerprint::Fingerprint, unpack::io_error};
 /// Constraints too: `--no-binary` in them overrules what the command line says.
 const REMOTE_LIST: &str = "a list at a web address, which can ask for builds";
 
+pub(crate) const NO_LINE: &str = "it holds an option, a variable that is not set, or a character \
+    that no requirement has";
+const NO_WORD: &str = "the value of an option is one word without blanks, quotes, backslashes and \
+    variables that are not set";
+
 /// The most files, and the most bytes of each.
 const MAX_FILES: usize = 100;
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -116,9 +121,14 @@ impl Requirements {
         let mut seen = BTreeSet::new();
         let mut add = |found: &mut Self, mut open: Vec<(PathBuf, Kind, Option<Place>)>| {
             while let Some((path, kind, from)) = open.pop() {
-                if seen.insert((path.clone(), kind)) && seen.len() <= MAX_FILES {
-                    open.extend(found.add(reader, &path, kind, from)?);
+                if !seen.insert((path.clone(), kind)) {
+                    continue;
                 }
+                if seen.len() > MAX_FILES {
+                    let place = from.unwrap_or(Place { file: path, line: 1 });
+                    return Err(wrong(place, format!("it includes more than {MAX_FILES} files")));
+                }
+                open.extend(found.add(reader, &path, kind, from)?);
             }
             Ok::<_, Error>(())
         };
@@ -128,11 +138,14 @@ impl Requirements {
             [(reader.overrides, Kind::Overrides), (reader.constraints, Kind::Constraints)]
         {
             for value in list {
+                let place = Place { file: found.path.clone(), line: 1 };
                 if let Some(path) = path_of(value) {
                     given.push((path.into(), kind, None));
                     continue;
                 }
-                let place = Place { file: found.path.clone(), line: 1 };
+                if !lines::is_word(value) {
+                    return Err(wrong(place, NO_WORD));
+                }
                 let what = format!("the environment adds {REMOTE_LIST}");
                 found.build.get_or_insert((place, what));
                 found.lists.push((true, value.clone()));
@@ -247,6 +260,16 @@ impl Requirements {
                 None => Err((is_constraint, value.clone())),
             };
             let options = &mut self.options;
+            let is_address = match name {
+                Name::FindLinks | Name::Requirement | Name::Constraint => path_of(&value).is_none(),
+                Name::IndexUrl | Name::ExtraIndexUrl | Name::TrustedHost | Name::Hash => true,
+                Name::Format(name) => name != "prefer-binary",
+                _ => false,
+            };
+            // The tool takes the line apart again.
+            if is_address && !lines::is_word(&value) {
+                return Err(wrong(place.clone(), NO_WORD));
+            }
             match name {
                 Name::Requirement | Name::Constraint => {
                     let is_constraint = name == Name::Constraint || kind != Kind::Requirements;
@@ -297,6 +320,9 @@ impl Requirements {
                 .map_err(|reason| wrong(place.clone(), reason))?;
             let is_constraint = kind == Kind::Constraints;
             let entry = Entry { place: place.clone(), is_constraint, source, hashes, build };
+            if !entry.is_rendered_whole() {
+                return Err(wrong(place.clone(), NO_LINE));
+            }
             if kind == Kind::Overrides {
                 self.overrides.push(entry);
             } else {
@@ -426,7 +452,10 @@ impl Requirements {
         for links in links {
             match links {
                 Links::Address(address) => option("find-links", address),
-                Links::Folder(folder) => option("find-links", &at(folder)),
+                // Whatever the folder is called, it is one word.
+                Links::Folder(folder) => {
+                    option("find-links", &format!("file://{}", entry::escaped(&at(folder))));
+                }
             }
         }
         for (name, value) in formats.iter().filter(|_| may_build) {

@@ -11,9 +11,16 @@ use serde_json::json;
 use super::run::Program;
 
 /// Has pip judge environment markers by the image, given as JSON, and not by its own interpreter;
-/// ends when this pip does not let itself be told.
+/// ends when this pip does not let itself be told. It starts no program but the one that keeps
+/// passwords: it never builds here, and a build would be one.
 const PIP: &str = r#"
-import json, sys
+import json, os, sys
+def alone(event, args):
+    if event == "subprocess.Popen" and os.path.basename(str(args[0])) == "keyring":
+        return
+    if event in ("subprocess.Popen", "os.system", "os.exec"):
+        raise PermissionError("nothing is built on this machine")
+sys.addaudithook(alone)
 from pip._vendor.packaging import markers
 from pip._internal.cli.main import main
 image = json.loads(sys.argv[1])

@@ -29,6 +29,8 @@ impl Folder {
                 "FILE" => Some("more.txt".to_owned()),
                 "V" => Some("1.2".to_owned()),
                 "TOKEN" => Some("hunter2".to_owned()),
+                "DOLLAR" => Some("$".to_owned()),
+                "LINE" => Some("1\u{2028}--no-binary=:all:".to_owned()),
                 "EVIL" => Some("-e ./lib".to_owned()),
                 _ => None,
             },
@@ -99,6 +101,37 @@ fn what_is_wrong_is_said_with_its_line() {
     check("six\n--nonsense", 2, "no option");
     check("six six", 1, "is no requirement");
     check("six ${NONE", 1, "is no requirement");
+    let values = [
+        "--trusted-host \"127.0.0.1 --no-binary=both\"",
+        "-i \"http://h/simple --no-binary :all:\"",
+        "--extra-index-url 'http://h/simple --no-binary :all:'",
+        "-f \"http://h/ --no-binary=both\"",
+        "-r 'http://h/ --no-binary=both'",
+        "both==1.0 --hash='sha256:00 --global-option=x'",
+        "--only-binary 'x --no-binary=x'",
+        "-i http://h/\\\\x",
+        "-i http://h/$'{HOME}'",
+        "--trusted-host ''",
+        "--trusted-host --pre",
+    ];
+    for text in values {
+        check(&format!("six\n{text}"), 2, "one word");
+    }
+    folder.write("w/a-1-py3-none-any.whl", "");
+    let lines = [
+        "-e 'x @ http://h/a.whl?y --no-binary=both'",
+        "-e './w/a-1-py3-none-any.whl ; x --no-binary=both'",
+        "x @ http://h/a.whl?${HOME}",
+        "six ; python_version > '${HOME}'",
+        "six ; os_name == '${DOLLAR}{HOME}'",
+        "x @ file:w/a-1-py3-none-any.whl#x\u{a0}y",
+    ];
+    for text in lines {
+        check(text, 1, "it holds an option");
+    }
+    check("six ; os_name == '${LINE}'", 1, "cannot have there");
+    check("six ; x == '${ESB_REQUIREMENT_V}'", 1, "not the project's");
+    check("six ; x == '${DOLLAR}{ESB_REQUIREMENT_V}'", 1, "not the project's");
     let error = folder.read_with("none.txt", &[]).unwrap_err();
     assert!(matches!(error, Error::MissingSource { .. }), "{error}");
 }
@@ -187,6 +220,30 @@ fn the_key_sees_what_is_read_and_no_secret() {
     let found = folder.read("r.txt");
     assert_eq!(found.variables.iter().collect::<Vec<_>>(), ["TOKEN"]);
     assert_eq!(files(&found).options, "--index-url http://ci:${ESB_REQUIREMENT_TOKEN}@h/\n");
+}
+
+#[test]
+fn a_folder_is_one_word_whatever_it_is_called() {
+    let folder = Folder::new();
+    folder.write("w --no-binary x/a", "");
+    folder.write("r.txt", "-f 'w --no-binary x'\nsix");
+    let options = files(&folder.read("r.txt")).options;
+    assert!(options.ends_with("/w%20--no-binary%20x\n"), "{options}");
+    let value = options.trim_end().strip_prefix("--find-links ").unwrap();
+    assert!(value.starts_with("file:///") && lines::is_word(value), "{options}");
+}
+
+#[test]
+fn too_many_files_are_an_error() {
+    let folder = Folder::new();
+    let all: String = (0..MAX_FILES).map(|number| format!("-r {number}.txt\n")).collect();
+    folder.write("r.txt", all);
+    for number in 0..MAX_FILES {
+        folder.write(&format!("{number}.txt"), "six");
+    }
+    let error = folder.read_with("r.txt", &[]).unwrap_err();
+    let Error::Requirement { line, reason, .. } = &error else { panic!("{error:?}") };
+    assert!(*line == 1 && reason.contains("more than 100 files"), "{error}");
 }
 
 #[test]
