@@ -236,8 +236,8 @@ fn a_folder_is_one_word_whatever_it_is_called() {
 #[test]
 fn too_many_files_are_an_error() {
     let folder = Folder::new();
-    let all: String = (0..MAX_FILES).map(|number| format!("-r {number}.txt\n")).collect();
-    folder.write("r.txt", all);
+    let all: Vec<_> = (0..MAX_FILES).map(|number| format!("-r {number}.txt")).collect();
+    folder.write("r.txt", all.join("\n"));
     for number in 0..MAX_FILES {
         folder.write(&format!("{number}.txt"), "six");
     }
