@@ -29,6 +29,7 @@ mod landing;
 mod layer;
 mod listing;
 mod looks;
+mod own_folders;
 mod paths;
 mod published;
 mod staging;

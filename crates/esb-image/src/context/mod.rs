@@ -15,6 +15,7 @@ use esb_oci::{
 };
 
 use crate::{
+    own_folders::OwnFolders,
     paths,
     stat_cache::{Folder, StatCache},
 };
@@ -35,6 +36,8 @@ pub(crate) struct Context<'a> {
     trust: bool,
     /// Links that lead out are copied by what they lead to; without rules they are links.
     links: Option<&'a LinkRules>,
+    /// Folders even where they are links.
+    own: OwnFolders,
 }
 
 /// One file or folder that a source of `COPY` names.
@@ -109,7 +112,12 @@ impl<'a> Context<'a> {
         stats: &'a StatCache,
         trust: bool,
     ) -> Self {
-        Self { root, rules, stats, trust, links: None }
+        Self { root, rules, stats, trust, links: None, own: OwnFolders::default() }
+    }
+
+    /// Takes these folders as folders, also where they are links.
+    pub(crate) fn with_own(self, own: OwnFolders) -> Self {
+        Self { own, ..self }
     }
 
     /// Copies what relative links that lead out of a folder lead to.
@@ -251,7 +259,7 @@ impl<'a> Context<'a> {
             let next = paths::join(&done, &part);
             let on_disk = self.root.join(&next);
             let is_link = fs::symlink_metadata(&on_disk).is_ok_and(|found| found.is_symlink());
-            if !is_link {
+            if !is_link || self.own.has(&next) {
                 done = next;
                 continue;
             }

@@ -15,6 +15,7 @@ use crate::{
     Error,
     fingerprint::Fingerprint,
     listing::{self, Files},
+    own_folders::OwnFolders,
     stat_cache::{Folder, StatCache},
 };
 
@@ -61,8 +62,9 @@ pub(crate) fn read(
         .map_err(|reason| Error::Dockerignore { image: recipe.repository.clone(), reason })?;
     let seen = stats.folder(&root, trust);
     let mut seen = Folder::lock(&seen);
+    let own = OwnFolders::of(recipe);
     let through_link = match needs {
-        Needs::Paths(paths) => paths.iter().any(|path| follows_link(&root, path)),
+        Needs::Paths(paths) => paths.iter().any(|path| follows_link(&root, path, &own)),
         Needs::All => false,
     };
     let needs = if through_link { &Needs::All } else { needs };
@@ -84,7 +86,8 @@ pub(crate) fn read(
             let inner = rules.matched(&matched, &path);
             let excluded = rules.excludes(&inner);
             let metadata = fs::symlink_metadata(&source).map_err(failed(&source))?;
-            let kind = if metadata.is_dir() {
+            let is_own = || own.has(&path) && source.is_dir();
+            let kind = if metadata.is_dir() || metadata.is_symlink() && is_own() {
                 if !excluded || rules.may_include_below(&path) {
                     open.push((path.clone(), inner));
                 }
@@ -125,9 +128,11 @@ pub(crate) fn read(
 }
 
 /// Whether a path of a context leads through a link: what lies behind may lie anywhere.
-pub(crate) fn follows_link(root: &Path, path: &str) -> bool {
-    let on_the_way = Path::new(path).ancestors().filter(|part| !part.as_os_str().is_empty());
-    on_the_way.map(|part| root.join(part)).any(|part| part.is_symlink())
+pub(crate) fn follows_link(root: &Path, path: &str, own: &OwnFolders) -> bool {
+    let on_the_way = Path::new(path).ancestors().filter_map(Path::to_str);
+    on_the_way
+        .filter(|part| !part.is_empty() && !own.has(part))
+        .any(|part| root.join(part).is_symlink())
 }
 
 /// Whether a path is copied, or lies above or below what is copied.
@@ -195,7 +200,7 @@ fn is_below(entry: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use esb_model::BuildContext;
+    use esb_model::{BuildContext, Staged, StagedSource};
 
     use super::{
         super::{bundle::context_tar, dockerfile::tests::recipe},
@@ -226,6 +231,34 @@ mod tests {
         context_tar(&entries, Some("FROM b"), true, 0, &mut tar).unwrap();
         let mut archive = tar::Archive::new(&tar[..]);
         assert_eq!(archive.entries().unwrap().count(), entries.len() + 2);
+    }
+
+    #[test]
+    fn a_link_above_what_was_staged_is_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let staged = root.path().join("else/dev/code");
+        fs::create_dir_all(&staged).unwrap();
+        fs::write(staged.join("a"), "a").unwrap();
+        fs::create_dir(root.path().join("project")).unwrap();
+        std::os::unix::fs::symlink("../else", root.path().join("project/.esb")).unwrap();
+        let paths = |targets: &[&str]| {
+            let content = |target: &&str| Staged {
+                target: target.into(),
+                source: StagedSource::Content(Vec::new()),
+            };
+            let recipe = ImageRecipe {
+                dockerignore: "**/.esb\n!.esb/dev/code\n".to_owned(),
+                staged: targets.iter().map(content).collect(),
+                ..recipe("")
+            };
+            let needs = Needs::Paths([".esb/dev/code".to_owned()].into());
+            let root = root.path().join("project");
+            let entries = read(&recipe, &root, &needs, &StatCache::forgetful(), true).unwrap();
+            let paths: Vec<_> = entries.into_iter().map(|entry| entry.path).collect();
+            paths.join(" ")
+        };
+        assert_eq!(paths(&[".esb/dev/code"]), ".esb .esb/dev .esb/dev/code .esb/dev/code/a");
+        assert_eq!(paths(&[]), "");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
     blocking::blocking,
     fingerprint::{Fingerprint, ImageParts, Part},
     listing::{Files, Listings},
+    own_folders::OwnFolders,
     published::{Names, Pins, Wanted},
     stat_cache::StatCache,
 };
@@ -296,9 +297,10 @@ fn parts(
             sources.insert("0 .".to_owned(), key);
         }
         Needs::Paths(paths) => {
+            let own = OwnFolders::of(recipe);
             for path in paths {
                 let root = request.root.join(&recipe.context.folder);
-                let through = || context::follows_link(&root, path);
+                let through = || context::follows_link(&root, path, &own);
                 let all = || context::fingerprint(entries, "").filter(|_| through());
                 let key = context::fingerprint(entries, path).or_else(all);
                 let key = key.ok_or_else(|| Error::MissingSource {

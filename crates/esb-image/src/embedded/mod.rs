@@ -34,6 +34,7 @@ use crate::{
     layer::Layers,
     listing::Listings,
     looks::{self, Looks},
+    own_folders::OwnFolders,
     published::{Earlier, Pins, Wanted},
     stat_cache::StatCache,
 };
@@ -320,7 +321,8 @@ impl Inner {
         })?;
         let rules = IgnoreRules::parse(&job.recipe.dockerignore)
             .map_err(|reason| Error::Dockerignore { image: job.image(), reason })?;
-        let context = Context::new(folder.clone(), rules, &self.stats, job.trust);
+        let context = Context::new(folder.clone(), rules, &self.stats, job.trust)
+            .with_own(OwnFolders::of(&job.recipe));
         let mut sources = Sources::new();
         for (position, stage) in &plan.stages {
             for (number, step) in stage.steps.iter().enumerate() {
