@@ -232,3 +232,24 @@ fn no_place_is_reached_through_a_link() {
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+#[test]
+fn staged_code_is_built_through_a_link_that_may_be_followed() {
+    let ground = Ground::new();
+    ground.context.write("project/shared/lib.py", "lib = 1\n");
+    symlink("../shared/lib.py", ground.path("project/one/lib.py")).unwrap();
+    let code = ".esb/dev/functions/One";
+    for link in [".esb", ".esb/dev", code] {
+        let elsewhere = ground.path("else");
+        fs::create_dir(&elsewhere).unwrap();
+        plant(&ground.path("project").join(link), &elsewhere);
+        let output = ground.command(BUILD).env("ESB_FOLLOW_LINKS", "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{link}: {said}");
+        let staged = ground.path("project").join(code);
+        assert!(fs::read_dir(&staged).unwrap().count() > 2, "{link}: nothing was staged");
+        fs::remove_dir_all(elsewhere).unwrap();
+        fs::remove_file(ground.path("project").join(link)).unwrap();
+        let _ = fs::remove_dir_all(ground.path("project/.esb"));
+    }
+}
