@@ -74,24 +74,42 @@ impl Loaded {
         diagnostics::print(&self.findings, &self.sources, Severity::Note, printer);
     }
 
-    /// Adds the findings of a later stage. What the template's own findings said already, at its
-    /// exact place, is not said twice: the weightier severity of both stays.
+    /// Adds the findings of a later stage. What the template's own findings said already of the same
+    /// function or place is not said twice: the weightier severity of both stays.
     pub(crate) fn join(&mut self, findings: Vec<Finding>) {
-        let mut told = BTreeSet::new();
+        let is_twin = |own: &Finding| TWINS.iter().any(|(_, code)| *code == own.code);
+        let own = self.findings.iter().enumerate().filter(|(_, own)| is_twin(own));
+        let mut open: Vec<_> = own.map(|(at, own)| (at, self.place(own))).collect();
         for finding in findings {
-            let twin =
-                TWINS.iter().find(|(later, _)| *later == finding.code).map(|(_, code)| *code);
-            let place =
-                |(at, own): &(usize, &Finding)| Some(own.code) == twin && !told.contains(at);
-            match self.findings.iter().enumerate().find(place).map(|(at, _)| at) {
-                Some(at) => {
-                    told.insert(at);
-                    let own = &mut self.findings[at];
+            let twin = TWINS.iter().find(|(later, _)| *later == finding.code);
+            let said = twin.and_then(|(_, code)| {
+                open.iter().position(|(at, place)| {
+                    let own = &self.findings[*at];
+                    let same = own.span == finding.span || *place == finding.span;
+                    own.code == *code && same
+                })
+            });
+            match said {
+                Some(position) => {
+                    let own = &mut self.findings[open.remove(position).0];
                     own.severity = own.severity.max(finding.severity);
                 }
                 None => self.findings.push(finding),
             }
         }
+    }
+
+    /// The place of the function that a finding names, or of the function or layer that it lies in.
+    fn place(&self, finding: &Finding) -> Option<Span> {
+        let functions = &self.app.functions;
+        let is_named = |id: &str| finding.message.contains(&format!("`{id}`"));
+        if let Some(function) = functions.iter().find(|found| is_named(&found.id.logical_id)) {
+            return Some(function.span);
+        }
+        let at = finding.span?;
+        let layers = self.app.layers.iter().map(|layer| layer.span);
+        let spans = functions.iter().map(|function| function.span).chain(layers);
+        spans.filter(|span| span.source == at.source && span.start <= at.start).max()
     }
 
     /// Prints and adds what was found after the others were printed.

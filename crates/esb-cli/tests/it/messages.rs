@@ -40,6 +40,29 @@ fn unknown_runtime_and_missing_code() {
 }
 
 #[test]
+fn each_function_has_its_own_runtime_blamed() {
+    let function = |id: &str, runtime: &str| {
+        format!(
+            "  {id}:\n    Type: AWS::Serverless::Function\n    Properties: {{Runtime: {runtime}, \
+             Handler: app.handler, CodeUri: code/}}\n"
+        )
+    };
+    let [a, b] = [function("A", "python3.16"), function("B", "pyhton3.13")];
+    let c = function("C", "nodejs8.10");
+    let context = Context::new(&format!("Resources:\n{a}{b}{c}"));
+    context.write("code/app.py", "");
+    let said = context.esb(&["validate"]);
+    for expected in [
+        "warning[esb::sam::unknown-runtime]: Runtime of `A`: no runtime",
+        "error[esb::sam::unknown-runtime]: Runtime of `B`: unknown runtime",
+        "error[esb::recipe::unknown-runtime]: function `C` runs on `nodejs8.10`",
+    ] {
+        assert!(said.contains(expected), "{expected} is not in {said}");
+    }
+    assert_eq!(said.matches("unknown-runtime]").count(), 3, "{said}");
+}
+
+#[test]
 fn one_image_name_twice() {
     let second = FUNCTION.split_once("Resources:\n").unwrap().1.replace("Hello", "hello");
     let context = Context::new(&format!("{FUNCTION}{second}"));
