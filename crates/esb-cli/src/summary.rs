@@ -183,7 +183,7 @@ impl Summary {
         };
         let mut folders: Vec<String> = Vec::new();
         folders.extend(written.staging.iter().map(|dir| run.short(dir)));
-        folders.extend(written.delivered.clone());
+        folders.extend(written.delivered.clone().filter(|dir| !folders.contains(dir)));
         if folders.is_empty() {
             let dir = run.short(&run.project.generated().join("config"));
             text.push(format!("{changed}: {dir}"));
@@ -208,7 +208,8 @@ impl Summary {
             text.push(format!("pulled by the engine: {count} in {time:.1} s"));
         }
         text.extend(replaced.lines());
-        let restart = restart(run, written, found.gateway.as_ref());
+        let gateway = found.gateway.as_ref().filter(|_| replaced.restarted.is_none());
+        let restart = restart(run, written, gateway);
         if let Some(command) = &restart {
             let names = written.capacities.join(", ");
             text.push(format!(
@@ -264,7 +265,7 @@ impl Summary {
         let unowned = unowned(plan.merged.as_ref());
         text.extend(unowned_line(&unowned, run.project.brand.slug()));
         text.extend(region_line(plan.merged.as_ref()));
-        if plan.merged.is_some() && changes.is_empty() {
+        if plan.merged.is_some() && !plan.changes_configuration() {
             text.push("configuration: no changes".to_owned());
         }
         text.push("dry run: nothing was built, pushed or written".to_owned());
@@ -341,8 +342,8 @@ fn nobody_reads(run: &Run, elsewhere: &[String]) -> String {
 fn region_line(merged: Option<&esb_config::Merged>) -> Option<String> {
     let region = merged?.own_region.as_ref()?;
     let line = format!(
-        "region: `{}` is written into the functions of these templates, for `{}` is published for all \
-         functions",
+        "region: `{}` is written into the functions of these templates, because `{}` is published for \
+         all functions",
         region.own, region.published
     );
     Some(escape::terminal(&line).into_owned())

@@ -117,9 +117,9 @@ impl Conflict {
         let Self { published_by, wanted_by, .. } = self;
         match published_by.application() {
             Some(application) if wanted_by.application() == Some(application) => format!(
-                "rename one of them, or deploy both templates in one run; `--adopt` takes it over, \
-                 and `config rm --owner '{published_by}'` removes what a template published that \
-                 was renamed or is no longer deployed"
+                "rename one of them; `--adopt` takes it over, and `config rm --owner \
+                 '{published_by}'` removes what a template published that was renamed or is no \
+                 longer deployed"
             ),
             Some(application) => format!(
                 "rename one of them; if both are one application, set `application = \"{}\"` in \
@@ -200,15 +200,15 @@ struct Namesakes<'a>(&'a [Namesake]);
 impl fmt::Display for Namesakes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, namesake) in self.0.iter().take(SHOWN).enumerate() {
-            write!(
-                f,
-                "{}`{}` has published {}, and `{}` of this run has none of that but {}",
-                if at == 0 { "" } else { "; " },
-                namesake.published_by,
-                Entries(&namesake.published),
-                namesake.run,
-                Entries(&namesake.wanted)
-            )?;
+            let (owner, run) = (namesake.published_by.to_string(), namesake.run.to_string());
+            let (published, wanted) = (Entries(&namesake.published), Entries(&namesake.wanted));
+            f.write_str(if at == 0 { "" } else { "; " })?;
+            write!(f, "`{owner}` has published {published}, and ")?;
+            if owner == run {
+                write!(f, "this run's template has none of that but {wanted}")?;
+            } else {
+                write!(f, "`{run}` of this run has none of that but {wanted}")?;
+            }
         }
         Ok(())
     }

@@ -234,7 +234,8 @@ pub(crate) async fn publish(
             None => None,
         };
         let published = current(places).await?;
-        let merged = esb_config::merge(&published, &rendered, &run.run_owners()).map_err(failed)?;
+        let merged = esb_config::merge(&published, &rendered, &run.run_owners())
+            .map_err(|error| merge_failure(&error, run.project.brand.slug()))?;
         publication = esb_config::publish(&lock, &merged).map_err(failed)?;
         if let Some((place, lock)) = &place {
             if let Some(lock) = lock {
@@ -268,7 +269,8 @@ pub(super) async fn planned(
     }
     let rendered = render(&run.project, &run.owners(), &loaded.app, &images, "");
     let published = current(places).await?;
-    esb_config::merge(&published, &rendered, &run.run_owners()).map_err(|error| failure(&error))
+    esb_config::merge(&published, &rendered, &run.run_owners())
+        .map_err(|error| merge_failure(&error, run.project.brand.slug()))
 }
 
 /// A function's image as functions.yml would name it; one that has to be built has no tag yet.
@@ -324,6 +326,15 @@ pub(crate) async fn current(places: &Places) -> Result<Published, Failure> {
         return Ok(published);
     }
     esb_config::read(&places.staging).map_err(|error| failure(&error))
+}
+
+/// As [`failure`], with the program in the commands that the hint names.
+fn merge_failure(error: &esb_config::Error, program: &str) -> Failure {
+    let mut failure = failure(error);
+    if let Some(hint) = &mut failure.hint {
+        *hint = hint.replace("`config rm", &format!("`{program} config rm"));
+    }
+    failure
 }
 
 pub(crate) fn failure(error: &esb_config::Error) -> Failure {

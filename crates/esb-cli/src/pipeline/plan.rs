@@ -70,7 +70,13 @@ impl Plan {
     /// Whether the run would change anything.
     pub(crate) fn has_changes(&self) -> bool {
         self.images.iter().any(|image| image.action != PlannedAction::Reuse)
-            || self.merged.as_ref().is_some_and(|merged| !merged.changes.is_empty())
+            || self.changes_configuration()
+    }
+
+    /// Whether the run would change entries or their owners.
+    pub(crate) fn changes_configuration(&self) -> bool {
+        let merged = self.merged.as_ref();
+        merged.is_some_and(|merged| !merged.changes.is_empty() || !merged.adopted.is_empty())
     }
 }
 

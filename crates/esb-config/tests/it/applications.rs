@@ -136,7 +136,7 @@ fn two_applications_of_one_name_do_not_remove_each_other() {
     assert_eq!(
         error.to_string(),
         "`sam-app:template.yaml` has published function `a`, function `b`, and \
-         `sam-app:template.yaml` of this run has none of that but function `c`"
+         this run's template has none of that but function `c`"
     );
     let hint = error.hint().unwrap();
     assert!(hint.contains("--adopt") && hint.contains("application ="), "{hint}");

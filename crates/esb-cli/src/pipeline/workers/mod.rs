@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use esb_config::{ChangeKind, Merged, Section};
+use esb_config::{Change, ChangeKind, Merged, Section};
 use esb_image::docker::OtherContainer;
 use futures_util::{StreamExt as _, stream};
 
@@ -75,19 +75,21 @@ pub(crate) async fn replace(
     let changed = changed(merged);
     let mut replaced = Replaced::default();
     let Some(gateway) = gateway else {
-        if mode == Mode::Containerd && !changed.is_empty() {
+        if mode == Mode::Containerd && merged.changes.iter().any(is_of_workers) {
             replaced.command = Some(restart_command(run, None));
         }
         return Ok(replaced);
     };
     let needs_restart = match mode {
-        Mode::Containerd => !changed.is_empty(),
+        Mode::Containerd => merged.changes.iter().any(is_of_workers),
         Mode::Docker => {
             one_by_one(run, gateway, merged, &changed, &mut replaced).await?;
             !replaced.kept.is_empty() || !replaced.lost.is_empty()
         }
     };
-    if needs_restart && deploy.workers.restart_gateway {
+    // It takes a capacity only when it starts.
+    let for_capacity = gateway.running && !written.capacities.is_empty();
+    if (needs_restart || for_capacity) && deploy.workers.restart_gateway {
         let engine = run.engine().await?;
         engine.restart(&gateway.id).await?;
         replaced.restarted = Some(gateway.name.clone());
@@ -103,11 +105,19 @@ pub(crate) async fn replace(
 
 /// Functions that the run changed, whatever it was.
 fn changed(merged: &Merged) -> BTreeSet<&str> {
-    let changes = merged.changes.iter();
-    let of_functions = changes.filter(|change| {
-        change.entry.section == Section::Function && change.kind != ChangeKind::Added
-    });
-    of_functions.map(|change| change.entry.key.as_str()).collect()
+    let changes = merged.changes.iter().filter(|change| is_of_function(change));
+    changes.map(|change| change.entry.key.as_str()).collect()
+}
+
+fn is_of_function(change: &Change) -> bool {
+    change.entry.section == Section::Function && change.kind != ChangeKind::Added
+}
+
+/// Whether workers of before are not as a new one would be: a capacity is nothing of theirs.
+fn is_of_workers(change: &Change) -> bool {
+    let is_capacity = |detail: &String| detail.starts_with("max_capacity ");
+    let only_capacity = !change.details.is_empty() && change.details.iter().all(is_capacity);
+    is_of_function(change) && !only_capacity
 }
 
 fn restart_command(run: &Run, gateway: Option<&OtherContainer>) -> String {
@@ -204,5 +214,35 @@ impl Replaced {
             Fate::Kept(reason) => self.kept.push((name, reason)),
             Fate::Lost(reason) => self.lost.push((name, reason)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use esb_config::EntryKey;
+
+    use super::*;
+
+    #[test]
+    fn a_capacity_is_nothing_of_a_worker() {
+        let is_of_workers = |kind, details: &[&str]| {
+            let entry = EntryKey::new(Section::Function, "one");
+            let details = details.iter().map(|text| (*text).to_owned()).collect();
+            is_of_workers(&Change { entry, kind, details })
+        };
+        assert!(!is_of_workers(ChangeKind::Changed, &["max_capacity 1 → 2"]));
+        assert!(is_of_workers(ChangeKind::Changed, &["max_capacity 1 → 2", "timeout 1 → 2"]));
+        assert!(is_of_workers(ChangeKind::Changed, &[]));
+        assert!(is_of_workers(ChangeKind::Removed, &[]));
+        assert!(!is_of_workers(ChangeKind::Added, &[]));
+    }
+
+    #[test]
+    fn a_restart_of_the_gateway_ends_what_was_kept() {
+        let kept = vec![("w".to_owned(), "why".to_owned())];
+        let mut replaced = Replaced { kept, ..Replaced::default() };
+        assert_eq!(replaced.lines(), ["worker w was not replaced: why"]);
+        replaced.restarted = Some("g".to_owned());
+        assert_eq!(replaced.lines(), ["Gateway `g` was restarted, and all workers with it"]);
     }
 }

@@ -19,7 +19,8 @@ impl Replaced {
             let names = self.busy.join(", ");
             lines.push(format!("workers that are still busy with old code: {names}"));
         }
-        for (name, reason) in &self.kept {
+        // A restart of the Gateway ends them all.
+        for (name, reason) in self.kept.iter().filter(|_| self.restarted.is_none()) {
             lines.push(format!("worker {name} was not replaced: {reason}"));
         }
         for (name, reason) in &self.lost {
