@@ -11,7 +11,7 @@ pub(crate) struct PackageArgs {
     /// compiled here may not run in the image. Needs uv.
     #[arg(long)]
     pub(crate) allow_host_builds: bool,
-    /// Never fetch uv when it is not on PATH: pip installs
+    /// Never fetch uv: when it is neither on PATH nor in the store, pip installs
     #[arg(long)]
     pub(crate) no_uv_install: bool,
 }

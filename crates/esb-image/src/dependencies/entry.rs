@@ -211,7 +211,7 @@ fn local(
     marker: &str,
     find: &dyn Fn(&str) -> Option<PathBuf>,
 ) -> Result<Source, String> {
-    let shown = path.escape_debug();
+    let shown = shown(path);
     let is_path = path.contains('/') || path.starts_with('.') || is_archive(path) || is_file_url;
     if path.is_empty() || !is_path && name.is_none() {
         return Err(format!("`{shown}` is no requirement"));
@@ -303,6 +303,19 @@ pub(crate) fn without_user(text: &str) -> String {
     let (host, path) = rest.split_at(end);
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     format!("{scheme}://{host}{path}")
+}
+
+/// A text with each address in it as it is without its password.
+pub(crate) fn without_users(text: &str) -> String {
+    text.split_inclusive(char::is_whitespace).map(without_user).collect()
+}
+
+/// A word as errors show it: escaped, and what may be a password before an `@` left out.
+pub(crate) fn shown(word: &str) -> String {
+    match word.rsplit_once('@') {
+        Some((before, after)) if before.contains(':') => format!("***@{}", after.escape_debug()),
+        _ => word.escape_debug().to_string(),
+    }
 }
 
 /// What stands before the `@` of an address's host, when there is a password or a token.

@@ -77,7 +77,9 @@ impl Installer {
         }
         if may_build && matches!(tool, Tool::Pip { .. }) {
             let reason = "`--allow-host-builds` needs uv, which is not there";
-            return Err(job.error(reason, Some("install uv on this machine".to_owned())));
+            let hint = "install uv on this machine, or have it fetched: leave out \
+                        `--no-uv-install` and `--offline`";
+            return Err(job.error(reason, Some(hint.to_owned())));
         }
         let target = folder.path().join("packages");
         fs::create_dir(&target).map_err(io_error("create", &target))?;

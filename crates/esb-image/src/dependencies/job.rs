@@ -160,6 +160,11 @@ impl<'a> Job<'a> {
         if says("No module named pip") || says("No interpreter found") {
             return Error::NoInstaller { requirements };
         }
+        if let Some(index) = run::index_out_of_reach(log.lines()) {
+            let reason = format!("the index `{}` is out of reach", index.escape_debug());
+            let hint = "start it, or name one that answers (`PIP_INDEX_URL`, `--index-url`)";
+            return self.error(reason, Some(hint.to_owned()));
+        }
         match run::package_without_wheel(log.lines()) {
             Some(package) => Error::NoWheel {
                 requirements,

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use super::entry::shown;
+
 /// What precedes the name of a variable that is left to the tool: no variable that a program
 /// listens to is called so.
 pub(crate) const VARIABLE: &str = "ESB_REQUIREMENT_";
@@ -291,7 +293,9 @@ pub(crate) fn parse(line: &str) -> Result<Parsed, String> {
         let (name, takes_value, own) = option(&word)?;
         let value = match (takes_value, own) {
             (true, Some(own)) => own,
-            (true, None) => words.next().ok_or_else(|| format!("`{word}` has no value"))?,
+            (true, None) => {
+                words.next().ok_or_else(|| format!("`{}` has no value", shown(&word)))?
+            }
             (false, _) => String::new(),
         };
         parsed.options.push((name, value));
@@ -301,7 +305,7 @@ pub(crate) fn parse(line: &str) -> Result<Parsed, String> {
 
 /// What an option's word stands for, whether it takes a value, and the value in the same word.
 fn option(word: &str) -> Result<(Name, bool, Option<String>), String> {
-    let unknown = || format!("`{}` is no option of a requirements file", word.escape_debug());
+    let unknown = || format!("`{}` is no option of a requirements file", shown(word));
     if let Some(long) = word.strip_prefix("--") {
         let (name, value) = match long.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),

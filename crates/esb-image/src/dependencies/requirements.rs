@@ -214,7 +214,7 @@ impl Requirements {
     ) -> Result<Vec<(PathBuf, Kind, Option<Place>)>, Error> {
         let bytes = read(reader.image, path).map_err(|error| match (error, from) {
             (Error::MissingSource { .. }, Some(place)) => {
-                wrong(place, format!("there is no `{}`", path.display()))
+                wrong(place, format!("there is no `{}`", entry::shown(&path.to_string_lossy())))
             }
             (error, _) => error,
         })?;
@@ -388,10 +388,10 @@ impl Requirements {
     /// What is asked for, whoever asks and from wherever: not where packages are found.
     pub(crate) fn describe_wish(&self, key: &mut Fingerprint) {
         for text in &self.texts {
-            key.bytes(text);
+            describe_text(text, key);
         }
         for line in &self.changed {
-            key.text(line);
+            key.text(&entry::without_users(line));
         }
     }
 
@@ -421,7 +421,7 @@ impl Requirements {
             key.text(what);
         }
         for text in self.project.iter().flat_map(|project| &project.texts) {
-            key.bytes(text);
+            describe_text(text, key);
         }
         // What asks for builds does so with values of its own.
         if self.build.is_some() {
@@ -512,8 +512,23 @@ impl Requirements {
     }
 }
 
-/// Names, sizes and times of a folder's archives.
+/// A file without the passwords of its addresses.
+fn describe_text(bytes: &[u8], key: &mut Fingerprint) {
+    let text = lines::decode(bytes).ok();
+    let clean = text.as_ref().map(|text| entry::without_users(text));
+    match clean.filter(|clean| Some(clean) != text.as_ref()) {
+        Some(clean) => key.bytes(clean.as_bytes()),
+        None => key.bytes(bytes),
+    };
+}
+
+/// Names, sizes and times of a folder's archives; of a page of links also what it says.
 fn describe_folder<'k>(folder: &Path, key: &'k mut Fingerprint) -> &'k mut Fingerprint {
+    let mut folder = folder;
+    if folder.is_file() {
+        describe_text(&read("", folder).unwrap_or_default(), key);
+        folder = folder.parent().unwrap_or(folder);
+    }
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten().take(100_000) {
         let Ok(metadata) = entry.path().metadata() else { continue };

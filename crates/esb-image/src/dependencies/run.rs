@@ -5,6 +5,7 @@
 
 use std::{collections::VecDeque, ffi::OsStr, io, path::Path, process::Stdio};
 
+use super::entry;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::Command,
@@ -106,7 +107,8 @@ impl Log {
         let said = |line: &&String| !line.trim().is_empty();
         let error = |line: &&String| line.to_ascii_lowercase().contains("error");
         let lines = || self.lines.iter().rev().filter(said);
-        let last = lines().find(error).or_else(|| lines().next());
+        let begins = |line: &&String| line.trim_start().to_ascii_lowercase().starts_with("error");
+        let last = lines().find(begins).or_else(|| lines().find(error)).or_else(|| lines().next());
         last.map_or_else(
             || "it said nothing".to_owned(),
             |line| line.trim().escape_debug().to_string(),
@@ -139,6 +141,40 @@ async fn send(line: &mut Vec<u8>, sender: &mpsc::Sender<String>) {
     }
 }
 
+/// What pip and uv say when they do not reach an index.
+const OUT_OF_REACH: [&str; 9] = [
+    "Failed to establish",
+    "Connection refused",
+    "Max retries exceeded",
+    "dns error",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "No route to host",
+    "tcp connect error",
+    "timed out",
+];
+
+/// The address of an index that was not reached, without credentials; empty when it is not said.
+pub(crate) fn index_out_of_reach(lines: &[String]) -> Option<String> {
+    // Of a connection that is tried again only the last time counts.
+    let fails = |line: &&String| {
+        let again = line.contains("Retrying (Retry(") && !line.contains("(total=0,");
+        !again && OUT_OF_REACH.iter().any(|words| line.contains(words))
+    };
+    let line = lines.iter().find(fails)?;
+    let host = line.split_once("host='").and_then(|(_, rest)| rest.split('\'').next());
+    let address = |line: &String| {
+        let start = line.find("https://").or_else(|| line.find("http://"))?;
+        let rest = &line[start..];
+        let ends = |c: char| c.is_whitespace() || "`'\"),".contains(c);
+        let address = rest[..rest.find(ends).unwrap_or(rest.len())].split(['?', '#']).next()?;
+        Some(entry::without_user(address))
+    };
+    let fits = |address: &String| host.is_none_or(|host| address.contains(host));
+    let found = [line].into_iter().chain(lines).filter_map(address).find(fits);
+    Some(found.or_else(|| host.map(str::to_owned)).unwrap_or_default())
+}
+
 /// The package that pip or uv found no wheel of.
 pub(crate) fn package_without_wheel(lines: &[String]) -> Option<&str> {
     let word = |text: &'_ str| text.split_whitespace().next().map(str::len);
@@ -158,6 +194,27 @@ pub(crate) fn package_without_wheel(lines: &[String]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_out_of_reach_is_named() {
+        let check = |text: &str, expected: Option<&str>| {
+            let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            assert_eq!(index_out_of_reach(&lines).as_deref(), expected, "{text}");
+        };
+        let pip = "Looking in indexes: http://ci:****@h:1/simple\n\
+                   WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by \
+                   'NewConnectionError(\"HTTPConnection(host='h', port=1): Failed to establish a \
+                   new connection: [Errno 111] Connection refused\")': /simple/x/\n\
+                   ERROR: No matching distribution found for x";
+        check(pip, Some("http://h:1/simple"));
+        check(&pip.replace("total=0", "total=4"), None);
+        let uv = "error: Failed to fetch: `http://ci:pw@h:1/simple/x/?sig=1`\n  Caused by: tcp \
+                  connect error\n  Caused by: Connection refused (os error 111)";
+        check(uv, Some("http://h:1/simple/x/"));
+        check("ERROR: No matching distribution found for x", None);
+        let log = Log { lines: uv.lines().map(str::to_owned).collect(), success: false };
+        assert!(log.last().starts_with("error: Failed to fetch"), "{}", log.last());
+    }
 
     #[test]
     fn packages_are_named() {

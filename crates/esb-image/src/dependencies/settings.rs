@@ -25,6 +25,9 @@ use crate::fingerprint::Fingerprint;
 /// no more.
 const MAX_FILE: u64 = 500 * 1024;
 
+/// Shorter values of a query are no secrets.
+const SHORTEST_SIGNATURE: usize = 8;
+
 /// Variables by which uv is told of an index; one of them means that uv has settings of its own.
 const UV_INDEXES: [&str; 7] = [
     "UV_INDEX",
@@ -457,7 +460,10 @@ impl<'a> Settings<'a> {
                 secrets.extend(value.split([' ', ',']).flat_map(secrets_of));
             }
             if named.contains(name) || is_uv_credential(name) && name.ends_with("_PASSWORD") {
-                secrets.push(value.to_owned());
+                // What tools make of it when it ends a host's name before its time.
+                let parts = value.split(['/', '?', '#']).map(str::to_owned);
+                secrets.extend(parts.chain([value.to_owned()]));
+                secrets.push(entry::percent_decoded(value));
             }
         }
         secrets
@@ -513,11 +519,17 @@ fn make_absolute(value: &mut toml::Value, key: &str, folder: &Path) {
     }
 }
 
-/// The password or token of an address, as it is written and as it is meant.
+/// The password or token of an address and long values of its query, as they are written and as
+/// they are meant.
 pub(crate) fn secrets_of(address: &str) -> Vec<String> {
-    let Some(user) = entry::user(address) else { return Vec::new() };
-    let secret = user.split_once(':').map_or(user, |(_, password)| password);
-    vec![secret.to_owned(), entry::percent_decoded(secret)]
+    let user = entry::user(address);
+    let user = user.map(|user| user.split_once(':').map_or(user, |(_, password)| password));
+    let before_fragment = address.split('#').next().unwrap_or_default();
+    let query = before_fragment.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split_whitespace().next().unwrap_or_default().split('&');
+    let signed = query.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
+    let secrets = user.into_iter().chain(signed.filter(|value| value.len() >= SHORTEST_SIGNATURE));
+    secrets.flat_map(|secret| [secret.to_owned(), entry::percent_decoded(secret)]).collect()
 }
 
 fn is_uv_credential(name: &str) -> bool {

@@ -99,6 +99,8 @@ fn what_is_wrong_is_said_with_its_line() {
     check("six\n\n-r none.txt", 3, "there is no");
     check("six\n./none", 2, "there is no `./none`");
     check("six\n--nonsense", 2, "no option");
+    check("htp:/ci:pw99xy@h/x", 1, "there is no `***@h/x`");
+    check("--indexes=http://ci:pw99xy@h/x", 1, "`***@h/x` is no option");
     check("six six", 1, "is no requirement");
     check("six ${NONE", 1, "is no requirement");
     let values = [
@@ -215,6 +217,22 @@ fn the_key_sees_what_is_read_and_no_secret() {
     let first = key("-f wheels\nsix");
     folder.write("wheels/b.whl", "1");
     assert_ne!(key("-f wheels\nsix"), first);
+
+    folder.write("links/x.html", "<a href='a.whl'>");
+    let page = key("-f links/x.html\nsix");
+    folder.write("links/x.html", "<a href='b.whl'>");
+    assert_ne!(key("-f links/x.html\nsix"), page);
+    let page = key("-f links/x.html\nsix");
+    folder.write("links/a.whl", "1");
+    assert_ne!(key("-f links/x.html\nsix"), page);
+    let wish = |text: &str| {
+        folder.write("r.txt", text);
+        let mut key = Fingerprint::new("test");
+        folder.read("r.txt").describe_wish(&mut key);
+        key.finish()
+    };
+    assert_eq!(wish("-i http://ci:a@h/\nsix"), wish("-i http://ci:b@h/\nsix"));
+    assert_ne!(wish("-i http://ci:a@h/\nsix"), wish("-i http://ci:a@g/\nsix"));
 
     folder.write("r.txt", "-i http://ci:${TOKEN}@h/\nsix");
     let found = folder.read("r.txt");

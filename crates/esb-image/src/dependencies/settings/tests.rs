@@ -152,3 +152,18 @@ fn lists_of_the_environment_count_from_where_the_user_stands() {
     assert_eq!(settings.build_constraints(), ["/here/../b.txt"]);
     assert_eq!(settings.for_pip()["PIP_FIND_LINKS"], "/here/wheels");
 }
+
+#[test]
+fn secrets_of_addresses_and_of_variables_in_them() {
+    let found = secrets_of("http://ci:a%2Fb@h/x.whl?sig=12345678&v=1#sha256=0123456789");
+    assert_eq!(found, ["a%2Fb", "a/b", "12345678", "12345678"]);
+    assert!(secrets_of("http://h/x?v=1").is_empty());
+    let tools = Tools {
+        environment: vec![("TOKEN".into(), "first/sec%6Fnd?third".into())],
+        ..Tools::default()
+    };
+    let secrets = Settings::read(&tools).secrets(&["TOKEN".to_owned()].into());
+    for part in ["first", "sec%6Fnd", "third", "first/second?third"] {
+        assert!(secrets.iter().any(|secret| secret == part), "{part}: {secrets:?}");
+    }
+}
