@@ -8,7 +8,7 @@ pub(crate) struct WorkerArgs {
     #[arg(long)]
     pub(crate) keep_workers: bool,
     /// Restart the Gateway where workers cannot be replaced one by one: in containerd mode, or
-    /// when their addresses cannot be held
+    /// when their addresses cannot be held; and when a `max_capacity` changed
     #[arg(long, conflicts_with = "keep_workers")]
     pub(crate) restart_gateway: bool,
 }
