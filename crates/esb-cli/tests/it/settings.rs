@@ -76,7 +76,7 @@ fn owners_of_what_is_published() {
 #[test]
 fn an_owner_is_removed() {
     let context = published();
-    let arguments = ["config", "rm", "--owner", "old/template.yaml", "--config-to", "gateway"];
+    let arguments = ["config", "rm", "--owner", ":old/template.yaml", "--config-to", "gateway"];
     assert_snapshot!(context.esb(&arguments));
     let left = context.esb(&["config", "ls", "--config-to", "gateway"]);
     assert!(!left.contains("old/template.yaml") && left.contains("mine"), "{left}");
