@@ -69,7 +69,7 @@ impl Application {
             }
             let text = format!("`{name}` of {} cannot name an application", origin.words());
             Err(Failure::new(Exit::Input, "application", text).hint(
-                "a name has at most 128 characters, no colon or slash, and no blanks at its ends",
+                "a name has 1 to 128 characters, no colon or slash, and no blanks at its ends",
             ))
         };
         if let Some(setting) = environment.settings().get("application") {

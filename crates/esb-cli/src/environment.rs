@@ -268,7 +268,7 @@ impl Environment {
         let Some(text) = self.branded("LOCK_WAIT") else { return Ok(usual) };
         text.parse().map(Duration::from_secs).map_err(|_| {
             let text =
-                format!("{}_LOCK_WAIT is `{text}`, which is no number of seconds", self.prefix);
+                format!("{}_LOCK_WAIT is `{text}`, which is not a number of seconds", self.prefix);
             Failure::new(Exit::Usage, "lock-wait", text)
         })
     }

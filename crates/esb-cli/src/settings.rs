@@ -228,7 +228,7 @@ fn known(key: &str, place: &str) -> Result<String, String> {
     let distance = |name: &&str| strsim::levenshtein(&key.to_lowercase().replace('_', "-"), name);
     let nearest = names.min_by_key(distance).filter(|name| distance(name) <= 3);
     let nearest = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-    Err(format!("{place}`{}` is no setting{nearest}", key.escape_debug()))
+    Err(format!("{place}`{}` is not a setting{nearest}", key.escape_debug()))
 }
 
 fn strings(key: &str, value: &Value) -> Result<Vec<String>, String> {
@@ -294,10 +294,10 @@ mod tests {
             let error = File::parse(text, "0.1.0").unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         };
-        check("registri = 'a'", "`registri` is no setting; did you mean `registry`?");
+        check("registri = 'a'", "`registri` is not a setting; did you mean `registry`?");
         check("push_registry = 'a'", "did you mean `push-registry`?");
-        check("xyzzyxyzzy = 1", "`xyzzyxyzzy` is no setting");
-        check("[env.prod]\nbuilderr = 'a'", "[env.prod] `builderr` is no setting; did you mean");
+        check("xyzzyxyzzy = 1", "`xyzzyxyzzy` is not a setting");
+        check("[env.prod]\nbuilderr = 'a'", "[env.prod] `builderr` is not a setting; did you mean");
         check("registry = 1", "`registry` must be a text");
         check("trust-registry = 'true'", "`trust-registry` must be true or false");
         check("[env.prod]\ntrust-registry = true", "stands at the top of the file");
@@ -306,7 +306,7 @@ mod tests {
         check("[code]\nfollow-link = 'anywhere'", "did you mean `code.follow-links`?");
         check("[code]\nfollow-links = 'no'", "`code.follow-links` must be \"project\" or");
         check("[code]\nfollow-links = true", "`code.follow-links` must be a text");
-        check("[registry]\na = 1", "`registry.a` is no setting");
+        check("[registry]\na = 1", "`registry.a` is not a setting");
         check("required-version = '>=2'", "it needs esb >=2, and this is 0.1.0");
         check("required-version = 'new'", "`required-version` is `new`");
         check("registry =", "line 1");

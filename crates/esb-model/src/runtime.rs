@@ -71,10 +71,10 @@ impl Runtime {
         runtimes::find(&self.name).is_some()
     }
 
-    /// The names of the runtimes in use, for suggestions.
+    /// The names of the runtimes in use, for suggestions: of one language the latest first.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let used = |support| matches!(support, Support::Current | Support::Preview);
-        TABLE.iter().filter(move |known| used(known.support)).map(|known| known.name)
+        TABLE.iter().rev().filter(move |known| used(known.support)).map(|known| known.name)
     }
 
     /// Whether our hooks, of whatever language, go into images of this runtime.
@@ -185,6 +185,7 @@ mod tests {
             assert_eq!(preview, known.support == Support::Preview, "{}", known.name);
         }
         assert!(TABLE.is_sorted_by_key(|known| known.name.parse::<Runtime>().unwrap().family()));
+        assert_eq!(Runtime::names().find(|name| name.starts_with("python")), Some("python3.15"));
         assert!(Runtime::names().all(|name| name != "python2.7") && Runtime::names().count() > 20);
         let runtime = |name: &str| name.parse::<Runtime>().unwrap();
         assert!(runtime("ruby4.0").is_known() && !runtime("python3.99").is_known());

@@ -47,7 +47,7 @@ pub enum StoreError {
     #[error("the store `{}` is in use", path.display())]
     InUse { path: PathBuf },
     /// Collecting there would remove what is not ours.
-    #[error("`{}` is no content store, and holds other files: {}", path.display(), Names(names))]
+    #[error("`{}` is not a content store, and holds other files: {}", path.display(), Names(names))]
     Foreign { path: PathBuf, names: Vec<String> },
     #[error("the content store `{}` is {}, and this program knows version {known}",
         path.display(), Version(*version))]

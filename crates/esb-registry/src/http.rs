@@ -120,7 +120,7 @@ impl Http {
                 cause = inner;
             }
             let source = Some(cause.to_string().into());
-            Error::Settings { reason: "a proxy is no URL", source }
+            Error::Settings { reason: "a proxy is not a URL", source }
         };
         let proxy = &self.settings.proxy;
         let mut proxies = Vec::new();

@@ -1,5 +1,7 @@
 //! "Did you mean …": the nearest of the names that would have been right.
 
+use std::cmp::Reverse;
+
 use crate::findings::quote;
 
 /// Names that are longer get no suggestion: the work is quadratic in the length of a name.
@@ -67,11 +69,26 @@ pub(crate) fn within<'a>(
             return None;
         }
         let found = (distance(candidate, &letters), candidate);
-        if found.0 <= allowed && best.is_none_or(|best| found < best) {
+        if found.0 <= allowed && best.is_none_or(|best| is_better(found, best)) {
             best = Some(found);
         }
     }
     best.map(|(_, candidate)| candidate)
+}
+
+/// Whether a candidate with its distance comes before another one: of versions of one name that
+/// are equally near the latest, else the first of the alphabet.
+fn is_better(a: (usize, &str), b: (usize, &str)) -> bool {
+    if a.0 != b.0 {
+        return a.0 < b.0;
+    }
+    let letters = |name: &str| name.replace(|c: char| c.is_ascii_digit() || c == '.', "");
+    let key = |name| (letters(name), Reverse(version(name)));
+    (key(a.1), a.1) < (key(b.1), b.1)
+}
+
+fn version(name: &str) -> Vec<u32> {
+    name.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
 }
 
 /// The help text for the name that was meant.

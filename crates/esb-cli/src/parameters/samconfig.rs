@@ -213,7 +213,7 @@ parameter_overrides = 'A=never'
         );
         check(
             "'A'",
-            "! [default.deploy.parameters]: a word is no KEY=VALUE; quote values with blanks",
+            "! [default.deploy.parameters]: a word is not KEY=VALUE; quote values with blanks",
         );
     }
 

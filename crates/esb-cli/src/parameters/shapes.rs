@@ -126,7 +126,7 @@ pub(super) fn pairs(text: &str) -> Result<Values, String> {
 
 /// `KEY=VALUE` at the start of a text, and what follows it.
 fn pair(text: &str) -> Result<(String, String, &str), String> {
-    let missing = "a word is no KEY=VALUE; quote values with blanks";
+    let missing = "a word is not KEY=VALUE; quote values with blanks";
     if let Some((key, rest)) = key(text, "=") {
         let (value, rest) = value(rest)?;
         return Ok((key, value, rest));
@@ -221,7 +221,7 @@ mod tests {
             "A=1",
         );
         check("- ParameterKey: A\n  ParameterValue: 01\n  ResolvedValue: x", "A=01");
-        check(r#"["A=1 B=2", "C=x y"]"#, "! a word is no KEY=VALUE; quote values with blanks");
+        check(r#"["A=1 B=2", "C=x y"]"#, "! a word is not KEY=VALUE; quote values with blanks");
         check(r#"["A=1 B=2", "C=\"x y\""]"#, "A=1; B=2; C=x y");
         check("Parameters: {A: 1, L: [a, 02]}\nTags: {T: x}", "A=1; L=a,02");
         check("Parameters:\n- ParameterKey: A\n  ParameterValue: yes", "A=yes");
@@ -260,7 +260,7 @@ mod tests {
             "A=1,2; B=x y; C=3",
         );
         check("", "");
-        check("A=1 B", "! a word is no KEY=VALUE; quote values with blanks");
+        check("A=1 B", "! a word is not KEY=VALUE; quote values with blanks");
         check("=1", "! a value has no key");
         check("A=\"1", "! a double quote is not closed");
         check("ParameterKey=A", "! a ParameterKey has no ParameterValue");

@@ -53,7 +53,8 @@ fn each_function_has_its_own_runtime_blamed() {
     context.write("code/app.py", "");
     let said = context.esb(&["validate"]);
     for expected in [
-        "warning[esb::sam::unknown-runtime]: Runtime of `A`: no runtime",
+        "warning[esb::sam::unknown-runtime]: Runtime of `A`: `python3.16` is not a known",
+        "did you mean `python3.15`?",
         "error[esb::sam::unknown-runtime]: Runtime of `B`: unknown runtime",
         "error[esb::recipe::unknown-runtime]: function `C` runs on `nodejs8.10`",
     ] {

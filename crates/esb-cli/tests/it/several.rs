@@ -51,5 +51,5 @@ fn a_time_that_is_none_is_told() {
     let output = command.env("ESB_LOCK_WAIT", "soon").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("ESB_LOCK_WAIT is `soon`, which is no number of seconds"), "{said}");
+    assert!(said.contains("ESB_LOCK_WAIT is `soon`, which is not a number of seconds"), "{said}");
 }

@@ -74,7 +74,7 @@ impl Entry {
         match &self.source {
             Source::Index(_) | Source::Wheel(_) => None,
             Source::Local(local) if local.is_wheel() => None,
-            Source::Local(_) => Some("a package of this machine"),
+            Source::Local(_) => Some("a local package"),
             Source::Remote(address) if is_repository(address) => Some("a repository"),
             Source::Remote(_) => Some("an archive of sources"),
         }
@@ -214,7 +214,7 @@ fn local(
     let shown = shown(path);
     let is_path = path.contains('/') || path.starts_with('.') || is_archive(path) || is_file_url;
     if path.is_empty() || !is_path && name.is_none() {
-        return Err(format!("`{shown}` is no requirement"));
+        return Err(format!("`{shown}` is not a requirement"));
     }
     if name.is_none()
         && path.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))

@@ -100,7 +100,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<String, String> {
         });
         let whole = bytes.len().is_multiple_of(2);
         let text: Result<String, _> = char::decode_utf16(units).collect();
-        text.ok().filter(|_| whole).ok_or_else(|| "it is no valid UTF-16".to_owned())
+        text.ok().filter(|_| whole).ok_or_else(|| "it is not valid UTF-16".to_owned())
     };
     let widest = |bytes: &[u8], big: bool| {
         let character = |part: &[u8]| {
@@ -108,7 +108,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<String, String> {
             char::from_u32(if big { u32::from_be_bytes(part) } else { u32::from_le_bytes(part) })
         };
         let text: Option<String> = bytes.chunks(4).map(character).collect();
-        text.ok_or_else(|| "it is no valid UTF-32".to_owned())
+        text.ok_or_else(|| "it is not valid UTF-32".to_owned())
     };
     match bytes {
         [0xef, 0xbb, 0xbf, rest @ ..] => utf8(rest),
@@ -305,7 +305,7 @@ pub(crate) fn parse(line: &str) -> Result<Parsed, String> {
 
 /// What an option's word stands for, whether it takes a value, and the value in the same word.
 fn option(word: &str) -> Result<(Name, bool, Option<String>), String> {
-    let unknown = || format!("`{}` is no option of a requirements file", shown(word));
+    let unknown = || format!("`{}` is not an option of a requirements file", shown(word));
     if let Some(long) = word.strip_prefix("--") {
         let (name, value) = match long.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
@@ -383,7 +383,7 @@ mod tests {
         assert_eq!(decode(&utf32("s🦀x")).as_deref(), Ok("s🦀x"));
         assert_eq!(decode(b"# -*- coding: latin-1 -*-\n# \xe4").unwrap().chars().last(), Some('ä'));
         assert_eq!(decode(b"six # \xe4"), Err("it is not UTF-8".to_owned()));
-        assert_eq!(decode(b"\xff\xfes"), Err("it is no valid UTF-16".to_owned()));
+        assert_eq!(decode(b"\xff\xfes"), Err("it is not valid UTF-16".to_owned()));
         assert!(decode(b"#!x\n# vim: fileencoding=koi8-r").unwrap_err().contains("koi8-r"));
     }
 

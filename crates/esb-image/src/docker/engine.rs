@@ -339,8 +339,20 @@ pub(super) fn failure(
             other => chain(&other),
         };
         let reason = Redactor::default().hide(reason.trim());
-        Error::Engine { action, subject, reason: reason.escape_debug().to_string() }
+        Error::Engine { action, subject, reason: printable(reason.trim()) }
     }
+}
+
+/// The text on one line, with nothing that acts on a terminal. Quotes stay as they are.
+pub(super) fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => printable.push(c),
+            c => printable.extend(c.escape_debug()),
+        }
+    }
+    printable
 }
 
 /// Refuses what would not be one segment of a request's path.
@@ -354,7 +366,7 @@ pub(super) fn checked(action: &'static str, reference: &str) -> Result<(), Error
     Err(Error::Engine {
         action,
         subject: reference.escape_debug().to_string(),
-        reason: "this is no name of an image".to_owned(),
+        reason: "this is not the name of an image".to_owned(),
     })
 }
 

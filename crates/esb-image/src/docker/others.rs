@@ -23,7 +23,7 @@ use super::{
     DockerEngine,
     container::{self, Running},
     described::{OtherContainer, describe},
-    engine::failure,
+    engine::{failure, printable},
 };
 use crate::Error;
 
@@ -247,7 +247,7 @@ impl DockerEngine {
         if code == 0 {
             return Ok(());
         }
-        let reason = format!("renaming ended with {code}: {}", output.trim().escape_debug());
+        let reason = format!("renaming ended with {code}: {}", printable(output.trim()));
         let subject = format!("{folder} of container {container}");
         Err(Error::Engine { action: "write", subject, reason })
     }

@@ -85,7 +85,7 @@ impl Folder {
         let above = self.join(before);
         let path = self.path().join(name);
         let Some(last) = last else {
-            let error = io::Error::other("it is no name in a folder");
+            let error = io::Error::other("it is not a name in a folder");
             return Err(FolderError::io("open", &path)(error));
         };
         let Some(folder) = above.walk(make)? else { return Ok(None) };

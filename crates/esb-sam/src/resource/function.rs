@@ -106,8 +106,8 @@ fn runtime(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<Result<Run
             let message = match &parsed {
                 Ok(runtime) if runtime.is_known() => None,
                 Ok(runtime) => Some(format!(
-                    "{what}: no runtime of Lambda's that is known here is called `{runtime}`; its \
-                     image would be built on {}",
+                    "{what}: `{runtime}` is not a known Lambda runtime; its image would be built \
+                     on {}",
                     runtime.aws_base_image()
                 )),
                 Err(error) => Some(format!("{what}: {error}")),

@@ -98,11 +98,11 @@ fn what_is_wrong_is_said_with_its_line() {
     };
     check("six\n\n-r none.txt", 3, "there is no");
     check("six\n./none", 2, "there is no `./none`");
-    check("six\n--nonsense", 2, "no option");
+    check("six\n--nonsense", 2, "not an option");
     check("htp:/ci:pw99xy@h/x", 1, "there is no `***@h/x`");
-    check("--indexes=http://ci:pw99xy@h/x", 1, "`***@h/x` is no option");
-    check("six six", 1, "is no requirement");
-    check("six ${NONE", 1, "is no requirement");
+    check("--indexes=http://ci:pw99xy@h/x", 1, "`***@h/x` is not an option");
+    check("six six", 1, "is not a requirement");
+    check("six ${NONE", 1, "is not a requirement");
     let values = [
         "--trusted-host \"127.0.0.1 --no-binary=both\"",
         "-i \"http://h/simple --no-binary :all:\"",
@@ -150,7 +150,7 @@ fn what_has_to_be_built_is_known() {
         let build = found.build().map(|(place, what)| (place.line, &**what));
         assert_eq!(build, what.map(|what| (2, what)), "{text}");
     };
-    let local = Some("a package of this machine");
+    let local = Some("a local package");
     for line in [
         "./lib",
         "lib/",
