@@ -236,8 +236,8 @@ fn no_place_is_reached_through_a_link() {
 #[test]
 fn staged_code_is_built_through_a_link_that_may_be_followed() {
     let ground = Ground::new();
-    ground.context.write("project/shared/lib.py", "lib = 1\n");
-    symlink("../shared/lib.py", ground.path("project/one/lib.py")).unwrap();
+    ground.context.write("project/common/lib.py", "lib = 1\n");
+    symlink("../common/lib.py", ground.path("project/one/lib.py")).unwrap();
     let code = ".esb/dev/functions/One";
     for link in [".esb", ".esb/dev", code] {
         let elsewhere = ground.path("else");
