@@ -13,9 +13,24 @@ use crate::{
     exit::{Exit, Failure},
     inputs::{Project, normal},
     ownership,
-    pipeline::{self, Order, Run},
+    pipeline::{self, Order, Places, Run},
     printer::{Printer, table},
 };
+
+/// The run of a command that only reads or removes entries, and where they lie.
+async fn open(
+    place: &PlaceArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(Run, Places), Failure> {
+    let (build, deploy) = place.as_deploy();
+    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
+    let project = Project::bare(global, environment)?;
+    let run = Run::of(project, &order, environment, printer)?;
+    let places = pipeline::places(&run, &order).await?;
+    Ok((run, places))
+}
 
 /// Prints every published entry with its owners.
 pub(super) async fn list(
@@ -24,11 +39,7 @@ pub(super) async fn list(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let (build, deploy) = place.as_deploy();
-    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    let project = Project::bare(global, environment)?;
-    let run = Run::of(project, &order, environment, printer)?;
-    let places = pipeline::places(&run, &order).await?;
+    let (run, places) = open(place, global, environment, printer).await?;
     let published = pipeline::current(&places).await?;
     let entries = published.entries();
     if printer.json {
@@ -74,11 +85,7 @@ pub(super) async fn remove(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), Failure> {
-    let (build, deploy) = place.as_deploy();
-    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    let project = Project::bare(global, environment)?;
-    let run = Run::of(project, &order, environment, printer)?;
-    let places = pipeline::places(&run, &order).await?;
+    let (run, places) = open(place, global, environment, printer).await?;
     let lock = pipeline::lock(&run, &places.staging)?;
     let published = pipeline::current(&places).await?;
     let template = run.project.root.join(given);
