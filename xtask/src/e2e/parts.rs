@@ -38,6 +38,8 @@ impl Parts {
 
     fn start_below(work: PathBuf, esb: PathBuf, mirrors: Vec<String>) -> Outcome<Self> {
         if work.exists() {
+            // A run that was killed leaves its daemons' mounts.
+            esb_test::detach_below(&work);
             fs::remove_dir_all(&work)?;
         }
         fs::create_dir_all(&work)?;
