@@ -20,7 +20,8 @@ macro_rules! assets {
     };
 }
 
-/// The build context of the Python base image (contracts, section 10.3), sorted by path.
+/// The build context of the Python base image (docs/contracts/platform.md#base-images), sorted by
+/// path.
 const PYTHON_BASE: &[Asset] = assets!["python":
     "docker/Dockerfile",
     "extensions/sitecustomize/site-packages/esb_hooks.pth",
@@ -43,7 +44,8 @@ const PYTHON_BASE: &[Asset] = assets!["python":
     "extensions/trace-bridge/layer/trace_bridge.py",
 ];
 
-/// The build context of the Java base image (contracts, section 6), sorted by path.
+/// The build context of the Java base image (docs/contracts/platform.md#java-hooks), sorted by
+/// path.
 const JAVA_BASE: &[Asset] = assets!["java":
     "dist/lambda-java-agent.jar",
     "dist/lambda-java-wrapper.jar",
@@ -89,7 +91,8 @@ pub fn image_java() -> Asset {
     Asset { path, content: jar.map_or(&[], |jar| jar.content) }
 }
 
-/// The handlebars template of a function's Dockerfile (contracts, section 10.2).
+/// The handlebars template of a function's Dockerfile
+/// (docs/contracts/platform.md#function-dockerfiles).
 ///
 /// Its helpers (`reference`, `comment`, `copy`, `exec`) quote what they are given; it is meant to
 /// be rendered in strict mode and without escaping for HTML.

@@ -46,7 +46,8 @@ pub(crate) struct OfTemplate {
     pub(crate) parameters: BTreeMap<String, Values>,
 }
 
-/// The file of the earlier CLI, as far as it prefills something (contracts, section 4.4).
+/// The file of the earlier CLI, as far as it prefills something
+/// (docs/contracts/platform.md#saved-answers).
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Earlier {

@@ -31,7 +31,8 @@ pub(crate) async fn connect(
     Ok(engine.with_store(store.clone()).with_credentials(credentials))
 }
 
-/// The mode of a compose project that runs: its containers tell (contracts, section 4.2).
+/// The mode of a compose project that runs: its containers tell
+/// (docs/contracts/platform.md#compose-projects).
 pub(crate) async fn mode_of(
     engine: &DockerEngine,
     compose_project: &str,

@@ -200,7 +200,7 @@ impl Environment {
         self.files.keys().map(OsString::from).collect()
     }
 
-    /// Proxies as build arguments, in both spellings (contracts, section 3.6).
+    /// Proxies as build arguments, in both spellings (docs/contracts/platform.md#proxies).
     pub(crate) fn proxy_arguments(&self) -> BTreeMap<String, String> {
         let mut arguments = BTreeMap::new();
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"] {

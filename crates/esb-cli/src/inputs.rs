@@ -55,7 +55,8 @@ impl Project {
         self.brand.folder(&self.root).join(&self.environment)
     }
 
-    /// The folder of the merged configuration of a compose project (contracts, section 3.3).
+    /// The folder of the merged configuration of a compose project
+    /// (docs/contracts/platform.md#merge-and-ownership).
     pub(crate) fn staging(&self, compose_project: &str) -> PathBuf {
         let folder = self.brand.folder(&self.root).join("staging");
         folder.join(compose_project).join(&self.environment).join("config")
@@ -291,7 +292,7 @@ pub(crate) struct RegistryNames {
     pub(crate) default: PublishTarget,
 }
 
-/// Registry names from flags and environment (contracts, section 2.3).
+/// Registry names from flags and environment (docs/contracts/platform.md#registries).
 pub(crate) fn registry_names(
     args: &BuildArgs,
     environment: &Environment,

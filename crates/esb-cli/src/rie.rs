@@ -14,7 +14,7 @@ pub(crate) const PORT: u16 = 8080;
 /// The most bytes of a response; Lambda's own limit is 6 MB.
 const RESPONSE_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// How long the emulator may take to listen (contracts, section 1.2).
+/// How long the emulator may take to listen (docs/contracts/platform.md#what-a-worker-needs).
 const READY_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a function answered.

@@ -309,7 +309,8 @@ fn warn(run: &Run, merged: Option<&esb_config::Merged>, is_planned: bool) {
     lines.into_iter().flatten().for_each(|line| run.printer.warning(&line));
 }
 
-/// What creates new tables and buckets (contracts, section 1.4), when there may be some.
+/// What creates new tables and buckets (docs/contracts/platform.md#resourcesyml), when there may be
+/// some.
 fn provisioner(run: &Run, written: &Written, gateway: Option<&OtherContainer>) -> Option<String> {
     (written.staging.is_some() && written.changed.contains(&ConfigFile::Resources))
         .then(|| compose_command(run, gateway, "--profile deploy run --rm provisioner"))

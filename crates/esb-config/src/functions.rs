@@ -1,4 +1,5 @@
-//! functions.yml: what the Gateway runs, with which settings (contracts, section 1.2).
+//! functions.yml: what the Gateway runs, with which settings
+//! (docs/contracts/platform.md#functionsyml).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -329,7 +330,8 @@ impl serde::Serialize for Defaults {
     }
 }
 
-/// The block that this program itself gives to every function (contracts, section 1.2).
+/// The block that this program itself gives to every function
+/// (docs/contracts/platform.md#defaults).
 ///
 /// `region` is what ARNs were made with; empty when it is not known.
 pub(crate) fn own_defaults(region: &str) -> Defaults {

@@ -1,5 +1,5 @@
-//! image-import.json: which external images the internal registry needs (contracts, sections 1.5
-//! and 10.7).
+//! image-import.json: which external images the internal registry needs
+//! (docs/contracts/platform.md#image-importjson).
 
 use serde::{Deserialize, Serialize};
 

@@ -13,7 +13,8 @@ use esb_oci::Folder;
 
 use crate::{Error, is_same_folder};
 
-/// An exclusive lock on a folder's `.deploy.lock`, held until it is dropped (contracts, 3.3).
+/// An exclusive lock on a folder's `.deploy.lock`, held until it is dropped
+/// (docs/contracts/platform.md#the-lock).
 ///
 /// The system lets go of it when the process ends, however it ends; the file stays.
 #[derive(Debug)]
@@ -26,7 +27,8 @@ const FILE_NAME: &str = ".deploy.lock";
 const RETRY: Duration = Duration::from_millis(100);
 
 impl Lock {
-    /// How long a run waits for another one unless it is told otherwise (contracts, section 3.3).
+    /// How long a run waits for another one unless it is told otherwise
+    /// (docs/contracts/platform.md#the-lock).
     pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 
     /// Creates the folder if it is not there and waits, at most `limit`, for its lock.

@@ -2,8 +2,8 @@
 //!
 //! Pure: gives the new state of the files as values, what changed, and what stands between.
 //! Removes what the run's templates published earlier and have no longer; never touches what
-//! belongs to another template or application; keeps what belongs to nobody (contracts, 3.3 and
-//! 10.11).
+//! belongs to another template or application; keeps what belongs to nobody
+//! (docs/contracts/platform.md#merge-and-ownership).
 
 use std::collections::{BTreeMap, BTreeSet};
 

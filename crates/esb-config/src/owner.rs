@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// An application and the path of a template relative to its project's root (contracts, 10.11).
+/// An application and the path of a template relative to its project's root
+/// (docs/contracts/platform.md#merge-and-ownership).
 ///
 /// Shown as `APPLICATION:PATH`. What was published before applications were recorded has none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

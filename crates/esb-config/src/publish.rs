@@ -1,7 +1,7 @@
 //! Puts files into a folder that others read while we write.
 //!
 //! Owns the order of the steps, the atomic replacement of a file and the rule of its time
-//! (contracts, sections 1.6 and 10.5). Decides nothing about content: that is the merge's.
+//! (docs/contracts/platform.md#hot-reload). Decides nothing about content: that is the merge's.
 
 use std::{
     collections::BTreeMap,
@@ -137,7 +137,7 @@ pub fn write_generated(
 ///
 /// # Errors
 /// [`Error::Io`] with the reason, [`Error::Owner`] when the folder or one of its files belongs to
-/// another user: who reads them could lose them (contracts, section 1.1).
+/// another user: who reads them could lose them (docs/contracts/platform.md#configuration-files).
 pub fn check_writable(folder: impl Into<Folder>) -> Result<(), Error> {
     let folder = folder.into();
     let probe = folder.nearest()?.temporary(".check-")?;

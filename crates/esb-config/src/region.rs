@@ -1,7 +1,7 @@
 //! The region of a run whose Gateway has another one already.
 //!
 //! Owns the rule that a published region is nobody's to change: the run's own functions get theirs
-//! instead of the defaults of all (contracts, 10.12).
+//! instead of the defaults of all (docs/contracts/platform.md#region).
 
 use crate::functions::FunctionsFile;
 

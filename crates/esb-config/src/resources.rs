@@ -1,4 +1,4 @@
-//! resources.yml: what the Provisioner creates (contracts, section 1.4).
+//! resources.yml: what the Provisioner creates (docs/contracts/platform.md#resourcesyml).
 //!
 //! Items are kept as the maps that the Provisioner passes on to boto3, so that nothing of an item
 //! that others wrote is lost; the typed form is `esb-model`'s.

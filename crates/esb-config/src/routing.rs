@@ -1,4 +1,5 @@
-//! routing.yml: which path and method leads to which function (contracts, section 1.3).
+//! routing.yml: which path and method leads to which function
+//! (docs/contracts/platform.md#routingyml).
 //!
 //! The Gateway takes the first route that fits, so order matters: this module owns the order, and
 //! the identity of a route, for paths as they stand in the file.

@@ -1,7 +1,8 @@
 //! Text of functions.yml, which the Gateway interpolates before it parses the file.
 //!
-//! Owns the rules of that interpolation (Python's `string.Template.safe_substitute`; contracts,
-//! section 1.2): what is a placeholder, and how a literal `$` survives.
+//! Owns the rules of that interpolation (Python's `string.Template.safe_substitute`;
+//! docs/contracts/platform.md#interpolation): what is a placeholder, and how a literal `$`
+//! survives.
 
 use std::fmt;
 

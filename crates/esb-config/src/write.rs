@@ -1,8 +1,9 @@
 //! Writes YAML that every reader takes for the same.
 //!
 //! Owns the one escape of text for YAML: every string and key stands in double quotes, numbers
-//! are bare, maps and lists are in block style, nulls are left out (contracts, sections 1.7 and
-//! 10.5). Knows nothing of interpolation: text comes in as it has to stand in the document.
+//! are bare, maps and lists are in block style, nulls are left out
+//! (docs/contracts/platform.md#how-the-files-are-written). Knows nothing of interpolation: text
+//! comes in as it has to stand in the document.
 
 use std::fmt::Write as _;
 

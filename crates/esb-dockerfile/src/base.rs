@@ -1,4 +1,4 @@
-//! Recipes of the base images with the platform's hooks (contracts, section 10.3).
+//! Recipes of the base images with the platform's hooks (docs/contracts/platform.md#base-images).
 //!
 //! Owns the choice of the language's version in the base's Dockerfile. Its build context is carried
 //! by `esb-runtime` and staged as a whole, so that nothing of it depends on the project.

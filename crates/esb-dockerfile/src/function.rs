@@ -27,7 +27,7 @@ use crate::{
 /// Where code goes; Docker expands it from the base's environment.
 const TASK_ROOT: &str = "${LAMBDA_TASK_ROOT}/";
 
-/// The handler that runs a Java function's own (contracts, section 6.1).
+/// The handler that runs a Java function's own (docs/contracts/platform.md#java-hooks).
 const JAVA_WRAPPER: &str = "com.runtime.lambda.HandlerWrapper::handleRequest";
 
 /// The most bytes of a requirements file.

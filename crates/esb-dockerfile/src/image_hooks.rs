@@ -1,4 +1,5 @@
-//! The platform's hooks for images that others built (contracts, sections 3.6 and 10.7).
+//! The platform's hooks for images that others built
+//! (docs/contracts/platform.md#hooks-in-external-images).
 //!
 //! Owns which hooks an image gets, where they lie in it, and the variables that load them. Its
 //! entry point and its command stay as they are. Refuses to look into the image's files: its

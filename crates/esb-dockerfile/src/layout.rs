@@ -2,7 +2,7 @@
 //!
 //! Lambda looks for Python modules in `/opt/python`. A layer that has them at its root, as many
 //! hand-made ones do, is nested there by its `COPY`, so that its files stay where they are
-//! (contracts, section 3.5). Layers of other languages are never moved.
+//! (docs/contracts/platform.md#code-and-layers). Layers of other languages are never moved.
 
 use std::collections::BTreeSet;
 

@@ -17,8 +17,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Takes the image name of a function; nothing when a finding says why (contracts, section
-    /// 2.1).
+    /// Takes the image name of a function; nothing when a finding says why
+    /// (docs/contracts/platform.md#image-names).
     pub(crate) fn take(
         &mut self,
         function: &Function,

@@ -1,7 +1,8 @@
 //! `requirements.txt` and `pyproject.toml`: whether there is anything to install.
 //!
 //! Reads just enough of pip's format to tell distributions that a folder already holds from those
-//! that it lacks (contracts, section 10.13). Resolving and installing are a builder's work.
+//! that it lacks (docs/contracts/platform.md#dependencies). Resolving and installing are a
+//! builder's work.
 
 use std::collections::BTreeSet;
 

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use esb_model::{Brand, FollowLinks, Platform, Runtime, TemplateId};
 
 /// The runtime whose base image carries the plain tag, and the default of a function without one
-/// (contracts, section 10.4; sam, section 8.2).
+/// (docs/contracts/platform.md#runtimes).
 pub(crate) const DEFAULT_RUNTIME: &str = "python3.12";
 
-/// The handler of a function without one (sam, section 8.2).
+/// The handler of a function without one (docs/contracts/platform.md#runtimes).
 pub(crate) const DEFAULT_HANDLER: &str = "lambda_function.lambda_handler";
 
 /// What recipes depend on besides the application and the disk.
@@ -60,7 +60,7 @@ impl Settings<'_> {
         self.folder().join("base").join(name)
     }
 
-    /// The tag of a runtime's base image (contracts, section 10.4).
+    /// The tag of a runtime's base image (docs/contracts/platform.md#base-images).
     pub(crate) fn base_tag(&self, runtime: &Runtime) -> String {
         if runtime.name() == DEFAULT_RUNTIME {
             self.tag.to_owned()

@@ -44,7 +44,7 @@ const FUNCTION: &str = "function";
 /// The registry with the template, which is read once.
 static REGISTRY: LazyLock<Handlebars<'static>> = LazyLock::new(registry);
 
-/// The text of a function's Dockerfile (contracts, section 10.2).
+/// The text of a function's Dockerfile (docs/contracts/platform.md#function-dockerfiles).
 ///
 /// # Errors
 /// When a value cannot stand where it is wanted.

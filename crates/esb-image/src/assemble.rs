@@ -1,7 +1,7 @@
 //! From layers to an image: config and manifest, in OCI's media types.
 //!
-//! Owns history entries, labels and annotations that every image of ours carries (contracts,
-//! section 10.9). Refuses to make layers.
+//! Owns history entries, labels and annotations that every image of ours carries
+//! (docs/contracts/platform.md#labels). Refuses to make layers.
 
 use std::collections::BTreeMap;
 

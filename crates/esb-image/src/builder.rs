@@ -47,7 +47,8 @@ pub struct BuildRequest<'a> {
     pub bases: &'a BTreeMap<String, Base>,
     /// Labels beside those of the Dockerfile; they win.
     pub labels: &'a BTreeMap<String, String>,
-    /// The label that gets the image's fingerprint, when one is wanted (contracts, section 2.4).
+    /// The label that gets the image's fingerprint, when one is wanted
+    /// (docs/contracts/platform.md#labels).
     pub fingerprint_label: Option<&'a str>,
     /// What the names of our annotations start with: `com.esb.`, as those of our labels.
     pub label_prefix: &'a str,

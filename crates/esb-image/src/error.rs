@@ -208,8 +208,8 @@ impl Error {
         }
     }
 
-    /// The code that a registry's own refusal has wherever it is met (command line contract,
-    /// "Streams and exit codes"); none for all else.
+    /// The code that a registry's own refusal has wherever it is met
+    /// (docs/contracts/command-line.md#streams); none for all else.
     pub fn code(&self) -> Option<&'static str> {
         matches!(self, Self::Denied { .. }).then_some("IMAGE_AUTH_FAILED")
     }

@@ -1,4 +1,4 @@
-//! Keys that change exactly when a result would (contracts, section 10.8).
+//! Keys that change exactly when a result would (docs/contracts/platform.md#fingerprints).
 //!
 //! Owns how parts become one SHA-256, so that no two lists of parts give the same bytes, and how
 //! a changed key is explained. Refuses to read what the parts stand for.

@@ -78,7 +78,7 @@ impl Pins {
     }
 }
 
-/// The keys of annotations, which start as the labels of contracts, section 2.4 do.
+/// The keys of annotations, which start as labels do (docs/contracts/platform.md#labels).
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
     fingerprint: String,

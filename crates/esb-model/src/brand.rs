@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// The product's name in paths, image names, labels and variables (contracts, section 7).
+/// The product's name in paths, image names, labels and variables
+/// (docs/contracts/platform.md#branding).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brand {
     slug: String,

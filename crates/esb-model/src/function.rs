@@ -142,12 +142,12 @@ impl Function {
         }
     }
 
-    /// Seconds, with the default of contracts, section 1.2.
+    /// Seconds, with the default of docs/contracts/platform.md#functionsyml.
     pub fn effective_timeout(&self) -> u32 {
         self.timeout.unwrap_or(30)
     }
 
-    /// MB, with the default of contracts, section 1.2.
+    /// MB, with the default of docs/contracts/platform.md#functionsyml.
     pub fn effective_memory(&self) -> u32 {
         self.memory.unwrap_or(128)
     }

@@ -14,7 +14,7 @@ pub struct EmptyName(pub String);
 pub struct InvalidEnvironmentName(pub String);
 
 /// The image name of a function name: lower-case, with runs of separators collapsed to their
-/// first, and none at either end (contracts, section 2.1; the Agent has the same rule).
+/// first, and none at either end (docs/contracts/platform.md#image-names).
 ///
 /// # Errors
 /// When nothing is left.

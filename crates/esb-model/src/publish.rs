@@ -5,7 +5,7 @@ use std::fmt;
 /// A registry with two faces: the name that the runtime uses and the address that we push to.
 ///
 /// The runtime may know the registry as `registry:5010` while this machine reaches it as
-/// `127.0.0.1:5010` (contracts, section 2.3).
+/// `127.0.0.1:5010` (docs/contracts/platform.md#registries).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishTarget {
     runtime: String,

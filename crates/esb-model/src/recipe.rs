@@ -30,7 +30,7 @@ pub struct ImageRecipe {
     pub own: Option<OwnDockerfile>,
 }
 
-/// How a Dockerfile of the user is built (contracts, section 10.7).
+/// How a Dockerfile of the user is built (docs/contracts/platform.md#external-images).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OwnDockerfile {
     /// Build arguments. They are never shown, for the template may get them from a secret.

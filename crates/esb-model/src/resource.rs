@@ -1,4 +1,4 @@
-//! Tables and buckets that the platform provisions (contracts, section 1.4).
+//! Tables and buckets that the platform provisions (docs/contracts/platform.md#resourcesyml).
 
 use crate::{Span, TemplateId};
 

@@ -82,13 +82,14 @@ impl Runtime {
         self.has_python_hooks() || self.has_java_hooks()
     }
 
-    /// Whether our Java hooks go into images of this runtime (contracts, section 10.4).
+    /// Whether our Java hooks go into images of this runtime (docs/contracts/platform.md#runtimes).
     pub fn has_java_hooks(&self) -> bool {
         let java = matches!(&*self.version, "11" | "11.al2023" | "17" | "17.al2023" | "21" | "25");
         self.family == Family::Java && java
     }
 
-    /// Whether our Python hooks go into images of this runtime (contracts, section 10.4).
+    /// Whether our Python hooks go into images of this runtime
+    /// (docs/contracts/platform.md#runtimes).
     pub fn has_python_hooks(&self) -> bool {
         self.family == Family::Python
             && matches!(&*self.version, "3.9" | "3.10" | "3.11" | "3.12" | "3.13" | "3.14" | "3.15")

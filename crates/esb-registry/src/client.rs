@@ -53,7 +53,7 @@ impl Client {
     }
 
     /// Whether a registry answers at `host[:port]`, within two seconds and without a second try:
-    /// any answer from 200 to 499 will do (contracts, section 2.3).
+    /// any answer from 200 to 499 will do (docs/contracts/platform.md#registries).
     pub async fn ping(&self, registry: &str) -> bool {
         tokio::time::timeout(PING, self.direct.answers(registry)).await.unwrap_or(false)
     }

@@ -261,7 +261,7 @@ impl Error {
         }
     }
 
-    /// The code that prefixes errors of syncing (command line contract, "Streams and exit codes").
+    /// The code that prefixes errors of syncing (docs/contracts/command-line.md#streams).
     pub fn code(&self) -> Option<&'static str> {
         let of = |access| match access {
             Access::Pull => "IMAGE_PULL_FAILED",

@@ -1,7 +1,7 @@
 //! Where an external image lies in the internal registry.
 //!
-//! Owns the mapping of contracts, section 2.6, with its flaws closed (section 10.7): a digest is
-//! never lost beside a tag, two hosts never share a name, and every name is a valid one.
+//! Owns the mapping of docs/contracts/platform.md#external-images: a digest is never lost beside a
+//! tag, two hosts never share a name, and every name is a valid one.
 
 use std::{fmt::Write as _, net::Ipv6Addr};
 

@@ -1,6 +1,6 @@
 //! What a SAM user would not expect of the platform, said once each.
 //!
-//! Looks at the finished application only. The facts are those of contracts, section 1.
+//! Looks at the finished application only. The facts are those of `docs/contracts/platform.md`.
 
 use std::collections::HashSet;
 

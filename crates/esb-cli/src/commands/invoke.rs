@@ -176,7 +176,8 @@ fn function_environment(
     environment
 }
 
-/// The Gateway's own rule for a failure in a response's body (contracts, section 1.2).
+/// The Gateway's own rule for a failure in a response's body
+/// (docs/contracts/platform.md#failures-of-a-call).
 fn is_error(body: &[u8]) -> bool {
     if body.len() >= 10_000 {
         return false;

@@ -221,7 +221,7 @@ pub(super) fn labels(run: &Run, recipe: &ImageRecipe) -> BTreeMap<String, String
     labels_of(run, matches!(recipe.kind, ImageKind::Function(_)))
 }
 
-/// The labels of contracts, section 2.4, of a function's image or of another.
+/// The labels of a function's image or of another (docs/contracts/platform.md#labels).
 pub(super) fn labels_of(run: &Run, function: bool) -> BTreeMap<String, String> {
     let brand = &run.project.brand;
     let mut labels = BTreeMap::from([

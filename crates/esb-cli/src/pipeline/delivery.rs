@@ -20,7 +20,7 @@ use super::{
 };
 use crate::exit::{Exit, Failure};
 
-/// Where a Gateway reads (contracts, section 1.1).
+/// Where a Gateway reads (docs/contracts/platform.md#configuration-files).
 const GATEWAY_FOLDER: &str = "/app/runtime-config";
 /// Labels that compose gives to containers.
 const PROJECT: &str = "com.docker.compose.project";

@@ -28,7 +28,7 @@ impl Target {
         self.name(repository, &format!(":{tag}"))
     }
 
-    /// The tag that changes with the content (contracts, section 10.6).
+    /// The tag that changes with the content (docs/contracts/platform.md#tags).
     pub(crate) fn content_tag(tag: &str, digest: Digest) -> String {
         format!("{tag}-{}", digest.short())
     }

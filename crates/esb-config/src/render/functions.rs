@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What every JVM reads, and what it has to say for the hooks to be there: the value of a
-/// function's own replaces the image's (contracts, section 3.6).
+/// function's own replaces the image's (docs/contracts/platform.md#hooks-in-external-images).
 const JVM_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
 const JAVA_AGENT: &str = "-javaagent:/var/task/lib/lambda-java-agent.jar ";
 

@@ -1,4 +1,4 @@
-//! From a path of SAM to the regex that the Gateway takes (contracts, section 1.3).
+//! From a path of SAM to the regex that the Gateway takes (docs/contracts/platform.md#routingyml).
 
 use crate::{
     routing::{CATCH_ALL, GREEDY_END, GREEDY_START},

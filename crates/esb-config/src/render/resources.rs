@@ -1,4 +1,5 @@
-//! Tables, buckets and layers, as the Provisioner passes them on (contracts, section 1.4).
+//! Tables, buckets and layers, as the Provisioner passes them on
+//! (docs/contracts/platform.md#resourcesyml).
 
 use std::collections::BTreeMap;
 

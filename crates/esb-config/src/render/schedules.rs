@@ -1,4 +1,4 @@
-//! Schedules, in the two forms that the Gateway knows (contracts, section 1.2).
+//! Schedules, in the two forms that the Gateway knows (docs/contracts/platform.md#schedules).
 
 use esb_model::{Finding, Severity};
 

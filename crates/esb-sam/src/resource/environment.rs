@@ -14,7 +14,8 @@ use crate::{
     yaml::{Entry, Kind, Style, meaning, reads_differently},
 };
 
-/// Variables that the platform sets itself, whatever the template says (contracts, section 1.2).
+/// Variables that the platform sets itself, whatever the template says
+/// (docs/contracts/platform.md#variables-of-a-worker).
 const OVERRIDDEN: &[&str] = &[
     "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
     "AWS_ENDPOINT_URL_DYNAMO",

@@ -1,4 +1,5 @@
-//! Physical names: what `Ref` and `Fn::GetAtt` of a resource give (SAM front end, section 4).
+//! Physical names: what `Ref` and `Fn::GetAtt` of a resource give
+//! (docs/contracts/sam.md#names-of-resources).
 //!
 //! Functions, tables and buckets have the names under which the platform creates them; other
 //! resources have the shape that CloudFormation gives, where it follows from a name.

@@ -16,7 +16,7 @@ const NO_ENVIRONMENT: &str = "default";
 /// The value of the label `kind` of a placeholder.
 pub(super) const PLACEHOLDER: &str = "placeholder";
 
-/// How a Gateway's workers are recognised (contracts, section 2.4).
+/// How a Gateway's workers are recognised (docs/contracts/platform.md#labels).
 pub(super) struct Search {
     creator: String,
     environment_label: String,

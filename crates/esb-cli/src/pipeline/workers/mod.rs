@@ -1,5 +1,6 @@
 //! Warm workers that run old code: found by the Agent's labels and replaced when they are idle
-//! (contracts, section 9). The Gateway starts a new one with the next request.
+//! (docs/contracts/platform.md#replacing-workers). The Gateway starts a new one with the next
+//! request.
 //!
 //! In docker mode only: containerd's workers are out of reach from here, and the Gateway is
 //! restarted instead where that is allowed.
@@ -25,7 +26,7 @@ use super::{Order, Places, Written, compose, run::Run};
 use crate::{cli::Mode, exit::Failure};
 
 /// The Gateway looks for a new configuration that often unless it was told otherwise, in seconds
-/// (contracts, section 1.6), and needs a moment to read it.
+/// (docs/contracts/platform.md#hot-reload), and needs a moment to read it.
 const RELOAD: f64 = 1.0;
 const READING: Duration = Duration::from_secs(2);
 /// The longest wait for busy workers.

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::exit::Failure;
 
-/// How long a call may take when functions.yml does not say so (contracts, section 1.2).
+/// How long a call may take when functions.yml does not say so
+/// (docs/contracts/platform.md#functionsyml).
 const CALL: i64 = 300;
 /// The Gateway forgets a worker that was idle for that many seconds, unless it was told otherwise.
 const IDLE: u64 = 300;

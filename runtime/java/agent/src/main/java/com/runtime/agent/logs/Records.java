@@ -14,7 +14,7 @@ import java.util.regex.Pattern;
 /**
  * What a log record looks like on the wire.
  *
- * <p>Owns the fields, the level rule and the time format (contracts, sections 5.2 and 10.10).
+ * <p>Owns the fields, the level rule and the time format (docs/contracts/platform.md#log-records).
  * Refuses to lose a record because of what it contains; what is no JSON object is text.
  */
 public final class Records {

@@ -34,7 +34,7 @@ import software.amazon.awssdk.services.cloudwatchlogs.model.PutLogEventsResponse
  * CloudWatch Logs, answered inside the process.
  *
  * <p>Owns the answers of the calls that functions use to write their logs, and the records that
- * PutLogEvents brings (contracts, sections 5.2 and 6.2). Refuses every other operation, and clients
+ * PutLogEvents brings (docs/contracts/platform.md#aws-clients). Refuses every other operation, and clients
  * whose caller gave an endpoint.
  */
 final class LocalLogs {
