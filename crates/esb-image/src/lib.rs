@@ -3,10 +3,7 @@
 //! This crate knows neither SAM nor a registry's protocol: bases come in as [`Base`]s, images go
 //! out as [`Built`].
 
-mod accounts;
-mod assemble;
-mod base_index;
-mod base_layers;
+mod archives;
 mod blocking;
 mod builder;
 #[cfg(feature = "buildkit")]
@@ -14,41 +11,34 @@ pub mod buildkit;
 mod context;
 #[cfg(feature = "daemon")]
 mod daemon;
-mod dependencies;
-mod diff_id;
 #[cfg(feature = "docker")]
 pub mod docker;
 mod dockerfile;
 mod embedded;
 mod engine;
 mod error;
-mod extend;
+mod filesystem;
 mod fingerprint;
-mod hidden;
-mod landing;
-mod layer;
-mod listing;
-mod looks;
-mod own_folders;
+mod image;
+mod inputs;
 mod paths;
-mod published;
-mod staging;
-mod stat_cache;
-mod tree;
-mod unpack;
-mod zstd;
+mod redacting_reporter;
 
-pub use base_layers::check_layer;
+pub use archives::unpack::UnpackLimits;
 pub use builder::{
     Action, Base, BuildReport, BuildRequest, Builder, Built, Foresight, Unsupported,
 };
-#[cfg(any(feature = "docker", feature = "buildkit"))]
-pub use dependencies::StepEngine;
-pub use dependencies::{Distribution, InstallRequest, Installed, Installer, Tools};
 pub use embedded::{Batch, EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};
 pub use error::{Error, Kind, StepPlace};
-pub use extend::{Extension, extend};
-pub use published::{Pins, Published, Wanted};
-pub use staging::Stager;
-pub use unpack::UnpackLimits;
+pub use filesystem::base_layers::check_layer;
+pub use image::{
+    extend::{Extension, extend},
+    published::{Pins, Published, Wanted},
+};
+#[cfg(any(feature = "docker", feature = "buildkit"))]
+pub use inputs::dependencies::StepEngine;
+pub use inputs::{
+    dependencies::{Distribution, InstallRequest, Installed, Installer, Tools},
+    staging::Stager,
+};

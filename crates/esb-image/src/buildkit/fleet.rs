@@ -1,6 +1,6 @@
 //! The builder: from a recipe to an image that a daemon pushed, or gave back.
 
-mod given;
+mod build_and_export;
 mod request;
 
 use std::{
@@ -26,16 +26,16 @@ use super::{
 };
 use crate::{
     Action, BuildReport, BuildRequest, Builder, Built, Error, Foresight, StepPlace, Unsupported,
+    context::stat_cache::StatCache,
     daemon::{
         StepSecrets,
         address::EngineAddress,
-        handed::Handed,
+        credentials::Handed,
         job::{Job, Settings},
         progress::Progress,
     },
     fingerprint::Fingerprint,
-    hidden::Hidden,
-    stat_cache::StatCache,
+    redacting_reporter::Hidden,
 };
 
 /// The Dockerfile's name for a daemon.

@@ -194,7 +194,7 @@ mod tests {
     use esb_test::{Buildkitd, Error};
 
     use super::{super::content::Contents, *};
-    use crate::{buildkit::session::SILENCE, daemon::handed::Handed};
+    use crate::{buildkit::session::SILENCE, daemon::credentials::Handed};
 
     fn knowledge(folder: &std::path::Path) -> Knowledge {
         let contents = Contents::new(ContentStore::open(folder.join("store")).unwrap());

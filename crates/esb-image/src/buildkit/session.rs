@@ -38,7 +38,7 @@ use super::{
     filesync::Tree,
     services::Services,
 };
-use crate::daemon::{StepSecrets, handed::Handed, health, session_name};
+use crate::daemon::{StepSecrets, credentials::Handed, health, session_name};
 
 /// A daemon that says nothing for so long has stalled.
 pub(super) const SILENCE: Duration = Duration::from_secs(20);

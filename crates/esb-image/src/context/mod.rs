@@ -3,6 +3,11 @@
 //! Owns sorted walks, `.dockerignore`, wildcards and links below one folder. Refuses paths that
 //! lead out of it: nothing outside is ever read, whatever a link says.
 
+pub(crate) mod listing;
+pub(crate) mod own_folders;
+pub(crate) mod scan_cache;
+pub(crate) mod stat_cache;
+
 use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
@@ -15,9 +20,11 @@ use esb_oci::{
 };
 
 use crate::{
-    own_folders::OwnFolders,
+    context::{
+        own_folders::OwnFolders,
+        stat_cache::{Folder, StatCache},
+    },
     paths,
-    stat_cache::{Folder, StatCache},
 };
 
 /// The most entries that one source may have.

@@ -23,7 +23,11 @@ use super::{
     layer::{self, Packing},
     pipe::BlockingReader,
 };
-use crate::{Base, Error, assemble, paths, published::Names};
+use crate::{
+    Base, Error,
+    image::{assemble, published::Names},
+    paths,
+};
 
 /// The most entries that an archive may have.
 const ENTRIES: usize = 100_000;

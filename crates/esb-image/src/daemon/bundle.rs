@@ -10,10 +10,8 @@ use std::{
 
 use esb_oci::{Attributes, TarWriter};
 
-use super::{
-    context::{Entry, Kind},
-    dockerfile::{NAME, NEST},
-};
+use super::context::{Entry, Kind};
+use crate::dockerfile::rewrite::{NAME, NEST};
 
 /// Writes the archive that is sent: the Dockerfile, and the context beside it or below [`NEST`].
 pub(crate) fn context_tar(

@@ -10,13 +10,15 @@ use std::{
 use esb_model::ImageRecipe;
 use esb_oci::{Digest, IgnoreRules};
 
-use super::dockerfile::Needs;
 use crate::{
     Error,
+    context::{
+        listing::{self, Files},
+        own_folders::OwnFolders,
+        stat_cache::{Folder, StatCache},
+    },
+    dockerfile::rewrite::Needs,
     fingerprint::Fingerprint,
-    listing::{self, Files},
-    own_folders::OwnFolders,
-    stat_cache::{Folder, StatCache},
 };
 
 /// One entry of a context.
@@ -202,10 +204,8 @@ fn is_below(entry: &str, path: &str) -> bool {
 mod tests {
     use esb_model::{BuildContext, Staged, StagedSource};
 
-    use super::{
-        super::{bundle::context_tar, dockerfile::tests::recipe},
-        *,
-    };
+    use super::{super::bundle::context_tar, *};
+    use crate::dockerfile::rewrite::tests::recipe;
 
     #[track_caller]
     fn check(paths: Option<&[&str]>, dockerignore: &str, expected: &str) {

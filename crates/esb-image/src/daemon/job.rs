@@ -5,19 +5,21 @@ use std::collections::{BTreeMap, HashMap};
 use esb_model::OwnDockerfile;
 use esb_oci::{Blob, ContentStore, Descriptor, Digest, Image, ImageConfig, Manifest};
 
-use super::{
-    context::{self, Entry},
-    dockerfile::{Needs, Sketch, arguments},
-};
+use super::context::{self, Entry};
 use crate::{
     Base, BuildRequest, Error,
-    assemble::{BASE_DIGEST, BASE_NAME},
     blocking::blocking,
+    context::{
+        listing::{Files, Listings},
+        own_folders::OwnFolders,
+        stat_cache::StatCache,
+    },
+    dockerfile::rewrite::{Needs, Sketch, arguments},
     fingerprint::{Fingerprint, ImageParts, Part},
-    listing::{Files, Listings},
-    own_folders::OwnFolders,
-    published::{Names, Pins, Wanted},
-    stat_cache::StatCache,
+    image::{
+        assemble::{BASE_DIGEST, BASE_NAME},
+        published::{Names, Pins, Wanted},
+    },
 };
 
 /// The kind of the records that say which image a build ended in.

@@ -10,14 +10,12 @@ pub(crate) mod archive;
 pub(crate) mod bundle;
 pub(crate) mod connect;
 pub(crate) mod context;
-pub(crate) mod dockerfile;
-pub(crate) mod handed;
+pub(crate) mod credentials;
 pub(crate) mod health;
 pub(crate) mod job;
 pub(crate) mod layer;
 pub(crate) mod pipe;
 pub(crate) mod progress;
-pub(crate) mod steps;
 
 use std::{
     collections::BTreeMap,

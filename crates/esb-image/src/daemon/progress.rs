@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex};
 use esb_model::{Event, Reporter};
 
-use super::dockerfile::NEST;
+use crate::dockerfile::rewrite::NEST;
 
 /// The most bytes that are kept of what a step wrote: the last ones.
 const LOG: usize = 16 * 1024;

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     DockerEngine,
-    base::Bases,
+    bases::Bases,
     engine::failure,
     exports::{Exports, Running},
     session, transfer,
@@ -26,19 +26,19 @@ use super::{
 use crate::{
     Action, BuildReport, BuildRequest, Builder, Built, Engine as _, Error, Pins, StepPlace,
     Unsupported,
-    assemble::rfc3339,
+    context::stat_cache::StatCache,
     daemon::{
         StepSecrets,
         archive::{Normal, Options},
         bundle::context_tar,
-        dockerfile::{NAME, NEST},
         job::{Job, Settings},
         pipe::write_blocking,
         progress::Progress,
         session_name,
     },
-    hidden::Hidden,
-    stat_cache::StatCache,
+    dockerfile::rewrite::{NAME, NEST},
+    image::assemble::rfc3339,
+    redacting_reporter::Hidden,
 };
 
 /// The first API whose BuildKit knows `SOURCE_DATE_EPOCH` (engine 23).

@@ -13,7 +13,7 @@ use tokio::time::{Instant as Until, timeout_at};
 
 use super::{
     DockerEngine,
-    described::moment,
+    container_info::moment,
     engine::{checked, failure},
 };
 use crate::Error;

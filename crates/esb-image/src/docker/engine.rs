@@ -24,7 +24,7 @@ use tokio_util::sync::DropGuard;
 use super::{EngineAddress, container, session, transfer, transport::Transport};
 use crate::{
     Container, Engine, EngineImage, EngineInfo, Error, RunSpec,
-    daemon::{archive, chain, handed::Handed, pipe::read_blocking},
+    daemon::{archive, chain, credentials::Handed, pipe::read_blocking},
 };
 
 /// The oldest API that has all that we use: engine 20.10.

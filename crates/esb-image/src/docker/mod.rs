@@ -4,19 +4,19 @@
 //! talk to ([`ClientSettings`]). Refuses to read variables: credentials and all settings are given
 //! by the caller.
 
-mod base;
+mod bases;
 mod build;
 mod calls;
 mod client;
 mod container;
-mod described;
+mod container_info;
+mod containers;
 mod engine;
 mod exports;
-mod others;
 mod placeholder;
 mod process;
 mod session;
-mod sleeper;
+mod sleep_program;
 #[cfg(feature = "ssh")]
 pub(crate) mod ssh;
 mod transfer;
@@ -24,14 +24,14 @@ mod transport;
 
 #[cfg(feature = "ssh")]
 pub use crate::daemon::address::SshHost;
-pub use crate::daemon::{
-    address::{EngineAddress, InvalidAddress, TlsFiles},
-    dockerfile::bases,
+pub use crate::{
+    daemon::address::{EngineAddress, InvalidAddress, TlsFiles},
+    dockerfile::rewrite::bases,
 };
 pub use build::DockerBuilder;
 pub use calls::Moment;
 pub use client::{ClientError, ClientSettings};
-pub use described::{Attachment, MountedFolder, OtherContainer, Variables};
+pub use container_info::{Attachment, MountedFolder, OtherContainer, Variables};
+pub use containers::{Beside, FileInside, Replacement};
 pub use engine::DockerEngine;
-pub use others::{Beside, FileInside, Replacement};
 pub use placeholder::{Placeholder, PlaceholderSpec, Taken};

@@ -29,10 +29,10 @@ use tokio::sync::oneshot;
 use super::{
     DockerEngine,
     container::{self, Running},
-    described::{Attachment, OtherContainer},
+    container_info::{Attachment, OtherContainer},
     engine::failure,
     process::Process,
-    sleeper,
+    sleep_program,
 };
 use crate::Error;
 
@@ -117,7 +117,7 @@ impl DockerEngine {
         };
         let image = self.inspect(&worker.image_id).await?;
         let architecture = image.and_then(|image| image.architecture).unwrap_or_default();
-        let program = sleeper::program(&architecture, spec.life.as_secs());
+        let program = sleep_program::program(&architecture, spec.life.as_secs());
         let program =
             program.ok_or_else(|| refused(&format!("its image is for `{architecture}`")))?;
         let mut fillers = Vec::new();

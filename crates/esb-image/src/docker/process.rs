@@ -1,7 +1,7 @@
 //! The first process of a container, where this machine runs it and we may signal it: without the
 //! engine in between, a worker ends in the very moment that was chosen.
 
-use super::described::OtherContainer;
+use super::container_info::OtherContainer;
 
 /// A process that is surely of the container, whatever number another one has later.
 #[cfg(target_os = "linux")]

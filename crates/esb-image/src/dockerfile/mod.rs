@@ -6,6 +6,10 @@
 
 pub(crate) mod interpret;
 mod read;
+#[cfg(feature = "daemon")]
+pub(crate) mod rewrite;
+#[cfg(feature = "daemon")]
+pub(crate) mod step_lines;
 pub(crate) mod values;
 pub(crate) mod words;
 

@@ -13,8 +13,10 @@ use esb_oci::{Digest, Image};
 
 use super::{EmbeddedBuilder, Inner, LAST, Prepared, Progress, job::Job, make, report};
 use crate::{
-    Action, BuildReport, Error, Pins, Published, assemble, base_index::BaseIndex,
-    blocking::blocking, tree::Changes,
+    Action, BuildReport, Error, Pins, Published,
+    blocking::blocking,
+    filesystem::{base_index::BaseIndex, tree::Changes},
+    image::assemble,
 };
 
 impl EmbeddedBuilder {

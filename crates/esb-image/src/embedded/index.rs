@@ -16,10 +16,12 @@ use tokio::sync::OnceCell;
 use super::{EmbeddedBuilder, Inner, job::Job};
 use crate::{
     Base, Error,
-    base_index::{self, BaseIndex, compact},
-    base_layers,
     blocking::blocking,
     dockerfile::interpret::Plan,
+    filesystem::{
+        base_index::{self, BaseIndex, compact},
+        base_layers,
+    },
 };
 
 impl EmbeddedBuilder {

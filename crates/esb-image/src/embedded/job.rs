@@ -14,18 +14,21 @@ use esb_oci::{Digest, Image, ImageConfig};
 use super::NAME;
 use crate::{
     Base, BuildRequest, Error, Unsupported,
-    base_index::BaseIndex,
-    context::ContextError,
+    context::{ContextError, listing::Files},
     dockerfile::{
         Problem,
         interpret::{Action, CopyFiles, Plan, StagePlan, Step},
     },
+    filesystem::{
+        apply::{Landed, Sources},
+        base_index::BaseIndex,
+    },
     fingerprint::{Fingerprint, ImageParts, Part},
-    landing::{Landed, Sources},
-    layer::LayerError,
-    listing::Files,
+    image::{
+        layer::LayerError,
+        published::{Names, Pins},
+    },
     paths,
-    published::{Names, Pins},
 };
 
 /// A build's own copy of its request: it moves to another thread.

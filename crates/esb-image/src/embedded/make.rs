@@ -12,12 +12,16 @@ use esb_oci::{Digest, Image};
 use super::{Inner, LAST, Prepared, job::Job, report};
 use crate::{
     Action, BuildReport, Error, Pins,
-    assemble::{self, Parts},
-    base_index::{BaseIndex, compact},
     dockerfile::{Fault, interpret::Step},
-    landing::{Landed, Lander},
-    layer::{Ask, LayerError, Made},
-    tree::Changes,
+    filesystem::{
+        apply::{Landed, Lander},
+        base_index::{BaseIndex, compact},
+        tree::Changes,
+    },
+    image::{
+        assemble::{self, Parts},
+        layer::{Ask, LayerError, Made},
+    },
 };
 
 /// An image that was put together and is not written yet.

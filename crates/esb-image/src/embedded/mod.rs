@@ -21,22 +21,25 @@ use self::job::Job;
 use crate::{
     Action, BuildReport, BuildRequest, Builder, Built, Error, Foresight, Published, UnpackLimits,
     Unsupported,
-    assemble::{self, Remembered},
-    base_index::BaseIndex,
     blocking::blocking,
-    context::Context,
+    context::{
+        Context,
+        listing::Listings,
+        own_folders::OwnFolders,
+        scan_cache::{self, Looks},
+        stat_cache::StatCache,
+    },
     dockerfile::{
         Fault, Problem, Script,
         interpret::{Action as StepAction, CopyFiles, Plan},
     },
+    filesystem::{apply::Sources, base_index::BaseIndex},
     fingerprint::{ImageParts, Part},
-    landing::Sources,
-    layer::Layers,
-    listing::Listings,
-    looks::{self, Looks},
-    own_folders::OwnFolders,
-    published::{Earlier, Pins, Wanted},
-    stat_cache::StatCache,
+    image::{
+        assemble::{self, Remembered},
+        layer::Layers,
+        published::{Earlier, Pins, Wanted},
+    },
 };
 
 const NAME: &str = "embedded";
@@ -132,7 +135,7 @@ impl EmbeddedBuilder {
 /// See [`EmbeddedBuilder::batch`].
 #[derive(Debug)]
 #[must_use = "a batch ends when it is dropped"]
-pub struct Batch<'a>(#[expect(dead_code, reason = "it is dropped")] looks::Running<'a>);
+pub struct Batch<'a>(#[expect(dead_code, reason = "it is dropped")] scan_cache::Running<'a>);
 
 impl Builder for EmbeddedBuilder {
     fn name(&self) -> &'static str {
@@ -331,7 +334,7 @@ impl Inner {
                 };
                 let mut found = Vec::new();
                 for source in &copy.sources {
-                    let key = looks::Key {
+                    let key = scan_cache::Key {
                         folder: folder.clone(),
                         dockerignore: job.recipe.dockerignore.clone(),
                         source: source.clone(),

@@ -8,12 +8,13 @@ use bollard_buildkit_proto::moby::buildkit::v1::{CacheOptions, Exporter, SolveRe
 
 use super::{DOCKERFILE, Inner};
 use crate::{
-    Base, BuildRequest, assemble,
+    Base, BuildRequest,
     buildkit::{
         session::{Session, Shown},
         solve::folder,
     },
     daemon::{job::Job, session_name},
+    image::assemble,
 };
 
 /// Would make a daemon fetch another reader of Dockerfiles.

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use esb_oci::{Digest, Hasher};
 
-use crate::zstd::{Frames, is_zstd};
+use crate::archives::zstd::{Frames, is_zstd};
 
 /// Gives the content of a layer, compressed or not, to `work`, and reads it to its end; with what
 /// `work` gives, the digest of all that was read.

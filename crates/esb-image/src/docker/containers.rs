@@ -19,13 +19,13 @@ use bollard::{
 };
 use futures_util::StreamExt as _;
 
-use super::{
+use crate::Error;
+use crate::docker::{
     DockerEngine,
     container::{self, Running},
-    described::{OtherContainer, describe},
+    container_info::{OtherContainer, describe},
     engine::{failure, printable},
 };
-use crate::Error;
 
 /// The most bytes of one file that is taken out of a container.
 const FILE_LIMIT: usize = 64 * 1024 * 1024;

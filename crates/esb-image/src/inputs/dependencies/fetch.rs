@@ -8,7 +8,7 @@ use esb_model::Event;
 use esb_oci::Digest;
 
 use super::{FOLDER, Installer, job::Job, run::Program};
-use crate::{Error, blocking::blocking, fingerprint::Fingerprint, unpack::io_error};
+use crate::{Error, archives::unpack::io_error, blocking::blocking, fingerprint::Fingerprint};
 
 const VERSION: &str = "0.13.9";
 

@@ -22,12 +22,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, UnpackLimits,
+    archives::unpack::{io_error, set_mode, unpack_zip},
     blocking::blocking,
-    context::{Context, ContextError, Item, ItemKind, Selected},
+    context::{
+        Context, ContextError, Item, ItemKind, Selected,
+        stat_cache::{self, StatCache},
+    },
+    filesystem::apply::describe,
     fingerprint::Fingerprint,
-    landing::describe,
-    stat_cache::{self, StatCache},
-    unpack::{io_error, set_mode, unpack_zip},
 };
 
 /// The record's kind in the content store: what was staged at a path.

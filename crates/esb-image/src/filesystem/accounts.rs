@@ -5,7 +5,7 @@
 
 use crate::{
     dockerfile::values::{Id, Owner},
-    tree::{LandError, Tree},
+    filesystem::tree::{LandError, Tree},
 };
 
 /// Where users are listed.

@@ -37,10 +37,10 @@ pub use self::image::StepEngine;
 use self::job::Job;
 use crate::{
     Error, Stager, UnpackLimits,
+    archives::unpack::io_error,
     blocking::blocking,
     fingerprint::Fingerprint,
-    staging::{Copying, Place},
-    unpack::io_error,
+    inputs::staging::{Copying, Place},
 };
 
 /// Where installed packages lie below the content store, by key.

@@ -11,7 +11,11 @@ use esb_oci::{
     manifest::media_type,
 };
 
-use crate::{Base, Error, dockerfile::interpret::Step, layer::Made, published::Names};
+use crate::{
+    Base, Error,
+    dockerfile::interpret::Step,
+    image::{layer::Made, published::Names},
+};
 
 /// The label and annotation that name an image's base.
 pub(crate) const BASE_NAME: &str = "org.opencontainers.image.base.name";

@@ -20,9 +20,9 @@ use crate::buildkit::FleetBuilder;
 use crate::docker::{DockerBuilder, DockerEngine};
 use crate::{
     Base, BuildReport, BuildRequest, Builder as _, Built, Error, Pins, UnpackLimits,
+    archives::unpack::{TarKind, io_error, unpack_tar},
     blocking::blocking,
     daemon::StepSecrets,
-    unpack::{TarKind, io_error, unpack_tar},
 };
 
 /// Where a step finds its secrets.

@@ -12,20 +12,25 @@ use esb_oci::{ContentStore, IgnoreRules};
 use tempfile::TempDir;
 
 use crate::{
-    Error, UnpackLimits, accounts,
-    base_index::BaseIndex,
-    context::{Context, ContextError, Item, ItemKind, Selected},
+    Error, UnpackLimits,
+    archives::unpack::{TarKind, io_error, tar_kind, unpack_tar},
+    context::{
+        Context, ContextError, Item, ItemKind, Selected,
+        listing::{self, Files},
+        scan_cache::Look,
+        stat_cache::StatCache,
+    },
     dockerfile::{
         Fault, Problem,
         interpret::{Action, CopyFiles, Plan, StagePlan, Step},
     },
+    filesystem::{
+        accounts,
+        base_index::BaseIndex,
+        tree::{Changes, LandError, Landing, Tree},
+    },
     fingerprint::Fingerprint,
-    listing::{self, Files},
-    looks::Look,
     paths,
-    stat_cache::StatCache,
-    tree::{Changes, LandError, Landing, Tree},
-    unpack::{TarKind, io_error, tar_kind, unpack_tar},
 };
 
 /// What the context gives to each step, by stage and position of the step; one list for each

@@ -9,7 +9,7 @@ use esb_model::{Event, Platform, Reporter};
 use esb_oci::{ArchiveImage, ContentStore, Digest};
 use tokio::sync::OnceCell;
 
-use super::{DockerEngine, engine::split_tag};
+use crate::docker::{DockerEngine, engine::split_tag};
 use crate::{Base, Engine as _, Error};
 
 /// The kind of the records that say which image of the engine a base was loaded as.

@@ -11,7 +11,7 @@ use super::{
     run::{self, Log},
     settings::{Settings, UvFile},
 };
-use crate::{Error, blocking::blocking, fingerprint::Fingerprint, hidden::Hidden};
+use crate::{Error, blocking::blocking, fingerprint::Fingerprint, redacting_reporter::Hidden};
 
 /// What is in a package's folder, and is no part of the package.
 pub(super) const NO_PACKAGE: [&str; 5] =

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use esb_model::ImageRecipe;
 use esb_oci::{Blob, BoxFuture, Descriptor, Digest, Image};
 
-use crate::layer::{Layer, Made};
+use crate::image::layer::{Layer, Made};
 
 /// Finds what the place that images are published to has already.
 pub trait Published: Send + Sync {

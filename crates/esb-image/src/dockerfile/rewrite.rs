@@ -9,7 +9,7 @@ use std::{
 use esb_model::{ImageRecipe, OwnDockerfile};
 use parse_dockerfile::{Flag, Instruction, Source, UnescapedString};
 
-use super::steps::Steps;
+use crate::dockerfile::step_lines::Steps;
 use crate::{
     Error,
     dockerfile::{Script, readable, words},

@@ -9,9 +9,9 @@ use esb_model::Reporter;
 use futures_util::stream;
 use tokio::sync::mpsc;
 
-use super::{Inner, Made, request::attributes, sent};
+use crate::buildkit::fleet::{Inner, Made, request::attributes, sent};
 use crate::{
-    BuildRequest, Error, assemble,
+    BuildRequest, Error,
     buildkit::{
         failure::Failed,
         node::Link,
@@ -24,6 +24,7 @@ use crate::{
         pipe::read_blocking,
         progress::Progress,
     },
+    image::assemble,
 };
 
 impl Inner {

@@ -71,7 +71,7 @@ impl Steps {
 
 #[cfg(test)]
 mod tests {
-    use crate::daemon::dockerfile::{Sketch, tests::recipe};
+    use crate::dockerfile::rewrite::{Sketch, tests::recipe};
 
     const TEXT: &str = "ARG V=1\nFROM py:$V AS Build\nENV A=b\nWORKDIR /x\nRUN a \\\n  && b\n\n\
                         FROM build\nRUN c\nFROM scratch\nCOPY --from=0 /x /\nADD y /\nCMD [\"h\"]\n";

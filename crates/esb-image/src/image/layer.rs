@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     context::Content,
+    filesystem::tree::{Changes, Kind},
     fingerprint::Fingerprint,
-    published::{Earlier, Pins},
-    tree::{Changes, Kind},
+    image::published::{Earlier, Pins},
 };
 
 /// The record's kind in the content store.
@@ -282,7 +282,7 @@ mod tests {
     use esb_oci::{Attributes, DEFAULT_EPOCH};
 
     use super::*;
-    use crate::tree::Node;
+    use crate::filesystem::tree::Node;
 
     fn changes(path: &std::path::Path) -> Changes {
         let (digest, size) = esb_oci::hash_file(path).unwrap();

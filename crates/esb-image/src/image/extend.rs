@@ -11,7 +11,7 @@ use esb_oci::{
 
 use crate::{
     Base, Error,
-    assemble::{self, annotations_of, label, of_base, rfc3339},
+    image::assemble::{self, annotations_of, label, of_base, rfc3339},
     paths,
 };
 

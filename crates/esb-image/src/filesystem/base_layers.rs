@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 
 use crate::{
     Base, Error,
-    base_index::{BaseIndex, Indexer},
+    archives::diff_id::uncompressed,
     blocking::blocking,
-    diff_id::uncompressed,
+    filesystem::base_index::{BaseIndex, Indexer},
 };
 
 /// Blocks that may wait for the reader.

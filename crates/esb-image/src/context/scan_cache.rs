@@ -13,7 +13,7 @@ use std::{
 
 use esb_oci::Digest;
 
-use crate::{context::Selected, landing::describe};
+use crate::{context::Selected, filesystem::apply::describe};
 
 /// What decides about the result of a look.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -15,10 +15,12 @@ use esb_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accounts,
-    diff_id::uncompressed,
+    archives::diff_id::uncompressed,
+    filesystem::{
+        accounts,
+        tree::{Kind, Node, Tree},
+    },
     paths,
-    tree::{Kind, Node, Tree},
 };
 
 /// The record's kind in the content store; the number is the form's.

@@ -11,9 +11,11 @@ use std::{
 use esb_oci::{Attributes, Glob, is_pattern};
 
 use crate::{
-    accounts,
-    base_index::{BaseIndex, Entry},
     context::{Content, Item, ItemKind, Selected},
+    filesystem::{
+        accounts,
+        base_index::{BaseIndex, Entry},
+    },
     paths,
 };
 

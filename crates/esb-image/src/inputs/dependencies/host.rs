@@ -13,7 +13,9 @@ use super::{
     run::{Log, Program},
     tool::Tool,
 };
-use crate::{Error, blocking::blocking, fingerprint::Fingerprint, paths, unpack::io_error};
+use crate::{
+    Error, archives::unpack::io_error, blocking::blocking, fingerprint::Fingerprint, paths,
+};
 
 /// Names of the files that a tool gets.
 pub(super) const OPTIONS: &str = "options.txt";
