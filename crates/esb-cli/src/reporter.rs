@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use esb_model::{Event, Reporter};
+use esb_model::{Activity, Event, Reporter};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle as BarStyle};
 
 use crate::{
@@ -14,11 +14,14 @@ use crate::{
     printer::{Printer, ProgressStyle, Style},
 };
 
+/// The bars of what goes on now.
+type OpenBars = BTreeMap<(String, Activity), ProgressBar>;
+
 /// Shows events as the printer's settings want them.
 pub(crate) struct TerminalReporter {
     printer: Printer,
     bars: MultiProgress,
-    open: Mutex<BTreeMap<(String, &'static str), ProgressBar>>,
+    open: Mutex<OpenBars>,
 }
 
 impl TerminalReporter {
@@ -40,7 +43,7 @@ impl TerminalReporter {
                 if let Ok(style) = BarStyle::with_template(template) {
                     bar.set_style(style);
                 }
-                bar.set_prefix(action);
+                bar.set_prefix(action.name());
                 bar.set_message(escape::terminal(subject).into_owned());
                 bar.enable_steady_tick(Duration::from_millis(120));
                 open.insert((subject.to_owned(), action), bar);
@@ -53,13 +56,11 @@ impl TerminalReporter {
                 }
             }
             Event::Finished { subject, action, detail } => {
-                if let Some(bar) = open.remove(&(subject.to_owned(), action)) {
-                    bar.finish_and_clear();
-                    self.bars.remove(&bar);
-                }
+                self.close(&mut open, subject, action);
                 drop(open);
                 self.finished(subject, action, detail);
             }
+            Event::Failed { subject, action } => self.close(&mut open, subject, action),
             Event::Output { subject, line } => {
                 for ((own, _), bar) in open.iter() {
                     if own == subject {
@@ -80,6 +81,13 @@ impl TerminalReporter {
         }
     }
 
+    fn close(&self, open: &mut OpenBars, subject: &str, action: Activity) {
+        if let Some(bar) = open.remove(&(subject.to_owned(), action)) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
+    }
+
     fn lines(&self, event: &Event<'_>) {
         match *event {
             Event::Finished { subject, action, detail } => self.finished(subject, action, detail),
@@ -95,9 +103,10 @@ impl TerminalReporter {
         }
     }
 
-    fn finished(&self, subject: &str, action: &str, detail: &str) {
-        // An image's own line comes when all of its blobs are there.
-        if action == "upload" && self.printer.verbose == 0 {
+    fn finished(&self, subject: &str, action: Activity, detail: &str) {
+        // A blob, and a base image that an engine needs, are parts of an image with its own line.
+        let is_part = matches!(action, Activity::Load | Activity::PullBase | Activity::Upload);
+        if is_part && self.printer.verbose == 0 {
             return;
         }
         let head = self.printer.styled_err(&format!("{action:>8}"), Style::Good);
@@ -119,15 +128,18 @@ impl TerminalReporter {
     fn json(&self, event: &Event<'_>) {
         let value = match *event {
             Event::Started { subject, action } => {
-                serde_json::json!({"event": "started", "subject": subject, "action": action})
+                serde_json::json!({"event": "started", "subject": subject, "action": action.name()})
             }
             Event::Progress { subject, action, done, total } => serde_json::json!({
-                "event": "progress", "subject": subject, "action": action, "done": done,
+                "event": "progress", "subject": subject, "action": action.name(), "done": done,
                 "total": total
             }),
             Event::Finished { subject, action, detail } => serde_json::json!({
-                "event": "finished", "subject": subject, "action": action, "detail": detail
+                "event": "finished", "subject": subject, "action": action.name(), "detail": detail
             }),
+            Event::Failed { subject, action } => {
+                serde_json::json!({"event": "failed", "subject": subject, "action": action.name()})
+            }
             Event::Output { subject, line } => {
                 serde_json::json!({"event": "output", "subject": subject, "line": line})
             }

@@ -33,7 +33,7 @@ pub use recipe::{
     BaseRef, BuildContext, Dependencies, FollowLinks, ImageKind, ImageRecipe, OwnDockerfile,
     Staged, StagedSource,
 };
-pub use report::{Event, NullReporter, Reporter};
+pub use report::{Activity, ActivityGuard, Event, NullReporter, Reporter};
 pub use resource::{
     Attribute, AttributeType, Bucket, GlobalIndex, Key, KeyType, LifecycleRule, Projection, Table,
     Throughput,

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use esb_model::{Event, ImageRef, Reporter};
+use esb_model::{Activity, ActivityGuard, ImageRef, Reporter};
 use esb_oci::{Blob, BlobError, Digest, Image, Index, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 
@@ -114,7 +114,7 @@ impl Client {
     ) -> Result<PushReport, Error> {
         let at = repository(target);
         let subject = target.to_string();
-        reporter.event(&Event::Started { subject: &subject, action: "push" });
+        let activity = ActivityGuard::start(&**reporter, &subject, Activity::Push);
         let parts = Parts::from(image);
         let target = target.tag().map_or_else(|| parts.digest.to_string(), str::to_owned);
         let there = match session.checked(&at, &target) {
@@ -154,8 +154,7 @@ impl Client {
             }
         }
         report.digest = Some(parts.digest);
-        let detail = if report.unchanged { "unchanged" } else { "pushed" };
-        reporter.event(&Event::Finished { subject: &subject, action: "push", detail });
+        activity.finish(if report.unchanged { "unchanged" } else { "pushed" });
         Ok(report)
     }
 
@@ -392,7 +391,7 @@ impl Client {
         }
         let subject = digest.to_string();
         let permit = self.transfer().await;
-        reporter.event(&Event::Started { subject: &subject, action: "upload" });
+        let activity = ActivityGuard::start(&**reporter, &subject, Activity::Upload);
         let upload = Upload { blob, reporter };
         match registry.blob_push(at, upload, opened).await {
             // Damaged on the way, or by what an earlier run left, which is gone now: once more.
@@ -403,7 +402,7 @@ impl Client {
             }
             pushed => pushed?,
         }
-        reporter.event(&Event::Finished { subject: &subject, action: "upload", detail: "" });
+        activity.finish("");
         drop(permit);
         Ok(Came::Uploaded(blob.descriptor.size))
     }

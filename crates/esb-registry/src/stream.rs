@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use esb_model::{Event, Reporter};
+use esb_model::{Activity, Event, Reporter};
 use esb_oci::{BlobError, BlobStream, Digest};
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep};
@@ -115,7 +115,7 @@ impl Outgoing {
             self.reported = done;
             self.reporter.event(&Event::Progress {
                 subject: &self.digest.to_string(),
-                action: "upload",
+                action: Activity::Upload,
                 done,
                 total: Some(self.sending.total),
             });

@@ -11,7 +11,7 @@ use std::{
 };
 
 use esb_image::docker::DockerEngine;
-use esb_model::{Event, PublishTarget, Reporter as _};
+use esb_model::{Activity, ActivityGuard, PublishTarget};
 use esb_oci::{Digest, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -80,10 +80,10 @@ pub(super) async fn ahead(
     let start = Instant::now();
     let pulls = stream::iter(&new).map(|named| async {
         let subject = &*named.reference;
-        run.reporter.event(&Event::Started { subject, action: "pull" });
+        let activity = ActivityGuard::start(&*run.reporter, subject, Activity::Pull);
         let pulled = engine.pull(subject, &named.platform).await;
         pulled.map_err(|error| asked.failure(named, &error.to_string()))?;
-        run.reporter.event(&Event::Finished { subject, action: "pull", detail: "by the engine" });
+        activity.finish("by the engine");
         Ok::<_, Failure>(named.reference.clone())
     });
     let images = pulls.buffered(PULLS).try_collect().await?;

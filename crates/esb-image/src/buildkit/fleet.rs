@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use esb_model::{Event, ImageRecipe, PublishTarget, Reporter, Secret};
+use esb_model::{Activity, ActivityGuard, Event, ImageRecipe, PublishTarget, Reporter, Secret};
 use esb_oci::{
     Anonymous, BoxFuture, ContentStore, CredentialSource, Descriptor, Digest, Image, media_type,
 };
@@ -400,7 +400,12 @@ fn refused(job: &Job, daemon: &str, reason: &str) -> Error {
 /// Tells what a daemon fetched, and what could not be read for it.
 fn sent(shown: &(Shown, Shown), image: &str, reporter: &dyn Reporter) -> Result<(), Error> {
     let (_, done) = shown.0.tree().fetched();
-    reporter.event(&Event::Progress { subject: image, action: "context", done, total: None });
+    reporter.event(&Event::Progress {
+        subject: image,
+        action: Activity::Context,
+        done,
+        total: None,
+    });
     match shown.0.tree().take_failure() {
         Some((path, source)) => Err(Error::Io { action: "read", path, source }),
         None => Ok(()),
@@ -439,8 +444,8 @@ impl Builder for FleetBuilder {
         reporter: &'a dyn Reporter,
     ) -> BoxFuture<'a, Result<BuildReport, Error>> {
         Box::pin(async move {
-            let subject = &*request.recipe.repository;
-            reporter.event(&Event::Started { subject, action: "build" });
+            let subject = &request.recipe.repository;
+            let activity = ActivityGuard::start(reporter, subject, Activity::Build);
             let hidden = Hidden::new(reporter, request.recipe.own.as_ref());
             let report = self.0.run(request, &hidden).await;
             let report =
@@ -449,7 +454,7 @@ impl Builder for FleetBuilder {
                 Some(daemon) => format!("{}, on {daemon}", report.reason),
                 None => report.reason.clone(),
             };
-            reporter.event(&Event::Finished { subject, action: "build", detail: &detail });
+            activity.finish(&detail);
             Ok(report)
         })
     }

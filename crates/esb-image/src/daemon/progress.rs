@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt::Write as _};
 
 use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex};
-use esb_model::{Event, Reporter};
+use esb_model::{Activity, Event, Reporter};
 
 use crate::dockerfile::rewrite::NEST;
 
@@ -79,7 +79,7 @@ impl<'a> Progress<'a> {
             let total = self.steps.len() as u64;
             self.reporter.event(&Event::Progress {
                 subject: self.image,
-                action: "build steps",
+                action: Activity::BuildSteps,
                 done: self.done,
                 total: Some(total),
             });

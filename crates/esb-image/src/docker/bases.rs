@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use esb_model::{Event, Platform, Reporter};
+use esb_model::{Activity, ActivityGuard, Event, Platform, Reporter};
 use esb_oci::{ArchiveImage, ContentStore, Digest};
 use tokio::sync::OnceCell;
 
@@ -59,8 +59,12 @@ async fn bring(
         let pulled = if present {
             Ok(())
         } else {
-            reporter.event(&Event::Started { subject: &by_digest, action: "pull" });
-            engine.pull(&by_digest, &platform.to_string()).await
+            let activity = ActivityGuard::start(reporter, &by_digest, Activity::PullBase);
+            let pulled = engine.pull(&by_digest, &platform.to_string()).await;
+            if pulled.is_ok() {
+                activity.finish("");
+            }
+            pulled
         };
         match pulled {
             Ok(()) => {
@@ -87,12 +91,13 @@ async fn bring(
     if id.is_some() && id == expected {
         name_as_on_disk(engine, name, &pinned).await?;
     } else {
-        reporter.event(&Event::Started { subject: name, action: "load" });
+        let activity = ActivityGuard::start(reporter, name, Activity::Load);
         let mut names = vec![pinned.clone()];
         if !name.contains('@') {
             names.push(name.to_owned());
         }
         engine.load(&[ArchiveImage { image: base.image.clone(), names }]).await?;
+        activity.finish("");
         if engine.has_containerd_store()
             && let Some(id) = engine.find(&pinned).await?
         {

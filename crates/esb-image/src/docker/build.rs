@@ -11,7 +11,7 @@ use bollard::{
     models::BuildInfoAux,
     query_parameters::{BuildImageOptionsBuilder, BuilderVersion},
 };
-use esb_model::{Event, ImageRecipe, Reporter};
+use esb_model::{Activity, ActivityGuard, ImageRecipe, Reporter};
 use esb_oci::{BoxFuture, ContentStore};
 use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
@@ -312,13 +312,13 @@ impl Builder for DockerBuilder {
         reporter: &'a dyn Reporter,
     ) -> BoxFuture<'a, Result<BuildReport, Error>> {
         Box::pin(async move {
-            let subject = &*request.recipe.repository;
-            reporter.event(&Event::Started { subject, action: "build" });
+            let subject = &request.recipe.repository;
+            let activity = ActivityGuard::start(reporter, subject, Activity::Build);
             let hidden = Hidden::new(reporter, request.recipe.own.as_ref());
             let report = self.run(request, &hidden).await;
             let report =
                 report.map_err(|error| hidden.error(self.engine.without_credentials(error)))?;
-            reporter.event(&Event::Finished { subject, action: "build", detail: &report.reason });
+            activity.finish(&report.reason);
             Ok(report)
         })
     }

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use esb_model::{Event, Reporter};
+use esb_model::{Activity, ActivityGuard, Reporter};
 use esb_oci::{Digest, Image};
 use tokio::sync::OnceCell;
 
@@ -77,20 +77,18 @@ impl EmbeddedBuilder {
                 return Ok(Arc::new(index));
             }
             // Of processes that need it at the same time one reads the layers.
-            let subject = &*base.name;
-            reporter.event(&Event::Started { subject, action: "index" });
+            let activity = ActivityGuard::start(reporter, &base.name, Activity::Index);
             let turn = store.turn("index", digest).await;
             if job.trust {
                 let store = store.clone();
                 let look = move || store.fresh_record(base_index::RECORD, digest);
                 if let Some(index) = blocking(look).await.filter(is_enough) {
-                    let detail = "made by another run";
-                    reporter.event(&Event::Finished { subject, action: "index", detail });
+                    activity.finish("made by another run");
                     return Ok(Arc::new(index));
                 }
             }
             let index = base_layers::index(&job.recipe.repository, base, keep).await?;
-            reporter.event(&Event::Finished { subject, action: "index", detail: "" });
+            activity.finish("");
             let index = Arc::new(index);
             let record = Arc::clone(&index);
             blocking(move || store.set_record(base_index::RECORD, digest, &*record)).await?;

@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use esb_model::{Event, ImageRecipe, NullReporter, Reporter};
+use esb_model::{Activity, ActivityGuard, ImageRecipe, NullReporter, Reporter};
 use esb_oci::{BoxFuture, ContentStore, Digest, IgnoreRules, Image, ImageConfig};
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -173,11 +173,11 @@ impl Builder for EmbeddedBuilder {
         reporter: &'a dyn Reporter,
     ) -> BoxFuture<'a, Result<BuildReport, Error>> {
         Box::pin(async move {
-            let subject = &*request.recipe.repository;
-            reporter.event(&Event::Started { subject, action: "build" });
+            let subject = &request.recipe.repository;
+            let activity = ActivityGuard::start(reporter, subject, Activity::Build);
             let job = Arc::new(Job::new(request));
             let report = self.run(job, request.published, reporter).await?;
-            reporter.event(&Event::Finished { subject, action: "build", detail: &report.reason });
+            activity.finish(&report.reason);
             Ok(report)
         })
     }

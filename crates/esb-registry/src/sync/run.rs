@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use esb_model::{Event, Reporter};
+use esb_model::{Activity, ActivityGuard, Reporter};
 use esb_oci::Digest;
 use futures_util::{StreamExt as _, stream};
 
@@ -70,7 +70,7 @@ impl Client {
     ) -> Result<PushReport, Error> {
         let (at, tag) = (repository(&item.target), item.target.target());
         let subject = item.target.to_string();
-        reporter.event(&Event::Started { subject: &subject, action: "sync" });
+        let activity = ActivityGuard::start(&**reporter, &subject, Activity::Sync);
         let mut report = PushReport::default();
         for parts in &copy.parts {
             let own = parts.digest.to_string();
@@ -83,8 +83,7 @@ impl Client {
             return Err(Error::DigestMismatch { subject, expected: copy.digest, actual });
         }
         report.digest = Some(copy.digest);
-        let detail = format!("from {}", copy.from);
-        reporter.event(&Event::Finished { subject: &subject, action: "sync", detail: &detail });
+        activity.finish(&format!("from {}", copy.from));
         Ok(report)
     }
 }

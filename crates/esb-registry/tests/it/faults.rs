@@ -1,10 +1,15 @@
 //! What breaks on the way: busy registries, cut connections, wrong bytes.
 
-use esb_model::Platform;
+use std::sync::{Arc, Mutex};
+
+use esb_model::{Event, Platform, Reporter};
 use esb_registry::{CopyScope, Kind, PushSession};
 use esb_test::{Fault, LoggingProxy, Rule};
 
-use crate::images::{TRANSPORTS, client, copy, image, noise, quiet, real_registry, reference};
+use crate::{
+    fake::{Response, Server},
+    images::{TRANSPORTS, client, copy, image, noise, quiet, real_registry, reference},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_push_survives_trouble_and_repeats_only_what_failed() {
@@ -125,4 +130,42 @@ async fn a_registry_that_does_not_answer_is_named() {
         assert_eq!((error.kind(), error.code()), (Kind::Unreachable, Some("IMAGE_PUSH_FAILED")));
         assert!(error.hint().unwrap().contains(&format!("127.0.0.1:{free}")), "{error}");
     }
+}
+
+/// Keeps what was begun and has not ended.
+#[derive(Default)]
+struct Open(Mutex<Vec<String>>);
+
+impl Reporter for Open {
+    fn event(&self, event: &Event<'_>) {
+        let mut open = self.0.lock().unwrap();
+        match event {
+            Event::Started { subject, action } => open.push(format!("{action} {subject}")),
+            Event::Finished { subject, action, .. } => panic!("{action} {subject} succeeded"),
+            Event::Failed { subject, action } => {
+                let item = format!("{action} {subject}");
+                let at = open.iter().position(|open| *open == item);
+                open.remove(at.unwrap_or_else(|| panic!("{item} never began")));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A push that fails says so: nobody waits for their end for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_ends() {
+    let server = Server::start(|request| match (&*request.method, request.path()) {
+        // Everything is absent, and no upload is accepted.
+        ("POST", _) => Response::new(403),
+        _ => Response::new(404),
+    });
+    let image = image("amd64", &[noise(1, 1_200_000)]);
+    let target = reference(&format!("{}/app:1", server.address()));
+    let client = client(esb_registry::Transport::Direct);
+    let open = Arc::new(Open::default());
+    let reporter: Arc<dyn Reporter> = Arc::clone(&open) as _;
+    client.push(&image, &target, &[], &PushSession::new(), &reporter).await.unwrap_err();
+    assert!(server.count("POST", "/uploads/") > 0, "an upload began");
+    assert!(open.0.lock().unwrap().is_empty(), "{:?}", open.0);
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_model::Event;
+use esb_model::{Activity, ActivityGuard, Event};
 
 use super::{
     FOLDER, Installer, PINS, constraints, finish,
@@ -86,7 +86,7 @@ impl Installer {
         let target = folder.path().join("packages");
         fs::create_dir(&target).map_err(io_error("create", &target))?;
         let subject = job.image;
-        job.reporter.event(&Event::Started { subject, action: "install" });
+        let activity = ActivityGuard::start(job.reporter, subject, Activity::Install);
         let mut program = self.program(job, &tool, folder.path())?;
         tool.arguments(&mut program, job.dependencies, &target, may_build);
         if may_build {
@@ -107,7 +107,7 @@ impl Installer {
         if !log.success() {
             return Err(job.failed(&log));
         }
-        job.reporter.event(&Event::Finished { subject, action: "install", detail: tool.name() });
+        activity.finish(tool.name());
         let place = place.to_owned();
         blocking(move || finish(&target, &place, folder.path())).await
     }

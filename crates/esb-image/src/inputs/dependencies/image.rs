@@ -7,7 +7,9 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
-use esb_model::{BaseRef, BuildContext, Event, ImageKind, ImageRecipe, Reporter, Secret};
+use esb_model::{
+    Activity, ActivityGuard, BaseRef, BuildContext, ImageKind, ImageRecipe, Reporter, Secret,
+};
 
 use super::{
     InstallRequest, Installed, Installer, PINS, constraints, finish,
@@ -107,10 +109,9 @@ impl Installer {
         let cached = self.has(&job, &place);
         if !cached {
             let subject = job.image;
-            job.reporter.event(&Event::Started { subject, action: "install" });
+            let activity = ActivityGuard::start(job.reporter, subject, Activity::Install);
             self.step(&mut job, engine, base, &place).await?;
-            let detail = format!("pip {}", engine.name());
-            job.reporter.event(&Event::Finished { subject, action: "install", detail: &detail });
+            activity.finish(&format!("pip {}", engine.name()));
         }
         self.put(&job, place, cached).await.map(Some)
     }
