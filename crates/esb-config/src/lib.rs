@@ -42,7 +42,7 @@ pub use import::{ImageImportFile, ImportEntry};
 pub use lock::Lock;
 pub use merge::{Adopted, Change, ChangeKind, Merged, merge, remove_owner};
 pub use owner::{Owner, application_of_folder, is_application_name};
-pub use place::{is_same_folder, is_within};
+pub use place::{FoldersAbove, is_same_folder, is_within};
 pub use publish::{
     Publication, READABLE, Step, check_writable, next_mtime, publish, replace, write_generated,
 };

@@ -13,7 +13,7 @@ use std::{
 const LINKS: usize = 40;
 
 /// A folder that is there, and what is missing below it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     device: u64,
     inode: u64,
@@ -31,6 +31,29 @@ pub fn is_within(path: &Path, folder: &Path) -> bool {
     let folder = real(folder);
     let Some(wanted) = find(&folder) else { return false };
     real(path).ancestors().any(|above| above == folder || find(above).as_ref() == Some(&wanted))
+}
+
+/// The folders that a path lies in, itself included.
+#[derive(Debug, Clone)]
+pub struct FoldersAbove(Vec<Place>);
+
+impl FoldersAbove {
+    /// Looks at the folders above a path, wherever links lead.
+    pub fn of(path: &Path) -> Self {
+        let real = real(path);
+        let above = real.ancestors().filter_map(|above| {
+            let found = fs::metadata(above).ok()?;
+            let missing = real.strip_prefix(above).ok()?.to_owned();
+            Some(Place { device: found.dev(), inode: found.ino(), missing })
+        });
+        Self(above.collect())
+    }
+
+    /// The path as seen from a folder that it lies in.
+    pub fn seen_from(&self, folder: &fs::Metadata) -> Option<&Path> {
+        let is = |place: &&Place| (place.device, place.inode) == (folder.dev(), folder.ino());
+        self.0.iter().find(is).map(|place| &*place.missing)
+    }
 }
 
 /// The path without links and dots, as far as it is there.
@@ -103,5 +126,13 @@ mod tests {
         assert!(!within("a", "a/b"));
         assert!(!within("ab", "a"));
         assert!(!within("a/new", "a/other"));
+        let seen = |path: &str, folder: &str| {
+            let folder = fs::metadata(root.join(folder)).unwrap();
+            FoldersAbove::of(&root.join(path)).seen_from(&folder).map(Path::to_owned)
+        };
+        assert_eq!(seen("link/b/new/x", "a"), Some("b/new/x".into()));
+        assert_eq!(seen("link/b/new/x", "link/b"), Some("new/x".into()));
+        assert_eq!(seen("a", "a/b"), None);
+        assert_eq!(seen("a/b", "link/b"), Some("".into()));
     }
 }

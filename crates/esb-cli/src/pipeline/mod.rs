@@ -125,12 +125,14 @@ pub(crate) async fn execute(
         foresee(&run.project, &run.naming(), &run.owners(), &mut loaded)?;
     loaded.require_parameters();
     loaded.check(printer)?;
-    let output = output::folder(&run, order, &loaded.app, &recipes)?;
+    let output = output::folder(&run, order)?;
 
     let target = target::choose(&run, order, &recipes).await?;
     let mut externals = sync::find(&run, &loaded, &target, order)?;
     let places = config::prepare(&run, order, &target, &preview).await?;
-    if let Some(folder) = &output {
+    let output = output.as_deref();
+    own_folders::check_code(&run, &own_folders::written(&run, &target, &places, output), &recipes)?;
+    if let Some(folder) = output {
         own_folders::check_output(&run, &places, folder)?;
     }
     loaded.tell(runnable::findings(&run, &loaded.app, &recipes), printer);
@@ -166,7 +168,7 @@ pub(crate) async fn execute(
     let pulled = pull::ahead(&run, order, &target, &made, &externals, &places).await?;
     let written =
         config::publish(&run, order, &loaded, &target, &made, &externals, &places).await?;
-    if let Some(folder) = &output
+    if let Some(folder) = output
         && !esb_config::is_same_folder(folder, &run.project.generated())
     {
         output::write(&run, folder, &recipes)?;

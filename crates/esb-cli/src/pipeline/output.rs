@@ -1,8 +1,7 @@
 //! `--output DIR`: a second copy of what a run generates for people and other tools to read, the
 //! Dockerfiles of functions and the configuration, in `DIR/<env>` as the earlier tool had it.
 //!
-//! Builds keep to `.<brand>/<env>`. Refuses a folder inside code or layers, for the next run would
-//! take the copy into an image.
+//! Builds keep to `.<brand>/<env>`.
 
 use std::{
     collections::BTreeMap,
@@ -10,15 +9,12 @@ use std::{
 };
 
 use esb_config::ConfigFile;
-use esb_model::{Application, Code, ImageKind, ImageRecipe, Package, TemplateId};
+use esb_model::{ImageKind, ImageRecipe};
 use esb_oci::{Digest, Folder};
 use serde::{Deserialize, Serialize};
 
 use super::{Order, prepare::put, run::Run};
-use crate::{
-    exit::{Exit, Failure},
-    inputs::{Project, normal},
-};
+use crate::{exit::Failure, inputs::normal};
 
 const DOCKERFILES: [&str; 2] = ["Dockerfile", "Dockerfile.dockerignore"];
 
@@ -26,51 +22,16 @@ const DOCKERFILES: [&str; 2] = ["Dockerfile", "Dockerfile.dockerignore"];
 /// without `--output`.
 ///
 /// # Errors
-/// When the folder lies inside what images are made of.
-pub(super) fn folder(
-    run: &Run,
-    order: &Order<'_>,
-    app: &Application,
-    recipes: &[ImageRecipe],
-) -> Result<Option<PathBuf>, Failure> {
+/// When there is a link in the way.
+pub(super) fn folder(run: &Run, order: &Order<'_>) -> Result<Option<PathBuf>, Failure> {
     let Some(given) = &order.build.output else { return Ok(None) };
     let project = &run.project;
-    let folder = normal(&beside(project, TemplateId(0)).join(given));
-    let contexts = recipes.iter().filter(|recipe| recipe.own.is_some());
-    let contexts = contexts.map(|recipe| project.root.join(&recipe.context.folder));
-    if let Some(code) = contexts.chain(code(project, app)).find(|code| folder.starts_with(code)) {
-        let text = format!(
-            "`--output {}` lies in `{}`, which becomes part of an image",
-            given.display(),
-            run.short(&code)
-        );
-        return Err(Failure::new(Exit::Input, "output", text)
-            .hint("name a folder outside of code and layers"));
-    }
-    let folder = folder.join(&project.environment);
+    let template = project.templates.first().and_then(|file| file.path.parent());
+    let folder = normal(&template.unwrap_or(&project.root).join(given)).join(&project.environment);
     for name in ["config", "functions"] {
         run.project.folder_at(&folder).join(name).exists()?;
     }
     Ok(Some(folder))
-}
-
-/// The folder of a template.
-fn beside(project: &Project, template: TemplateId) -> &Path {
-    let file = project.templates.get(template.0);
-    file.and_then(|file| file.path.parent()).unwrap_or(&project.root)
-}
-
-/// The folders and files of functions and layers.
-fn code(project: &Project, app: &Application) -> impl Iterator<Item = PathBuf> {
-    let functions = app.functions.iter().filter_map(|function| match &function.package {
-        Package::Zip(package) => Some((function.id.template, &package.code)),
-        Package::Image(_) => None,
-    });
-    let layers = app.layers.iter().map(|layer| (layer.template, &layer.content));
-    functions.chain(layers).filter_map(|(template, code)| match code {
-        Code::Path { path, .. } => Some(normal(&beside(project, template).join(path))),
-        _ => None,
-    })
 }
 
 /// What was copied, kept beside the generated files: nothing else is ever removed from a copy.

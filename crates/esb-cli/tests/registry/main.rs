@@ -8,6 +8,7 @@ mod asked;
 mod attacker;
 mod cost;
 mod forged;
+mod inside_code;
 mod opened;
 mod owned;
 mod planned;

@@ -26,7 +26,7 @@ mod transport;
 pub use crate::daemon::address::SshHost;
 pub use crate::{
     daemon::address::{EngineAddress, InvalidAddress, TlsFiles},
-    dockerfile::rewrite::bases,
+    dockerfile::rewrite::{bases, sources},
 };
 pub use build::DockerBuilder;
 pub use calls::Moment;

@@ -26,6 +26,16 @@ pub fn bases(recipe: &ImageRecipe) -> Result<Vec<String>, Error> {
     Ok(Sketch::read(recipe)?.bases().map(str::to_owned).collect())
 }
 
+/// The files and folders of the context that a recipe's Dockerfile copies or mounts, relative to
+/// the context; none where it may be all of it.
+#[cfg(feature = "docker")]
+pub fn sources(recipe: &ImageRecipe) -> Option<BTreeSet<String>> {
+    match Sketch::read(recipe).ok()?.needs {
+        Needs::All => None,
+        Needs::Paths(paths) => Some(paths),
+    }
+}
+
 /// The folder of the archive that holds the context when a source names all of it. Otherwise the
 /// Dockerfile itself would be copied, which lies beside.
 pub(crate) const NEST: &str = ".build-context";
