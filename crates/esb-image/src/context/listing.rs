@@ -12,8 +12,6 @@ use std::{
 
 use esb_oci::{ContentStore, Digest};
 
-use crate::fingerprint::PartChanges;
-
 /// The record's kind in the content store.
 const RECORD: &str = "source-files";
 /// Sources with more files have no list.
@@ -24,6 +22,9 @@ const DIGITS: usize = 16;
 /// Files and links by their path, and what each is; or what else an image is made of, by its name.
 /// Folders alone are no reason that helps.
 pub(crate) type Files = BTreeMap<String, String>;
+
+/// What is different in a part of an image, and how: ``("code/app.py", "changed")``.
+pub(crate) type PartChanges = Vec<(String, &'static str)>;
 
 /// What is kept of a file.
 pub(crate) fn file(mode: u32, content: Digest) -> String {

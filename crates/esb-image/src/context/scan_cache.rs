@@ -1,8 +1,7 @@
-//! What a source of `COPY` holds, looked up once for all builds that run at the same time.
+//! What each source of `COPY` holds, scanned once for all builds that run at the same time.
 //!
-//! Owns that memory, which is empty as soon as no build or batch of builds runs: fifty functions
-//! with one shared layer walk it once, and the next run walks it again. Refuses to remember
-//! failures.
+//! The cache is emptied as soon as no build or batch of builds runs: fifty functions with one shared
+//! layer scan it once, and the next run scans it again. Failures are not kept.
 
 use std::{
     collections::HashMap,
@@ -13,11 +12,15 @@ use std::{
 
 use esb_oci::Digest;
 
-use crate::{context::Selected, filesystem::apply::describe};
+use super::{
+    ItemKind, Selected,
+    listing::{self, Files},
+};
+use crate::{fingerprint::Fingerprint, paths};
 
-/// What decides about the result of a look.
+/// All that the result of a scan depends on, but for the files themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct ScanKey {
     /// The context's folder.
     pub(crate) folder: PathBuf,
     pub(crate) dockerignore: String,
@@ -28,79 +31,119 @@ pub(crate) struct Key {
 
 /// What a source holds.
 #[derive(Debug)]
-pub(crate) struct Look {
+pub(crate) struct Scan {
     pub(crate) found: Vec<Selected>,
     /// Changes exactly when what was found does.
     pub(crate) key: Digest,
 }
 
-/// Of several who look at the same one works and the others wait.
-type Cell = Arc<Mutex<Option<Arc<Look>>>>;
+/// One scan. Who needs it while it runs waits for the lock.
+type Slot = Arc<Mutex<Option<Arc<Scan>>>>;
 
-/// See the module.
+/// Keeps scans while builds run. Concurrent scans of one source run once.
 #[derive(Debug, Default)]
-pub(crate) struct Looks(Mutex<State>);
+pub(crate) struct ScanCache(Mutex<Scans>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Scans {
     running: usize,
-    found: HashMap<Key, Cell>,
+    found: HashMap<ScanKey, Slot>,
     /// Contexts' folders without links, by how they are named.
     folders: HashMap<PathBuf, PathBuf>,
 }
 
-impl Looks {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl ScanCache {
+    fn scans(&self) -> MutexGuard<'_, Scans> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells that a build or a batch runs, until the result is dropped.
+    /// Counts a build or a batch as running until the result is dropped.
     pub(crate) fn running(&self) -> Running<'_> {
-        self.state().running += 1;
+        self.scans().running += 1;
         Running(self)
     }
 
     /// A folder without the links on the way to it.
     pub(crate) fn folder(&self, path: &Path) -> io::Result<PathBuf> {
-        if let Some(folder) = self.state().folders.get(path) {
+        if let Some(folder) = self.scans().folders.get(path) {
             return Ok(folder.clone());
         }
         let folder = path.canonicalize()?;
-        self.state().folders.insert(path.to_owned(), folder.clone());
+        self.scans().folders.insert(path.to_owned(), folder.clone());
         Ok(folder)
     }
 
-    /// What was found by a build that still runs or ran beside this one; else looks. Somebody who
-    /// looks already is waited for.
-    pub(crate) fn find<E>(
+    /// The scan of a source: one that is kept or runs already, else `scan` makes it.
+    pub(crate) fn get_or_scan<E>(
         &self,
-        key: Key,
-        look: impl FnOnce() -> Result<Vec<Selected>, E>,
-    ) -> Result<Arc<Look>, E> {
-        let cell = Arc::clone(self.state().found.entry(key).or_default());
-        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(look) = &*cell {
-            return Ok(Arc::clone(look));
+        key: ScanKey,
+        scan: impl FnOnce() -> Result<Vec<Selected>, E>,
+    ) -> Result<Arc<Scan>, E> {
+        let slot = Arc::clone(self.scans().found.entry(key).or_default());
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(scan) = &*slot {
+            return Ok(Arc::clone(scan));
         }
-        let found = look()?;
+        let found = scan()?;
         let key = describe(&found);
-        Ok(Arc::clone(cell.insert(Arc::new(Look { found, key }))))
+        Ok(Arc::clone(slot.insert(Arc::new(Scan { found, key }))))
     }
 }
 
-/// See [`Looks::running`].
+/// A build or a batch that runs: what was scanned is kept until the last of them is dropped.
 #[derive(Debug)]
-pub(crate) struct Running<'a>(&'a Looks);
+pub(crate) struct Running<'a>(&'a ScanCache);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.running -= 1;
-        if state.running == 0 {
-            state.found.clear();
-            state.folders.clear();
+        let mut scans = self.0.scans();
+        scans.running -= 1;
+        if scans.running == 0 {
+            scans.found.clear();
+            scans.folders.clear();
         }
     }
+}
+
+/// The files of a source by their paths in the context.
+pub(crate) fn files_of(source: &str, found: &[Selected]) -> Files {
+    let source = source.trim_end_matches('/');
+    let mut files = Files::new();
+    for selected in found {
+        let top = match found {
+            [_] if !source.contains(['*', '?', '[']) => source.to_owned(),
+            _ => paths::join(paths::parent(source), &selected.name),
+        };
+        for item in &selected.items {
+            let what = match &item.kind {
+                ItemKind::Folder => continue,
+                ItemKind::Link(target) => listing::link(target),
+                ItemKind::File(content) => listing::file(item.attributes.mode, content.digest),
+            };
+            files.insert(paths::clean(&paths::join(&top, &item.path)), what);
+        }
+    }
+    files
+}
+
+/// A key of what some files and folders hold.
+pub(crate) fn describe(found: &[Selected]) -> esb_oci::Digest {
+    let mut key = Fingerprint::new("source");
+    for selected in found {
+        key.text(&selected.name).number(selected.items.len() as u64);
+        key.text(if selected.is_folder { "folder" } else { "file" });
+        for item in &selected.items {
+            key.text(&item.path).number(item.attributes.mode.into());
+            match &item.kind {
+                ItemKind::Folder => key.text("folder"),
+                ItemKind::Link(target) => key.text("link").text(target),
+                ItemKind::File(content) => {
+                    key.text("file").number(content.size).digest(content.digest)
+                }
+            };
+        }
+    }
+    key.finish()
 }
 
 #[cfg(test)]
@@ -108,9 +151,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_lasts_as_long_as_builds_overlap() {
-        let looks = Looks::default();
-        let key = Key {
+    fn a_scan_is_kept_as_long_as_builds_overlap() {
+        let cache = ScanCache::default();
+        let key = ScanKey {
             folder: "f".into(),
             dockerignore: String::new(),
             source: "s".to_owned(),
@@ -120,16 +163,16 @@ mod tests {
             let name = name.to_owned();
             vec![Selected { name, is_folder: false, items: Vec::new() }]
         };
-        let look = |result: Result<Vec<Selected>, ()>| {
-            looks.find(key.clone(), || result).map(|look| look.found[0].name.clone())
+        let scan = |result: Result<Vec<Selected>, ()>| {
+            cache.get_or_scan(key.clone(), || result).map(|scan| scan.found[0].name.clone())
         };
-        let first = looks.running();
-        assert_eq!(look(Err(())), Err(()));
-        assert_eq!(look(Ok(found("one"))), Ok("one".to_owned()), "failures are not kept");
-        let second = looks.running();
+        let first = cache.running();
+        assert_eq!(scan(Err(())), Err(()));
+        assert_eq!(scan(Ok(found("one"))), Ok("one".to_owned()), "failures are not kept");
+        let second = cache.running();
         drop(first);
-        assert_eq!(look(Ok(found("two"))), Ok("one".to_owned()));
+        assert_eq!(scan(Ok(found("two"))), Ok("one".to_owned()));
         drop(second);
-        assert_eq!(look(Ok(found("three"))), Ok("three".to_owned()));
+        assert_eq!(scan(Ok(found("three"))), Ok("three".to_owned()));
     }
 }

@@ -15,9 +15,10 @@ use crate::{
         stat_cache::StatCache,
     },
     dockerfile::rewrite::{Needs, Sketch, arguments},
-    fingerprint::{Fingerprint, ImageParts, Part},
+    fingerprint::Fingerprint,
     image::{
         assemble::{BASE_DIGEST, BASE_NAME},
+        parts::{ImageParts, Part},
         published::{Names, Pins, Wanted},
     },
 };

@@ -15,7 +15,7 @@ use super::{EmbeddedBuilder, Inner, LAST, Prepared, Progress, job::Job, make, re
 use crate::{
     Action, BuildReport, Error, Pins, Published,
     blocking::blocking,
-    filesystem::{base_index::BaseIndex, tree::Changes},
+    filesystem::{base_index::BaseIndex, node::Changes},
     image::assemble,
 };
 
@@ -82,10 +82,10 @@ impl Inner {
         indexes: &HashMap<Digest, Arc<BaseIndex>>,
         image: &Image,
     ) -> Result<Option<BuildReport>, Error> {
-        let landed = self.land(job, prepared, indexes)?;
+        let applied = self.apply_steps(job, prepared, indexes)?;
         let ask = make::ask(job, prepared);
         let layer = |changes: &Changes| self.layers.published(changes, ask);
-        let composed = self.compose(job, prepared, &landed, layer)?;
+        let composed = self.compose(job, prepared, &applied, layer)?;
         let Some(composed) = composed.filter(|made| made.image.digest() == image.digest()) else {
             return Ok(None);
         };

@@ -1,7 +1,7 @@
-//! Indexes of bases: what lies where a build's files land.
+//! Indexes of bases: what is in a base image, so that copied files get their place.
 //!
 //! Owns where an index comes from, and that one is made once. The text of an index that a manifest
-//! carries decides where files land, so that it is read only from manifests that are known to be
+//! carries decides where files are copied to, so that it is read only from manifests that are known to be
 //! ours.
 
 use std::{
@@ -81,8 +81,8 @@ impl EmbeddedBuilder {
             let turn = store.turn("index", digest).await;
             if job.trust {
                 let store = store.clone();
-                let look = move || store.fresh_record(base_index::RECORD, digest);
-                if let Some(index) = blocking(look).await.filter(is_enough) {
+                let made_meanwhile = move || store.fresh_record(base_index::RECORD, digest);
+                if let Some(index) = blocking(made_meanwhile).await.filter(is_enough) {
                     activity.finish("made by another run");
                     return Ok(Arc::new(index));
                 }

@@ -19,13 +19,11 @@ use crate::{
         Problem,
         interpret::{Action, CopyFiles, Plan, StagePlan, Step},
     },
-    filesystem::{
-        apply::{Landed, Sources},
-        base_index::BaseIndex,
-    },
-    fingerprint::{Fingerprint, ImageParts, Part},
+    filesystem::{apply::AppliedSteps, base_index::BaseIndex, sources::Sources},
+    fingerprint::Fingerprint,
     image::{
         layer::LayerError,
+        parts::{ImageParts, Part},
         published::{Names, Pins},
     },
     paths,
@@ -84,13 +82,13 @@ impl Job {
         self.bases.get(stage.base.as_deref()?)
     }
 
-    /// The index of the image that was landed, when others are built on it.
-    pub(super) fn index_of(&self, landed: &Landed) -> Option<Arc<BaseIndex>> {
+    /// The index of the image that was applied, when others are built on it.
+    pub(super) fn index_of(&self, applied: &AppliedSteps) -> Option<Arc<BaseIndex>> {
         if !self.is_base() {
             return None;
         }
-        let mut index = Arc::clone(landed.base.as_ref()?);
-        for changes in &landed.changes {
+        let mut index = Arc::clone(applied.base.as_ref()?);
+        for changes in &applied.changes {
             Arc::make_mut(&mut index).apply(changes);
         }
         Some(index)
@@ -155,7 +153,7 @@ impl Job {
                 base.text(&found.name).digest(found.image.config.descriptor.digest);
             }
             recipe.number(*position as u64).bytes(&stage.config.to_bytes());
-            stage.describe(&mut recipe);
+            describe_steps(stage, &mut recipe);
         }
         let mut settings = Fingerprint::new("settings");
         settings.bytes(&self.epoch.to_le_bytes());
@@ -236,5 +234,23 @@ impl Job {
             LayerError::Write(source) => store(source),
             LayerError::Store(error) => error.into(),
         }
+    }
+}
+
+/// Adds what its steps say to a key, without the files that they copy.
+fn describe_steps(stage: &StagePlan, key: &mut Fingerprint) {
+    for step in &stage.steps {
+        key.text(&step.created_by);
+        match &step.action {
+            Action::Nothing => key.text("nothing"),
+            Action::Copy(copy) => {
+                let from = copy.from.map_or(u64::MAX, |from| from as u64);
+                key.text("copy").number(from).number(copy.into_folder.into());
+                key.text(&copy.destination)
+            }
+            Action::MakeFolder { path, owner } => {
+                key.text("folder").text(path).text(&format!("{owner:?}"))
+            }
+        };
     }
 }

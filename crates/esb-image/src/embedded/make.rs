@@ -1,6 +1,6 @@
 //! From what is prepared to an image.
 //!
-//! Owns the order of landing, layers, config and manifest, and what is remembered of them.
+//! Owns the order: apply the steps, make layers, config and manifest; and what is remembered of them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,9 +14,9 @@ use crate::{
     Action, BuildReport, Error, Pins,
     dockerfile::{Fault, interpret::Step},
     filesystem::{
-        apply::{Landed, Lander},
+        apply::{AppliedSteps, StepApplier},
         base_index::{BaseIndex, compact},
-        tree::Changes,
+        node::Changes,
     },
     image::{
         assemble::{self, Parts},
@@ -41,10 +41,10 @@ impl Inner {
     ) -> Result<BuildReport, Error> {
         let Prepared { plan, sources, parts, .. } = prepared;
         let reason = self.why(job, plan, sources, parts);
-        let landed = self.land(job, prepared, indexes)?;
+        let applied = self.apply_steps(job, prepared, indexes)?;
         let ask = ask(job, prepared);
         let layer = |changes: &Changes| self.layers.make(changes, ask).map(Some);
-        let composed = self.compose(job, prepared, &landed, layer)?;
+        let composed = self.compose(job, prepared, &applied, layer)?;
         let composed = composed.expect("each layer is made");
         self.keep(job, prepared, &composed)?;
         for (part, key) in parts.each() {
@@ -54,19 +54,19 @@ impl Inner {
     }
 
     /// The file system of the image; `indexes` are those of its bases, as far as they are needed.
-    pub(super) fn land(
+    pub(super) fn apply_steps(
         &self,
         job: &Job,
         prepared: &Prepared,
         indexes: &HashMap<Digest, Arc<BaseIndex>>,
-    ) -> Result<Landed, Error> {
+    ) -> Result<AppliedSteps, Error> {
         let Prepared { plan, sources, .. } = prepared;
         let bases = plan.stages.iter().filter_map(|(position, stage)| {
             let index = indexes.get(&job.base(stage)?.image.digest())?;
             Some((*position, Arc::clone(index)))
         });
-        let lander = Lander::new(&self.store, self.settings.unpack, bases.collect());
-        lander.all(plan, sources).map_err(|fault| match fault {
+        let applier = StepApplier::new(&self.store, self.settings.unpack, bases.collect());
+        applier.apply_all(plan, sources).map_err(|fault| match fault {
             Fault::Problem(problem) => job.problem(problem),
             Fault::Error(error) => *error,
         })
@@ -78,13 +78,13 @@ impl Inner {
         &self,
         job: &Job,
         prepared: &Prepared,
-        landed: &Landed,
+        applied: &AppliedSteps,
         layer: impl Fn(&Changes) -> Result<Option<Made>, LayerError>,
     ) -> Result<Option<Composed>, Error> {
         let target = prepared.plan.target();
         let mut steps: Vec<(&Step, Option<Made>)> = Vec::new();
         let mut pins = Pins::default();
-        for (step, changes) in target.steps.iter().zip(&landed.changes) {
+        for (step, changes) in target.steps.iter().zip(&applied.changes) {
             if changes.is_empty() {
                 steps.push((step, None));
                 continue;
@@ -97,7 +97,7 @@ impl Inner {
             }
             steps.push((step, Some(made)));
         }
-        let index = job.index_of(landed);
+        let index = job.index_of(applied);
         let mut annotations = BTreeMap::new();
         if let Some(text) = index.as_deref().and_then(compact::encode) {
             annotations.insert(job.names.base_index.clone(), text);

@@ -1,6 +1,6 @@
 //! The embedded engine: images without a daemon.
 //!
-//! Owns the order of a build (interpret, look at the context, ask the records, land, write) and
+//! Owns the order of a build (interpret, scan the context, ask the records, apply the steps, write) and
 //! what runs beside the asynchronous threads. Refuses everything that needs a process.
 
 mod found;
@@ -26,18 +26,18 @@ use crate::{
         Context,
         listing::Listings,
         own_folders::OwnFolders,
-        scan_cache::{self, Looks},
+        scan_cache::{self, ScanCache, ScanKey},
         stat_cache::StatCache,
     },
     dockerfile::{
         Fault, Problem, Script,
         interpret::{Action as StepAction, CopyFiles, Plan},
     },
-    filesystem::{apply::Sources, base_index::BaseIndex},
-    fingerprint::{ImageParts, Part},
+    filesystem::{base_index::BaseIndex, sources::Sources},
     image::{
         assemble::{self, Remembered},
         layer::Layers,
+        parts::{ImageParts, Part},
         published::{Earlier, Pins, Wanted},
     },
 };
@@ -71,8 +71,9 @@ struct Inner {
     stats: StatCache,
     layers: Layers,
     listings: Listings,
-    looks: Looks,
-    /// Looking at files keeps a processor busy: more at once than there are take memory for nothing.
+    scans: ScanCache,
+    /// Bounds how many builds read files at a time: reading keeps a processor busy, and more at
+    /// once than there are processors would only take memory.
     turns: Semaphore,
     /// Indexes that this process has, by manifest.
     indexes: Mutex<Indexes>,
@@ -107,7 +108,7 @@ impl EmbeddedBuilder {
         let stats = StatCache::new(store.clone());
         let layers = Layers::new(store.clone());
         let listings = Listings::new(store.clone());
-        let (looks, indexes, vouched, configs) = Default::default();
+        let (scans, indexes, vouched, configs) = Default::default();
         let turns = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
         Self {
             inner: Arc::new(Inner {
@@ -116,7 +117,7 @@ impl EmbeddedBuilder {
                 stats,
                 layers,
                 listings,
-                looks,
+                scans,
                 turns,
                 indexes,
                 vouched,
@@ -125,10 +126,10 @@ impl EmbeddedBuilder {
         }
     }
 
-    /// Begins a batch: until the result is dropped, what several builds copy is looked at once, also
+    /// Begins a batch: until the result is dropped, what several builds copy is scanned once, also
     /// when no two of them run at the same time. The files must not change meanwhile.
     pub fn batch(&self) -> Batch<'_> {
-        Batch(self.inner.looks.running())
+        Batch(self.inner.scans.running())
     }
 }
 
@@ -161,7 +162,7 @@ impl Builder for EmbeddedBuilder {
     ) -> BoxFuture<'a, Result<Option<Foresight>, Error>> {
         let job = Arc::new(Job::new(request));
         Box::pin(async move {
-            let progress = self.look(&job, request.published, &NullReporter).await?;
+            let progress = self.check(&job, request.published, &NullReporter).await?;
             let inner = Arc::clone(&self.inner);
             Ok(Some(blocking(move || inner.foresight(&job, progress)).await))
         })
@@ -202,8 +203,8 @@ impl EmbeddedBuilder {
             return Err(Error::Unsupported { image, engine: "embedded", source });
         }
         let inner = Arc::clone(&self.inner);
-        let _running = self.inner.looks.running();
-        let prepared = match self.look(&job, published, reporter).await? {
+        let _running = self.inner.scans.running();
+        let prepared = match self.check(&job, published, reporter).await? {
             Progress::Done(report) => return Ok(*report),
             Progress::Needed(prepared) => prepared,
         };
@@ -212,7 +213,7 @@ impl EmbeddedBuilder {
     }
 
     /// Everything that can be known before something is made, here and where the image goes.
-    async fn look(
+    async fn check(
         &self,
         job: &Arc<Job>,
         published: Option<&dyn Published>,
@@ -269,7 +270,7 @@ impl Inner {
             Fault::Problem(problem) => job.problem(problem),
             Fault::Error(error) => *error,
         })?;
-        let sources = self.look(job, &plan)?;
+        let sources = self.scan(job, &plan)?;
         let target = plan.target();
         let base = job.base(target);
         let mut config = target.config.clone();
@@ -314,10 +315,10 @@ impl Inner {
         }
     }
 
-    /// Looks at every file that the context gives to a step.
-    fn look(&self, job: &Job, plan: &Plan) -> Result<Sources, Error> {
+    /// ScanCache at every file that the context gives to a step.
+    fn scan(&self, job: &Job, plan: &Plan) -> Result<Sources, Error> {
         let folder = job.root.join(&job.recipe.context.folder);
-        let folder = self.looks.folder(&folder).map_err(|source| Error::Io {
+        let folder = self.scans.folder(&folder).map_err(|source| Error::Io {
             action: "open the build context",
             path: folder.clone(),
             source,
@@ -334,14 +335,14 @@ impl Inner {
                 };
                 let mut found = Vec::new();
                 for source in &copy.sources {
-                    let key = scan_cache::Key {
+                    let key = ScanKey {
                         folder: folder.clone(),
                         dockerignore: job.recipe.dockerignore.clone(),
                         source: source.clone(),
                         trust: job.trust,
                     };
-                    let look = self.looks.find(key, || context.select(source));
-                    found.push(look.map_err(|error| job.context_error(step.line, error))?);
+                    let scan = self.scans.get_or_scan(key, || context.select(source));
+                    found.push(scan.map_err(|error| job.context_error(step.line, error))?);
                 }
                 sources.insert((*position, number), found);
             }

@@ -1,7 +1,7 @@
-//! What the steps of a plan change in the file system.
+//! Applies `COPY`, `ADD` and `WORKDIR` to a file tree in memory.
 //!
-//! Owns the trees of a plan's stages and the archives that `ADD` unpacks on the way. Refuses to
-//! write layers: it says what is in them.
+//! Owns the trees of a plan's stages and the archives that `ADD` unpacks on the way. Writes no
+//! layers: it says what each has to hold.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,136 +11,28 @@ use std::{
 use esb_oci::{ContentStore, IgnoreRules};
 use tempfile::TempDir;
 
+use super::{
+    accounts,
+    base_index::BaseIndex,
+    node::{Changes, CopyError},
+    sources::Sources,
+    tree::{CopyTarget, Tree},
+};
 use crate::{
     Error, UnpackLimits,
     archives::unpack::{TarKind, io_error, tar_kind, unpack_tar},
     context::{
-        Context, ContextError, Item, ItemKind, Selected,
-        listing::{self, Files},
-        scan_cache::Look,
-        stat_cache::StatCache,
+        Context, ContextError, Item, ItemKind, Selected, scan_cache::Scan, stat_cache::StatCache,
     },
     dockerfile::{
         Fault, Problem,
-        interpret::{Action, CopyFiles, Plan, StagePlan, Step},
+        interpret::{Action, CopyFiles, Plan, Step},
     },
-    filesystem::{
-        accounts,
-        base_index::BaseIndex,
-        tree::{Changes, LandError, Landing, Tree},
-    },
-    fingerprint::Fingerprint,
-    paths,
 };
 
-/// What the context gives to each step, by stage and position of the step; one list for each
-/// source.
-#[derive(Debug, Default)]
-pub(crate) struct Sources(HashMap<(usize, usize), Vec<Arc<Look>>>);
-
-impl Sources {
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
-    pub(crate) fn insert(&mut self, step: (usize, usize), found: Vec<Arc<Look>>) {
-        self.0.insert(step, found);
-    }
-
-    fn get(&self, step: (usize, usize)) -> &[Arc<Look>] {
-        self.0.get(&step).map_or(&[], |found| &**found)
-    }
-
-    /// A key of what each source holds, by place and name.
-    pub(crate) fn describe(&self, plan: &Plan) -> BTreeMap<String, esb_oci::Digest> {
-        self.places(plan).map(|(place, _, found)| (place, found.key)).collect()
-    }
-
-    /// The files of each source, by place and name.
-    pub(crate) fn files<'a>(
-        &'a self,
-        plan: &'a Plan,
-    ) -> impl Iterator<Item = (String, impl FnOnce() -> Files + use<'a>)> {
-        self.places(plan).map(|(place, name, found)| (place, move || files(name, &found.found)))
-    }
-
-    fn places<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (String, &'a str, &'a Look)> {
-        self.0.iter().flat_map(|((stage, number), found)| {
-            let sources = match &plan.stages[stage].steps[*number].action {
-                Action::Copy(copy) => &*copy.sources,
-                Action::Nothing | Action::MakeFolder { .. } => &[],
-            };
-            sources.iter().zip(found).enumerate().map(move |(position, (name, found))| {
-                (format!("{stage}.{number}.{position} {name}"), &**name, &**found)
-            })
-        })
-    }
-}
-
-/// The files of a source by their paths in the context.
-fn files(source: &str, found: &[Selected]) -> Files {
-    let source = source.trim_end_matches('/');
-    let mut files = Files::new();
-    for selected in found {
-        let top = match found {
-            [_] if !source.contains(['*', '?', '[']) => source.to_owned(),
-            _ => paths::join(paths::parent(source), &selected.name),
-        };
-        for item in &selected.items {
-            let what = match &item.kind {
-                ItemKind::Folder => continue,
-                ItemKind::Link(target) => listing::link(target),
-                ItemKind::File(content) => listing::file(item.attributes.mode, content.digest),
-            };
-            files.insert(paths::clean(&paths::join(&top, &item.path)), what);
-        }
-    }
-    files
-}
-
-/// A key of what some files and folders hold.
-pub(crate) fn describe(found: &[Selected]) -> esb_oci::Digest {
-    let mut key = Fingerprint::new("source");
-    for selected in found {
-        key.text(&selected.name).number(selected.items.len() as u64);
-        key.text(if selected.is_folder { "folder" } else { "file" });
-        for item in &selected.items {
-            key.text(&item.path).number(item.attributes.mode.into());
-            match &item.kind {
-                ItemKind::Folder => key.text("folder"),
-                ItemKind::Link(target) => key.text("link").text(target),
-                ItemKind::File(content) => {
-                    key.text("file").number(content.size).digest(content.digest)
-                }
-            };
-        }
-    }
-    key.finish()
-}
-
-impl StagePlan {
-    /// Adds all that its steps say to a key, without what the context gives them.
-    pub(crate) fn describe(&self, key: &mut Fingerprint) {
-        for step in &self.steps {
-            key.text(&step.created_by);
-            match &step.action {
-                Action::Nothing => key.text("nothing"),
-                Action::Copy(copy) => {
-                    let from = copy.from.map_or(u64::MAX, |from| from as u64);
-                    key.text("copy").number(from).number(copy.into_folder.into());
-                    key.text(&copy.destination)
-                }
-                Action::MakeFolder { path, owner } => {
-                    key.text("folder").text(path).text(&format!("{owner:?}"))
-                }
-            };
-        }
-    }
-}
-
-/// The image's file system, by its steps.
+/// What each step of an image changed in its file system.
 #[derive(Debug)]
-pub(crate) struct Landed {
+pub(crate) struct AppliedSteps {
     /// The index of the target's base, when it was needed.
     pub(crate) base: Option<Arc<BaseIndex>>,
     /// What each step of the target changed.
@@ -149,8 +41,8 @@ pub(crate) struct Landed {
     _unpacked: Vec<TempDir>,
 }
 
-/// Lands the steps of a plan.
-pub(crate) struct Lander<'a> {
+/// Applies the steps of a plan.
+pub(crate) struct StepApplier<'a> {
     store: &'a ContentStore,
     limits: UnpackLimits,
     bases: HashMap<usize, Arc<BaseIndex>>,
@@ -158,7 +50,7 @@ pub(crate) struct Lander<'a> {
     unpacked: Vec<TempDir>,
 }
 
-impl<'a> Lander<'a> {
+impl<'a> StepApplier<'a> {
     /// `bases` holds the index of each stage's base, as far as it was needed.
     pub(crate) fn new(
         store: &'a ContentStore,
@@ -168,8 +60,12 @@ impl<'a> Lander<'a> {
         Self { store, limits, bases, trees: BTreeMap::new(), unpacked: Vec::new() }
     }
 
-    /// Lands every stage; the changes of the last one are the image's.
-    pub(crate) fn all(mut self, plan: &Plan, sources: &Sources) -> Result<Landed, Fault> {
+    /// Applies the steps of every stage; the changes of the last one are the image's.
+    pub(crate) fn apply_all(
+        mut self,
+        plan: &Plan,
+        sources: &Sources,
+    ) -> Result<AppliedSteps, Fault> {
         let mut last = (None, Vec::new());
         for (position, stage) in &plan.stages {
             let base = self.bases.get(position).cloned();
@@ -184,24 +80,24 @@ impl<'a> Lander<'a> {
             last = (base, changes);
         }
         let (base, changes) = last;
-        Ok(Landed { base, changes, _unpacked: self.unpacked })
+        Ok(AppliedSteps { base, changes, _unpacked: self.unpacked })
     }
 
     fn step(
         &mut self,
         step: &Step,
-        sources: &[Arc<Look>],
+        sources: &[Arc<Scan>],
         tree: &mut Tree,
         changed: &mut Changes,
     ) -> Result<(), Fault> {
-        let problem = |error| land_problem(step.line, error);
+        let problem = |error| copy_problem(step.line, error);
         match &step.action {
             Action::Nothing => Ok(()),
             Action::MakeFolder { path, owner } => {
                 if tree.has_folder(path).map_err(problem)? {
                     return Ok(());
                 }
-                let owner = accounts::resolve(owner, tree).map_err(problem)?;
+                let owner = accounts::resolve(owner, |path| tree.text(path)).map_err(problem)?;
                 Ok(tree.make_folder(path, owner, changed).map_err(problem)?)
             }
             Action::Copy(copy) => {
@@ -211,10 +107,13 @@ impl<'a> Lander<'a> {
                         from_stage = self.stage_sources(copy, from, step.line)?;
                         from_stage.iter().collect()
                     }
-                    None => sources.iter().flat_map(|look| &look.found).collect(),
+                    None => sources.iter().flat_map(|scan| &scan.found).collect(),
                 };
-                let owner = copy.owner.as_ref().map(|owner| accounts::resolve(owner, tree));
-                let landing = Landing {
+                let owner = copy
+                    .owner
+                    .as_ref()
+                    .map(|owner| accounts::resolve(owner, |path| tree.text(path)));
+                let to = CopyTarget {
                     destination: &copy.destination,
                     into_folder: copy.into_folder,
                     owner: owner.transpose().map_err(problem)?,
@@ -224,13 +123,13 @@ impl<'a> Lander<'a> {
                     if copy.unpack
                         && let Some(items) = self.archive(selected, step.line)?
                     {
-                        if landing.owner.is_some() || landing.mode.is_some() {
+                        if to.owner.is_some() || to.mode.is_some() {
                             let reason = "`ADD` of an archive with an owner or a mode".to_owned();
-                            return Err(problem(LandError::Unsupported(reason)).into());
+                            return Err(problem(CopyError::Unsupported(reason)).into());
                         }
-                        tree.unpack(&items, landing, changed).map_err(problem)?;
+                        tree.unpack(&items, to, changed).map_err(problem)?;
                     } else {
-                        tree.land(selected, landing, changed).map_err(problem)?;
+                        tree.copy(selected, to, changed).map_err(problem)?;
                     }
                 }
                 Ok(())
@@ -247,7 +146,7 @@ impl<'a> Lander<'a> {
         let tree = &self.trees[&from];
         let mut found = Vec::new();
         for source in &copy.sources {
-            found.extend(tree.select(source).map_err(|error| land_problem(line, error))?);
+            found.extend(tree.select(source).map_err(|error| copy_problem(line, error))?);
         }
         Ok(found)
     }
@@ -299,9 +198,9 @@ impl<'a> Lander<'a> {
     }
 }
 
-fn land_problem(line: usize, error: LandError) -> Problem {
+fn copy_problem(line: usize, error: CopyError) -> Problem {
     match error {
-        LandError::Invalid(reason) => Problem::Invalid { line, reason },
-        LandError::Unsupported(reason) => Problem::Unsupported { line, reason },
+        CopyError::Invalid(reason) => Problem::Invalid { line, reason },
+        CopyError::Unsupported(reason) => Problem::Unsupported { line, reason },
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     Base, Error,
     archives::diff_id::uncompressed,
     blocking::blocking,
-    filesystem::base_index::{BaseIndex, Indexer},
+    filesystem::base_index::{BaseIndex, indexer::Indexer},
 };
 
 /// Blocks that may wait for the reader.

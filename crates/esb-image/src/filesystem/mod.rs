@@ -5,4 +5,6 @@ mod accounts;
 pub(crate) mod apply;
 pub(crate) mod base_index;
 pub(crate) mod base_layers;
-pub(crate) mod tree;
+pub(crate) mod node;
+pub(crate) mod sources;
+mod tree;

@@ -1,43 +1,21 @@
 //! A file system in the making: a base's index with changes on top.
 //!
-//! Owns how `COPY`, `ADD` and `WORKDIR` land, as BuildKit does it: links in a destination are
+//! Owns where `COPY`, `ADD` and `WORKDIR` put files, as BuildKit does it: links in a destination are
 //! followed, folders that are missing are made, a folder is never replaced. Refuses contents.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use esb_oci::{Attributes, Glob, is_pattern};
 
+use super::{
+    accounts,
+    base_index::BaseIndex,
+    node::{Changes, CopyError, IndexEntry, Node, follow_links},
+};
 use crate::{
-    context::{Content, Item, ItemKind, Selected},
-    filesystem::{
-        accounts,
-        base_index::{BaseIndex, Entry},
-    },
+    context::{Item, ItemKind, Selected},
     paths,
 };
-
-/// The most links in one path.
-const MAX_LINKS: usize = 255;
-
-/// Something that this build put into the file system.
-#[derive(Debug, Clone)]
-pub(crate) struct Node {
-    pub(crate) attributes: Attributes,
-    pub(crate) kind: Kind,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Kind {
-    Folder,
-    Link(String),
-    File(Content),
-}
-
-/// What one step changed, by clean path; folders stand before what is in them.
-pub(crate) type Changes = BTreeMap<String, Node>;
 
 /// The file system of a stage.
 #[derive(Debug, Clone)]
@@ -46,16 +24,9 @@ pub(crate) struct Tree {
     changes: Changes,
 }
 
-/// Something cannot land, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LandError {
-    Invalid(String),
-    Unsupported(String),
-}
-
 /// How something lands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Landing<'a> {
+pub(crate) struct CopyTarget<'a> {
     /// A clean path.
     pub(crate) destination: &'a str,
     /// The destination is a folder even when it is not there.
@@ -70,68 +41,33 @@ impl Tree {
     }
 
     /// What lies at a path; a link is not followed.
-    pub(crate) fn get(&self, path: &str) -> Option<Entry<'_>> {
+    pub(crate) fn get(&self, path: &str) -> Option<IndexEntry<'_>> {
         match self.changes.get(path) {
             Some(node) => Some(match &node.kind {
-                Kind::Folder => Entry::Folder,
-                Kind::Link(target) => Entry::Link(target),
-                Kind::File(_) => Entry::File,
+                ItemKind::Folder => IndexEntry::Folder,
+                ItemKind::Link(target) => IndexEntry::Link(target),
+                ItemKind::File(_) => IndexEntry::File,
             }),
             None => self.base.get(path),
         }
     }
 
     /// The path with every link in it followed, the last one too; what is not there stays as it is.
-    fn resolve(&self, path: &str) -> Result<String, LandError> {
-        Self::resolve_in(path, |path| match self.get(path) {
-            Some(Entry::Link(target)) => Some(target.to_owned()),
+    fn resolve(&self, path: &str) -> Result<String, CopyError> {
+        follow_links(path, |path| match self.get(path) {
+            Some(IndexEntry::Link(target)) => Some(target.to_owned()),
             _ => None,
         })
     }
 
-    /// Follows links that `link` gives the targets of. No link leads above the root.
-    pub(crate) fn resolve_in(
-        path: &str,
-        link: impl Fn(&str) -> Option<String>,
-    ) -> Result<String, LandError> {
-        let mut done = String::new();
-        let mut open: VecDeque<String> = path.split('/').map(str::to_owned).collect();
-        let mut links = 0;
-        while let Some(part) = open.pop_front() {
-            match &*part {
-                "" | "." => {}
-                ".." => done.truncate(paths::parent(&done).len()),
-                part => {
-                    let next = paths::join(&done, part);
-                    let Some(target) = link(&next) else {
-                        done = next;
-                        continue;
-                    };
-                    links += 1;
-                    if links > MAX_LINKS {
-                        let path = path.escape_debug();
-                        return Err(LandError::Invalid(format!("`/{path}` passes too many links")));
-                    }
-                    if target.starts_with('/') {
-                        done.clear();
-                    }
-                    for part in target.split('/').rev() {
-                        open.push_front(part.to_owned());
-                    }
-                }
-            }
-        }
-        Ok(done)
-    }
-
     /// Lands what one source names, and adds what changed to `step`.
-    pub(crate) fn land(
+    pub(crate) fn copy(
         &mut self,
         selected: &Selected,
-        landing: Landing<'_>,
+        to: CopyTarget<'_>,
         step: &mut Changes,
-    ) -> Result<(), LandError> {
-        let Landing { destination, into_folder, owner, .. } = landing;
+    ) -> Result<(), CopyError> {
+        let CopyTarget { destination, into_folder, owner, .. } = to;
         let ensured = if into_folder { destination } else { paths::parent(destination) };
         let ensured = self.resolve(ensured)?;
         self.make_folders(&ensured, owner, step)?;
@@ -141,16 +77,16 @@ impl Tree {
                 self.make_folders(&target, owner, step)?;
             }
         } else {
-            if self.get(&target) == Some(Entry::Folder) {
+            if self.get(&target) == Some(IndexEntry::Folder) {
                 target = paths::join(&target, &selected.name);
             }
             self.make_folders(paths::parent(&target), owner, step)?;
         }
-        if selected.is_folder && self.get(&target) != Some(Entry::Folder) {
+        if selected.is_folder && self.get(&target) != Some(IndexEntry::Folder) {
             return Err(not_a_folder(&target));
         }
         for item in &selected.items {
-            self.put(&paths::join(&target, &item.path), item, landing, step)?;
+            self.put(&paths::join(&target, &item.path), item, to, step)?;
         }
         Ok(())
     }
@@ -159,25 +95,26 @@ impl Tree {
     pub(crate) fn unpack(
         &mut self,
         items: &[Item],
-        landing: Landing<'_>,
+        to: CopyTarget<'_>,
         step: &mut Changes,
-    ) -> Result<(), LandError> {
-        let target = self.resolve(landing.destination)?;
-        self.make_folders(&target, landing.owner, step)?;
+    ) -> Result<(), CopyError> {
+        let target = self.resolve(to.destination)?;
+        self.make_folders(&target, to.owner, step)?;
         for item in items {
             let folder = self.resolve(&paths::join(&target, paths::parent(&item.path)))?;
             self.make_folders(&folder, None, step)?;
             let path = paths::join(&folder, paths::name(&item.path));
-            if matches!(item.kind, ItemKind::Folder) != (self.get(&path) == Some(Entry::Folder))
+            if matches!(item.kind, ItemKind::Folder)
+                != (self.get(&path) == Some(IndexEntry::Folder))
                 && self.get(&path).is_some_and(|found| {
-                    found == Entry::Folder || matches!(item.kind, ItemKind::Folder)
+                    found == IndexEntry::Folder || matches!(item.kind, ItemKind::Folder)
                 })
             {
                 let path = path.escape_debug();
                 let reason = format!("an archive that replaces `/{path}` by another kind");
-                return Err(LandError::Unsupported(reason));
+                return Err(CopyError::Unsupported(reason));
             }
-            self.put(&path, item, landing, step)?;
+            self.put(&path, item, to, step)?;
         }
         Ok(())
     }
@@ -188,28 +125,28 @@ impl Tree {
         path: &str,
         owner: (u64, u64),
         step: &mut Changes,
-    ) -> Result<(), LandError> {
+    ) -> Result<(), CopyError> {
         let path = self.resolve(path)?;
         self.make_folders(&path, Some(owner), step)
     }
 
     /// Whether a folder is there, links followed.
-    pub(crate) fn has_folder(&self, path: &str) -> Result<bool, LandError> {
-        Ok(self.get(&self.resolve(path)?) == Some(Entry::Folder))
+    pub(crate) fn has_folder(&self, path: &str) -> Result<bool, CopyError> {
+        Ok(self.get(&self.resolve(path)?) == Some(IndexEntry::Folder))
     }
 
     /// What a file of accounts says, links followed; none when it cannot be read.
-    pub(crate) fn text(&self, path: &str) -> Result<Option<String>, LandError> {
+    pub(crate) fn text(&self, path: &str) -> Result<Option<String>, CopyError> {
         let real = self.resolve(path)?;
         Ok(match self.changes.get(&real) {
-            Some(Node { kind: Kind::File(content), .. }) => content.text(accounts::MAX_BYTES),
+            Some(Node { kind: ItemKind::File(content), .. }) => content.text(accounts::MAX_BYTES),
             Some(_) => None,
             None => self.base.text(&real).map(str::to_owned),
         })
     }
 
     /// What `COPY --from` names in this stage: one file or folder, or all that a pattern matches.
-    pub(crate) fn select(&self, source: &str) -> Result<Vec<Selected>, LandError> {
+    pub(crate) fn select(&self, source: &str) -> Result<Vec<Selected>, CopyError> {
         let source = paths::clean(source);
         let parts: Vec<&str> = source.split('/').filter(|part| !part.is_empty()).collect();
         let Some(first) = parts.iter().position(|part| is_pattern(part)) else {
@@ -218,11 +155,11 @@ impl Tree {
         let globs: Option<Vec<_>> = parts[first..].iter().map(|part| Glob::new(part)).collect();
         let globs = globs.ok_or_else(|| {
             let source = source.escape_debug();
-            LandError::Unsupported(format!("the pattern `{source}`, which is malformed"))
+            CopyError::Unsupported(format!("the pattern `{source}`, which is malformed"))
         })?;
         let start = self.resolve(&parts[..first].join("/"))?;
         if self.get(&start).is_none() {
-            return Err(LandError::Invalid(format!(
+            return Err(CopyError::Invalid(format!(
                 "`/{}` is not in the stage",
                 start.escape_debug()
             )));
@@ -231,7 +168,7 @@ impl Tree {
         for (position, glob) in globs.iter().enumerate() {
             let mut next = Vec::new();
             for folder in found {
-                if position > 0 && self.get(&folder) != Some(Entry::Folder) {
+                if position > 0 && self.get(&folder) != Some(IndexEntry::Folder) {
                     continue;
                 }
                 let paths = self.children(&folder);
@@ -253,21 +190,21 @@ impl Tree {
     }
 
     /// What lies at a path that is no pattern; a link is followed.
-    fn one(&self, source: &str) -> Result<Selected, LandError> {
+    fn one(&self, source: &str) -> Result<Selected, CopyError> {
         let name = paths::name(source).to_owned();
         let real = self.resolve(source)?;
         let shown = source.escape_debug();
-        if let Some(Node { attributes, kind: Kind::File(content) }) = self.changes.get(&real) {
+        if let Some(Node { attributes, kind: ItemKind::File(content) }) = self.changes.get(&real) {
             let kind = ItemKind::File(content.clone());
             let item = Item { path: String::new(), attributes: *attributes, kind };
             return Ok(Selected { name, is_folder: false, items: vec![item] });
         }
         if self.base.has_below(&real) {
             let reason = format!("`COPY --from` of `/{shown}`, which a base image holds");
-            return Err(LandError::Unsupported(reason));
+            return Err(CopyError::Unsupported(reason));
         }
-        if !real.is_empty() && self.get(&real) != Some(Entry::Folder) {
-            return Err(LandError::Invalid(format!("`/{shown}` is not in the stage")));
+        if !real.is_empty() && self.get(&real) != Some(IndexEntry::Folder) {
+            return Err(CopyError::Invalid(format!("`/{shown}` is not in the stage")));
         }
         let start = if real.is_empty() { String::new() } else { format!("{real}/") };
         let below = self.changes.range(start.clone()..);
@@ -276,11 +213,7 @@ impl Tree {
             .map(|(path, node)| Item {
                 path: path[start.len()..].to_owned(),
                 attributes: node.attributes,
-                kind: match &node.kind {
-                    Kind::Folder => ItemKind::Folder,
-                    Kind::Link(target) => ItemKind::Link(target.clone()),
-                    Kind::File(content) => ItemKind::File(content.clone()),
-                },
+                kind: node.kind.clone(),
             })
             .collect();
         Ok(Selected { name, is_folder: true, items })
@@ -291,16 +224,16 @@ impl Tree {
         path: &str,
         owner: Option<(u64, u64)>,
         step: &mut Changes,
-    ) -> Result<(), LandError> {
+    ) -> Result<(), CopyError> {
         match self.get(path) {
-            Some(Entry::Folder) => return Ok(()),
+            Some(IndexEntry::Folder) => return Ok(()),
             Some(_) => return Err(not_a_folder(path)),
             None => {}
         }
         self.make_folders(paths::parent(path), owner, step)?;
         let (uid, gid) = owner.unwrap_or_default();
         let attributes = Attributes { mode: 0o755, uid, gid };
-        self.set(path, Node { attributes, kind: Kind::Folder }, step);
+        self.set(path, Node { attributes, kind: ItemKind::Folder }, step);
         Ok(())
     }
 
@@ -308,34 +241,34 @@ impl Tree {
         &mut self,
         path: &str,
         item: &Item,
-        landing: Landing<'_>,
+        to: CopyTarget<'_>,
         step: &mut Changes,
-    ) -> Result<(), LandError> {
+    ) -> Result<(), CopyError> {
         let mut attributes = item.attributes;
-        if let Some((uid, gid)) = landing.owner {
+        if let Some((uid, gid)) = to.owner {
             (attributes.uid, attributes.gid) = (uid, gid);
         }
-        if let Some(mode) = landing.mode {
+        if let Some(mode) = to.mode {
             attributes.mode = mode;
         }
         let there = self.get(path);
         let kind = match &item.kind {
             ItemKind::Folder => {
-                if there.is_some_and(|there| there != Entry::Folder) {
+                if there.is_some_and(|there| there != IndexEntry::Folder) {
                     return Err(not_a_folder(path));
                 }
-                Kind::Folder
+                ItemKind::Folder
             }
-            _ if there == Some(Entry::Folder) => {
+            _ if there == Some(IndexEntry::Folder) => {
                 let path = path.escape_debug();
                 let reason = format!("`/{path}` is a folder, and a file would replace it");
-                return Err(LandError::Invalid(reason));
+                return Err(CopyError::Invalid(reason));
             }
             ItemKind::Link(target) => {
                 attributes.mode = 0o777;
-                Kind::Link(target.clone())
+                ItemKind::Link(target.clone())
             }
-            ItemKind::File(content) => Kind::File(content.clone()),
+            ItemKind::File(content) => ItemKind::File(content.clone()),
         };
         self.set(path, Node { attributes, kind }, step);
         Ok(())
@@ -347,8 +280,8 @@ impl Tree {
     }
 }
 
-fn not_a_folder(path: &str) -> LandError {
-    LandError::Invalid(format!("`/{}` is not a folder", path.escape_debug()))
+fn not_a_folder(path: &str) -> CopyError {
+    CopyError::Invalid(format!("`/{}` is not a folder", path.escape_debug()))
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use esb_oci::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    context::Content,
-    filesystem::tree::{Changes, Kind},
+    context::{Content, ItemKind},
+    filesystem::node::Changes,
     fingerprint::Fingerprint,
     image::published::{Earlier, Pins},
 };
@@ -213,11 +213,11 @@ fn hash(changes: &Changes, epoch: i64) -> Result<Digest, LayerError> {
 fn write_all<W: io::Write>(changes: &Changes, writer: &mut TarWriter<W>) -> Result<(), LayerError> {
     for (path, node) in changes {
         match &node.kind {
-            Kind::Folder => writer.dir(path, node.attributes).map_err(LayerError::Write)?,
-            Kind::Link(target) => {
+            ItemKind::Folder => writer.dir(path, node.attributes).map_err(LayerError::Write)?,
+            ItemKind::Link(target) => {
                 writer.symlink(path, node.attributes, target).map_err(LayerError::Write)?;
             }
-            Kind::File(content) => {
+            ItemKind::File(content) => {
                 let failed = |source| LayerError::Read { path: content.path.clone(), source };
                 let mut reader = Checked::open(content).map_err(failed)?;
                 writer.file(path, node.attributes, content.size, &mut reader).map_err(failed)?;
@@ -237,9 +237,9 @@ fn key(changes: &Changes, epoch: i64) -> Digest {
         key.text(path).number(attributes.mode.into());
         key.number(attributes.uid).number(attributes.gid);
         match &node.kind {
-            Kind::Folder => key.text("folder"),
-            Kind::Link(target) => key.text("link").text(target),
-            Kind::File(content) => key.text("file").number(content.size).digest(content.digest),
+            ItemKind::Folder => key.text("folder"),
+            ItemKind::Link(target) => key.text("link").text(target),
+            ItemKind::File(content) => key.text("file").number(content.size).digest(content.digest),
         };
     }
     key.finish()
@@ -282,16 +282,16 @@ mod tests {
     use esb_oci::{Attributes, DEFAULT_EPOCH};
 
     use super::*;
-    use crate::filesystem::tree::Node;
+    use crate::filesystem::node::Node;
 
     fn changes(path: &std::path::Path) -> Changes {
         let (digest, size) = esb_oci::hash_file(path).unwrap();
         let content = Content { path: path.to_owned(), size, digest };
         let node = |kind| Node { attributes: Attributes::root(0o755), kind };
         [
-            ("a".to_owned(), node(Kind::Folder)),
-            ("a/f".to_owned(), node(Kind::File(content))),
-            ("l".to_owned(), node(Kind::Link("a".to_owned()))),
+            ("a".to_owned(), node(ItemKind::Folder)),
+            ("a/f".to_owned(), node(ItemKind::File(content))),
+            ("l".to_owned(), node(ItemKind::Link("a".to_owned()))),
         ]
         .into()
     }

@@ -4,4 +4,5 @@
 pub(crate) mod assemble;
 pub(crate) mod extend;
 pub(crate) mod layer;
+pub(crate) mod parts;
 pub(crate) mod published;

@@ -26,9 +26,9 @@ use crate::{
     blocking::blocking,
     context::{
         Context, ContextError, Item, ItemKind, Selected,
+        scan_cache::describe,
         stat_cache::{self, StatCache},
     },
-    filesystem::apply::describe,
     fingerprint::Fingerprint,
 };
 

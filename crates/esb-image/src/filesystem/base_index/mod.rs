@@ -1,27 +1,21 @@
-//! What lies in a base image: folders, links and files, without their contents.
+//! The index of a base image: its folders, links and files, without their contents.
 //!
-//! Owns the index that `COPY` needs to land where an engine lands it, and how it is made from
-//! layers: decompression, tar, whiteouts. Made once for each manifest digest. Refuses contents but
+//! `COPY` needs it to follow links and to know which folders exist. An index is made once for each
+//! manifest digest ([`indexer`]), and kept as a short text ([`compact`]). Of contents it has only
 //! those that name users and groups.
 
 pub(crate) mod compact;
+pub(crate) mod indexer;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::{self, Read},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use esb_oci::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    archives::diff_id::uncompressed,
-    filesystem::{
-        accounts,
-        tree::{Kind, Node, Tree},
-    },
-    paths,
+use super::{
+    accounts,
+    node::{IndexEntry, Node},
 };
+use crate::context::ItemKind;
 
 /// The record's kind in the content store; the number is the form's.
 pub(crate) const RECORD: &str = "base-index-4";
@@ -29,10 +23,7 @@ pub(crate) const RECORD: &str = "base-index-4";
 /// The most entries of an image.
 const MAX_ENTRIES: usize = 3_000_000;
 
-/// The most bytes of all layers, uncompressed.
-const MAX_BYTES: u64 = 256 * 1024 * 1024 * 1024;
-
-/// An index: the base of every [`Tree`].
+/// The folders, links and files of a base image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "compact::Stored", try_from = "compact::Stored")]
 pub(crate) struct BaseIndex {
@@ -46,23 +37,15 @@ pub(crate) struct BaseIndex {
     texts: BTreeMap<String, String>,
 }
 
-/// One entry of an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Entry<'a> {
-    Folder,
-    Link(&'a str),
-    File,
-}
-
 impl BaseIndex {
     /// What lies at a clean path. The root is always a folder.
-    pub(crate) fn get(&self, path: &str) -> Option<Entry<'_>> {
+    pub(crate) fn get(&self, path: &str) -> Option<IndexEntry<'_>> {
         if path.is_empty() || self.folders.contains_key(path) {
-            Some(Entry::Folder)
+            Some(IndexEntry::Folder)
         } else if let Some(target) = self.links.get(path) {
-            Some(Entry::Link(target))
+            Some(IndexEntry::Link(target))
         } else {
-            self.files.contains(path).then_some(Entry::File)
+            self.files.contains(path).then_some(IndexEntry::File)
         }
     }
 
@@ -82,7 +65,7 @@ impl BaseIndex {
     /// Whether it came without what its files of accounts say: an index that travels has none of
     /// the base's contents.
     pub(crate) fn lacks_accounts(&self) -> bool {
-        let lacks = |path| self.get(path) == Some(Entry::File) && self.text(path).is_none();
+        let lacks = |path| self.get(path) == Some(IndexEntry::File) && self.text(path).is_none();
         lacks(accounts::USERS) || lacks(accounts::GROUPS)
     }
 
@@ -115,15 +98,15 @@ impl BaseIndex {
             self.files.remove(path);
             self.texts.remove(path);
             match &node.kind {
-                Kind::Folder => {
+                ItemKind::Folder => {
                     let attributes = node.attributes;
                     let folder = (attributes.mode, attributes.uid, attributes.gid);
                     self.folders.insert(path.clone(), folder);
                 }
-                Kind::Link(target) => {
+                ItemKind::Link(target) => {
                     self.links.insert(path.clone(), target.clone());
                 }
-                Kind::File(content) => {
+                ItemKind::File(content) => {
                     self.files.insert(path.clone());
                     if is_accounts(path)
                         && let Some(text) = content.text(accounts::MAX_BYTES)
@@ -176,260 +159,5 @@ fn remove_prefix<T>(map: &mut BTreeMap<String, T>, start: &str) {
         .collect();
     for path in paths {
         map.remove(&path);
-    }
-}
-
-/// Makes an index from layers, lowest first.
-#[derive(Debug, Default)]
-pub(crate) struct Indexer {
-    index: BaseIndex,
-    bytes: u64,
-}
-
-#[derive(Debug)]
-enum Found {
-    Folder(u32, u64, u64),
-    Link(String),
-    File,
-    Text(String),
-}
-
-impl Indexer {
-    /// Reads one layer, compressed or not, to its end, and gives the digest of its uncompressed
-    /// content.
-    pub(crate) fn layer(&mut self, layer: impl Read) -> io::Result<Digest> {
-        uncompressed(layer, |content| self.entries(content)).map(|((), digest)| digest)
-    }
-
-    pub(crate) fn finish(self) -> BaseIndex {
-        self.index
-    }
-
-    fn entries(&mut self, layer: impl Read) -> io::Result<()> {
-        let mut layer = layer.take(MAX_BYTES.saturating_sub(self.bytes));
-        let mut found = Vec::new();
-        let mut archive = tar::Archive::new(&mut layer);
-        for entry in archive.entries()? {
-            let mut entry = entry?;
-            let header = entry.header();
-            let path = entry.path_bytes();
-            // A name that is no text can be no target of ours; it only has to be there.
-            let path = String::from_utf8_lossy(&path);
-            if path.split('/').any(|part| part == "..") {
-                return Err(invalid(&format!("an entry is called `{}`", path.escape_debug())));
-            }
-            let path = paths::clean(&path);
-            let kind = header.entry_type();
-            let what = if kind.is_dir() {
-                Found::Folder(header.mode()?, header.uid()?, header.gid()?)
-            } else if kind.is_symlink() {
-                let target = entry.link_name_bytes().unwrap_or_default();
-                Found::Link(String::from_utf8_lossy(&target).into_owned())
-            } else if kind.is_pax_global_extensions() {
-                continue;
-            } else if kind.is_file() && is_accounts(&path) && entry.size() <= accounts::MAX_BYTES {
-                let mut text = Vec::new();
-                entry.read_to_end(&mut text)?;
-                Found::Text(String::from_utf8_lossy(&text).into_owned())
-            } else {
-                Found::File
-            };
-            found.push((path, what));
-            if found.len() + self.index.len() > MAX_ENTRIES {
-                return Err(invalid(&format!("the image has more than {MAX_ENTRIES} entries")));
-            }
-        }
-        io::copy(&mut layer, &mut io::sink())?;
-        self.bytes = MAX_BYTES - layer.limit();
-        if layer.limit() == 0 {
-            return Err(invalid("the image's layers are too large"));
-        }
-        self.merge(found);
-        Ok(())
-    }
-
-    /// Whiteouts take away what lower layers have, never what this one brings.
-    fn merge(&mut self, found: Vec<(String, Found)>) {
-        for (path, _) in &found {
-            let folder = self.real(paths::parent(path));
-            match paths::name(path).strip_prefix(".wh.") {
-                Some(".wh..opq") => self.index.remove(&folder, false),
-                Some(name) => self.index.remove(&paths::join(&folder, name), true),
-                None => {}
-            }
-        }
-        for (path, found) in found {
-            let name = paths::name(&path);
-            if path.is_empty() || name.starts_with(".wh.") {
-                continue;
-            }
-            let folder = self.real(paths::parent(&path));
-            self.parents(&folder);
-            let path = paths::join(&folder, name);
-            match found {
-                Found::Folder(mode, uid, gid) => {
-                    self.index.links.remove(&path);
-                    self.index.files.remove(&path);
-                    self.index.texts.remove(&path);
-                    self.index.folders.insert(path, (mode & 0o7777, uid, gid));
-                }
-                Found::Link(target) => {
-                    self.index.remove(&path, true);
-                    self.index.links.insert(path, target);
-                }
-                Found::File => {
-                    self.index.remove(&path, true);
-                    self.index.files.insert(path);
-                }
-                Found::Text(text) => {
-                    self.index.remove(&path, true);
-                    self.index.files.insert(path.clone());
-                    self.index.texts.insert(path, text);
-                }
-            }
-        }
-    }
-
-    /// A folder with the links in its path followed, as unpacking follows them.
-    fn real(&self, folder: &str) -> String {
-        if self.index.get(folder) == Some(Entry::Folder) {
-            return folder.to_owned(); // the usual case: no part of it is a link
-        }
-        Tree::resolve_in(folder, |path| match self.index.get(path) {
-            Some(Entry::Link(target)) => Some(target.to_owned()),
-            _ => None,
-        })
-        .unwrap_or_else(|_| folder.to_owned())
-    }
-
-    /// Folders that no layer names are there all the same.
-    fn parents(&mut self, folder: &str) {
-        let mut folder = folder;
-        while !folder.is_empty() && !self.index.folders.contains_key(folder) {
-            self.index.links.remove(folder);
-            self.index.files.remove(folder);
-            self.index.folders.insert(folder.to_owned(), (0o755, 0, 0));
-            folder = paths::parent(folder);
-        }
-    }
-}
-
-fn invalid(reason: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason)
-}
-
-#[cfg(test)]
-mod tests {
-    use esb_oci::{Attributes, LayerWriter};
-
-    use super::*;
-
-    /// A layer of lines: `d path`, `f path`, `l path target`.
-    fn layer(text: &str) -> Vec<u8> {
-        let mut layer = LayerWriter::new(Vec::new(), 0);
-        for line in text.lines() {
-            let words: Vec<_> = line.split_whitespace().collect();
-            match words[..] {
-                ["d", path] => layer.dir(path, Attributes::root(0o755)).unwrap(),
-                ["f", path] => layer.file(path, Attributes::root(0o644), 0, &mut &b""[..]).unwrap(),
-                ["l", path, to] => layer.symlink(path, Attributes::root(0o777), to).unwrap(),
-                _ => panic!("{line}"),
-            }
-        }
-        layer.finish().unwrap().0
-    }
-
-    fn index(layers: &[&str]) -> BaseIndex {
-        let mut indexer = Indexer::default();
-        for text in layers {
-            indexer.layer(&layer(text)[..]).unwrap();
-        }
-        indexer.finish()
-    }
-
-    fn check(layers: &[&str], expected: &str) {
-        let index = index(layers);
-        let mut lines: Vec<_> = index
-            .folders
-            .keys()
-            .map(|path| format!("{path}/"))
-            .chain(index.links.iter().map(|(path, target)| format!("{path}->{target}")))
-            .chain(index.files.iter().cloned())
-            .collect();
-        lines.sort();
-        assert_eq!(lines.join(" "), expected, "{layers:?}");
-    }
-
-    #[test]
-    fn layers_lie_on_each_other() {
-        check(&["d a\nf a/x\nl l a"], "a/ a/x l->a");
-        check(&["f a/b/x"], "a/ a/b/ a/b/x");
-        check(&["f a/x\nf a/y\nf b", "f a/.wh.x\nf .wh.b"], "a/ a/y");
-        check(&["f a/x\nf a/y\nf ab/z", "f a/.wh..wh..opq\nf a/n"], "a/ a/n ab/ ab/z");
-        check(&["f a/x/y", "f a/x"], "a/ a/x");
-        check(&["f a", "d a\nf a/x"], "a/ a/x");
-        check(&["f a/x", "f .wh.a\nf a/y"], "a/ a/y");
-        check(&["d usr/lib\nl lib usr/lib", "f lib/x"], "lib->usr/lib usr/ usr/lib/ usr/lib/x");
-        check(&["f a/x", "l a b"], "a->b");
-    }
-
-    #[test]
-    fn layers_may_be_compressed_in_any_way() {
-        let tar = {
-            let mut tar = Vec::new();
-            let gzip = layer("d a\nf a/x");
-            flate2::read::MultiGzDecoder::new(&gzip[..]).read_to_end(&mut tar).unwrap();
-            tar
-        };
-        let level = ruzstd::encoding::CompressionLevel::Fastest;
-        let zstd = ruzstd::encoding::compress_to_vec(&tar[..], level);
-        for bytes in [&tar, &zstd] {
-            let mut indexer = Indexer::default();
-            indexer.layer(&bytes[..]).unwrap();
-            assert_eq!(indexer.finish(), index(&["d a\nf a/x"]));
-        }
-    }
-
-    #[test]
-    fn accounts_are_kept() {
-        let text = |layers: &[&[(&str, &str)]]| {
-            let mut indexer = Indexer::default();
-            for files in layers {
-                let mut layer = LayerWriter::new(Vec::new(), 0);
-                for (path, text) in *files {
-                    let size = text.len() as u64;
-                    layer.file(path, Attributes::root(0o644), size, &mut text.as_bytes()).unwrap();
-                }
-                indexer.layer(&layer.finish().unwrap().0[..]).unwrap();
-            }
-            indexer.finish().text(accounts::USERS).map(str::to_owned)
-        };
-        assert_eq!(text(&[&[("etc/passwd", "a"), ("x", "y")]]).as_deref(), Some("a"));
-        assert_eq!(text(&[&[("etc/passwd", "a")], &[("./etc/passwd", "b")]]).as_deref(), Some("b"));
-        assert_eq!(text(&[&[("etc/passwd", "a")], &[("etc/.wh.passwd", "")]]), None);
-        assert_eq!(text(&[&[("etc/passwd", "a")], &[(".wh.etc", "")]]), None);
-        assert_eq!(text(&[&[("x", "y")]]), None);
-    }
-
-    #[test]
-    fn hostile_layers() {
-        let zstd = [0x28, 0xb5, 0x2f, 0xfd, 0];
-        assert!(Indexer::default().layer(&zstd[..]).is_err());
-        let whole = layer("f a\nf b");
-        assert!(Indexer::default().layer(&whole[..whole.len() / 2]).is_err());
-        assert!(Indexer::default().layer(&layer("f x/../../y")[..]).is_err());
-        check(&["l loop loop", "f loop/x"], "loop/ loop/x");
-    }
-
-    #[test]
-    fn questions() {
-        let index = index(&["d a\nf a/x\nl l a\nf ab"]);
-        assert_eq!(index.get(""), Some(Entry::Folder));
-        assert_eq!(index.get("l"), Some(Entry::Link("a")));
-        assert_eq!((index.get("a/x"), index.get("n")), (Some(Entry::File), None));
-        assert!(index.has_below("a") && index.has_below("a/x") && index.has_below(""));
-        assert!(!index.has_below("b") && !BaseIndex::default().has_below(""));
-        let bytes = serde_json::to_vec(&index).unwrap();
-        assert_eq!(serde_json::from_slice::<BaseIndex>(&bytes).unwrap(), index);
     }
 }

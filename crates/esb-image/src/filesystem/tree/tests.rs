@@ -1,20 +1,21 @@
-//! Where things land, as with BuildKit.
+//! Where `COPY` puts files, as BuildKit does it.
 
 use super::*;
+use crate::context::Content;
 
 fn base() -> Tree {
     let mut changes = Changes::new();
     for folder in ["opt", "exist", "exist/sub", "var", "var/task"] {
         let attributes = Attributes::root(0o700);
-        changes.insert(folder.into(), Node { attributes, kind: Kind::Folder });
+        changes.insert(folder.into(), Node { attributes, kind: ItemKind::Folder });
     }
     for (path, target) in
         [("lnk", "/opt"), ("dangling", "no/where"), ("flink", "exist/file"), ("loop", "loop")]
     {
-        let kind = Kind::Link(target.to_owned());
+        let kind = ItemKind::Link(target.to_owned());
         changes.insert(path.into(), Node { attributes: Attributes::root(0o777), kind });
     }
-    let kind = Kind::File(content());
+    let kind = ItemKind::File(content());
     changes.insert("exist/file".into(), Node { attributes: Attributes::root(0o644), kind });
     let mut index = BaseIndex::default();
     index.apply(&changes);
@@ -47,30 +48,30 @@ fn show(changes: &Changes) -> String {
     let line = |(path, node): (&String, &Node)| {
         let Attributes { mode, uid, .. } = node.attributes;
         match &node.kind {
-            Kind::Folder => format!("{path}/ {mode:o}:{uid}"),
-            Kind::Link(target) => format!("{path}->{target}"),
-            Kind::File(_) => format!("{path} {mode:o}:{uid}"),
+            ItemKind::Folder => format!("{path}/ {mode:o}:{uid}"),
+            ItemKind::Link(target) => format!("{path}->{target}"),
+            ItemKind::File(_) => format!("{path} {mode:o}:{uid}"),
         }
     };
     changes.iter().map(line).collect::<Vec<_>>().join(", ")
 }
 
-fn land(selected: &Selected, destination: &str) -> Result<String, LandError> {
+fn copy(selected: &Selected, destination: &str) -> Result<String, CopyError> {
     let mut step = Changes::new();
-    let landing = Landing {
+    let to = CopyTarget {
         destination: &paths::clean(destination),
         into_folder: destination.ends_with('/'),
         owner: None,
         mode: None,
     };
-    base().land(selected, landing, &mut step)?;
+    base().copy(selected, to, &mut step)?;
     Ok(show(&step))
 }
 
 #[test]
 fn files_land_as_with_buildkit() {
     let check = |destination: &str, expected: &str| {
-        assert_eq!(land(&file("f"), destination).as_deref(), Ok(expected), "{destination}");
+        assert_eq!(copy(&file("f"), destination).as_deref(), Ok(expected), "{destination}");
     };
     check("/opt/", "opt/f 644:0");
     check("/opt", "opt/f 644:0");
@@ -84,46 +85,50 @@ fn files_land_as_with_buildkit() {
     check("/dangling/", "no/ 755:0, no/where/ 755:0, no/where/f 644:0");
     check("/", "f 644:0");
     for bad in ["/exist/file/", "/exist/file/x", "/loop", "/loop/x"] {
-        assert!(matches!(land(&file("f"), bad), Err(LandError::Invalid(_))), "{bad}");
+        assert!(matches!(copy(&file("f"), bad), Err(CopyError::Invalid(_))), "{bad}");
     }
-    assert!(land(&file("sub"), "/exist/").is_err(), "a file over a folder");
+    assert!(copy(&file("sub"), "/exist/").is_err(), "a file over a folder");
 }
 
 #[test]
 fn folders_land_as_with_buildkit() {
     let items = ["a", "sub/", "sub/b", "l->x"];
     let check = |destination: &str, expected: &str| {
-        let found = land(&folder(&items), destination);
+        let found = copy(&folder(&items), destination);
         assert_eq!(found.as_deref(), Ok(expected), "{destination}");
     };
     // The folder itself keeps its mode, the ones in it get theirs.
     check("/exist/", "exist/a 644:0, exist/l->x, exist/sub/ 755:0, exist/sub/b 644:0");
     check("/lnk", "opt/a 644:0, opt/l->x, opt/sub/ 755:0, opt/sub/b 644:0");
     check("/n", "n/ 755:0, n/a 644:0, n/l->x, n/sub/ 755:0, n/sub/b 644:0");
-    assert_eq!(land(&folder(&[]), "/opt/").as_deref(), Ok(""));
-    assert!(land(&folder(&["lnk/", "lnk/x"]), "/").is_err(), "a folder over a link");
-    assert!(land(&folder(&["a"]), "/flink").is_err(), "a folder over a file");
+    assert_eq!(copy(&folder(&[]), "/opt/").as_deref(), Ok(""));
+    assert!(copy(&folder(&["lnk/", "lnk/x"]), "/").is_err(), "a folder over a link");
+    assert!(copy(&folder(&["a"]), "/flink").is_err(), "a folder over a file");
 }
 
 #[test]
 fn owner_and_mode() {
     let mut step = Changes::new();
-    let landing =
-        Landing { destination: "n/m", into_folder: false, owner: Some((5, 6)), mode: Some(0o640) };
-    base().land(&folder(&["s/", "s/f"]), landing, &mut step).unwrap();
+    let to = CopyTarget {
+        destination: "n/m",
+        into_folder: false,
+        owner: Some((5, 6)),
+        mode: Some(0o640),
+    };
+    base().copy(&folder(&["s/", "s/f"]), to, &mut step).unwrap();
     assert_eq!(show(&step), "n/ 755:5, n/m/ 755:5, n/m/s/ 640:5, n/m/s/f 640:5");
 }
 
 #[test]
 fn archives_follow_links_for_each_entry() {
     let mut step = Changes::new();
-    let landing = Landing { destination: "new", into_folder: true, owner: None, mode: None };
+    let to = CopyTarget { destination: "new", into_folder: true, owner: None, mode: None };
     let items: Vec<_> = ["a/", "a/x", "l->a", "l/y"].iter().map(|path| item(path)).collect();
-    base().unpack(&items, landing, &mut step).unwrap();
+    base().unpack(&items, to, &mut step).unwrap();
     assert_eq!(show(&step), "new/ 755:0, new/a/ 755:0, new/a/x 644:0, new/a/y 644:0, new/l->a");
-    let landing = Landing { destination: "", ..landing };
-    let error = base().unpack(&[item("opt")], landing, &mut step).unwrap_err();
-    assert!(matches!(error, LandError::Unsupported(_)), "{error:?}");
+    let to = CopyTarget { destination: "", ..to };
+    let error = base().unpack(&[item("opt")], to, &mut step).unwrap_err();
+    assert!(matches!(error, CopyError::Unsupported(_)), "{error:?}");
 }
 
 #[test]
@@ -140,8 +145,8 @@ fn work_folders() {
 fn a_stage_gives_what_it_made_itself() {
     let mut tree = base();
     let mut step = Changes::new();
-    let landing = Landing { destination: "made", into_folder: true, owner: None, mode: None };
-    tree.land(&folder(&["s/", "s/f"]), landing, &mut step).unwrap();
+    let to = CopyTarget { destination: "made", into_folder: true, owner: None, mode: None };
+    tree.copy(&folder(&["s/", "s/f"]), to, &mut step).unwrap();
     let selected = tree.one("made").unwrap();
     let paths: Vec<_> = selected.items.iter().map(|item| &*item.path).collect();
     assert_eq!((selected.is_folder, paths), (true, vec!["s", "s/f"]));
@@ -153,10 +158,10 @@ fn a_stage_gives_what_it_made_itself() {
     assert_eq!(names("/m*/?/[f]"), ["f"]);
     assert_eq!(names("made/*"), ["s"]);
     assert!(names("flink/*").is_empty());
-    assert!(matches!(tree.select("none/*"), Err(LandError::Invalid(_))));
-    assert!(matches!(tree.select("o*"), Err(LandError::Unsupported(_))));
-    assert!(matches!(tree.select("[a"), Err(LandError::Unsupported(_))));
-    assert!(matches!(tree.select("opt"), Err(LandError::Unsupported(_))));
-    assert!(matches!(tree.select(""), Err(LandError::Unsupported(_))));
-    assert!(matches!(tree.select("none"), Err(LandError::Invalid(_))));
+    assert!(matches!(tree.select("none/*"), Err(CopyError::Invalid(_))));
+    assert!(matches!(tree.select("o*"), Err(CopyError::Unsupported(_))));
+    assert!(matches!(tree.select("[a"), Err(CopyError::Unsupported(_))));
+    assert!(matches!(tree.select("opt"), Err(CopyError::Unsupported(_))));
+    assert!(matches!(tree.select(""), Err(CopyError::Unsupported(_))));
+    assert!(matches!(tree.select("none"), Err(CopyError::Invalid(_))));
 }
