@@ -1,5 +1,7 @@
 //! Holds the invariants of `docs/architecture.md` as checks.
 
+mod citations;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -75,6 +77,7 @@ pub(crate) fn tidy() -> Outcome {
     for source in &own {
         module(&root, source, &mut wrong)?;
     }
+    citations::check(&root, &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(Trouble::Failed(wrong.join("\n"))) }
 }
 
