@@ -1,6 +1,8 @@
 //! Holds the invariants of `docs/architecture.md` as checks.
 
 mod citations;
+mod glossary;
+mod layers;
 
 use std::{
     collections::BTreeSet,
@@ -37,7 +39,7 @@ const TOP_LEVEL: [&str; 12] = [
 const LINE_LIMIT: usize = 600;
 
 /// Calls that a library may not make, with the reason.
-const BANNED: [(&str, &str); 12] = [
+const BANNED: [(&str, &str); 18] = [
     ("println!", "prints"),
     ("eprintln!", "prints"),
     ("print!(", "prints"),
@@ -46,6 +48,12 @@ const BANNED: [(&str, &str); 12] = [
     ("process::exit(", "exits"),
     ("env::var", "reads the environment"),
     ("env::args", "reads the command line"),
+    ("env::current_dir", "reads the environment"),
+    ("env::home_dir", "reads the environment"),
+    ("env::temp_dir", "reads the environment"),
+    ("io::stdout", "prints"),
+    ("io::stderr", "prints"),
+    ("io::stdin", "prompts"),
     ("connect_with_defaults", "reads the environment"),
     ("connect_with_local_defaults", "reads the environment"),
     ("connect_with_socket_defaults", "reads the environment"),
@@ -57,7 +65,7 @@ pub(crate) fn tidy() -> Outcome {
     let root = root();
     let mut wrong = Vec::new();
     top_level(&root, &mut wrong)?;
-    for krate in folders(&root.join("crates"))?.into_iter().chain([root.join("runtime")]) {
+    for krate in krates(&root)? {
         dependencies(&krate, &mut wrong)?;
         let mut sources = Vec::new();
         walk(&krate.join("src"), &mut sources)?;
@@ -78,6 +86,8 @@ pub(crate) fn tidy() -> Outcome {
         module(&root, source, &mut wrong)?;
     }
     citations::check(&root, &mut wrong)?;
+    glossary::check(&root, &mut wrong)?;
+    layers::check(&root, &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(Trouble::Failed(wrong.join("\n"))) }
 }
 
@@ -99,11 +109,15 @@ fn dependencies(krate: &Path, wrong: &mut Vec<String>) -> Outcome {
         "esb-model" | "esb-runtime" | "esb-test" => BTreeSet::new(),
         "esb-oci" => BTreeSet::from(["esb-model"]),
         "esb-dockerfile" => VALUES.into_iter().chain(["esb-runtime"]).collect(),
-        "esb-cli" => STAGES.into_iter().chain(VALUES).chain(["esb-runtime"]).collect(),
+        "esb-deploy" => STAGES.into_iter().chain(VALUES).collect(),
+        "esb-cli" => {
+            STAGES.into_iter().chain(VALUES).chain(["esb-deploy", "esb-runtime"]).collect()
+        }
         _ => VALUES.into_iter().collect(),
     };
-    for dependency in dependency_names(&fs::read_to_string(krate.join("Cargo.toml"))?) {
-        if dependency.starts_with("esb-") && !allowed.contains(dependency.as_str()) {
+    for (dependency, section) in dependencies_of(&fs::read_to_string(krate.join("Cargo.toml"))?) {
+        let of_tests = section == "dev-dependencies";
+        if dependency.starts_with("esb-") && !of_tests && !allowed.contains(dependency.as_str()) {
             wrong.push(format!("{name} may not depend on {dependency}"));
         }
         if name != "esb-cli" && TERMINAL_PACKAGES.contains(&dependency.as_str()) {
@@ -113,19 +127,31 @@ fn dependencies(krate: &Path, wrong: &mut Vec<String>) -> Outcome {
     Ok(())
 }
 
-/// The names below `[dependencies]` of a manifest.
-fn dependency_names(manifest: &str) -> Vec<String> {
-    let mut inside = false;
-    let mut names = Vec::new();
+/// What a manifest depends on, each with its section: `dependencies`, `dev-dependencies` or
+/// `build-dependencies`, of whatever target.
+fn dependencies_of(manifest: &str) -> Vec<(String, &'static str)> {
+    const SECTIONS: [&str; 3] = ["dev-dependencies", "build-dependencies", "dependencies"];
+    let mut inside = None;
+    let mut found = Vec::new();
     for line in manifest.lines() {
-        if line.starts_with('[') {
-            inside = line.trim() == "[dependencies]";
-        } else if inside && let Some(name) = line.split(['.', ' ', '=']).next() {
-            names.push(name.trim().to_owned());
+        if let Some(header) = line.strip_prefix('[') {
+            let header = header.trim_end().trim_end_matches(']');
+            let (section, own) = header.rsplit_once("dependencies.").unwrap_or((header, ""));
+            let section = if own.is_empty() { header } else { &header[..section.len() + 12] };
+            inside = SECTIONS.into_iter().find(|name| section.ends_with(name));
+            // `[dependencies.NAME]` is a section of one package.
+            if let Some(section) = inside.filter(|_| !own.is_empty()) {
+                found.push((own.to_owned(), section));
+                inside = None;
+            }
+        } else if let Some(section) = inside
+            && let Some(name) = line.split(['.', ' ', '=']).next()
+        {
+            found.push((name.trim().to_owned(), section));
         }
     }
-    names.retain(|name| !name.is_empty() && !name.starts_with('#'));
-    names
+    found.retain(|(name, _)| !name.is_empty() && !name.starts_with('#'));
+    found
 }
 
 /// Every module says what it owns, and is short enough to read.
@@ -150,8 +176,10 @@ fn module(root: &Path, source: &Path, wrong: &mut Vec<String>) -> Outcome {
 fn silent(root: &Path, source: &Path, wrong: &mut Vec<String>) -> Outcome {
     let text = fs::read_to_string(source)?;
     let place = source.strip_prefix(root).unwrap_or(source).display().to_string();
-    for (number, line) in text.lines().enumerate() {
-        if line.starts_with("#[cfg(test)]") {
+    let mut lines = text.lines().enumerate().peekable();
+    while let Some((number, line)) = lines.next() {
+        let next = lines.peek().map_or("", |(_, line)| line);
+        if line == "#[cfg(test)]" && next.starts_with("mod ") && next.ends_with('{') {
             break;
         }
         if line.trim_start().starts_with("//") {
@@ -167,6 +195,13 @@ fn silent(root: &Path, source: &Path, wrong: &mut Vec<String>) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The folders of the libraries and of the program.
+fn krates(root: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut krates = folders(&root.join("crates"))?;
+    krates.extend(Some(root.join("runtime")).filter(|folder| folder.is_dir()));
+    Ok(krates)
 }
 
 fn name_of(krate: &Path) -> String {
@@ -204,9 +239,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_real_dependencies_count() {
+    fn dependencies_are_found_in_every_section() {
         let manifest = "[package]\nname = \"a\"\n[dependencies]\n# c\nesb-model.workspace = true\n\
-                        tar = \"1\"\n[dev-dependencies]\nesb-sam = \"1\"\n";
-        assert_eq!(dependency_names(manifest), ["esb-model", "tar"]);
+                        tar = \"1\"\n[dependencies.clap]\nversion = \"4\"\n\
+                        [target.'cfg(unix)'.dependencies]\nrustix = \"1\"\n\
+                        [dev-dependencies]\nesb-sam = \"1\"\n[features]\nx = []\n";
+        let found = dependencies_of(manifest);
+        let found: Vec<_> = found.iter().map(|(name, section)| (name.as_str(), *section)).collect();
+        let of = |name| (name, "dependencies");
+        assert_eq!(
+            found,
+            [of("esb-model"), of("tar"), of("clap"), of("rustix"), ("esb-sam", "dev-dependencies")]
+        );
+    }
+
+    #[test]
+    fn a_library_that_prints_or_reads_the_environment_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let source = root.path().join("lib.rs");
+        let text = "#[cfg(test)]\nmod tests;\n// println! is not one\nlet x = std::env::var(\"X\");\n\
+                    #[cfg(test)]\nmod more {\n    fn f() { println!() }\n}\n";
+        fs::write(&source, text).unwrap();
+        let mut wrong = Vec::new();
+        silent(root.path(), &source, &mut wrong).unwrap();
+        assert_eq!(wrong, ["lib.rs:4: `env::var` reads the environment, and this is a library"]);
     }
 }

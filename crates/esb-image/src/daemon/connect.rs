@@ -70,7 +70,7 @@ impl Dialer {
                 Ok(Box::pin(tls.connect(name.clone(), stream).await?))
             }
             #[cfg(feature = "ssh")]
-            EngineAddress::Ssh(host) => Ok(Box::pin(crate::docker::ssh::Connection::open(host)?)),
+            EngineAddress::Ssh(host) => Ok(Box::pin(super::ssh::Connection::open(host)?)),
         }
     }
 }

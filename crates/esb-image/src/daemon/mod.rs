@@ -16,6 +16,8 @@ pub(crate) mod job;
 pub(crate) mod layer;
 pub(crate) mod pipe;
 pub(crate) mod progress;
+#[cfg(feature = "ssh")]
+pub(crate) mod ssh;
 
 use std::{
     collections::BTreeMap,

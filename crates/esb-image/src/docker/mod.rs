@@ -17,8 +17,6 @@ mod placeholder;
 mod process;
 mod session;
 mod sleep_program;
-#[cfg(feature = "ssh")]
-pub(crate) mod ssh;
 mod transfer;
 mod transport;
 

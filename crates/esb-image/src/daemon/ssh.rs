@@ -15,7 +15,7 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
 };
 
-use super::SshHost;
+use super::address::SshHost;
 
 /// The most bytes that are kept of what `ssh` says.
 const SAID: usize = 4096;
