@@ -131,7 +131,9 @@ impl Run {
             is_mode_given: given_mode.is_some(),
             stager: Stager::new(store.clone(), UnpackLimits::default())
                 .with_links(project.links.clone()),
-            installer: Installer::new(store.clone(), tools).with_links(project.links.clone()),
+            installer: Installer::new(store.clone(), tools)
+                .with_links(project.links.clone())
+                .with_brand(project.brand.clone()),
             project,
             printer,
             store,
@@ -277,8 +279,8 @@ impl Run {
             settings.plain = target.registry.as_ref().is_some_and(plain);
             settings.arguments = self.environment.proxy_arguments();
             settings.secrets = self.environment.step_secrets();
-            let builder = FleetBuilder::new(settings, self.store.clone())?
-                .with_credentials(Arc::clone(&self.client.settings().credentials));
+            settings.credentials = Some(Arc::clone(&self.client.settings().credentials));
+            let builder = FleetBuilder::new(settings, self.store.clone())?;
             builder.check(&*self.reporter).await?;
             Ok::<_, Failure>(builder)
         };

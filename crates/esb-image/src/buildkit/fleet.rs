@@ -2,6 +2,8 @@
 
 mod build_and_export;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,6 +15,8 @@ use esb_model::{Activity, ActivityGuard, Event, ImageRecipe, PublishTarget, Repo
 use esb_oci::{
     Anonymous, BoxFuture, ContentStore, CredentialSource, Descriptor, Digest, Image, media_type,
 };
+
+use futures_util::{StreamExt as _, stream};
 
 use super::{
     content::Contents,
@@ -61,6 +65,8 @@ pub struct FleetSettings {
     pub arguments: BTreeMap<String, String>,
     /// For steps that mount them, by their ids.
     pub secrets: BTreeMap<String, Secret<Vec<u8>>>,
+    /// Credentials for registries that daemons ask for; they get none without one.
+    pub credentials: Option<Arc<dyn CredentialSource>>,
 }
 
 /// Hands recipes to a fleet. Cheap to clone; clones share connections and what they know.
@@ -130,7 +136,8 @@ impl FleetBuilder {
             .zip(settings.target.as_ref().map(|target| target.push_host().to_owned()));
         let secrets = Arc::new(settings.secrets.clone());
         let contents = Contents::new(store.clone());
-        let credentials = Arc::new(Handed::new(Arc::new(Anonymous)));
+        let source = settings.credentials.clone().unwrap_or_else(|| Arc::new(Anonymous));
+        let credentials = Arc::new(Handed::new(source));
         let knowledge = Knowledge { credentials, renamed, secrets, contents };
         let daemons = Arc::new(Daemons { nodes, ring, knowledge: knowledge.clone() });
         Ok(Self::of(settings, daemons, knowledge, store))
@@ -156,20 +163,6 @@ impl FleetBuilder {
             ..self.0.knowledge.clone()
         };
         Self::of(settings, daemons, knowledge, store)
-    }
-
-    /// With credentials for registries that daemons ask for.
-    ///
-    /// # Panics
-    /// When the builder was cloned before.
-    #[must_use]
-    pub fn with_credentials(mut self, credentials: Arc<dyn CredentialSource>) -> Self {
-        let inner = Arc::get_mut(&mut self.0).expect("a new builder has no clones");
-        let daemons = Arc::get_mut(&mut inner.daemons).expect("nor has its fleet");
-        let credentials = Arc::new(Handed::new(credentials));
-        daemons.knowledge.credentials = Arc::clone(&credentials);
-        inner.knowledge.credentials = credentials;
-        self
     }
 
     /// Asks every daemon whether it answers, all at a time; tells of those that do not.
@@ -203,10 +196,9 @@ impl FleetBuilder {
     /// build is told when it is built.
     pub async fn place(&self, requests: &[BuildRequest<'_>]) -> Vec<String> {
         let inner = &*self.0;
-        let mut jobs = Vec::with_capacity(requests.len());
-        for request in requests {
-            jobs.push(Job::prepare(*request, inner.job_settings()).await.ok().map(Arc::new));
-        }
+        // Futures do nothing before they are polled, which is a few at a time.
+        let jobs: Vec<_> = requests.iter().map(|request| inner.try_prepare(*request)).collect();
+        let jobs: Vec<_> = stream::iter(jobs).buffered(contexts_at_a_time()).collect().await;
         let items: Vec<Item> = jobs
             .iter()
             .zip(requests)
@@ -226,6 +218,11 @@ impl FleetBuilder {
     }
 }
 
+/// How many contexts are read at a time: reading keeps a processor busy and waits for the disk.
+fn contexts_at_a_time() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).max(2)
+}
+
 fn identity(recipe: &ImageRecipe) -> String {
     format!("{}:{} {}", recipe.repository, recipe.tag, recipe.platform)
 }
@@ -233,6 +230,10 @@ fn identity(recipe: &ImageRecipe) -> String {
 impl Inner {
     fn job_settings(&self) -> Settings<'_> {
         Settings { prefix: "", arguments: &self.settings.arguments, stats: &self.stats }
+    }
+
+    async fn try_prepare(&self, request: BuildRequest<'_>) -> Option<Arc<Job>> {
+        Job::prepare(request, self.job_settings()).await.ok().map(Arc::new)
     }
 
     async fn prepare(&self, request: BuildRequest<'_>) -> Result<Placed, Error> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use esb_image::{Distribution, Error, InstallRequest, Installed, Installer, Tools};
-use esb_model::{Dependencies, Event, Platform, Reporter};
+use esb_model::{Brand, Dependencies, Event, Platform, Reporter};
 use esb_oci::ContentStore;
 
 use crate::fixture::{Project, block_on};
@@ -53,6 +53,7 @@ struct Fixture {
     heard: Heard,
     pins: Vec<Distribution>,
     allow_builds: bool,
+    brand: Brand,
 }
 
 impl Fixture {
@@ -74,6 +75,7 @@ impl Fixture {
             heard: Heard(Mutex::default()),
             pins: Vec::new(),
             allow_builds: false,
+            brand: Brand::default(),
         }
     }
 
@@ -124,7 +126,8 @@ impl Fixture {
         let installer = Installer::new(
             store,
             Tools { uv, python, environment, allow_builds, ..Tools::default() },
-        );
+        )
+        .with_brand(self.brand.clone());
         block_on(installer.install(self.request(&self.project.root())))
     }
 
@@ -317,4 +320,21 @@ fn pinned_versions_are_constraints() {
     fixture.allow_builds = true;
     fixture.install().unwrap();
     assert!(!arguments().contains("/pins.txt"), "{}", arguments());
+}
+
+/// The generated folder of a package's project is no part of the package, and it is called as the
+/// brand says.
+#[test]
+fn the_generated_folder_is_no_part_of_a_package() {
+    for (brand, generated, source) in
+        [(Brand::default(), ".esb", ".acme"), (Brand::new("acme").unwrap(), ".acme", ".esb")]
+    {
+        let fixture = Fixture { brand, allow_builds: true, ..Fixture::new("./package") };
+        fixture.project.write("code/package/setup.py import os");
+        fixture.install().unwrap();
+        fixture.project.write(&format!("code/package/{generated}/dev/x generated"));
+        assert!(fixture.install().unwrap().unwrap().cached, "{generated}");
+        fixture.project.write(&format!("code/package/{source}/dev/x source"));
+        assert!(!fixture.install().unwrap().unwrap().cached, "{source}");
+    }
 }

@@ -61,7 +61,9 @@ fn figures(names: &[String], items: &[Item]) -> Figures {
     for daemon in &placed {
         shares[*daemon] += 1;
     }
-    let first = count(whole.met_first(items, &placed)) * 100.0 / count(items.len());
+    let is_first = |(item, at): &(&Item, &usize)| whole.rank(item.key)[0] == **at;
+    let first = items.iter().zip(&placed).filter(is_first).count();
+    let first = count(first) * 100.0 / count(items.len());
     let lost = (0..names.len()).map(|lost| {
         let after = ring(names, Some(lost)).place(items);
         // Numbers behind the lost one are one less.

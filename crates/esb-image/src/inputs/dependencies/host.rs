@@ -9,7 +9,7 @@ use esb_model::{Activity, ActivityGuard, Event};
 
 use super::{
     FOLDER, Installer, PINS, constraints, finish,
-    job::{Job, NO_PACKAGE},
+    job::{Job, not_packaged},
     run::{Log, Program},
     tool::Tool,
 };
@@ -290,8 +290,8 @@ impl Installer {
             !inner
         });
         let (stager, image) = (self.stager.clone(), job.image.to_owned());
+        let exclude = not_packaged(&self.brand);
         blocking(move || {
-            let exclude = NO_PACKAGE.map(str::to_owned);
             copies.iter().try_for_each(|(from, to)| stager.copy_new(&image, from, &exclude, to))
         })
         .await

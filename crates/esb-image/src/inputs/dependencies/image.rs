@@ -175,7 +175,7 @@ impl Installer {
             bases: &bases,
             labels: &labels,
             fingerprint_label: None,
-            label_prefix: "com.esb.",
+            label_prefix: &self.brand.label(""),
             keep_bases: false,
             published: None,
             pins: &pins,

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use esb_model::{Dependencies, ImageRecipe, Reporter};
+use esb_model::{Brand, Dependencies, ImageRecipe, Reporter};
 use esb_oci::Digest;
 
 use super::{
@@ -13,9 +13,11 @@ use super::{
 };
 use crate::{Error, blocking::blocking, fingerprint::Fingerprint, redacting_reporter::Hidden};
 
-/// What is in a package's folder, and is no part of the package.
-pub(super) const NO_PACKAGE: [&str; 5] =
-    ["**/.git", "**/.esb", "**/.venv", "**/__pycache__", "**/node_modules"];
+/// Patterns of what is in a package's folder, and is no part of the package.
+pub(super) fn not_packaged(brand: &Brand) -> [String; 5] {
+    [".git", &brand.folder_name(), ".venv", "__pycache__", "node_modules"]
+        .map(|name| format!("**/{name}"))
+}
 
 pub(super) struct Job<'a> {
     pub(super) recipe: &'a ImageRecipe,
@@ -90,7 +92,7 @@ impl<'a> Job<'a> {
         }
         let (stager, image, trust) =
             (installer.stager.clone(), self.image.to_owned(), !self.no_cache);
-        let exclude = NO_PACKAGE.map(str::to_owned);
+        let exclude = not_packaged(&installer.brand);
         let contents = blocking(move || {
             let key = |path: &std::path::PathBuf| stager.content(&image, path, &exclude, trust);
             paths.iter().map(key).collect::<Result<Vec<_>, Error>>()

@@ -29,7 +29,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use esb_model::{Family, ImageRecipe, Reporter};
+use esb_model::{Brand, Family, ImageRecipe, Reporter};
 use esb_oci::{ContentStore, Digest, Links};
 
 #[cfg(any(feature = "docker", feature = "buildkit"))]
@@ -153,6 +153,7 @@ pub struct Installer {
     store: ContentStore,
     tools: Arc<Tools>,
     stager: Stager,
+    brand: Brand,
     /// Places that are being installed to.
     running: Arc<std::sync::Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>>,
 }
@@ -161,13 +162,20 @@ impl Installer {
     /// An installer that caches below the store's folder.
     pub fn new(store: ContentStore, tools: Tools) -> Self {
         let stager = Stager::new(store.clone(), UnpackLimits::default());
-        Self { store, tools: Arc::new(tools), stager, running: Arc::default() }
+        let (brand, running) = Default::default();
+        Self { store, tools: Arc::new(tools), stager, brand, running }
     }
 
     /// What happens where links lie in the folder of generated files.
     #[must_use]
     pub fn with_links(self, links: Links) -> Self {
         Self { stager: self.stager.with_links(links), ..self }
+    }
+
+    /// Whose generated folder is no part of a package, and whose labels images get.
+    #[must_use]
+    pub fn with_brand(self, brand: Brand) -> Self {
+        Self { brand, ..self }
     }
 
     /// Installs what a recipe depends on into the folder that it names. `None` when it depends on
