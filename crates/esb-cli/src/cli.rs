@@ -246,6 +246,10 @@ pub(crate) struct HeldArgs {
     /// Where images are looked for; a comma list [default: engine,store]
     #[arg(long = "in", value_enum, value_delimiter = ',', value_name = "PLACE")]
     pub(crate) places: Vec<Holder>,
+    /// Images of others too, with whose they are; of those only what a project of this machine
+    /// recorded is ever removed
+    #[arg(long)]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     /// Registry prefix, with `--in registry` (CONTAINER_REGISTRY)

@@ -1,6 +1,9 @@
 //! `esb image prune` removes this project's unused images, and nothing else.
 
-use std::{collections::BTreeSet, io::Write as _, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeSet, io::Write as _, path::PathBuf, process::Command, process::Stdio,
+    time::Duration,
+};
 
 use super::{
     parts::{Parts, expect},
@@ -10,59 +13,123 @@ use crate::checks::{Outcome, Trouble};
 
 const PROJECT: &str = "pruned-dev";
 
-/// Images of ours that are used, unused and nameless, and images of others beside them.
-pub(crate) fn only_ours(parts: &Parts) -> Outcome {
-    let small = Small::new(parts, "pruned", "small")?;
-    small.write("template.yaml", &["A"], "pruned")?;
-    // Other checks leave images of the default project.
-    let summary = small.deployed(&["--config-to", "none", "-p", PROJECT])?;
-    let images = summary["images"].as_array().into_iter().flatten();
-    let mut functions = images.filter(|image| image["function"] == "A");
-    let used = functions.next().and_then(|image| image["reference"].as_str());
-    let used = used.ok_or("no image of `A`")?;
-    parts.engine.output(["pull", "--quiet", used])?;
+/// An application of the platform, whose images its engine pulls.
+struct Application<'a> {
+    small: Small<'a>,
+    to: String,
+}
 
-    let ours = format!("com.esb.managed=true com.esb.project={PROJECT} com.esb.kind=function");
-    let ours = ours.as_str();
-    let theirs = "com.esb.managed=true com.esb.project=other-dev com.esb.kind=function";
-    let gone = [make(parts, ours, "1", Some("esb-gone:latest"))?, make(parts, ours, "2", None)?];
-    let kept = [
-        make(parts, theirs, "3", Some("esb-theirs:latest"))?,
-        make(parts, theirs, "4", None)?,
-        make(parts, "a=b", "5", Some("lambda-theirs:latest"))?,
-        make(parts, ours, "6", Some("esb-contained:latest"))?,
-        parts.engine.output(["inspect", "--format", "{{.Id}}", used])?,
-    ];
-    parts.engine.output(["create", "--name", "esb-contained", "esb-contained:latest", "x"])?;
-    let result = prune(parts, &small, &gone, &kept);
+impl<'a> Application<'a> {
+    fn new(parts: &'a Parts, name: &str) -> Outcome<Self> {
+        // A store of its own, so that other checks' projects are not among those it knows.
+        let small = Small::new(parts, name, "pruned")?;
+        let to = parts.work.join("small/pruned-gateway").display().to_string();
+        Ok(Self { small, to })
+    }
+
+    /// Deploys a function with this code, and gives the engine's id of its image.
+    fn deploys(&self, function: &str, code: &str, more: &[&str]) -> Outcome<String> {
+        self.small.write("template.yaml", &[function], code)?;
+        let place = ["-p", PROJECT, "--config-to", &self.to];
+        let summary = self.small.deployed(&[&place[..], more].concat())?;
+        let mut images = summary["images"].as_array().into_iter().flatten();
+        let image = images.find(|image| image["function"] == function);
+        let name = image.and_then(|image| image["reference"].as_str()).ok_or("no image")?;
+        let engine = &self.small.parts.engine;
+        engine.output(["pull", "--quiet", name])?;
+        Ok(engine.output(["inspect", "--format", "{{.Id}}", name])?)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.small.parts.esb_to_registry(&self.small.root, "pruned");
+        command.args(["image"]).args(arguments);
+        command.args(["--in", "engine", "-e", "dev", "-p", PROJECT, "--format", "json"]);
+        command
+    }
+
+    /// Removes what is unused, and gives what is gone.
+    fn prunes(&self, more: &[&str]) -> Outcome<BTreeSet<String>> {
+        let before = self.engine_has()?;
+        expect(self.command(&["prune", "--yes"]).args(more), 0)?;
+        let after = self.engine_has()?;
+        Ok(before.difference(&after).cloned().collect())
+    }
+
+    fn engine_has(&self) -> Outcome<BTreeSet<String>> {
+        let engine = &self.small.parts.engine;
+        let ids = engine.output(["images", "--all", "--no-trunc", "--quiet"])?;
+        Ok(ids.lines().map(str::to_owned).collect())
+    }
+}
+
+/// Two applications on one platform, deployed from two folders, and images that only carry labels.
+pub(crate) fn only_ours(parts: &Parts) -> Outcome {
+    let one = Application::new(parts, "pruned-one")?;
+    let two = Application::new(parts, "pruned-two")?;
+    let contained = one.deploys("A", "contained", &[])?;
+    parts.engine.output(["create", "--name", "esb-contained", &contained])?;
+    let result = pruned(parts, &one, &two, &contained);
     parts.engine.output(["rm", "--force", "esb-contained"])?;
     result
 }
 
-fn prune(parts: &Parts, small: &Small<'_>, gone: &[String], kept: &[String]) -> Outcome {
-    let esb = |arguments: &[&str]| {
-        let mut command = parts.esb_to_registry(&small.root, "small");
-        command.args(["image", "prune", "-e", "dev", "-p", PROJECT, "--format", "json"]);
-        command.args(arguments);
-        command
+fn pruned(parts: &Parts, one: &Application<'_>, two: &Application<'_>, contained: &str) -> Outcome {
+    let same = |found: BTreeSet<String>, wanted: &[&String], what: &str| -> Outcome {
+        if found == wanted.iter().map(|id| (*id).clone()).collect() {
+            return Ok(());
+        }
+        Err(Trouble::Failed(format!("{what}: {found:?} instead of {wanted:?}")))
     };
-    let all = || -> Outcome<BTreeSet<String>> {
-        let ids = parts.engine.output(["images", "--all", "--no-trunc", "--quiet"])?;
-        Ok(ids.lines().map(str::to_owned).collect())
-    };
-    let before = all()?;
-    expect(&mut esb(&["--dry-run"]), 0)?;
-    expect(&mut esb(&[]), 2)?.tells(&["--yes"])?; // nobody can be asked here
-    if all()? != before {
-        return Err("something was removed without being told".into());
+    let old = one.deploys("A", "old", &[])?;
+    // A name that moves on leaves an image without one.
+    let nameless = one.deploys("A", "nameless", &["--builder", "docker"])?;
+    let names =
+        parts.engine.output(["inspect", "--format", "{{join .RepoTags \"\\n\"}}", &nameless])?;
+    for name in names.lines() {
+        parts.engine.output(["tag", contained, name])?;
     }
-    expect(&mut esb(&["--yes"]), 0)?;
-    let after = all()?;
-    let removed: BTreeSet<&String> = before.difference(&after).collect();
-    if removed == gone.iter().collect() && kept.iter().all(|id| after.contains(id)) {
+    let current = one.deploys("A", "current", &[])?;
+    let old_of_two = two.deploys("B", "old", &[])?;
+    let of_two = two.deploys("B", "current", &[])?;
+    let labels = format!("com.esb.managed=true com.esb.project={PROJECT} com.esb.kind=function");
+    let labelled = [
+        make(parts, &labels, "1", Some("esb-a:latest"))?,
+        make(parts, &labels, "2", None)?,
+        make(parts, "a=b", "3", Some("lambda-theirs:latest"))?,
+    ];
+
+    // A fresh clone, and a folder of nobody, have made nothing.
+    let clone = Application::new(parts, "pruned-clone")?;
+    same(clone.prunes(&[])?, &[], "a fresh clone")?;
+    let before = one.engine_has()?;
+    expect(&mut one.command(&["prune", "--dry-run"]), 0)?;
+    expect(&mut one.command(&["prune"]), 2)?.tells(&["--yes"])?; // nobody can be asked here
+    same(before.difference(&one.engine_has()?).cloned().collect(), &[], "without being told")?;
+    same(one.prunes(&[])?, &[&old, &nameless], "its own")?;
+    // Of others what their own records name and nobody publishes; labels alone say nothing.
+    let ls = expect(&mut one.command(&["ls", "--all"]), 0)?.json()?;
+    let owner = |id: &String| {
+        let mut images = ls["images"].as_array().into_iter().flatten();
+        images.find(|image| image["id"] == **id).map(|image| image["owner"].to_string())
+    };
+    for (id, wanted) in
+        [(&current, "pruned-one:"), (&of_two, "pruned-two:"), (&labelled[1], "null")]
+    {
+        let found = owner(id);
+        if !found.as_ref().is_some_and(|found| found.contains(wanted)) {
+            return Err(Trouble::Failed(format!("{id} is of {found:?}, not of {wanted}")));
+        }
+    }
+    same(one.prunes(&["--all"])?, &[&old_of_two], "everybody's")?;
+    let left = one.engine_has()?;
+    if [contained, &current, &of_two]
+        .into_iter()
+        .chain(labelled.iter().map(String::as_str))
+        .all(|id| left.contains(id))
+    {
         return Ok(());
     }
-    Err(Trouble::Failed(format!("removed {removed:?} instead of {gone:?}")))
+    Err("an image that is used or nobody's is gone".into())
 }
 
 /// In the registry and the store too, what is published stays, and what others have.

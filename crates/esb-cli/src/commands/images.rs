@@ -1,24 +1,34 @@
 //! `esb image ls` and `esb image prune`: this project's images in the container engine, the content
-//! store and the registry, chosen by label alone.
+//! store and the registry.
 //!
-//! An image is used when a published functions.yml names it, when a container was made of it, or
-//! when it is a base that still has a name. Images of others are never touched: their labels say so.
+//! An image is the project's when a run in its folder made it or its application has published it.
+//! It is used when a published functions.yml names it, when a container was made of it, or when it
+//! is a base that still has a name. What nobody is known to have made is never removed.
 
 mod held;
+mod known;
 
-use std::fs::{File, TryLockError};
+use std::{
+    collections::BTreeSet,
+    fs::{File, TryLockError},
+    path::PathBuf,
+};
 
 use esb_oci::{EntryKind, Folder, FolderError};
 use serde_json::{Value, json};
 
-use self::held::{Held, Used};
+use self::{
+    held::Held,
+    known::{Known, Whose},
+};
 use crate::{
+    application::Application,
     ask,
     cli::{BuildArgs, DeployArgs, GlobalArgs, HeldArgs, Holder, PruneArgs},
     environment::Environment,
     exit::{Exit, Failure},
     inputs::Project,
-    pipeline::{self, Order, Run},
+    pipeline::{self, Order, Run, history},
     printer::{Printer, table},
     reporter::bytes,
 };
@@ -32,7 +42,7 @@ pub(crate) async fn list(
 ) -> Result<(), Failure> {
     let run = open(args, global, environment, printer)?;
     let held = look(args, global, &run).await?;
-    show(&held, printer);
+    show(&held, args.all, printer);
     Ok(())
 }
 
@@ -44,11 +54,20 @@ pub(crate) async fn prune(
     printer: Printer,
 ) -> Result<(), Failure> {
     let run = open(&args.held, global, environment, printer)?;
-    let _alone = if args.dry_run { Vec::new() } else { alone(&run.project)? };
+    let others = if args.held.all { history::other_projects(&run) } else { Vec::new() };
+    let _alone = if args.dry_run { Vec::new() } else { alone(&run.project, &others)? };
     let mut held = look(&args.held, global, &run).await?;
     held.retain(|held| held.used.is_none());
+    let all = held.len();
+    held.retain(|held| held.whose.is_recorded());
+    let unknown = all - held.len();
     if !printer.json && !held.is_empty() {
-        show(&held, printer);
+        show(&held, args.held.all, printer);
+    }
+    if !printer.json && unknown > 0 {
+        printer.note(&format!(
+            "{unknown} more images stay: no project on this machine is known to have made them"
+        ));
     }
     let go = !args.dry_run && !held.is_empty() && (args.yes || asked(&held, global, environment)?);
     if go {
@@ -100,11 +119,18 @@ fn open(
     Run::of(Project::bare(global, environment)?, &order, environment, printer)
 }
 
-/// Keeps builds of every environment of the project away, as long as the files live.
-fn alone(project: &Project) -> Result<Vec<File>, Failure> {
+/// Keeps builds of every environment of the project away, and of those whose images may go too, as
+/// long as the files live.
+fn alone(project: &Project, others: &[PathBuf]) -> Result<Vec<File>, Failure> {
+    let others = others.iter().map(|root| brand_folder(project, Some(root)));
+    let brands = std::iter::once(brand_folder(project, None)).chain(others);
+    let mut environments = Vec::new();
+    for brand in brands {
+        environments.extend(folders(&brand)?);
+    }
     let mut locks = Vec::new();
     let mut locked: Vec<std::path::PathBuf> = Vec::new();
-    for folder in folders(&project.folder().join(project.brand.folder_name()))? {
+    for folder in environments {
         let lock = folder.open_folder()?;
         // A folder of a second name would wait for its own lock.
         if locked.iter().any(|known| esb_config::is_same_folder(known, &folder.path())) {
@@ -121,14 +147,29 @@ fn alone(project: &Project) -> Result<Vec<File>, Failure> {
     Ok(locks)
 }
 
-/// The project's images, each with what uses it.
+/// The images that are asked for, each with whose it is and what uses it.
 async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Held>, Failure> {
     let (build, deploy) = as_deploy(args);
     let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    let staging = run.project.folder().join(run.project.brand.folder_name()).join("staging");
-    let mut used = published_anywhere(&run.project, &staging)?;
+    let mut known = Known::new(applications(run)?);
+    let brand = brand_folder(&run.project, None);
+    for environment in folders(&brand)? {
+        known.made_here(history::of_environment(&environment)?);
+    }
+    published_from(&run.project, &brand, &mut known)?;
+    for root in history::other_projects(run) {
+        let brand = brand_folder(&run.project, Some(&root));
+        for environment in folders(&brand)? {
+            let made = history::of_environment(&environment)?;
+            known.made_elsewhere(&root.display().to_string(), made);
+        }
+        published_from(&run.project, &brand, &mut known)?;
+    }
     let places = pipeline::places(run, &order).await?;
-    used.add(&pipeline::current(&places).await?);
+    known.published(&pipeline::current(&places).await?);
+    for published in pipeline::all_gateways_read(run).await? {
+        known.published(&published);
+    }
     let in_default = [Holder::Engine, Holder::Store];
     let places = if args.places.is_empty() { &in_default[..] } else { &args.places };
     let mut all = Vec::new();
@@ -137,19 +178,42 @@ async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Hel
             Holder::Engine if args.places.is_empty() && run.engine().await.is_err() => {
                 run.printer.warning("no container engine answers: its images are left out");
             }
-            Holder::Engine => all.extend(held::in_engine(run, &used).await?),
-            Holder::Store => all.extend(held::in_store(run, &used)),
-            Holder::Registry => all.extend(held::in_registry(run, &used).await?),
+            Holder::Engine => all.extend(held::in_engine(run, &known).await?),
+            Holder::Store => all.extend(held::in_store(run, &known)),
+            Holder::Registry => all.extend(held::in_registry(run, &known, args.all).await?),
         }
     }
+    all.retain(|held| args.all || matches!(held.whose, Whose::Own(_)));
     Ok(all)
 }
 
-/// What every merged configuration of the project names, `staging/<project>/<env>/config`, and each
+/// The names under which the project's templates publish.
+fn applications(run: &Run) -> Result<BTreeSet<String>, Failure> {
+    let Run { project, environment, lock, .. } = run;
+    let set = environment.settings().list("templates").iter().map(String::as_str);
+    let named = |template: &str| {
+        let template = project.root.join(template);
+        let application =
+            Application::of_template(project, &template, environment, lock.application())?;
+        Ok(application.name)
+    };
+    // The name of a file in it: the project's own folder is looked at too.
+    set.chain(["-"]).map(named).collect()
+}
+
+/// The folder of what runs of a project keep: this one's, or another's.
+fn brand_folder(project: &Project, root: Option<&PathBuf>) -> Folder {
+    let folder = match root {
+        Some(root) => Folder::new(root).with_links(project.links.clone()),
+        None => project.folder(),
+    };
+    folder.join(project.brand.folder_name())
+}
+
+/// What every merged configuration of a project names, `staging/<project>/<env>/config`, and each
 /// folder that one was delivered to last.
-fn published_anywhere(project: &Project, staging: &Folder) -> Result<Used, Failure> {
-    let mut used = Used::default();
-    for compose_project in folders(staging)? {
+fn published_from(project: &Project, brand: &Folder, known: &mut Known) -> Result<(), Failure> {
+    for compose_project in folders(&brand.join("staging"))? {
         for environment in folders(&compose_project)? {
             let staging = environment.join("config");
             // Other applications publish there as well.
@@ -157,11 +221,11 @@ fn published_anywhere(project: &Project, staging: &Folder) -> Result<Used, Failu
             let delivered = delivered.map(|folder| project.configuration_at(&folder));
             for folder in delivered.into_iter().chain([staging]) {
                 let read = esb_config::read(&folder);
-                used.add(&read.map_err(|error| pipeline::config_failure(&error))?);
+                known.published(&read.map_err(|error| pipeline::config_failure(&error))?);
             }
         }
     }
-    Ok(used)
+    Ok(())
 }
 
 /// The folders in a folder; a link is an error, for what it leads to could be one.
@@ -176,7 +240,7 @@ fn folders(folder: &Folder) -> Result<Vec<Folder>, FolderError> {
     Ok(found)
 }
 
-fn show(held: &[Held], printer: Printer) {
+fn show(held: &[Held], all: bool, printer: Printer) {
     if printer.json {
         let images: Vec<Value> = held.iter().map(document).collect();
         printer.document(&json!({"schema": 1, "images": images}));
@@ -186,20 +250,22 @@ fn show(held: &[Held], printer: Printer) {
         printer.note("there is no image of this project");
         return;
     }
-    let rows: Vec<Vec<String>> = held
-        .iter()
-        .map(|held| {
-            let id = held.id.trim_start_matches("sha256:");
-            vec![
-                held.names.first().cloned().unwrap_or_else(|| "<none>".to_owned()),
-                held.place().to_owned(),
-                id.chars().take(12).collect(),
-                bytes(held.bytes),
-                held.used.clone().unwrap_or_else(|| "-".to_owned()),
-            ]
-        })
-        .collect();
-    let columns = ["image", "in", "id", "size", "used by"].map(str::to_owned);
+    let row = |held: &Held| {
+        let id = held.id.trim_start_matches("sha256:");
+        let mut row = vec![
+            held.names.first().cloned().unwrap_or_else(|| "<none>".to_owned()),
+            held.place().to_owned(),
+            id.chars().take(12).collect(),
+            bytes(held.bytes),
+            held.used.clone().unwrap_or_else(|| "-".to_owned()),
+        ];
+        row.extend(all.then(|| held.whose.words().to_owned()));
+        row
+    };
+    let rows: Vec<Vec<String>> = held.iter().map(row).collect();
+    let mut columns: Vec<String> =
+        ["image", "in", "id", "size", "used by"].map(str::to_owned).into();
+    columns.extend(all.then(|| "owner".to_owned()));
     for line in table(printer, &columns, &rows) {
         printer.out(&line);
     }
@@ -212,5 +278,7 @@ fn document(held: &Held) -> Value {
         "names": held.names,
         "bytes": held.bytes,
         "used_by": held.used,
+        "own": matches!(held.whose, Whose::Own(_)),
+        "owner": held.whose.name(),
     })
 }

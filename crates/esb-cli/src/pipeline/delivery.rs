@@ -11,7 +11,7 @@ use std::{
 };
 
 use esb_config::{ConfigFile, Lock, Merged, Publication, Published};
-use esb_image::docker::{DockerEngine, FileInside, OtherContainer, Replacement};
+use esb_image::docker::{DockerEngine, FileInside, MountedFolder, OtherContainer, Replacement};
 use esb_oci::Folder;
 
 use super::{
@@ -80,6 +80,19 @@ pub(crate) async fn find(run: &Run, given: Option<&str>) -> Result<Found, Failur
     Ok(found)
 }
 
+/// What every Gateway of the engine reads, of whichever compose project it is.
+pub(crate) async fn all_gateways_read(run: &Run) -> Result<Vec<Published>, Failure> {
+    let Ok(engine) = run.engine().await else { return Ok(Vec::new()) };
+    let labels = [(SERVICE.to_owned(), "gateway".to_owned())];
+    let mut all = Vec::new();
+    for container in engine.others(&labels).await? {
+        if let Some(mount) = container.mounts.iter().find(|mount| mount.target == GATEWAY_FOLDER) {
+            all.extend(place_of(run, engine, &container, mount).read().await?);
+        }
+    }
+    Ok(all)
+}
+
 /// The compose projects whose Gateway runs and reads a configuration.
 async fn elsewhere(run: &Run) -> Result<Vec<String>, Failure> {
     let Ok(engine) = run.engine().await else { return Ok(Vec::new()) };
@@ -115,26 +128,35 @@ async fn mounted(run: &Run, container: &OtherContainer) -> Result<Place, Failure
             "name the place with `--config-to DIR`, or deliver nowhere with `--config-to none`",
         )
     })?;
-    let engine = run.engine().await?;
+    let place = place_of(run, run.engine().await?, container, mount);
+    if matches!(place, Place::Container(_)) && !mount.writable {
+        let text = format!("container `{name}` may only read what is mounted at {GATEWAY_FOLDER}");
+        return Err(Failure::new(Exit::Local, "config-to", text)
+            .hint("mount it without `ro`, or deliver to a folder with `--config-to DIR`"));
+    }
+    Ok(place)
+}
+
+fn place_of(
+    run: &Run,
+    engine: &DockerEngine,
+    container: &OtherContainer,
+    mount: &MountedFolder,
+) -> Place {
     // A bind mount of an engine elsewhere is a folder of that machine.
     if let Some(folder) = &mount.bind
         && engine.address().is_local()
         && folder.is_dir()
     {
-        return Ok(Place::Folder(run.project.configuration_at(folder)));
-    }
-    if !mount.writable {
-        let text = format!("container `{name}` may only read what is mounted at {GATEWAY_FOLDER}");
-        return Err(Failure::new(Exit::Local, "config-to", text)
-            .hint("mount it without `ro`, or deliver to a folder with `--config-to DIR`"));
+        return Place::Folder(run.project.configuration_at(folder));
     }
     let volume = mount.volume.as_deref().unwrap_or(&container.id);
-    Ok(Place::Container(Box::new(Inside {
+    Place::Container(Box::new(Inside {
         engine: engine.clone(),
         container: container.clone(),
         lock: run.store.folder().join("delivery").join(volume),
         label: run.project.brand.label("kind"),
-    })))
+    }))
 }
 
 impl Place {

@@ -10,6 +10,7 @@ mod delivery;
 mod early;
 pub(crate) mod fetch;
 mod fleet;
+pub(crate) mod history;
 mod images;
 mod output;
 mod own_folders;
@@ -31,6 +32,7 @@ pub(crate) use compose::command as compose_command;
 pub(crate) use config::{
     Places, Written, current, failure as config_failure, lock, places, publish_merged,
 };
+pub(crate) use delivery::all_gateways_read;
 pub(crate) use plan::{Plan, PlannedImage};
 pub(crate) use prepare::Naming;
 pub(crate) use pull::Pulled;
@@ -158,6 +160,7 @@ pub(crate) async fn execute(
     let mut made = bases::build(&run, &target, &recipes, sources).await?;
     fleet::place(&run, &target, &recipes, &made.bases).await?;
     images::functions(&run, &target, &recipes, &mut made).await?;
+    history::note(&run, &target, &made)?;
     run.lock.write()?;
     images::hand_over(&run, &target, &mut made).await?;
     if order.publishes() {

@@ -29,7 +29,7 @@ pub(crate) struct ImageRecord {
 }
 
 /// The file's name in the folder of the environment.
-const NAME: &str = "images.json";
+pub(super) const NAME: &str = "images.json";
 
 /// The most bytes of the file that are read.
 const LIMIT: u64 = 64 * 1024 * 1024;

@@ -109,6 +109,7 @@ const PLACES: &[(&[&str], &[&str])] = &[
             ".esb/dev/functions/Gone",
             ".esb/dev/images",
             ".esb/dev/images.json",
+            ".esb/dev/made.json",
             ".esb/dev/images/blobs",
             ".esb/dev/images/blobs/sha256",
             ".esb/dev/images/index.json",
@@ -147,6 +148,10 @@ const PLACES: &[(&[&str], &[&str])] = &[
     (
         &["image", "prune", "--yes", "--in", "store"],
         &[
+            ".esb",
+            ".esb/dev",
+            ".esb/dev/images.json",
+            ".esb/dev/made.json",
             ".esb/staging",
             ".esb/staging/p",
             ".esb/staging/p/dev",

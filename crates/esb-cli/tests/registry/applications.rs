@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::project::{Place, Project, document};
+use crate::project::{Project, document};
 
 /// A deploy of this project into a folder.
 fn deploy(project: &Project, to: &Path, more: &[&str]) -> Command {
@@ -277,30 +277,4 @@ fn what_builds_generate_is_no_place_and_a_place_is_no_output() {
     assert!(run(&["deploy", "--to", "oci", "--output", ".esb"], Some("gateway")).status.success());
     assert!(project.path().join(".esb/dev/functions/fn-0/Dockerfile").exists());
     assert_eq!(published("gateway").unwrap(), before);
-}
-
-#[test]
-fn prune_leaves_what_another_application_published() {
-    let Some(registry) = Place::start() else { return };
-    let shared = tempfile::tempdir().unwrap();
-    let to = ["--config-to", shared.path().to_str().unwrap()];
-    let (one, two) = (of_sam_init("one", 1, 0), of_sam_init("two", 1, 1));
-    two.write("functions/f0/app.py", "an image of its own = True\n");
-    registry.deploy(&one, "store", &to);
-    registry.deploy(&two, "store", &to);
-    // Both are of the compose project `esb-dev`, and the first one's staging knows nothing of the
-    // second.
-    let unused = |place: &[&str]| {
-        let prune = ["image", "prune", "--in", "registry", "--dry-run"];
-        let mut command = one.command("store", &[&prune[..], place].concat());
-        let done = document(command.env("CONTAINER_REGISTRY", registry.proxy.address()));
-        done["unused"].as_array().unwrap().len()
-    };
-    assert_eq!(unused(&[]), 0);
-    assert_eq!(unused(&["--config-to", "none"]), 0);
-    document(
-        &mut two
-            .command("store", &[&["config", "rm", "--owner", "template.yaml"][..], &to].concat()),
-    );
-    assert_eq!(unused(&[]), 1);
 }

@@ -13,4 +13,5 @@ mod opened;
 mod owned;
 mod planned;
 mod project;
+mod pruned;
 mod same;

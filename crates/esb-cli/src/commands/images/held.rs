@@ -1,25 +1,26 @@
-//! Images of a project where they are: in the engine, the store, the registry.
+//! Images where they are: in the engine, the store, the registry.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use esb_config::Published;
 use esb_image::Engine as _;
 use esb_model::Platform;
 use esb_oci::{Digest, ImageConfig, Manifest, Reference};
 use esb_registry::{PushSession, Repository};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::known::{Known, Whose};
 use crate::{
     exit::{Exit, Failure},
     pipeline::{Run, registry_failure},
 };
 
-/// An image and whether something uses it.
+/// An image, whose it is, and whether something uses it.
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) id: String,
     pub(super) names: Vec<String>,
     pub(super) bytes: u64,
+    pub(super) whose: Whose,
     pub(super) used: Option<String>,
     at: At,
 }
@@ -42,48 +43,12 @@ impl Held {
     }
 }
 
-/// What published configuration names.
-#[derive(Debug, Default)]
-pub(super) struct Used {
-    names: BTreeSet<String>,
-    digests: BTreeSet<String>,
-}
-
-impl Used {
-    pub(super) fn add(&mut self, published: &Published) {
-        let entries = published.config.functions.functions.values();
-        self.names
-            .extend(entries.filter_map(|entry| Some(entry.image.as_ref()?.resolve(|_| None))));
-        self.digests.extend(published.state.digests.values().cloned());
-        let of_names =
-            self.names.iter().filter_map(|name| Some(name.split_once('@')?.1.to_owned()));
-        self.digests.extend(of_names.collect::<Vec<_>>());
-    }
-
-    /// Whether a name is published; one that is published by digest keeps all tags of its
-    /// repository.
-    fn has(&self, name: &str) -> bool {
-        let repository = match name.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => repository,
-            _ => name,
-        };
-        let by_digest =
-            |other: &String| other.split_once('@').is_some_and(|(named, _)| named == repository);
-        self.names.contains(name) || self.names.iter().any(by_digest)
-    }
-
-    fn by(&self, names: &[String], digest: Digest) -> Option<String> {
-        let is_used = self.digests.contains(&digest.to_string())
-            || names.iter().any(|name| self.names.contains(name));
-        is_used.then(|| "functions.yml".to_owned())
-    }
-}
-
-/// The project's images in the container engine.
-pub(super) async fn in_engine(run: &Run, published: &Used) -> Result<Vec<Held>, Failure> {
+/// Images of ours in the container engine.
+pub(super) async fn in_engine(run: &Run, known: &Known) -> Result<Vec<Held>, Failure> {
     let brand = &run.project.brand;
     let engine = run.engine().await?;
-    let images = engine.list(&BTreeMap::from(labels(run))).await?;
+    let managed = (brand.label("managed"), "true".to_owned());
+    let images = engine.list(&BTreeMap::from([managed])).await?;
     let containers = engine.others(&[]).await?;
     let of_containers: BTreeMap<&str, &str> = containers
         .iter()
@@ -94,36 +59,29 @@ pub(super) async fn in_engine(run: &Run, published: &Used) -> Result<Vec<Held>, 
         let is_base = !image.labels.contains_key(&function);
         let used = if let Some(name) = of_containers.get(image.id.as_str()) {
             Some(format!("container {name}"))
-        } else if image.names.iter().any(|name| published.has(name)) {
-            Some("functions.yml".to_owned())
+        } else if let Some(used) = known.used(&image.names, &[&image.id]) {
+            Some(used)
         } else if is_base && !image.names.is_empty() {
             Some("base".to_owned())
         } else {
             None
         };
-        Held { id: image.id, names: image.names, bytes: image.size, used, at: At::Engine }
+        let whose = known.whose(&image.names, &[&image.id]);
+        let (id, names, bytes) = (image.id, image.names, image.size);
+        Held { id, names, bytes, whose, used, at: At::Engine }
     });
     Ok(held.collect())
 }
 
-/// The labels that every image of the project has.
-fn labels(run: &Run) -> [(String, String); 2] {
+/// Whether an image is a function's of some project.
+fn is_function(run: &Run, config: &ImageConfig) -> bool {
     let brand = &run.project.brand;
-    [
-        (brand.label("managed"), "true".to_owned()),
-        (brand.label("project"), run.compose_project.clone()),
-    ]
+    config.label(&brand.label("kind")) == Some("function")
+        && config.label(&brand.label("managed")) == Some("true")
 }
 
-/// Whether an image is a function's of this project.
-fn is_ours(run: &Run, config: &ImageConfig) -> bool {
-    let kind = config.label(&run.project.brand.label("kind"));
-    let has = |(name, value): &(String, String)| config.label(name) == Some(value);
-    kind == Some("function") && labels(run).iter().all(has)
-}
-
-/// The project's images that the content store lists.
-pub(super) fn in_store(run: &Run, published: &Used) -> Vec<Held> {
+/// Images of functions that the content store lists.
+pub(super) fn in_store(run: &Run, known: &Known) -> Vec<Held> {
     let mut held = Vec::new();
     for (name, entry) in run.store.listed_images() {
         // One that is not whole any more is not ours to judge.
@@ -132,31 +90,37 @@ pub(super) fn in_store(run: &Run, published: &Used) -> Vec<Held> {
         let Some(manifest) = manifest else { continue };
         let config = run.store.document(manifest.config.digest);
         let config = config.and_then(|bytes| ImageConfig::parse(&bytes).ok());
-        if !config.is_some_and(|config| is_ours(run, &config)) {
+        if !config.is_some_and(|config| is_function(run, &config)) {
             continue;
         }
         let names = vec![name];
-        let used = published.by(&names, entry.digest);
         let id = entry.digest.to_string();
+        let whose = known.whose(&names, &[&id]);
+        let used = known.used(&names, &[&id]);
         let bytes = manifest.layers.last().map_or(0, |layer| layer.size);
-        held.push(Held { id, names, bytes, used, at: At::Store(entry.digest) });
+        held.push(Held { id, names, bytes, whose, used, at: At::Store(entry.digest) });
     }
     held
 }
 
-/// The project's images in the registry: of all repositories whose names could be ours, what
-/// carries our labels.
-pub(super) async fn in_registry(run: &Run, published: &Used) -> Result<Vec<Held>, Failure> {
+/// Images of functions in the registry: in the repositories that records and published entries of
+/// this project name, and with `all` in every repository whose name could be one of ours.
+pub(super) async fn in_registry(run: &Run, known: &Known, all: bool) -> Result<Vec<Held>, Failure> {
     let registry = run.registry.configured.as_ref().unwrap_or(&run.registry.default);
     let host = registry.push_host();
-    let all = run.client.repositories(host).await.map_err(|error| {
-        registry_failure(&error)
-            .hint("not every registry lists its repositories; remove images there by its own means")
-    })?;
-    let prefix = registry.image(&format!("{}-", run.project.brand.slug()), "-").repository;
-    let ours = all.into_iter().filter(|name| name.starts_with(&prefix));
-    let found: Vec<Vec<Held>> = stream::iter(ours)
-        .map(|repository| in_repository(run, published, registry.runtime_host(), host, repository))
+    let mut repositories = known.repositories([host, registry.runtime_host()]);
+    if all {
+        let listed = run.client.repositories(host).await.map_err(|error| {
+            registry_failure(&error).hint(
+                "not every registry lists its repositories; without `--all` only those that runs \
+                 of this project recorded are looked at",
+            )
+        })?;
+        let prefix = registry.image(&format!("{}-", run.project.brand.slug()), "-").repository;
+        repositories.extend(listed.into_iter().filter(|name| name.starts_with(&prefix)));
+    }
+    let found: Vec<Vec<Held>> = stream::iter(repositories)
+        .map(|repository| in_repository(run, known, registry.runtime_host(), host, repository))
         .buffered(run.jobs)
         .try_collect()
         .await?;
@@ -165,7 +129,7 @@ pub(super) async fn in_registry(run: &Run, published: &Used) -> Result<Vec<Held>
 
 async fn in_repository(
     run: &Run,
-    published: &Used,
+    known: &Known,
     runtime: &str,
     host: &str,
     repository: String,
@@ -184,21 +148,23 @@ async fn in_repository(
         // A tag of an index leads elsewhere, and is none of ours.
         let Ok(config) = ImageConfig::parse(&image.config_bytes) else { continue };
         let leads = session.checked(&at, &tag) == Some(Some(digest));
-        if !leads || !is_ours(run, &config) {
+        if !leads || !is_function(run, &config) {
             continue;
         }
-        let name = format!("{runtime}/{}:{tag}", at.repository);
-        let used = published.by(std::slice::from_ref(&name), digest);
         let bytes = image.layers.last().map_or(0, |layer| layer.descriptor.size);
         let held = found.entry(digest).or_insert_with(|| Held {
             id: digest.to_string(),
             names: Vec::new(),
             bytes,
+            whose: Whose::Unknown,
             used: None,
             at: At::Registry(at.clone(), digest),
         });
-        held.names.push(name);
-        held.used = held.used.take().or(used);
+        held.names.push(format!("{runtime}/{}:{tag}", at.repository));
+    }
+    for held in found.values_mut() {
+        held.whose = known.whose(&held.names, &[&held.id]);
+        held.used = known.used(&held.names, &[&held.id]);
     }
     Ok(found.into_values().collect())
 }
@@ -230,21 +196,4 @@ pub(super) async fn remove(run: &Run, held: &[Held]) -> Result<(), Failure> {
         run.store.unlist_images(&unlisted)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_published_is_used() {
-        let names = ["r:5010/esb-a:latest-1", "r:5010/esb-b@sha256:00"].map(str::to_owned).into();
-        let published = Used { names, digests: BTreeSet::new() };
-        let check = |name: &str, expected| assert_eq!(published.has(name), expected, "{name}");
-        check("r:5010/esb-a:latest-1", true);
-        check("r:5010/esb-a:latest-2", false);
-        check("r:5010/esb-b:latest", true);
-        check("other:5010/esb-b:latest", false);
-        check("esb-a:latest-1", false);
-    }
 }

@@ -1,0 +1,244 @@
+//! Whose an image is, and what published configuration names it.
+//!
+//! An image is this project's when a run in its folder made it, or when its own application has
+//! published it. Labels say neither: applications of one platform share them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use esb_config::{Owner, Published, Section};
+use esb_oci::Digest;
+
+use crate::pipeline::history::MadeHere;
+
+/// Whose an image is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This project's, with the application and template of its function where they are known.
+    Own(Option<String>),
+    /// What another folder of this machine made, or another application published.
+    Other { name: String, is_recorded: bool },
+    /// Only its labels say that it is one of ours.
+    Unknown,
+}
+
+impl Whose {
+    /// As a table shows it.
+    pub(super) fn words(&self) -> &str {
+        match self {
+            Self::Own(owner) => owner.as_deref().unwrap_or("this project"),
+            Self::Other { name, .. } => name,
+            Self::Unknown => "-",
+        }
+    }
+
+    /// The owner, as far as it is known.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Own(owner) => owner.as_deref(),
+            Self::Other { name, .. } => Some(name),
+            Self::Unknown => None,
+        }
+    }
+
+    /// Whether it may be removed when nothing uses it: a record says who made it.
+    pub(super) fn is_recorded(&self) -> bool {
+        matches!(self, Self::Own(_) | Self::Other { is_recorded: true, .. })
+    }
+}
+
+/// What records and published configuration say.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// What runs in this folder made, by each id.
+    own: BTreeMap<String, Option<String>>,
+    /// What runs in other folders made.
+    others: BTreeMap<String, String>,
+    /// The published names and digests, each with an owner of its entry.
+    names: BTreeMap<String, Option<Owner>>,
+    digests: BTreeMap<String, Option<Owner>>,
+    /// The applications of this project.
+    applications: BTreeSet<String>,
+    /// Registries and repositories of what is this project's.
+    repositories: BTreeSet<String>,
+}
+
+impl Known {
+    pub(super) fn new(applications: BTreeSet<String>) -> Self {
+        Self { applications, ..Self::default() }
+    }
+
+    /// What a run in this folder made.
+    pub(super) fn made_here(&mut self, made: Vec<MadeHere>) {
+        for image in made {
+            self.repositories.extend(image.pushed.clone());
+            for id in ids(&image) {
+                let owner = self.own.entry(id).or_default();
+                if owner.is_none() {
+                    owner.clone_from(&image.owner);
+                }
+            }
+        }
+    }
+
+    /// What a run in another folder made.
+    pub(super) fn made_elsewhere(&mut self, folder: &str, made: Vec<MadeHere>) {
+        for image in made {
+            let name = match &image.owner {
+                Some(owner) => format!("{owner} in {folder}"),
+                None => folder.to_owned(),
+            };
+            for id in ids(&image) {
+                self.others.entry(id).or_insert_with(|| name.clone());
+            }
+        }
+    }
+
+    /// What is published, by whoever it was.
+    pub(super) fn published(&mut self, published: &Published) {
+        for (function, entry) in &published.config.functions.functions {
+            let owners = published.state.owners.of(Section::Function, function);
+            let own = owners.iter().find(|owner| self.is_own(owner));
+            let owner = own.or_else(|| owners.first()).cloned();
+            if let Some(image) = &entry.image {
+                let name = image.resolve(|_| None);
+                if own.is_some() {
+                    self.repositories.extend(repository(&name));
+                }
+                if let Some((_, digest)) = name.split_once('@') {
+                    self.digests.entry(digest.to_owned()).or_insert_with(|| owner.clone());
+                }
+                self.names.entry(name).or_insert_with(|| owner.clone());
+            }
+            if let Some(digest) = published.state.digests.get(function) {
+                self.digests.entry(digest.clone()).or_insert(owner);
+            }
+        }
+    }
+
+    fn is_own(&self, owner: &Owner) -> bool {
+        owner.application().is_some_and(|name| self.applications.contains(name))
+    }
+
+    /// Whose an image is that has these names and ids.
+    pub(super) fn whose(&self, names: &[String], ids: &[&str]) -> Whose {
+        if let Some(owner) = ids.iter().find_map(|id| self.own.get(*id)) {
+            return Whose::Own(owner.clone());
+        }
+        let by_name = names.iter().filter_map(|name| self.names.get(name));
+        let by_digest = ids.iter().filter_map(|id| self.digests.get(*id));
+        let published: Vec<&Owner> = by_name.chain(by_digest).flatten().collect();
+        if let Some(owner) = published.iter().find(|owner| self.is_own(owner)) {
+            return Whose::Own(Some(owner.to_string()));
+        }
+        if let Some(name) = ids.iter().find_map(|id| self.others.get(*id)) {
+            return Whose::Other { name: name.clone(), is_recorded: true };
+        }
+        match published.first() {
+            Some(owner) => Whose::Other { name: owner.to_string(), is_recorded: false },
+            None => Whose::Unknown,
+        }
+    }
+
+    /// What published configuration uses of these names and ids.
+    pub(super) fn used(&self, names: &[String], ids: &[&str]) -> Option<String> {
+        let is_used = names.iter().any(|name| self.has(name))
+            || ids.iter().any(|id| self.digests.contains_key(*id));
+        is_used.then(|| "functions.yml".to_owned())
+    }
+
+    /// Whether a name is published; one that is published by digest keeps all tags of its
+    /// repository in an engine, which may know the image by another digest.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let repository = repository(name);
+        let by_digest = |other: &String| {
+            other.split_once('@').is_some_and(|(named, _)| Some(named) == repository.as_deref())
+        };
+        self.names.contains_key(name) || self.names.keys().any(by_digest)
+    }
+
+    /// The repositories of a registry that could hold this project's images.
+    pub(super) fn repositories(&self, hosts: [&str; 2]) -> BTreeSet<String> {
+        let below = |name: &String| {
+            let of = |host: &str| name.strip_prefix(host)?.strip_prefix('/').map(str::to_owned);
+            hosts.into_iter().find_map(of)
+        };
+        self.repositories.iter().filter_map(below).collect()
+    }
+}
+
+/// A name without its tag and digest.
+fn repository(name: &str) -> Option<String> {
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
+    Some(match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository.to_owned(),
+        _ => name.to_owned(),
+    })
+}
+
+/// By which an engine, a store or a registry may know an image.
+fn ids(image: &MadeHere) -> impl Iterator<Item = String> + use<> {
+    let ids: [Option<Digest>; 2] = [Some(image.digest), image.config];
+    ids.into_iter().flatten().map(|digest| digest.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published(text: &str, owners: &[(&str, &str)]) -> Published {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("functions.yml"), text).unwrap();
+        let mut published = esb_config::read(&esb_oci::Folder::new(folder.path())).unwrap();
+        for (function, application) in owners {
+            let owner = Owner::new(*application, "template.yaml");
+            published.state.owners.add(Section::Function, *function, owner);
+        }
+        published
+    }
+
+    #[test]
+    fn what_is_published_is_used() {
+        let mut known = Known::default();
+        known.published(&published(
+            "functions:\n  a: {image: 'r:5010/esb-a:latest-1'}\n  b: {image: 'r:5010/esb-b@sha256:00'}\n",
+            &[],
+        ));
+        let check = |name: &str, expected| assert_eq!(known.has(name), expected, "{name}");
+        check("r:5010/esb-a:latest-1", true);
+        check("r:5010/esb-a:latest-2", false);
+        check("r:5010/esb-b:latest", true);
+        check("other:5010/esb-b:latest", false);
+        check("esb-a:latest-1", false);
+        assert!(known.used(&[], &["sha256:00"]).is_some());
+    }
+
+    #[test]
+    fn what_was_made_or_published_here_is_own() {
+        let made = |text: &str, owner: Option<&str>| MadeHere {
+            digest: Digest::of(text.as_bytes()),
+            config: Some(Digest::of(format!("{text} config").as_bytes())),
+            pushed: Some(format!("r:5010/esb-{text}")),
+            owner: owner.map(str::to_owned),
+        };
+        let mut known = Known::new(["shop".to_owned()].into());
+        known.made_here(vec![made("old", Some("shop:template.yaml")), made("base", None)]);
+        known.made_elsewhere("/srv/stock", vec![made("stock", Some("stock:template.yaml"))]);
+        known.published(&published(
+            "functions:\n  a: {image: 'r:5010/esb-a:1'}\n  b: {image: 'r:5010/esb-b:1'}\n",
+            &[("a", "shop"), ("b", "stock")],
+        ));
+        let of_id = |text: &str| known.whose(&[], &[&Digest::of(text.as_bytes()).to_string()]);
+        assert_eq!(of_id("old"), Whose::Own(Some("shop:template.yaml".to_owned())));
+        assert_eq!(of_id("old config"), of_id("old"));
+        assert_eq!(of_id("base"), Whose::Own(None));
+        assert_eq!(of_id("stock").words(), "stock:template.yaml in /srv/stock");
+        assert!(of_id("stock").is_recorded());
+        assert_eq!(of_id("other"), Whose::Unknown);
+        let of_name = |name: &str| known.whose(&[name.to_owned()], &[]);
+        assert_eq!(of_name("r:5010/esb-a:1").words(), "shop:template.yaml");
+        assert!(!of_name("r:5010/esb-b:1").is_recorded());
+        assert_eq!(of_name("r:5010/esb-a:2"), Whose::Unknown, "only its name is alike");
+        let of_registry = known.repositories(["r:5010", "127.0.0.1:5010"]);
+        assert_eq!(of_registry.into_iter().collect::<Vec<_>>(), ["esb-a", "esb-base", "esb-old"]);
+    }
+}
