@@ -102,19 +102,33 @@ fn a_cold_machine_is_not_a_cold_build() {
     assert_eq!(digests(&third), digests(&first));
     assert_eq!(asked.len(), FUNCTIONS + 1, "as on a machine that built it: {asked:#?}");
 
-    // A change on a cold machine: what lies in the registry is still not made again.
-    project.write("functions/f1/app.py", "number = 'one'\n");
-    let (_, asked) = place.deploy(&project, "colder", &[]);
-    let uploads = writes(&asked);
-    assert!(uploads.iter().all(|asked| asked.contains("/v2/esb-fn-1/")), "{uploads:#?}");
-    let count = |part: &str| uploads.iter().filter(|asked| asked.starts_with(part)).count();
-    assert_eq!(count("PUT /v2/esb-fn-1/blobs/"), 2, "code and config: {uploads:#?}");
-    let blobs = fs::read_dir(project.store("colder").join("blobs/sha256")).unwrap();
-    let layers = blobs.filter(|blob| {
-        let path = blob.as_ref().unwrap().path();
-        fs::read(path).unwrap().starts_with(&[0x1f, 0x8b])
-    });
-    assert_eq!(layers.count(), 1, "the code alone was compressed");
+    // A change on a cold machine: what lies in the registry is not uploaded again. A layer of an
+    // image that is new is made here, for nobody but the registry says what the blob there holds.
+    let change = |text: &str, store: &str| {
+        project.write("functions/f1/app.py", text);
+        let (_, asked) = place.deploy(&project, store, &[]);
+        let uploads = writes(&asked);
+        assert!(uploads.iter().all(|asked| asked.contains("/v2/esb-fn-1/")), "{uploads:#?}");
+        let count = |part: &str| uploads.iter().filter(|asked| asked.starts_with(part)).count();
+        assert_eq!(count("PUT /v2/esb-fn-1/blobs/"), 2, "code and config: {uploads:#?}");
+        let blobs = fs::read_dir(project.store(store).join("blobs/sha256")).unwrap();
+        let layers = blobs.filter(|blob| {
+            let path = blob.as_ref().unwrap().path();
+            fs::read(path).unwrap().starts_with(&[0x1f, 0x8b])
+        });
+        layers.count()
+    };
+    assert_eq!(change("number = 'one'\n", "colder"), 2, "the layers of one image");
+    // A machine that made a layer knows its blob, also when it has it no more.
+    for blob in fs::read_dir(project.store("colder").join("blobs/sha256")).unwrap() {
+        let path = blob.unwrap().path();
+        if fs::read(&path).unwrap().starts_with(&[0x1f, 0x8b]) {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    assert_eq!(change("number = 'two'\n", "colder"), 1, "the code alone was compressed");
+    project.write("esb.toml", "application = 'shop'\ntrust-registry = true\n");
+    assert_eq!(change("number = 'three'\n", "trusting"), 1, "the code alone was compressed");
 }
 
 #[test]

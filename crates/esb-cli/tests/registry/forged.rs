@@ -106,24 +106,33 @@ fn a_forged_layer_key_puts_nothing_into_an_image() {
     assert!(writes(&asked).iter().any(|asked| asked.contains("/manifests/")), "{asked:#?}");
     deployed(&attacker, &cold);
 
-    // One that says what the layer should unpack to: what it really holds runs nowhere.
+    // One that says what the layer should unpack to: it is not taken for a new image.
     let forged = Forgery::of(&ours).with_blob(&evil);
     let forged = forged.annotated("com.esb.image_fingerprint", &"0".repeat(64)).image();
     attacker.push(&forged, NAME, &["latest"]);
-    let (colder, _) = place.deploy(&project, "colder", &[]);
-    let image = attacker.image(NAME, &digest(&colder, NAME));
-    let config = |image: &esb_oci::Image| image.config_bytes.clone();
-    assert_eq!(config(&image), config(&ours), "the config is made here");
-    let refused = attacker.unpack(&image).unwrap_err();
-    assert!(refused.contains(&evil.blob.descriptor.digest.to_string()), "{refused}");
-    // Who hands it on without unpacking it looks at it before.
     let to = ["deploy", "--to", "registry", "--to", "oci:out"];
-    let mut command = project.command("handed", &to);
-    let output = command.env("CONTAINER_REGISTRY", place.proxy.address()).output().unwrap();
+    let run = |store: &str| {
+        let mut command = project.command(store, &to);
+        command.env("CONTAINER_REGISTRY", place.proxy.address());
+        command.output().unwrap()
+    };
+    for text in ["number = 0\n", "number = 'new'\n"] {
+        project.write("functions/f0/app.py", text);
+        let output = run("colder");
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(output.status.success(), "{said:#}");
+        let files = deployed(&attacker, &said);
+        assert_eq!(files[&format!("{NAME} var/task/app.py")], text);
+        attacker.push(&forged, NAME, &["latest"]);
+    }
+    // Who believes the registry looks at a layer before it is handed on without being unpacked.
+    project.write("esb.toml", "application = 'shop'\ntrust-registry = true\n");
+    project.write("functions/f0/app.py", "number = 0\n");
+    let output = run("handed");
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(4), "{said:#}");
     assert!(said["error"]["hint"].as_str().unwrap().contains("--no-cache"), "{said:#}");
-    let (healed, _) = place.deploy(&project, "colder", &["--no-cache"]);
+    let (healed, _) = place.deploy(&project, "handed", &["--no-cache"]);
     assert_eq!(digests(&healed), digests(&first));
     deployed(&attacker, &healed);
 }

@@ -37,7 +37,7 @@ impl EmbeddedBuilder {
             let report = blocking(move || inner.take(&job, &prepared, image)).await?;
             return Ok(Progress::Done(Box::new(report)));
         }
-        prepared.earlier = job.names.layers(&image);
+        prepared.earlier = job.names.layers(&image).trusted(job.trusts_published);
         if !is_marked {
             return Ok(Progress::Needed(prepared));
         }

@@ -106,7 +106,7 @@ impl Layers {
     }
 
     /// The layer of some changes: one that this machine has, or one of `ask.earlier` with the same
-    /// content, when `ask.trust` allows it. Of several callers with the same changes one works and
+    /// content whose blob is known to hold it, when `ask.trust` allows it. Of several callers with the same changes one works and
     /// the others wait.
     pub(crate) fn make(&self, changes: &Changes, ask: Ask<'_>) -> Result<Made, LayerError> {
         let key = key(changes, ask.epoch);
@@ -119,6 +119,7 @@ impl Layers {
             return Ok(self.here(layer));
         }
         if ask.trust
+            && self.is_believed(key, ask)
             && let Some(made) = self.same(changes, key, ask, &mut known)?
         {
             return Ok(made);
@@ -144,6 +145,14 @@ impl Layers {
     fn cell(&self, key: Digest) -> Cell {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(key).or_default())
+    }
+
+    /// Whether the blob that others say to be a layer is the one: whoever may push can put another
+    /// one there and call it so, and no engine would pull an image of it.
+    fn is_believed(&self, key: Digest, ask: Ask<'_>) -> bool {
+        let Some(said) = ask.earlier.get(key).map(|made| made.layer) else { return false };
+        let remembered = || self.store.record(BY_DIFF_ID, said.diff_id);
+        ask.earlier.is_trusted() || remembered() == Some((said.digest, said.size))
     }
 
     /// Others say what their layers are made of: here it is found out, at the price of reading the

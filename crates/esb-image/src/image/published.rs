@@ -134,16 +134,30 @@ impl Names {
             };
             Some((key, Made { layer: Layer { key, digest, diff_id, size }, blob }))
         };
-        Earlier(image.manifest.layers.iter().zip(&image.layers).filter_map(of).collect())
+        let layers = image.manifest.layers.iter().zip(&image.layers).filter_map(of);
+        Earlier { layers: layers.collect(), is_trusted: false }
     }
 }
 
 /// Layers that need not be made, because they lie where the image goes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Earlier(HashMap<Digest, Made>);
+pub(crate) struct Earlier {
+    layers: HashMap<Digest, Made>,
+    is_trusted: bool,
+}
 
 impl Earlier {
     pub(crate) fn get(&self, key: Digest) -> Option<&Made> {
-        self.0.get(&key)
+        self.layers.get(&key)
+    }
+
+    /// The same, their word taken for what their blobs hold.
+    pub(crate) fn trusted(self, is_trusted: bool) -> Self {
+        Self { is_trusted, ..self }
+    }
+
+    /// Whether their word is taken.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.is_trusted
     }
 }
