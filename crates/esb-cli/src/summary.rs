@@ -172,11 +172,7 @@ impl Summary {
         let unowned = unowned(written.merged.as_ref());
         text.extend(unowned_line(&unowned, run.project.brand.slug()));
         warn(run, written.merged.as_ref(), false);
-        if target.registry.is_none() {
-            text.push(
-                "the images have local names, which the platform's Agent cannot pull".to_owned(),
-            );
-        }
+        text.extend(target.unreachable());
         let changed = match written.changed.len() {
             0 => "configuration unchanged".to_owned(),
             n => format!("{n} configuration {} written", if n == 1 { "file" } else { "files" }),

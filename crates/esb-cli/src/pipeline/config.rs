@@ -138,19 +138,13 @@ pub(crate) async fn prepare(
 /// A Gateway that runs would hand out names that its Agent cannot pull.
 fn refuse_local(order: &Order<'_>, target: &Target, found: &Found) -> Result<(), Failure> {
     let allowed = order.deploy.is_some_and(|deploy| deploy.allow_local);
-    match &found.gateway {
-        Some(gateway) if gateway.running && target.registry.is_none() && !allowed => {
-            let text = format!(
-                "the Gateway `{}` runs, and images would get local names that its Agent cannot pull",
-                gateway.name
-            );
-            Err(Failure::new(Exit::Input, "local-names", text).hint(
-                "start the platform's registry or name one with `--registry HOST[:PORT]`, or \
-                 insist with `--allow-local`",
-            ))
-        }
-        _ => Ok(()),
-    }
+    let running = found.gateway.as_ref().filter(|gateway| gateway.running && !allowed);
+    let (Some(gateway), Some(reason)) = (running, target.unreachable()) else { return Ok(()) };
+    let text = format!("the Gateway `{}` runs, and {reason}", gateway.name);
+    Err(Failure::new(Exit::Input, "local-names", text).hint(
+        "start the platform's registry or name one with `--registry HOST[:PORT]`, and push there \
+         (`--to registry`), or insist with `--allow-local`",
+    ))
 }
 
 /// A Gateway would leave the placeholder of a secret that it does not have as it is.

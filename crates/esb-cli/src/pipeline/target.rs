@@ -17,7 +17,7 @@ pub(crate) struct Target {
     pub(crate) registry: Option<PublishTarget>,
     pub(crate) engine: bool,
     pub(crate) layout: Option<PathBuf>,
-    /// What precedes names in functions.yml; none for local names.
+    /// What precedes names in functions.yml, pushed there or not; none for local names.
     prefix: Option<String>,
     form: ImageRefForm,
 }
@@ -52,6 +52,21 @@ impl Target {
         let registry = self.registry.as_ref()?;
         let content = Self::content_tag(tag, digest);
         Some([registry.image(repository, &content), registry.image(repository, tag)])
+    }
+
+    /// Why the platform's Agent cannot pull the images under their names; none where they are
+    /// pushed.
+    pub(crate) fn unreachable(&self) -> Option<String> {
+        match (&self.registry, &self.prefix) {
+            (Some(_), _) => None,
+            (None, Some(prefix)) => Some(format!(
+                "the images have names in `{prefix}` and are not pushed there: the platform's \
+                 Agent cannot pull them"
+            )),
+            (None, None) => Some(
+                "the images have local names, which the platform's Agent cannot pull".to_owned(),
+            ),
+        }
     }
 
     fn name(&self, repository: &str, suffix: &str) -> String {

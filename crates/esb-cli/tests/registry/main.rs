@@ -15,3 +15,4 @@ mod planned;
 mod project;
 mod pruned;
 mod same;
+mod unpushed;
