@@ -325,7 +325,7 @@ mod tests {
         }
     }
 
-    /// Each row is what Docker Compose v2.16's own reader gives.
+    /// Each row is what Docker Compose's own reader gives (`dotenv` of compose-go v2.16.2).
     #[test]
     fn as_compose_reads_them() {
         let check = |text: &str, expected: &str| assert_eq!(read(text), expected, "{text:?}");
@@ -342,7 +342,9 @@ mod tests {
         // Comments: after a blank, or after a value in quotes.
         check("A=x # c\nB=x#y\nC=#x\nD=", "A=x; B=x#y; C=#x; D=");
         check("A=\"x\" # c\nB='y'\t# c\nC=\"#\"# c", "A=x; B=y; C=#");
+        // A tab begins no comment.
         check("A=x\t# c", "A=x\t# c");
+        check("A=x\t # c\nB=x \t# c\nC=x\t#c #d", "A=x; B=x \t# c; C=x\t#c");
 
         // Quotes and escapes.
         check(r#"A="a\nb\t\"c\" \\ \x""#, "A=a\nb\t\"c\" \\ \\x");
