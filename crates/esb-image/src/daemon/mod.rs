@@ -36,6 +36,19 @@ pub(crate) fn session_name() -> String {
     format!("esb-{:x}-{:016x}{:016x}", std::process::id(), random(), random())
 }
 
+/// The text on one line, with nothing that acts on a terminal. Quotes stay as they are.
+#[cfg(any(feature = "docker", feature = "ssh"))]
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => printable.push(c),
+            c => printable.extend(c.escape_debug()),
+        }
+    }
+    printable
+}
+
 /// An error with its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -15,7 +15,7 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
 };
 
-use super::address::SshHost;
+use super::{address::SshHost, printable};
 
 /// The most bytes that are kept of what `ssh` says.
 const SAID: usize = 4096;
@@ -67,7 +67,7 @@ impl Connection {
             self.said.extend_from_slice(&new[..new.len().min(room)]);
             if read.is_err() || new.is_empty() || self.said.len() == SAID {
                 let said = String::from_utf8_lossy(&self.said);
-                let said = said.trim().escape_debug();
+                let said = printable(said.trim());
                 return Poll::Ready(io::Error::other(format!(
                     "`ssh` ended without an answer: {said}"
                 )));

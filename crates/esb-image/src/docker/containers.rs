@@ -20,11 +20,12 @@ use bollard::{
 use futures_util::StreamExt as _;
 
 use crate::Error;
+use crate::daemon::printable;
 use crate::docker::{
     DockerEngine,
     container::{self, Running},
     container_info::{OtherContainer, describe},
-    engine::{failure, printable},
+    engine::failure,
 };
 
 /// The most bytes of one file that is taken out of a container.

@@ -24,7 +24,7 @@ use tokio_util::sync::DropGuard;
 use super::{EngineAddress, container, session, transfer, transport::Transport};
 use crate::{
     Container, Engine, EngineImage, EngineInfo, Error, RunSpec,
-    daemon::{archive, chain, credentials::Handed, pipe::read_blocking},
+    daemon::{archive, chain, credentials::Handed, pipe::read_blocking, printable},
 };
 
 /// The oldest API that has all that we use: engine 20.10.
@@ -341,18 +341,6 @@ pub(super) fn failure(
         let reason = Redactor::default().hide(reason.trim());
         Error::Engine { action, subject, reason: printable(reason.trim()) }
     }
-}
-
-/// The text on one line, with nothing that acts on a terminal. Quotes stay as they are.
-pub(super) fn printable(text: &str) -> String {
-    let mut printable = String::new();
-    for c in text.chars() {
-        match c {
-            '"' | '\'' | '\\' => printable.push(c),
-            c => printable.extend(c.escape_debug()),
-        }
-    }
-    printable
 }
 
 /// Refuses what would not be one segment of a request's path.

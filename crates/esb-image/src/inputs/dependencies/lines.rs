@@ -305,7 +305,12 @@ pub(crate) fn parse(line: &str) -> Result<Parsed, String> {
 
 /// What an option's word stands for, whether it takes a value, and the value in the same word.
 fn option(word: &str) -> Result<(Name, bool, Option<String>), String> {
-    let unknown = || format!("`{}` is not an option of a requirements file", shown(word));
+    // Its value may be a secret, and says nothing about the name.
+    let own = match word.split_once('=') {
+        Some((own, _)) if word.starts_with("--") => own,
+        _ => word,
+    };
+    let unknown = || format!("`{}` is not an option of a requirements file", shown(own));
     if let Some(long) = word.strip_prefix("--") {
         let (name, value) = match long.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),

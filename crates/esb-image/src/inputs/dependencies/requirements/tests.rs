@@ -100,7 +100,8 @@ fn what_is_wrong_is_said_with_its_line() {
     check("six\n./none", 2, "there is no `./none`");
     check("six\n--nonsense", 2, "not an option");
     check("htp:/ci:pw99xy@h/x", 1, "there is no `***@h/x`");
-    check("--indexes=http://ci:pw99xy@h/x", 1, "`***@h/x` is not an option");
+    check("--indexes=http://ci:pw99xy@h/x", 1, "`--indexes` is not an option");
+    check("x\ny --idx=http://ci:pw99xy@h/x", 2, "`--idx` is not an option");
     check("six six", 1, "is not a requirement");
     check("six ${NONE", 1, "is not a requirement");
     let values = [
