@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 
 use esb_model::PublishTarget;
 use esb_oci::ContentStore;
-use esb_registry::{Client, CredentialFiles, Settings};
+use esb_registry::{Client, ClientSettings, CredentialFiles};
 
 use crate::{
     cli::AccessArgs,
@@ -22,16 +22,16 @@ pub(crate) fn client<'a>(
 ) -> Result<Client, Failure> {
     let internal: Vec<&PublishTarget> = internal.into_iter().collect();
     let store = Some(store.clone());
-    let settings = Settings { store, ..settings(args, environment, &internal)? };
+    let settings = ClientSettings { store, ..settings(args, environment, &internal)? };
     Client::new(settings).map_err(|error| failure(&error))
 }
 
 /// The exit code and words of a registry's failure.
 pub(crate) fn failure(error: &esb_registry::Error) -> Failure {
-    use esb_registry::Kind;
+    use esb_registry::ErrorKind;
     let exit = match error.kind() {
-        Kind::Input => Exit::Input,
-        Kind::Local => Exit::Local,
+        ErrorKind::Input => Exit::Input,
+        ErrorKind::Local => Exit::Local,
         _ => Exit::Remote,
     };
     Failure::of(exit, error.code().unwrap_or("registry"), error).maybe_hint(error.hint())
@@ -41,7 +41,7 @@ fn settings(
     args: &AccessArgs,
     environment: &Environment,
     internal: &[&PublishTarget],
-) -> Result<Settings, Failure> {
+) -> Result<ClientSettings, Failure> {
     let mirrors = environment.branded("MIRRORS").into_iter().flat_map(|list| list.split(','));
     let mirrors = args.mirror.iter().map(String::as_str).chain(mirrors);
     let mirrors = mirrors.map(str::trim).filter(|mirror| !mirror.is_empty());
@@ -63,7 +63,7 @@ fn settings(
         environment.get(lower).or_else(|| environment.get(upper)).map(str::to_owned)
     };
     let no_proxy = either("NO_PROXY", "no_proxy").unwrap_or_default();
-    Ok(Settings {
+    Ok(ClientSettings {
         insecure,
         plain_credentials: args.insecure_credentials.iter().cloned().collect(),
         direct: internal.iter().map(|target| target.push_host().to_owned()).collect(),
@@ -81,7 +81,7 @@ fn settings(
         credentials: docker_credentials(environment)?,
         mirrors,
         offline: args.offline,
-        ..Settings::default()
+        ..ClientSettings::default()
     })
 }
 

@@ -32,7 +32,7 @@ use crate::{
     challenge::{self, Challenge},
     http::{Http, Payload, Request, answer},
     response::{Answer, read},
-    retry::Failure,
+    retry::AttemptError,
 };
 
 /// The most bytes of a token server's answer.
@@ -146,11 +146,6 @@ impl Host {
         self.wants() == Wants::Nothing
     }
 
-    /// Whether nothing is known of the registry yet.
-    pub(crate) fn is_unknown(&self) -> bool {
-        self.wants() == Wants::Unknown
-    }
-
     /// Learns from an answer; gives whether it asks for authentication that we know how to give.
     ///
     /// What another host answers tells nothing: its challenge would get the registry's credentials.
@@ -206,7 +201,7 @@ impl Host {
         origin: &Url,
         scopes: &[String],
         attempted: &Attempted,
-    ) -> Result<Option<Authorization>, Failure> {
+    ) -> Result<Option<Authorization>, AttemptError> {
         match self.wants() {
             Wants::Unknown | Wants::Nothing => Ok(None),
             Wants::Something(Challenge::Basic) => {
@@ -228,7 +223,7 @@ impl Host {
                 if let Some(token) = token.as_ref().filter(|token| token.expires > Instant::now()) {
                     return Ok(Some(Authorization::Bearer(token.text.clone())));
                 }
-                let asked = Asked { realm: &realm, service: service.as_deref(), scopes };
+                let asked = TokenRequest { realm: &realm, service: service.as_deref(), scopes };
                 let new = self.fetch(http, origin, &asked, attempted).await?;
                 let text = new.text.clone();
                 *token = Some(new);
@@ -263,9 +258,9 @@ impl Host {
         &self,
         http: &Http,
         origin: &Url,
-        asked: &Asked<'_>,
+        asked: &TokenRequest<'_>,
         attempted: &Attempted,
-    ) -> Result<Token, Failure> {
+    ) -> Result<Token, AttemptError> {
         let realm = Url::parse(asked.realm).ok();
         let plain_origin = origin.scheme() == "http";
         let realm = realm
@@ -279,10 +274,10 @@ impl Host {
         let response = http.execute(&request, header.as_ref(), attempted).await?;
         if !response.status().is_success() {
             let mut error = response.refusal(attempted, http.redactor()).await;
-            if let Error::Refused { words, .. } | Error::NotFound { words, .. } = error {
+            if let Error::Refused { message, .. } | Error::NotFound { message, .. } = error {
                 // Token servers say 400 and 404 where they mean "no".
                 let attempted = Box::new(attempted.clone());
-                error = Error::Unauthorized { attempted, words, withheld: false };
+                error = Error::Unauthorized { attempted, message, withheld: false };
             }
             return Err(error.into());
         }
@@ -318,13 +313,13 @@ struct TokenAnswer {
 }
 
 /// A token that is asked for.
-struct Asked<'a> {
+struct TokenRequest<'a> {
     realm: &'a str,
     service: Option<&'a str>,
     scopes: &'a [String],
 }
 
-impl Asked<'_> {
+impl TokenRequest<'_> {
     /// The request: GET with a name and password or without, POST with an identity token (the
     /// distribution project's token and `OAuth2` specifications).
     fn request(

@@ -1,4 +1,4 @@
-//! The client of all registries: settings, transport, and the bound on transfers.
+//! The client of all registries: settings, requests, and the bound on transfers.
 //!
 //! Owns what the operations share; each operation is a module of its own.
 
@@ -7,10 +7,7 @@ use std::{sync::Arc, time::Duration};
 use esb_oci::Digest;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{
-    DirectRegistry, Error, OciClientRegistry, PushSession, Registry, Repository, Settings,
-    Transport, direct::Probe,
-};
+use crate::{ClientSettings, DirectRegistry, Error, PushSession, Registry, Repository, TagPing};
 
 /// How long [`Client::ping`] waits.
 const PING: Duration = Duration::from_secs(2);
@@ -18,8 +15,7 @@ const PING: Duration = Duration::from_secs(2);
 /// Resolves, pushes, copies and verifies images. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    settings: Arc<Settings>,
-    direct: DirectRegistry,
+    settings: Arc<ClientSettings>,
     registry: Arc<dyn Registry>,
     transfers: Arc<Semaphore>,
 }
@@ -31,19 +27,20 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Settings`] when a proxy or a certificate is not usable.
-    pub fn new(settings: Settings) -> Result<Self, Error> {
-        let settings = Arc::new(settings);
-        let direct = DirectRegistry::new(Arc::clone(&settings))?;
-        let registry: Arc<dyn Registry> = match settings.transport {
-            Transport::OciClient => Arc::new(OciClientRegistry::new(direct.clone())),
-            Transport::Direct => Arc::new(direct.clone()),
-        };
+    pub fn new(settings: ClientSettings) -> Result<Self, Error> {
+        let registry = DirectRegistry::new(Arc::new(settings.clone()))?;
+        Ok(Self::with_registry(settings, Arc::new(registry)))
+    }
+
+    /// A client whose requests are made by `registry`. Of the settings those of the network are
+    /// the registry's part; mirrors, the store and the number of transfers hold here.
+    pub fn with_registry(settings: ClientSettings, registry: Arc<dyn Registry>) -> Self {
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
-        Ok(Self { settings, direct, registry, transfers })
+        Self { settings: Arc::new(settings), registry, transfers }
     }
 
     /// What the client was told.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &ClientSettings {
         &self.settings
     }
 
@@ -55,7 +52,7 @@ impl Client {
     /// Whether a registry answers at `host[:port]`, within two seconds and without a second try:
     /// any answer from 200 to 499 will do (docs/contracts/platform.md#registries).
     pub async fn ping(&self, registry: &str) -> bool {
-        tokio::time::timeout(PING, self.direct.answers(registry)).await.unwrap_or(false)
+        tokio::time::timeout(PING, self.registry.ping(registry)).await.unwrap_or(false)
     }
 
     /// As [`Client::ping`], by a question that has to be asked anyway: where a tag points. The
@@ -69,19 +66,18 @@ impl Client {
         is_open: bool,
         session: &PushSession,
     ) -> bool {
-        match tokio::time::timeout(PING, self.direct.probe(at, tag, is_open)).await {
-            Err(_) | Ok(Probe::Silent) => false,
-            Ok(Probe::Answers) => true,
-            Ok(Probe::Tag(digest)) => {
-                session.tag_checked(at, tag, digest);
-                true
-            }
+        match tokio::time::timeout(PING, self.registry.ping_tag(at, tag, is_open)).await {
+            Err(_) | Ok(TagPing::NoAnswer) => return false,
+            Ok(TagPing::Answered) => {}
+            Ok(TagPing::Absent) => session.tag_confirmed(at, tag, None),
+            Ok(TagPing::Found(digest)) => session.tag_confirmed(at, tag, Some(digest)),
         }
+        true
     }
 
     /// Whether the registry at `host[:port]` has answered this client without wanting authentication.
     pub fn is_open(&self, registry: &str) -> bool {
-        self.direct.is_open(registry)
+        self.registry.is_open(registry)
     }
 
     /// The names of all repositories of a registry at `host[:port]`.
@@ -89,7 +85,7 @@ impl Client {
     /// # Errors
     /// Why the registry did not tell; not every registry does.
     pub async fn repositories(&self, registry: &str) -> Result<Vec<String>, Error> {
-        self.direct.repositories(registry).await
+        self.registry.repositories(registry).await
     }
 
     /// The tags of a repository; none for one that is not there.
@@ -97,7 +93,7 @@ impl Client {
     /// # Errors
     /// Why the registry did not tell.
     pub async fn tags(&self, at: &Repository) -> Result<Vec<String>, Error> {
-        self.direct.tags(at).await
+        self.registry.tags(at).await
     }
 
     /// Removes a manifest and every tag that leads to it; one that is gone is no failure. Its
@@ -106,12 +102,12 @@ impl Client {
     /// # Errors
     /// [`Error::Refused`] with the status 405 where the registry does not delete.
     pub async fn delete(&self, at: &Repository, digest: Digest) -> Result<(), Error> {
-        self.direct.manifest_delete(at, digest).await
+        self.registry.manifest_delete(at, digest).await
     }
 
     /// An error about a document, in which a registry may have written what we sent it.
     pub(crate) fn without_credentials(&self, error: Error) -> Error {
-        error.redacted(&self.direct.redactor())
+        self.registry.redact(error)
     }
 
     /// Waits for the right to transfer one blob.

@@ -8,8 +8,7 @@ use esb_model::Platform;
 use esb_oci::{Digest, Index, InvalidImage, Manifest, Reference, manifest::media_type};
 
 use crate::{
-    Access, Action, Client, Error, RawManifest, Words,
-    direct::about_manifest,
+    Access, Attempted, Client, Error, RawManifest, RequestAction, ServerMessage,
     push::Parts,
     registry::{Repository, repository},
     resolve::check_kind,
@@ -118,13 +117,13 @@ impl Client {
                 None => Ok(self.registry().manifest_get(&at, &target).await?.digest),
             },
             None => Err(Error::NotFound {
-                attempted: Box::new(about_manifest(
+                attempted: Box::new(Attempted::manifest(
                     &at,
                     &target,
-                    Action::CheckManifest,
+                    RequestAction::CheckManifest,
                     Access::Pull,
                 )),
-                words: Words::plain("status 404"),
+                message: ServerMessage::plain("status 404"),
             }),
         }
     }

@@ -11,7 +11,7 @@ use esb_oci::{
     BlobError, CredentialError, Digest, InvalidImage, InvalidReference, LayoutError, Redactor,
 };
 
-use crate::Words;
+use crate::{Repository, ServerMessage, registry::name};
 
 /// Which right a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +23,7 @@ pub enum Access {
 /// What a request was meant to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Action {
+pub enum RequestAction {
     CheckManifest,
     ReadManifest,
     WriteManifest,
@@ -37,10 +37,11 @@ pub enum Action {
     DeleteManifest,
 }
 
-/// One request, as a message names it: `upload blob sha256:… to registry/repository`.
+/// A request that was made, for messages: ``write `registry/repository:tag` ``.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempted {
-    pub action: Action,
+    pub action: RequestAction,
     pub access: Access,
     /// Host and port, as the reference names them.
     pub registry: String,
@@ -48,20 +49,46 @@ pub struct Attempted {
     pub subject: String,
 }
 
+impl Attempted {
+    /// A request about a manifest; `target` is a tag or a digest.
+    pub fn manifest(at: &Repository, target: &str, action: RequestAction, access: Access) -> Self {
+        let mark = if target.contains(':') { '@' } else { ':' };
+        let subject = format!("{}{mark}{target}", name(at));
+        Self { action, access, registry: at.registry.clone(), subject }
+    }
+
+    /// A request about a blob.
+    pub fn blob(at: &Repository, digest: Digest, action: RequestAction, access: Access) -> Self {
+        let subject = format!("{}@{digest}", name(at));
+        Self { action, access, registry: at.registry.clone(), subject }
+    }
+
+    /// A request about a repository as a whole.
+    pub fn repository(at: &Repository, action: RequestAction, access: Access) -> Self {
+        Self { action, access, registry: at.registry.clone(), subject: name(at) }
+    }
+
+    /// A request about a registry (`host[:port]`) as a whole.
+    pub fn registry(registry: &str, action: RequestAction, access: Access) -> Self {
+        let (registry, subject) = (registry.to_owned(), registry.to_owned());
+        Self { action, access, registry, subject }
+    }
+}
+
 impl fmt::Display for Attempted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = match self.action {
-            Action::CheckManifest => "check",
-            Action::ReadManifest => "read",
-            Action::WriteManifest => "write",
-            Action::CheckBlob => "check blob",
-            Action::ReadBlob => "read blob",
-            Action::MountBlob => "mount blob",
-            Action::OpenUpload => "open an upload to",
-            Action::UploadBlob => "upload blob",
-            Action::ListRepositories => "list the repositories of",
-            Action::ListTags => "list the tags of",
-            Action::DeleteManifest => "delete",
+            RequestAction::CheckManifest => "check",
+            RequestAction::ReadManifest => "read",
+            RequestAction::WriteManifest => "write",
+            RequestAction::CheckBlob => "check blob",
+            RequestAction::ReadBlob => "read blob",
+            RequestAction::MountBlob => "mount blob",
+            RequestAction::OpenUpload => "open an upload to",
+            RequestAction::UploadBlob => "upload blob",
+            RequestAction::ListRepositories => "list the repositories of",
+            RequestAction::ListTags => "list the tags of",
+            RequestAction::DeleteManifest => "delete",
         };
         write!(f, "{verb} `{}`", self.subject)
     }
@@ -69,7 +96,7 @@ impl fmt::Display for Attempted {
 
 /// One place where an image was looked for in vain.
 #[derive(Debug)]
-pub struct Tried {
+pub struct TriedPlace {
     /// A registry's repository or a layout's folder.
     pub place: String,
     pub error: Error,
@@ -109,17 +136,17 @@ pub enum Error {
         #[source]
         source: CredentialError,
     },
-    #[error("`{}` did not let us {attempted}: {words}", attempted.registry)]
+    #[error("`{}` did not let us {attempted}: {message}", attempted.registry)]
     Unauthorized {
         attempted: Box<Attempted>,
-        words: Words,
+        message: ServerMessage,
         /// Whether we have credentials and did not send them, because the connection is plain HTTP.
         withheld: bool,
     },
-    #[error("`{}` is not there: {words}", attempted.subject)]
-    NotFound { attempted: Box<Attempted>, words: Words },
-    #[error("could not {attempted}: status {status}, {words}")]
-    Refused { attempted: Box<Attempted>, status: u16, words: Words },
+    #[error("`{}` is not there: {message}", attempted.subject)]
+    NotFound { attempted: Box<Attempted>, message: ServerMessage },
+    #[error("could not {attempted}: status {status}, {message}")]
+    Refused { attempted: Box<Attempted>, status: u16, message: ServerMessage },
     #[error("could not {attempted}: the registry's answer is not usable: {reason}")]
     Answer { attempted: Box<Attempted>, reason: String },
     #[error("could not {attempted}: the connection to `{}` failed", attempted.registry)]
@@ -157,12 +184,12 @@ pub enum Error {
     #[error("it lacks `{digest}`")]
     NotStored { digest: Digest },
     #[error("`{reference}` was not found{}", list(tried, *offline))]
-    Unresolved { reference: String, tried: Vec<Tried>, offline: bool },
+    Unresolved { reference: String, tried: Vec<TriedPlace>, offline: bool },
 }
 
-fn list(tried: &[Tried], offline: bool) -> String {
+fn list(tried: &[TriedPlace], offline: bool) -> String {
     let mut text = String::new();
-    for Tried { place, error } in tried {
+    for TriedPlace { place, error } in tried {
         let _ = write!(text, "{} {place} ({error}", if text.is_empty() { ": tried" } else { "," });
         let mut cause = std::error::Error::source(error);
         // A chain is short; the limit is for a foreign error that names itself.
@@ -182,7 +209,7 @@ fn list(tried: &[Tried], offline: bool) -> String {
 
 /// Who or what has to change for an [`Error`] to go away; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// A reference, a flag, a file of settings.
     Input,
     /// Credentials, or the rights that go with them.
@@ -200,8 +227,8 @@ pub enum Kind {
 }
 
 impl Error {
-    /// See [`Kind`].
-    pub fn kind(&self) -> Kind {
+    /// See [`ErrorKind`].
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Reference(_)
             | Self::Mirror { .. }
@@ -210,32 +237,37 @@ impl Error {
             | Self::CertificateFile { .. }
             | Self::Platform { .. }
             | Self::Schema1 { .. }
-            | Self::NotAnImage { .. } => Kind::Input,
-            Self::Credentials { .. } | Self::Unauthorized { .. } => Kind::Auth,
+            | Self::NotAnImage { .. } => ErrorKind::Input,
+            Self::Credentials { .. } | Self::Unauthorized { .. } => ErrorKind::Auth,
             Self::NotFound { .. }
             | Self::NotStored { .. }
-            | Self::Source { source: BlobError::Missing { .. }, .. } => Kind::NotFound,
-            Self::Refused { .. } | Self::Answer { .. } => Kind::Refused,
+            | Self::Source { source: BlobError::Missing { .. }, .. } => ErrorKind::NotFound,
+            Self::Refused { .. } | Self::Answer { .. } => ErrorKind::Refused,
             Self::DigestMismatch { .. }
             | Self::Document { .. }
-            | Self::Source { source: BlobError::Mismatch { .. }, .. } => Kind::Digest,
+            | Self::Source { source: BlobError::Mismatch { .. }, .. } => ErrorKind::Digest,
             Self::Source { source: BlobError::Read { source, .. }, .. } if source.is::<Self>() => {
                 // A registry's own refusal, on the way through a stream.
-                source.downcast_ref::<Self>().map_or(Kind::Unreachable, Self::kind)
+                source.downcast_ref::<Self>().map_or(ErrorKind::Unreachable, Self::kind)
             }
-            Self::Source { source, .. } if is_local(source) => Kind::Local,
-            Self::Unreachable { .. } | Self::Source { .. } => Kind::Unreachable,
+            Self::Source { source, .. } if is_local(source) => ErrorKind::Local,
+            Self::Unreachable { .. } | Self::Source { .. } => ErrorKind::Unreachable,
             Self::Layout { source, .. } => match source {
-                LayoutError::NotFound { .. } | LayoutError::NoPlatform { .. } => Kind::NotFound,
-                LayoutError::Invalid(_) | LayoutError::Blob(BlobError::Mismatch { .. }) => {
-                    Kind::Digest
+                LayoutError::NotFound { .. } | LayoutError::NoPlatform { .. } => {
+                    ErrorKind::NotFound
                 }
-                _ => Kind::Local,
+                LayoutError::Invalid(_) | LayoutError::Blob(BlobError::Mismatch { .. }) => {
+                    ErrorKind::Digest
+                }
+                _ => ErrorKind::Local,
             },
             Self::Unresolved { tried, .. } => {
-                let kinds: Vec<Kind> = tried.iter().map(|tried| tried.error.kind()).collect();
+                let kinds: Vec<ErrorKind> = tried.iter().map(|tried| tried.error.kind()).collect();
                 // The first reason that is more than "not here" tells what has to change.
-                kinds.into_iter().find(|kind| *kind != Kind::NotFound).unwrap_or(Kind::NotFound)
+                kinds
+                    .into_iter()
+                    .find(|kind| *kind != ErrorKind::NotFound)
+                    .unwrap_or(ErrorKind::NotFound)
             }
         }
     }
@@ -268,8 +300,8 @@ impl Error {
             Access::Push => "IMAGE_PUSH_FAILED",
         };
         match self {
-            _ if self.kind() == Kind::Auth => Some("IMAGE_AUTH_FAILED"),
-            _ if self.kind() == Kind::Digest => Some("IMAGE_DIGEST_MISMATCH"),
+            _ if self.kind() == ErrorKind::Auth => Some("IMAGE_AUTH_FAILED"),
+            _ if self.kind() == ErrorKind::Digest => Some("IMAGE_DIGEST_MISMATCH"),
             Self::NotFound { attempted, .. }
             | Self::Refused { attempted, .. }
             | Self::Answer { attempted, .. }
@@ -289,7 +321,8 @@ impl Error {
     /// Whether no place that an image was looked for in has it, lets us look or answers: somebody
     /// else may have it.
     pub fn is_absence(&self) -> bool {
-        let absent = matches!(self.kind(), Kind::NotFound | Kind::Unreachable | Kind::Auth);
+        let absent =
+            matches!(self.kind(), ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::Auth);
         absent && matches!(self, Self::Unresolved { .. })
     }
 
@@ -297,7 +330,7 @@ impl Error {
     fn is_precise(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => is_hopeless(&**source),
-            error => matches!(error.kind(), Kind::Auth | Kind::Input),
+            error => matches!(error.kind(), ErrorKind::Auth | ErrorKind::Input),
         }
     }
 
@@ -400,42 +433,48 @@ pub(crate) fn is_hopeless(error: &(dyn std::error::Error + 'static)) -> bool {
 mod tests {
     use super::*;
 
-    fn attempted(action: Action, access: Access) -> Attempted {
+    fn attempted(action: RequestAction, access: Access) -> Attempted {
         let (registry, subject) = ("r.example".to_owned(), "r.example/a:1".to_owned());
         Attempted { action, access, registry, subject }
     }
 
     #[test]
     fn codes_kinds_and_hints() {
-        let check = |error: Error, kind: Kind, code: Option<&str>, hint: &str| {
+        let check = |error: Error, kind: ErrorKind, code: Option<&str>, hint: &str| {
             assert_eq!((error.kind(), error.code()), (kind, code), "{error}");
             assert!(error.hint().unwrap_or_default().contains(hint), "{:?}", error.hint());
         };
-        let words = Words::default;
-        let pull = || Box::new(attempted(Action::ReadManifest, Access::Pull));
-        let push = || Box::new(attempted(Action::UploadBlob, Access::Push));
+        let message = ServerMessage::default;
+        let pull = || Box::new(attempted(RequestAction::ReadManifest, Access::Pull));
+        let push = || Box::new(attempted(RequestAction::UploadBlob, Access::Push));
         let digest = esb_oci::Digest::of(b"");
         let gone = BlobError::Missing { digest, place: "the content store".to_owned() };
         let gone = Error::Source { attempted: push(), source: gone };
-        check(gone, Kind::NotFound, Some("IMAGE_PULL_FAILED"), "--mirror HOST=oci:DIR");
-        let denied = |withheld| Error::Unauthorized { attempted: pull(), words: words(), withheld };
-        check(denied(false), Kind::Auth, Some("IMAGE_AUTH_FAILED"), "docker login r.example");
-        check(denied(true), Kind::Auth, Some("IMAGE_AUTH_FAILED"), "plain HTTP");
-        let refused = Error::Refused { attempted: push(), status: 507, words: words() };
-        check(refused, Kind::Refused, Some("IMAGE_PUSH_FAILED"), "");
+        check(gone, ErrorKind::NotFound, Some("IMAGE_PULL_FAILED"), "--mirror HOST=oci:DIR");
+        let denied =
+            |withheld| Error::Unauthorized { attempted: pull(), message: message(), withheld };
+        check(denied(false), ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), "docker login r.example");
+        check(denied(true), ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), "plain HTTP");
+        let refused = Error::Refused { attempted: push(), status: 507, message: message() };
+        check(refused, ErrorKind::Refused, Some("IMAGE_PUSH_FAILED"), "");
         let tried = vec![
-            Tried {
+            TriedPlace {
                 place: "oci:x".to_owned(),
-                error: Error::NotFound { attempted: pull(), words: words() },
+                error: Error::NotFound { attempted: pull(), message: message() },
             },
-            Tried { place: "r.example/a".to_owned(), error: denied(false) },
+            TriedPlace { place: "r.example/a".to_owned(), error: denied(false) },
         ];
         let reference = "r.example/a:1".to_owned();
         let error = Error::Unresolved { reference: reference.clone(), tried, offline: false };
         assert!(error.to_string().contains("tried oci:x ("), "{error}");
-        check(error, Kind::Auth, Some("IMAGE_AUTH_FAILED"), "docker login");
+        check(error, ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), "docker login");
         let offline = Error::Unresolved { reference, tried: Vec::new(), offline: true };
         assert!(offline.to_string().ends_with("no registry is asked while offline"), "{offline}");
-        check(offline, Kind::NotFound, Some("IMAGE_PULL_FAILED"), "--mirror r.example=oci:DIR");
+        check(
+            offline,
+            ErrorKind::NotFound,
+            Some("IMAGE_PULL_FAILED"),
+            "--mirror r.example=oci:DIR",
+        );
     }
 }

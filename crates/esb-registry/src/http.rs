@@ -17,13 +17,13 @@ use reqwest::{
 };
 
 use crate::{
-    Attempted, Error, Settings,
+    Attempted, ClientSettings, Error,
     certificates::{self, Certificates},
     error::is_hopeless,
     registry::Upload,
     response::Answer,
-    retry::{Again, Failure},
-    stream::{Sending, Stalled},
+    retry::{AttemptError, Retry},
+    stream::{Stalled, UploadProgress},
 };
 
 /// The most redirects that one request follows.
@@ -75,7 +75,7 @@ struct Hop<'a> {
 /// not read where only plain HTTP is spoken.
 #[derive(Debug)]
 pub(crate) struct Http {
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) settings: Arc<ClientSettings>,
     roots: Vec<Certificate>,
     plain: Mutex<Option<reqwest::Client>>,
     secure: Mutex<Option<reqwest::Client>>,
@@ -88,7 +88,7 @@ pub(crate) struct Http {
 
 impl Http {
     /// Checks the settings that can be wrong.
-    pub(crate) fn new(settings: Arc<Settings>) -> Result<Self, Error> {
+    pub(crate) fn new(settings: Arc<ClientSettings>) -> Result<Self, Error> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Whoever was faster has installed one.
             let _installed = rustls::crypto::ring::default_provider().install_default();
@@ -215,7 +215,7 @@ impl Http {
         request: &Request<'_>,
         authorization: Option<&HeaderValue>,
         attempted: &Attempted,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, AttemptError> {
         let mut url = request.url.clone();
         let mut method = request.method.clone();
         let mut redirects = Vec::new();
@@ -259,7 +259,7 @@ impl Http {
         request: &Request<'_>,
         hop: &Hop<'_>,
         attempted: &Attempted,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, AttemptError> {
         let Hop { method, url, is_own, authorization } = *hop;
         let client = self.client(url, is_own)?;
         let mut builder = client.request(method.clone(), url.clone());
@@ -278,7 +278,7 @@ impl Http {
         let carries = !matches!(*method, Method::GET | Method::HEAD);
         let sent = match &request.body {
             Payload::Blob(upload) if carries => {
-                let opened = Sending::open(upload).await;
+                let opened = UploadProgress::open(upload).await;
                 let (body, sending) = opened.map_err(|source| source_failed(source, attempted))?;
                 let builder = builder
                     .header(CONTENT_LENGTH, upload.blob.descriptor.size)
@@ -302,22 +302,23 @@ impl Http {
         match sent {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(broken(error, attempted)),
-            Err(stalled) => {
-                Err(Failure { error: unreachable(attempted, stalled), again: Again::Later(None) })
-            }
+            Err(stalled) => Err(AttemptError {
+                error: unreachable(attempted, stalled),
+                retry: Retry::Later(None),
+            }),
         }
     }
 }
 
 /// A connection that failed; its URL is left out of the message, for it may hold a token.
-pub(crate) fn broken(error: reqwest::Error, attempted: &Attempted) -> Failure {
+pub(crate) fn broken(error: reqwest::Error, attempted: &Attempted) -> AttemptError {
     let error = error.without_url();
-    let again = match () {
-        () if error.is_builder() || is_hopeless(&error) => Again::Never,
-        () if error.is_connect() => Again::Connect,
-        () => Again::Later(None),
+    let retry = match () {
+        () if error.is_builder() || is_hopeless(&error) => Retry::Never,
+        () if error.is_connect() => Retry::Connect,
+        () => Retry::Later(None),
     };
-    Failure { error: unreachable(attempted, error), again }
+    AttemptError { error: unreachable(attempted, error), retry }
 }
 
 pub(crate) fn unreachable(
@@ -328,7 +329,7 @@ pub(crate) fn unreachable(
 }
 
 /// An upload whose source failed; a source that is a connection has tried all that it could.
-pub(crate) fn source_failed(source: esb_oci::BlobError, attempted: &Attempted) -> Failure {
+pub(crate) fn source_failed(source: esb_oci::BlobError, attempted: &Attempted) -> AttemptError {
     Error::Source { attempted: Box::new(attempted.clone()), source }.into()
 }
 

@@ -3,7 +3,6 @@
 //! This crate owns the registries' protocol, authentication, and the order of requests. It refuses
 //! to build, and it reads neither the environment nor any file that it was not given.
 
-mod adapter;
 mod auth;
 mod certificates;
 mod challenge;
@@ -24,28 +23,28 @@ mod resolve;
 mod response;
 mod resume;
 mod retry;
+mod server_message;
 mod session;
 mod settings;
 mod source;
 mod stream;
 mod sync;
-mod words;
 
-pub use adapter::OciClientRegistry;
 pub use client::Client;
 pub use copy::CopyScope;
 pub use direct::DirectRegistry;
 pub use docker_config::{CredentialFiles, DockerConfig};
-pub use error::{Access, Action, Attempted, Error, Kind, Tried};
+pub use error::{Access, Attempted, Error, ErrorKind, RequestAction, TriedPlace};
 pub use mapping::{Internal, internal_reference};
 pub use mirror::{Mirror, MirrorPlace, Mirrors};
 pub use push::{PushReport, push_reference};
 pub use registry::{
-    ManifestHead, Mount, RawManifest, Registry, Repository, Upload, UploadSession, repository,
+    ManifestHead, Mount, RawManifest, Registry, Repository, TagPing, Upload, UploadSession,
+    repository,
 };
 pub use resolve::ResolvedImage;
 pub use retry::RetryPolicy;
-pub use session::PushSession;
-pub use settings::{ProxySettings, Settings, Timeouts, Transport, is_loopback};
+pub use server_message::ServerMessage;
+pub use session::{KnownTag, PushSession};
+pub use settings::{ClientSettings, ProxySettings, Timeouts, is_loopback};
 pub use sync::{Journal, PlannedCopy, PlannedImage, Step, SyncItem, SyncPlan, Synced, SyncedImage};
-pub use words::Words;

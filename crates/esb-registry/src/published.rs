@@ -8,7 +8,7 @@ use esb_model::Platform;
 use esb_oci::{Blob, Image, Index, Manifest, Reference, manifest::media_type};
 
 use crate::{
-    Client, Error, PushSession, RawManifest,
+    Client, Error, KnownTag, PushSession, RawManifest,
     document::is_schema_1,
     registry::repository,
     source::{Place, read_config},
@@ -32,18 +32,18 @@ impl Client {
     ) -> Result<Option<Image>, Error> {
         let at = repository(reference);
         let target = reference.target();
-        if session.checked(&at, &target) == Some(None) {
+        if session.tag(&at, &target) == KnownTag::Absent {
             return Ok(None);
         }
         let mut found = match self.registry().manifest_get(&at, &target).await {
             Ok(found) => found,
             Err(Error::NotFound { .. }) => {
-                session.tag_checked(&at, &target, None);
+                session.tag_confirmed(&at, &target, None);
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
-        session.tag_checked(&at, &target, Some(found.digest));
+        session.tag_confirmed(&at, &target, Some(found.digest));
         if media_type::is_index(&found.media_type) {
             let index: Option<Index> = serde_json::from_slice(&found.bytes).ok();
             let wanted = platform.architecture.oci_name();
@@ -87,12 +87,14 @@ impl Client {
     ) -> Result<bool, Error> {
         let at = repository(reference);
         let target = reference.target();
-        if let Some(known) = session.checked(&at, &target) {
-            return Ok(known == Some(digest));
+        match session.tag(&at, &target) {
+            KnownTag::Confirmed(known) => return Ok(known == digest),
+            KnownTag::Absent => return Ok(false),
+            KnownTag::Unknown | KnownTag::Recorded(_) => {}
         }
         let there = self.has(&at, &target, digest).await?;
         if there {
-            session.tag_checked(&at, &target, Some(digest));
+            session.tag_confirmed(&at, &target, Some(digest));
         }
         Ok(there)
     }

@@ -11,7 +11,7 @@ use esb_oci::{Blob, BlobError, Digest, Image, Index, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 
 use crate::{
-    Access, Client, Error, Mount, PushSession, Upload, UploadSession,
+    Access, Client, Error, KnownTag, Mount, PushSession, Upload, UploadSession,
     registry::{Repository, repository},
 };
 
@@ -77,8 +77,9 @@ impl From<&Image> for Parts {
 
 /// How a repository came to have a blob.
 #[derive(Debug, Clone, Copy)]
-enum Came {
-    Was,
+enum BlobOutcome {
+    /// The repository had it.
+    AlreadyPresent,
     Mounted,
     Uploaded(u64),
 }
@@ -117,16 +118,17 @@ impl Client {
         let activity = ActivityGuard::start(&**reporter, &subject, Activity::Push);
         let parts = Parts::from(image);
         let target = target.tag().map_or_else(|| parts.digest.to_string(), str::to_owned);
-        let there = match session.checked(&at, &target) {
-            Some(known) => known == Some(parts.digest),
+        let there = match session.tag(&at, &target) {
+            KnownTag::Confirmed(known) => known == parts.digest,
+            KnownTag::Absent => false,
             // A repository without the tags that come with this one does not have it either, nor
             // one where the last image has another content.
-            None if extra.iter().any(|tag| session.checked(&at, tag) == Some(None)) => false,
-            None if session.is_replaced(&at, extra, parts.digest) => false,
-            None => self.has(&at, &target, parts.digest).await?,
+            _ if extra.iter().any(|tag| session.tag(&at, tag) == KnownTag::Absent) => false,
+            _ if session.is_replaced(&at, extra, parts.digest) => false,
+            _ => self.has(&at, &target, parts.digest).await?,
         };
         let mut report = if there {
-            session.tag_checked(&at, &target, Some(parts.digest));
+            session.tag_confirmed(&at, &target, Some(parts.digest));
             // A manifest does not lie in a repository without its blobs.
             for blob in &parts.blobs {
                 session.present(&at, blob.descriptor.digest);
@@ -134,19 +136,18 @@ impl Client {
             PushReport { unchanged: true, ..PushReport::default() }
         } else {
             let mut tags = vec![&*target];
-            tags.extend(
-                extra
-                    .iter()
-                    .copied()
-                    .filter(|tag| *tag != target && session.tag(&at, tag) != Some(parts.digest)),
-            );
+            tags.extend(extra.iter().copied().filter(|tag| {
+                *tag != target && session.tag(&at, tag).digest() != Some(parts.digest)
+            }));
             self.push_parts(&parts, &at, &tags, session, reporter).await?
         };
         if there {
             for tag in extra.iter().copied().filter(|tag| *tag != target) {
                 let right = match session.tag(&at, tag) {
-                    Some(known) => known == parts.digest,
-                    None => self.has(&at, tag, parts.digest).await?,
+                    KnownTag::Recorded(known) | KnownTag::Confirmed(known) => known == parts.digest,
+                    KnownTag::Unknown | KnownTag::Absent => {
+                        self.has(&at, tag, parts.digest).await?
+                    }
                 };
                 if !right {
                     self.put(&parts, &at, tag, session).await?;
@@ -176,9 +177,10 @@ impl Client {
         let (media_type, digest) = (descriptor.media_type, descriptor.digest);
         let at = repository(target);
         let tag = target.target();
-        let there = match session.checked(&at, &tag) {
-            Some(known) => known == Some(digest),
-            None => self.has(&at, &tag, digest).await?,
+        let there = match session.tag(&at, &tag) {
+            KnownTag::Confirmed(known) => known == digest,
+            KnownTag::Absent => false,
+            KnownTag::Unknown | KnownTag::Recorded(_) => self.has(&at, &tag, digest).await?,
         };
         let mut report =
             PushReport { digest: Some(digest), unchanged: there, ..PushReport::default() };
@@ -225,8 +227,8 @@ impl Client {
         let mut report = self.push_blobs(&blobs, at, session, reporter).await?;
         match self.put_all(parts, at, targets, session).await {
             // A blob was collected, or a mount came too early: look again, once.
-            Err(Error::Refused { words, .. } | Error::NotFound { words, .. })
-                if MISSING.contains(&words.code.as_str()) =>
+            Err(Error::Refused { message, .. } | Error::NotFound { message, .. })
+                if MISSING.contains(&message.code.as_str()) =>
             {
                 for digest in blobs.keys() {
                     session.absent(at, *digest);
@@ -266,9 +268,9 @@ impl Client {
         let registry = self.registry();
         let said = registry.manifest_put(at, target, &parts.media_type, &parts.bytes).await?;
         if said == Some(parts.digest) {
-            session.tag_checked(at, target, said);
+            session.tag_confirmed(at, target, said);
         } else {
-            session.tag_seen(at, target, parts.digest);
+            session.tag_written(at, target, parts.digest);
         }
         Ok(())
     }
@@ -287,9 +289,9 @@ impl Client {
             .buffer_unordered(limit)
             .try_fold(PushReport::default(), async |mut report, came| {
                 match came {
-                    Came::Was => report.skipped += 1,
-                    Came::Mounted => report.mounted += 1,
-                    Came::Uploaded(bytes) => {
+                    BlobOutcome::AlreadyPresent => report.skipped += 1,
+                    BlobOutcome::Mounted => report.mounted += 1,
+                    BlobOutcome::Uploaded(bytes) => {
                         report.uploaded += 1;
                         report.uploaded_bytes += bytes;
                     }
@@ -306,12 +308,12 @@ impl Client {
         at: &Repository,
         session: &PushSession,
         reporter: &Arc<dyn Reporter>,
-    ) -> Result<Came, Error> {
+    ) -> Result<BlobOutcome, Error> {
         let digest = blob.descriptor.digest;
-        let turn = session.turn(at, digest);
+        let lock = session.upload_lock(at, digest);
         if session.holder(at, digest).is_none() {
-            let _turn = turn.lock().await;
-            // Whoever had the turn before may have brought it.
+            let _guard = lock.lock().await;
+            // Another push may have brought it meanwhile.
             if session.holder(at, digest).is_none() {
                 let came = self.place(blob, at, None, session, reporter).await?;
                 session.present(at, digest);
@@ -319,21 +321,21 @@ impl Client {
             }
         }
         if session.is_present(at, digest) {
-            return Ok(Came::Was);
+            return Ok(BlobOutcome::AlreadyPresent);
         }
-        // Mounting needs no turn: many repositories may do it at once.
+        // Mounting needs no lock: many repositories may do it at once.
         let mut opened = None;
         if let Some(holder) = session.holder(at, digest) {
             match self.registry().blob_mount(at, &holder, digest).await? {
                 Mount::Mounted => {
                     session.present(at, digest);
-                    return Ok(Came::Mounted);
+                    return Ok(BlobOutcome::Mounted);
                 }
                 Mount::Opened(upload) => opened = Some(upload),
                 Mount::Refused => {}
             }
         }
-        let _turn = turn.lock().await;
+        let _guard = lock.lock().await;
         let came = self.place(blob, at, opened, session, reporter).await?;
         session.present(at, digest);
         Ok(came)
@@ -347,7 +349,7 @@ impl Client {
         mut opened: Option<UploadSession>,
         session: &PushSession,
         reporter: &Arc<dyn Reporter>,
-    ) -> Result<Came, Error> {
+    ) -> Result<BlobOutcome, Error> {
         let digest = blob.descriptor.digest;
         let registry = self.registry();
         let mut from = session.candidates(at, digest);
@@ -359,7 +361,7 @@ impl Client {
         if from.is_empty() && blob.descriptor.size < SMALL {
             // One request that finds the blob or opens its upload.
             match registry.blob_mount(at, &at.repository, digest).await? {
-                Mount::Mounted => return Ok(Came::Was),
+                Mount::Mounted => return Ok(BlobOutcome::AlreadyPresent),
                 Mount::Opened(upload) => opened = Some(upload),
                 Mount::Refused => {}
             }
@@ -368,7 +370,7 @@ impl Client {
         if opened.is_none() && (from.is_empty() || from.contains(&at.repository)) {
             asked = true;
             if registry.blob_head(at, digest, Access::Push).await? {
-                return Ok(Came::Was);
+                return Ok(BlobOutcome::AlreadyPresent);
             }
             from.retain(|from| *from != at.repository);
         }
@@ -377,7 +379,7 @@ impl Client {
                 break;
             }
             match registry.blob_mount(at, &from, digest).await? {
-                Mount::Mounted => return Ok(Came::Mounted),
+                Mount::Mounted => return Ok(BlobOutcome::Mounted),
                 Mount::Opened(upload) => {
                     session.forget(&at.registry, &from, digest);
                     opened = Some(upload);
@@ -387,7 +389,7 @@ impl Client {
         }
         // The places that were thought to have it do not; the repository itself still may.
         if !asked && registry.blob_head(at, digest, Access::Push).await? {
-            return Ok(Came::Was);
+            return Ok(BlobOutcome::AlreadyPresent);
         }
         let subject = digest.to_string();
         let permit = self.transfer().await;
@@ -404,6 +406,6 @@ impl Client {
         }
         activity.finish("");
         drop(permit);
-        Ok(Came::Uploaded(blob.descriptor.size))
+        Ok(BlobOutcome::Uploaded(blob.descriptor.size))
     }
 }

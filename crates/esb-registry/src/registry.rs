@@ -1,15 +1,16 @@
-//! The trait behind which a registry's protocol lies.
+//! The trait [`Registry`]: the requests that are made to image registries.
 //!
-//! Owns the requests that this product makes, as one object-safe trait. Refuses policy: what is
-//! asked in which order, and what is skipped, is [`Client`](crate::Client)'s part.
+//! It can be implemented outside this crate and given to
+//! [`Client::with_registry`](crate::Client::with_registry). Which request is made when, and which
+//! is left out, is decided by [`Client`](crate::Client).
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::ready, sync::Arc};
 
 use bytes::Bytes;
 use esb_model::Reporter;
 use esb_oci::{Blob, BlobLocation, BlobStream, BoxFuture, Descriptor, Digest, Reference};
 
-use crate::{Access, DirectRegistry, Error};
+use crate::{Access, Error, ErrorKind};
 
 /// A repository of a registry. The registry is named as in references, so `docker.io` is Docker
 /// Hub.
@@ -28,10 +29,10 @@ pub(crate) fn name(repository: &Repository) -> String {
     format!("{}/{}", repository.registry, repository.repository)
 }
 
-/// What a registry says about a manifest without sending it.
+/// A registry's answer to a HEAD request for a manifest that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestHead {
-    /// Some registries do not tell.
+    /// The manifest's digest. Some registries do not send it.
     pub digest: Option<Digest>,
 }
 
@@ -55,20 +56,40 @@ pub enum Mount {
     Refused,
 }
 
-/// An upload that a registry opened: the place that the bytes go to.
+/// An upload that a registry opened: the URL that the bytes are sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadSession {
-    pub(crate) place: reqwest::Url,
-    /// Whether another host than the registry named the place.
+    pub(crate) url: String,
+    /// Whether another host than the registry named the URL.
     pub(crate) is_stray: bool,
 }
 
-/// A blob on its way to a registry.
+impl UploadSession {
+    /// An upload that the registry itself opened at `url`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), is_stray: false }
+    }
+}
+
+/// A registry's answer to the question where a tag points, asked once to see whether it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TagPing {
+    /// No registry answers.
+    NoAnswer,
+    /// A registry answers, and does not say where the tag points.
+    Answered,
+    /// The registry does not have the tag.
+    Absent,
+    /// The tag points at the manifest of this digest.
+    Found(Digest),
+}
+
+/// A blob to be uploaded.
 #[derive(Clone, Copy)]
 pub struct Upload<'a> {
-    /// Opened anew for each attempt.
+    /// The blob; its source is opened anew for each attempt.
     pub blob: &'a Blob,
-    /// Hears of the progress.
+    /// Receives the progress of the upload.
     pub reporter: &'a Arc<dyn Reporter>,
 }
 
@@ -78,15 +99,11 @@ impl fmt::Debug for Upload<'_> {
     }
 }
 
-/// The requests to registries that this product makes; one value speaks to all of them.
+/// The requests that are made to image registries; one value speaks to all registries.
 ///
-/// Every request is retried as the settings say. `target` is a tag or a digest.
-///
-/// What an implementation leaves out, [`DirectRegistry`] does, which itself leaves out nothing.
+/// [`DirectRegistry`](crate::DirectRegistry) implements it for registries on the network. Retrying
+/// is the implementation's part. `target` is a tag or a digest.
 pub trait Registry: Send + Sync + fmt::Debug {
-    /// Who does what is left out.
-    fn direct(&self) -> &DirectRegistry;
-
     /// Asks for a manifest without its bytes; `None` when it is not there.
     ///
     /// With [`Access::Push`] a registry that does not let us look counts as one that does not have
@@ -96,20 +113,16 @@ pub trait Registry: Send + Sync + fmt::Debug {
         at: &'a Repository,
         target: &'a str,
         access: Access,
-    ) -> BoxFuture<'a, Result<Option<ManifestHead>, Error>> {
-        self.direct().manifest_head(at, target, access)
-    }
+    ) -> BoxFuture<'a, Result<Option<ManifestHead>, Error>>;
 
     /// Reads a manifest or an index. A digest as `target` is verified.
     fn manifest_get<'a>(
         &'a self,
         at: &'a Repository,
         target: &'a str,
-    ) -> BoxFuture<'a, Result<RawManifest, Error>> {
-        self.direct().manifest_get(at, target)
-    }
+    ) -> BoxFuture<'a, Result<RawManifest, Error>>;
 
-    /// Writes a manifest or an index; gives the digest under which the registry says it has it,
+    /// Writes a manifest or an index; returns the digest under which the registry says it has it,
     /// when it says so.
     fn manifest_put<'a>(
         &'a self,
@@ -119,15 +132,20 @@ pub trait Registry: Send + Sync + fmt::Debug {
         bytes: &'a Bytes,
     ) -> BoxFuture<'a, Result<Option<Digest>, Error>>;
 
-    /// Whether a repository has a blob.
+    /// Removes a manifest and all tags that lead to it; succeeds when it is not there.
+    fn manifest_delete<'a>(
+        &'a self,
+        at: &'a Repository,
+        digest: Digest,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Whether a repository has a blob. [`Access::Push`] as in [`Registry::manifest_head`].
     fn blob_head<'a>(
         &'a self,
         at: &'a Repository,
         digest: Digest,
         access: Access,
-    ) -> BoxFuture<'a, Result<bool, Error>> {
-        self.direct().blob_head(at, digest, access)
-    }
+    ) -> BoxFuture<'a, Result<bool, Error>>;
 
     /// Starts to read a blob, from the byte at `offset` on. The bytes are not verified.
     fn blob_get<'a>(
@@ -135,26 +153,7 @@ pub trait Registry: Send + Sync + fmt::Debug {
         at: &'a Repository,
         blob: &'a Descriptor,
         offset: u64,
-    ) -> BoxFuture<'a, Result<BlobStream, Error>> {
-        self.direct().blob_get(at, blob, offset)
-    }
-
-    /// Finds out whether we may write to a repository, without writing anything: an upload is
-    /// opened and given up.
-    fn may_push<'a>(&'a self, to: &'a Repository) -> BoxFuture<'a, Result<(), Error>> {
-        self.direct().may_push(to)
-    }
-
-    /// Lets a repository have a blob that another one of the same registry has. From itself it
-    /// is a question whose answer opens an upload where the blob is missing.
-    fn blob_mount<'a>(
-        &'a self,
-        to: &'a Repository,
-        from: &'a str,
-        digest: Digest,
-    ) -> BoxFuture<'a, Result<Mount, Error>> {
-        self.direct().blob_mount(to, from, digest)
-    }
+    ) -> BoxFuture<'a, Result<BlobStream, Error>>;
 
     /// Uploads a blob, verified against its descriptor before its last bytes are sent; goes on with
     /// `session` when there is one.
@@ -164,4 +163,64 @@ pub trait Registry: Send + Sync + fmt::Debug {
         upload: Upload<'a>,
         session: Option<UploadSession>,
     ) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Lets a repository have a blob that another one of the same registry has. From itself it
+    /// is a question whose answer opens an upload where the blob is missing.
+    ///
+    /// By default nothing can be mounted.
+    fn blob_mount<'a>(
+        &'a self,
+        _to: &'a Repository,
+        _from: &'a str,
+        _digest: Digest,
+    ) -> BoxFuture<'a, Result<Mount, Error>> {
+        Box::pin(ready(Ok(Mount::Refused)))
+    }
+
+    /// Finds out whether we may write to a repository, without writing anything.
+    ///
+    /// By default we may: the first write tells.
+    fn may_push<'a>(&'a self, _to: &'a Repository) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(ready(Ok(())))
+    }
+
+    /// The tags of a repository; none for one that is not there.
+    fn tags<'a>(&'a self, at: &'a Repository) -> BoxFuture<'a, Result<Vec<String>, Error>>;
+
+    /// The names of all repositories of a registry (`host[:port]`).
+    fn repositories<'a>(&'a self, registry: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>>;
+
+    /// Whether a registry answers at `host[:port]`; one request, not repeated.
+    fn ping<'a>(&'a self, registry: &'a str) -> BoxFuture<'a, bool>;
+
+    /// Asks where a tag points; one request, not repeated. With `is_open` the registry is presumed
+    /// to want no authentication; where it does want some, it counts as [`TagPing::Answered`].
+    ///
+    /// By default [`Registry::manifest_head`] is asked.
+    fn ping_tag<'a>(
+        &'a self,
+        at: &'a Repository,
+        tag: &'a str,
+        _is_open: bool,
+    ) -> BoxFuture<'a, TagPing> {
+        Box::pin(async move {
+            match self.manifest_head(at, tag, Access::Push).await {
+                Ok(Some(ManifestHead { digest: Some(digest) })) => TagPing::Found(digest),
+                Ok(_) => TagPing::Answered,
+                Err(error) if error.kind() == ErrorKind::Unreachable => TagPing::NoAnswer,
+                Err(_) => TagPing::Answered,
+            }
+        })
+    }
+
+    /// Whether the registry at `host[:port]` has answered without wanting authentication.
+    fn is_open(&self, _registry: &str) -> bool {
+        false
+    }
+
+    /// Removes credentials that were sent to registries from what an error quotes of a document,
+    /// in which a registry may have written them.
+    fn redact(&self, error: Error) -> Error {
+        error
+    }
 }

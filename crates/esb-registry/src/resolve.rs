@@ -16,10 +16,10 @@ use esb_oci::{
 use crate::{
     Client, Error, RawManifest,
     document::{self, is_schema_1},
-    error::Tried,
+    error::TriedPlace,
     mirror::MirrorPlace,
     registry::{Repository, repository},
-    source::{Nearest, Place, read_config},
+    source::{FirstAvailable, Place, read_config},
 };
 
 /// An image as it was found.
@@ -57,7 +57,7 @@ impl Client {
         if let (Some(store), Some(digest)) = (&self.settings().store, reference.digest()) {
             match self.assemble(reference, platform, &Documents::Store(store, digest)).await {
                 Ok(image) => return Ok(image),
-                Err(error) => tried.push(Tried { place: STORE.to_owned(), error }),
+                Err(error) => tried.push(TriedPlace { place: STORE.to_owned(), error }),
             }
         }
         for (name, place) in self.places(reference) {
@@ -67,7 +67,7 @@ impl Client {
             };
             match result {
                 Ok(image) => return Ok(image),
-                Err(error) => tried.push(Tried { place: name, error }),
+                Err(error) => tried.push(TriedPlace { place: name, error }),
             }
         }
         Err(self.unresolved(reference, tried))
@@ -83,13 +83,13 @@ impl Client {
             };
             match result {
                 Ok(found) => return Ok(found),
-                Err(error) => tried.push(Tried { place: name, error }),
+                Err(error) => tried.push(TriedPlace { place: name, error }),
             }
         }
         Err(self.unresolved(reference, tried))
     }
 
-    fn unresolved(&self, reference: &Reference, tried: Vec<Tried>) -> Error {
+    fn unresolved(&self, reference: &Reference, tried: Vec<TriedPlace>) -> Error {
         let offline = self.settings().offline;
         Error::Unresolved { reference: reference.to_string(), tried, offline }
     }
@@ -208,7 +208,7 @@ impl Client {
                 self.places(reference).into_iter().filter_map(|(_, place)| place.ok()).collect()
             }
         };
-        Blob { descriptor, source: Arc::new(Nearest::new(store.clone(), &places)) }
+        Blob { descriptor, source: Arc::new(FirstAvailable::new(store.clone(), &places)) }
     }
 }
 

@@ -12,9 +12,9 @@ use reqwest::{
 };
 
 use crate::{
-    Attempted, Error, Words,
+    Attempted, Error, ServerMessage,
     http::{answer, broken, unreachable},
-    retry::{Again, Failure, is_transient, retry_after},
+    retry::{AttemptError, Retry, is_transient, retry_after},
     stream::Stalled,
 };
 
@@ -68,13 +68,13 @@ impl Answer {
         self,
         attempted: &Attempted,
         redactor: impl FnOnce() -> Redactor,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, AttemptError> {
         if !is_transient(self.status().as_u16()) {
             return Ok(self);
         }
         let after = self.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let again = Again::Later(retry_after(after));
-        Err(Failure { error: self.refusal(attempted, redactor()).await, again })
+        let retry = Retry::Later(retry_after(after));
+        Err(AttemptError { error: self.refusal(attempted, redactor()).await, retry })
     }
 
     /// The error of an answer that is a refusal, in the words of whoever gave it.
@@ -90,19 +90,19 @@ impl Answer {
             // The refusal stands without its reason.
             Ok(Err(_)) | Err(_) => Bytes::new(),
         };
-        let words = if body.is_empty() {
-            Words::plain(format!("status {status}"))
+        let message = if body.is_empty() {
+            ServerMessage::plain(format!("status {status}"))
         } else {
-            Words::read(&body, &redactor)
+            ServerMessage::read(&body, &redactor)
         };
         let is_own = stranger.is_none();
-        let words = words.of_stranger(stranger);
+        let message = message.of_stranger(stranger);
         let attempted = Box::new(attempted.clone());
         match status {
             // What another host wants is no matter of the registry's credentials.
-            401 | 403 if is_own => Error::Unauthorized { attempted, words, withheld: false },
-            404 => Error::NotFound { attempted, words },
-            _ => Error::Refused { attempted, status, words },
+            401 | 403 if is_own => Error::Unauthorized { attempted, message, withheld: false },
+            404 => Error::NotFound { attempted, message },
+            _ => Error::Refused { attempted, status, message },
         }
     }
 }
@@ -124,16 +124,16 @@ pub(crate) async fn read(
     limit: usize,
     stall: std::time::Duration,
     attempted: &Attempted,
-) -> Result<Bytes, Failure> {
+) -> Result<Bytes, AttemptError> {
     match tokio::time::timeout(stall, read_up_to(response, limit)).await {
         Ok(Ok((body, true))) => Ok(body),
         Ok(Ok((_, false))) => {
             Err(answer(attempted, &format!("it is larger than {limit} bytes")).into())
         }
         Ok(Err(error)) => Err(broken(error, attempted)),
-        Err(_) => Err(Failure {
+        Err(_) => Err(AttemptError {
             error: unreachable(attempted, Stalled(stall)),
-            again: Again::Later(None),
+            retry: Retry::Later(None),
         }),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     Registry, RetryPolicy,
     partial::Kept,
     registry::{Repository, name},
-    retry::Again,
+    retry::Retry,
 };
 
 /// A download and where it can be had.
@@ -73,8 +73,8 @@ impl Download {
                 None => self.failed("the body ended too early"),
                 Some(Err(error)) => error,
             };
-            let again = self.policy.wait(self.attempts, Again::Later(None), fastrand::f64());
-            let Some(wait) = again else { return Err(broken) };
+            let wait = self.policy.wait(self.attempts, Retry::Later(None), fastrand::f64());
+            let Some(wait) = wait else { return Err(broken) };
             tokio::time::sleep(wait).await;
             self.attempts += 1;
             self.stream = self.rest().await?;

@@ -35,13 +35,13 @@ impl Default for RetryPolicy {
 
 /// A failed attempt, and whether another may go better.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct AttemptError {
     pub(crate) error: Error,
-    pub(crate) again: Again,
+    pub(crate) retry: Retry,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum Retry {
     Never,
     /// Nobody accepted the connection.
     Connect,
@@ -49,10 +49,10 @@ pub(crate) enum Again {
     Later(Option<Duration>),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for AttemptError {
     /// A failure that will not go away by itself.
     fn from(error: Error) -> Self {
-        Self { error, again: Again::Never }
+        Self { error, retry: Retry::Never }
     }
 }
 
@@ -61,11 +61,11 @@ impl RetryPolicy {
     ///
     /// `random` is in 0..1: the whole wait is random ("full jitter"), so that many clients that
     /// failed together do not come back together.
-    pub(crate) fn wait(&self, attempt: u32, again: Again, random: f64) -> Option<Duration> {
-        let (limit, asked) = match again {
-            Again::Never => return None,
-            Again::Connect => (self.connects, None),
-            Again::Later(asked) => (self.attempts, asked),
+    pub(crate) fn wait(&self, attempt: u32, retry: Retry, random: f64) -> Option<Duration> {
+        let (limit, asked) = match retry {
+            Retry::Never => return None,
+            Retry::Connect => (self.connects, None),
+            Retry::Later(asked) => (self.attempts, asked),
         };
         if attempt >= limit {
             return None;
@@ -83,15 +83,15 @@ impl RetryPolicy {
     /// Runs `attempt` until it succeeds or this policy gives up.
     pub(crate) async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Error>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, AttemptError>>,
     {
         let mut count = 1;
         loop {
-            let Failure { error, again } = match attempt().await {
+            let AttemptError { error, retry } = match attempt().await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            match self.wait(count, again, fastrand::f64()) {
+            match self.wait(count, retry, fastrand::f64()) {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => return Err(error),
             }
@@ -124,21 +124,21 @@ mod tests {
             cap: Duration::from_millis(250),
             patience: Duration::from_mins(1),
         };
-        let check = |attempt, again, random, millis: Option<u64>| {
+        let check = |attempt, retry, random, millis: Option<u64>| {
             let expected = millis.map(Duration::from_millis);
-            assert_eq!(policy.wait(attempt, again, random), expected, "{attempt} {again:?}");
+            assert_eq!(policy.wait(attempt, retry, random), expected, "{attempt} {retry:?}");
         };
-        let later = Again::Later(None);
-        check(1, Again::Never, 0.5, None);
+        let later = Retry::Later(None);
+        check(1, Retry::Never, 0.5, None);
         check(1, later, 1.0, Some(100));
         check(1, later, 0.0, Some(0));
         check(2, later, 1.0, Some(200));
         check(3, later, 1.0, Some(250));
         check(4, later, 1.0, None);
-        check(1, Again::Connect, 0.5, Some(50));
-        check(2, Again::Connect, 0.5, None);
-        check(1, Again::Later(Some(Duration::from_secs(2))), 0.5, Some(2050));
-        check(1, Again::Later(Some(Duration::from_secs(61))), 0.5, None);
+        check(1, Retry::Connect, 0.5, Some(50));
+        check(2, Retry::Connect, 0.5, None);
+        check(1, Retry::Later(Some(Duration::from_secs(2))), 0.5, Some(2050));
+        check(1, Retry::Later(Some(Duration::from_secs(61))), 0.5, None);
     }
 
     #[test]

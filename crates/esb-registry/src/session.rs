@@ -1,15 +1,44 @@
 //! What a run knows of registries: which repository has which blob, and where tags point.
 //!
-//! Owns that memory, and the rule that a blob is uploaded once a run whoever needs it.
+//! A blob is uploaded once a run, however many images need it. An unknown tag costs one HEAD
+//! request.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use esb_oci::{BlobLocation, Digest, Manifest};
+use esb_oci::{Digest, Manifest};
 
 use crate::{Journal, Repository};
+
+/// Where a tag of a repository points, as far as a run knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KnownTag {
+    /// The run knows nothing about the tag.
+    Unknown,
+    /// The tag pointed there when it was last written or seen; others may have moved it since.
+    Recorded(Digest),
+    /// The registry said in this run that the tag points there.
+    Confirmed(Digest),
+    /// The registry said in this run that it does not have the tag.
+    Absent,
+}
+
+impl KnownTag {
+    /// Where the tag points, confirmed or not.
+    pub fn digest(self) -> Option<Digest> {
+        match self {
+            Self::Recorded(digest) | Self::Confirmed(digest) => Some(digest),
+            Self::Unknown | Self::Absent => None,
+        }
+    }
+
+    /// Whether the registry itself answered in this run: it need not be asked again.
+    pub fn is_answered(self) -> bool {
+        matches!(self, Self::Confirmed(_) | Self::Absent)
+    }
+}
 
 /// The memory of one run, shared by all its pushes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -20,23 +49,20 @@ pub struct PushSession {
 
 #[derive(Debug, Default)]
 struct Memory {
-    blobs: BTreeMap<(String, Digest), Slot>,
-    tags: BTreeMap<(String, String, String), Digest>,
+    blobs: BTreeMap<(String, Digest), KnownBlob>,
+    /// By registry, repository and tag.
+    tags: BTreeMap<(String, String, String), KnownTag>,
     /// Manifests that the registry has, by registry and repository.
     manifests: BTreeSet<(String, String, Digest)>,
-    /// Where tags pointed when the registry was asked in this run; `None` is nowhere.
-    checked: BTreeMap<(String, String, String), Option<Digest>>,
 }
 
 /// What is known of one blob in one registry.
 #[derive(Debug, Clone, Default)]
-struct Slot {
+struct KnownBlob {
     /// Repositories that have it, for certain.
     present: BTreeSet<String>,
-    /// Repositories that had it once.
-    seen: BTreeSet<String>,
-    /// Held by whoever finds out whether the registry has it, and uploads it.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Locked by the push that looks for the blob in the registry and uploads it.
+    upload: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl PushSession {
@@ -61,35 +87,34 @@ impl PushSession {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn slot<T>(&self, registry: &str, digest: Digest, look: impl FnOnce(&mut Slot) -> T) -> T {
+    fn blob<T>(&self, registry: &str, digest: Digest, look: impl FnOnce(&mut KnownBlob) -> T) -> T {
         look(self.memory().blobs.entry((registry.to_owned(), digest)).or_default())
     }
 
-    /// Tells that a repository had a blob when it was last seen: a candidate for mounting.
-    pub fn blob_seen(&self, at: &BlobLocation, digest: Digest) {
-        self.slot(&at.registry, digest, |slot| slot.seen.insert(at.repository.clone()));
-    }
-
-    /// Tells where a tag pointed when it was last written or seen, by this run or an earlier one.
-    ///
-    /// Without that knowledge an extra tag of an image that is already there is taken for right.
-    pub fn tag_seen(&self, at: &Repository, tag: &str, digest: Digest) {
-        self.memory().tags.insert(key(at, tag), digest);
-    }
-
-    /// Tells what the registry itself said of a tag in this run: it need not be asked again.
-    pub fn tag_checked(&self, at: &Repository, tag: &str, digest: Option<Digest>) {
+    /// Tells where a tag pointed when an earlier run wrote or saw it. What the registry said in
+    /// this run counts more.
+    pub fn tag_recorded(&self, at: &Repository, tag: &str, digest: Digest) {
         let mut memory = self.memory();
-        memory.checked.insert(key(at, tag), digest);
-        match digest {
-            Some(digest) => memory.tags.insert(key(at, tag), digest),
-            None => memory.tags.remove(&key(at, tag)),
-        };
+        let known = memory.tags.entry(key(at, tag)).or_insert(KnownTag::Unknown);
+        if !known.is_answered() {
+            *known = KnownTag::Recorded(digest);
+        }
     }
 
-    /// What the registry itself said of a tag in this run.
-    pub fn checked(&self, at: &Repository, tag: &str) -> Option<Option<Digest>> {
-        self.memory().checked.get(&key(at, tag)).copied()
+    /// Tells where a tag points as the registry itself said in this run; `None` is nowhere.
+    pub fn tag_confirmed(&self, at: &Repository, tag: &str, digest: Option<Digest>) {
+        let known = digest.map_or(KnownTag::Absent, KnownTag::Confirmed);
+        self.memory().tags.insert(key(at, tag), known);
+    }
+
+    /// Tells that a tag was written, and that the registry did not say where it points now.
+    pub(crate) fn tag_written(&self, at: &Repository, tag: &str, digest: Digest) {
+        self.memory().tags.insert(key(at, tag), KnownTag::Recorded(digest));
+    }
+
+    /// Where a tag points, as far as this run knows.
+    pub fn tag(&self, at: &Repository, tag: &str) -> KnownTag {
+        self.memory().tags.get(&key(at, tag)).copied().unwrap_or(KnownTag::Unknown)
     }
 
     /// Tells that a repository has a manifest, as the registry said in this run: a manifest does
@@ -105,32 +130,17 @@ impl PushSession {
     /// just made: nobody has to ask for that one.
     pub(crate) fn is_replaced(&self, at: &Repository, tags: &[&str], digest: Digest) -> bool {
         let memory = self.memory();
-        let known = |tag: &&str| memory.tags.get(&key(at, tag)).copied();
+        let known = |tag: &&str| memory.tags.get(&key(at, tag))?.digest();
         tags.iter().filter_map(known).any(|known| {
             let seen = (at.registry.clone(), at.repository.clone(), known);
             known != digest && memory.manifests.contains(&seen)
         })
     }
 
-    /// Where every known tag points, for a later run's [`PushSession::tag_seen`].
-    pub fn tags(&self) -> Vec<(Repository, String, Digest)> {
-        let memory = self.memory();
-        let known = memory.tags.iter().map(|((registry, repository, tag), digest)| {
-            let at = Repository { registry: registry.clone(), repository: repository.clone() };
-            (at, tag.clone(), *digest)
-        });
-        known.collect()
-    }
-
-    /// Where a tag pointed when it was last written or seen.
-    pub fn tag(&self, at: &Repository, tag: &str) -> Option<Digest> {
-        self.memory().tags.get(&key(at, tag)).copied()
-    }
-
     /// Notes that a repository has a blob.
     pub(crate) fn present(&self, at: &Repository, digest: Digest) {
         let new =
-            self.slot(&at.registry, digest, |slot| slot.present.insert(at.repository.clone()));
+            self.blob(&at.registry, digest, |blob| blob.present.insert(at.repository.clone()));
         if new {
             self.journal.add_holder(at, digest);
         }
@@ -138,10 +148,7 @@ impl PushSession {
 
     /// Forgets that a repository has a blob.
     pub(crate) fn absent(&self, at: &Repository, digest: Digest) {
-        self.slot(&at.registry, digest, |slot| {
-            slot.present.remove(&at.repository);
-            slot.seen.remove(&at.repository);
-        });
+        self.blob(&at.registry, digest, |blob| blob.present.remove(&at.repository));
         self.journal.remove_holder(at, digest);
     }
 
@@ -152,28 +159,30 @@ impl PushSession {
     }
 
     pub(crate) fn is_present(&self, at: &Repository, digest: Digest) -> bool {
-        self.slot(&at.registry, digest, |slot| slot.present.contains(&at.repository))
+        self.blob(&at.registry, digest, |blob| blob.present.contains(&at.repository))
     }
 
     /// A repository of the same registry that has the blob for certain.
     pub(crate) fn holder(&self, at: &Repository, digest: Digest) -> Option<String> {
-        self.slot(&at.registry, digest, |slot| slot.present.iter().next().cloned())
+        self.blob(&at.registry, digest, |blob| blob.present.iter().next().cloned())
     }
 
-    /// At most three other repositories that had the blob once.
+    /// At most three other repositories that had the blob in an earlier run.
     pub(crate) fn candidates(&self, at: &Repository, digest: Digest) -> Vec<String> {
-        let mut names =
-            self.slot(&at.registry, digest, |slot| slot.seen.iter().cloned().collect::<Vec<_>>());
-        names.extend(self.journal.holders(&at.registry, digest));
+        let mut names = self.journal.holders(&at.registry, digest);
         let mut known = BTreeSet::from([at.repository.clone()]);
         names.retain(|name| known.insert(name.clone()));
         names.truncate(3);
         names
     }
 
-    /// Whose holder alone looks for the blob in the registry and uploads it.
-    pub(crate) fn turn(&self, at: &Repository, digest: Digest) -> Arc<tokio::sync::Mutex<()>> {
-        self.slot(&at.registry, digest, |slot| Arc::clone(&slot.turn))
+    /// The lock under which a push looks for the blob in the registry and uploads it.
+    pub(crate) fn upload_lock(
+        &self,
+        at: &Repository,
+        digest: Digest,
+    ) -> Arc<tokio::sync::Mutex<()>> {
+        self.blob(&at.registry, digest, |blob| Arc::clone(&blob.upload))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{Mirrors, RetryPolicy};
 
 /// The settings of a [`Client`](crate::Client).
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ClientSettings {
     /// Registries (`host` or `host:port`) that are spoken to over plain HTTP. Loopback always is.
     pub insecure: BTreeSet<String>,
     /// Of those, the ones that get credentials all the same. Loopback does.
@@ -40,12 +40,10 @@ pub struct Settings {
     pub offline: bool,
     /// How many blobs are transferred at once, over all images of a client.
     pub transfers: usize,
-    /// Which code carries blobs and tagged manifests.
-    pub transport: Transport,
 }
 
 /// The proxies to go through. Never used for loopback, registries of plain HTTP
-/// and [`Settings::direct`].
+/// and [`ClientSettings::direct`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxySettings {
     /// URL of the proxy for `http://`.
@@ -67,17 +65,7 @@ pub struct Timeouts {
     pub stall: Duration,
 }
 
-/// See [`Settings::transport`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Transport {
-    /// Every request is made by this crate.
-    #[default]
-    Direct,
-    /// oci-client transfers blobs and writes tagged manifests; the rest is [`Transport::Direct`].
-    OciClient,
-}
-
-impl Default for Settings {
+impl Default for ClientSettings {
     fn default() -> Self {
         Self {
             insecure: BTreeSet::new(),
@@ -94,7 +82,6 @@ impl Default for Settings {
             slow: Duration::from_millis(20),
             offline: false,
             transfers: 6,
-            transport: Transport::default(),
         }
     }
 }
@@ -109,7 +96,7 @@ impl Default for Timeouts {
     }
 }
 
-impl Settings {
+impl ClientSettings {
     /// Whether a registry is spoken to over plain HTTP.
     pub fn is_plain(&self, registry: &str) -> bool {
         is_loopback(registry) || self.insecure.contains(registry)
@@ -158,7 +145,7 @@ mod tests {
 
     #[test]
     fn plain_http_only_where_it_is_allowed() {
-        let mut settings = Settings::default();
+        let mut settings = ClientSettings::default();
         settings.insecure.insert("registry:5010".to_owned());
         for (registry, plain, credentials) in [
             ("127.0.0.1:5010", true, true),

@@ -12,8 +12,9 @@ use esb_oci::{
 };
 
 use crate::{
-    Access, Action, Client, Error, RawManifest, Registry, Repository, RetryPolicy,
-    direct::{about_blob, is_understood},
+    Access, Attempted, Client, Error, RawManifest, Registry, Repository, RequestAction,
+    RetryPolicy,
+    direct::is_understood,
     partial::Partials,
     registry::{name, repository},
     resume::resuming,
@@ -45,14 +46,14 @@ impl BlobSource for RepositorySource {
 /// Blobs of an image: from the content store when they are there, else from the first place that
 /// has them.
 #[derive(Debug)]
-pub(crate) struct Nearest {
+pub(crate) struct FirstAvailable {
     store: ContentStore,
     places: Vec<Arc<dyn BlobSource>>,
     /// Names of the places, for errors.
     names: String,
 }
 
-impl Nearest {
+impl FirstAvailable {
     pub(crate) fn new(store: ContentStore, places: &[Place]) -> Self {
         let names: Vec<String> = places.iter().map(|place| format!(", `{place}`")).collect();
         let names = names.concat();
@@ -60,7 +61,7 @@ impl Nearest {
     }
 }
 
-impl BlobSource for Nearest {
+impl BlobSource for FirstAvailable {
     fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
         Box::pin(async move {
             if self.store.has(blob) {
@@ -226,7 +227,8 @@ impl Place {
 pub(crate) async fn read_config(reference: &Reference, config: &Blob) -> Result<Bytes, Error> {
     config.read(DOCUMENT_LIMIT).await.map_err(|source| {
         let digest = config.descriptor.digest;
-        let at = about_blob(&repository(reference), digest, Action::ReadBlob, Access::Pull);
+        let at =
+            Attempted::blob(&repository(reference), digest, RequestAction::ReadBlob, Access::Pull);
         Error::Source { attempted: Box::new(at), source }
     })
 }

@@ -20,7 +20,7 @@ use esb_oci::{BlobError, BlobStream, Digest};
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::{Settings, registry::Upload, settings::Timeouts};
+use crate::{ClientSettings, registry::Upload, settings::Timeouts};
 
 /// How many bytes pass between two reports.
 const REPORT_EVERY: u64 = 1024 * 1024;
@@ -30,22 +30,22 @@ const REPORT_EVERY: u64 = 1024 * 1024;
 #[error("nothing was transferred for {} s", .0.as_secs())]
 pub(crate) struct Stalled(pub(crate) Duration);
 
-/// The source of an upload failed; [`Sending::failure`] has the reason.
+/// The source of an upload failed; [`UploadProgress::failure`] has the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("the source of the upload failed")]
-pub(crate) struct Cut;
+pub(crate) struct SourceFailed;
 
 /// An upload as it goes on.
 #[derive(Debug)]
-pub(crate) struct Sending {
+pub(crate) struct UploadProgress {
     total: u64,
     sent: AtomicU64,
     failure: Mutex<Option<BlobError>>,
 }
 
-impl Sending {
+impl UploadProgress {
     /// Opens an upload's blob: what to send, and what is known of it meanwhile.
-    pub(crate) async fn open(upload: &Upload<'_>) -> Result<(Outgoing, Arc<Self>), BlobError> {
+    pub(crate) async fn open(upload: &Upload<'_>) -> Result<(UploadBody, Arc<Self>), BlobError> {
         let stream = upload.blob.open().await?;
         let descriptor = &upload.blob.descriptor;
         let sending = Arc::new(Self {
@@ -53,7 +53,7 @@ impl Sending {
             sent: AtomicU64::new(0),
             failure: Mutex::new(None),
         });
-        let outgoing = Outgoing {
+        let outgoing = UploadBody {
             stream,
             held: None,
             sending: Arc::clone(&sending),
@@ -92,22 +92,22 @@ impl Sending {
 
 /// The bytes of an upload. The last are held back until the source has ended well, so that a
 /// registry never gets all bytes of a blob that is not what its descriptor says.
-pub(crate) struct Outgoing {
+pub(crate) struct UploadBody {
     stream: BlobStream,
     held: Option<Bytes>,
-    sending: Arc<Sending>,
+    sending: Arc<UploadProgress>,
     digest: Digest,
     reporter: Arc<dyn Reporter>,
     reported: u64,
 }
 
-impl fmt::Debug for Outgoing {
+impl fmt::Debug for UploadBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("sending", &self.sending).finish_non_exhaustive()
+        f.debug_struct("UploadBody").field("sending", &self.sending).finish_non_exhaustive()
     }
 }
 
-impl Outgoing {
+impl UploadBody {
     fn count(&mut self, bytes: &Bytes) {
         let length = bytes.len() as u64;
         let done = self.sending.sent.fetch_add(length, Ordering::Relaxed) + length;
@@ -123,8 +123,8 @@ impl Outgoing {
     }
 }
 
-impl Stream for Outgoing {
-    type Item = Result<Bytes, Cut>;
+impl Stream for UploadBody {
+    type Item = Result<Bytes, SourceFailed>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -134,7 +134,7 @@ impl Stream for Outgoing {
                     self.held = None;
                     let failure = &self.sending.failure;
                     *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    return Poll::Ready(Some(Err(Cut)));
+                    return Poll::Ready(Some(Err(SourceFailed)));
                 }
                 None => match self.held.take() {
                     Some(bytes) => Some(bytes),
@@ -154,13 +154,13 @@ pub(crate) fn guarded(
     inner: BlobStream,
     digest: Digest,
     place: String,
-    settings: &Settings,
+    settings: &ClientSettings,
 ) -> BlobStream {
     let limit = settings.timeouts.stall;
-    Box::pin(Guarded { inner, digest, place, limit, timer: Box::pin(sleep(limit)) })
+    Box::pin(StallGuard { inner, digest, place, limit, timer: Box::pin(sleep(limit)) })
 }
 
-struct Guarded {
+struct StallGuard {
     inner: BlobStream,
     digest: Digest,
     place: String,
@@ -168,7 +168,7 @@ struct Guarded {
     timer: Pin<Box<Sleep>>,
 }
 
-impl Stream for Guarded {
+impl Stream for StallGuard {
     type Item = Result<Bytes, BlobError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -13,7 +13,7 @@ use std::{
 
 use esb_model::PublishTarget;
 use esb_oci::{Digest, Manifest};
-use esb_registry::Repository;
+use esb_registry::{KnownTag, Repository};
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OnceCell, oneshot};
@@ -122,7 +122,7 @@ impl Early {
             let (at, plain) = (pushed.at(), pushed.tag.clone());
             let Some(digest) = pushed::last(run, &at, &plain) else { continue };
             let tag = if pushed.has_content_tag {
-                run.session.tag_seen(&at, &plain, digest);
+                run.session.tag_recorded(&at, &plain, digest);
                 Target::content_tag(&plain, digest)
             } else {
                 plain.clone()
@@ -154,7 +154,7 @@ impl Early {
         let question = run.early.questions().get(&named).cloned()?;
         let answered = question.answered().await;
         let Question { tag, digest, .. } = &*question;
-        let there = answered && run.session.checked(at, tag) == Some(Some(*digest));
+        let there = answered && run.session.tag(at, tag) == KnownTag::Confirmed(*digest);
         Some(Settled { answered, there: there.then_some(*digest) })
     }
 

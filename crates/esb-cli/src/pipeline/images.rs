@@ -5,6 +5,7 @@ use std::time::Instant;
 use esb_image::{Builder, Engine as _};
 use esb_model::{ImageKind, ImageRecipe, PublishTarget};
 use esb_oci::{ArchiveImage, Image, ImageConfig, Reference};
+use esb_registry::KnownTag;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
@@ -75,9 +76,9 @@ pub(crate) async fn push(
     // What this machine pushed last is where the tag still points, unless others moved it: then
     // the content tag, which functions.yml names, is right all the same.
     for tag in extra {
-        let known = session.tag(&at, tag).or_else(|| pushed::last(run, &at, tag));
+        let known = session.tag(&at, tag).digest().or_else(|| pushed::last(run, &at, tag));
         if let Some(known) = known {
-            session.tag_seen(&at, tag, known);
+            session.tag_recorded(&at, tag, known);
         }
     }
     let report = run
@@ -229,7 +230,9 @@ pub(crate) async fn verify(run: &Run, target: &Target, made: &Made) -> Result<()
             };
             let content = push_reference(&content)?;
             let at = esb_registry::repository(&content);
-            if run.session.checked(&at, content.tag().unwrap_or_default()) == Some(Some(digest)) {
+            if run.session.tag(&at, content.tag().unwrap_or_default())
+                == KnownTag::Confirmed(digest)
+            {
                 return Ok(()); // the registry said so when it took the manifest
             }
             run.client.verify(&content, digest).await.map_err(|error| registry_failure(&error))

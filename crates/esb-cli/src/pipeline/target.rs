@@ -173,7 +173,7 @@ async fn is_there(
     let Some((at, tag)) = images::first_question(run, registry, recipes)? else {
         return Ok(run.client.ping(host).await);
     };
-    let known = run.session.checked(&at, &tag).is_some();
+    let known = run.session.tag(&at, &tag).is_answered();
     Ok(known || run.client.ping_at(&at, &tag, false, &run.session).await)
 }
 

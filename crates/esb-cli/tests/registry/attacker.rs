@@ -6,7 +6,7 @@ use esb_model::NullReporter;
 use esb_oci::{
     Attributes, Blob, Digest, Image, ImageConfig, LayerWriter, Manifest, Reference, media_type,
 };
-use esb_registry::{Client, PushSession, Settings};
+use esb_registry::{Client, ClientSettings, PushSession};
 use serde_json::{Map, Value};
 
 /// What an attacker's layer holds, wherever it lands.
@@ -22,7 +22,7 @@ pub(crate) struct Attacker {
 impl Attacker {
     pub(crate) fn new(host: String) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let client = Client::new(Settings::default()).unwrap();
+        let client = Client::new(ClientSettings::default()).unwrap();
         Self { client, runtime, host }
     }
 

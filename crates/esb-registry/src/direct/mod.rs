@@ -8,23 +8,22 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-mod housekeeping;
+mod names;
 mod requests;
 
-use esb_oci::{Digest, Redactor, manifest::media_type};
+use esb_oci::{Digest, manifest::media_type};
 use reqwest::{
     Method, Url,
     header::{HeaderMap, LOCATION},
 };
 
 use crate::{
-    Access, Action, Attempted, Error, Kind, Repository, Settings, Upload, UploadSession,
+    Access, Attempted, ClientSettings, Error, Repository, Upload, UploadSession,
     auth::{Authenticator, Authorization},
     error::distrusts,
     http::{Http, Payload, Request, answer},
-    registry::name,
     response::Answer,
-    retry::{Again, Failure},
+    retry::{AttemptError, Retry},
     settings::{contact, is_loopback},
 };
 
@@ -49,16 +48,6 @@ struct Core {
     secure: Mutex<BTreeSet<String>>,
 }
 
-/// What a registry answered to a first question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Probe {
-    /// Nothing answers like a registry.
-    Silent,
-    /// Something answers, and does not tell where the tag points.
-    Answers,
-    Tag(Option<Digest>),
-}
-
 /// A request and what it needs to be allowed.
 struct Call<'a> {
     attempted: Attempted,
@@ -81,85 +70,15 @@ impl DirectRegistry {
     ///
     /// # Errors
     /// [`Error::Settings`] when a proxy or a certificate is not usable.
-    pub fn new(settings: Arc<Settings>) -> Result<Self, Error> {
+    pub fn new(settings: Arc<ClientSettings>) -> Result<Self, Error> {
         let http = Http::new(settings)?;
         Ok(Self {
             core: Arc::new(Core { http, auth: Authenticator::default(), secure: Mutex::default() }),
         })
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &ClientSettings {
         &self.core.http.settings
-    }
-
-    /// Hides the credentials that were sent so far.
-    pub(crate) fn redactor(&self) -> Redactor {
-        self.core.http.redactor()
-    }
-
-    /// Whether anything answers like a registry at `host[:port]`; one request.
-    pub(crate) async fn answers(&self, registry: &str) -> bool {
-        let attempted = Attempted {
-            action: Action::CheckManifest,
-            access: Access::Pull,
-            registry: registry.to_owned(),
-            subject: registry.to_owned(),
-        };
-        let Ok(url) = self.url(&attempted, "") else { return false };
-        let request = Request::new(Method::GET, url);
-        let answer = self.core.http.execute(&request, None, &attempted).await;
-        answer.is_ok_and(|response| response.status().as_u16() < 500)
-    }
-
-    /// Whether a registry has answered without wanting authentication, or TLS where it need not.
-    pub(crate) fn is_open(&self, registry: &str) -> bool {
-        self.core.auth.host(registry).is_open() && !self.is_secure(registry)
-    }
-
-    /// Asks where a tag points, once and without a second try. Where the registry is presumed to be
-    /// open and is not, that is no answer that others can rely on.
-    pub(crate) async fn probe(&self, at: &Repository, target: &str, is_open: bool) -> Probe {
-        let attempted = about_manifest(at, target, Action::CheckManifest, Access::Push);
-        let call = self.call(Method::HEAD, at, &format!("manifests/{target}"), attempted);
-        let Ok(mut call) = call else { return Probe::Silent };
-        call.request.accept = Some(MANIFESTS);
-        call.is_presumed_open = is_open;
-        match self.once(&call).await {
-            Ok(response) => match (response.status().as_u16(), digest(response.headers())) {
-                (200, Some(digest)) => Probe::Tag(Some(digest)),
-                (404, _) => Probe::Tag(None),
-                _ => Probe::Answers,
-            },
-            Err(failure) => match (failure.error.kind(), &failure.error) {
-                (_, Error::Refused { status: 500.., .. })
-                | (Kind::Unreachable | Kind::Local | Kind::Input, _) => Probe::Silent,
-                _ => Probe::Answers,
-            },
-        }
-    }
-
-    /// What a request to a repository is authorized with. Asks the registry what it wants where
-    /// that is not known, for callers who cannot see a 401 themselves.
-    pub(crate) async fn authorization(
-        &self,
-        at: &Repository,
-        access: Access,
-        attempted: &Attempted,
-    ) -> Result<Option<Authorization>, Failure> {
-        let origin = self.url(attempted, "")?;
-        let host = self.core.auth.host(&at.registry);
-        if host.is_unknown() {
-            let first = host.first_contact().await;
-            // Whoever was first may have found out.
-            if host.is_unknown() {
-                let request = Request::new(Method::GET, origin.clone());
-                let response = self.core.http.execute(&request, None, attempted).await;
-                host.spoke();
-                host.learn(&response?);
-            }
-            drop(first);
-        }
-        host.authorization(&self.core.http, &origin, &[scope(at, access)], attempted).await
     }
 
     /// `scheme://host/v2/` and what follows it.
@@ -184,7 +103,7 @@ impl DirectRegistry {
     }
 
     /// Sends a call once, and once more with what the registry asks for when it says 401.
-    async fn once(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+    async fn once(&self, call: &Call<'_>) -> Result<Answer, AttemptError> {
         let Call { attempted, scopes, request, is_presumed_open, is_stray } = call;
         let http = &self.core.http;
         let host = self.core.auth.host(&attempted.registry);
@@ -246,7 +165,7 @@ impl DirectRegistry {
         &self,
         request: &Request<'_>,
         attempted: &Attempted,
-    ) -> Option<Result<Answer, Failure>> {
+    ) -> Option<Result<Answer, AttemptError>> {
         let registry = &attempted.registry;
         let mut request = request.clone();
         if !is_loopback(registry) || request.url.set_scheme("https").is_err() {
@@ -255,7 +174,9 @@ impl DirectRegistry {
         let response = self.core.http.execute(&request, None, attempted).await;
         let speaks = match &response {
             Ok(_) => true,
-            Err(Failure { error: Error::Unreachable { source, .. }, .. }) => distrusts(&**source),
+            Err(AttemptError { error: Error::Unreachable { source, .. }, .. }) => {
+                distrusts(&**source)
+            }
             Err(_) => false,
         };
         if speaks {
@@ -295,7 +216,7 @@ impl DirectRegistry {
         if base.scheme() == "https" && place.scheme() != "https" {
             return Err(answer(attempted, "it wants the upload over plain HTTP"));
         }
-        Ok(UploadSession { place, is_stray: !response.is_own() })
+        Ok(UploadSession { url: place.into(), is_stray: !response.is_own() })
     }
 
     async fn push_once(
@@ -304,7 +225,7 @@ impl DirectRegistry {
         upload: Upload<'_>,
         session: Option<UploadSession>,
         attempted: &Attempted,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), AttemptError> {
         let session = if let Some(session) = session {
             session
         } else {
@@ -315,7 +236,8 @@ impl DirectRegistry {
             }
             Self::session(&response, attempted)?
         };
-        let UploadSession { place: mut url, is_stray } = session;
+        let is_stray = session.is_stray;
+        let mut url = upload_url(&session, attempted)?;
         url.query_pairs_mut().append_pair("digest", &upload.blob.descriptor.digest.to_string());
         let mut request = Request::new(Method::PUT, url);
         request.content_type = Some("application/octet-stream");
@@ -328,11 +250,16 @@ impl DirectRegistry {
             // The session is gone; a new one may do.
             404 => {
                 let error = self.refuse(response, attempted).await;
-                Err(Failure { error, again: Again::Later(None) })
+                Err(AttemptError { error, retry: Retry::Later(None) })
             }
             _ => Err(self.refuse(response, attempted).await.into()),
         }
     }
+}
+
+/// Where the bytes of an upload are sent.
+fn upload_url(session: &UploadSession, attempted: &Attempted) -> Result<Url, Error> {
+    Url::parse(&session.url).map_err(|_| answer(attempted, "it names no place for the upload"))
 }
 
 /// The scope of a token (distribution's token specification).
@@ -344,39 +271,16 @@ fn scope(at: &Repository, access: Access) -> String {
     format!("repository:{}:{actions}", at.repository)
 }
 
-/// A request about a manifest, for messages.
-pub(crate) fn about_manifest(
-    at: &Repository,
-    target: &str,
-    action: Action,
-    access: Access,
-) -> Attempted {
-    let mark = if target.contains(':') { '@' } else { ':' };
-    let subject = format!("{}{mark}{target}", name(at));
-    Attempted { action, access, registry: at.registry.clone(), subject }
-}
-
-/// A request about a blob, for messages.
-pub(crate) fn about_blob(
-    at: &Repository,
-    digest: Digest,
-    action: Action,
-    access: Access,
-) -> Attempted {
-    let subject = format!("{}@{digest}", name(at));
-    Attempted { action, access, registry: at.registry.clone(), subject }
-}
-
 /// The digest that an answer names.
 fn digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
 /// Whether the answer to a plain request may come from a server that wants TLS.
-fn refuses_plain(response: &Result<Answer, Failure>) -> bool {
+fn refuses_plain(response: &Result<Answer, AttemptError>) -> bool {
     match response {
         Ok(response) => response.status().as_u16() == 400,
-        Err(failure) => matches!(failure.again, Again::Later(None)),
+        Err(failure) => matches!(failure.retry, Retry::Later(None)),
     }
 }
 

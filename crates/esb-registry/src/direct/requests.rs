@@ -8,10 +8,10 @@ use reqwest::{
     header::{CONTENT_RANGE, CONTENT_TYPE},
 };
 
-use super::{Call, DirectRegistry, MANIFESTS, about_blob, about_manifest, digest, scope};
+use super::{Call, DirectRegistry, MANIFESTS, digest, scope, upload_url};
 use crate::{
-    Access, Action, Attempted, Error, ManifestHead, Mount, RawManifest, Registry, Repository,
-    Upload, UploadSession, document,
+    Access, Attempted, Error, ErrorKind, ManifestHead, Mount, RawManifest, Registry, Repository,
+    RequestAction, TagPing, Upload, UploadSession, document,
     http::{Payload, Request, answer},
     registry::name,
     response::{Answer, read},
@@ -40,10 +40,6 @@ fn without(stream: BlobStream, bytes: u64) -> BlobStream {
 }
 
 impl Registry for DirectRegistry {
-    fn direct(&self) -> &DirectRegistry {
-        self
-    }
-
     fn manifest_head<'a>(
         &'a self,
         at: &'a Repository,
@@ -51,7 +47,7 @@ impl Registry for DirectRegistry {
         access: Access,
     ) -> BoxFuture<'a, Result<Option<ManifestHead>, Error>> {
         Box::pin(async move {
-            let attempted = about_manifest(at, target, Action::CheckManifest, access);
+            let attempted = Attempted::manifest(at, target, RequestAction::CheckManifest, access);
             let mut call =
                 self.call(Method::HEAD, at, &format!("manifests/{target}"), attempted)?;
             call.request.accept = Some(MANIFESTS);
@@ -71,7 +67,8 @@ impl Registry for DirectRegistry {
         target: &'a str,
     ) -> BoxFuture<'a, Result<RawManifest, Error>> {
         Box::pin(async move {
-            let attempted = about_manifest(at, target, Action::ReadManifest, Access::Pull);
+            let attempted =
+                Attempted::manifest(at, target, RequestAction::ReadManifest, Access::Pull);
             let mut call = self.call(Method::GET, at, &format!("manifests/{target}"), attempted)?;
             call.request.accept = Some(MANIFESTS);
             let limit = usize::try_from(DOCUMENT_LIMIT).unwrap_or(usize::MAX);
@@ -108,7 +105,8 @@ impl Registry for DirectRegistry {
         bytes: &'a Bytes,
     ) -> BoxFuture<'a, Result<Option<Digest>, Error>> {
         Box::pin(async move {
-            let attempted = about_manifest(at, target, Action::WriteManifest, Access::Push);
+            let attempted =
+                Attempted::manifest(at, target, RequestAction::WriteManifest, Access::Push);
             let mut call = self.call(Method::PUT, at, &format!("manifests/{target}"), attempted)?;
             call.request.content_type = Some(media_type);
             call.request.body = Payload::Bytes(bytes.clone());
@@ -127,7 +125,7 @@ impl Registry for DirectRegistry {
         access: Access,
     ) -> BoxFuture<'a, Result<bool, Error>> {
         Box::pin(async move {
-            let attempted = about_blob(at, digest, Action::CheckBlob, access);
+            let attempted = Attempted::blob(at, digest, RequestAction::CheckBlob, access);
             let call = self.call(Method::HEAD, at, &format!("blobs/{digest}"), attempted)?;
             let response = self.send(&call).await?;
             match response.status().as_u16() {
@@ -147,7 +145,7 @@ impl Registry for DirectRegistry {
     ) -> BoxFuture<'a, Result<BlobStream, Error>> {
         Box::pin(async move {
             let digest = blob.digest;
-            let attempted = about_blob(at, digest, Action::ReadBlob, Access::Pull);
+            let attempted = Attempted::blob(at, digest, RequestAction::ReadBlob, Access::Pull);
             let mut call = self.call(Method::GET, at, &format!("blobs/{digest}"), attempted)?;
             call.request.from = offset;
             let response = self.send(&call).await?;
@@ -174,19 +172,15 @@ impl Registry for DirectRegistry {
 
     fn may_push<'a>(&'a self, to: &'a Repository) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let attempted = Attempted {
-                action: Action::OpenUpload,
-                access: Access::Push,
-                registry: to.registry.clone(),
-                subject: name(to),
-            };
+            let attempted = Attempted::repository(to, RequestAction::OpenUpload, Access::Push);
             let call = self.call(Method::POST, to, "blobs/uploads/", attempted)?;
             let response = self.send(&call).await?;
             if response.status().as_u16() != 202 {
                 return Err(self.refuse(response, &call.attempted).await);
             }
             let session = Self::session(&response, &call.attempted)?;
-            let request = Request::new(Method::DELETE, session.place);
+            let url = upload_url(&session, &call.attempted)?;
+            let request = Request::new(Method::DELETE, url);
             let is_stray = session.is_stray;
             let scopes = vec![scope(to, Access::Push)];
             // A registry that keeps it lets it expire.
@@ -202,7 +196,7 @@ impl Registry for DirectRegistry {
         digest: Digest,
     ) -> BoxFuture<'a, Result<Mount, Error>> {
         Box::pin(async move {
-            let attempted = about_blob(to, digest, Action::MountBlob, Access::Push);
+            let attempted = Attempted::blob(to, digest, RequestAction::MountBlob, Access::Push);
             let mut call = self.call(Method::POST, to, "blobs/uploads/", attempted)?;
             call.request
                 .url
@@ -235,11 +229,98 @@ impl Registry for DirectRegistry {
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
             let digest = upload.blob.descriptor.digest;
-            let attempted = about_blob(to, digest, Action::UploadBlob, Access::Push);
+            let attempted = Attempted::blob(to, digest, RequestAction::UploadBlob, Access::Push);
             let mut session = session;
             // A session is good for one attempt; each further one opens its own.
             let attempt = || self.push_once(to, upload, session.take(), &attempted);
             self.settings().retry.run(attempt).await
         })
+    }
+
+    fn manifest_delete<'a>(
+        &'a self,
+        at: &'a Repository,
+        digest: Digest,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let target = digest.to_string();
+            let attempted =
+                Attempted::manifest(at, &target, RequestAction::DeleteManifest, Access::Push);
+            let url = self.url(&attempted, &format!("{}/manifests/{target}", at.repository))?;
+            let scopes = vec![format!("repository:{}:pull,push,delete", at.repository)];
+            let call = Call::new(attempted, scopes, Request::new(Method::DELETE, url));
+            let response = self.send(&call).await?;
+            match response.status().as_u16() {
+                200 | 202 | 204 | 404 => Ok(()),
+                _ => Err(self.refuse(response, &call.attempted).await),
+            }
+        })
+    }
+
+    fn tags<'a>(&'a self, at: &'a Repository) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(async move {
+            let attempted = Attempted::repository(at, RequestAction::ListTags, Access::Pull);
+            let path = format!("{}/tags/list", at.repository);
+            match self.names(&path, &scope(at, Access::Pull), attempted).await {
+                Err(Error::NotFound { .. }) => Ok(Vec::new()),
+                names => names,
+            }
+        })
+    }
+
+    fn repositories<'a>(&'a self, registry: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        let attempted =
+            Attempted::registry(registry, RequestAction::ListRepositories, Access::Pull);
+        Box::pin(self.names("_catalog", "registry:catalog:*", attempted))
+    }
+
+    fn ping<'a>(&'a self, registry: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let attempted =
+                Attempted::registry(registry, RequestAction::CheckManifest, Access::Pull);
+            let Ok(url) = self.url(&attempted, "") else { return false };
+            let request = Request::new(Method::GET, url);
+            let answer = self.core.http.execute(&request, None, &attempted).await;
+            answer.is_ok_and(|response| response.status().as_u16() < 500)
+        })
+    }
+
+    fn ping_tag<'a>(
+        &'a self,
+        at: &'a Repository,
+        tag: &'a str,
+        is_open: bool,
+    ) -> BoxFuture<'a, TagPing> {
+        Box::pin(async move {
+            let attempted =
+                Attempted::manifest(at, tag, RequestAction::CheckManifest, Access::Push);
+            let call = self.call(Method::HEAD, at, &format!("manifests/{tag}"), attempted);
+            let Ok(mut call) = call else { return TagPing::NoAnswer };
+            call.request.accept = Some(MANIFESTS);
+            call.is_presumed_open = is_open;
+            match self.once(&call).await {
+                Ok(response) => match (response.status().as_u16(), digest(response.headers())) {
+                    (200, Some(digest)) => TagPing::Found(digest),
+                    (404, _) => TagPing::Absent,
+                    _ => TagPing::Answered,
+                },
+                Err(failure) => match (failure.error.kind(), &failure.error) {
+                    (_, Error::Refused { status: 500.., .. })
+                    | (ErrorKind::Unreachable | ErrorKind::Local | ErrorKind::Input, _) => {
+                        TagPing::NoAnswer
+                    }
+                    _ => TagPing::Answered,
+                },
+            }
+        })
+    }
+
+    /// Whether TLS is not needed either: a registry of this machine may speak it all the same.
+    fn is_open(&self, registry: &str) -> bool {
+        self.core.auth.host(registry).is_open() && !self.is_secure(registry)
+    }
+
+    fn redact(&self, error: Error) -> Error {
+        error.redacted(&self.core.http.redactor())
     }
 }

@@ -8,11 +8,11 @@ use base64::{
 };
 use esb_model::Platform;
 use esb_oci::{Credentials, Digest, manifest::media_type};
-use esb_registry::{Client, Error, ProxySettings, PushSession, Repository, Settings, Transport};
+use esb_registry::{Client, ClientSettings, Error, ProxySettings, PushSession, Repository};
 
 use crate::{
     fake::{Request, Response, Server},
-    images::{Fixed, TRANSPORTS, image, noise, quiet, reference, settings},
+    images::{Fixed, image, noise, quiet, reference, settings},
 };
 
 /// How a server writes what it got.
@@ -84,20 +84,18 @@ async fn try_all(client: &Client, registry: &str) -> Vec<Error> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_registry_sends_back_is_not_shown() {
-    for transport in TRANSPORTS {
-        for form in 0..FORMS {
-            let registry = Server::start(move |request| match request.header("authorization") {
-                None => Response::new(401).with("WWW-Authenticate", r#"Basic realm="x""#),
-                Some(_) => echo(request, form),
-            });
-            let credentials = Fixed::basic("s3cret-word");
-            let client = Client::new(Settings { credentials, ..settings(transport) }).unwrap();
-            let errors = try_all(&client, &registry.address()).await;
-            for error in &errors {
-                nothing_shown(error, &format!("{transport:?} {form}"));
-            }
-            assert!(errors.iter().any(|error| everything(error).contains("****")), "{form}");
+    for form in 0..FORMS {
+        let registry = Server::start(move |request| match request.header("authorization") {
+            None => Response::new(401).with("WWW-Authenticate", r#"Basic realm="x""#),
+            Some(_) => echo(request, form),
+        });
+        let credentials = Fixed::basic("s3cret-word");
+        let client = Client::new(ClientSettings { credentials, ..settings() }).unwrap();
+        let errors = try_all(&client, &registry.address()).await;
+        for error in &errors {
+            nothing_shown(error, &format!("{form}"));
         }
+        assert!(errors.iter().any(|error| everything(error).contains("****")), "{form}");
     }
 }
 
@@ -125,7 +123,7 @@ async fn what_a_token_server_sends_back_is_not_shown_nor_a_token() {
                 }
             });
             let credentials = Arc::clone(&credentials);
-            let settings = Settings { credentials, ..settings(Transport::Direct) };
+            let settings = ClientSettings { credentials, ..settings() };
             let client = Client::new(settings).unwrap();
             for error in try_all(&client, &registry.address()).await {
                 nothing_shown(&error, &format!("{gives} {form}"));
@@ -164,7 +162,7 @@ async fn what_a_document_quotes_is_not_shown() {
             Response::new(200).with("Content-Type", kind).body(body)
         });
         let credentials = Fixed::basic("s3cret-word");
-        let client = Client::new(Settings { credentials, ..settings(Transport::Direct) }).unwrap();
+        let client = Client::new(ClientSettings { credentials, ..settings() }).unwrap();
         let at = reference(&format!("{}/a:1", registry.address()));
         let error = client.resolve(&at, Platform::default()).await.unwrap_err();
         nothing_shown(&error, &format!("{form}"));
@@ -185,7 +183,7 @@ async fn a_signature_is_not_shown_where_the_storage_sends_it_back() {
         let place = format!("http://{there}{}?X-Amz-Signature=0a1b2c3d4e5f", request.path());
         Response::new(307).with("Location", place)
     });
-    let client = Client::new(settings(Transport::Direct)).unwrap();
+    let client = Client::new(settings()).unwrap();
     let at = reference(&format!("{}/a:1", registry.address()));
     let error = client.resolve(&at, Platform::default()).await.unwrap_err();
     let text = everything(&error);
@@ -199,7 +197,7 @@ fn a_proxy_that_cannot_be_used_is_told_without_its_password() {
         ["http://user:s3cret-word@ho st:80", "user:s3cret-word@", "http://user:s3cret-word@:x"]
     {
         let proxy = ProxySettings { https: Some(url.to_owned()), ..ProxySettings::default() };
-        if let Err(error) = Client::new(Settings { proxy, ..settings(Transport::Direct) }) {
+        if let Err(error) = Client::new(ClientSettings { proxy, ..settings() }) {
             nothing_shown(&error, url);
         }
     }

@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use esb_model::{Event, Platform, Reporter};
-use esb_registry::{CopyScope, Kind, PushSession};
+use esb_registry::{CopyScope, ErrorKind, PushSession};
 use esb_test::{Fault, LoggingProxy, Rule};
 
 use crate::{
     fake::{Response, Server},
-    images::{TRANSPORTS, client, copy, image, noise, quiet, real_registry, reference},
+    images::{client, copy, image, noise, quiet, real_registry, reference},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,32 +20,27 @@ async fn a_push_survives_trouble_and_repeats_only_what_failed() {
         headers: vec![("Retry-After".to_owned(), "0".to_owned())],
         body: Vec::new(),
     };
-    for (number, transport) in TRANSPORTS.into_iter().enumerate() {
-        for (name, rule) in [
-            ("head", Rule::on("HEAD", "/manifests/", Fault::status(503)).times(2)),
-            ("blob-head", Rule::on("HEAD", "/blobs/", busy()).times(3)),
-            ("open", Rule::on("POST", "/uploads/", Fault::status(500)).times(2)),
-            ("put", Rule::on("PUT", "/uploads/", Fault::status(502)).times(2)),
-            (
-                "reset",
-                Rule::on("PUT", "/uploads/", Fault::ResetRequest { after: 100_000 }).times(2),
-            ),
-            ("manifest", Rule::on("PUT", "/manifests/", busy()).times(2)),
-            ("cut", Rule::on("PUT", "/manifests/", Fault::ResetRequest { after: 10 }).times(1)),
-        ] {
-            let proxy = LoggingProxy::start(registry.address()).unwrap();
-            proxy.inject(rule);
-            let target = reference(&format!("{}/push-{number}/{name}:1", proxy.address()));
-            let image = image("amd64", &[noise(number as u64, 1_200_000)]);
-            let (client, session) = (client(transport), PushSession::new());
-            client
-                .push(&image, &target, &[], &session, &quiet())
-                .await
-                .unwrap_or_else(|error| panic!("{transport:?} {name}: {error}"));
-            assert!(proxy.requests().iter().any(|r| r.harmed), "{name} did no harm");
-            proxy.heal();
-            client.verify(&target, image.digest()).await.unwrap();
-        }
+    for (name, rule) in [
+        ("head", Rule::on("HEAD", "/manifests/", Fault::status(503)).times(2)),
+        ("blob-head", Rule::on("HEAD", "/blobs/", busy()).times(3)),
+        ("open", Rule::on("POST", "/uploads/", Fault::status(500)).times(2)),
+        ("put", Rule::on("PUT", "/uploads/", Fault::status(502)).times(2)),
+        ("reset", Rule::on("PUT", "/uploads/", Fault::ResetRequest { after: 100_000 }).times(2)),
+        ("manifest", Rule::on("PUT", "/manifests/", busy()).times(2)),
+        ("cut", Rule::on("PUT", "/manifests/", Fault::ResetRequest { after: 10 }).times(1)),
+    ] {
+        let proxy = LoggingProxy::start(registry.address()).unwrap();
+        proxy.inject(rule);
+        let target = reference(&format!("{}/push/{name}:1", proxy.address()));
+        let image = image("amd64", &[noise(1, 1_200_000)]);
+        let (client, session) = (client(), PushSession::new());
+        client
+            .push(&image, &target, &[], &session, &quiet())
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(proxy.requests().iter().any(|r| r.harmed), "{name} did no harm");
+        proxy.heal();
+        client.verify(&target, image.digest()).await.unwrap();
     }
 }
 
@@ -58,41 +53,39 @@ async fn a_copy_survives_a_cut_source_and_refuses_wrong_bytes() {
     let layer = image.layers[0].descriptor.digest.hex();
     let stored = reference(&format!("{}/app:1", source.address()));
     let scope = CopyScope::Platform(Platform::default());
-    for (number, transport) in TRANSPORTS.into_iter().enumerate() {
-        let client = client(transport);
-        client.push(&image, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
-        let run = async |fault: Option<Rule>, name: &str| {
-            let proxy = LoggingProxy::start(source.address()).unwrap();
-            if let Some(rule) = fault {
-                proxy.inject(rule);
-            }
-            let from = reference(&format!("{}/app:1", proxy.address()));
-            let to = reference(&format!("{}/copy-{number}/{name}:1", target.address()));
-            let copied = copy(&client, &from, &to, scope, &PushSession::new()).await;
-            (copied, to)
-        };
-        for (name, fault) in [
-            ("reset", Fault::ResetResponse { after: 700_000 }),
-            ("truncated", Fault::Truncate { after: 700_000 }),
-        ] {
-            let rule = Rule::on("GET", &layer, fault).times(1);
-            let (copied, to) = run(Some(rule), name).await;
-            copied.unwrap_or_else(|error| panic!("{transport:?} {name}: {error}"));
-            client.verify(&to, image.digest()).await.unwrap();
+    let client = client();
+    client.push(&image, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
+    let run = async |fault: Option<Rule>, name: &str| {
+        let proxy = LoggingProxy::start(source.address()).unwrap();
+        if let Some(rule) = fault {
+            proxy.inject(rule);
         }
-        let rule = Rule::on("GET", &layer, Fault::Corrupt { at: 1_200_000 });
-        let (copied, to) = run(Some(rule), "corrupt").await;
-        let error = copied.unwrap_err();
-        let code = error.code();
-        assert_eq!((error.kind(), code), (Kind::Digest, Some("IMAGE_DIGEST_MISMATCH")), "{error}");
-        let absent = client.verify(&to, image.digest()).await.unwrap_err();
-        assert_eq!(absent.kind(), Kind::NotFound, "no manifest without its blobs");
-
-        let (copied, to) = run(None, "corrupt").await;
-        // The other layer and the config had arrived or not; the rerun ends well either way.
-        assert!(copied.unwrap().uploaded >= 1);
+        let from = reference(&format!("{}/app:1", proxy.address()));
+        let to = reference(&format!("{}/copy/{name}:1", target.address()));
+        let copied = copy(&client, &from, &to, scope, &PushSession::new()).await;
+        (copied, to)
+    };
+    for (name, fault) in [
+        ("reset", Fault::ResetResponse { after: 700_000 }),
+        ("truncated", Fault::Truncate { after: 700_000 }),
+    ] {
+        let rule = Rule::on("GET", &layer, fault).times(1);
+        let (copied, to) = run(Some(rule), name).await;
+        copied.unwrap_or_else(|error| panic!("{name}: {error}"));
         client.verify(&to, image.digest()).await.unwrap();
     }
+    let rule = Rule::on("GET", &layer, Fault::Corrupt { at: 1_200_000 });
+    let (copied, to) = run(Some(rule), "corrupt").await;
+    let error = copied.unwrap_err();
+    let code = error.code();
+    assert_eq!((error.kind(), code), (ErrorKind::Digest, Some("IMAGE_DIGEST_MISMATCH")), "{error}");
+    let absent = client.verify(&to, image.digest()).await.unwrap_err();
+    assert_eq!(absent.kind(), ErrorKind::NotFound, "no manifest without its blobs");
+
+    let (copied, to) = run(None, "corrupt").await;
+    // The other layer and the config had arrived or not; the rerun ends well either way.
+    assert!(copied.unwrap().uploaded >= 1);
+    client.verify(&to, image.digest()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,36 +93,32 @@ async fn a_transfer_that_stalls_is_cut_and_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let Some(registry) = real_registry(folder.path()) else { return };
     let image = image("amd64", &[noise(1, 1_500_000)]);
-    for transport in TRANSPORTS {
-        let mut settings = crate::images::settings(transport);
-        settings.timeouts.stall = std::time::Duration::from_millis(300);
-        let client = esb_registry::Client::new(settings).unwrap();
-        let stored = reference(&format!("{}/app:1", registry.address()));
-        client.push(&image, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
-        let proxy = LoggingProxy::start(registry.address()).unwrap();
-        let hour = std::time::Duration::from_hours(1);
-        let layer = image.layers[0].descriptor.digest.hex();
-        proxy.inject(Rule::on("GET", &layer, Fault::Stall { after: 500_000, time: hour }).times(1));
-        let from = reference(&format!("{}/app:1", proxy.address()));
-        let to = reference(&format!("{}/stalled:{transport:?}", registry.address()));
-        let scope = CopyScope::Platform(Platform::default());
-        copy(&client, &from, &to, scope, &PushSession::new()).await.unwrap();
-        client.verify(&to, image.digest()).await.unwrap();
-    }
+    let mut settings = crate::images::settings();
+    settings.timeouts.stall = std::time::Duration::from_millis(300);
+    let client = esb_registry::Client::new(settings).unwrap();
+    let stored = reference(&format!("{}/app:1", registry.address()));
+    client.push(&image, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
+    let proxy = LoggingProxy::start(registry.address()).unwrap();
+    let hour = std::time::Duration::from_hours(1);
+    let layer = image.layers[0].descriptor.digest.hex();
+    proxy.inject(Rule::on("GET", &layer, Fault::Stall { after: 500_000, time: hour }).times(1));
+    let from = reference(&format!("{}/app:1", proxy.address()));
+    let to = reference(&format!("{}/stalled:1", registry.address()));
+    let scope = CopyScope::Platform(Platform::default());
+    copy(&client, &from, &to, scope, &PushSession::new()).await.unwrap();
+    client.verify(&to, image.digest()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_does_not_answer_is_named() {
     let free = esb_test::free_port().unwrap();
     let target = reference(&format!("127.0.0.1:{free}/a:1"));
-    for transport in TRANSPORTS {
-        let client = client(transport);
-        let image = image("amd64", &[]);
-        let push = client.push(&image, &target, &[], &PushSession::new(), &quiet()).await;
-        let error = push.unwrap_err();
-        assert_eq!((error.kind(), error.code()), (Kind::Unreachable, Some("IMAGE_PUSH_FAILED")));
-        assert!(error.hint().unwrap().contains(&format!("127.0.0.1:{free}")), "{error}");
-    }
+    let client = client();
+    let image = image("amd64", &[]);
+    let push = client.push(&image, &target, &[], &PushSession::new(), &quiet()).await;
+    let error = push.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unreachable, Some("IMAGE_PUSH_FAILED")));
+    assert!(error.hint().unwrap().contains(&format!("127.0.0.1:{free}")), "{error}");
 }
 
 /// Keeps what was begun and has not ended.
@@ -162,7 +151,7 @@ async fn what_fails_ends() {
     });
     let image = image("amd64", &[noise(1, 1_200_000)]);
     let target = reference(&format!("{}/app:1", server.address()));
-    let client = client(esb_registry::Transport::Direct);
+    let client = client();
     let open = Arc::new(Open::default());
     let reporter: Arc<dyn Reporter> = Arc::clone(&open) as _;
     client.push(&image, &target, &[], &PushSession::new(), &reporter).await.unwrap_err();

@@ -3,10 +3,10 @@
 use std::{env, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, sync::Arc};
 
 use esb_oci::{CredentialSource as _, Credentials};
-use esb_registry::{Client, DockerConfig, PushSession, Settings};
+use esb_registry::{Client, ClientSettings, DockerConfig, PushSession};
 
 use crate::{
-    images::{TRANSPORTS, image, noise, quiet, reference, settings},
+    images::{image, noise, quiet, reference, settings},
     memory::{Manners, MemoryRegistry, Wants},
 };
 
@@ -44,12 +44,12 @@ async fn a_helper_is_asked_once_for_each_host() {
         return;
     };
     let asked = || fs::read_to_string(Path::new(&folder).join("asked")).unwrap();
-    for (transport, wants) in TRANSPORTS.into_iter().zip([Wants::Basic, Wants::Bearer]) {
+    for wants in [Wants::Basic, Wants::Bearer] {
         let registry = MemoryRegistry::start(Manners { wants, ..Manners::default() });
         let address = registry.server.address();
         let config = DockerConfig::parse(r#"{"credsStore": "esb-test"}"#).unwrap();
         let client =
-            Client::new(Settings { credentials: Arc::new(config), ..settings(transport) }).unwrap();
+            Client::new(ClientSettings { credentials: Arc::new(config), ..settings() }).unwrap();
         for number in 0..3 {
             let target = reference(&format!("{address}/app-{number}:1"));
             let image = image("amd64", &[noise(number, 50)]);

@@ -5,7 +5,7 @@ use esb_registry::{Error, Repository};
 
 use crate::{
     fake::{Response, Server},
-    images::{TRANSPORTS, client},
+    images::client,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +25,7 @@ async fn names_come_in_pages() {
             _ => Response::new(404),
         }
     });
-    let client = client(TRANSPORTS[0]);
+    let client = client();
     assert_eq!(client.repositories(&server.address()).await.unwrap(), ["a", "b", "c"]);
     let at = |name: &str| Repository { registry: server.address(), repository: name.to_owned() };
     assert_eq!(client.tags(&at("empty")).await.unwrap(), [""; 0]);
@@ -40,7 +40,7 @@ async fn a_registry_may_not_delete() {
         path if path.starts_with("/v2/kept/") => Response::new(405),
         _ => Response::new(202),
     });
-    let client = client(TRANSPORTS[0]);
+    let client = client();
     let at = |name: &str| Repository { registry: server.address(), repository: name.to_owned() };
     let digest = Digest::of(b"x");
     client.delete(&at("there"), digest).await.unwrap();

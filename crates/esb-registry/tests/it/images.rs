@@ -16,12 +16,10 @@ use esb_oci::{
     manifest::{PlatformSpec, media_type},
 };
 use esb_registry::{
-    Client, CopyScope, Error, Journal, PushReport, PushSession, RetryPolicy, Settings, SyncItem,
-    Transport,
+    Client, ClientSettings, CopyScope, Error, Journal, PushReport, PushSession, RetryPolicy,
+    SyncItem,
 };
 use esb_test::Registry;
-
-pub(crate) const TRANSPORTS: [Transport; 2] = [Transport::OciClient, Transport::Direct];
 
 /// An image with layers of these contents.
 pub(crate) fn image(architecture: &str, layers: &[Vec<u8>]) -> Image {
@@ -90,17 +88,17 @@ pub(crate) fn quiet() -> Arc<dyn Reporter> {
 }
 
 /// Settings that do not make a test wait.
-pub(crate) fn settings(transport: Transport) -> Settings {
+pub(crate) fn settings() -> ClientSettings {
     let retry = RetryPolicy {
         base: Duration::from_millis(1),
         cap: Duration::from_millis(2),
         ..RetryPolicy::default()
     };
-    Settings { retry, transport, ..Settings::default() }
+    ClientSettings { retry, ..ClientSettings::default() }
 }
 
-pub(crate) fn client(transport: Transport) -> Client {
-    Client::new(settings(transport)).unwrap()
+pub(crate) fn client() -> Client {
+    Client::new(settings()).unwrap()
 }
 
 /// Syncs one image.

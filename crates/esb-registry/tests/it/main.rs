@@ -13,6 +13,7 @@ mod housekeeping;
 mod images;
 mod memory;
 mod misbehaving;
+mod outside;
 mod real;
 mod resolving;
 mod strangers;

@@ -2,16 +2,16 @@
 
 use esb_model::Platform;
 use esb_oci::{ContentStore, write_layout};
-use esb_registry::{Client, Kind, Mirrors, PushSession, Settings};
+use esb_registry::{Client, ClientSettings, ErrorKind, Mirrors, PushSession};
 
 use crate::{
-    images::{TRANSPORTS, client, image, noise, quiet, reference, settings},
+    images::{client, image, noise, quiet, reference, settings},
     memory::{Manners, MemoryRegistry},
 };
 
 fn mirrored(mirrors: &[&str], offline: bool) -> Client {
     let mirrors = Mirrors::parse(mirrors.iter().copied()).unwrap();
-    Client::new(Settings { mirrors, offline, ..settings(TRANSPORTS[0]) }).unwrap()
+    Client::new(ClientSettings { mirrors, offline, ..settings() }).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,7 +24,7 @@ async fn mirrors_are_tried_in_order_and_all_named() {
     let registry = MemoryRegistry::start(Manners::default());
     let address = registry.server.address();
     let stored = reference(&format!("{address}/ecr/lambda/python:3.13"));
-    client(TRANSPORTS[0]).push(&two, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
+    client().push(&two, &stored, &[], &PushSession::new(), &quiet()).await.unwrap();
 
     let oci = format!("public.ecr.aws=oci:{}", layout.display());
     let other = format!("public.ecr.aws={address}/ecr");
@@ -65,10 +65,10 @@ async fn a_digest_that_the_store_knows_costs_no_request() {
     let registry = MemoryRegistry::start(Manners::default());
     let base = image("amd64", &[noise(1, 10)]);
     let name = reference(&format!("{}/base:1", registry.server.address()));
-    client(TRANSPORTS[0]).push(&base, &name, &[], &PushSession::new(), &quiet()).await.unwrap();
+    client().push(&base, &name, &[], &PushSession::new(), &quiet()).await.unwrap();
     let with_store = |offline| {
         let store = Some(store.clone());
-        Client::new(Settings { store, offline, ..settings(TRANSPORTS[0]) }).unwrap()
+        Client::new(ClientSettings { store, offline, ..settings() }).unwrap()
     };
     let (online, offline) = (with_store(false), with_store(true));
     let pinned = name.with_digest(base.digest());
@@ -109,7 +109,7 @@ async fn two_platforms_are_one_tag() {
     let (amd, arm) = (image("amd64", &[noise(1, 10)]), image("arm64", &[noise(2, 20)]));
     let name = reference(&format!("{}/base:1", registry.server.address()));
     let push = async || {
-        let client = client(TRANSPORTS[0]);
+        let client = client();
         client.push_index(&[&arm, &amd], &name, &PushSession::new(), &quiet()).await.unwrap()
     };
     let pushed = push().await;
@@ -119,7 +119,7 @@ async fn two_platforms_are_one_tag() {
     write_layout(&layout, &images).await.unwrap();
     let mirror = format!("a.example=oci:{}", layout.display());
     let mirrored = (mirrored(&[&mirror], true), reference("a.example/base:1"));
-    for (client, name) in [(client(TRANSPORTS[0]), name.clone()), mirrored] {
+    for (client, name) in [(client(), name.clone()), mirrored] {
         for (platform, image) in [("linux/amd64", &amd), ("linux/arm64", &arm)] {
             let found = client.resolve(&name, platform.parse().unwrap()).await.unwrap();
             assert_eq!((found.digest, found.index), (image.digest(), pushed.digest));
@@ -143,6 +143,6 @@ async fn an_image_that_is_nowhere_says_where_it_was_looked_for() {
     let text = error.to_string();
     assert!(text.contains(&format!("tried {address}/a (")), "{text}");
     assert!(text.contains(&format!(", 127.0.0.1:{free}/a (")), "{text}");
-    assert_eq!(error.kind(), Kind::Unreachable);
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert_eq!(error.code(), Some("IMAGE_PULL_FAILED"));
 }

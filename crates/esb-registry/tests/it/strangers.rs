@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use esb_model::Platform;
 use esb_oci::{Blob, Credentials, Digest, manifest::media_type};
-use esb_registry::{Access, Client, Error, Kind, Repository, Settings, Transport, Upload};
+use esb_registry::{Access, Client, ClientSettings, Error, ErrorKind, Repository, Upload};
 use futures_util::StreamExt as _;
 
 use crate::{
     fake::{Request, Response, Server},
-    images::{Fixed, TRANSPORTS, image, noise, quiet, reference, settings},
+    images::{Fixed, image, noise, quiet, reference, settings},
 };
 
 /// What a registry wants before it leads elsewhere.
@@ -80,8 +80,8 @@ fn nothing_leaked(server: &Server, what: &str) {
     }
 }
 
-fn client(transport: Transport, credentials: Arc<Fixed>) -> Client {
-    Client::new(Settings { credentials, ..settings(transport) }).unwrap()
+fn client(credentials: Arc<Fixed>) -> Client {
+    Client::new(ClientSettings { credentials, ..settings() }).unwrap()
 }
 
 /// Every request that a client makes to a repository.
@@ -118,42 +118,40 @@ static REPORTER: std::sync::OnceLock<Arc<dyn esb_model::Reporter>> = std::sync::
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_a_registry_redirects_to_gets_nothing_whatever_it_asks_for() {
-    for transport in TRANSPORTS {
-        for wants in WANTS {
-            for (kind, status) in [(0, 307), (1, 302), (2, 308)] {
-                let attacker = attacker(move |host| challenges(host, kind));
-                let there = attacker.address();
-                let registry = Server::start(move |request| {
-                    guard(request, wants).unwrap_or_else(|| {
-                        let place = format!("http://{there}{}", request.target);
-                        Response::new(status).with("Location", place)
-                    })
-                });
-                let client = client(transport, Fixed::basic("secret"));
-                let at = Repository { registry: registry.address(), repository: "a".into() };
-                let what = format!("{transport:?} {wants:?} {kind} {status}");
-                let errors = every_request(&client, &at).await;
-                assert!(attacker.count("", "") == 0 || !errors.is_empty(), "{what}");
-                assert!(attacker.requests().len() >= 10, "{what}");
-                nothing_leaked(&attacker, &what);
-                assert_eq!(attacker.count("GET", "/token"), 0, "{what}");
-                // What it asked for did not change what the registry gets.
-                for request in registry.requests() {
-                    let given = request.header("authorization").unwrap_or_default();
-                    let is_token = request.path() == "/token";
-                    assert!(
-                        match wants {
-                            Wants::Nothing => given.is_empty(),
-                            Wants::Basic => !is_token,
-                            Wants::Token => is_token || !given.starts_with("Basic"),
-                        },
-                        "{what}: {request:#?}"
-                    );
-                }
-                for error in &errors {
-                    assert_eq!(error.kind(), Kind::Refused, "{what}: {error}");
-                    assert!(error.to_string().contains(&attacker.address()), "{what}: {error}");
-                }
+    for wants in WANTS {
+        for (kind, status) in [(0, 307), (1, 302), (2, 308)] {
+            let attacker = attacker(move |host| challenges(host, kind));
+            let there = attacker.address();
+            let registry = Server::start(move |request| {
+                guard(request, wants).unwrap_or_else(|| {
+                    let place = format!("http://{there}{}", request.target);
+                    Response::new(status).with("Location", place)
+                })
+            });
+            let client = client(Fixed::basic("secret"));
+            let at = Repository { registry: registry.address(), repository: "a".into() };
+            let what = format!("{wants:?} {kind} {status}");
+            let errors = every_request(&client, &at).await;
+            assert!(attacker.count("", "") == 0 || !errors.is_empty(), "{what}");
+            assert!(attacker.requests().len() >= 10, "{what}");
+            nothing_leaked(&attacker, &what);
+            assert_eq!(attacker.count("GET", "/token"), 0, "{what}");
+            // What it asked for did not change what the registry gets.
+            for request in registry.requests() {
+                let given = request.header("authorization").unwrap_or_default();
+                let is_token = request.path() == "/token";
+                assert!(
+                    match wants {
+                        Wants::Nothing => given.is_empty(),
+                        Wants::Basic => !is_token,
+                        Wants::Token => is_token || !given.starts_with("Basic"),
+                    },
+                    "{what}: {request:#?}"
+                );
+            }
+            for error in &errors {
+                assert_eq!(error.kind(), ErrorKind::Refused, "{what}: {error}");
+                assert!(error.to_string().contains(&attacker.address()), "{what}: {error}");
             }
         }
     }
@@ -161,29 +159,27 @@ async fn a_host_that_a_registry_redirects_to_gets_nothing_whatever_it_asks_for()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_goes_on_elsewhere_gets_nothing() {
-    for transport in TRANSPORTS {
-        for wants in WANTS {
-            for kind in 0..3 {
-                let attacker = attacker(move |host| challenges(host, kind));
-                let there = attacker.address();
-                let registry = Server::start(move |request| {
-                    guard(request, wants).unwrap_or_else(|| {
-                        let place = format!("http://{there}{}?state=1", request.path());
-                        Response::new(202).with("Location", place)
-                    })
-                });
-                let client = client(transport, Fixed::basic("secret"));
-                let at = Repository { registry: registry.address(), repository: "a".into() };
-                let what = format!("{transport:?} {wants:?} {kind}");
-                let blob = Blob::from_bytes(media_type::OCI_LAYER_GZIP, &b"layer"[..]);
-                let upload = Upload { blob: &blob, reporter: &quiet() };
-                let error = client.registry().blob_push(&at, upload, None).await.unwrap_err();
-                assert_eq!(error.kind(), Kind::Refused, "{what}: {error}");
-                client.registry().may_push(&at).await.unwrap();
-                assert!(attacker.count("PUT", "digest=") > 0, "{what}");
-                assert!(attacker.count("DELETE", "") > 0, "{what}");
-                nothing_leaked(&attacker, &what);
-            }
+    for wants in WANTS {
+        for kind in 0..3 {
+            let attacker = attacker(move |host| challenges(host, kind));
+            let there = attacker.address();
+            let registry = Server::start(move |request| {
+                guard(request, wants).unwrap_or_else(|| {
+                    let place = format!("http://{there}{}?state=1", request.path());
+                    Response::new(202).with("Location", place)
+                })
+            });
+            let client = client(Fixed::basic("secret"));
+            let at = Repository { registry: registry.address(), repository: "a".into() };
+            let what = format!("{wants:?} {kind}");
+            let blob = Blob::from_bytes(media_type::OCI_LAYER_GZIP, &b"layer"[..]);
+            let upload = Upload { blob: &blob, reporter: &quiet() };
+            let error = client.registry().blob_push(&at, upload, None).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Refused, "{what}: {error}");
+            client.registry().may_push(&at).await.unwrap();
+            assert!(attacker.count("PUT", "digest=") > 0, "{what}");
+            assert!(attacker.count("DELETE", "") > 0, "{what}");
+            nothing_leaked(&attacker, &what);
         }
     }
 }
@@ -211,7 +207,7 @@ async fn a_host_that_a_registry_redirects_to_cannot_send_us_back_with_credential
                 })
             });
             *home.lock().unwrap() = registry.address();
-            let client = client(Transport::Direct, Fixed::basic("secret"));
+            let client = client(Fixed::basic("secret"));
             let at = Repository { registry: registry.address(), repository: "a".into() };
             let _errors = every_request(&client, &at).await;
             let victim: Vec<_> = registry.requests();
@@ -244,7 +240,7 @@ async fn a_token_server_that_redirects_elsewhere_is_not_followed() {
                 let challenge = format!(r#"Bearer realm="http://{host}/token""#);
                 Response::new(401).with("WWW-Authenticate", challenge)
             });
-            let client = client(Transport::Direct, Arc::clone(&credentials));
+            let client = client(Arc::clone(&credentials));
             let at = reference(&format!("{}/a:1", registry.address()));
             let error = client.resolve(&at, Platform::default()).await.unwrap_err();
             assert!(error.to_string().contains("redirects to another host"), "{error}");
@@ -269,10 +265,10 @@ async fn who_takes_tokens_never_gets_the_password() {
         };
         Response::new(401).with("WWW-Authenticate", challenge)
     });
-    let client = client(Transport::Direct, Fixed::basic("secret"));
+    let client = client(Fixed::basic("secret"));
     let at = Repository { registry: registry.address(), repository: "a".into() };
     let errors = every_request(&client, &at).await;
-    assert!(errors.iter().all(|error| error.kind() == Kind::Auth), "{errors:?}");
+    assert!(errors.iter().all(|error| error.kind() == ErrorKind::Auth), "{errors:?}");
     for request in registry.requests().iter().filter(|request| request.path() != "/token") {
         let given = request.header("authorization").unwrap_or_default();
         assert!(!given.starts_with("Basic"), "{request:#?}");
@@ -301,11 +297,11 @@ async fn a_realm_elsewhere_gets_credentials_only_where_both_hosts_may() {
             let host = |word: &str| if word == "realm" { place.clone() } else { own.clone() };
             text.split_whitespace().map(host).collect()
         };
-        let settings = Settings {
+        let settings = ClientSettings {
             insecure: names(insecure),
             plain_credentials: names(plain),
             credentials: Fixed::basic("secret"),
-            ..settings(Transport::Direct)
+            ..settings()
         };
         let client = Client::new(settings).unwrap();
         let at = reference(&format!("{own}/a:1"));
@@ -319,41 +315,39 @@ async fn a_realm_elsewhere_gets_credentials_only_where_both_hosts_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn content_is_still_had_from_where_a_registry_redirects_to() {
-    for transport in TRANSPORTS {
-        for wants in WANTS {
-            let layer = noise(7, 5000);
-            let built = image("amd64", std::slice::from_ref(&layer));
-            let content = layer.clone();
-            let storage = Server::start(move |request| match request.header("range") {
-                None => Response::new(200).body(content.clone()),
-                Some(range) => {
-                    let from = range.trim_start_matches("bytes=").trim_end_matches('-');
-                    let from: usize = from.parse().unwrap();
-                    let all = content.len();
-                    Response::new(206)
-                        .with("Content-Range", format!("bytes {from}-{}/{all}", all - 1))
-                        .body(&content[from..])
-                }
-            });
-            let there = storage.address();
-            let registry = Server::start(move |request| {
-                guard(request, wants).unwrap_or_else(|| {
-                    let place = format!("http://{there}/x?X-Amz-Signature=abcdefgh");
-                    Response::new(307).with("Location", place)
-                })
-            });
-            let client = client(transport, Fixed::basic("secret"));
-            let at = Repository { registry: registry.address(), repository: "a".into() };
-            for from in [0, 100] {
-                let blob = &built.layers[0].descriptor;
-                let mut stream = client.registry().blob_get(&at, blob, from).await.unwrap();
-                let mut bytes = Vec::new();
-                while let Some(chunk) = stream.next().await {
-                    bytes.extend_from_slice(&chunk.unwrap());
-                }
-                assert_eq!(bytes, layer[usize::try_from(from).unwrap()..]);
+    for wants in WANTS {
+        let layer = noise(7, 5000);
+        let built = image("amd64", std::slice::from_ref(&layer));
+        let content = layer.clone();
+        let storage = Server::start(move |request| match request.header("range") {
+            None => Response::new(200).body(content.clone()),
+            Some(range) => {
+                let from = range.trim_start_matches("bytes=").trim_end_matches('-');
+                let from: usize = from.parse().unwrap();
+                let all = content.len();
+                Response::new(206)
+                    .with("Content-Range", format!("bytes {from}-{}/{all}", all - 1))
+                    .body(&content[from..])
             }
-            nothing_leaked(&storage, "storage");
+        });
+        let there = storage.address();
+        let registry = Server::start(move |request| {
+            guard(request, wants).unwrap_or_else(|| {
+                let place = format!("http://{there}/x?X-Amz-Signature=abcdefgh");
+                Response::new(307).with("Location", place)
+            })
+        });
+        let client = client(Fixed::basic("secret"));
+        let at = Repository { registry: registry.address(), repository: "a".into() };
+        for from in [0, 100] {
+            let blob = &built.layers[0].descriptor;
+            let mut stream = client.registry().blob_get(&at, blob, from).await.unwrap();
+            let mut bytes = Vec::new();
+            while let Some(chunk) = stream.next().await {
+                bytes.extend_from_slice(&chunk.unwrap());
+            }
+            assert_eq!(bytes, layer[usize::try_from(from).unwrap()..]);
         }
+        nothing_leaked(&storage, "storage");
     }
 }

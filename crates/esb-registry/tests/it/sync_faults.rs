@@ -6,14 +6,12 @@ use std::{collections::BTreeSet, time::Duration};
 use esb_model::Platform;
 use esb_oci::{ContentStore, Image, Reference};
 use esb_registry::{
-    Client, CopyScope, Error, Journal, Kind, PushReport, PushSession, Settings, SyncItem,
+    Client, ClientSettings, CopyScope, Error, ErrorKind, Journal, PushReport, PushSession, SyncItem,
 };
 use esb_test::{BASIC, Exchange, Fault, LoggingProxy, Registry, RequestHead, Rule};
 use tempfile::TempDir;
 
-use crate::images::{
-    Fixed, TRANSPORTS, copy, image, noise, quiet, real_registry, reference, settings,
-};
+use crate::images::{Fixed, copy, image, noise, quiet, real_registry, reference, settings};
 
 const SCOPE: fn() -> CopyScope = || CopyScope::Platform(Platform::default());
 
@@ -86,17 +84,17 @@ impl Route {
 
     async fn is_absent(&self) -> bool {
         let found = plain().digest_of(&self.direct).await;
-        found.is_err_and(|error| error.kind() == Kind::NotFound)
+        found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
     }
 }
 
 fn plain() -> Client {
-    crate::images::client(TRANSPORTS[1])
+    crate::images::client()
 }
 
 /// Gives up soon.
-fn hasty() -> Settings {
-    let mut settings = settings(TRANSPORTS[1]);
+fn hasty() -> ClientSettings {
+    let mut settings = settings();
     settings.timeouts.stall = Duration::from_millis(300);
     settings.timeouts.answer = Duration::from_millis(600);
     settings
@@ -118,12 +116,12 @@ fn busy(seconds: &str) -> Fault {
     Fault::Answer { status: 429, headers, body: Vec::new() }
 }
 
-type Case = (&'static str, Side, Rule, Option<(Kind, &'static str)>);
+type Case = (&'static str, Side, Rule, Option<(ErrorKind, &'static str)>);
 
 /// Every fault with the kind and the code of the failure; none where the sync succeeds.
 fn cases(layer: &str) -> Vec<Case> {
     use Side::{Source, Target};
-    let auth = Some((Kind::Auth, "IMAGE_AUTH_FAILED"));
+    let auth = Some((ErrorKind::Auth, "IMAGE_AUTH_FAILED"));
     let pull = |kind| Some((kind, "IMAGE_PULL_FAILED"));
     let push = |kind| Some((kind, "IMAGE_PUSH_FAILED"));
     let of = |status| Rule::new(asks_manifest, Fault::status(status));
@@ -134,13 +132,13 @@ fn cases(layer: &str) -> Vec<Case> {
     vec![
         ("manifest-401", Source, of(401), auth),
         ("manifest-403", Source, of(403), auth),
-        ("manifest-404", Source, of(404), pull(Kind::NotFound)),
-        ("manifest-500", Source, of(500), pull(Kind::Refused)),
+        ("manifest-404", Source, of(404), pull(ErrorKind::NotFound)),
+        ("manifest-500", Source, of(500), pull(ErrorKind::Refused)),
         ("blob-401", Source, blob(Fault::status(401)), auth),
         ("blob-403", Source, blob(Fault::status(403)), auth),
-        ("blob-404", Source, blob(Fault::status(404)), pull(Kind::NotFound)),
-        ("blob-500", Source, blob(Fault::status(500)), pull(Kind::Refused)),
-        ("blob-429-too-long", Source, blob(busy("3600")), pull(Kind::Refused)),
+        ("blob-404", Source, blob(Fault::status(404)), pull(ErrorKind::NotFound)),
+        ("blob-500", Source, blob(Fault::status(500)), pull(ErrorKind::Refused)),
+        ("blob-429-too-long", Source, blob(busy("3600")), pull(ErrorKind::Refused)),
         ("blob-429", Source, blob(busy("0")).times(2), None),
         ("blob-reset", Source, blob(Fault::ResetResponse { after: 700_000 }).times(2), None),
         ("blob-truncated", Source, blob(Fault::Truncate { after: 700_000 }).times(2), None),
@@ -149,14 +147,14 @@ fn cases(layer: &str) -> Vec<Case> {
             "blob-corrupt",
             Source,
             blob(Fault::Corrupt { at: 900_000 }),
-            Some((Kind::Digest, "IMAGE_DIGEST_MISMATCH")),
+            Some((ErrorKind::Digest, "IMAGE_DIGEST_MISMATCH")),
         ),
         ("push-401", Target, open(Fault::status(401)), auth),
         ("push-403", Target, open(Fault::status(403)), auth),
-        ("push-404", Target, open(Fault::status(404)), push(Kind::NotFound)),
-        ("push-429-too-long", Target, open(busy("3600")), push(Kind::Refused)),
+        ("push-404", Target, open(Fault::status(404)), push(ErrorKind::NotFound)),
+        ("push-429-too-long", Target, open(busy("3600")), push(ErrorKind::Refused)),
         ("push-429", Target, open(busy("0")).times(3), None),
-        ("upload-500", Target, upload(Fault::status(500)), push(Kind::Refused)),
+        ("upload-500", Target, upload(Fault::status(500)), push(ErrorKind::Refused)),
         ("upload-403", Target, upload(Fault::status(403)), auth),
         ("upload-reset", Target, upload(Fault::ResetRequest { after: 700_000 }).times(2), None),
         ("upload-hangs", Target, upload(Fault::Hang { time: hour }).times(1), None),
@@ -165,7 +163,7 @@ fn cases(layer: &str) -> Vec<Case> {
             "put-500",
             Target,
             Rule::on("PUT", "/manifests/", Fault::status(500)),
-            push(Kind::Refused),
+            push(ErrorKind::Refused),
         ),
     ]
 }
@@ -258,7 +256,7 @@ async fn a_redirect_to_another_host_carries_no_credentials() {
         route.from.inject(Rule::on("GET", &digest.hex(), away));
     }
     let credentials = Fixed::basic("secret");
-    let client = Client::new(Settings { credentials, ..hasty() }).unwrap();
+    let client = Client::new(ClientSettings { credentials, ..hasty() }).unwrap();
     route.sync(&client).await.unwrap();
     assert!(route.is_there().await);
     let sent = route.from.requests();
@@ -278,7 +276,7 @@ fn a_sync_that_was_killed_goes_on_inside_a_blob() {
     let process = || {
         let store = ContentStore::open(folder.path()).unwrap();
         let slow = Duration::ZERO;
-        Client::new(Settings { store: Some(store), slow, ..settings(TRANSPORTS[1]) }).unwrap()
+        Client::new(ClientSettings { store: Some(store), slow, ..settings() }).unwrap()
     };
     let kept = folder.path().join("partial").join(route.layer());
     let hour = Duration::from_hours(1);
@@ -323,7 +321,7 @@ async fn wrong_bytes_that_were_left_do_no_harm() {
     std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
     std::fs::write(&kept, noise(1, 1_200_000)).unwrap();
     let store = ContentStore::open(folder.path()).unwrap();
-    let client = Client::new(Settings { store: Some(store), ..settings(TRANSPORTS[1]) });
+    let client = Client::new(ClientSettings { store: Some(store), ..settings() });
     route.sync(&client.unwrap()).await.unwrap();
     assert!(route.is_there().await && !kept.exists());
     let requests = route.from.requests();
@@ -342,7 +340,7 @@ async fn two_syncs_at_once_both_end_well() {
         let journal = Journal::new(store.clone());
         let slow = Duration::ZERO;
         let client =
-            Client::new(Settings { store: Some(store), slow, ..settings(TRANSPORTS[1]) }).unwrap();
+            Client::new(ClientSettings { store: Some(store), slow, ..settings() }).unwrap();
         let plan = client.plan_sync(vec![route.item()], 2, &journal).await;
         let session = PushSession::with_journal(journal);
         let mut synced = client.sync(plan, 2, false, &session, &quiet()).await;

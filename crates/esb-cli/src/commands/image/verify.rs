@@ -6,7 +6,7 @@ use esb_config::{Published, Section};
 use esb_image::docker::DockerEngine;
 use esb_model::PublishTarget;
 use esb_oci::{Digest, Reference};
-use esb_registry::{Client, Kind};
+use esb_registry::{Client, ErrorKind};
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
@@ -179,7 +179,7 @@ impl Checker<'_> {
         match self.client.digest_of(&here).await {
             Ok(digest) => compare(digest, expected),
             Err(error) => match error.kind() {
-                Kind::NotFound => Answer::Missing(error.to_string()),
+                ErrorKind::NotFound => Answer::Missing(error.to_string()),
                 _ => Answer::Unknown(access::failure(&error).chain()),
             },
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use esb_image::Engine as _;
 use esb_model::Platform;
 use esb_oci::{Digest, ImageConfig, Manifest, Reference};
-use esb_registry::{PushSession, Repository};
+use esb_registry::{KnownTag, PushSession, Repository};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::known::{Known, Whose};
@@ -147,7 +147,7 @@ async fn in_repository(
         let digest = image.digest();
         // A tag of an index leads elsewhere, and is none of ours.
         let Ok(config) = ImageConfig::parse(&image.config_bytes) else { continue };
-        let leads = session.checked(&at, &tag) == Some(Some(digest));
+        let leads = session.tag(&at, &tag) == KnownTag::Confirmed(digest);
         if !leads || !is_function(run, &config) {
             continue;
         }

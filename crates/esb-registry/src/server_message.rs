@@ -1,6 +1,5 @@
-//! What a registry says when it refuses, as messages quote it.
-//!
-//! Owns that its words are bounded and escaped, and that no credential stands in them.
+//! The text with which a registry refuses a request, as error messages quote it: bounded, escaped,
+//! and without credentials.
 
 use std::fmt::{self, Write as _};
 
@@ -9,9 +8,9 @@ use esb_oci::Redactor;
 /// The most characters of a registry's own words that a message quotes.
 const WORDS_LIMIT: usize = 300;
 
-/// A registry's refusal in its own words (OCI distribution specification, "Error Codes").
+/// The text with which a registry refused a request (OCI distribution specification, "Error Codes").
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Words {
+pub struct ServerMessage {
     /// The first error's code: `DENIED`, `MANIFEST_UNKNOWN`; empty when there is none.
     pub code: String,
     text: String,
@@ -19,7 +18,7 @@ pub struct Words {
     stranger: Option<String>,
 }
 
-impl Words {
+impl ServerMessage {
     /// Reads the body of a refusal: the specification's JSON, else any text. What we sent may have
     /// come back in it, and is hidden.
     pub(crate) fn read(body: &[u8], redactor: &Redactor) -> Self {
@@ -54,12 +53,12 @@ impl Words {
         Self::plain(redactor.hide(&text))
     }
 
-    /// Words of our own about an answer.
-    pub(crate) fn plain(text: impl Into<String>) -> Self {
+    /// A message without a code. It is shown as it is: no credential is removed from it.
+    pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 
-    /// Words of another host than the registry.
+    /// Tells which other host than the registry sent the message.
     pub(crate) fn of_stranger(mut self, stranger: Option<String>) -> Self {
         self.stranger = stranger;
         self
@@ -67,7 +66,7 @@ impl Words {
 }
 
 /// Bounded and escaped; `no reason given` when the registry said nothing.
-impl fmt::Display for Words {
+impl fmt::Display for ServerMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.text.is_empty() {
             f.write_str("no reason given")?;
@@ -99,15 +98,15 @@ mod tests {
     #[test]
     fn words_are_read_bounded_and_escaped() {
         let check = |body: &[u8], code: &str, text: &str| {
-            let words = Words::read(body, &Redactor::default());
-            assert_eq!((words.code.as_str(), words.to_string().as_str()), (code, text));
+            let message = ServerMessage::read(body, &Redactor::default());
+            assert_eq!((message.code.as_str(), message.to_string().as_str()), (code, text));
         };
         let json = br#"{"errors":[{"code":"DENIED","message":"no \u001b[31m\"pull\""}]}"#;
         check(json, "DENIED", r#"DENIED: no \u{1b}[31m"pull""#);
         check(br#"{"errors":[{"code":"UNKNOWN"}]}"#, "UNKNOWN", "UNKNOWN");
         check(b" plain\n", "", "plain");
         check(b"", "", "no reason given");
-        let long = Words::read(&[b'x'; 1000], &Redactor::default()).to_string();
+        let long = ServerMessage::read(&[b'x'; 1000], &Redactor::default()).to_string();
         assert_eq!(long.chars().count(), WORDS_LIMIT + 1);
     }
 }

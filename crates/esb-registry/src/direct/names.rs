@@ -1,0 +1,65 @@
+//! Lists of names, page by page (OCI distribution specification, "Content Discovery").
+
+use esb_oci::DOCUMENT_LIMIT;
+use reqwest::{Method, header::LINK};
+use serde::Deserialize;
+
+use super::{Call, DirectRegistry};
+use crate::{
+    Attempted, Error,
+    http::{Request, answer},
+    response::read,
+};
+
+/// Names in one answer; a registry may give fewer.
+const PAGE: usize = 1000;
+/// The most answers to one question.
+const PAGES: usize = 10_000;
+
+/// One page of names.
+#[derive(Debug, Deserialize)]
+struct Names {
+    #[serde(alias = "repositories")]
+    tags: Option<Vec<String>>,
+}
+
+impl DirectRegistry {
+    /// Reads a list of names page by page.
+    pub(super) async fn names(
+        &self,
+        path: &str,
+        scope: &str,
+        attempted: Attempted,
+    ) -> Result<Vec<String>, Error> {
+        let mut names: Vec<String> = Vec::new();
+        let limit = usize::try_from(DOCUMENT_LIMIT).unwrap_or(usize::MAX);
+        for _ in 0..PAGES {
+            let mut url = self.url(&attempted, path)?;
+            url.query_pairs_mut().append_pair("n", &PAGE.to_string());
+            if let Some(last) = names.last() {
+                url.query_pairs_mut().append_pair("last", last);
+            }
+            let request = Request::new(Method::GET, url);
+            let call = Call::new(attempted.clone(), vec![scope.to_owned()], request);
+            let response = self.send(&call).await?;
+            if response.status().as_u16() != 200 {
+                return Err(self.refuse(response, &call.attempted).await);
+            }
+            let goes_on = response.headers().contains_key(LINK);
+            let stall = self.settings().timeouts.stall;
+            let bytes = read(response.response, limit, stall, &call.attempted)
+                .await
+                .map_err(|failure| failure.error)?;
+            let page: Names = serde_json::from_slice(&bytes)
+                .map_err(|_| answer(&attempted, "it is no list of names"))?;
+            let page = page.tags.unwrap_or_default();
+            // A registry that begins anew would never end.
+            let is_new = page.last().is_some_and(|last| names.last() != Some(last));
+            names.extend(page);
+            if !goes_on || !is_new {
+                return Ok(names);
+            }
+        }
+        Err(answer(&attempted, "the list of names has no end"))
+    }
+}
