@@ -57,6 +57,7 @@ pub(crate) fn check(root: &Folder) -> Result<(), StoreError> {
     }
 }
 
-fn is_read_only(kind: io::ErrorKind) -> bool {
+/// Whether the store may be read and not written.
+pub(crate) fn is_read_only(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }

@@ -75,6 +75,11 @@ impl StoreError {
             )),
             Self::Version { .. } => Some("name another folder for it, or remove it".to_owned()),
             Self::Folder(error) => error.hint(),
+            Self::Io { source, .. } if marker::is_read_only(source.kind()) => Some(
+                "what is there can be read, and what is new has to be written: give this user the \
+                 right to, or name another folder"
+                    .to_owned(),
+            ),
             Self::Io { .. } => None,
         }
     }
@@ -339,14 +344,7 @@ impl ContentStore {
         let bytes = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
         match self.records.set(kind, key, bytes) {
             // A store that is only read: a record spares work and nothing else.
-            Err(FolderError::Io { source, .. })
-                if matches!(
-                    source.kind(),
-                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-                ) =>
-            {
-                Ok(())
-            }
+            Err(FolderError::Io { source, .. }) if marker::is_read_only(source.kind()) => Ok(()),
             set => Ok(set?),
         }
     }

@@ -5,6 +5,7 @@
 
 mod bases;
 mod context;
+mod foreign_store;
 mod inspect;
 mod links;
 mod lock;

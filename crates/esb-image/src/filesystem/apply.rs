@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use esb_oci::{ContentStore, IgnoreRules};
+use esb_oci::{ContentStore, IgnoreRules, StoreError};
 use tempfile::TempDir;
 
 use super::{
@@ -169,7 +169,9 @@ impl<'a> StepApplier<'a> {
             Some(kind) => kind,
         };
         let parent = self.store.root().join("tmp");
-        let folder = TempDir::new_in(&parent).map_err(io_error("create a folder in", &parent))?;
+        let folder = TempDir::new_in(&parent).map_err(|source| {
+            Error::from(StoreError::Io { action: "create a folder in", path: parent, source })
+        })?;
         unpack_tar(path, kind, folder.path(), self.limits).map_err(|error| match error {
             // Engines unpack what we refuse to, such as entries that lead through links.
             Error::Archive { reason, .. } => {

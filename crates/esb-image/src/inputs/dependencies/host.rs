@@ -6,6 +6,7 @@ use std::{
 };
 
 use esb_model::{Activity, ActivityGuard, Event};
+use esb_oci::StoreError;
 
 use super::{
     FOLDER, Installer, PINS, constraints, finish,
@@ -27,10 +28,10 @@ impl Installer {
     pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
         let parent = self.store.root().join(FOLDER);
         fs::create_dir_all(&parent).map_err(io_error("create", &parent))?;
-        tempfile::Builder::new()
-            .prefix("installing-")
-            .tempdir_in(&parent)
-            .map_err(io_error("create a folder in", &parent))
+        let made = tempfile::Builder::new().prefix("installing-").tempdir_in(&parent);
+        made.map_err(|source| {
+            StoreError::Io { action: "create a folder in", path: parent, source }.into()
+        })
     }
 
     /// What a program of ours sees of this machine: a folder without anything of the project, and
