@@ -5,9 +5,13 @@
 //! name of the project's folder. The last is the same on another machine only by luck, so the first
 //! deploy records it.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use esb_config::{Owner, application_of_folder, is_application_name};
+use esb_oci::Digest;
 
 use crate::{
     environment::Environment,
@@ -101,6 +105,14 @@ impl Application {
     pub(crate) fn owner(&self, template: &str) -> Owner {
         Owner::new(&self.name, template)
     }
+}
+
+/// A text that tells a project from all others: its folder's name and what nobody else has.
+pub(crate) fn new_project(root: &Path) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let text = format!("{}\n{}\n{}", root.display(), now.as_nanos(), std::process::id());
+    let digits: String = Digest::of(text.as_bytes()).hex().chars().take(12).collect();
+    format!("{}-{digits}", of_folder(root))
 }
 
 /// The folder's own name, also where the project was reached through a link.

@@ -106,6 +106,8 @@ struct State {
     installed: Vec<Packages>,
     /// The application's name, when this run gives it one.
     named: Option<String>,
+    /// What tells the project from others, when this run says it first.
+    project: Option<String>,
     /// What spares later runs some work.
     found: Found,
     /// What `--locked` misses.
@@ -120,6 +122,9 @@ struct Content {
     /// The application's name, where nothing but the project's folder says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     application: Option<String>,
+    /// What tells the project from others whose application has the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     base: Vec<Entry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -194,6 +199,20 @@ impl LockFile {
         let mut state = self.state();
         if state.content.application.is_none() {
             state.named = Some(name.to_owned());
+        }
+    }
+
+    /// What tells the project from others, as far as the file says it.
+    pub(crate) fn project(&self) -> Option<String> {
+        self.state().content.project.clone()
+    }
+
+    /// Notes what tells the project from others, which stays from now on. `--locked` does without,
+    /// and so does a project that is only read.
+    pub(crate) fn name_project(&self, make: impl FnOnce() -> String) {
+        let mut state = self.state();
+        if state.content.project.is_none() {
+            state.project = Some(make());
         }
     }
 
@@ -311,7 +330,7 @@ impl LockFile {
         let mut state = self.state();
         let has_to_be =
             !state.added.is_empty() || !state.installed.is_empty() || state.named.is_some();
-        let is_new = has_to_be || !state.found.is_empty();
+        let is_new = has_to_be || state.project.is_some() || !state.found.is_empty();
         if !is_new || self.usage == LockUse::Locked {
             return Ok(());
         }
@@ -319,6 +338,8 @@ impl LockFile {
         let mut content = old.clone().unwrap_or_default();
         let named = state.named.take();
         content.application = content.application.or(named);
+        let project = state.project.take();
+        content.project = content.project.or(project);
         for (kind, reference, platform, pin) in std::mem::take(&mut state.added) {
             content.set(kind, &reference, platform, pin);
         }
@@ -334,7 +355,9 @@ impl LockFile {
             let text = format!("{HEAD}{text}");
             match esb_config::replace(&self.folder, NAME, text.as_bytes(), READABLE) {
                 // A project that is only read has to do without what spares work.
-                Err(esb_config::Error::Io { .. }) if !has_to_be => {}
+                Err(esb_config::Error::Io { .. }) if !has_to_be => {
+                    content.project = old.and_then(|old| old.project);
+                }
                 written => written.map_err(|error| config_failure(&error))?,
             }
         }

@@ -81,6 +81,15 @@ pub(crate) fn warnings(merged: &Merged, program: &str, is_planned: bool) -> Vec<
         };
         lines.push(format!("{verb} {whose}: {}", names(&entries)));
     }
+    if !merged.replaced.is_empty() {
+        let entries: Vec<&EntryKey> = merged.replaced.iter().collect();
+        let verb = if is_planned { "would replace" } else { "replaced" };
+        lines.push(format!(
+            "{verb} what another project of the same name published last: {}; if both are one, \
+             commit its esb.lock, else set `application = \"NAME\"` in esb.toml",
+            names(&entries)
+        ));
+    }
     let owners: BTreeSet<&Owner> = merged.left.iter().map(|(_, owner)| owner).collect();
     for owner in owners {
         let entries = merged.left.iter().filter(|(_, of)| of == owner).map(|(entry, _)| entry);

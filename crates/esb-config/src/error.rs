@@ -40,6 +40,9 @@ pub enum Error {
     /// Another application published under a name of the run's.
     #[error("{}", Namesakes(.0))]
     Namesakes(Vec<Namesake>),
+    /// A run would remove what another project published under the same name.
+    #[error("{}", Elsewheres(.0))]
+    Elsewhere(Vec<Elsewhere>),
     #[error(
         "`{}` is held by another run{} for more than {} s", path.display(),
         Holder(*holder), limit.as_secs()
@@ -70,6 +73,17 @@ pub struct Namesake {
     pub wanted: Vec<EntryKey>,
 }
 
+/// A function that another project published under the name of the run's application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub entry: EntryKey,
+    pub owner: Owner,
+    /// The project that published it.
+    pub published_by: String,
+    /// The run's project, when it has recorded one.
+    pub project: Option<String>,
+}
+
 impl Error {
     /// What the user can do about it, when that is known.
     pub fn hint(&self) -> Option<String> {
@@ -96,6 +110,7 @@ impl Error {
             )),
             Self::Conflict(conflicts) => conflicts.first().map(Conflict::hint),
             Self::Namesakes(namesakes) => namesakes.first().map(Namesake::hint),
+            Self::Elsewhere(all) => all.first().map(Elsewhere::hint),
             Self::Locked { holder, .. } => Some(match holder {
                 Some(pid) => format!("wait for process {pid}, or end it if it hangs"),
                 None => "wait for the other run to end".to_owned(),
@@ -160,6 +175,18 @@ impl Namesake {
     }
 }
 
+impl Elsewhere {
+    fn hint(&self) -> String {
+        let name = self.owner.application().unwrap_or_default().escape_debug();
+        format!(
+            "if these are two applications, give this one a name of its own, `application = \
+             \"NAME\"` in esb.toml. If they are one, commit the esb.lock of the project that \
+             published it, or set `application = \"{name}\"` in esb.toml. `--adopt` goes on and \
+             removes it"
+        )
+    }
+}
+
 fn io_hint(kind: io::ErrorKind, path: &std::path::Path) -> Option<String> {
     let folder = path.parent().unwrap_or(path).display();
     match kind {
@@ -211,6 +238,27 @@ impl fmt::Display for Namesakes<'_> {
             }
         }
         Ok(())
+    }
+}
+
+struct Elsewheres<'a>(&'a [Elsewhere]);
+
+impl fmt::Display for Elsewheres<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Elsewhere { owner, published_by, project, .. }) = self.0.first() else {
+            return Ok(());
+        };
+        let entries: Vec<EntryKey> = self.0.iter().map(|lost| lost.entry.clone()).collect();
+        write!(
+            f,
+            "this run would remove {} of `{owner}`, published by the project `{}`, and not by ",
+            Entries(&entries),
+            published_by.escape_debug(),
+        )?;
+        match project {
+            Some(project) => write!(f, "this one, `{}`", project.escape_debug()),
+            None => f.write_str("this one, whose esb.lock names no project yet"),
+        }
     }
 }
 

@@ -98,6 +98,7 @@ impl<'a> Ledger<'a> {
     /// What it all leads to, unless two owners claim the same.
     pub(crate) fn close(mut self) -> Result<Settlement, Error> {
         if self.conflicts.is_empty() {
+            self.release();
             return Ok(self.settlement);
         }
         // An image has its function's name, and one of both says enough.
@@ -109,6 +110,29 @@ impl<'a> Ledger<'a> {
         };
         self.conflicts.retain(|conflict| !is_told(&conflict.entry));
         Err(Error::Conflict(self.conflicts))
+    }
+
+    /// Takes from an owner whose last functions and routes were taken over the resources that the
+    /// run has too: nobody publishes under its name any more.
+    fn release(&mut self) {
+        let from =
+            self.settlement.adopted.iter().filter(|adopted| !may_share(adopted.entry.section));
+        let from: BTreeSet<Owner> = from.filter_map(|adopted| adopted.from.clone()).collect();
+        let remaining = self.settlement.owners.iter();
+        let remaining = remaining.filter(|(entry, _)| !may_share(entry.section));
+        let alive: BTreeSet<Owner> = remaining.map(|(_, owner)| owner.clone()).collect();
+        for owner in from.difference(&alive).filter(|owner| !self.run.owners.contains(*owner)) {
+            let all = self.settlement.owners.iter();
+            let entries = all.filter(|(entry, of)| *of == owner && may_share(entry.section));
+            let entries = entries.map(|(entry, _)| entry);
+            let shared: Vec<EntryKey> = entries
+                .filter(|entry| !self.wanted.of(entry.section, &entry.key).is_empty())
+                .collect();
+            for entry in shared {
+                self.settlement.owners.drop(&entry, owner);
+                self.settlement.adopted.push(Adopted { entry, from: Some(owner.clone()) });
+            }
+        }
     }
 
     /// Judges one published entry, and keeps the books of who else has it.

@@ -34,7 +34,7 @@ mod value;
 mod write;
 
 pub use config::{ConfigFile, ConfigSet, Published, read};
-pub use error::{Conflict, Error, Namesake};
+pub use error::{Conflict, Elsewhere, Error, Namesake};
 pub use functions::{
     Defaults, Environment, Event, FunctionEntry, FunctionsFile, Scaling, ScheduleEntry,
 };

@@ -17,6 +17,7 @@ use crate::{
     region::{self, OwnRegion},
     resources::{BUCKET_NAME, LAYER_NAME, ResourcesFile, TABLE_NAME},
     routing::RoutingFile,
+    standing,
     state::State,
     value::Value,
 };
@@ -39,6 +40,8 @@ pub struct Merged {
     /// Kept entries that a template with the path of one of the run's published before
     /// applications were recorded.
     pub left: Vec<(EntryKey, Owner)>,
+    /// Functions whose entry replaced what another project published under the same name.
+    pub replaced: Vec<EntryKey>,
     /// Defaults that are not ours and differ from what this run would write, such as
     /// `environment.AWS_REGION`.
     pub kept_defaults: Vec<String>,
@@ -75,8 +78,9 @@ pub enum ChangeKind {
 ///
 /// # Errors
 /// [`Error::Conflict`] when the run has a function, route or resource of another owner,
-/// [`Error::Namesakes`] when another application published under the run's name; neither when the
-/// run takes over on purpose.
+/// [`Error::Namesakes`] when another application published under the run's name,
+/// [`Error::Elsewhere`] when functions of another project of that name would be removed; none of
+/// them when the run takes over on purpose.
 pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Result<Merged, Error> {
     let old = &published.config;
     let mut new = rendered.config.clone();
@@ -115,8 +119,25 @@ pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Res
         change.details.extend(details(&change.entry, old, &config));
     }
     changes.sort();
-    let state =
-        State { owners: settlement.owners, digests, defaults: settled.ours, ..State::default() };
+    let is_changed = |name: &str| {
+        let digest = |digests: &Digests| digests.get(name).cloned();
+        old.functions.functions.get(name) != config.functions.functions.get(name)
+            || digest(&published.state.digests) != digest(&digests)
+    };
+    let others = standing::of_other_projects(
+        &published.state,
+        &settlement.owners,
+        &rendered.state.owners,
+        run,
+        is_changed,
+    )?;
+    let state = State {
+        owners: settlement.owners,
+        digests,
+        projects: others.projects,
+        defaults: settled.ours,
+        ..State::default()
+    };
     Ok(Merged {
         interim_functions: with_old_functions(config.functions.clone(), &old.functions),
         interim_state: with_old_owners(state.clone(), &published.state),
@@ -126,6 +147,7 @@ pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Res
         adopted: settlement.adopted,
         unowned: settlement.unowned,
         left: settlement.left,
+        replaced: others.replaced,
         kept_defaults: settled.kept,
         own_region,
     })
@@ -135,7 +157,7 @@ pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Res
 pub fn remove_owner(published: &Published, owner: &Owner) -> Merged {
     let mut nothing = Rendered::default();
     nothing.config.functions.defaults = published.state.defaults.clone();
-    let run = RunOwners { owners: BTreeSet::from([owner.clone()]), adopt: true };
+    let run = RunOwners { adopt: true, ..RunOwners::new([owner.clone()]) };
     merge(published, &nothing, &run).expect("a run without entries conflicts with nobody")
 }
 
@@ -269,6 +291,9 @@ fn with_old_owners(mut new: State, old: &State) -> State {
         if is_gone(&entry) {
             new.owners.add(entry.section, entry.key, owner.clone());
         }
+    }
+    for (name, project) in &old.projects {
+        new.projects.entry(name.clone()).or_insert_with(|| project.clone());
     }
     for (name, digest) in &old.digests {
         new.digests.entry(name.clone()).or_insert_with(|| digest.clone());

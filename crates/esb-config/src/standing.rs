@@ -1,13 +1,14 @@
 //! Whether a run is who published under its name before.
 //!
-//! Owns two judgements, both made before anything is merged. A run that shares no function with
-//! what its owner published is another application of the same name: its removals would be another
-//! one's losses. And a template that published before applications were recorded is the run's when
-//! path and a function's name agree.
+//! Owns three judgements. A run that shares no function with what its owner published is another
+//! application of the same name: its removals would be another one's losses. The same is a run that
+//! would remove what another project published under that name, as far as projects are recorded.
+//! And a template that published before applications were recorded is the run's when path and a
+//! function's name agree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{EntryKey, Error, Namesake, Owner, Owners, Section};
+use crate::{EntryKey, Error, Namesake, Owner, Owners, Section, State, error::Elsewhere};
 
 /// For whom a run acts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,13 +18,85 @@ pub struct RunOwners {
     pub owners: BTreeSet<Owner>,
     /// Whether the run takes over entries of others that it has too.
     pub adopt: bool,
+    /// What tells the run's project from others whose application has the same name.
+    pub project: Option<String>,
+    /// Names of applications that other projects may have without meaning it.
+    pub common_names: BTreeSet<String>,
 }
 
 impl RunOwners {
     /// A run of these templates that takes nothing over.
     pub fn new(owners: impl IntoIterator<Item = Owner>) -> Self {
-        Self { owners: owners.into_iter().collect(), adopt: false }
+        Self { owners: owners.into_iter().collect(), ..Self::default() }
     }
+}
+
+impl RunOwners {
+    /// Whether other projects may publish under this owner's name.
+    fn is_common(&self, owner: &Owner) -> bool {
+        owner.application().is_some_and(|name| self.common_names.contains(name))
+    }
+}
+
+/// What a merge did with functions of another project under the name of one of the run's.
+#[derive(Default)]
+pub(crate) struct OfOthers {
+    /// The project that published each function last, after the run.
+    pub(crate) projects: BTreeMap<String, String>,
+    /// Functions whose entry is the run's now and was another project's.
+    pub(crate) replaced: Vec<EntryKey>,
+}
+
+/// Looks at the projects that published what the run replaces and removes. `is_changed` tells
+/// whether a function of the run differs from what is published.
+///
+/// # Errors
+/// [`Error::Elsewhere`] when the run would remove a function that another project published.
+pub(crate) fn of_other_projects(
+    before: &State,
+    after: &Owners,
+    wanted: &Owners,
+    run: &RunOwners,
+    is_changed: impl Fn(&str) -> bool,
+) -> Result<OfOthers, Error> {
+    let of = |owners: &Owners, name: &str| owners.of(Section::Function, name).clone();
+    let mut others = OfOthers::default();
+    let mut lost = Vec::new();
+    for (name, project) in &before.projects {
+        let is_other = run.project.as_ref() != Some(project);
+        let owners = of(&before.owners, name);
+        let common = owners.iter().find(|own| run.owners.contains(*own) && run.is_common(own));
+        let is_wanted = !of(wanted, name).is_empty();
+        if let Some(owner) = common.filter(|_| is_other && !run.adopt) {
+            let entry = EntryKey::new(Section::Function, name);
+            if of(after, name).is_empty() {
+                lost.push(Elsewhere {
+                    entry,
+                    owner: owner.clone(),
+                    published_by: project.clone(),
+                    project: run.project.clone(),
+                });
+            } else if is_wanted && is_changed(name) {
+                others.replaced.push(entry);
+            }
+        }
+        if !of(after, name).is_empty() {
+            others.projects.insert(name.clone(), project.clone());
+        }
+    }
+    if !lost.is_empty() {
+        return Err(Error::Elsewhere(lost));
+    }
+    for (entry, owner) in wanted.iter().filter(|(entry, _)| entry.section == Section::Function) {
+        if !run.is_common(owner) {
+            others.projects.remove(&entry.key);
+        } else if let Some(project) = &run.project
+            && (run.adopt || is_changed(&entry.key) || !others.projects.contains_key(&entry.key))
+        {
+            others.projects.insert(entry.key, project.clone());
+        }
+    }
+    Ok(others)
 }
 
 /// The owners without an application whose entries the run may take as its own.

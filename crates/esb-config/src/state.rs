@@ -85,6 +85,10 @@ pub struct State {
     /// The manifest digest behind each function's `image`.
     #[serde(default)]
     pub digests: BTreeMap<String, String>,
+    /// The project that published each function last, where an application's name alone does not
+    /// say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub projects: BTreeMap<String, String>,
     /// The part of functions.yml's `defaults` that came from us: only that may change.
     #[serde(default)]
     pub defaults: Defaults,
@@ -100,6 +104,7 @@ impl Default for State {
             version: STATE_VERSION,
             owners: Owners::default(),
             digests: BTreeMap::new(),
+            projects: BTreeMap::new(),
             defaults: Defaults::default(),
         }
     }
@@ -125,6 +130,14 @@ impl Owners {
     /// Records an owner of an entry beside those that it has.
     pub fn add(&mut self, section: Section, key: impl Into<String>, owner: Owner) {
         self.0.entry(section).or_default().entry(key.into()).or_default().0.insert(owner);
+    }
+
+    /// Takes one owner from an entry.
+    pub(crate) fn drop(&mut self, entry: &EntryKey, owner: &Owner) {
+        let holders = self.0.get_mut(&entry.section).and_then(|all| all.get_mut(&entry.key));
+        if let Some(holders) = holders {
+            holders.0.remove(owner);
+        }
     }
 
     /// All entries with each of their owners, by section and key.

@@ -334,9 +334,9 @@ fn merge_failure(error: &esb_config::Error, program: &str) -> Failure {
 pub(crate) fn failure(error: &esb_config::Error) -> Failure {
     let (exit, code) = match error {
         esb_config::Error::Locked { .. } => (Exit::Locked, "locked"),
-        esb_config::Error::Conflict(_) | esb_config::Error::Namesakes(_) => {
-            (Exit::Input, "conflict")
-        }
+        esb_config::Error::Conflict(_)
+        | esb_config::Error::Namesakes(_)
+        | esb_config::Error::Elsewhere(_) => (Exit::Input, "conflict"),
         esb_config::Error::Folder(_) => (Exit::Input, "disk"),
         esb_config::Error::Io { .. } | esb_config::Error::Owner { .. } => (Exit::Local, "disk"),
         _ => (Exit::Input, "config"),

@@ -17,7 +17,7 @@ use super::{Naming, Order, early::Early, target::Target};
 pub(crate) use crate::access::{docker_credentials, failure as registry_failure};
 use crate::{
     access,
-    application::{Application, Origin},
+    application::{self, Application, Origin},
     cli::{AdoptArgs, BuilderChoice, Mode},
     engine,
     environment::Environment,
@@ -200,11 +200,22 @@ impl Run {
 
     /// For whom the run publishes.
     pub(crate) fn run_owners(&self) -> RunOwners {
-        RunOwners { owners: self.owners().into_iter().collect(), adopt: self.adoption.adopt }
+        let chosen = |named: &&Application| matches!(named.origin, Origin::Settings { .. });
+        let by_chance = self.applications.iter().filter(|named| !chosen(named));
+        RunOwners {
+            owners: self.owners().into_iter().collect(),
+            adopt: self.adoption.adopt,
+            project: self.lock.project(),
+            common_names: by_chance.map(|named| named.name.clone()).collect(),
+        }
     }
 
-    /// Notes for esb.lock the name of an application that nothing but its folder names.
+    /// Notes for esb.lock the name of an application that nothing but its folder names, and what
+    /// tells the project from others of a name that esb.toml does not set.
     pub(crate) fn record_application(&self) {
+        if !self.run_owners().common_names.is_empty() {
+            self.lock.name_project(|| application::new_project(&self.project.root));
+        }
         let mut applications = self.applications.iter();
         if let Some(application) = applications.find(|named| named.origin == Origin::Folder) {
             self.lock.name_application(&application.name);

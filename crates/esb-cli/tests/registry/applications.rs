@@ -278,3 +278,92 @@ fn what_builds_generate_is_no_place_and_a_place_is_no_output() {
     assert!(project.path().join(".esb/dev/functions/fn-0/Dockerfile").exists());
     assert_eq!(published("gateway").unwrap(), before);
 }
+
+#[test]
+fn another_project_of_the_name_removes_nothing() {
+    let shared = tempfile::tempdir().unwrap();
+    let to = shared.path();
+    let one = of_sam_init("sam-app", 2, 0);
+    document(&mut deploy(&one, to, &[]));
+    let lock = fs::read_to_string(one.path().join("esb.lock")).unwrap();
+    let named = |lock: &str| {
+        let line = lock.lines().find(|line| line.starts_with("project = ")).unwrap();
+        line.trim_start_matches("project = ").trim_matches('"').to_owned()
+    };
+
+    // Untouched, its template has one of both functions.
+    let two = of_sam_init("sam-app", 1, 0);
+    two.write("functions/f0/app.py", "of_two = True\n");
+    for more in [&[][..], &["--dry-run"]] {
+        let error = refused(&two, to, more);
+        let message = error["message"].as_str().unwrap();
+        let words = ["would remove function `fn-1` of `sam-app:template.yaml`", &named(&lock)];
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+        let hint = error["hint"].as_str().unwrap();
+        assert!(hint.contains("--adopt") && hint.contains("esb.lock"), "{hint}");
+        assert!(!two.path().join(".esb").exists(), "nothing is built before");
+    }
+    // A clone of the same project removes what it has no longer, also when it may write no lock.
+    let clone = of_sam_init("sam-app", 1, 0);
+    clone.write("esb.lock", &lock);
+    document(&mut deploy(&clone, to, &["--locked"]));
+    assert_eq!(functions(to), ["fn-0 sam-app:template.yaml"]);
+    // Nothing would be lost: the other one deploys, and is told.
+    let output = deploy(&two, to, &[]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("replaced what another project of the same name"), "{said}");
+    let of_two = named(&fs::read_to_string(two.path().join("esb.lock")).unwrap());
+    assert_ne!(of_two, named(&lock));
+    // It is its own from now on.
+    document(&mut deploy(&two, to, &[]));
+    assert_eq!(esb_config::read(to).unwrap().state.projects["fn-0"], of_two);
+
+    document(&mut deploy(&one, to, &[]));
+    let message = refused(&two, to, &[])["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(&named(&lock)) && message.contains(&of_two), "{message}");
+    document(&mut deploy(&two, to, &["--adopt"]));
+    assert_eq!(functions(to), ["fn-0 sam-app:template.yaml"]);
+    // A name that esb.toml sets is meant.
+    document(&mut deploy(&one, to, &[]));
+    let meant = of_sam_init("other", 1, 0);
+    meant.write("esb.toml", "application = 'sam-app'\n");
+    document(&mut deploy(&meant, to, &[]));
+    assert_eq!(functions(to), ["fn-0 sam-app:template.yaml"]);
+    assert!(
+        !meant.path().join("esb.lock").exists()
+            || !fs::read_to_string(meant.path().join("esb.lock")).unwrap().contains("project =")
+    );
+}
+
+#[test]
+fn a_renamed_application_takes_over_its_resources_too() {
+    let shared = tempfile::tempdir().unwrap();
+    let to = shared.path();
+    let project = of_sam_init("old", 1, 0);
+    let template = project.path().join("template.yaml");
+    let table = "  Orders:\n    Type: AWS::DynamoDB::Table\n    Properties:\n      TableName: orders\n      \
+                 AttributeDefinitions: [{AttributeName: id, AttributeType: S}]\n      \
+                 KeySchema: [{AttributeName: id, KeyType: HASH}]\n      \
+                 BillingMode: PAY_PER_REQUEST\n";
+    let text = fs::read_to_string(&template).unwrap();
+    fs::write(&template, format!("{text}{table}")).unwrap();
+    document(&mut deploy(&project, to, &[]));
+    project.write(
+        "samconfig.toml",
+        &fs::read_to_string(project.path().join("samconfig.toml")).unwrap().replace("old", "new"),
+    );
+    let plan = ["--adopt", "--dry-run", "--detailed-exitcode"];
+    let planned = deploy(&project, to, &plan).output().unwrap();
+    assert_eq!(planned.status.code(), Some(8), "{}", String::from_utf8_lossy(&planned.stdout));
+    document(&mut deploy(&project, to, &["--adopt"]));
+    for (entry, owners) in esb_config::read(to).unwrap().entries() {
+        let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
+        assert_eq!(owners, ["new:template.yaml"], "{entry}");
+    }
+    // The table goes with the only one that has it.
+    fs::write(&template, text).unwrap();
+    document(&mut deploy(&project, to, &[]));
+    let entries = esb_config::read(to).unwrap().entries();
+    assert!(entries.iter().all(|(entry, _)| entry.section.noun() != "table"), "{entries:?}");
+}
