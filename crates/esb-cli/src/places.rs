@@ -32,7 +32,7 @@ impl Project {
         for name in ["base", "config", "functions", "images", "layers"] {
             generated.join(name).exists()?;
         }
-        for name in ["copied.json", "images.json", "made.json"] {
+        for name in ["copied.json", "folders.json", "images.json", "made.json"] {
             generated.metadata(name)?;
         }
         self.folder().join(self.brand.folder_name()).metadata(".gitignore").map(drop)

@@ -161,6 +161,10 @@ pub(crate) fn the_platform_that_runs(parts: &Parts) -> Outcome {
     let command = format!("{COMPOSE} restart gateway");
     let restart = &summary["restart"];
     is("a restart", restart["command"] == *command && restart["functions"][0] == "a", &summary)?;
+    fs::write(&template, property(&capacity.replace('7', "8")))?;
+    let summary = small.deployed(&["--restart-gateway"])?;
+    is("a capacity alone restarts", summary["workers"]["restarted"] == GATEWAY, &summary)?;
+    is("and asks for nothing", summary["restart"]["command"].is_null(), &summary)?;
 
     let secret = "      Timeout: 3\n      Environment: {Variables: {HAS_IT: x, LACKS_IT: y}}";
     fs::write(&template, property(secret))?;

@@ -1,6 +1,7 @@
 //! Recipes, and what has to lie on disk before an image can be built from them.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, TryLockError},
     time::{Duration, Instant},
 };
@@ -97,22 +98,36 @@ const OF_A_FUNCTION: [(&str, EntryKind); 5] = [
     ("install", EntryKind::Folder),
 ];
 
+/// The record of the folders of functions that runs made, beside the generated files.
+const FOLDERS: &str = "folders.json";
+
+/// The most bytes of the record that are read.
+const FOLDERS_LIMIT: u64 = 16 * 1024 * 1024;
+
 /// Makes the folder of generated files, and removes what functions that are gone left in it.
-/// What has another name than what is put there is somebody else's and stays.
+/// A folder that no run is recorded to have made is somebody else's and stays, and so does what has
+/// another name than what is put there.
 pub(crate) fn tidy(run: &Run, recipes: &[ImageRecipe]) -> Result<(), Failure> {
     let root = run.project.folder();
     let brand = root.join(run.project.brand.folder_name());
     if brand.metadata(".gitignore")?.is_none() {
         put(&brand, ".gitignore", b"*\n")?;
     }
-    let functions = run.project.folder_at(&run.project.generated().join("functions"));
+    let generated = run.project.folder_at(&run.project.generated());
+    let functions = generated.join("functions");
+    let made = generated.read(FOLDERS, FOLDERS_LIMIT)?.unwrap_or_default();
+    let made: BTreeSet<String> = serde_json::from_slice(&made).unwrap_or_default();
     let keep: Vec<_> = recipes.iter().map(|recipe| root.join(&recipe.folder).path()).collect();
     for entry in functions.entries()? {
         let folder = functions.join(&entry.name);
         if entry.kind == EntryKind::File || keep.contains(&folder.path()) {
             continue;
         }
-        for found in folder.entries()? {
+        let inside = folder.entries()?;
+        if !entry.name.to_str().is_some_and(|name| made.contains(name)) {
+            continue;
+        }
+        for found in inside {
             let ours =
                 |(name, kind): &(&str, EntryKind)| found.name == *name && found.kind == *kind;
             match OF_A_FUNCTION.iter().find(|known| ours(known)) {
@@ -123,7 +138,10 @@ pub(crate) fn tidy(run: &Run, recipes: &[ImageRecipe]) -> Result<(), Failure> {
         }
         functions.remove_empty(&entry.name)?;
     }
-    Ok(())
+    let names = keep.iter().filter_map(|folder| folder.file_name()?.to_str());
+    let names: BTreeSet<&str> = names.collect();
+    let text = serde_json::to_string_pretty(&names).expect("texts are JSON");
+    put(&generated, FOLDERS, format!("{text}\n").as_bytes())
 }
 
 /// Writes Dockerfiles, stages inputs and installs dependencies, several at a time.

@@ -108,6 +108,7 @@ const PLACES: &[(&[&str], &[&str])] = &[
             ".esb/dev/functions/One/Dockerfile.dockerignore",
             ".esb/dev/functions/Gone",
             ".esb/dev/images",
+            ".esb/dev/folders.json",
             ".esb/dev/images.json",
             ".esb/dev/made.json",
             ".esb/dev/images/blobs",

@@ -214,6 +214,18 @@ fn generated_files_lie_in_the_output_folder_too() {
     assert!(project.path().join("out/dev/functions/mine/notes").exists());
     same("config/functions.yml");
 
+    // The generated folder itself keeps what no run made, whatever its name.
+    let functions = project.path().join(".esb/dev/functions");
+    assert!(!functions.join("fn-1").exists());
+    for name in ["mine/Dockerfile", "mine/code/app.py"] {
+        project.write(&format!(".esb/dev/functions/{name}"), "stay");
+    }
+    project.write(".esb/.gitignore", "*\n!dev/config\n");
+    document(&mut build("out"));
+    let ignored = fs::read_to_string(project.path().join(".esb/.gitignore")).unwrap();
+    assert_eq!(ignored, "*\n!dev/config\n");
+    assert!(functions.join("mine/Dockerfile").exists() && functions.join("mine/code").exists());
+
     for inside in ["layer", "functions/f0/../f0/out"] {
         let refused = build(inside).output().unwrap();
         assert_eq!(refused.status.code(), Some(1), "{inside}");
