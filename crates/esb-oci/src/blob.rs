@@ -54,7 +54,7 @@ impl BlobError {
 /// A repository that holds blobs: one that another repository of the same registry can mount from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobLocation {
-    /// Host and port, as they are contacted.
+    /// Host and port, named as in references: `docker.io` is Docker Hub.
     pub registry: String,
     pub repository: String,
 }

@@ -1,17 +1,31 @@
-//! Credentials for registries, asked for by host.
+//! Credentials for registries, and where they come from.
 
 use std::fmt;
 
-/// What opens a registry.
-#[derive(Clone, PartialEq, Eq)]
+use esb_model::Secret;
+
+/// What a registry is authenticated to with.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// Name and password.
-    Basic { username: String, password: String },
+    Basic { username: String, password: Secret<String> },
     /// A refresh token that the registry's token server exchanges.
-    IdentityToken(String),
+    IdentityToken(Secret<String>),
 }
 
-/// The credentials of a host cannot be had, although some are configured.
+impl Credentials {
+    /// A name and a password.
+    pub fn basic(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self::Basic { username: username.into(), password: Secret::new(password.into()) }
+    }
+
+    /// A refresh token.
+    pub fn identity_token(token: impl Into<String>) -> Self {
+        Self::IdentityToken(Secret::new(token.into()))
+    }
+}
+
+/// Credentials of a registry are configured, and could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("could not get credentials for `{registry}`")]
 pub struct CredentialError {
@@ -20,28 +34,18 @@ pub struct CredentialError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Something that knows credentials. Calls may block (a helper program may run).
+/// A source of credentials, such as a file or a helper program. Calls may block.
 pub trait CredentialSource: Send + Sync + fmt::Debug {
     /// The credentials for `host[:port]`; `None` when there are none.
     fn credentials(&self, registry: &str) -> Result<Option<Credentials>, CredentialError>;
 }
 
-/// Knows none.
+/// A source without any credentials.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Anonymous;
 
 impl CredentialSource for Anonymous {
     fn credentials(&self, _: &str) -> Result<Option<Credentials>, CredentialError> {
         Ok(None)
-    }
-}
-
-/// Shows the kind alone.
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Basic { username, .. } => write!(f, "Basic({username}, ****)"),
-            Self::IdentityToken(_) => f.write_str("IdentityToken(****)"),
-        }
     }
 }

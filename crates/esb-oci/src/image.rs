@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Blob, BlobError, Descriptor, Digest, Manifest, manifest::media_type};
+use crate::{Blob, BlobError, Descriptor, Digest, ImageConfig, Manifest, manifest::media_type};
 
 /// The most bytes that a manifest, an index or a config may have; registries refuse larger ones.
 pub const DOCUMENT_LIMIT: u64 = 4 * 1024 * 1024;
@@ -17,8 +17,8 @@ pub struct Image {
     pub descriptor: Descriptor,
     /// What the bytes say.
     pub manifest: Arc<Manifest>,
-    /// The config's JSON; empty when it was not read yet ([`Image::is_read`]).
-    pub config_bytes: Bytes,
+    /// The config's JSON; `None` when it was not read: what is only pushed or named needs none.
+    pub config_bytes: Option<Bytes>,
     pub config: Blob,
     pub layers: Vec<Blob>,
 }
@@ -35,6 +35,8 @@ pub enum InvalidImage {
     },
     #[error("manifest `{digest}` names {expected} layers, and {actual} came with it")]
     LayerCount { digest: Digest, expected: usize, actual: usize },
+    #[error("the config of image `{digest}` was not read")]
+    ConfigNotRead { digest: Digest },
     #[error("`{media_type}` is no image manifest")]
     NotAManifest { media_type: String },
 }
@@ -47,6 +49,19 @@ impl Image {
     pub fn new(
         manifest_bytes: Bytes,
         config_bytes: Bytes,
+        config: Blob,
+        layers: Vec<Blob>,
+    ) -> Result<Self, InvalidImage> {
+        let unread = Self::unread(manifest_bytes, config, layers)?;
+        Ok(Self { config_bytes: Some(config_bytes), ..unread })
+    }
+
+    /// An image whose config is not read.
+    ///
+    /// # Errors
+    /// As [`Image::new`].
+    pub fn unread(
+        manifest_bytes: Bytes,
         config: Blob,
         layers: Vec<Blob>,
     ) -> Result<Self, InvalidImage> {
@@ -66,21 +81,27 @@ impl Image {
         }
         let descriptor = Descriptor::new(kind, digest, manifest_bytes.len() as u64);
         let manifest = Arc::new(manifest);
-        Ok(Self { manifest_bytes, descriptor, manifest, config_bytes, config, layers })
+        Ok(Self { manifest_bytes, descriptor, manifest, config_bytes: None, config, layers })
     }
 
-    /// Whether the config's JSON is at hand: what only has to be pushed or named needs none.
-    pub fn is_read(&self) -> bool {
-        !self.config_bytes.is_empty()
-    }
-
-    /// Reads the config when it is not at hand yet.
+    /// The config, parsed.
     ///
     /// # Errors
-    /// When its source fails or gives other bytes.
-    pub async fn read(&mut self) -> Result<(), BlobError> {
-        if !self.is_read() {
-            self.config_bytes = self.config.read(DOCUMENT_LIMIT).await?;
+    /// [`InvalidImage::ConfigNotRead`] when it was not read, and when it is no JSON object.
+    pub fn parse_config(&self) -> Result<ImageConfig, InvalidImage> {
+        let bytes = self.config_bytes.as_ref();
+        ImageConfig::parse(
+            bytes.ok_or_else(|| InvalidImage::ConfigNotRead { digest: self.digest() })?,
+        )
+    }
+
+    /// Reads the config from its source unless it was read.
+    ///
+    /// # Errors
+    /// When its source fails or has other bytes.
+    pub async fn read_config(&mut self) -> Result<(), BlobError> {
+        if self.config_bytes.is_none() {
+            self.config_bytes = Some(self.config.read(DOCUMENT_LIMIT).await?);
         }
         Ok(())
     }

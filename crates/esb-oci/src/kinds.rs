@@ -185,7 +185,7 @@ fn deliveries(root: &Folder, scan: &mut Scan) -> Result<(), FolderError> {
     Ok(())
 }
 
-/// What is being written, and the locks of those who make something now ([`crate::Turn`]).
+/// What is being written, and the locks of those who make something now ([`crate::KeyLock`]).
 pub(crate) fn is_scratch(entry: &Entry) -> bool {
     let is_turn =
         |name: &str| name.rsplit_once('-').is_some_and(|(what, key)| is_word(what) && is_key(key));

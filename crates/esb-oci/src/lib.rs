@@ -14,6 +14,7 @@ mod dockerignore;
 mod folder;
 mod gzip;
 mod image;
+mod key_lock;
 mod kinds;
 mod layer;
 mod layout;
@@ -24,7 +25,6 @@ mod records;
 mod redact;
 mod reference;
 mod store;
-mod turn;
 
 pub use archive::{ArchiveImage, docker_archive};
 pub use blob::{
@@ -38,6 +38,7 @@ pub use dockerignore::{Glob, IgnoreRules, Matched, is_pattern};
 pub use folder::{Entry, EntryKind, Folder, FolderError, Links, TemporaryFolder, is_temporary};
 pub use gzip::Threads;
 pub use image::{DOCUMENT_LIMIT, Image, InvalidImage};
+pub use key_lock::KeyLock;
 pub use layer::{Attributes, DEFAULT_EPOCH, LayerDigests, LayerWriter, TarWriter, compress_layer};
 pub use layout::{
     LayoutEntry, LayoutError, OciLayout, REF_NAME, check_layout, write_entries, write_layout,
@@ -50,4 +51,3 @@ pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
 pub use redact::Redactor;
 pub use reference::{InvalidReference, Reference};
 pub use store::{BlobWriter, ContentStore, StoreError, hash_file};
-pub use turn::Turn;

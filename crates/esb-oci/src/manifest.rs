@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Image, ImageConfig, InvalidImage};
+use crate::{Digest, Image, InvalidImage};
 
 /// Media types of the OCI image specification and of Docker's schema 2.
 pub mod media_type {
@@ -108,7 +108,7 @@ impl Index {
     ) -> Result<Self, InvalidImage> {
         let mut manifests = Vec::new();
         for image in images {
-            let config = ImageConfig::parse(&image.config_bytes)?;
+            let config = image.parse_config()?;
             let architecture = config.architecture().to_owned();
             let os = "linux".to_owned();
             let platform = Some(PlatformSpec { architecture, os, variant: None });

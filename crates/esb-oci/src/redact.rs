@@ -57,10 +57,10 @@ impl Redactor {
     pub fn add_credentials(&mut self, credentials: &Credentials) {
         match credentials {
             Credentials::Basic { username, password } => {
-                self.add(password);
-                self.add(&STANDARD.encode(format!("{username}:{password}")));
+                self.add(password.reveal());
+                self.add(&STANDARD.encode(format!("{username}:{}", password.reveal())));
             }
-            Credentials::IdentityToken(token) => self.add(token),
+            Credentials::IdentityToken(token) => self.add(token.reveal()),
         }
     }
 
@@ -190,8 +190,7 @@ mod tests {
 
     fn basic(username: &str, password: &str) -> Redactor {
         let mut redactor = Redactor::default();
-        let (username, password) = (username.to_owned(), password.to_owned());
-        redactor.add_credentials(&Credentials::Basic { username, password });
+        redactor.add_credentials(&Credentials::basic(username, password));
         redactor
     }
 

@@ -27,10 +27,10 @@ use crate::{
     collect,
     digest::Hasher,
     folder::is_temporary,
+    key_lock::{self, KeyLock},
     kinds::{self, TEMPORARY},
     marker,
     records::Records,
-    turn::{self, Turn},
 };
 
 /// The store on disk failed.
@@ -216,7 +216,7 @@ impl ContentStore {
         self.root.join("blobs/sha256").join(digest.hex())
     }
 
-    /// The size of a blob that is here. To ask is a use of it.
+    /// The size of a blob that is here. Counts as a use for garbage collection.
     pub fn size(&self, digest: Digest) -> Option<u64> {
         let path = self.blob_path(digest);
         let metadata = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
@@ -292,10 +292,10 @@ impl ContentStore {
         Ok(digest)
     }
 
-    /// Waits for a turn at something that costs much and that other processes may be doing now:
-    /// `name` says what, for one key. Who got the turn looks whether it is done already.
-    pub async fn turn(&self, name: &str, key: Digest) -> Turn {
-        turn::turn(&self.scratch(), &format!("{name}-{}", key.hex())).await
+    /// Locks work that costs much and that other processes may be doing now: `name` says what, for
+    /// one key. After the wait, look whether it is done already.
+    pub async fn lock_key(&self, name: &str, key: Digest) -> KeyLock {
+        key_lock::lock(&self.scratch(), &format!("{name}-{}", key.hex())).await
     }
 
     /// Stores a blob from elsewhere, verified against its descriptor; nothing happens when it is
@@ -307,7 +307,7 @@ impl ContentStore {
         if self.has(&blob.descriptor) {
             return Ok(());
         }
-        let _turn = self.turn("fetch", blob.descriptor.digest).await;
+        let _lock = self.lock_key("fetch", blob.descriptor.digest).await;
         if self.has(&blob.descriptor) {
             return Ok(());
         }

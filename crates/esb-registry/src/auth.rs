@@ -212,7 +212,7 @@ impl Host {
                 Ok(match credentials {
                     Some(Credentials::Basic { username, password }) => Some(Authorization::Basic {
                         username: username.clone(),
-                        password: Secret::new(password.clone()),
+                        password: password.clone(),
                     }),
                     Some(Credentials::IdentityToken(_)) | None => None,
                 })
@@ -336,7 +336,7 @@ impl TokenRequest<'_> {
                     ("grant_type", "refresh_token"),
                     ("client_id", "esb"),
                     ("scope", scopes.as_str()),
-                    ("refresh_token", token.as_str()),
+                    ("refresh_token", token.reveal().as_str()),
                 ]);
                 // The one form encoder at hand is that of queries.
                 let mut form = realm.clone();
@@ -355,7 +355,7 @@ impl TokenRequest<'_> {
                         pairs.push(("account", username));
                         Some(Authorization::Basic {
                             username: username.clone(),
-                            password: Secret::new(password.clone()),
+                            password: password.clone(),
                         })
                     }
                     _ => None,

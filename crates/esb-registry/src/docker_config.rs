@@ -170,17 +170,16 @@ impl Entry {
     fn credentials(&self) -> Result<Option<Credentials>, Reason> {
         let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = set(&self.identitytoken) {
-            return Ok(Some(Credentials::IdentityToken(token)));
+            return Ok(Some(Credentials::identity_token(token)));
         }
         if let Some(auth) = set(&self.auth) {
             let bytes = STANDARD.decode(auth.trim()).map_err(|_| Reason::Auth)?;
             let text = String::from_utf8(bytes).map_err(|_| Reason::Auth)?;
             let (username, password) = text.split_once(':').ok_or(Reason::Auth)?;
-            let password = password.trim_end_matches('\0').to_owned();
-            return Ok(Some(Credentials::Basic { username: username.to_owned(), password }));
+            return Ok(Some(Credentials::basic(username, password.trim_end_matches('\0'))));
         }
         Ok(match (set(&self.username), set(&self.password)) {
-            (Some(username), Some(password)) => Some(Credentials::Basic { username, password }),
+            (Some(username), Some(password)) => Some(Credentials::basic(username, password)),
             _ => None,
         })
     }
@@ -229,8 +228,8 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, Reason> {
         .map_err(|source| Reason::Unreadable { program, source: without_values(source) })?;
     Ok(match (username.as_str(), secret.is_empty()) {
         (_, true) => None,
-        (TOKEN_USER, false) => Some(Credentials::IdentityToken(secret)),
-        (_, false) => Some(Credentials::Basic { username, password: secret }),
+        (TOKEN_USER, false) => Some(Credentials::identity_token(secret)),
+        (_, false) => Some(Credentials::basic(username, secret)),
     })
 }
 
@@ -274,7 +273,7 @@ mod tests {
     use super::*;
 
     fn basic(username: &str, password: &str) -> Credentials {
-        Credentials::Basic { username: username.to_owned(), password: password.to_owned() }
+        Credentials::basic(username, password)
     }
 
     #[test]
@@ -298,7 +297,7 @@ mod tests {
         check("r.example", None);
         check("docker.io", Some(basic("hub", "h")));
         check("old.example", Some(basic("u", "p")));
-        check("acr.example", Some(Credentials::IdentityToken("refresh".to_owned())));
+        check("acr.example", Some(Credentials::identity_token("refresh")));
         check("empty.example", None);
         assert!(config.credentials("bad.example").is_err());
         assert!(!format!("{config:?}").contains("dXNl"), "{config:?}");

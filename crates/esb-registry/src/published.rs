@@ -19,7 +19,7 @@ impl Client {
     /// `config`; of an index the platform's, in one more. `None` when there is none that we
     /// could use. The session remembers where the tag points.
     ///
-    /// Without `config` the image's config is not read ([`Image::is_read`]).
+    /// Without `config` the image's config is not read.
     ///
     /// # Errors
     /// Why the registry did not tell.
@@ -60,7 +60,7 @@ impl Client {
         let Some(mut image) = self.image_at(reference, bytes) else { return Ok(None) };
         if config {
             let bytes = read_config(reference, &image.config).await?;
-            image.config_bytes = bytes;
+            image.config_bytes = Some(bytes);
         }
         Ok(Some(image))
     }
@@ -72,7 +72,7 @@ impl Client {
         let parsed: Manifest = serde_json::from_slice(&manifest).ok()?;
         let config: Blob = place.blob(parsed.config);
         let layers = parsed.layers.into_iter().map(|layer| place.blob(layer)).collect();
-        Image::new(manifest, Bytes::new(), config, layers).ok()
+        Image::unread(manifest, config, layers).ok()
     }
 
     /// Whether a tag leads to a digest; one request, or none when the session knows.

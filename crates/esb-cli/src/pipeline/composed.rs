@@ -11,7 +11,7 @@ use std::{
 
 use esb_image::{Base, Engine as _, Extension, extend};
 use esb_model::{Event, ImageRef, Platform, PublishTarget, Reporter as _};
-use esb_oci::{Digest, Image, ImageConfig, Reference};
+use esb_oci::{Digest, Image, Reference};
 use esb_registry::PushSession;
 use futures_util::{StreamExt as _, stream};
 
@@ -110,7 +110,8 @@ pub(super) async fn with_hooks(
 /// An image with the hooks, and whether its target has it.
 async fn hook(run: &Run, registry: &PublishTarget, external: &External) -> Result<Hooked, Failure> {
     let (image, from) = plain(run, registry, external).await?;
-    let config = ImageConfig::parse(&image.config_bytes)
+    let config = image
+        .parse_config()
         .map_err(|error| Failure::of(Exit::Input, "IMAGE_PULL_FAILED", &error))?;
     let lists = ["Entrypoint", "Cmd"].map(|name| config.list(name).unwrap_or_default());
     let hooks = esb_dockerfile::image_hooks(&esb_dockerfile::ImageSettings {
@@ -226,7 +227,8 @@ async fn export(run: &Run, external: &External, id: &str) -> Result<Image, Failu
     let decision = "taken from the container engine: no registry has it";
     run.reporter.event(&Event::Decided { subject: source, decision });
     let image = run.engine().await?.export(id).await?;
-    let config = ImageConfig::parse(&image.config_bytes)
+    let config = image
+        .parse_config()
         .map_err(|error| Failure::of(Exit::Input, "IMAGE_PULL_FAILED", &error))?;
     let (has, wanted) = (config.architecture(), external.platform.architecture.oci_name());
     if has != wanted {

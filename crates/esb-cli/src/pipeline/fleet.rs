@@ -45,7 +45,7 @@ pub(crate) async fn prepare(
             let digest = base.image.digest();
             let image = registry.image(&repository, &digest.short());
             let reference = push_reference(&image)?;
-            base.image.read().await?;
+            base.image.read_config().await?;
             let pushed =
                 run.client.push(&base.image, &reference, &[], &run.session, &run.events()).await;
             pushed.map_err(|error| registry_failure(&error))?;

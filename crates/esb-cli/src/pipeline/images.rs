@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use esb_image::{Builder, Engine as _};
 use esb_model::{ImageKind, ImageRecipe, PublishTarget};
-use esb_oci::{ArchiveImage, Image, ImageConfig, Reference};
+use esb_oci::{ArchiveImage, Image, Reference};
 use esb_registry::KnownTag;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -145,7 +145,7 @@ pub(crate) fn first_question(
 pub(crate) async fn hand_over(run: &Run, target: &Target, made: &mut Made) -> Result<(), Failure> {
     if target.engine || target.layout.is_some() {
         for made in &mut made.images {
-            made.image.read().await?;
+            made.image.read_config().await?;
         }
     }
     if target.layout.is_some() {
@@ -186,7 +186,7 @@ pub(crate) async fn hand_over(run: &Run, target: &Target, made: &mut Made) -> Re
 /// Looks at layers that were taken from the registry for what others said they are made of:
 /// nobody unpacks what goes into a layout before it is used.
 async fn check_layers(image: &Image) -> Result<(), Failure> {
-    let diff_ids = ImageConfig::parse(&image.config_bytes).map_err(esb_image::Error::from)?;
+    let diff_ids = image.parse_config().map_err(esb_image::Error::from)?;
     let named = image.manifest.layers.iter().zip(diff_ids.diff_ids());
     for (layer, (said, diff_id)) in image.layers.iter().zip(named) {
         // Those of a base say nothing of themselves, and are the base's.

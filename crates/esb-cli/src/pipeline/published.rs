@@ -39,8 +39,8 @@ impl Registry<'_> {
                 let mut image = run.client.image_at(&plain, manifest)?;
                 if base {
                     let kept = run.store.document(image.config.descriptor.digest);
-                    image.config_bytes = kept.unwrap_or_default().into();
-                    image.read().await.ok()?;
+                    image.config_bytes = kept.map(Into::into);
+                    image.read_config().await.ok()?;
                 }
                 return Some(image);
             }

@@ -118,12 +118,13 @@ fn both_platforms_get_their_base_and_one_lock() {
         let image = |name, architecture| runtime.block_on(images.image(name, None, architecture));
         let function = image(name, architecture).unwrap();
         let base = image("esb-lambda-base:latest-python3.13", architecture).unwrap();
-        let config = esb_oci::ImageConfig::parse(&function.config_bytes).unwrap();
+        let config = function.parse_config().unwrap();
         assert_eq!(config.architecture(), architecture);
         let digest = base.digest().to_string();
         assert_eq!(config.label("org.opencontainers.image.base.digest"), Some(&*digest));
         assert_eq!(function.layers[..base.layers.len()].len(), base.layers.len());
-        let history: serde_json::Value = serde_json::from_slice(&function.config_bytes).unwrap();
+        let history: serde_json::Value =
+            serde_json::from_slice(function.config_bytes.as_ref().unwrap()).unwrap();
         let entries = history["history"].as_array().unwrap().iter();
         let layers = entries.filter(|entry| entry["empty_layer"] != true).count();
         assert_eq!(layers, function.layers.len(), "one entry for each layer");

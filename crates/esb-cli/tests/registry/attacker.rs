@@ -3,9 +3,7 @@
 use std::{collections::BTreeMap, io::Read as _, sync::Arc};
 
 use esb_model::NullReporter;
-use esb_oci::{
-    Attributes, Blob, Digest, Image, ImageConfig, LayerWriter, Manifest, Reference, media_type,
-};
+use esb_oci::{Attributes, Blob, Digest, Image, LayerWriter, Manifest, Reference, media_type};
 use esb_registry::{Client, ClientSettings, PushSession};
 use serde_json::{Map, Value};
 
@@ -52,7 +50,7 @@ impl Attacker {
     /// The files of an image as an engine unpacks it: an error where a layer is not what the config
     /// says.
     pub(crate) fn unpack(&self, image: &Image) -> Result<BTreeMap<String, String>, String> {
-        let config = ImageConfig::parse(&image.config_bytes).unwrap();
+        let config = image.parse_config().unwrap();
         assert_eq!(config.diff_ids().len(), image.layers.len());
         let mut files = BTreeMap::new();
         for (layer, diff_id) in image.layers.iter().zip(config.diff_ids()) {
@@ -101,7 +99,7 @@ pub(crate) struct Forgery {
 impl Forgery {
     pub(crate) fn of(image: &Image) -> Self {
         let manifest = (*image.manifest).clone();
-        let config = serde_json::from_slice(&image.config_bytes).unwrap();
+        let config = serde_json::from_slice(image.config_bytes.as_ref().unwrap()).unwrap();
         Self { image: image.clone(), manifest, config }
     }
 
@@ -139,9 +137,10 @@ impl Forgery {
     }
 
     pub(crate) fn image(mut self) -> Image {
-        let original: Value = serde_json::from_slice(&self.image.config_bytes).unwrap();
+        let original: Value =
+            serde_json::from_slice(self.image.config_bytes.as_ref().unwrap()).unwrap();
         let config_bytes = if original == self.config {
-            self.image.config_bytes.clone()
+            self.image.config_bytes.clone().unwrap()
         } else {
             serde_json::to_vec(&self.config).unwrap().into()
         };

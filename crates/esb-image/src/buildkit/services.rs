@@ -99,8 +99,10 @@ impl Auth for Services {
         let found = found.map_err(|error| Status::internal(error.to_string()))?;
         let found = found.map_err(|error| Status::internal(error.to_string()))?;
         let (username, secret) = match found {
-            Some(Credentials::Basic { username, password }) => (username, password),
-            Some(Credentials::IdentityToken(token)) => (String::new(), token),
+            Some(Credentials::Basic { username, password }) => {
+                (username, password.reveal().clone())
+            }
+            Some(Credentials::IdentityToken(token)) => (String::new(), token.reveal().clone()),
             None => Default::default(),
         };
         Ok(Response::new(CredentialsResponse { username, secret }))

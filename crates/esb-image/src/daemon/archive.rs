@@ -268,7 +268,7 @@ impl Reading {
         let diff_ids: Vec<Digest> =
             layers.iter().zip(diff_ids).map(|(layer, old)| layer.diff_id.unwrap_or(old)).collect();
         if let Some(normal) = &options.normal {
-            let base = options.base.as_ref().map(|base| &*base.image.config_bytes);
+            let base = options.base.as_ref().and_then(|base| base.image.config_bytes.as_deref());
             config_bytes = normalise(&config_bytes, &diff_ids, base, normal)?;
         }
         self.image(config_bytes, layers.into_iter().map(|layer| layer.blob).collect(), options)

@@ -88,8 +88,7 @@ mod tests {
 
     impl CredentialSource for Everywhere {
         fn credentials(&self, _: &str) -> Result<Option<Credentials>, CredentialError> {
-            let (username, password) = ("user".to_owned(), "s3cret-word".to_owned());
-            Ok(Some(Credentials::Basic { username, password }))
+            Ok(Some(Credentials::basic("user", "s3cret-word")))
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use esb_model::OwnDockerfile;
-use esb_oci::{Blob, ContentStore, Descriptor, Digest, Image, ImageConfig, Manifest};
+use esb_oci::{Blob, ContentStore, Descriptor, Digest, Image, Manifest};
 
 use super::context::{self, Entry};
 use crate::{
@@ -186,7 +186,7 @@ impl Job {
     pub(crate) fn known_layers(&self) -> Result<HashMap<Digest, Blob>, Error> {
         let mut known = HashMap::new();
         for base in self.bases.values() {
-            let diff_ids = ImageConfig::parse(&base.image.config_bytes)?.diff_ids();
+            let diff_ids = base.image.parse_config()?.diff_ids();
             for (layer, diff_id) in base.image.layers.iter().zip(diff_ids) {
                 known.insert(diff_id, layer.clone());
                 known.insert(layer.descriptor.digest, layer.clone());

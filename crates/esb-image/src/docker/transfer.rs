@@ -8,7 +8,7 @@ use bollard::{
         CreateImageOptionsBuilder, ImportImageOptionsBuilder, ListImagesOptionsBuilder,
     },
 };
-use esb_oci::{ArchiveImage, Blob, Credentials, Digest, ImageConfig, Reference, docker_archive};
+use esb_oci::{ArchiveImage, Blob, Credentials, Digest, Reference, docker_archive};
 use futures_util::StreamExt as _;
 
 use super::{
@@ -98,7 +98,7 @@ fn present_layers(
     let mut present = HashSet::new();
     let mut needed = HashSet::new();
     for ArchiveImage { image, .. } in images {
-        let diff_ids = ImageConfig::parse(&image.config_bytes)?.diff_ids();
+        let diff_ids = image.parse_config()?.diff_ids();
         let same = |chain: &Vec<Digest>| {
             chain.iter().zip(&diff_ids).take_while(|(has, want)| has == want).count()
         };
@@ -180,9 +180,11 @@ pub(super) async fn credentials(
     match found {
         Credentials::Basic { username, password } => {
             credentials.username = Some(username);
-            credentials.password = Some(password);
+            credentials.password = Some(password.reveal().clone());
         }
-        Credentials::IdentityToken(token) => credentials.identitytoken = Some(token),
+        Credentials::IdentityToken(token) => {
+            credentials.identitytoken = Some(token.reveal().clone());
+        }
     }
     // The name that BuildKit asks for.
     let host = if registry == "docker.io" { "registry-1.docker.io".to_owned() } else { registry };
@@ -208,7 +210,7 @@ mod tests {
     use super::*;
 
     fn image(layers: &[&str]) -> ArchiveImage {
-        let mut config = ImageConfig::empty("amd64");
+        let mut config = esb_oci::ImageConfig::empty("amd64");
         let history = esb_oci::History { created: "", created_by: "" };
         for layer in layers {
             config.push_layer(Digest::of(layer.as_bytes()), &history);

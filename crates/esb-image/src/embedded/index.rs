@@ -78,7 +78,7 @@ impl EmbeddedBuilder {
             }
             // Of processes that need it at the same time one reads the layers.
             let activity = ActivityGuard::start(reporter, &base.name, Activity::Index);
-            let turn = store.turn("index", digest).await;
+            let lock = store.lock_key("index", digest).await;
             if job.trust {
                 let store = store.clone();
                 let made_meanwhile = move || store.fresh_record(base_index::RECORD, digest);
@@ -92,7 +92,7 @@ impl EmbeddedBuilder {
             let index = Arc::new(index);
             let record = Arc::clone(&index);
             blocking(move || store.set_record(base_index::RECORD, digest, &*record)).await?;
-            drop(turn);
+            drop(lock);
             Ok(index)
         };
         cell.get_or_try_init(make).await.cloned()

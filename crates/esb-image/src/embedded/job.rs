@@ -9,7 +9,7 @@ use std::{
 };
 
 use esb_model::{ImageKind, ImageRecipe};
-use esb_oci::{Digest, Image, ImageConfig};
+use esb_oci::{Digest, Image};
 
 use super::NAME;
 use crate::{
@@ -122,7 +122,7 @@ impl Job {
         if !self.is_base() {
             return true;
         }
-        let config = ImageConfig::parse(&image.config_bytes);
+        let config = image.parse_config();
         config.is_ok_and(|config| config.diff_ids().len() == image.layers.len())
     }
 

@@ -309,7 +309,7 @@ impl Inner {
         match configs.entry(image.config.descriptor.digest) {
             Entry::Occupied(known) => Ok(known.get().clone()),
             Entry::Vacant(unknown) => {
-                let config = ImageConfig::parse(&image.config_bytes).map_err(Error::from)?;
+                let config = image.parse_config().map_err(Error::from)?;
                 Ok(unknown.insert(config).clone())
             }
         }

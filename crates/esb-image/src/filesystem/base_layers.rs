@@ -6,7 +6,7 @@
 
 use std::{future::poll_fn, io};
 
-use esb_oci::{Blob, BlobStream, ContentStore, Digest, ImageConfig};
+use esb_oci::{Blob, BlobStream, ContentStore, Digest};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -27,7 +27,7 @@ pub(crate) async fn index(
     keep: Option<&ContentStore>,
 ) -> Result<BaseIndex, Error> {
     let mut indexer = Indexer::default();
-    let diff_ids = ImageConfig::parse(&base.image.config_bytes)?.diff_ids();
+    let diff_ids = base.image.parse_config()?.diff_ids();
     for (position, layer) in base.image.layers.iter().enumerate() {
         let failed = |source| Error::BaseLayer {
             image: image.to_owned(),

@@ -121,8 +121,8 @@ pub(crate) fn annotations_of(base: Option<&Base>) -> BTreeMap<String, String> {
 /// Keeps an image's documents, as far as they are read, and remembers it under `key`.
 pub(crate) fn remember(image: &Image, store: &ContentStore, key: Digest) -> Result<(), Error> {
     store.put(&image.manifest_bytes)?;
-    if image.is_read() {
-        store.put(&image.config_bytes)?;
+    if let Some(config) = &image.config_bytes {
+        store.put(config)?;
     }
     let text = str::from_utf8(&image.manifest_bytes).ok();
     Ok(store.set_record(RECORD, key, &text)?)
@@ -158,20 +158,13 @@ pub(crate) fn remembered(
         }
     });
     let layers: Option<Vec<Blob>> = layers.collect();
-    let config = if read_config {
-        store.document(manifest.config.digest).map(Bytes::from)
-    } else {
-        store.has(&manifest.config).then(Bytes::new)
-    };
-    match (layers, config) {
-        (Some(layers), Some(config_bytes)) => {
-            let config = store.blob(manifest.config);
-            match Image::new(bytes, config_bytes, config, layers) {
-                Ok(image) => Remembered::Whole(Box::new(image)),
-                Err(_) => Remembered::Nothing,
-            }
-        }
-        _ => Remembered::Manifest(bytes),
+    let config_bytes =
+        if read_config { store.document(manifest.config.digest).map(Bytes::from) } else { None };
+    let has_config = config_bytes.is_some() || !read_config && store.has(&manifest.config);
+    let Some(layers) = layers.filter(|_| has_config) else { return Remembered::Manifest(bytes) };
+    match Image::unread(bytes, store.blob(manifest.config), layers) {
+        Ok(image) => Remembered::Whole(Box::new(Image { config_bytes, ..image })),
+        Err(_) => Remembered::Nothing,
     }
 }
 

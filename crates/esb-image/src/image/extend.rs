@@ -5,9 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_oci::{
-    Attributes, Blob, Descriptor, History, Image, ImageConfig, LayerWriter, manifest::media_type,
-};
+use esb_oci::{Attributes, Blob, Descriptor, History, Image, LayerWriter, manifest::media_type};
 
 use crate::{
     Base, Error,
@@ -35,7 +33,7 @@ pub struct Extension<'a> {
 /// When the image's config is not JSON.
 pub fn extend(base: &Base, extension: &Extension<'_>, epoch: i64) -> Result<Image, Error> {
     let (blob, diff_id) = layer(&extension.files, epoch);
-    let mut config = ImageConfig::parse(&base.image.config_bytes)?;
+    let mut config = base.image.parse_config()?;
     let created = rfc3339(epoch);
     config.set_created(&created);
     label(&mut config, Some(base), &extension.labels);
@@ -85,7 +83,7 @@ mod tests {
 
     #[test]
     fn everything_of_the_image_stays_but_what_is_asked_for() {
-        let mut config = ImageConfig::empty("amd64");
+        let mut config = esb_oci::ImageConfig::empty("amd64");
         config.set("Entrypoint", vec!["/entry"]);
         config.set_env("PATH", "/bin");
         let old = Blob::from_bytes(media_type::DOCKER_LAYER_GZIP, &b"layer"[..]);
@@ -105,7 +103,7 @@ mod tests {
         };
         let made = extend(&base, &extension, 0).unwrap();
         assert_eq!(made.digest(), extend(&base, &extension, 0).unwrap().digest());
-        let config = ImageConfig::parse(&made.config_bytes).unwrap();
+        let config = made.parse_config().unwrap();
         assert_eq!(config.list("Entrypoint"), Some(vec!["/entry"]));
         assert_eq!(config.env_entries().collect::<Vec<_>>(), ["PATH=/x:/bin", "NEW=1"]);
         assert_eq!(config.label("own"), Some("yes"));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use esb_image::{Action, Base, Builder, EmbeddedBuilder, EmbeddedSettings, Error};
 use esb_model::{BaseRef, OwnDockerfile, Secret};
-use esb_oci::{ContentStore, ImageConfig};
+use esb_oci::ContentStore;
 
 use crate::contract::support::{Bench, File, flatten, image, local, recipe, write};
 
@@ -40,7 +40,7 @@ pub(crate) async fn own_dockerfiles(
     recipe.own = own("one word");
     let first = bench.build(&recipe).await;
     assert!(flatten(local(&first), 1).await.ends_with("644 0:0 word \"one word\\n\""));
-    let config = ImageConfig::parse(&local(&first).config_bytes).unwrap();
+    let config = local(&first).parse_config().unwrap();
     assert_eq!(config.list("Cmd"), Some(vec!["first"]));
     let again = bench.build(&recipe).await;
     assert_eq!(again.action, Action::Cached);

@@ -7,9 +7,7 @@ use esb_image::{
     docker::{DockerBuilder, DockerEngine},
 };
 use esb_model::NullReporter;
-use esb_oci::{
-    ArchiveImage, Blob, ContentStore, DEFAULT_EPOCH, Digest, Image, ImageConfig, Manifest,
-};
+use esb_oci::{ArchiveImage, Blob, ContentStore, DEFAULT_EPOCH, Digest, Image, Manifest};
 
 use crate::{
     contract::support::{Bench, File, flatten, image, local, recipe, write},
@@ -48,7 +46,7 @@ pub(crate) async fn a_base_is_loaded(
     assert_eq!(made.layers[0].descriptor, base.layers[0].descriptor);
     assert_eq!(flatten(made, 1).await, "755 0:0 task /\n755 0:0 task/a /\n644 0:0 task/a/b \"1\"");
     assert!(bench.heard.text().contains("COPY src/ /task/"), "{}", bench.heard.text());
-    let config = ImageConfig::parse(&made.config_bytes).unwrap();
+    let config = made.parse_config().unwrap();
     assert_eq!(config.label("org.opencontainers.image.base.name"), Some(name));
 
     // The Dockerfile on disk can be built by hand, although nobody resolves the registry's name.

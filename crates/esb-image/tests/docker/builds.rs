@@ -6,7 +6,7 @@ use esb_image::{
     Action, Built, Engine as _,
     docker::{DockerBuilder, DockerEngine},
 };
-use esb_oci::{ContentStore, ImageConfig};
+use esb_oci::ContentStore;
 
 use crate::contract::support::{
     Bench, FINGERPRINT, flatten, local, make_executable, recipe, write,
@@ -39,12 +39,12 @@ pub(crate) async fn builds_from_nothing(
          755 0:0 var/task/pkg /\n\
          755 0:0 var/task/pkg/run.sh \"#!\\n\""
     );
-    let config = ImageConfig::parse(&made.config_bytes).unwrap();
+    let config = made.parse_config().unwrap();
     assert_eq!(config.env("A"), Some("b c"));
     assert_eq!(config.list("Cmd"), Some(vec!["h.f"]));
     assert_eq!(config.label("com.example.managed"), Some("true"));
     assert_eq!(config.label(FINGERPRINT).map(str::len), Some(64));
-    let text = String::from_utf8_lossy(&made.config_bytes);
+    let text = String::from_utf8_lossy(made.config_bytes.as_ref().unwrap());
     assert!(!text.contains(".build-context") && !text.contains("buildinfo"), "{text}");
     assert!(text.contains("\"created\":\"1980-01-01T00:00:00Z\""), "{text}");
 

@@ -8,8 +8,7 @@ use esb_image::{
 };
 use esb_model::{ImageRecipe, NullReporter};
 use esb_oci::{
-    ArchiveImage, Blob, BoxFuture, ContentStore, DEFAULT_EPOCH, Digest, Image, ImageConfig,
-    Manifest, media_type,
+    ArchiveImage, Blob, BoxFuture, ContentStore, DEFAULT_EPOCH, Digest, Image, Manifest, media_type,
 };
 
 use crate::contract::support::{FINGERPRINT, File, flatten, image, local, recipe, write};
@@ -131,8 +130,9 @@ pub(crate) async fn nothing_is_ours_for_what_it_says(
 /// Another image that says of itself what `ours` does: labels and annotations.
 fn forged(store: &ContentStore, ours: &Image) -> Image {
     let evil = image(store, &[&[File("app.py", 0o644, b"evil")]]);
-    let mut config: serde_json::Value = serde_json::from_slice(&ours.config_bytes).unwrap();
-    let ids = ImageConfig::parse(&evil.config_bytes).unwrap().diff_ids();
+    let mut config: serde_json::Value =
+        serde_json::from_slice(ours.config_bytes.as_ref().unwrap()).unwrap();
+    let ids = evil.parse_config().unwrap().diff_ids();
     config["rootfs"]["diff_ids"] = serde_json::json!([ids[0].to_string()]);
     let bytes = serde_json::to_vec(&config).unwrap();
     let config = Blob::from_bytes(media_type::OCI_CONFIG, bytes.clone());

@@ -237,7 +237,7 @@ fn entries(layer: &Blob) -> Vec<(String, String)> {
 
 /// The config of an image.
 pub(crate) fn config(image: &Image) -> ImageConfig {
-    ImageConfig::parse(&image.config_bytes).unwrap()
+    image.parse_config().unwrap()
 }
 
 /// The descriptor of the topmost layer.

@@ -40,7 +40,7 @@ fn config_and_manifest() {
     assert_eq!(config.label("org.opencontainers.image.base.digest"), Some(&*digest));
     assert_eq!(config.label("com.esb.image_fingerprint").unwrap().len(), 64);
 
-    let text = String::from_utf8(image.config_bytes.to_vec()).unwrap();
+    let text = String::from_utf8(image.config_bytes.as_ref().unwrap().to_vec()).unwrap();
     assert!(text.contains(r#""created":"1980-01-01T00:00:00Z""#), "{text}");
     assert!(text.contains(r#""created_by":"COPY layers/common/ /opt/""#), "{text}");
     let layers = text.matches("created_by").count() - text.matches("empty_layer").count();

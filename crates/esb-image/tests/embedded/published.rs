@@ -86,7 +86,7 @@ fn a_layer_that_says_another_content_is_made_here() {
     forged.layers[2] = foreign;
     let bytes = serde_json::to_vec(&manifest).unwrap();
     let Image { config_bytes, config, layers, .. } = forged;
-    let forged = Image::new(bytes.into(), config_bytes, config, layers).unwrap();
+    let forged = Image::new(bytes.into(), config_bytes.unwrap(), config, layers).unwrap();
     elsewhere(&mut project, "cold");
     let report = project.build_for(Some(&Place(forged)), &Pins::default()).unwrap();
     assert_eq!(report.action, Action::Built);

@@ -22,8 +22,7 @@ fn wanting(wants: Wants) -> MemoryRegistry {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_token_for_each_scope_and_one_401() {
-    for credentials in
-        [Fixed::basic("secret"), Fixed::new(Credentials::IdentityToken("refresh".to_owned()))]
+    for credentials in [Fixed::basic("secret"), Fixed::new(Credentials::identity_token("refresh"))]
     {
         let registry = wanting(Wants::Bearer);
         let client = with(Arc::clone(&credentials));

@@ -101,7 +101,7 @@ async fn what_a_registry_sends_back_is_not_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_token_server_sends_back_is_not_shown_nor_a_token() {
-    let identity = Fixed::new(Credentials::IdentityToken("refresh-me".to_owned()));
+    let identity = Fixed::new(Credentials::identity_token("refresh-me"));
     for (credentials, gives) in [
         (Fixed::basic("s3cret-word"), false),
         (Fixed::basic("s3cret-word"), true),

@@ -60,7 +60,7 @@ async fn a_helper_is_asked_once_for_each_host() {
     let config = r#"{"credHelpers": {"token.example": "esb-test", "broken.example": "esb-test",
         "unknown.example": "esb-test"}}"#;
     let config = DockerConfig::parse(config).unwrap();
-    let token = Some(Credentials::IdentityToken("refresh".to_owned()));
+    let token = Some(Credentials::identity_token("refresh"));
     assert_eq!(config.credentials("token.example").unwrap(), token);
     assert_eq!(config.credentials("unknown.example").unwrap(), None);
     let error = config.credentials("broken.example").unwrap_err();

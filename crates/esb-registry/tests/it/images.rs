@@ -124,8 +124,7 @@ pub(crate) struct Fixed {
 
 impl Fixed {
     pub(crate) fn basic(password: &str) -> Arc<Self> {
-        let (username, password) = ("user".to_owned(), password.to_owned());
-        Self::new(Credentials::Basic { username, password })
+        Self::new(Credentials::basic("user", password))
     }
 
     pub(crate) fn new(credentials: Credentials) -> Arc<Self> {

@@ -224,8 +224,7 @@ async fn a_host_that_a_registry_redirects_to_cannot_send_us_back_with_credential
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_server_that_redirects_elsewhere_is_not_followed() {
-    let all =
-        [Fixed::basic("secret"), Fixed::new(Credentials::IdentityToken("refresh-me".to_owned()))];
+    let all = [Fixed::basic("secret"), Fixed::new(Credentials::identity_token("refresh-me"))];
     for credentials in all {
         for status in [301, 302, 303, 307, 308] {
             let attacker =

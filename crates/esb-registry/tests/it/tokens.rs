@@ -33,7 +33,7 @@ async fn tokens_are_had_for_each_repository_mounted_with_both_and_replaced_when_
     let Some((registry, server)) = guarded(folder.path()) else { return };
     for (kind, credentials) in [
         ("password", Fixed::basic("secret")),
-        ("identity", Fixed::new(Credentials::IdentityToken("refresh".to_owned()))),
+        ("identity", Fixed::new(Credentials::identity_token("refresh"))),
     ] {
         let proxy = LoggingProxy::start(registry.address()).unwrap();
         let before = server.requests().len();

@@ -146,7 +146,7 @@ async fn in_repository(
         let Some(image) = image.map_err(|error| registry_failure(&error))? else { continue };
         let digest = image.digest();
         // A tag of an index leads elsewhere, and is none of ours.
-        let Ok(config) = ImageConfig::parse(&image.config_bytes) else { continue };
+        let Ok(config) = image.parse_config() else { continue };
         let leads = session.tag(&at, &tag) == KnownTag::Confirmed(digest);
         if !leads || !is_function(run, &config) {
             continue;

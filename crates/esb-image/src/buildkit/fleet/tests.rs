@@ -75,7 +75,7 @@ fn a_builder_and_its_clones_share_credentials() {
             &self,
             _: &str,
         ) -> Result<Option<esb_oci::Credentials>, esb_oci::CredentialError> {
-            Ok(Some(esb_oci::Credentials::IdentityToken("token".to_owned().into())))
+            Ok(Some(esb_oci::Credentials::identity_token("token")))
         }
     }
 

@@ -1,8 +1,9 @@
-//! One process at a time does what costs much, and the others use what it made.
+//! Locks between processes, one for each key: one process does what costs much, and the others
+//! wait and use its result.
 //!
-//! Owns the lock files in a store's folder of temporary files, and the waiting for them, which no
-//! thread of the caller's runtime has to do. Refuses to be needed: where there are no locks, and
-//! after [`PATIENCE`], everybody works for itself, which costs time and breaks nothing.
+//! A lock is a file in a store's folder of temporary files. A thread of our own waits for it, so
+//! that no thread of the caller's runtime has to. Where files cannot be locked, and after
+//! [`PATIENCE`], every process works for itself, which costs time and breaks nothing.
 
 use std::{
     fs::{File, Metadata, TryLockError},
@@ -16,64 +17,64 @@ use std::{
 
 use crate::Folder;
 
-/// How long somebody else is waited for: whoever holds a turn may have been stopped.
+/// How long another process is waited for: the one that holds a lock may have been stopped.
 const PATIENCE: Duration = Duration::from_mins(15);
 
 /// How often a waiting thread looks.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// A turn, as long as it lives.
+/// A lock between processes for one key, released on drop.
 #[derive(Debug)]
-#[must_use = "a turn ends when it is dropped"]
-pub struct Turn(Option<Held>);
+#[must_use = "the lock is released when it is dropped"]
+pub struct KeyLock(Option<LockFile>);
 
-/// A lock file that is ours.
+/// A lock file that this process holds.
 #[derive(Debug)]
-struct Held {
+struct LockFile {
     folder: Folder,
     name: String,
     _locked: File,
 }
 
-impl Drop for Turn {
+impl Drop for KeyLock {
     fn drop(&mut self) {
-        if let Some(held) = &self.0 {
-            // Who waits sees that the file it has is not the one of this name any more.
-            let _gone = held.folder.remove_file(&held.name);
+        if let Some(file) = &self.0 {
+            // Whoever waits sees that the file it has open is not the one of this name any more.
+            let _gone = file.folder.remove_file(&file.name);
         }
     }
 }
 
-/// Waits for the turn of a name in a folder, `patience` at most.
-pub(crate) async fn turn(folder: &Folder, name: &str) -> Turn {
+/// Waits for the lock of a name in a folder, [`PATIENCE`] at most.
+pub(crate) async fn lock(folder: &Folder, name: &str) -> KeyLock {
     wait(folder, name, PATIENCE).await
 }
 
-async fn wait(folder: &Folder, name: &str, patience: Duration) -> Turn {
+async fn wait(folder: &Folder, name: &str, patience: Duration) -> KeyLock {
     let (folder, name) = (folder.clone(), name.to_owned());
     match attempt(&folder, &name) {
-        Attempt::Mine(file) => return Turn(Some(Held { folder, name, _locked: file })),
-        Attempt::Impossible => return Turn(None),
+        Attempt::Locked(file) => return KeyLock(Some(LockFile { folder, name, _locked: file })),
+        Attempt::Impossible => return KeyLock(None),
         Attempt::Taken => {}
     }
-    let waiting = Arc::new(Mutex::new(Waiting::default()));
+    let waiting = Arc::new(Mutex::new(LockRequest::default()));
     let theirs = Arc::clone(&waiting);
-    let spawned = thread::Builder::new().name("turn".to_owned()).spawn(move || {
-        let turn = look_until(folder, name, Instant::now() + patience, &theirs);
+    let spawned = thread::Builder::new().name("key-lock".to_owned()).spawn(move || {
+        let lock = poll_until(folder, name, Instant::now() + patience, &theirs);
         let mut waiting = theirs.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.turn = Some(turn);
+        waiting.lock = Some(lock);
         if let Some(waker) = waiting.waker.take() {
             waker.wake();
         }
     });
     if spawned.is_err() {
-        return Turn(None);
+        return KeyLock(None);
     }
-    let _gone = Gone(&waiting);
+    let _cancel = CancelOnDrop(&waiting);
     poll_fn(|cx| {
         let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = waiting.turn.take() {
-            Poll::Ready(turn)
+        if let Some(lock) = waiting.lock.take() {
+            Poll::Ready(lock)
         } else {
             waiting.waker = Some(cx.waker().clone());
             Poll::Pending
@@ -83,40 +84,45 @@ async fn wait(folder: &Folder, name: &str, patience: Duration) -> Turn {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    turn: Option<Turn>,
+struct LockRequest {
+    lock: Option<KeyLock>,
     waker: Option<Waker>,
-    /// Nobody wants the turn any more.
-    gone: bool,
+    /// Nobody wants the lock any more.
+    is_cancelled: bool,
 }
 
 /// Tells the thread that nobody waits any more.
-struct Gone<'a>(&'a Mutex<Waiting>);
+struct CancelOnDrop<'a>(&'a Mutex<LockRequest>);
 
-impl Drop for Gone<'_> {
+impl Drop for CancelOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).gone = true;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_cancelled = true;
     }
 }
 
-fn look_until(folder: Folder, name: String, end: Instant, waiting: &Mutex<Waiting>) -> Turn {
+fn poll_until(folder: Folder, name: String, end: Instant, waiting: &Mutex<LockRequest>) -> KeyLock {
     loop {
         thread::sleep(PAUSE);
         match attempt(&folder, &name) {
-            Attempt::Mine(file) => return Turn(Some(Held { folder, name, _locked: file })),
-            Attempt::Impossible => return Turn(None),
+            Attempt::Locked(file) => {
+                return KeyLock(Some(LockFile { folder, name, _locked: file }));
+            }
+            Attempt::Impossible => return KeyLock(None),
             Attempt::Taken => {}
         }
-        let gone = waiting.lock().unwrap_or_else(PoisonError::into_inner).gone;
-        if gone || Instant::now() >= end {
-            return Turn(None);
+        let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_cancelled || Instant::now() >= end {
+            return KeyLock(None);
         }
     }
 }
 
+/// The result of one attempt to lock a file.
 enum Attempt {
-    Mine(File),
+    Locked(File),
+    /// Another process holds it.
     Taken,
+    /// Files cannot be locked here.
     Impossible,
 }
 
@@ -124,7 +130,7 @@ fn attempt(folder: &Folder, name: &str) -> Attempt {
     let Ok(file) = folder.lock_file(name) else { return Attempt::Impossible };
     match file.try_lock() {
         // The one before may have taken the name away between opening and locking.
-        Ok(()) if is_at(&file, folder, name) => Attempt::Mine(file),
+        Ok(()) if is_at(&file, folder, name) => Attempt::Locked(file),
         Ok(()) | Err(TryLockError::WouldBlock) => Attempt::Taken,
         Err(TryLockError::Error(_)) => Attempt::Impossible,
     }
@@ -160,16 +166,16 @@ mod tests {
     #[test]
     fn one_at_a_time_and_nothing_is_left() {
         let folder = tempfile::tempdir().unwrap();
-        let mine = block_on(turn(&Folder::new(folder.path()), "a"));
+        let mine = block_on(lock(&Folder::new(folder.path()), "a"));
         assert!(!is_free(folder.path(), "a"), "it is taken");
         assert!(is_free(folder.path(), "b"), "another one is not");
         let inside = Mutex::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let turn = block_on(turn(&Folder::new(folder.path()), "a"));
-                    assert!(turn.0.is_some());
-                    let _alone = inside.try_lock().expect("nobody else has a turn");
+                    let own = block_on(lock(&Folder::new(folder.path()), "a"));
+                    assert!(own.0.is_some());
+                    let _alone = inside.try_lock().expect("nobody else has the lock");
                     thread::sleep(Duration::from_millis(5));
                 });
             }
@@ -179,11 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_of_nobody_and_one_that_cannot_be_had() {
+    fn a_lock_that_nobody_holds_and_one_that_cannot_be_had() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("left"), "by a process that was killed").unwrap();
         assert!(is_free(folder.path(), "left"));
         fs::write(folder.path().join("file"), "").unwrap();
-        assert!(block_on(turn(&Folder::new(folder.path().join("file")), "a")).0.is_none());
+        assert!(block_on(lock(&Folder::new(folder.path().join("file")), "a")).0.is_none());
     }
 }
