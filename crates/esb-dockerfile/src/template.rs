@@ -49,7 +49,10 @@ static REGISTRY: LazyLock<Handlebars<'static>> = LazyLock::new(registry);
 /// # Errors
 /// When a value cannot stand where it is wanted.
 pub(crate) fn function_dockerfile(view: &View) -> Result<String, RenderError> {
-    REGISTRY.render(FUNCTION, view)
+    let mut text = REGISTRY.render(FUNCTION, view)?;
+    // It is kept for every function of a run, and rendered with room for much more.
+    text.shrink_to_fit();
+    Ok(text)
 }
 
 fn registry() -> Handlebars<'static> {

@@ -42,6 +42,7 @@ impl EmbeddedBuilder {
             return Ok(Progress::Needed(prepared));
         }
         let indexes = self.indexes(job, &prepared.plan, reporter).await?;
+        let _permit = self.inner.processors.acquire().await;
         let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
         blocking(move || {
             Ok(match inner.same(&job, &prepared, &indexes, &image)? {

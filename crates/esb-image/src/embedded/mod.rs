@@ -72,9 +72,9 @@ struct Inner {
     layers: Layers,
     listings: Listings,
     scans: ScanCache,
-    /// Bounds how many builds read files at a time: reading keeps a processor busy, and more at
-    /// once than there are processors would only take memory.
-    turns: Semaphore,
+    /// Bounds how many builds read files or write layers at a time, whatever `--jobs` says: both keep
+    /// a processor busy, and more at once would only take memory.
+    processors: Semaphore,
     /// Indexes that this process has, by manifest.
     indexes: Mutex<Indexes>,
     /// Base images whose manifests are known to be ours, with all that they say.
@@ -109,7 +109,8 @@ impl EmbeddedBuilder {
         let layers = Layers::new(store.clone());
         let listings = Listings::new(store.clone());
         let (scans, indexes, vouched, configs) = Default::default();
-        let turns = Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
+        let processors =
+            Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -118,7 +119,7 @@ impl EmbeddedBuilder {
                 layers,
                 listings,
                 scans,
-                turns,
+                processors,
                 indexes,
                 vouched,
                 configs,
@@ -209,6 +210,7 @@ impl EmbeddedBuilder {
             Progress::Needed(prepared) => prepared,
         };
         let indexes = self.indexes(&job, &prepared.plan, reporter).await?;
+        let _permit = self.inner.processors.acquire().await;
         blocking(move || inner.make(&job, &prepared, &indexes)).await
     }
 
@@ -220,7 +222,7 @@ impl EmbeddedBuilder {
         reporter: &dyn Reporter,
     ) -> Result<Progress, Error> {
         let prepared = {
-            let _turn = self.inner.turns.acquire().await;
+            let _permit = self.inner.processors.acquire().await;
             let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
             blocking(move || inner.prepare(&job)).await?
         };
