@@ -1,6 +1,9 @@
 //! What can go wrong while an image is made.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use esb_model::Platform;
 use esb_oci::{BlobError, Digest, FolderError, InvalidImage, LinkFault, StoreError};
@@ -118,8 +121,14 @@ pub enum Error {
     Image(#[from] InvalidImage),
 }
 
+/// Says what was attempted on which path when the system refuses.
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { action, path: path.clone(), source }
+}
+
 /// A line of a file, in words.
-struct LineOf<'a>(&'a std::path::Path, usize);
+struct LineOf<'a>(&'a Path, usize);
 
 impl fmt::Display for LineOf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -51,6 +51,46 @@ pub(crate) fn name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
+/// The most links that one path may pass.
+const MAX_LINKS: usize = 255;
+
+/// The path with every link in it followed, the last one too; what is not there stays as it is.
+/// `link` gives the target of a path that is a link. No link leads above the root: an absolute
+/// target counts from there, and `..` stops there.
+pub(crate) fn follow_links<E>(
+    path: &str,
+    mut link: impl FnMut(&str) -> Result<Option<String>, E>,
+    too_many: impl FnOnce() -> E,
+) -> Result<String, E> {
+    let mut done = String::new();
+    let mut open: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
+    let mut links = 0;
+    while let Some(part) = open.pop() {
+        match &*part {
+            "" | "." => continue,
+            ".." => {
+                done.truncate(parent(&done).len());
+                continue;
+            }
+            _ => {}
+        }
+        let next = join(&done, &part);
+        let Some(target) = link(&next)? else {
+            done = next;
+            continue;
+        };
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(too_many());
+        }
+        if target.starts_with('/') {
+            done.clear();
+        }
+        open.extend(target.split('/').rev().map(str::to_owned));
+    }
+    Ok(done)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

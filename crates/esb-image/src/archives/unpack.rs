@@ -12,7 +12,7 @@ use std::{
 
 use zip::CompressionMethod;
 
-use crate::{Error, paths};
+use crate::{Error, error::io_error, paths};
 
 /// How much an archive may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,11 +272,6 @@ impl<'a> Unpacker<'a> {
 pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .map_err(io_error("set the mode of", path))
-}
-
-pub(crate) fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { action, path: path.clone(), source }
 }
 
 fn archive_error(path: &Path, reason: impl Into<String>) -> Error {

@@ -24,7 +24,7 @@ use esb_oci::Digest;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
-use crate::daemon::context::{Entry, Kind};
+use crate::context::{Item, ItemKind};
 
 /// Bytes of a file that travel at a time.
 const BLOCK: usize = 64 * 1024;
@@ -63,19 +63,17 @@ enum What {
 }
 
 impl Tree {
-    /// The entries of a context; `epoch` is the image's time in seconds since 1970.
-    pub(super) fn of_context(entries: &[Entry], epoch: i64) -> Self {
-        let sent = entries.iter().map(|entry| {
-            let (mode, time, what) = match &entry.kind {
-                Kind::Folder => (FOLDER | 0o755, epoch * NANOS, What::Folder),
-                Kind::Link { target } => (LINK | 0o777, epoch * NANOS, What::Link(target.clone())),
-                Kind::File { source, executable, content } => (
-                    if *executable { 0o755 } else { 0o644 },
-                    time(*content, epoch),
-                    What::File(source.clone()),
-                ),
+    /// The files, folders and links of a context; `epoch` is the image's time in seconds since 1970.
+    pub(super) fn of_context(items: &[Item], epoch: i64) -> Self {
+        let sent = items.iter().map(|item| {
+            let (mark, time, what) = match &item.kind {
+                ItemKind::Folder => (FOLDER, epoch * NANOS, What::Folder),
+                ItemKind::Link(target) => (LINK, epoch * NANOS, What::Link(target.clone())),
+                ItemKind::File(content) => {
+                    (0, time(content.digest, epoch), What::File(content.path.clone()))
+                }
             };
-            Sent { path: entry.path.clone(), mode, time, what }
+            Sent { path: item.path.clone(), mode: mark | item.attributes.mode, time, what }
         });
         let mut entries: Vec<Sent> = sent.collect();
         // As a walk finds them: `a/b` comes before `a-b`.
@@ -225,11 +223,14 @@ fn gone<T>(_: T) -> Status {
 
 #[cfg(test)]
 mod tests {
+    use esb_oci::Attributes;
+
     use super::*;
 
     #[test]
     fn entries_stand_in_the_order_of_a_walk() {
-        let entry = |path: &str| Entry { path: path.to_owned(), kind: Kind::Folder };
+        let attributes = Attributes::root(0o755);
+        let entry = |path: &str| Item { path: path.to_owned(), attributes, kind: ItemKind::Folder };
         let tree = Tree::of_context(&["a", "a-b", "a/b", "a/b/c"].map(entry), 0);
         let paths: Vec<&str> = tree.entries.iter().map(|entry| &*entry.path).collect();
         assert_eq!(paths, ["a", "a/b", "a/b/c", "a-b"]);

@@ -362,7 +362,7 @@ impl Inner {
         reporter: &dyn Reporter,
     ) -> Result<Result<Made, Failed>, Error> {
         let names = self.base_names(job);
-        let tree = Tree::of_context(&job.entries, job.epoch);
+        let tree = Tree::of_context(&job.items, job.epoch);
         let text = job.sketch.write_flat(&names);
         let texts = [(DOCKERFILE, &*text), DOCKERIGNORE];
         let texts = Tree::of_texts(&texts, job.epoch);

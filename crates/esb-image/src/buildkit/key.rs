@@ -10,10 +10,8 @@ use esb_oci::Digest;
 use parse_dockerfile::{Instruction, Source};
 
 use crate::{
-    daemon::{
-        context::{Entry, Kind},
-        job::Job,
-    },
+    context::{Item, ItemKind},
+    daemon::job::Job,
     dockerfile::readable,
     fingerprint::Fingerprint,
     paths,
@@ -26,7 +24,7 @@ pub(super) fn key(job: &Job) -> Digest {
     for base in job.bases.values() {
         key.digest(base.image.descriptor.digest);
     }
-    let shared = shared(&job.dockerfile, &job.entries);
+    let shared = shared(&job.dockerfile, &job.items);
     key.text(&shared.steps);
     for (path, content) in shared.files {
         key.text(&path).digest(content);
@@ -48,7 +46,7 @@ struct Shared {
     is_own: bool,
 }
 
-fn shared(dockerfile: &str, entries: &[Entry]) -> Shared {
+fn shared(dockerfile: &str, items: &[Item]) -> Shared {
     let readable = readable(dockerfile);
     let mut shared = Shared { steps: String::new(), files: BTreeSet::new(), is_own: true };
     let Ok(parsed) = parse_dockerfile::parse(&readable) else { return shared };
@@ -79,9 +77,9 @@ fn shared(dockerfile: &str, entries: &[Entry]) -> Shared {
         for source in sources {
             let Source::Path(path) = source else { continue };
             let path = paths::clean(&path.value);
-            match entries.iter().find(|entry| entry.path == path).map(|entry| &entry.kind) {
-                Some(Kind::File { content, .. }) => {
-                    shared.files.insert((path, *content));
+            match items.iter().find(|item| item.path == path).map(|item| &item.kind) {
+                Some(ItemKind::File(content)) => {
+                    shared.files.insert((path, content.digest));
                 }
                 _ => shared.is_own = true,
             }
@@ -92,12 +90,21 @@ fn shared(dockerfile: &str, entries: &[Entry]) -> Shared {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use esb_oci::Attributes;
 
-    fn file(path: &str, content: &str) -> Entry {
-        let content = Digest::of(content.as_bytes());
-        let kind = Kind::File { source: path.into(), executable: false, content };
-        Entry { path: path.to_owned(), kind }
+    use super::*;
+    use crate::context::Content;
+
+    fn file(path: &str, text: &str) -> Item {
+        let digest = Digest::of(text.as_bytes());
+        let content = Content { path: path.into(), size: text.len() as u64, digest };
+        let (path, attributes) = (path.to_owned(), Attributes::root(0o644));
+        Item { path, attributes, kind: ItemKind::File(content) }
+    }
+
+    fn folder(path: &str) -> Item {
+        let attributes = Attributes::root(0o755);
+        Item { path: path.to_owned(), attributes, kind: ItemKind::Folder }
     }
 
     const DOCKERFILE: &str = "FROM b\nCOPY f/requirements.txt ./\nRUN pip install \\\n  -r \
@@ -106,8 +113,7 @@ mod tests {
     #[test]
     fn code_is_no_part_of_it() {
         let entries = |requirements: &str, code: &str| {
-            let folder = Entry { path: "f".to_owned(), kind: Kind::Folder };
-            vec![folder, file("f/app.py", code), file("f/requirements.txt", requirements)]
+            vec![folder("f"), file("f/app.py", code), file("f/requirements.txt", requirements)]
         };
         let shared = |dockerfile: &str, requirements: &str, code: &str| {
             super::shared(dockerfile, &entries(requirements, code))
@@ -122,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_copies_folders_first_is_its_own() {
-        let folder = [Entry { path: "f".to_owned(), kind: Kind::Folder }, file("f/a", "1")];
+        let folder = [folder("f"), file("f/a", "1")];
         assert!(shared("FROM b\nCOPY f/ ./\nRUN make\n", &folder).is_own);
         assert!(shared("FROM b\nCOPY f/ ./\n", &folder).is_own);
         assert!(!shared("FROM b\nRUN make\nCOPY f/ ./\n", &folder).is_own);

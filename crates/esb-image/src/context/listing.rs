@@ -12,6 +12,8 @@ use std::{
 
 use esb_oci::{ContentStore, Digest};
 
+use super::{Item, ItemKind};
+
 /// The record's kind in the content store.
 const RECORD: &str = "source-files";
 /// Sources with more files have no list.
@@ -26,13 +28,20 @@ pub(crate) type Files = BTreeMap<String, String>;
 /// What is different in a part of an image, and how: ``("code/app.py", "changed")``.
 pub(crate) type PartChanges = Vec<(String, &'static str)>;
 
-/// What is kept of a file.
-pub(crate) fn file(mode: u32, content: Digest) -> String {
+/// What is kept of a file or a symbolic link; none of a folder.
+pub(crate) fn of_item(item: &Item) -> Option<String> {
+    match &item.kind {
+        ItemKind::Folder => None,
+        ItemKind::Link(target) => Some(link(target)),
+        ItemKind::File(content) => Some(file(item.attributes.mode, content.digest)),
+    }
+}
+
+fn file(mode: u32, content: Digest) -> String {
     format!("{mode:o} {}", &content.hex()[..DIGITS])
 }
 
-/// What is kept of a symbolic link.
-pub(crate) fn link(target: &str) -> String {
+fn link(target: &str) -> String {
     format!("-> {target}")
 }
 

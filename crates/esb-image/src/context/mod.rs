@@ -7,31 +7,21 @@ pub(crate) mod listing;
 pub(crate) mod own_folders;
 pub(crate) mod scan_cache;
 pub(crate) mod stat_cache;
+mod walk;
 
 use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
+    fs,
     path::{Path, PathBuf},
 };
 
-use esb_oci::{
-    Attributes, CopiedFolder, Digest, Glob, IgnoreRules, LinkError, LinkFault, LinkRules, Matched,
-    Way, is_pattern,
+use esb_oci::{Attributes, Digest, Glob, IgnoreRules, LinkFault, LinkRules, is_pattern};
+
+use self::{
+    own_folders::OwnFolders,
+    stat_cache::{Folder, StatCache},
+    walk::{Place, Walk},
 };
-
-use crate::{
-    context::{
-        own_folders::OwnFolders,
-        stat_cache::{Folder, StatCache},
-    },
-    paths,
-};
-
-/// The most entries that one source may have.
-const MAX_ENTRIES: usize = 1_000_000;
-
-/// How deep folders may nest, and how many links one path may pass.
-const MAX_DEPTH: usize = 255;
+use crate::{Error, error::io_error, paths};
 
 /// A folder that `COPY` reads from.
 #[derive(Debug)]
@@ -97,19 +87,21 @@ pub(crate) enum ContextError {
     Missing(String),
     Invalid(String),
     Unsupported(String),
+    /// A name that is not UTF-8, of this file or of what this link leads to.
+    NotText(PathBuf),
     Link(LinkFault),
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Other(Box<Error>),
 }
 
-impl ContextError {
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
+impl From<Error> for ContextError {
+    fn from(error: Error) -> Self {
+        Self::Other(Box::new(error))
     }
+}
+
+/// Why a name that is not UTF-8 stops a build that needs text.
+pub(crate) fn not_text(path: &Path) -> String {
+    format!("`{}`, whose name is not UTF-8", path.display().to_string().escape_debug())
 }
 
 impl<'a> Context<'a> {
@@ -178,7 +170,7 @@ impl<'a> Context<'a> {
     ) -> Result<(), ContextError> {
         let Some((glob, rest)) = globs.split_first() else { return Ok(()) };
         let above = self.rules.matched_from_root(folder);
-        for (name, kind) in list(&self.root.join(folder))? {
+        for (name, kind) in walk::list(&self.root.join(folder))? {
             if !glob.matches(&name) {
                 continue;
             }
@@ -192,8 +184,8 @@ impl<'a> Context<'a> {
             } else if kind.is_dir() && (!excluded || self.rules.may_include_below(&path)) {
                 self.matching(&path, rest, found)?;
             }
-            if found.len() > MAX_ENTRIES {
-                return Err(too_many());
+            if found.len() > walk::MAX_ENTRIES {
+                return Err(walk::too_many());
             }
         }
         Ok(())
@@ -217,22 +209,18 @@ impl<'a> Context<'a> {
         let on_disk = self.root.join(&real);
         let metadata = match fs::symlink_metadata(&on_disk) {
             Ok(metadata) => metadata,
-            Err(error) if is_absent(&error) => return Err(missing()),
-            Err(error) => return Err(ContextError::io("look at", &on_disk)(error)),
+            Err(error) if walk::is_absent(&error) => return Err(missing()),
+            Err(error) => return Err(io_error("look at", &on_disk)(error).into()),
         };
         let matched = self.rules.matched_from_root(&real);
         let excluded = self.rules.excludes(&matched);
         let name = paths::name(path).to_owned();
         let folder = self.stats.folder(&on_disk, self.trust);
         let mut folder = Folder::lock(&folder);
-        let mut walk = Walk { context: self, folder: &mut folder, items: Vec::new() };
+        let mut walk = Walk::new(self, &mut folder);
         let is_folder = metadata.is_dir();
         if is_folder {
-            let place = match self.links {
-                Some(links) => Place::Followed(links.start(on_disk.clone())),
-                None => Place::Kept(on_disk.clone()),
-            };
-            walk.folder(&place, &real, "", &matched, 0)?;
+            walk.folder(&self.place(on_disk), &real, "", &matched, 0)?;
             // Of a folder that is left out only what was put back in exists.
             if excluded && walk.items.is_empty() {
                 return Err(missing());
@@ -248,223 +236,43 @@ impl<'a> Context<'a> {
         Ok(Selected { name, is_folder, items })
     }
 
-    /// The path with every link in it followed, the last one too. Links never lead out: an
-    /// absolute target counts from the context, and `..` stops there.
+    fn place(&self, folder: PathBuf) -> Place {
+        match self.links {
+            Some(links) => Place::Followed(links.start(folder)),
+            None => Place::Kept(folder),
+        }
+    }
+
+    /// All files, folders and links whose paths `is_needed` takes, as a daemon gets them: pipes and
+    /// devices are left out, and the folders above what was staged are folders also where they are
+    /// links.
+    #[cfg(feature = "daemon")]
+    pub(crate) fn all(&self, is_needed: &dyn Fn(&str) -> bool) -> Result<Vec<Item>, ContextError> {
+        let folder = self.stats.folder(&self.root, self.trust);
+        let mut folder = Folder::lock(&folder);
+        let mut walk = Walk::new(self, &mut folder).for_daemon(is_needed);
+        walk.folder(&self.place(self.root.clone()), "", "", &self.rules.root(), 0)?;
+        let items = walk.items;
+        self.stats.save(&mut folder);
+        Ok(items)
+    }
+
+    /// The path with every link in it followed, the last one too. Links never lead out.
     fn resolve(&self, path: &str) -> Result<String, ContextError> {
-        let mut done = String::new();
-        let mut open: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
-        let mut links = 0;
-        while let Some(part) = open.pop() {
-            match &*part {
-                "" | "." => continue,
-                ".." => {
-                    done.truncate(paths::parent(&done).len());
-                    continue;
-                }
-                _ => {}
-            }
-            let next = paths::join(&done, &part);
-            let on_disk = self.root.join(&next);
+        let missing = || ContextError::Missing(path.to_owned());
+        let link = |path: &str| {
+            let on_disk = self.root.join(path);
             let is_link = fs::symlink_metadata(&on_disk).is_ok_and(|found| found.is_symlink());
-            if !is_link || self.own.has(&next) {
-                done = next;
-                continue;
+            if !is_link || self.own.has(path) {
+                return Ok(None);
             }
-            links += 1;
-            let excluded = self.rules.excludes(&self.rules.matched_from_root(&next));
-            if links > MAX_DEPTH || excluded {
-                return Err(ContextError::Missing(path.to_owned()));
+            if self.rules.excludes(&self.rules.matched_from_root(path)) {
+                return Err(missing());
             }
-            let target = link_target(&on_disk)?;
-            if target.starts_with('/') {
-                done.clear();
-            }
-            open.extend(target.split('/').rev().map(str::to_owned));
-        }
-        Ok(done)
-    }
-}
-
-/// One walk through a folder.
-struct Walk<'a> {
-    context: &'a Context<'a>,
-    folder: &'a mut Folder,
-    items: Vec<Item>,
-}
-
-/// A folder on the disk.
-enum Place {
-    /// Links in it are links.
-    Kept(PathBuf),
-    /// Links in it may stand for what they lead to.
-    Followed(CopiedFolder),
-}
-
-impl Place {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Kept(path) => path,
-            Self::Followed(folder) => folder.path(),
-        }
-    }
-
-    fn inner(&self, name: &str) -> Self {
-        match self {
-            Self::Kept(path) => Self::Kept(path.join(name)),
-            Self::Followed(folder) => Self::Followed(folder.inner(name)),
-        }
-    }
-}
-
-/// What an entry of a folder is in the image.
-enum Found {
-    Folder(Place),
-    Leaf(PathBuf),
-}
-
-impl Walk<'_> {
-    /// `path` counts from the context, `inner` from where the walk started.
-    fn folder(
-        &mut self,
-        place: &Place,
-        path: &str,
-        inner: &str,
-        above: &Matched,
-        depth: usize,
-    ) -> Result<(), ContextError> {
-        if depth > MAX_DEPTH {
-            let path = path.escape_debug();
-            return Err(ContextError::Invalid(format!("folders nest too deep at `{path}`")));
-        }
-        let rules = &self.context.rules;
-        for (name, kind) in list(place.path())? {
-            let path = paths::join(path, &name);
-            let inner = paths::join(inner, &name);
-            let matched = rules.matched(above, &path);
-            let excluded = rules.excludes(&matched);
-            if self.items.len() >= MAX_ENTRIES {
-                return Err(too_many());
-            }
-            // A link may stand for a folder.
-            let may_hold = kind.is_dir() || kind.is_symlink();
-            if excluded && !(may_hold && rules.may_include_below(&path)) {
-                continue;
-            }
-            match self.found(place, &name, kind)? {
-                Found::Folder(place) => {
-                    let position = self.items.len();
-                    self.items.push(Item {
-                        path: inner.clone(),
-                        attributes: Attributes::root(0o755),
-                        kind: ItemKind::Folder,
-                    });
-                    self.folder(&place, &path, &inner, &matched, depth + 1)?;
-                    if excluded && self.items.len() == position + 1 {
-                        self.items.pop();
-                    }
-                }
-                Found::Leaf(on_disk) if !excluded => {
-                    let metadata = fs::symlink_metadata(&on_disk)
-                        .map_err(ContextError::io("look at", &on_disk))?;
-                    self.leaf(&inner, &on_disk, &metadata)?;
-                }
-                Found::Leaf(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn found(&self, place: &Place, name: &str, kind: fs::FileType) -> Result<Found, ContextError> {
-        if kind.is_dir() {
-            return Ok(Found::Folder(place.inner(name)));
-        }
-        let on_disk = place.path().join(name);
-        let (Place::Followed(folder), Some(links), true) =
-            (place, self.context.links, kind.is_symlink())
-        else {
-            return Ok(Found::Leaf(on_disk));
+            walk::link_target(&on_disk).map(Some)
         };
-        match links.way(folder, name) {
-            Ok(Way::Link) => Ok(Found::Leaf(on_disk)),
-            Ok(Way::File(path)) => Ok(Found::Leaf(path)),
-            Ok(Way::Folder(folder)) => Ok(Found::Folder(Place::Followed(folder))),
-            Err(LinkError::Fault(fault)) => Err(ContextError::Link(fault)),
-            Err(LinkError::Io(source)) => Err(ContextError::io("follow", &on_disk)(source)),
-        }
+        paths::follow_links(path, link, missing)
     }
-
-    fn leaf(
-        &mut self,
-        inner: &str,
-        on_disk: &Path,
-        metadata: &fs::Metadata,
-    ) -> Result<(), ContextError> {
-        let (attributes, kind) = if metadata.is_symlink() {
-            (Attributes::root(0o777), ItemKind::Link(link_target(on_disk)?))
-        } else if metadata.is_file() {
-            let digest = self
-                .folder
-                .digest(inner, on_disk, metadata, self.context.trust)
-                .map_err(ContextError::io("read", on_disk))?;
-            let executable = metadata.permissions().mode() & 0o111 != 0;
-            let attributes = Attributes::root(if executable { 0o755 } else { 0o644 });
-            let content = Content { path: on_disk.to_owned(), size: metadata.len(), digest };
-            (attributes, ItemKind::File(content))
-        } else if is_socket(metadata) {
-            return Ok(()); // no engine takes them
-        } else {
-            let path = on_disk.display().to_string();
-            let reason = format!("`{}`, which is a device or a pipe", path.escape_debug());
-            return Err(ContextError::Unsupported(reason));
-        };
-        self.items.push(Item { path: inner.to_owned(), attributes, kind });
-        Ok(())
-    }
-}
-
-fn is_socket(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-    metadata.file_type().is_socket()
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-fn too_many() -> ContextError {
-    ContextError::Invalid(format!("a source has more than {MAX_ENTRIES} files"))
-}
-
-/// The entries of a folder, sorted by the bytes of their names.
-fn list(folder: &Path) -> Result<Vec<(String, fs::FileType)>, ContextError> {
-    let failed = || ContextError::io("list", folder);
-    let mut entries = Vec::new();
-    let listing = match fs::read_dir(folder) {
-        Ok(listing) => listing,
-        Err(error) if is_absent(&error) => return Ok(entries),
-        Err(error) => return Err(failed()(error)),
-    };
-    for entry in listing {
-        let entry = entry.map_err(failed())?;
-        let kind = entry.file_type().map_err(failed())?;
-        let name = entry.file_name().into_string().map_err(|_| not_text(&entry.path()))?;
-        if entries.len() == MAX_ENTRIES {
-            return Err(too_many());
-        }
-        entries.push((name, kind));
-    }
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(entries)
-}
-
-fn link_target(path: &Path) -> Result<String, ContextError> {
-    let target = fs::read_link(path).map_err(ContextError::io("read the link", path))?;
-    target.into_os_string().into_string().map_err(|_| not_text(path))
-}
-
-fn not_text(path: &Path) -> ContextError {
-    let path = path.display().to_string();
-    ContextError::Unsupported(format!("`{}`, whose name is not UTF-8", path.escape_debug()))
 }
 
 #[cfg(test)]

@@ -115,12 +115,9 @@ pub(crate) fn files_of(source: &str, found: &[Selected]) -> Files {
             _ => paths::join(paths::parent(source), &selected.name),
         };
         for item in &selected.items {
-            let what = match &item.kind {
-                ItemKind::Folder => continue,
-                ItemKind::Link(target) => listing::link(target),
-                ItemKind::File(content) => listing::file(item.attributes.mode, content.digest),
-            };
-            files.insert(paths::clean(&paths::join(&top, &item.path)), what);
+            if let Some(what) = listing::of_item(item) {
+                files.insert(paths::clean(&paths::join(&top, &item.path)), what);
+            }
         }
     }
     files

@@ -1,6 +1,6 @@
 //! What sources name, and what never leaves a context.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use esb_oci::ContentStore;
 

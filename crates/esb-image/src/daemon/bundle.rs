@@ -10,12 +10,14 @@ use std::{
 
 use esb_oci::{Attributes, TarWriter};
 
-use super::context::{Entry, Kind};
-use crate::dockerfile::rewrite::{NAME, NEST};
+use crate::{
+    context::{Item, ItemKind},
+    dockerfile::rewrite::{NAME, NEST},
+};
 
 /// Writes the archive that is sent: the Dockerfile, and the context beside it or below [`NEST`].
 pub(crate) fn context_tar(
-    entries: &[Entry],
+    items: &[Item],
     dockerfile: Option<&str>,
     nest: bool,
     epoch: i64,
@@ -28,20 +30,21 @@ pub(crate) fn context_tar(
     if nest {
         tar.dir(NEST, Attributes::root(0o755))?;
     }
-    for entry in entries {
-        let path = if nest { format!("{NEST}/{}", entry.path) } else { entry.path.clone() };
-        match &entry.kind {
-            Kind::Folder => tar.dir(&path, Attributes::root(0o755))?,
-            Kind::File { source, executable, .. } => {
+    for Item { path, attributes, kind } in items {
+        let nested = nest.then(|| format!("{NEST}/{path}"));
+        let path = nested.as_ref().unwrap_or(path);
+        match kind {
+            ItemKind::Folder => tar.dir(path, *attributes)?,
+            ItemKind::File(content) => {
+                let source = &content.path;
                 let named = |error: io::Error| {
                     io::Error::new(error.kind(), format!("`{}`: {error}", source.display()))
                 };
                 let mut file = File::open(source).map_err(named)?;
                 let size = file.metadata().map_err(named)?.len();
-                let mode = if *executable { 0o755 } else { 0o644 };
-                tar.file(&path, Attributes::root(mode), size, &mut file)?;
+                tar.file(path, *attributes, size, &mut file)?;
             }
-            Kind::Link { target } => tar.symlink(&path, Attributes::root(0o777), target)?,
+            ItemKind::Link(target) => tar.symlink(path, *attributes, target)?,
         }
     }
     tar.finish().map(drop)

@@ -1,11 +1,6 @@
-//! The context as an engine gets it: the files that the Dockerfile copies.
+//! The context as a daemon gets it: the files that the Dockerfile copies, in the order of their paths.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
 use esb_model::ImageRecipe;
 use esb_oci::{Digest, IgnoreRules};
@@ -13,120 +8,48 @@ use esb_oci::{Digest, IgnoreRules};
 use crate::{
     Error,
     context::{
+        Context, ContextError, Item, ItemKind,
         listing::{self, Files},
         own_folders::OwnFolders,
-        stat_cache::{Folder, StatCache},
+        stat_cache::StatCache,
     },
     dockerfile::rewrite::Needs,
+    error::io_error,
     fingerprint::Fingerprint,
 };
 
-/// One entry of a context.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// Relative to the context, with `/` between the parts.
-    pub(crate) path: String,
-    pub(crate) kind: Kind,
-}
-
-/// What an entry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Folder,
-    File { source: PathBuf, executable: bool, content: Digest },
-    Link { target: String },
-}
-
-/// The most entries that a context may have.
-const ENTRIES: usize = 2_000_000;
-
-/// Reads the entries that are copied, with the folders that they lie in, in the order of their
-/// paths. Sockets, pipes and devices are left out. Remembered digests of files are good enough
-/// when `trust` says so.
+/// Reads what is copied, with the folders that it lies in. Sockets, pipes and devices are left out.
+/// Remembered digests of files are good enough when `trust` says so.
 pub(crate) fn read(
     recipe: &ImageRecipe,
     root: &Path,
     needs: &Needs,
     stats: &StatCache,
     trust: bool,
-) -> Result<Vec<Entry>, Error> {
+) -> Result<Vec<Item>, Error> {
     let root = root.join(&recipe.context.folder);
-    let root = root.canonicalize().map_err(|source| Error::Io {
-        action: "open the build context",
-        path: root,
-        source,
-    })?;
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { action: "read", path, source }
-    };
+    let root = root.canonicalize().map_err(io_error("open the build context", &root))?;
     let rules = IgnoreRules::parse(&recipe.dockerignore)
         .map_err(|reason| Error::Dockerignore { image: recipe.repository.clone(), reason })?;
-    let seen = stats.folder(&root, trust);
-    let mut seen = Folder::lock(&seen);
     let own = OwnFolders::of(recipe);
     let through_link = match needs {
         Needs::Paths(paths) => paths.iter().any(|path| follows_link(&root, path, &own)),
         Needs::All => false,
     };
     let needs = if through_link { &Needs::All } else { needs };
-    let mut entries = Vec::new();
-    let mut open = vec![(String::new(), rules.root())];
-    while let Some((folder, matched)) = open.pop() {
-        let on_disk = root.join(&folder);
-        for child in fs::read_dir(&on_disk).map_err(failed(&on_disk))? {
-            let child = child.map_err(failed(&on_disk))?;
-            let source = child.path();
-            let name = child
-                .file_name()
-                .into_string()
-                .map_err(|_| failed(&source)(io::Error::other("the name is not UTF-8")))?;
-            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-            if !is_needed(&path, needs) {
-                continue;
-            }
-            let inner = rules.matched(&matched, &path);
-            let excluded = rules.excludes(&inner);
-            let metadata = fs::symlink_metadata(&source).map_err(failed(&source))?;
-            let is_own = || own.has(&path) && source.is_dir();
-            let kind = if metadata.is_dir() || metadata.is_symlink() && is_own() {
-                if !excluded || rules.may_include_below(&path) {
-                    open.push((path.clone(), inner));
-                }
-                Kind::Folder
-            } else if metadata.is_symlink() {
-                let target = fs::read_link(&source).map_err(failed(&source))?;
-                let target = target.into_os_string().into_string().map_err(|_| {
-                    failed(&source)(io::Error::other("the link's target is not UTF-8"))
-                })?;
-                Kind::Link { target }
-            } else if metadata.is_file() {
-                if excluded {
-                    continue;
-                }
-                let content = seen.digest(&path, &source, &metadata, trust);
-                Kind::File {
-                    executable: metadata.permissions().mode() & 0o111 != 0,
-                    content: content.map_err(failed(&source))?,
-                    source,
-                }
-            } else {
-                continue;
-            };
-            if excluded {
-                continue;
-            }
-            if entries.len() == ENTRIES {
-                let text = format!("it has more than {ENTRIES} entries");
-                return Err(failed(&root)(io::Error::other(text)));
-            }
-            entries.push(Entry { path, kind });
+    let context = Context::new(root.clone(), rules, stats, trust).with_own(own);
+    let mut items = context.all(&|path| is_needed(path, needs)).map_err(|error| match error {
+        ContextError::Other(error) => *error,
+        ContextError::NotText(path) => {
+            io_error("read", &path)(io::Error::other("the name is not UTF-8"))
         }
-    }
-    stats.save(&mut seen);
-    folders_above(&mut entries);
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(entries)
+        ContextError::Link(fault) => Error::Link { image: recipe.repository.clone(), fault },
+        ContextError::Missing(reason)
+        | ContextError::Invalid(reason)
+        | ContextError::Unsupported(reason) => io_error("read", &root)(io::Error::other(reason)),
+    })?;
+    items.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(items)
 }
 
 /// Whether a path of a context leads through a link: what lies behind may lie anywhere.
@@ -146,33 +69,19 @@ fn is_needed(path: &str, needs: &Needs) -> bool {
     paths.iter().any(|needed| below(path, needed) || below(needed, path))
 }
 
-/// The folders above what was put back into a folder that is left out.
-fn folders_above(entries: &mut Vec<Entry>) {
-    let known: BTreeSet<&str> = entries.iter().map(|entry| &*entry.path).collect();
-    let above: BTreeSet<String> = entries
-        .iter()
-        .flat_map(|entry| entry.path.match_indices('/').map(|(end, _)| &entry.path[..end]))
-        .filter(|folder| !known.contains(folder))
-        .map(str::to_owned)
-        .collect();
-    entries.extend(above.into_iter().map(|path| Entry { path, kind: Kind::Folder }));
-}
-
 /// A key of what lies at a path or below it; none when nothing does.
-pub(crate) fn fingerprint(entries: &[Entry], path: &str) -> Option<Digest> {
+pub(crate) fn fingerprint(items: &[Item], path: &str) -> Option<Digest> {
     let mut key = Fingerprint::new("docker source");
     let mut found = false;
-    for entry in entries {
-        if !is_below(&entry.path, path) {
-            continue;
-        }
+    for item in items.iter().filter(|item| is_below(&item.path, path)) {
         found = true;
-        key.text(&entry.path);
-        match &entry.kind {
-            Kind::Folder => key.text("folder"),
-            Kind::Link { target } => key.text("link").text(target),
-            Kind::File { executable, content, .. } => {
-                key.text(if *executable { "program" } else { "file" }).digest(*content)
+        key.text(&item.path);
+        match &item.kind {
+            ItemKind::Folder => key.text("folder"),
+            ItemKind::Link(target) => key.text("link").text(target),
+            ItemKind::File(content) => {
+                let kind = if item.attributes.mode & 0o111 != 0 { "program" } else { "file" };
+                key.text(kind).digest(content.digest)
             }
         };
     }
@@ -180,29 +89,21 @@ pub(crate) fn fingerprint(entries: &[Entry], path: &str) -> Option<Digest> {
 }
 
 /// The files of a path, by their paths in the context.
-pub(super) fn files(entries: &[Entry], path: &str) -> Files {
-    let file = |entry: &Entry| {
-        let what = match &entry.kind {
-            Kind::Folder => return None,
-            Kind::Link { target } => listing::link(target),
-            Kind::File { executable, content, .. } => {
-                listing::file(if *executable { 0o755 } else { 0o644 }, *content)
-            }
-        };
-        Some((entry.path.clone(), what))
-    };
-    entries.iter().filter(|entry| is_below(&entry.path, path)).filter_map(file).collect()
+pub(super) fn files(items: &[Item], path: &str) -> Files {
+    let below = items.iter().filter(|item| is_below(&item.path, path));
+    below.filter_map(|item| Some((item.path.clone(), listing::of_item(item)?))).collect()
 }
 
-fn is_below(entry: &str, path: &str) -> bool {
-    entry
-        .strip_prefix(path)
+fn is_below(item: &str, path: &str) -> bool {
+    item.strip_prefix(path)
         .is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
 mod tests {
     use esb_model::{BuildContext, Staged, StagedSource};
+
+    use std::fs;
 
     use super::{super::bundle::context_tar, *};
     use crate::dockerfile::rewrite::tests::recipe;

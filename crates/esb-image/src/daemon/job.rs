@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use esb_model::OwnDockerfile;
 use esb_oci::{Blob, ContentStore, Descriptor, Digest, Image, Manifest};
 
-use super::context::{self, Entry};
+use super::context;
 use crate::{
     Base, BuildRequest, Error,
     blocking::blocking,
     context::{
+        Item,
         listing::{Files, Listings},
         own_folders::OwnFolders,
         stat_cache::StatCache,
@@ -50,7 +51,7 @@ pub(crate) struct Job {
     pub(crate) dockerfile: String,
     pub(crate) sketch: Sketch,
     pub(crate) bases: BTreeMap<String, Base>,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) items: Vec<Item>,
     /// Those of the base and of the request, and the fingerprint.
     pub(crate) labels: BTreeMap<String, String>,
     /// Those of the request alone.
@@ -79,13 +80,13 @@ impl Job {
             })?;
             bases.insert(name.to_owned(), base.clone());
         }
-        let entries = {
+        let items = {
             let (needs, recipe, root) =
                 (sketch.needs.clone(), recipe.clone(), request.root.to_owned());
             let (stats, trust) = (settings.stats.clone(), !request.no_cache);
             blocking(move || context::read(&recipe, &root, &needs, &stats, trust)).await?
         };
-        let parts = parts(request, settings, &sketch, &bases, &entries)?;
+        let parts = parts(request, settings, &sketch, &bases, &items)?;
         let mut labels = BTreeMap::new();
         if let Some(base) = sketch.last_base().and_then(|name| bases.get(name)) {
             labels.insert(BASE_NAME.to_owned(), base.name.clone());
@@ -115,7 +116,7 @@ impl Job {
             dockerfile: recipe.dockerfile.clone(),
             sketch,
             bases,
-            entries,
+            items,
             labels,
             asked_labels: request.labels.clone(),
             parts,
@@ -145,7 +146,7 @@ impl Job {
             }
             Part::Source(place) => {
                 let path = place.split_once(' ').map_or(place, |(_, path)| path);
-                context::files(&self.entries, if path == "." { "" } else { path })
+                context::files(&self.items, if path == "." { "" } else { path })
             }
         }
     }
@@ -269,7 +270,7 @@ fn parts(
     settings: Settings<'_>,
     sketch: &Sketch,
     bases: &BTreeMap<String, Base>,
-    entries: &[Entry],
+    items: &[Item],
 ) -> Result<ImageParts, Error> {
     let recipe = request.recipe;
     let mut base = Fingerprint::new("docker base");
@@ -296,7 +297,7 @@ fn parts(
     let mut sources = BTreeMap::new();
     match &sketch.needs {
         Needs::All => {
-            let key = context::fingerprint(entries, "").expect("the root is always there");
+            let key = context::fingerprint(items, "").expect("the root is always there");
             sources.insert("0 .".to_owned(), key);
         }
         Needs::Paths(paths) => {
@@ -304,8 +305,8 @@ fn parts(
             for path in paths {
                 let root = request.root.join(&recipe.context.folder);
                 let through = || context::follows_link(&root, path, &own);
-                let all = || context::fingerprint(entries, "").filter(|_| through());
-                let key = context::fingerprint(entries, path).or_else(all);
+                let all = || context::fingerprint(items, "").filter(|_| through());
+                let key = context::fingerprint(items, path).or_else(all);
                 let key = key.ok_or_else(|| Error::MissingSource {
                     image: recipe.repository.clone(),
                     path: recipe.context.folder.join(path),

@@ -221,7 +221,7 @@ impl DockerBuilder {
         let body = {
             let job = Arc::clone(job);
             write_blocking(move |writer| {
-                context_tar(&job.entries, Some(&text), job.sketch.nests(), job.epoch, writer)
+                context_tar(&job.items, Some(&text), job.sketch.nests(), job.epoch, writer)
             })
         };
         let (docker, transport, _guard) = self.engine.long_with_transport("build")?;

@@ -14,7 +14,7 @@ use esb_oci::{Digest, Image};
 use super::NAME;
 use crate::{
     Base, BuildRequest, Error, Unsupported,
-    context::{ContextError, listing::Files},
+    context::{ContextError, listing::Files, not_text},
     dockerfile::{
         Problem,
         interpret::{Action, CopyFiles, Plan, StagePlan, Step},
@@ -219,7 +219,10 @@ impl Job {
                 self.problem(Problem::Unsupported { line, reason })
             }
             ContextError::Link(fault) => Error::Link { image: self.image(), fault },
-            ContextError::Io { action, path, source } => Error::Io { action, path, source },
+            ContextError::NotText(path) => {
+                self.problem(Problem::Unsupported { line, reason: not_text(&path) })
+            }
+            ContextError::Other(error) => *error,
         }
     }
 

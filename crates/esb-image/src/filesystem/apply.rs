@@ -20,14 +20,16 @@ use super::{
 };
 use crate::{
     Error, UnpackLimits,
-    archives::unpack::{TarKind, io_error, tar_kind, unpack_tar},
+    archives::unpack::{TarKind, tar_kind, unpack_tar},
     context::{
-        Context, ContextError, Item, ItemKind, Selected, scan_cache::Scan, stat_cache::StatCache,
+        Context, ContextError, Item, ItemKind, Selected, not_text, scan_cache::Scan,
+        stat_cache::StatCache,
     },
     dockerfile::{
         Fault, Problem,
         interpret::{Action, CopyFiles, Plan, Step},
     },
+    error::io_error,
 };
 
 /// What each step of an image changed in its file system.
@@ -184,8 +186,9 @@ impl<'a> StepApplier<'a> {
         let unpacked =
             Context::new(folder.path().to_owned(), IgnoreRules::default(), &stats, false);
         let items = unpacked.exact("").map_err(|error| match error {
-            ContextError::Io { action, path, source } => {
-                Fault::from(Error::Io { action, path, source })
+            ContextError::Other(error) => Fault::Error(error),
+            ContextError::NotText(path) => {
+                Problem::Unsupported { line, reason: not_text(&path) }.into()
             }
             ContextError::Missing(reason) | ContextError::Invalid(reason) => {
                 Problem::Invalid { line, reason }.into()

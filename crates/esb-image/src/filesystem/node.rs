@@ -1,14 +1,11 @@
-//! What a path of a file system is, and how links in a path are followed: shared by the index of a
-//! base image and the tree of a build.
+//! What a path of an image's file system is: shared by the index of a base image and the tree of a
+//! build.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use esb_oci::Attributes;
 
-use crate::{context::ItemKind, paths};
-
-/// The most links in one path.
-const MAX_LINKS: usize = 255;
+use crate::context::ItemKind;
 
 /// A file, folder or link that this build put into the file system.
 #[derive(Debug, Clone)]
@@ -33,40 +30,4 @@ pub(crate) enum IndexEntry<'a> {
 pub(crate) enum CopyError {
     Invalid(String),
     Unsupported(String),
-}
-
-/// Follows the links in a path; `link` gives the target of a path that is one. No link leads above
-/// the root.
-pub(crate) fn follow_links(
-    path: &str,
-    link: impl Fn(&str) -> Option<String>,
-) -> Result<String, CopyError> {
-    let mut done = String::new();
-    let mut open: VecDeque<String> = path.split('/').map(str::to_owned).collect();
-    let mut links = 0;
-    while let Some(part) = open.pop_front() {
-        match &*part {
-            "" | "." => {}
-            ".." => done.truncate(paths::parent(&done).len()),
-            part => {
-                let next = paths::join(&done, part);
-                let Some(target) = link(&next) else {
-                    done = next;
-                    continue;
-                };
-                links += 1;
-                if links > MAX_LINKS {
-                    let path = path.escape_debug();
-                    return Err(CopyError::Invalid(format!("`/{path}` passes too many links")));
-                }
-                if target.starts_with('/') {
-                    done.clear();
-                }
-                for part in target.split('/').rev() {
-                    open.push_front(part.to_owned());
-                }
-            }
-        }
-    }
-    Ok(done)
 }

@@ -10,7 +10,7 @@ use esb_oci::{Attributes, Glob, is_pattern};
 use super::{
     accounts,
     base_index::BaseIndex,
-    node::{Changes, CopyError, IndexEntry, Node, follow_links},
+    node::{Changes, CopyError, IndexEntry, Node},
 };
 use crate::{
     context::{Item, ItemKind, Selected},
@@ -54,9 +54,12 @@ impl Tree {
 
     /// The path with every link in it followed, the last one too; what is not there stays as it is.
     fn resolve(&self, path: &str) -> Result<String, CopyError> {
-        follow_links(path, |path| match self.get(path) {
-            Some(IndexEntry::Link(target)) => Some(target.to_owned()),
-            _ => None,
+        let link = |path: &str| match self.get(path) {
+            Some(IndexEntry::Link(target)) => Ok(Some(target.to_owned())),
+            _ => Ok(None),
+        };
+        paths::follow_links(path, link, || {
+            CopyError::Invalid(format!("`/{}` passes too many links", path.escape_debug()))
         })
     }
 

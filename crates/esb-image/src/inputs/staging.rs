@@ -22,13 +22,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, UnpackLimits,
-    archives::unpack::{io_error, set_mode, unpack_zip},
+    archives::unpack::{set_mode, unpack_zip},
     blocking::blocking,
     context::{
-        Context, ContextError, Item, ItemKind, Selected,
+        Context, ContextError, Item, ItemKind, Selected, not_text,
         scan_cache::describe,
         stat_cache::{self, StatCache},
     },
+    error::io_error,
     fingerprint::Fingerprint,
 };
 
@@ -330,17 +331,15 @@ impl Stager {
         if let Some(links) = &copy.links {
             context = context.following(links);
         }
+        let copy = |reason| io_error("copy", &from)(std::io::Error::other(reason));
         let selected = context.exact(&name).map_err(|error| match error {
-            ContextError::Io { action, path, source } => Error::Io { action, path, source },
+            ContextError::Other(error) => *error,
             ContextError::Link(fault) => Error::Link { image: image.to_owned(), fault },
             ContextError::Missing(_) => {
                 Error::MissingSource { image: image.to_owned(), path: from.clone() }
             }
-            ContextError::Invalid(reason) | ContextError::Unsupported(reason) => Error::Io {
-                action: "copy",
-                path: from.clone(),
-                source: std::io::Error::other(reason),
-            },
+            ContextError::Invalid(reason) | ContextError::Unsupported(reason) => copy(reason),
+            ContextError::NotText(path) => copy(not_text(&path)),
         })?;
         let key = describe(std::slice::from_ref(&selected));
         Ok((key, selected))

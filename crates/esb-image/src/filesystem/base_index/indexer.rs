@@ -7,10 +7,7 @@ use esb_oci::Digest;
 use super::{BaseIndex, MAX_ENTRIES, is_accounts};
 use crate::{
     archives::diff_id::uncompressed,
-    filesystem::{
-        accounts,
-        node::{IndexEntry, follow_links},
-    },
+    filesystem::{accounts, node::IndexEntry},
     paths,
 };
 
@@ -134,11 +131,11 @@ impl Indexer {
         if self.index.get(folder) == Some(IndexEntry::Folder) {
             return folder.to_owned(); // the usual case: no part of it is a link
         }
-        follow_links(folder, |path| match self.index.get(path) {
-            Some(IndexEntry::Link(target)) => Some(target.to_owned()),
-            _ => None,
-        })
-        .unwrap_or_else(|_| folder.to_owned())
+        let link = |path: &str| match self.index.get(path) {
+            Some(IndexEntry::Link(target)) => Ok(Some(target.to_owned())),
+            _ => Ok(None),
+        };
+        paths::follow_links(folder, link, || ()).unwrap_or_else(|()| folder.to_owned())
     }
 
     /// Folders that no layer names are there all the same.

@@ -8,7 +8,7 @@ use esb_model::Event;
 use esb_oci::Digest;
 
 use super::{FOLDER, Installer, job::Job, run::Program};
-use crate::{Error, archives::unpack::io_error, blocking::blocking, fingerprint::Fingerprint};
+use crate::{Error, blocking::blocking, error::io_error, fingerprint::Fingerprint};
 
 const VERSION: &str = "0.13.9";
 

@@ -14,9 +14,7 @@ use super::{
     run::{Log, Program},
     tool::Tool,
 };
-use crate::{
-    Error, archives::unpack::io_error, blocking::blocking, fingerprint::Fingerprint, paths,
-};
+use crate::{Error, blocking::blocking, error::io_error, fingerprint::Fingerprint, paths};
 
 /// Names of the files that a tool gets.
 pub(super) const OPTIONS: &str = "options.txt";

@@ -22,9 +22,10 @@ use crate::buildkit::FleetBuilder;
 use crate::docker::{DockerBuilder, DockerEngine};
 use crate::{
     Base, BuildReport, BuildRequest, Builder as _, Built, Error, Pins, UnpackLimits,
-    archives::unpack::{TarKind, io_error, unpack_tar},
+    archives::unpack::{TarKind, unpack_tar},
     blocking::blocking,
     daemon::StepSecrets,
+    error::io_error,
 };
 
 /// Where a step finds its secrets.

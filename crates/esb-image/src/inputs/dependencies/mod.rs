@@ -37,8 +37,8 @@ pub use self::image::StepEngine;
 use self::job::Job;
 use crate::{
     Error, Stager, UnpackLimits,
-    archives::unpack::io_error,
     blocking::blocking,
+    error::io_error,
     fingerprint::Fingerprint,
     inputs::staging::{Copying, Place},
 };

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, archives::unpack::io_error, paths};
+use crate::{Error, error::io_error, paths};
 
 /// The interpreter of AWS's Python images.
 const INTERPRETER: &str = "#!/var/lang/bin/python3";

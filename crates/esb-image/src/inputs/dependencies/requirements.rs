@@ -18,7 +18,7 @@ use super::{
     lines::{self, Name, Parsed},
     project::Project,
 };
-use crate::{Error, archives::unpack::io_error, fingerprint::Fingerprint};
+use crate::{Error, error::io_error, fingerprint::Fingerprint};
 
 /// Constraints too: `--no-binary` in them overrules what the command line says.
 const REMOTE_LIST: &str = "a list at a web address, which can ask for builds";
