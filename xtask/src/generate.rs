@@ -1,30 +1,69 @@
-//! The reference pages of `docs/reference`, made from what `esb` says of itself.
+//! The reference pages of `docs/reference`, made from what `esb` says of itself and from the
+//! libraries' public items.
 
-use std::fs;
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use crate::{
+    api,
     checks::{Outcome, Trouble},
     command::{command, of_workspace, output, root},
 };
 
 const PAGES: [&str; 4] = ["commands", "variables", "exit-codes", "findings"];
+/// Everything in it is made here.
+const API: &str = "docs/reference/api";
 
-/// Writes the pages, or with `check` tells which are not what the code says.
+/// Writes all pages, or with `check` tells which are not what the code says.
 pub(crate) fn generate(check: bool) -> Outcome {
+    reference(check)?;
+    libraries(check)
+}
+
+/// What `esb` says of itself.
+pub(crate) fn reference(check: bool) -> Outcome {
     let esb = of_workspace("bin", "esb")?;
-    let folder = root().join("docs/reference");
-    let mut stale = Vec::new();
+    let mut pages = Vec::new();
     for page in PAGES {
         let text = output(command(&esb).args(["reference", page]))?;
-        let path = folder.join(format!("{page}.md"));
+        pages.push((format!("docs/reference/{page}.md"), text));
+    }
+    write(pages, Vec::new(), check)
+}
+
+/// The public API of the libraries.
+pub(crate) fn libraries(check: bool) -> Outcome {
+    let pages = api::pages()?;
+    let made: BTreeSet<PathBuf> = pages.iter().map(|(path, _)| root().join(path)).collect();
+    let mut gone = Vec::new();
+    if let Ok(entries) = fs::read_dir(root().join(API)) {
+        for entry in entries {
+            gone.push(entry?.path());
+        }
+    }
+    gone.retain(|path| !made.contains(path));
+    write(pages, gone, check)
+}
+
+/// Brings `pages` and removes what is `gone`, or with `check` tells what differs.
+fn write(pages: Vec<(String, String)>, gone: Vec<PathBuf>, check: bool) -> Outcome {
+    let mut stale = Vec::new();
+    for (name, text) in pages {
+        let path = root().join(&name);
         if fs::read_to_string(&path).is_ok_and(|old| old == text) {
             continue;
         }
         if check {
-            stale.push(format!("docs/reference/{page}.md"));
+            stale.push(name);
         } else {
-            fs::create_dir_all(&folder)?;
+            fs::create_dir_all(path.parent().unwrap_or(&path))?;
             fs::write(&path, text)?;
+        }
+    }
+    for path in gone {
+        if check {
+            stale.push(path.strip_prefix(root()).unwrap_or(&path).display().to_string());
+        } else {
+            fs::remove_file(path)?;
         }
     }
     if stale.is_empty() {

@@ -1,5 +1,6 @@
 //! Development tasks of esb: one module for each, and nothing here but the choice among them.
 
+mod api;
 mod base_image;
 mod bases;
 mod bench;
@@ -64,7 +65,7 @@ enum Task {
     BaseImage(base_image::Args),
     /// Builds the jars of the Java hooks that are shipped, or checks them
     Runtime(java::Args),
-    /// Makes the reference pages of docs/reference from the code
+    /// Makes the pages of docs/reference from the code, the libraries' public API among them
     Generate {
         /// Only tell which pages differ
         #[arg(long)]

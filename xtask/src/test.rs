@@ -61,7 +61,8 @@ fn code(checks: &mut Checks) -> Option<PathBuf> {
         doc.args(["doc", "--quiet", "--workspace", "--no-deps", "--all-features"]);
         run(doc.env("RUSTDOCFLAGS", "-D warnings"))
     });
-    checks.run("reference pages are those of the code", || generate::generate(true));
+    checks.run("public API is what docs/reference/api lists", || generate::libraries(true));
+    checks.run("reference pages are those of the code", || generate::reference(true));
     checks.run("release build", e2e::release_build)
 }
 
