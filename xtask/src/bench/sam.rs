@@ -160,9 +160,8 @@ fn uniform(count: usize) -> String {
     text
 }
 
-/// A template of the size and the contents that are usual.
-fn typical() -> String {
-    let mut text = r"AWSTemplateFormatVersion: '2010-09-09'
+/// How a template with usual contents begins.
+const TYPICAL_HEAD: &str = r"AWSTemplateFormatVersion: '2010-09-09'
 Transform: AWS::Serverless-2016-10-31
 Description: Orders of a shop
 Parameters:
@@ -199,8 +198,11 @@ Resources:
     Properties:
       ContentUri: code/
       CompatibleRuntimes: [python3.13]
-"
-    .to_owned();
+";
+
+/// A template of the size and the contents that are usual.
+fn typical() -> String {
+    let mut text = TYPICAL_HEAD.to_owned();
     let mut outputs = "Outputs:\n".to_owned();
     for number in 0.. {
         if text.len() + outputs.len() >= TYPICAL {

@@ -100,55 +100,9 @@ fn marker(mark: &Path) -> String {
 pub(crate) fn nothing_is_run_here(parts: &Parts) -> Outcome {
     let project = Project::new(parts, "packages-apart")?;
     let mark = parts.work.join("packages-apart.mark");
-    let script = format!("#!/bin/sh\necho ran >> {}\nexec python3 \"$@\"\n", mark.display());
-    project.write("code/evil/setup.py", marker(&mark))?;
-    for name in ["pip", "json", "sitecustomize", "encodings"] {
-        project.write(&format!("code/{name}.py"), writing(&mark))?;
-    }
-    for program in ["code/.venv/bin/python", "bin/uv", "bin/python3", "bin/keyring"] {
-        project.write(program, &script)?;
-        fs::set_permissions(project.root.join(program), fs::Permissions::from_mode(0o755))?;
-    }
-    project.write("code/.venv/pyvenv.cfg", "home = /usr/bin\n")?;
-    project.write("uv.toml", "no-build-isolation = true\nkeyring-provider = \"subprocess\"\n")?;
-    project.write(
-        ".env",
-        "PATH=bin\nPYTHONPATH=code\nUV_PYTHON=code/.venv/bin/python\nPIP_PYTHON=bin/python3\n\
-         VIRTUAL_ENV=code/.venv\nUV_KEYRING_PROVIDER=subprocess\nPIP_KEYRING_PROVIDER=subprocess\n\
-         EVIL=-e ./evil\n",
-    )?;
-    let archive = project.root.join("evil-1.tar.gz");
-    let mut tar = Command::new("tar");
-    tar.arg("-czf").arg(&archive).current_dir(project.root.join("code"));
-    output(tar.args(["--transform", "s,^evil,evil-1,", "evil"]))?;
-    let sources = fs::read(&archive)?;
-    let both = |name: &str| {
-        Ok::<_, Trouble>(vec![
-            wheel(name, "1", &[])?,
-            (format!("{name}-1.tar.gz"), sources.clone()),
-        ])
-    };
-    let packages: Packages = [
-        ("esbcheckharmless", both("esbcheckharmless")?),
-        ("esbcheckonlysources", vec![("esbcheckonlysources-1.tar.gz".to_owned(), sources.clone())]),
-    ]
-    .into();
-    let index = Index::start(packages, None)?;
-    for (requirements, exit) in [
-        ("esbcheckharmless", 0),
-        ("esbcheckharmless\n--prefer-binary\n--no-binary :none:", 0),
-        ("esbcheckonlysources", 3),
-        ("-e ./evil", 3),
-        ("\u{feff}--editable=evil/", 3),
-        ("evil/", 3),
-        ("evil @ file:evil", 3),
-        ("../evil-1.tar.gz", 3),
-        ("${EVIL}", 3),
-        ("esbcheckharmless\n--no-binary esbcheckharmless", 3),
-        ("esbcheckharmless --config-settings a=b", 3),
-        ("git+file:///nowhere/x.git", 3),
-        ("-e git+ext::sh%20-c%20touch@main#egg=x", 3),
-    ] {
+    hostile(&project, &mark)?;
+    let index = Index::start(with_sources(&project)?, None)?;
+    for (requirements, exit) in HOSTILE_REQUIREMENTS {
         project.write("code/requirements.txt", requirements)?;
         let before = project.tree()?;
         for more in [&[][..], &["--no-uv-install"]] {
@@ -171,7 +125,67 @@ pub(crate) fn nothing_is_run_here(parts: &Parts) -> Outcome {
         let said = expect(command.env(name, value), 3)?;
         said.tells(&[name, "--allow-host-builds"])?;
     }
-    // The one way around, and still nothing is written beside the project's files.
+    builds_here_when_told(&project, &index)
+}
+
+/// Requirements of [`nothing_is_run_here`], with the exit code of a build.
+const HOSTILE_REQUIREMENTS: [(&str, i32); 13] = [
+    ("esbcheckharmless", 0),
+    ("esbcheckharmless\n--prefer-binary\n--no-binary :none:", 0),
+    ("esbcheckonlysources", 3),
+    ("-e ./evil", 3),
+    ("\u{feff}--editable=evil/", 3),
+    ("evil/", 3),
+    ("evil @ file:evil", 3),
+    ("../evil-1.tar.gz", 3),
+    ("${EVIL}", 3),
+    ("esbcheckharmless\n--no-binary esbcheckharmless", 3),
+    ("esbcheckharmless --config-settings a=b", 3),
+    ("git+file:///nowhere/x.git", 3),
+    ("-e git+ext::sh%20-c%20touch@main#egg=x", 3),
+];
+
+/// A project in which everything that a tool could run leaves a mark.
+fn hostile(project: &Project, mark: &Path) -> Outcome {
+    let script = format!("#!/bin/sh\necho ran >> {}\nexec python3 \"$@\"\n", mark.display());
+    project.write("code/evil/setup.py", marker(mark))?;
+    for name in ["pip", "json", "sitecustomize", "encodings"] {
+        project.write(&format!("code/{name}.py"), writing(mark))?;
+    }
+    for program in ["code/.venv/bin/python", "bin/uv", "bin/python3", "bin/keyring"] {
+        project.write(program, &script)?;
+        fs::set_permissions(project.root.join(program), fs::Permissions::from_mode(0o755))?;
+    }
+    project.write("code/.venv/pyvenv.cfg", "home = /usr/bin\n")?;
+    project.write("uv.toml", "no-build-isolation = true\nkeyring-provider = \"subprocess\"\n")?;
+    project.write(
+        ".env",
+        "PATH=bin\nPYTHONPATH=code\nUV_PYTHON=code/.venv/bin/python\nPIP_PYTHON=bin/python3\n\
+         VIRTUAL_ENV=code/.venv\nUV_KEYRING_PROVIDER=subprocess\nPIP_KEYRING_PROVIDER=subprocess\n\
+         EVIL=-e ./evil\n",
+    )
+}
+
+/// Packages of an index whose sources are the project's own; one has a wheel too.
+fn with_sources(project: &Project) -> Outcome<Packages> {
+    let archive = project.root.join("evil-1.tar.gz");
+    let mut tar = Command::new("tar");
+    tar.arg("-czf").arg(&archive).current_dir(project.root.join("code"));
+    output(tar.args(["--transform", "s,^evil,evil-1,", "evil"]))?;
+    let sources = fs::read(&archive)?;
+    let archived = |name: &str| (format!("{name}-1.tar.gz"), sources.clone());
+    Ok([
+        (
+            "esbcheckharmless",
+            vec![wheel("esbcheckharmless", "1", &[])?, archived("esbcheckharmless")],
+        ),
+        ("esbcheckonlysources", vec![archived("esbcheckonlysources")]),
+    ]
+    .into())
+}
+
+/// The one way around, and still nothing is written beside the project's files.
+fn builds_here_when_told(project: &Project, index: &Index) -> Outcome {
     project.write("code/requirements.txt", "esbcheckharmless\n-e ../package")?;
     let before = project.tree()?;
     let mut command = project.build(&["--allow-host-builds"]);
