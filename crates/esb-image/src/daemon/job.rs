@@ -19,7 +19,7 @@ use crate::{
     fingerprint::Fingerprint,
     image::{
         assemble::{BASE_DIGEST, BASE_NAME},
-        parts::{ImageParts, Part},
+        parts::{ImageParts, ImageSettings, LastParts, NO_CACHE, Part, list_bases},
         published::{Names, Pins, Wanted},
     },
 };
@@ -131,18 +131,14 @@ impl Job {
     fn listing(&self, part: Part<'_>) -> Files {
         let named = |name: &str| (name.to_owned(), String::new());
         match part {
-            Part::Base => {
-                let of = |base: &Base| (base.name.clone(), base.image.digest().to_string());
-                self.bases.values().map(of).collect()
-            }
+            Part::Base => list_bases(self.bases.values()),
             Part::Recipe => {
                 let lines = self.dockerfile.lines().map(str::trim);
                 lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(named).collect()
             }
             Part::Settings => {
-                let mut settings: Files = self.asked_labels.clone();
-                settings.insert("SOURCE_DATE_EPOCH".to_owned(), self.epoch.to_string());
-                settings
+                let (labels, epoch) = (&self.asked_labels, self.epoch);
+                ImageSettings { labels, fingerprint_label: None, epoch }.listing()
             }
             Part::Source(place) => {
                 let path = place.split_once(' ').map_or(place, |(_, path)| path);
@@ -230,10 +226,10 @@ impl Job {
         request: BuildRequest<'_>,
         lost: &str,
     ) -> String {
-        let before = store.record(LAST, self.last);
         if request.no_cache {
-            return "earlier results were not to be used".to_owned();
+            return NO_CACHE.to_owned();
         }
+        let before = self.last_parts(store).read();
         if before.as_ref() == Some(&self.parts) {
             return lost.to_owned();
         }
@@ -256,12 +252,13 @@ impl Job {
         self.remember_parts(store)
     }
 
+    fn last_parts<'a>(&self, store: &'a ContentStore) -> LastParts<'a> {
+        LastParts { store, kind: LAST, key: self.last }
+    }
+
     /// Notes what the recipe's last image was made of.
     pub(crate) fn remember_parts(&self, store: &ContentStore) -> Result<(), Error> {
-        if store.record(LAST, self.last).as_ref() != Some(&self.parts) {
-            store.set_record(LAST, self.last, &self.parts)?;
-        }
-        Ok(())
+        Ok(self.last_parts(store).write(&self.parts)?)
     }
 }
 
@@ -288,12 +285,11 @@ fn parts(
             text.text(&name).text(&value);
         }
     }
-    let mut other = Fingerprint::new("docker settings");
-    other.bytes(&request.epoch.to_le_bytes());
-    other.text(request.fingerprint_label.unwrap_or_default());
-    for (name, value) in request.labels {
-        other.text(name).text(value);
-    }
+    let other = ImageSettings {
+        labels: request.labels,
+        fingerprint_label: request.fingerprint_label,
+        epoch: request.epoch,
+    };
     let mut sources = BTreeMap::new();
     match &sketch.needs {
         Needs::All => {
@@ -315,5 +311,10 @@ fn parts(
             }
         }
     }
-    Ok(ImageParts { base: base.finish(), recipe: text.finish(), settings: other.finish(), sources })
+    Ok(ImageParts {
+        base: base.finish(),
+        recipe: text.finish(),
+        settings: other.key("docker settings"),
+        sources,
+    })
 }

@@ -193,22 +193,14 @@ impl Script {
 
     /// The positions of the stages that the last one needs, itself included, in order.
     pub(crate) fn needed(&self) -> BTreeSet<usize> {
-        let mut needed = BTreeSet::new();
-        let mut open = vec![self.stages.len() - 1];
-        while let Some(position) = open.pop() {
-            if !needed.insert(position) {
-                continue;
-            }
-            let stage = &self.stages[position];
-            if let From::Stage(base) = stage.from {
-                open.push(base);
-            }
-            open.extend(stage.instructions.iter().filter_map(|line| match &line.instruction {
+        needed_stages(self.stages.len() - 1, |position| {
+            let Stage { from, instructions, .. } = &self.stages[position];
+            let base = if let From::Stage(base) = from { Some(*base) } else { None };
+            base.into_iter().chain(instructions.iter().filter_map(|line| match &line.instruction {
                 Instruction::Copy(copy) => copy.from,
                 _ => None,
-            }));
-        }
-        needed
+            }))
+        })
     }
 
     /// Whether the embedded engine knows every instruction that the image needs.
@@ -226,6 +218,21 @@ impl Script {
         }
         Ok(())
     }
+}
+
+/// The stages that one stage needs, directly or through others, itself included. `needs` gives
+/// those that a stage starts from or copies from.
+pub(crate) fn needed_stages<I: IntoIterator<Item = usize>>(
+    stage: usize,
+    needs: impl Fn(usize) -> I,
+) -> BTreeSet<usize> {
+    let (mut needed, mut open) = (BTreeSet::new(), vec![stage]);
+    while let Some(stage) = open.pop() {
+        if needed.insert(stage) {
+            open.extend(needs(stage));
+        }
+    }
+    needed
 }
 
 /// Stands for the empty list where the parser takes none; as long as the brackets.

@@ -12,7 +12,7 @@ use parse_dockerfile::{Flag, Instruction, Source, UnescapedString};
 use crate::dockerfile::step_lines::Steps;
 use crate::{
     Error,
-    dockerfile::{Script, readable, words},
+    dockerfile::{Script, needed_stages, readable, words},
     paths,
 };
 
@@ -131,7 +131,8 @@ impl Sketch {
                 found => found,
             },
         };
-        let needed = last.map(|last| reader.needed(last)).unwrap_or_default();
+        let needs = |stage: usize| reader.stages[stage].stages.iter().copied();
+        let needed = last.map(|last| needed_stages(last, needs)).unwrap_or_default();
         let needed = || needed.iter().map(|stage| &reader.stages[*stage]);
         let mut sketch = reader.sketch;
         sketch.last = last.and_then(|last| reader.stages[last].base.clone());
@@ -285,17 +286,6 @@ impl<E: Fn(&str) -> String> Reader<E> {
             Origin::Stage(other) => drop(stage.stages.insert(other)),
             Origin::Image(name) => drop(stage.images.insert(name)),
         }
-    }
-
-    /// A stage and those that it needs, directly or through others.
-    fn needed(&self, stage: usize) -> BTreeSet<usize> {
-        let (mut seen, mut open) = (BTreeSet::new(), vec![stage]);
-        while let Some(stage) = open.pop() {
-            if seen.insert(stage) {
-                open.extend(&self.stages[stage].stages);
-            }
-        }
-        seen
     }
 
     /// The stage so far that has a name, in any case, or a number.

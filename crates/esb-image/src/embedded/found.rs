@@ -11,7 +11,7 @@ use std::{collections::HashMap, sync::Arc};
 use esb_model::Reporter;
 use esb_oci::{Digest, Image};
 
-use super::{EmbeddedBuilder, Inner, LAST, Prepared, Progress, job::Job, make, report};
+use super::{EmbeddedBuilder, Inner, Prepared, Progress, job::Job, make, report};
 use crate::{
     Action, BuildReport, Error, Pins, Published,
     blocking::blocking,
@@ -59,7 +59,7 @@ impl Inner {
     fn take(&self, job: &Job, prepared: &Prepared, image: Image) -> Result<BuildReport, Error> {
         let key = prepared.parts.key();
         assemble::remember(&image, &self.store, job.memory(key))?;
-        self.store.set_record(LAST, job.last_key(), &prepared.parts)?;
+        job.last_parts(&self.store).write(&prepared.parts)?;
         let pins = self.accept(job, &image, key);
         let reason = "published already with the same content, base and recipe".to_owned();
         Ok(report(image, Action::Cached, reason, pins))

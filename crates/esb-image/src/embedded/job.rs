@@ -9,9 +9,9 @@ use std::{
 };
 
 use esb_model::{ImageKind, ImageRecipe};
-use esb_oci::{Digest, Image};
+use esb_oci::{ContentStore, Digest, Image};
 
-use super::NAME;
+use super::{LAST, NAME};
 use crate::{
     Base, BuildRequest, Error, Unsupported,
     context::{ContextError, listing::Files, not_text},
@@ -23,7 +23,7 @@ use crate::{
     fingerprint::Fingerprint,
     image::{
         layer::LayerError,
-        parts::{ImageParts, Part},
+        parts::{ImageParts, ImageSettings, LastParts, Part, list_bases},
         published::{Names, Pins},
     },
     paths,
@@ -131,15 +131,23 @@ impl Job {
         self.bases.get(name).ok_or_else(unknown)
     }
 
-    /// Under which the parts of this recipe's last image are remembered.
-    pub(super) fn last_key(&self) -> Digest {
+    /// What the last image of this recipe was made of.
+    pub(super) fn last_parts<'s>(&self, store: &'s ContentStore) -> LastParts<'s> {
         let mut key = Fingerprint::new("last image");
         key.text(&self.root.to_string_lossy())
             .text(&self.recipe.folder.to_string_lossy())
             .text(&self.recipe.repository)
             .text(&self.recipe.tag)
             .text(&self.recipe.platform.to_string());
-        key.finish()
+        LastParts { store, kind: LAST, key: key.finish() }
+    }
+
+    fn settings(&self) -> ImageSettings<'_> {
+        ImageSettings {
+            labels: &self.labels,
+            fingerprint_label: self.fingerprint_label.as_deref(),
+            epoch: self.epoch,
+        }
     }
 
     pub(super) fn parts(&self, plan: &Plan, sources: &Sources) -> ImageParts {
@@ -155,17 +163,11 @@ impl Job {
             recipe.number(*position as u64).bytes(&stage.config.to_bytes());
             describe_steps(stage, &mut recipe);
         }
-        let mut settings = Fingerprint::new("settings");
-        settings.bytes(&self.epoch.to_le_bytes());
-        settings.text(self.fingerprint_label.as_deref().unwrap_or_default());
-        for (name, value) in &self.labels {
-            settings.text(name).text(value);
-        }
         let sources = sources.describe(plan);
         ImageParts {
             base: base.finish(),
             recipe: recipe.finish(),
-            settings: settings.finish(),
+            settings: self.settings().key("settings"),
             sources,
         }
     }
@@ -173,20 +175,12 @@ impl Job {
     /// What a part of the image holds, so that the next build can say what is different.
     pub(super) fn listing(&self, part: Part<'_>, plan: &Plan, sources: &Sources) -> Files {
         match part {
-            Part::Base => {
-                let bases = plan.stages.values().filter_map(|stage| self.base(stage));
-                let of = |base: &Base| (base.name.clone(), base.image.digest().to_string());
-                bases.map(of).collect()
-            }
+            Part::Base => list_bases(plan.stages.values().filter_map(|stage| self.base(stage))),
             Part::Recipe => {
                 let steps = plan.stages.values().flat_map(|stage| &stage.steps);
                 steps.map(|step| (step.created_by.clone(), String::new())).collect()
             }
-            Part::Settings => {
-                let mut settings: Files = self.labels.clone();
-                settings.insert("SOURCE_DATE_EPOCH".to_owned(), self.epoch.to_string());
-                settings
-            }
+            Part::Settings => self.settings().listing(),
             Part::Source(place) => {
                 let mut files = sources.files(plan);
                 let files = files.find(|(other, _)| other == place);

@@ -9,7 +9,7 @@ use std::{
 
 use esb_oci::{Digest, Image};
 
-use super::{Inner, LAST, Prepared, job::Job, report};
+use super::{Inner, Prepared, job::Job, report};
 use crate::{
     Action, BuildReport, Error, Pins,
     dockerfile::{Fault, interpret::Step},
@@ -121,7 +121,7 @@ impl Inner {
         if let Some(index) = &composed.index {
             self.keep_index(&composed.image, index)?;
         }
-        Ok(self.store.set_record(LAST, job.last_key(), &prepared.parts)?)
+        Ok(job.last_parts(&self.store).write(&prepared.parts)?)
     }
 }
 

@@ -37,7 +37,7 @@ use crate::{
     image::{
         assemble::{self, Remembered},
         layer::Layers,
-        parts::{ImageParts, Part},
+        parts::{ImageParts, NO_CACHE, Part},
         published::{Earlier, Pins, Wanted},
     },
 };
@@ -251,12 +251,12 @@ impl Inner {
 
     fn why(&self, job: &Job, plan: &Plan, sources: &Sources, parts: &ImageParts) -> String {
         if !job.trust {
-            return "earlier results were not to be used".to_owned();
+            return NO_CACHE.to_owned();
         }
         let changes = |part: Part<'_>, before| {
             self.listings.changes(before, &job.listing(part, plan, sources))
         };
-        let last = self.store.record(LAST, job.last_key());
+        let last = job.last_parts(&self.store).read();
         let reason = parts.reason(last.as_ref(), changes);
         // Functions need no pin.
         let is_spared = last.is_some() || !job.is_base() || !job.has_place;
@@ -288,9 +288,7 @@ impl Inner {
             Remembered::Nothing
         };
         if let Remembered::Whole(image) = remembered {
-            if self.store.record(LAST, job.last_key()).as_ref() != Some(&parts) {
-                self.store.set_record(LAST, job.last_key(), &parts)?;
-            }
+            job.last_parts(&self.store).write(&parts)?;
             let reason = "same content, base and recipe".to_owned();
             let pins = self.accept(job, &image, key);
             return Ok(Progress::Done(Box::new(report(*image, Action::Cached, reason, pins))));

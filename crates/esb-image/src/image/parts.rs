@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use esb_oci::Digest;
+use esb_oci::{ContentStore, Digest, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::{context::listing::PartChanges, fingerprint::Fingerprint};
+use crate::{
+    Base,
+    context::listing::{Files, PartChanges},
+    fingerprint::Fingerprint,
+};
 
 /// What an image is made of, one key for each kind of reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +112,65 @@ fn detailed(what: &str, mut changes: PartChanges) -> String {
     changes.sort_by_key(|(_, how)| *how == "removed");
     first_of(&changes).map_or_else(|| what.to_owned(), |first| format!("{what} ({first})"))
 }
+
+/// What is asked of an image beside its recipe.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ImageSettings<'a> {
+    pub(crate) labels: &'a BTreeMap<String, String>,
+    pub(crate) fingerprint_label: Option<&'a str>,
+    pub(crate) epoch: i64,
+}
+
+impl ImageSettings<'_> {
+    /// A key of its own `kind`.
+    pub(crate) fn key(&self, kind: &str) -> Digest {
+        let mut key = Fingerprint::new(kind);
+        key.bytes(&self.epoch.to_le_bytes());
+        key.text(self.fingerprint_label.unwrap_or_default());
+        for (name, value) in self.labels {
+            key.text(name).text(value);
+        }
+        key.finish()
+    }
+
+    pub(crate) fn listing(&self) -> Files {
+        let mut settings: Files = self.labels.clone();
+        settings.insert("SOURCE_DATE_EPOCH".to_owned(), self.epoch.to_string());
+        settings
+    }
+}
+
+/// Bases by what they are called, with the digests of their manifests.
+pub(crate) fn list_bases<'a>(bases: impl Iterator<Item = &'a Base>) -> Files {
+    bases.map(|base| (base.name.clone(), base.image.digest().to_string())).collect()
+}
+
+/// The record of what the last image of a recipe was made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastParts<'a> {
+    pub(crate) store: &'a ContentStore,
+    /// The record's kind in the content store.
+    pub(crate) kind: &'static str,
+    /// The recipe's.
+    pub(crate) key: Digest,
+}
+
+impl LastParts<'_> {
+    pub(crate) fn read(&self) -> Option<ImageParts> {
+        self.store.record(self.kind, self.key)
+    }
+
+    /// Notes what the last image was made of, unless that is noted already.
+    pub(crate) fn write(&self, parts: &ImageParts) -> Result<(), StoreError> {
+        if self.read().as_ref() == Some(parts) {
+            return Ok(());
+        }
+        self.store.set_record(self.kind, self.key, parts)
+    }
+}
+
+/// Why nothing that earlier builds left is used.
+pub(crate) const NO_CACHE: &str = "earlier results were not to be used";
 
 #[cfg(test)]
 mod tests {
