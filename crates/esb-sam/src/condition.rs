@@ -1,4 +1,4 @@
-//! Conditions: three-valued, lazy, each decided once.
+//! Conditions: three-valued, lazy, each decided once (docs/contracts/sam.md#conditions).
 
 use std::{collections::HashMap, rc::Rc};
 

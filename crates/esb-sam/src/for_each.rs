@@ -1,4 +1,5 @@
-//! `Fn::ForEach` of `AWS::LanguageExtensions`: expanded before anything else looks at the template.
+//! `Fn::ForEach` of `AWS::LanguageExtensions`: expanded before anything else looks at the template
+//! (docs/contracts/sam.md#fnforeach).
 
 use std::{collections::HashSet, rc::Rc};
 

@@ -1,7 +1,8 @@
 //! Globals: the official merge, before any intrinsic is resolved.
 //!
 //! Scalars and mismatched types: the local value wins. Maps unite. Lists are appended to the
-//! global ones, except `Architectures`. An intrinsic function counts as a scalar.
+//! global ones, except `Architectures`. An intrinsic function counts as a scalar
+//! (docs/contracts/sam.md#globals).
 
 use std::{collections::HashMap, rc::Rc};
 

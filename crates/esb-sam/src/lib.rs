@@ -6,7 +6,7 @@
 //! mappings, conditions, intrinsic functions, globals, and the way from resources to
 //! [`esb_model`]'s values. Refuses files (it takes text and a [`Loader`]), printing, network and
 //! environment variables. No input makes it panic, recurse without end, or work beyond
-//! [`Limits`].
+//! [`Limits`]. What the constructs of a template mean is in `docs/contracts/sam.md`.
 
 pub mod codes;
 

@@ -1,4 +1,5 @@
-//! Parameters: declarations, values and where they come from, constraints.
+//! Parameters: declarations, values and where they come from, constraints
+//! (docs/contracts/sam.md#parameters).
 
 use std::{collections::HashMap, rc::Rc};
 

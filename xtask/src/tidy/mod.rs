@@ -1,11 +1,11 @@
 //! Holds the invariants of `docs/architecture.md` as checks.
 
 mod citations;
+mod dependencies;
 mod glossary;
 mod layers;
 
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -15,12 +15,8 @@ use crate::{
     command::root,
 };
 
-const STAGES: [&str; 5] = ["esb-sam", "esb-dockerfile", "esb-image", "esb-registry", "esb-config"];
-const VALUES: [&str; 2] = ["esb-model", "esb-oci"];
 /// Crates that may talk to people and to the process environment.
 const TALKERS: [&str; 2] = ["esb-cli", "esb-test"];
-/// What belongs to the command line alone.
-const TERMINAL_PACKAGES: [&str; 4] = ["clap", "clap_complete", "indicatif", "annotate-snippets"];
 const TOP_LEVEL: [&str; 12] = [
     "Cargo.toml",
     "Cargo.lock",
@@ -66,7 +62,6 @@ pub(crate) fn tidy() -> Outcome {
     let mut wrong = Vec::new();
     top_level(&root, &mut wrong)?;
     for krate in krates(&root)? {
-        dependencies(&krate, &mut wrong)?;
         let mut sources = Vec::new();
         walk(&krate.join("src"), &mut sources)?;
         let name = name_of(&krate);
@@ -86,6 +81,7 @@ pub(crate) fn tidy() -> Outcome {
         module(&root, source, &mut wrong)?;
     }
     citations::check(&root, &mut wrong)?;
+    dependencies::check(&root, &mut wrong)?;
     glossary::check(&root, &mut wrong)?;
     layers::check(&root, &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(Trouble::Failed(wrong.join("\n"))) }
@@ -99,59 +95,6 @@ fn top_level(root: &Path, wrong: &mut Vec<String>) -> Outcome {
         }
     }
     Ok(())
-}
-
-/// A stage never depends on a stage, values on nothing of ours but values, and the terminal's
-/// packages belong to the command line.
-fn dependencies(krate: &Path, wrong: &mut Vec<String>) -> Outcome {
-    let name = name_of(krate);
-    let allowed: BTreeSet<&str> = match name.as_str() {
-        "esb-model" | "esb-runtime" | "esb-test" => BTreeSet::new(),
-        "esb-oci" => BTreeSet::from(["esb-model"]),
-        "esb-dockerfile" => VALUES.into_iter().chain(["esb-runtime"]).collect(),
-        "esb-deploy" => STAGES.into_iter().chain(VALUES).collect(),
-        "esb-cli" => {
-            STAGES.into_iter().chain(VALUES).chain(["esb-deploy", "esb-runtime"]).collect()
-        }
-        _ => VALUES.into_iter().collect(),
-    };
-    for (dependency, section) in dependencies_of(&fs::read_to_string(krate.join("Cargo.toml"))?) {
-        let of_tests = section == "dev-dependencies";
-        if dependency.starts_with("esb-") && !of_tests && !allowed.contains(dependency.as_str()) {
-            wrong.push(format!("{name} may not depend on {dependency}"));
-        }
-        if name != "esb-cli" && TERMINAL_PACKAGES.contains(&dependency.as_str()) {
-            wrong.push(format!("{name} may not depend on {dependency}: that is esb-cli's"));
-        }
-    }
-    Ok(())
-}
-
-/// What a manifest depends on, each with its section: `dependencies`, `dev-dependencies` or
-/// `build-dependencies`, of whatever target.
-fn dependencies_of(manifest: &str) -> Vec<(String, &'static str)> {
-    const SECTIONS: [&str; 3] = ["dev-dependencies", "build-dependencies", "dependencies"];
-    let mut inside = None;
-    let mut found = Vec::new();
-    for line in manifest.lines() {
-        if let Some(header) = line.strip_prefix('[') {
-            let header = header.trim_end().trim_end_matches(']');
-            let (section, own) = header.rsplit_once("dependencies.").unwrap_or((header, ""));
-            let section = if own.is_empty() { header } else { &header[..section.len() + 12] };
-            inside = SECTIONS.into_iter().find(|name| section.ends_with(name));
-            // `[dependencies.NAME]` is a section of one package.
-            if let Some(section) = inside.filter(|_| !own.is_empty()) {
-                found.push((own.to_owned(), section));
-                inside = None;
-            }
-        } else if let Some(section) = inside
-            && let Some(name) = line.split(['.', ' ', '=']).next()
-        {
-            found.push((name.trim().to_owned(), section));
-        }
-    }
-    found.retain(|(name, _)| !name.is_empty() && !name.starts_with('#'));
-    found
 }
 
 /// Every module says what it owns, and is short enough to read.
@@ -237,21 +180,6 @@ fn walk(dir: &Path, sources: &mut Vec<PathBuf>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dependencies_are_found_in_every_section() {
-        let manifest = "[package]\nname = \"a\"\n[dependencies]\n# c\nesb-model.workspace = true\n\
-                        tar = \"1\"\n[dependencies.clap]\nversion = \"4\"\n\
-                        [target.'cfg(unix)'.dependencies]\nrustix = \"1\"\n\
-                        [dev-dependencies]\nesb-sam = \"1\"\n[features]\nx = []\n";
-        let found = dependencies_of(manifest);
-        let found: Vec<_> = found.iter().map(|(name, section)| (name.as_str(), *section)).collect();
-        let of = |name| (name, "dependencies");
-        assert_eq!(
-            found,
-            [of("esb-model"), of("tar"), of("clap"), of("rustix"), ("esb-sam", "dev-dependencies")]
-        );
-    }
 
     #[test]
     fn a_library_that_prints_or_reads_the_environment_is_told() {

@@ -1,4 +1,5 @@
-//! Routes: which function answers a path and method of an API, each once.
+//! Routes: which function answers a path and method of an API, each once
+//! (docs/contracts/sam.md#routes).
 
 use std::{collections::HashMap, fmt::Display, rc::Rc};
 

@@ -1,4 +1,5 @@
-//! What a plain scalar means: YAML 1.1 as SAM CLI reads it (PyYAML's resolver).
+//! What a plain scalar means: YAML 1.1 as SAM CLI reads it (PyYAML's resolver;
+//! docs/contracts/sam.md#yaml-and-json).
 //!
 //! Dates stay text. Nothing here decides which fields care.
 
