@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 
+use esb_deploy::{Error, Kind};
 use esb_model::PublishTarget;
 use esb_oci::ContentStore;
 use esb_registry::{Client, ClientSettings, CredentialFiles};
 
-use crate::{
-    cli::AccessArgs,
-    environment::Environment,
-    exit::{Exit, Failure},
-};
+use crate::{cli::AccessArgs, environment::Environment};
 
 /// A client of all registries; `internal` are those of the platform, and `store` keeps the
 /// documents of images.
@@ -19,34 +16,23 @@ pub(crate) fn client<'a>(
     environment: &Environment,
     internal: impl IntoIterator<Item = &'a PublishTarget>,
     store: &ContentStore,
-) -> Result<Client, Failure> {
+) -> Result<Client, Error> {
     let internal: Vec<&PublishTarget> = internal.into_iter().collect();
     let store = Some(store.clone());
     let settings = ClientSettings { store, ..settings(args, environment, &internal)? };
-    Client::new(settings).map_err(|error| failure(&error))
-}
-
-/// The exit code and words of a registry's failure.
-pub(crate) fn failure(error: &esb_registry::Error) -> Failure {
-    use esb_registry::ErrorKind;
-    let exit = match error.kind() {
-        ErrorKind::Input => Exit::Input,
-        ErrorKind::Local => Exit::Local,
-        _ => Exit::Remote,
-    };
-    Failure::of(exit, error.code().unwrap_or("registry"), error).maybe_hint(error.hint())
+    Ok(Client::new(settings)?)
 }
 
 fn settings(
     args: &AccessArgs,
     environment: &Environment,
     internal: &[&PublishTarget],
-) -> Result<ClientSettings, Failure> {
+) -> Result<ClientSettings, Error> {
     let mirrors = environment.branded("MIRRORS").into_iter().flat_map(|list| list.split(','));
     let mirrors = args.mirror.iter().map(String::as_str).chain(mirrors);
     let mirrors = mirrors.map(str::trim).filter(|mirror| !mirror.is_empty());
     let mirrors = esb_registry::Mirrors::parse(mirrors)
-        .map_err(|error| Failure::of(Exit::Usage, "mirror", &error))?;
+        .map_err(|error| Error::of(Kind::Usage, "mirror", &error))?;
     let mut insecure: BTreeSet<String> = args.registry_insecure.iter().cloned().collect();
     let allowed = internal.iter().filter(|target| target.insecure);
     insecure.extend(allowed.map(|target| target.push_host().to_owned()));
@@ -56,7 +42,7 @@ fn settings(
     if let Some(path) = ca_file {
         extra_roots.push(fs::read(&path).map_err(|error| {
             let text = format!("could not read the certificates in `{}`", path.display());
-            Failure::of(Exit::Input, "ca-file", &error).during(text)
+            Error::of(Kind::Input, "ca-file", &error).during(text)
         })?);
     }
     let either = |upper: &str, lower: &str| {
@@ -88,7 +74,7 @@ fn settings(
 /// What `docker login` and `podman login` left for this user.
 pub(crate) fn docker_credentials(
     environment: &Environment,
-) -> Result<Arc<dyn esb_oci::CredentialSource>, Failure> {
+) -> Result<Arc<dyn esb_oci::CredentialSource>, Error> {
     let home = environment.home();
     let docker = environment.docker_config();
     let config = match environment.get("XDG_CONFIG_HOME") {
@@ -104,7 +90,7 @@ pub(crate) fn docker_credentials(
         config.map(podman),
     ];
     let files = CredentialFiles::load(paths.iter().flatten().map(PathBuf::as_path));
-    Ok(Arc::new(files.map_err(|error| failure(&error))?))
+    Ok(Arc::new(files?))
 }
 
 /// Folders with a folder for each registry that has certificates of its own, Docker's and those of
@@ -119,15 +105,4 @@ fn certificate_folders(environment: &Environment) -> Vec<PathBuf> {
         Some("/etc/containers/certs.d".into()),
     ];
     folders.into_iter().flatten().collect()
-}
-
-/// Why an image cannot be synced.
-pub(crate) fn not_synced(source: &str, error: &esb_registry::Error) -> Failure {
-    failure(error).during(format!("could not sync `{source}`"))
-}
-
-/// One failure for all images that cannot be synced, before any of them is.
-pub(crate) fn none_synced(broken: Vec<Failure>, total: usize) -> Option<Failure> {
-    let summary = |count| format!("{count} of {total} images cannot be synced; nothing was copied");
-    Failure::all(broken, summary)
 }

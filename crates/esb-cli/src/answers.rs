@@ -13,7 +13,7 @@ use std::{
 use esb_oci::Folder;
 use serde::{Deserialize, Serialize};
 
-use crate::inputs::Project;
+use esb_deploy::Project;
 
 /// The most bytes of the file that are read.
 const LIMIT: u64 = 1024 * 1024;

@@ -5,12 +5,9 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use crate::{
-    cli::GlobalArgs,
-    environment::Environment,
-    escape,
-    exit::{Exit, Failure},
-};
+use esb_deploy::{Error, Kind};
+
+use crate::{cli::GlobalArgs, environment::Environment, escape};
 
 /// How often a value that is not allowed is asked for again.
 const TRIES: usize = 5;
@@ -24,7 +21,7 @@ pub(crate) fn may_ask(global: &GlobalArgs, environment: &Environment) -> bool {
 }
 
 /// Asks a question that is answered by yes or no; an empty line is `otherwise`.
-pub(crate) fn agreed(question: &str, otherwise: bool) -> Result<bool, Failure> {
+pub(crate) fn agreed(question: &str, otherwise: bool) -> Result<bool, Error> {
     let choice = if otherwise { "[Y/n]" } else { "[y/N]" };
     let answer = line(&format!("{question} {choice} "))?;
     Ok(match answer.as_deref() {
@@ -48,7 +45,7 @@ pub(crate) fn text(
     name: &str,
     default: Option<&str>,
     fits: impl Fn(&str) -> bool,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, Error> {
     let shown_default = default.map(|value| format!(" [{}]", shown(value))).unwrap_or_default();
     let question = format!("{}{shown_default}: ", shown(name));
     for _ in 0..TRIES {
@@ -71,13 +68,13 @@ fn shown(text: &str) -> String {
 }
 
 /// A line, or nothing at the end of the input.
-fn line(question: &str) -> Result<Option<String>, Failure> {
+fn line(question: &str) -> Result<Option<String>, Error> {
     let mut err = io::stderr().lock();
     let _ = write!(err, "{question}");
     let _ = err.flush();
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer).map_err(|error| {
-        Failure::of(Exit::Local, "input", &error).during("could not read the answer")
+        Error::of(Kind::Local, "input", &error).during("could not read the answer")
     })?;
     Ok((read > 0).then(|| answer.trim().to_owned()))
 }

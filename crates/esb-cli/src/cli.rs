@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
 
+pub(crate) mod choices;
 mod groups;
 mod packages;
 mod publish;
@@ -10,13 +11,16 @@ mod workers;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use esb_deploy::{BuilderChoice, ImageRefForm, Mode};
+
+use self::choices::{BUILDERS, IMAGE_REFS, MODES, parser};
 
 pub(crate) use self::{
     groups::{
         AccessArgs, AdoptArgs, FleetArgs, LockArgs, PlaceArgs, PlanArgs, SyncArgs, TemplateArgs,
     },
     packages::PackageArgs,
-    publish::{Pull, PullArgs},
+    publish::PullArgs,
     workers::WorkerArgs,
 };
 
@@ -312,13 +316,6 @@ pub(crate) struct DeployArgs {
     pub(crate) project: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Prewarm {
-    #[default]
-    All,
-    Off,
-}
-
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Images")]
 pub(crate) struct BuildArgs {
@@ -326,14 +323,14 @@ pub(crate) struct BuildArgs {
     pub(crate) template: TemplateArgs,
     /// The platform's mode; it chooses the default registry names [default: that of the project
     /// that runs, else docker]
-    #[arg(short, long, value_enum)]
+    #[arg(short, long, value_parser = parser(MODES))]
     pub(crate) mode: Option<Mode>,
     /// Also put the generated Dockerfiles and configuration into DIR/ENV, seen from the template's
     /// folder
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
     /// Build engine; `auto` takes the embedded one wherever it can build
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = parser(BUILDERS))]
     pub(crate) builder: Option<BuilderChoice>,
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
@@ -354,7 +351,7 @@ pub(crate) struct BuildArgs {
     pub(crate) tag: Option<String>,
     /// How functions.yml names an image: by a tag of its content, the plain tag, or its digest
     /// [default: content]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = parser(IMAGE_REFS))]
     pub(crate) image_ref: Option<ImageRefForm>,
     /// Rebuild every image, base images too
     #[arg(long)]
@@ -376,7 +373,7 @@ pub(crate) struct BuildArgs {
 pub(crate) struct VerifyArgs {
     /// The platform's mode; with `docker` the engine is asked as well [default: that of the project
     /// that runs, else docker]
-    #[arg(short, long, value_enum)]
+    #[arg(short, long, value_parser = parser(MODES))]
     pub(crate) mode: Option<Mode>,
     /// Folder with the published configuration [default: CONFIG_DIR, then the project's own]
     #[arg(long, value_name = "DIR")]
@@ -440,40 +437,4 @@ pub(crate) struct ImportArgs {
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    Docker,
-    Containerd,
-}
-
-impl Mode {
-    /// As flags and variables name it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Docker => "docker",
-            Self::Containerd => "containerd",
-        }
-    }
-
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Docker, Self::Containerd].into_iter().find(|mode| mode.name() == name)
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BuilderChoice {
-    Auto,
-    Embedded,
-    Docker,
-    Buildkit,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum ImageRefForm {
-    #[default]
-    Content,
-    Tag,
-    Digest,
 }

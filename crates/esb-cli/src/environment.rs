@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
+use esb_deploy::{
+    Error, Kind,
+    settings::{self, Settings},
+};
 use esb_model::{Brand, Secret};
 use esb_oci::Links;
 
-use crate::{
-    env_file,
-    exit::{Exit, Failure},
-    settings::{self, Settings},
-};
+use crate::env_file;
 
 /// Variables that change what `esb` does, with their meaning. `ESB_` follows the brand.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
@@ -80,9 +80,24 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("CI", "no progress bars and no prompts"),
 ];
 
+/// The variables that take precedence over keys of esb.toml.
+const OF_SETTINGS: [(&str, &[&str]); 4] = [
+    ("registry", &["CONTAINER_REGISTRY", "ESB_REGISTRY"]),
+    ("push-registry", &["HOST_REGISTRY_ADDR"]),
+    ("mirrors", &["ESB_MIRRORS"]),
+    ("buildkit", &["BUILDKIT_HOST"]),
+];
+
+/// The variables that take precedence over a key of esb.toml.
+pub(crate) fn of_setting(key: &str) -> &'static [&'static str] {
+    OF_SETTINGS.iter().find(|(name, _)| *name == key).map_or(&[], |(_, variables)| variables)
+}
+
 /// The variables of this process, completed from an env file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
+    /// The folder that the process was started in; none where it cannot be told.
+    current: Option<PathBuf>,
     variables: BTreeMap<String, String>,
     /// Variables that came from an env file.
     files: BTreeMap<String, PathBuf>,
@@ -101,8 +116,16 @@ impl Environment {
         Self {
             variables: std::env::vars_os().filter_map(utf8).collect(),
             prefix: Brand::default().variable_prefix(),
+            current: std::env::current_dir().ok(),
             ..Self::default()
         }
+    }
+
+    /// The folder that the process was started in.
+    pub(crate) fn current_folder(&self) -> Result<&Path, Error> {
+        self.current
+            .as_deref()
+            .ok_or_else(|| Error::new(Kind::Local, "disk", "could not find the current folder"))
     }
 
     /// Lets `ESB_…` follow a brand.
@@ -111,11 +134,11 @@ impl Environment {
     }
 
     /// Adds the variables of an env file; those that are set stay.
-    pub(crate) fn add_file(&mut self, path: &Path, text: &str) -> Result<(), Failure> {
+    pub(crate) fn add_file(&mut self, path: &Path, text: &str) -> Result<(), Error> {
         let read = env_file::parse(text, |name| self.variables.get(name).cloned());
         let values = read.map_err(|problem| {
             let text = format!("could not read the env file `{}`", path.display());
-            let mut failure = Failure::new(Exit::Input, "env-file", text);
+            let mut failure = Error::new(Kind::Input, "env-file", text);
             failure.causes.push(problem.to_string());
             failure.hint("it is read as Docker Compose reads it: NAME=value, one on each line")
         })?;
@@ -130,7 +153,8 @@ impl Environment {
 
     /// Takes the settings of the project; variables that are set are stronger.
     pub(crate) fn set_settings(&mut self, settings: Settings) {
-        for (key, variables) in settings::KEYS {
+        for key in settings::KEYS {
+            let variables = of_setting(key);
             let Some(first) = variables.first() else { continue };
             let values = settings.list(key);
             if !values.is_empty() && variables.iter().all(|name| self.origin(name).is_none()) {
@@ -260,16 +284,16 @@ impl Environment {
         }
     }
 
-    /// How long a run waits for another one; `usual` unless somebody says how long.
+    /// How long a run waits for another one, where somebody says how long.
     ///
     /// # Errors
     /// When what is said is no whole number of seconds.
-    pub(crate) fn lock_wait(&self, usual: Duration) -> Result<Duration, Failure> {
-        let Some(text) = self.branded("LOCK_WAIT") else { return Ok(usual) };
-        text.parse().map(Duration::from_secs).map_err(|_| {
+    pub(crate) fn lock_wait(&self) -> Result<Option<Duration>, Error> {
+        let Some(text) = self.branded("LOCK_WAIT") else { return Ok(None) };
+        text.parse().map(|seconds| Some(Duration::from_secs(seconds))).map_err(|_| {
             let text =
                 format!("{}_LOCK_WAIT is `{text}`, which is not a number of seconds", self.prefix);
-            Failure::new(Exit::Usage, "lock-wait", text)
+            Error::new(Kind::Usage, "lock-wait", text)
         })
     }
 

@@ -2,63 +2,46 @@
 
 use std::path::Path;
 
+use esb_deploy::{Error, Fleet, Kind};
 use esb_image::docker::{EngineAddress, TlsFiles};
 
-use crate::{
-    cli::FleetArgs,
-    environment::Environment,
-    exit::{Exit, Failure},
-};
+use crate::{cli::FleetArgs, environment::Environment};
 
-/// Where the daemons are, and how they are reached; none when no daemon is named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Fleet {
-    pub(crate) daemons: Vec<EngineAddress>,
-    pub(crate) server_name: Option<String>,
-    /// The name that the daemons have for the registry.
-    pub(crate) registry: Option<String>,
-}
-
-impl Fleet {
-    /// Reads the addresses, the strongest origin first.
-    pub(crate) fn new(
-        args: &FleetArgs,
-        environment: &Environment,
-    ) -> Result<Option<Self>, Failure> {
-        let set = environment.get("BUILDKIT_HOST").unwrap_or_default();
-        let given: Vec<&str> = if args.buildkit.is_empty() {
-            set.split(',').map(str::trim).filter(|address| !address.is_empty()).collect()
-        } else {
-            args.buildkit.iter().map(String::as_str).collect()
-        };
-        if given.is_empty() {
-            return Ok(None);
-        }
-        let tls = args.buildkit_tls.as_deref().map(tls_files).transpose()?;
-        let mut daemons = Vec::with_capacity(given.len());
-        for text in given {
-            let address = address(text)?;
-            daemons.push(match &tls {
-                Some(files) => address.with_tls(files.clone()),
-                None => address,
-            });
-        }
-        if let Some(host) = args.buildkit_registry.as_deref()
-            && !esb_model::is_registry_host(host)
-        {
-            let text = format!("`{host}` is no registry: expected HOST[:PORT]");
-            return Err(Failure::new(Exit::Usage, "buildkit-registry", text));
-        }
-        Ok(Some(Self {
-            daemons,
-            server_name: args.buildkit_server_name.clone(),
-            registry: args.buildkit_registry.clone(),
-        }))
+/// The daemons that are named, the strongest origin first; none when no daemon is named.
+pub(crate) fn fleet(args: &FleetArgs, environment: &Environment) -> Result<Option<Fleet>, Error> {
+    let set = environment.get("BUILDKIT_HOST").unwrap_or_default();
+    let given: Vec<&str> = if args.buildkit.is_empty() {
+        set.split(',').map(str::trim).filter(|address| !address.is_empty()).collect()
+    } else {
+        args.buildkit.iter().map(String::as_str).collect()
+    };
+    if given.is_empty() {
+        return Ok(None);
     }
+    let tls = args.buildkit_tls.as_deref().map(tls_files).transpose()?;
+    let mut daemons = Vec::with_capacity(given.len());
+    for text in given {
+        let address = address(text)?;
+        daemons.push(match &tls {
+            Some(files) => address.with_tls(files.clone()),
+            None => address,
+        });
+    }
+    if let Some(host) = args.buildkit_registry.as_deref()
+        && !esb_model::is_registry_host(host)
+    {
+        let text = format!("`{host}` is no registry: expected HOST[:PORT]");
+        return Err(Error::new(Kind::Usage, "buildkit-registry", text));
+    }
+    Ok(Some(Fleet {
+        daemons,
+        server_name: args.buildkit_server_name.clone(),
+        registry: args.buildkit_registry.clone(),
+    }))
 }
 
 /// `tcp://HOST:PORT` or `unix:///PATH`; a port is always said.
-fn address(text: &str) -> Result<EngineAddress, Failure> {
+fn address(text: &str) -> Result<EngineAddress, Error> {
     let said = |port: u16| text.trim().trim_end_matches('/').ends_with(&format!(":{port}"));
     match text.parse() {
         Ok(address @ EngineAddress::Unix(_)) => Ok(address),
@@ -70,17 +53,17 @@ fn address(text: &str) -> Result<EngineAddress, Failure> {
                 "`{}` is no address of a BuildKit daemon: expected tcp://HOST:PORT or unix:///PATH",
                 text.escape_debug()
             );
-            Err(Failure::new(Exit::Usage, "buildkit", text))
+            Err(Error::new(Kind::Usage, "buildkit", text))
         }
     }
 }
 
-fn tls_files(folder: &Path) -> Result<TlsFiles, Failure> {
+fn tls_files(folder: &Path) -> Result<TlsFiles, Error> {
     let files = TlsFiles::below(folder);
     for path in [&files.ca, &files.certificate, &files.key] {
         std::fs::metadata(path).map_err(|error| {
             let text = format!("could not read `{}` for `--buildkit-tls`", path.display());
-            Failure::of(Exit::Input, "buildkit-tls", &error).during(text)
+            Error::of(Kind::Input, "buildkit-tls", &error).during(text)
         })?;
     }
     Ok(files)
@@ -98,7 +81,7 @@ mod tests {
     #[test]
     fn addresses_are_whole() {
         let check = |text: &str, good: bool| {
-            let read = Fleet::new(&args(&[text]), &Environment::default());
+            let read = fleet(&args(&[text]), &Environment::default());
             assert_eq!(read.is_ok(), good, "{text}: {read:?}");
         };
         check("tcp://h:1234", true);
@@ -107,11 +90,11 @@ mod tests {
         check("tcp://h", false);
         check("h:1234", false);
         check("docker-container://x", false);
-        assert_eq!(Fleet::new(&args(&[]), &Environment::default()).unwrap(), None);
+        assert_eq!(fleet(&args(&[]), &Environment::default()).unwrap(), None);
         let tls = FleetArgs { buildkit_tls: Some("/nowhere".into()), ..args(&["tcp://h:1"]) };
-        let failure = Fleet::new(&tls, &Environment::default()).unwrap_err();
-        assert_eq!(failure.exit, Exit::Input);
+        let failure = fleet(&tls, &Environment::default()).unwrap_err();
+        assert_eq!(failure.kind, Kind::Input);
         let registry = FleetArgs { buildkit_registry: Some("a/b".into()), ..args(&["tcp://h:1"]) };
-        assert!(Fleet::new(&registry, &Environment::default()).is_err());
+        assert!(fleet(&registry, &Environment::default()).is_err());
     }
 }

@@ -2,44 +2,41 @@
 
 mod access;
 mod answers;
-mod application;
 mod ask;
 mod cli;
 mod commands;
+mod connections;
 mod diagnostics;
-mod engine;
 mod env_file;
 mod environment;
 mod escape;
-mod exit;
+mod exit_code;
 mod fleet;
 mod inputs;
 mod inspect;
-mod load;
-mod local_code;
-mod lockfile;
+mod loading;
+mod output;
 mod ownership;
 mod parameters;
-mod pipeline;
-mod places;
 mod printer;
 mod questions;
 mod reporter;
 mod rie;
 mod runtime;
-mod settings;
 mod summary;
+mod worker_lines;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use esb_deploy::{Error, Kind, Project, normal, settings::SettingsFile};
 use serde_json::json;
 
 use cli::Cli;
 use environment::Environment;
-use exit::{Exit, Failure};
+use exit_code::{CliError, Exit};
 use printer::Printer;
-use questions::Asked;
+use questions::PromptedFields;
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();
@@ -48,73 +45,78 @@ fn main() -> ExitCode {
     let result = run(&mut cli, &mut environment, printer);
     let exit = match result {
         Ok(()) => Exit::Success,
-        Err(failure) => {
-            report(&failure, printer);
-            failure.exit
+        Err(error) => {
+            report(&error, printer);
+            error.exit
         }
     };
     ExitCode::from(exit as u8)
 }
 
-fn run(cli: &mut Cli, environment: &mut Environment, printer: Printer) -> Result<(), Failure> {
+fn run(cli: &mut Cli, environment: &mut Environment, printer: Printer) -> Result<(), CliError> {
     add_env_file(cli, environment)?;
-    let mut file = project_settings(cli)?;
+    let mut file = project_settings(cli, environment)?;
     environment.set_brand(&inputs::brand(&cli.global, file.brand())?);
-    let mut asked = Asked::default();
+    let mut asked = PromptedFields::default();
     let asks = questions::is_asking(cli, environment);
     if asks {
-        questions::template(cli, &file, &mut asked)?;
-        file = project_settings(cli)?;
+        questions::template(cli, &file, environment, &mut asked)?;
+        file = project_settings(cli, environment)?;
         environment.set_brand(&inputs::brand(&cli.global, file.brand())?);
         questions::environment(cli, environment, &mut asked)?;
     }
     let settings = file.settings(&inputs::environment_name(&cli.global, environment)?);
     environment.set_brand(&inputs::brand(&cli.global, settings.text("brand"))?);
     environment.set_settings(settings);
-    take_running_mode(cli, environment, asks)?;
-    if asks {
-        questions::mode(cli, environment, &mut asked)?;
+    let args = questions::build_args(&mut cli.command).map(|args| args.template.clone());
+    let project = args.map(|args| inputs::project(&cli.global, &args, environment));
+    // What is wrong with a project is told by the command.
+    if let Some(Ok(project)) = &project {
+        take_running_mode(cli, project, environment, asks)?;
+        if asks {
+            questions::mode(cli, project, environment, &mut asked)?;
+        }
     }
-    commands::run(cli, &asked, environment, printer)
+    commands::run(cli, project, &asked, environment, printer)
 }
 
 /// The mode of the project that runs, where nothing says it and the run depends on it: for the
 /// names of the platform's registry, and before a person is asked.
-fn take_running_mode(cli: &mut Cli, environment: &Environment, asks: bool) -> Result<(), Failure> {
-    let global = cli.global.clone();
-    let project = match &cli.command {
+fn take_running_mode(
+    cli: &mut Cli,
+    project: &Project,
+    environment: &Environment,
+    asks: bool,
+) -> Result<(), CliError> {
+    let compose_project = match &cli.command {
         cli::Command::Deploy(args) => args.project.clone(),
         _ => None,
     };
     let Some(args) = questions::build_args(&mut cli.command) else { return Ok(()) };
     let is_needed = asks || !inputs::names_registry(args, environment);
-    if !is_needed || inputs::given_mode(args, environment)?.is_some() {
+    if !is_needed || inputs::given_mode(args.mode, environment)?.is_some() {
         return Ok(());
     }
-    let Ok(found) = inputs::Project::resolve(&global, &args.template, environment) else {
-        return Ok(());
-    };
-    let project = inputs::compose_project(project.as_deref(), &found, environment);
-    let store = esb_oci::ContentStore::open(pipeline::store_folder(environment, &found.brand)?)?;
+    let compose_project = inputs::compose_project(compose_project.as_deref(), project, environment);
+    let folder = connections::store_folder(environment, &project.brand)?;
+    let store = esb_oci::ContentStore::open(folder)?;
     args.mode = runtime::block_on(async {
-        Ok::<_, Failure>(engine::running_mode(environment, &store, &project).await)
+        Ok::<_, Error>(connections::running_mode(environment, &store, &compose_project).await)
     })?;
     Ok(())
 }
 
 /// What `esb.toml` says, for commands that work on a project.
-fn project_settings(cli: &Cli) -> Result<settings::File, Failure> {
-    let Some(template) = cli.command.template() else { return Ok(settings::File::default()) };
-    let current = std::env::current_dir().map_err(|error| {
-        Failure::of(Exit::Local, "disk", &error).during("could not find the current folder")
-    })?;
-    let given = cli.global.project_dir.as_deref().map(|dir| inputs::normal(&current.join(dir)));
-    let place = inputs::normal(&current.join(template));
-    let folder = if place.is_file() { place.parent().unwrap_or(&current) } else { &place };
-    settings::File::find(folder, given.as_deref())
+fn project_settings(cli: &Cli, environment: &Environment) -> Result<SettingsFile, Error> {
+    let Some(template) = cli.command.template() else { return Ok(SettingsFile::default()) };
+    let current = environment.current_folder()?;
+    let given = cli.global.project_dir.as_deref().map(|dir| normal(&current.join(dir)));
+    let place = normal(&current.join(template));
+    let folder = if place.is_file() { place.parent().unwrap_or(current) } else { &place };
+    SettingsFile::find(folder, given.as_deref())
 }
 
-fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Failure> {
+fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Error> {
     let (path, required) = match &cli.global.env_file {
         Some(path) => (path.clone(), true),
         None => (".env".into(), false),
@@ -125,22 +127,20 @@ fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Failure>
     match read {
         Ok(text) => environment.add_file(&path, &text),
         Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Failure::of(Exit::Input, "env-file", &error)
+        Err(error) => Err(Error::of(Kind::Input, "env-file", &error)
             .during(format!("could not read the env file `{}`", path.display()))),
     }
 }
 
-fn report(failure: &Failure, printer: Printer) {
-    if failure.is_silent() {
-        return;
-    }
-    printer.failure(failure);
-    if printer.json && !failure.is_told {
-        let mut error = failure.json();
-        if !failure.parts.is_empty() {
-            error["parts"] = failure.parts.iter().map(Failure::json).collect();
+fn report(end: &CliError, printer: Printer) {
+    let Some(error) = &end.error else { return };
+    printer.error(error);
+    if printer.json && !end.is_told {
+        let mut shown = exit_code::json(error);
+        shown["exit"] = (end.exit as u8).into();
+        if !error.parts.is_empty() {
+            shown["parts"] = error.parts.iter().map(exit_code::json).collect();
         }
-        let document = json!({"schema": 1, "error": error, "findings": failure.findings});
-        printer.document(&document);
+        printer.document(&json!({"schema": 1, "error": shown, "findings": end.findings}));
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use esb_config::{EntryKey, Merged, Owner};
+use esb_deploy::{ApplicationName, Deployment};
 use serde_json::{Value, json};
 
-use crate::{escape, pipeline::Run};
+use crate::escape;
 
 /// Entries that a line names.
 const SHOWN: usize = 5;
@@ -16,20 +17,20 @@ pub(crate) fn owner_json(owner: &Owner) -> Value {
 }
 
 /// For whom a run publishes, with where the application's name comes from.
-pub(crate) fn owners_json(run: &Run) -> Vec<Value> {
+pub(crate) fn owners_json(run: &Deployment) -> Vec<Value> {
     let owners = run.owners();
-    let with_origin = |(owner, named): (&Owner, &crate::application::Application)| {
+    let with_origin = |(owner, named): (&Owner, &ApplicationName)| {
         let mut owner = owner_json(owner);
         owner["origin"] = named.origin.words().into();
         owner
     };
-    owners.iter().zip(&run.applications).map(with_origin).collect()
+    owners.iter().zip(run.applications()).map(with_origin).collect()
 }
 
 /// A line for each application of a run.
-pub(crate) fn application_lines(run: &Run) -> Vec<String> {
+pub(crate) fn application_lines(run: &Deployment) -> Vec<String> {
     let mut lines = Vec::new();
-    for named in &run.applications {
+    for named in run.applications() {
         let line = format!("application: {} ({})", named.name, named.origin.words());
         let line = escape::terminal(&line).into_owned();
         if !lines.contains(&line) {

@@ -5,11 +5,12 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
+use esb_deploy::Error;
+
 use crate::{
     cli::{Color, Format, GlobalArgs, Progress},
     environment::Environment,
     escape,
-    exit::Failure,
 };
 
 /// What goes out, and how. Decided once; those who print hold it, so that nobody else does.
@@ -120,28 +121,28 @@ impl Printer {
         styled(self.color_out, text, style)
     }
 
-    /// A failure with its causes, its log and what to do.
-    pub(crate) fn failure(self, failure: &Failure) {
-        for part in &failure.parts {
-            self.failure(part);
+    /// A error with its causes, its log and what to do.
+    pub(crate) fn error(self, error: &Error) {
+        for part in &error.parts {
+            self.error(part);
         }
         let head = self.styled_err("error", Style::Error);
-        let code = match &failure.code {
-            code if code.starts_with("IMAGE_") && failure.parts.is_empty() => format!("{code}: "),
+        let code = match &error.code {
+            code if code.starts_with("IMAGE_") && error.parts.is_empty() => format!("{code}: "),
             _ => String::new(),
         };
-        let mut text = format!("{head}: {code}{}", escape::terminal(&failure.message));
-        for cause in &failure.causes {
+        let mut text = format!("{head}: {code}{}", escape::terminal(&error.message));
+        for cause in &error.causes {
             text.push_str("\n  caused by: ");
             text.push_str(&escape::terminal(cause).replace('\n', "\n    "));
         }
-        if let Some(log) = &failure.log {
+        if let Some(log) = &error.log {
             for line in log.lines() {
                 text.push_str("\n  | ");
                 text.push_str(&escape::terminal(line));
             }
         }
-        if let Some(hint) = &failure.hint {
+        if let Some(hint) = &error.hint {
             let head = self.styled_err("hint", Style::Good);
             let _ = write!(text, "\n{head}: {}", escape::terminal(hint));
         }

@@ -9,18 +9,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_deploy::{Error, Kind, Mode, Project, TEMPLATE_NAMES, settings::SettingsFile};
 use esb_oci::Folder;
 use esb_sam::Parameter;
 
 use crate::{
     answers::{Saved, Values},
     ask,
-    cli::{BuildArgs, Cli, Command, GlobalArgs, Mode},
+    cli::{BuildArgs, Cli, Command, GlobalArgs},
     environment::Environment,
-    exit::{Exit, Failure},
-    inputs::{self, Project, TEMPLATE_NAMES},
-    pipeline::config_failure,
-    settings::File,
+    inputs,
 };
 
 /// Values of parameters for each template by its number.
@@ -32,7 +30,7 @@ const OFFERED: usize = 20;
 
 /// What was asked before the templates were read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Asked {
+pub(crate) struct PromptedFields {
     environment: bool,
     mode: bool,
     template: bool,
@@ -53,13 +51,18 @@ pub(crate) fn is_asking(cli: &mut Cli, environment: &Environment) -> bool {
 }
 
 /// Asks for a template, where the folder has none and nothing names one.
-pub(crate) fn template(cli: &mut Cli, file: &File, asked: &mut Asked) -> Result<(), Failure> {
+pub(crate) fn template(
+    cli: &mut Cli,
+    file: &SettingsFile,
+    environment: &Environment,
+    asked: &mut PromptedFields,
+) -> Result<(), Error> {
     let Some(args) = build_args(&mut cli.command) else { return Ok(()) };
-    let current = inputs::current_folder()?;
-    if !args.template.templates.is_empty() || file.names_templates() || holds(&current).is_some() {
+    let current = environment.current_folder()?;
+    if !args.template.templates.is_empty() || file.names_templates() || holds(current).is_some() {
         return Ok(());
     }
-    let found = below(&current);
+    let found = below(current);
     if found.is_empty() {
         return Ok(());
     }
@@ -85,14 +88,14 @@ pub(crate) fn template(cli: &mut Cli, file: &File, asked: &mut Asked) -> Result<
 pub(crate) fn environment(
     cli: &mut Cli,
     environment: &Environment,
-    asked: &mut Asked,
-) -> Result<(), Failure> {
+    asked: &mut PromptedFields,
+) -> Result<(), Error> {
     let is_given = cli.global.env.is_some()
         || environment.branded("ENV").is_some()
         || environment.get("ENV").is_some();
     let Some(args) = build_args(&mut cli.command).filter(|_| !is_given) else { return Ok(()) };
     // What is wrong with the templates is told by who reads them.
-    let Ok(project) = Project::resolve(&cli.global, &args.template, environment) else {
+    let Ok(project) = inputs::project(&cli.global, &args.template, environment) else {
         return Ok(());
     };
     let saved = before(&project).and_then(|saved| saved.environment);
@@ -106,17 +109,15 @@ pub(crate) fn environment(
 /// Asks for the mode, with that of earlier answers; a project that runs has its own.
 pub(crate) fn mode(
     cli: &mut Cli,
+    project: &Project,
     environment: &Environment,
-    asked: &mut Asked,
-) -> Result<(), Failure> {
+    asked: &mut PromptedFields,
+) -> Result<(), Error> {
     let Some(args) = build_args(&mut cli.command) else { return Ok(()) };
-    if inputs::given_mode(args, environment)?.is_some() {
+    if inputs::given_mode(args.mode, environment)?.is_some() {
         return Ok(());
     }
-    let Ok(project) = Project::resolve(&cli.global, &args.template, environment) else {
-        return Ok(());
-    };
-    let saved = before(&project).and_then(|saved| saved.mode);
+    let saved = before(project).and_then(|saved| saved.mode);
     let default = saved.as_deref().filter(|mode| Mode::named(mode).is_some()).unwrap_or("docker");
     let fits = |name: &str| Mode::named(name).is_some();
     let answer = ask::text("mode, docker or containerd", Some(default), fits)?;
@@ -132,7 +133,7 @@ fn before(project: &Project) -> Option<crate::answers::OfTemplate> {
 
 /// What is asked of one run.
 pub(crate) struct Interview<'a> {
-    pub(crate) asked: &'a Asked,
+    pub(crate) asked: &'a PromptedFields,
     pub(crate) project: &'a Project,
     pub(crate) args: &'a BuildArgs,
     pub(crate) global: &'a GlobalArgs,
@@ -144,7 +145,7 @@ impl Interview<'_> {
     ///
     /// # Errors
     /// When the person does not want to begin.
-    pub(crate) fn parameters(&self, open: &[(usize, Parameter)]) -> Result<Answers, Failure> {
+    pub(crate) fn parameters(&self, open: &[(usize, Parameter)]) -> Result<Answers, Error> {
         let mut saved = Saved::read(&self.folder(), &self.project.root);
         let mut answers = Answers::new();
         for (number, parameter) in open.iter().filter(|(_, parameter)| !parameter.no_echo) {
@@ -161,7 +162,7 @@ impl Interview<'_> {
         }
         ask::tell(lines.iter().map(String::as_str));
         if !ask::agreed("begin?", true)? {
-            return Err(Failure::new(Exit::Input, "answers", "nothing was begun"));
+            return Err(Error::new(Kind::Input, "answers", "nothing was begun"));
         }
         if !self.args.plan.no_save_defaults {
             self.remember(&mut saved, &answers);
@@ -171,7 +172,7 @@ impl Interview<'_> {
                 known.entry(owner).or_default().push(parameter.name.clone());
             }
             match saved.write(self.project, &known) {
-                Err(error @ esb_config::Error::Folder(_)) => return Err(config_failure(&error)),
+                Err(error @ esb_config::Error::Folder(_)) => return Err(error.into()),
                 // A folder that cannot be written is told by what has to be written there.
                 _best_effort => {}
             }
@@ -185,7 +186,7 @@ impl Interview<'_> {
 
     /// Everything that the run begins with, when anything of it was asked.
     fn review(&self, answers: &Answers) -> Vec<String> {
-        let Asked { environment, mode, template } = *self.asked;
+        let PromptedFields { environment, mode, template } = *self.asked;
         if answers.is_empty() && !environment && !mode && !template {
             return Vec::new();
         }
@@ -229,7 +230,7 @@ fn parameter_value(
     parameter: &Parameter,
     file: &str,
     before: Option<&String>,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, Error> {
     let Parameter { name, allowed, description, default, .. } = parameter;
     let fits = |value: &str| match allowed.as_slice() {
         [] => !value.is_empty() || default.as_deref() == Some(""),

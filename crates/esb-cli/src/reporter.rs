@@ -154,6 +154,11 @@ impl TerminalReporter {
 
 impl Reporter for TerminalReporter {
     fn event(&self, event: &Event<'_>) {
+        match *event {
+            Event::Note { text } => return self.line(text),
+            Event::Warning { text } => return self.bars.suspend(|| self.printer.warning(text)),
+            _ => {}
+        }
         match self.printer.progress {
             ProgressStyle::Bars => self.bars(event),
             ProgressStyle::Lines => self.lines(event),

@@ -1,151 +1,27 @@
 //! What a run did: a table for people, one document for programs.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use esb_config::{ChangeKind, ConfigFile};
-use esb_image::{Action, docker::OtherContainer};
-use esb_model::{ImageKind, ImageRecipe};
-use esb_oci::Image;
+use esb_deploy::{
+    Deployment, External, ExternalState, Loaded, MadeImage, Outcome, PlannedImage, Preview, Target,
+    Written, compose_command,
+};
+use esb_image::docker::OtherContainer;
+use esb_model::ImageKind;
 use serde_json::{Value, json};
 
 use crate::{
     escape,
-    exit::Exit,
-    load::Loaded,
-    ownership,
-    pipeline::{
-        External, Order, Places, Plan, PlannedImage, Pulled, Replaced, Run, State, Target, Written,
-        compose_command,
-    },
+    exit_code::Exit,
+    inspect, ownership,
     printer::{Printer, table},
     reporter::bytes,
+    worker_lines,
 };
 
 /// Entries without a template that a line names.
 const SHOWN: usize = 5;
-
-/// One image of a run.
-#[derive(Debug, Clone)]
-pub(crate) struct MadeImage {
-    pub(crate) repository: String,
-    pub(crate) tag: String,
-    /// A further tag that the template asks for.
-    extra_tag: Option<String>,
-    pub(crate) kind: ImageKind,
-    pub(crate) platform: esb_model::Platform,
-    pub(crate) image: Image,
-    action: Action,
-    reason: String,
-    builder: &'static str,
-    /// The daemon of a fleet that built it.
-    daemon: Option<String>,
-    time: Duration,
-    upload: Option<Upload>,
-}
-
-/// What the registry got of an image.
-#[derive(Debug, Clone, Copy)]
-struct Upload {
-    bytes: u64,
-    mounted: usize,
-    /// Whether the registry had everything.
-    unchanged: bool,
-}
-
-impl MadeImage {
-    pub(crate) fn new(
-        recipe: &ImageRecipe,
-        image: Image,
-        action: Action,
-        reason: String,
-        builder: &'static str,
-        time: Duration,
-    ) -> Self {
-        Self {
-            repository: recipe.repository.clone(),
-            tag: recipe.tag.clone(),
-            extra_tag: recipe.own.as_ref().and_then(|own| own.tag.clone()),
-            kind: recipe.kind.clone(),
-            platform: recipe.platform,
-            image,
-            action,
-            reason,
-            builder,
-            daemon: None,
-            time,
-            upload: None,
-        }
-    }
-
-    /// Adds the daemon of a fleet that built it.
-    pub(crate) fn on(mut self, daemon: Option<String>) -> Self {
-        self.daemon = daemon;
-        self
-    }
-
-    /// Adds what a push did.
-    pub(crate) fn pushed(&mut self, report: &esb_registry::PushReport, time: Duration) {
-        self.time += time;
-        self.upload = Some(Upload {
-            bytes: report.uploaded_bytes,
-            mounted: report.mounted,
-            unchanged: report.unchanged,
-        });
-    }
-
-    /// The plain tags: its own first.
-    pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
-        [Some(&self.tag), self.extra_tag.as_ref()].into_iter().flatten().map(String::as_str)
-    }
-
-    pub(crate) fn is_of(&self, recipe: &ImageRecipe) -> bool {
-        self.kind == recipe.kind && self.platform == recipe.platform
-    }
-
-    pub(crate) fn is_function(&self) -> bool {
-        matches!(self.kind, ImageKind::Function(_))
-    }
-
-    /// Whether the store learnt something new.
-    pub(crate) fn was_built(&self) -> bool {
-        self.action == Action::Built
-    }
-
-    /// Whether the registry learnt something new.
-    pub(crate) fn was_uploaded(&self) -> bool {
-        self.upload.is_some_and(|upload| !upload.unchanged)
-    }
-
-    /// `built`, `cached`, `mounted` or `skipped` (`docs/reference`, JSON).
-    fn action(&self) -> &'static str {
-        match (self.action, self.upload) {
-            (Action::Built, _) => "built",
-            (Action::Cached, Some(upload)) if upload.unchanged => "skipped",
-            (Action::Cached, Some(upload)) if upload.bytes == 0 && upload.mounted > 0 => "mounted",
-            (Action::Cached, _) => "cached",
-        }
-    }
-
-    fn sent(&self) -> u64 {
-        self.upload.map_or(0, |upload| upload.bytes)
-    }
-
-    fn name(&self) -> String {
-        format!("{}:{}", self.repository, self.tag)
-    }
-}
-
-/// What the steps of a run gave.
-#[derive(Clone, Copy)]
-pub(crate) struct Outcome<'a> {
-    pub(crate) target: &'a Target,
-    pub(crate) made: &'a [MadeImage],
-    pub(crate) externals: &'a [External],
-    pub(crate) written: &'a Written,
-    pub(crate) replaced: &'a Replaced,
-    pub(crate) pulled: &'a Pulled,
-    pub(crate) places: &'a Places,
-}
 
 /// The result of `deploy` or `build`.
 pub(crate) struct Summary {
@@ -156,32 +32,39 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) fn done(run: &Run, loaded: &Loaded, outcome: &Outcome<'_>, start: Instant) -> Self {
-        let Outcome { target, made, externals, written, replaced, pulled, places } = *outcome;
+    pub(crate) fn done(
+        run: &Deployment,
+        outcome: &Outcome,
+        printer: Printer,
+        start: Instant,
+    ) -> Self {
+        let Outcome { target, images: made, externals, written, replaced, pulled, places, .. } =
+            outcome;
+        let loaded = &outcome.loaded;
         let found = &places.found;
         let own = made.iter().map(|image| row(target, image));
         let rows: Vec<_> = own.chain(externals.iter().filter_map(external_row)).collect();
         let own = made.iter().map(|image| image_json(target, image));
         let images: Vec<_> = own.chain(externals.iter().filter_map(external_json)).collect();
         let head = ["image", "digest", "sent", "seconds", "action"].map(str::to_owned);
-        let mut text = table(run.printer, &head, &rows);
+        let mut text = table(printer, &head, &rows);
         text.push(String::new());
         for change in &written.changes {
             text.push(change_line(change));
         }
         let unowned = unowned(written.merged.as_ref());
         text.extend(unowned_line(&unowned, run.project.brand.slug()));
-        warn(run, written.merged.as_ref(), false);
+        warn(run, written.merged.as_ref(), printer, false);
         text.extend(target.unreachable());
         let changed = match written.changed.len() {
             0 => "configuration unchanged".to_owned(),
             n => format!("{n} configuration {} written", if n == 1 { "file" } else { "files" }),
         };
         let mut folders: Vec<String> = Vec::new();
-        folders.extend(written.staging.iter().map(|dir| run.short(dir)));
+        folders.extend(written.staging.iter().map(|dir| run.project.short(dir)));
         folders.extend(written.delivered.clone().filter(|dir| !folders.contains(dir)));
         if folders.is_empty() {
-            let dir = run.short(&run.project.generated().join("config"));
+            let dir = run.project.short(&run.project.generated().join("config"));
             text.push(format!("{changed}: {dir}"));
             text.push(format!(
                 "nothing is live yet: run `{} deploy -e {}`",
@@ -203,7 +86,7 @@ impl Summary {
             let (count, time) = (pulled.images.len(), pulled.time.as_secs_f64());
             text.push(format!("pulled by the engine: {count} in {time:.1} s"));
         }
-        text.extend(replaced.lines());
+        text.extend(worker_lines::lines(replaced));
         let gateway = found.gateway.as_ref().filter(|_| replaced.restarted.is_none());
         let restart = restart(run, written, gateway);
         if let Some(command) = &restart {
@@ -218,15 +101,15 @@ impl Summary {
             "environment": run.project.environment,
             "images": images,
             "config": {
-                "files": written.generated.iter().map(|path| run.short(path)).collect::<Vec<_>>(),
-                "staging": written.staging.as_ref().map(|dir| run.short(dir)),
+                "files": written.generated.iter().map(|path| run.project.short(path)).collect::<Vec<_>>(),
+                "staging": written.staging.as_ref().map(|dir| run.project.short(dir)),
                 "delivered": written.delivered,
                 "changed": written.changed.iter().map(|file| file.name()).collect::<Vec<_>>(),
                 "provisioner": provisioner,
                 "elsewhere": found.elsewhere,
                 "region": region_json(written.merged.as_ref()),
             },
-            "workers": replaced.json(),
+            "workers": worker_lines::json(replaced),
             "owners": ownership::owners_json(run),
             "pulled": pulled.images,
             "restart": { "functions": written.capacities, "command": restart },
@@ -234,7 +117,7 @@ impl Summary {
             "adopted": ownership::adopted_json(written.merged.as_ref()),
             "left": ownership::left_json(written.merged.as_ref()),
             "unowned": unowned,
-            "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
+            "findings": inspect::findings(&loaded.findings, &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
         });
         Self { document, text, exit: Exit::Success }
@@ -242,22 +125,22 @@ impl Summary {
 
     /// The result of a dry run.
     pub(crate) fn planned(
-        run: &Run,
-        order: &Order<'_>,
+        run: &Deployment,
         loaded: &Loaded,
-        plan: &Plan,
+        plan: &Preview,
+        printer: Printer,
         start: Instant,
     ) -> Self {
         let rows: Vec<Vec<String>> = plan.images.iter().map(planned_row).collect();
         let head = ["action", "image", "size", "reason"].map(str::to_owned);
-        let mut text = table(run.printer, &head, &rows);
+        let mut text = table(printer, &head, &rows);
         let changes = plan.merged.as_ref().map_or(&[][..], |merged| &merged.changes);
         text.push(String::new());
         if plan.merged.is_some() {
             text.extend(ownership::application_lines(run));
         }
         text.extend(changes.iter().map(change_line));
-        warn(run, plan.merged.as_ref(), true);
+        warn(run, plan.merged.as_ref(), printer, true);
         let unowned = unowned(plan.merged.as_ref());
         text.extend(unowned_line(&unowned, run.project.brand.slug()));
         text.extend(region_line(plan.merged.as_ref()));
@@ -277,15 +160,18 @@ impl Summary {
             "adopted": ownership::adopted_json(plan.merged.as_ref()),
             "left": ownership::left_json(plan.merged.as_ref()),
             "unowned": unowned,
-            "findings": crate::inspect::findings(&loaded.findings, &loaded.sources),
+            "findings": inspect::findings(&loaded.findings, &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
         });
-        let exit = if order.detailed_exit_code() && plan.has_changes() {
-            Exit::Changes
-        } else {
-            Exit::Success
-        };
-        Self { document, text, exit }
+        Self { document, text, exit: Exit::Success }
+    }
+
+    /// Ends with an exit code of its own where there are changes that have to be told by one.
+    pub(crate) fn with_changes(mut self, has_changes: bool) -> Self {
+        if has_changes {
+            self.exit = Exit::Changes;
+        }
+        self
     }
 
     /// Writes the result to stdout.
@@ -299,27 +185,35 @@ impl Summary {
 }
 
 /// Tells what changed or would change its owner.
-fn warn(run: &Run, merged: Option<&esb_config::Merged>, is_planned: bool) {
+fn warn(run: &Deployment, merged: Option<&esb_config::Merged>, printer: Printer, is_planned: bool) {
     let program = run.project.brand.slug();
     let lines = merged.map(|merged| ownership::warnings(merged, program, is_planned));
-    lines.into_iter().flatten().for_each(|line| run.printer.warning(&line));
+    lines.into_iter().flatten().for_each(|line| printer.warning(&line));
 }
 
 /// What creates new tables and buckets (docs/contracts/platform.md#resourcesyml), when there may be
 /// some.
-fn provisioner(run: &Run, written: &Written, gateway: Option<&OtherContainer>) -> Option<String> {
+fn provisioner(
+    run: &Deployment,
+    written: &Written,
+    gateway: Option<&OtherContainer>,
+) -> Option<String> {
     (written.staging.is_some() && written.changed.contains(&ConfigFile::Resources))
         .then(|| compose_command(run, gateway, "--profile deploy run --rm provisioner"))
 }
 
 /// What makes a Gateway take what it reads only once.
-fn restart(run: &Run, written: &Written, gateway: Option<&OtherContainer>) -> Option<String> {
+fn restart(
+    run: &Deployment,
+    written: &Written,
+    gateway: Option<&OtherContainer>,
+) -> Option<String> {
     let gateway = gateway.filter(|gateway| gateway.running && written.delivered.is_some())?;
     (!written.capacities.is_empty()).then(|| compose_command(run, Some(gateway), "restart gateway"))
 }
 
 /// Why no Gateway reads what was written, and what to do.
-fn nobody_reads(run: &Run, elsewhere: &[String]) -> String {
+fn nobody_reads(run: &Deployment, elsewhere: &[String]) -> String {
     match elsewhere {
         [] => "no Gateway reads it: name its folder with `--config-to DIR`".to_owned(),
         [project] => format!(
@@ -421,7 +315,7 @@ fn row(target: &Target, image: &MadeImage) -> Vec<String> {
 
 /// The line of an external image that was copied.
 fn external_row(external: &External) -> Option<Vec<String>> {
-    let State::Synced { report, time } = &external.state else { return None };
+    let ExternalState::Synced { report, time } = &external.state else { return None };
     Some(vec![
         external.name.clone(),
         external.digest?.short(),
@@ -442,9 +336,9 @@ fn external_json(external: &External) -> Option<Value> {
         "platform": external.platform.to_string(),
     });
     match &external.state {
-        State::Unknown | State::Planned { .. } => return None,
-        State::Present => image["action"] = "skipped".into(),
-        State::Synced { report, time } => {
+        ExternalState::Unknown | ExternalState::Planned { .. } => return None,
+        ExternalState::Present => image["action"] = "skipped".into(),
+        ExternalState::Synced { report, time } => {
             image["action"] = report.sync_action().into();
             image["bytes"] = report.uploaded_bytes.into();
             image["seconds"] = time.as_secs_f64().into();

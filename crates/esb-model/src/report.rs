@@ -73,6 +73,10 @@ pub enum Event<'a> {
     Output { subject: &'a str, line: &'a str },
     /// A decision and its reason.
     Decided { subject: &'a str, decision: &'a str },
+    /// Something that a person wants to know unless only results are wanted.
+    Note { text: &'a str },
+    /// Something that may be wrong.
+    Warning { text: &'a str },
 }
 
 /// Receives [`Event`]s; may be called from several threads.

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use esb_deploy::Prewarm;
 
-use super::{BuildArgs, DeployArgs, Prewarm};
+use super::choices::{PREWARMS, parser};
 
 /// Which templates are read, and with which values.
 #[derive(Debug, Clone, Default, Args)]
@@ -52,18 +53,6 @@ pub(crate) struct PlaceArgs {
     pub(crate) project: Option<String>,
 }
 
-impl PlaceArgs {
-    /// The arguments of a deploy that publishes there.
-    pub(crate) fn as_deploy(&self) -> (BuildArgs, DeployArgs) {
-        let deploy = DeployArgs {
-            config_to: self.config_to.clone(),
-            project: self.project.clone(),
-            ..DeployArgs::default()
-        };
-        (BuildArgs::default(), deploy)
-    }
-}
-
 /// What a run does about entries of others.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct AdoptArgs {
@@ -76,7 +65,7 @@ pub(crate) struct AdoptArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SyncArgs {
     /// Copy external images of image functions into the internal registry
-    #[arg(long, value_enum, default_value_t = Prewarm::All)]
+    #[arg(long, value_parser = parser(PREWARMS), default_value = "all")]
     pub(crate) image_prewarm: Prewarm,
     /// Copy external images with all of their platforms
     #[arg(long)]

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use esb_deploy::{Error, STORE_LIMIT};
 use esb_oci::ContentStore;
 use serde_json::json;
 
 use crate::{
     cli::{CacheArgs, CacheCommand, GlobalArgs},
+    connections::store_folder,
     environment::Environment,
-    exit::Failure,
     inputs,
-    pipeline::{STORE_LIMIT, store_folder},
     printer::{Printer, table},
     reporter::bytes,
 };
@@ -23,7 +23,7 @@ pub(crate) fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
+) -> Result<(), Error> {
     let store = ContentStore::open(store_folder(
         environment,
         &inputs::brand(global, environment.settings().text("brand"))?,
@@ -36,7 +36,7 @@ pub(crate) fn run(
     }
 }
 
-fn show(store: &ContentStore, printer: Printer) -> Result<(), Failure> {
+fn show(store: &ContentStore, printer: Printer) -> Result<(), Error> {
     let contents = store.contents()?;
     let path = store.root().display().to_string();
     if printer.json {
@@ -62,7 +62,7 @@ fn show(store: &ContentStore, printer: Printer) -> Result<(), Failure> {
     Ok(())
 }
 
-fn collect(store: &ContentStore, limit: u64, printer: Printer) -> Result<(), Failure> {
+fn collect(store: &ContentStore, limit: u64, printer: Printer) -> Result<(), Error> {
     let collected = store.collect(limit, PATIENCE)?;
     if printer.json {
         let removed = collected.removed;

@@ -1,17 +1,19 @@
 //! `esb config`: effective settings, and on to who owns what is published.
 
+use esb_deploy::{
+    ApplicationName, Error, Project, TEMPLATE_NAMES,
+    lockfile::{LockFile, LockUse},
+    settings,
+};
 use serde_json::{Value, json};
 
 use super::owners;
 use crate::{
-    application::Application,
     cli::{ConfigCommand, GlobalArgs},
-    environment::Environment,
-    exit::Failure,
-    inputs::{self, Project},
-    lockfile::{LockFile, LockUse},
+    environment::{self, Environment},
+    exit_code::CliError,
+    inputs,
     printer::{Printer, table},
-    settings,
 };
 
 pub(crate) async fn run(
@@ -19,9 +21,9 @@ pub(crate) async fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     match command {
-        ConfigCommand::Show { origin } => show(*origin, global, environment, printer),
+        ConfigCommand::Show { origin } => Ok(show(*origin, global, environment, printer)?),
         ConfigCommand::Ls(place) => owners::list(place, global, environment, printer).await,
         ConfigCommand::Rm { owner, place } => {
             owners::remove(owner, place, global, environment, printer).await
@@ -41,8 +43,8 @@ fn show(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
-    let project = Project::bare(global, environment)?;
+) -> Result<(), Error> {
+    let project = inputs::bare_project(global, environment)?;
     let shown = settings(global, environment, &project)?;
     if printer.json {
         let values: Vec<Value> = shown
@@ -70,7 +72,7 @@ fn settings(
     global: &GlobalArgs,
     environment: &Environment,
     project: &Project,
-) -> Result<Vec<Shown>, Failure> {
+) -> Result<Vec<Shown>, Error> {
     let of_flag = |name, value: &str| Shown {
         name,
         value: vec![value.to_owned()],
@@ -88,7 +90,8 @@ fn settings(
         Some(name) => of_flag("env", name),
         None => of_variables("env", &["ESB_ENV", "ENV"], environment, "default"),
     });
-    for (name, variables) in settings::KEYS {
+    for name in settings::KEYS {
+        let variables = environment::of_setting(name);
         if name == "brand" && global.brand.is_some() {
             shown.push(of_flag("brand", project.brand.slug()));
             continue;
@@ -123,10 +126,11 @@ fn settings(
 }
 
 /// The application of a template in the project's root.
-fn application(environment: &Environment, project: &Project) -> Result<Shown, Failure> {
+fn application(environment: &Environment, project: &Project) -> Result<Shown, Error> {
     let locked = LockFile::open(project.folder(), LockUse::Locked)?.application();
-    let template = project.root.join(inputs::TEMPLATE_NAMES[0]);
-    let named = Application::of_template(project, &template, environment, locked)?;
+    let template = project.root.join(TEMPLATE_NAMES[0]);
+    let given = inputs::application(project, &template, environment)?;
+    let named = ApplicationName::of_template(project, given.as_ref(), locked)?;
     let origin = named.origin.words();
     Ok(Shown { name: "application", value: vec![named.name], origin })
 }

@@ -14,23 +14,26 @@ use std::{
     path::PathBuf,
 };
 
+use esb_deploy::{
+    ApplicationName, Deployment, Error, Kind, Project, all_gateways_read, current, delivered,
+    history, places,
+};
 use esb_oci::{EntryKind, Folder, FolderError};
 use serde_json::{Value, json};
 
 use self::{
-    held::Held,
+    held::InventoryItem,
     known::{Known, Whose},
 };
 use crate::{
-    application::Application,
     ask,
-    cli::{BuildArgs, DeployArgs, GlobalArgs, HeldArgs, Holder, PruneArgs},
+    cli::{GlobalArgs, HeldArgs, Holder, PruneArgs},
+    connections,
     environment::Environment,
-    exit::{Exit, Failure},
-    inputs::Project,
-    pipeline::{self, Order, Run, history},
+    exit_code::CliError,
+    inputs::{self, RegistryFlags},
     printer::{Printer, table},
-    reporter::bytes,
+    reporter::{TerminalReporter, bytes},
 };
 
 /// `esb image ls`.
@@ -39,9 +42,9 @@ pub(crate) async fn list(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let run = open(args, global, environment, printer)?;
-    let held = look(args, global, &run).await?;
+    let held = look(args, &run, environment, printer).await?;
     show(&held, args.all, printer);
     Ok(())
 }
@@ -52,11 +55,11 @@ pub(crate) async fn prune(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let run = open(&args.held, global, environment, printer)?;
     let others = if args.held.all { history::other_projects(&run) } else { Vec::new() };
     let _alone = if args.dry_run { Vec::new() } else { alone(&run.project, &others)? };
-    let mut held = look(&args.held, global, &run).await?;
+    let mut held = look(&args.held, &run, environment, printer).await?;
     held.retain(|held| held.used.is_none());
     let all = held.len();
     held.retain(|held| held.whose.is_recorded());
@@ -92,20 +95,16 @@ pub(crate) async fn prune(
 }
 
 /// Asks on a terminal; elsewhere the flag has to say it.
-fn asked(held: &[Held], global: &GlobalArgs, environment: &Environment) -> Result<bool, Failure> {
+fn asked(
+    held: &[InventoryItem],
+    global: &GlobalArgs,
+    environment: &Environment,
+) -> Result<bool, Error> {
     if !ask::may_ask(global, environment) {
-        return Err(Failure::new(Exit::Usage, "prune", "nothing is removed without `--yes`")
+        return Err(Error::new(Kind::Usage, "prune", "nothing is removed without `--yes`")
             .hint("`--dry-run` only shows what would be removed"));
     }
     ask::agreed(&format!("remove these {} images?", held.len()), false)
-}
-
-fn as_deploy(args: &HeldArgs) -> (BuildArgs, DeployArgs) {
-    let (mut build, deploy) = args.place.as_deploy();
-    build.registry.clone_from(&args.registry);
-    build.push_registry.clone_from(&args.push_registry);
-    build.access = args.access.clone();
-    (build, deploy)
 }
 
 fn open(
@@ -113,15 +112,22 @@ fn open(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<Run, Failure> {
-    let (build, deploy) = as_deploy(args);
-    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    Run::of(Project::bare(global, environment)?, &order, environment, printer)
+) -> Result<Deployment, Error> {
+    let project = inputs::bare_project(global, environment)?;
+    let flags = RegistryFlags {
+        registry: args.registry.as_deref(),
+        push_registry: args.push_registry.as_deref(),
+        insecure: &args.access.registry_insecure,
+    };
+    let options = inputs::place_options(&args.place, flags, &project, environment)?;
+    let connections =
+        connections::connections(&args.access, &options.registry, &project, environment)?;
+    Deployment::open(project, options, connections, TerminalReporter::new(printer))
 }
 
 /// Keeps builds of every environment of the project away, and of those whose images may go too, as
 /// long as the files live.
-fn alone(project: &Project, others: &[PathBuf]) -> Result<Vec<File>, Failure> {
+fn alone(project: &Project, others: &[PathBuf]) -> Result<Vec<File>, Error> {
     let others = others.iter().map(|root| brand_folder(project, Some(root)));
     let brands = std::iter::once(brand_folder(project, None)).chain(others);
     let mut environments = Vec::new();
@@ -139,7 +145,7 @@ fn alone(project: &Project, others: &[PathBuf]) -> Result<Vec<File>, Failure> {
         locked.push(folder.path());
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             let text = format!("a run works in `{}`", folder.path().display());
-            return Err(Failure::new(Exit::Locked, "locked", text)
+            return Err(Error::new(Kind::Locked, "locked", text)
                 .hint("wait for it: what it builds is not published yet"));
         }
         locks.push(lock);
@@ -148,10 +154,13 @@ fn alone(project: &Project, others: &[PathBuf]) -> Result<Vec<File>, Failure> {
 }
 
 /// The images that are asked for, each with whose it is and what uses it.
-async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Held>, Failure> {
-    let (build, deploy) = as_deploy(args);
-    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    let mut known = Known::new(applications(run)?);
+async fn look(
+    args: &HeldArgs,
+    run: &Deployment,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<Vec<InventoryItem>, Error> {
+    let mut known = Known::new(applications(run, environment)?);
     let brand = brand_folder(&run.project, None);
     for environment in folders(&brand)? {
         known.made_here(history::of_environment(&environment)?);
@@ -165,9 +174,9 @@ async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Hel
         }
         published_from(&run.project, &brand, &mut known)?;
     }
-    let places = pipeline::places(run, &order).await?;
-    known.published(&pipeline::current(&places).await?);
-    for published in pipeline::all_gateways_read(run).await? {
+    let places = places(run).await?;
+    known.published(&current(&places).await?);
+    for published in all_gateways_read(run).await? {
         known.published(&published);
     }
     let in_default = [Holder::Engine, Holder::Store];
@@ -176,7 +185,7 @@ async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Hel
     for place in places {
         match place {
             Holder::Engine if args.places.is_empty() && run.engine().await.is_err() => {
-                run.printer.warning("no container engine answers: its images are left out");
+                printer.warning("no container engine answers: its images are left out");
             }
             Holder::Engine => all.extend(held::in_engine(run, &known).await?),
             Holder::Store => all.extend(held::in_store(run, &known)),
@@ -188,14 +197,13 @@ async fn look(args: &HeldArgs, global: &GlobalArgs, run: &Run) -> Result<Vec<Hel
 }
 
 /// The names under which the project's templates publish.
-fn applications(run: &Run) -> Result<BTreeSet<String>, Failure> {
-    let Run { project, environment, lock, .. } = run;
+fn applications(run: &Deployment, environment: &Environment) -> Result<BTreeSet<String>, Error> {
+    let project = &run.project;
     let set = environment.settings().list("templates").iter().map(String::as_str);
     let named = |template: &str| {
-        let template = project.root.join(template);
-        let application =
-            Application::of_template(project, &template, environment, lock.application())?;
-        Ok(application.name)
+        let named = inputs::application(project, &project.root.join(template), environment)?;
+        let locked = run.locked_application();
+        Ok(ApplicationName::of_template(project, named.as_ref(), locked)?.name)
     };
     // The name of a file in it: the project's own folder is looked at too.
     set.chain(["-"]).map(named).collect()
@@ -212,16 +220,16 @@ fn brand_folder(project: &Project, root: Option<&PathBuf>) -> Folder {
 
 /// What every merged configuration of a project names, `staging/<project>/<env>/config`, and each
 /// folder that one was delivered to last.
-fn published_from(project: &Project, brand: &Folder, known: &mut Known) -> Result<(), Failure> {
+fn published_from(project: &Project, brand: &Folder, known: &mut Known) -> Result<(), Error> {
     for compose_project in folders(&brand.join("staging"))? {
         for environment in folders(&compose_project)? {
             let staging = environment.join("config");
             // Other applications publish there as well.
-            let delivered = pipeline::delivered(&staging);
-            let delivered = delivered.map(|folder| project.configuration_at(&folder));
+            let folder = delivered(&staging);
+            let delivered = folder.map(|folder| project.configuration_at(&folder));
             for folder in delivered.into_iter().chain([staging]) {
                 let read = esb_config::read(&folder);
-                known.published(&read.map_err(|error| pipeline::config_failure(&error))?);
+                known.published(&read?);
             }
         }
     }
@@ -240,7 +248,7 @@ fn folders(folder: &Folder) -> Result<Vec<Folder>, FolderError> {
     Ok(found)
 }
 
-fn show(held: &[Held], all: bool, printer: Printer) {
+fn show(held: &[InventoryItem], all: bool, printer: Printer) {
     if printer.json {
         let images: Vec<Value> = held.iter().map(document).collect();
         printer.document(&json!({"schema": 1, "images": images}));
@@ -250,7 +258,7 @@ fn show(held: &[Held], all: bool, printer: Printer) {
         printer.note("there is no image of this project");
         return;
     }
-    let row = |held: &Held| {
+    let row = |held: &InventoryItem| {
         let id = held.id.trim_start_matches("sha256:");
         let mut row = vec![
             held.names.first().cloned().unwrap_or_else(|| "<none>".to_owned()),
@@ -271,7 +279,7 @@ fn show(held: &[Held], all: bool, printer: Printer) {
     }
 }
 
-fn document(held: &Held) -> Value {
+fn document(held: &InventoryItem) -> Value {
     json!({
         "in": held.place(),
         "id": held.id,

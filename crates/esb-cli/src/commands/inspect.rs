@@ -1,12 +1,12 @@
 //! `esb inspect`: the application that a template describes.
 
+use esb_deploy::Loaded;
+
 use crate::{
     cli::{Format, GlobalArgs, InspectArgs},
     environment::Environment,
-    exit::{Exit, Failure},
-    inputs::Project,
-    inspect,
-    load::{self, Loaded},
+    exit_code::{CliError, Exit},
+    inputs, inspect, loading,
     printer::Printer,
 };
 
@@ -15,20 +15,20 @@ pub(crate) fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
-    let project = Project::resolve(global, &args.template, environment)?;
-    let loaded = load::load(&project, &args.template, environment)?;
+) -> Result<(), CliError> {
+    let project = inputs::project(global, &args.template, environment)?;
+    let loaded = loading::load(&project, &args.template, environment)?;
     match global.format {
         Format::Json => {
             let Loaded { app, findings, sources, .. } = &loaded;
             printer.document(&inspect::Document::new(app, findings, sources));
         }
         Format::Mermaid => {
-            loaded.report(printer);
+            loading::report(&loaded, printer);
             printer.out(inspect::mermaid(&loaded.app).trim_end());
         }
         Format::Text => {
-            loaded.report(printer);
+            loading::report(&loaded, printer);
             printer.out(&inspect::text(&loaded.app).join("\n"));
         }
     }
@@ -36,5 +36,5 @@ pub(crate) fn run(
     // The process ends: to give back a large application piece by piece would only take time.
     std::mem::forget(loaded);
     // Findings or not: what could be extracted was shown.
-    if readable { Ok(()) } else { Err(Failure::silent(Exit::Input)) }
+    if readable { Ok(()) } else { Err(CliError::silent(Exit::Input)) }
 }

@@ -2,18 +2,17 @@
 
 use std::{collections::BTreeMap, io::Read as _, path::Path, time::Duration};
 
+use esb_deploy::{Error, ImageRecord, Kind, Loaded, Project, read_record};
 use esb_image::{Engine as _, RunSpec};
 use esb_model::{Function, decode_text};
 use esb_oci::{ArchiveImage, OciLayout};
 
 use crate::{
     cli::{GlobalArgs, InvokeArgs},
-    engine,
+    connections,
     environment::Environment,
-    exit::{Exit, Failure},
-    inputs::Project,
-    load::{self, Loaded},
-    pipeline::{ImageRecord, docker_credentials, open_store, read_record},
+    exit_code::{CliError, Exit},
+    inputs, loading,
     printer::Printer,
     rie,
 };
@@ -26,20 +25,19 @@ pub(crate) async fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
-    let project = Project::resolve(global, &args.template, environment)?;
+) -> Result<(), CliError> {
+    let project = inputs::project(global, &args.template, environment)?;
     let event = read_event(args.event.as_deref())?;
-    let loaded = load::load(&project, &args.template, environment)?;
+    let loaded = loading::load(&project, &args.template, environment)?;
     let function = find(&loaded, &args.function)?;
     let record = read_record(&project)?;
     let image = record.images.iter().find(|image| image.function == function.id.logical_id);
     let image = image.ok_or_else(|| {
         let text = format!("`{}` has no image in `{}`", args.function, project.environment);
-        Failure::new(Exit::Input, "invoke", text).hint("run `esb build` with the same `-e` again")
+        Error::new(Kind::Input, "invoke", text).hint("run `esb build` with the same `-e` again")
     })?;
-    let store = open_store(environment, &project.brand)?;
-    let credentials = docker_credentials(environment)?;
-    let engine = engine::connect(environment, &store, credentials).await?;
+    let store = connections::open_store(environment, &project.brand)?;
+    let engine = connections::engine(environment, &store).await?;
     bring(&engine, image).await?;
 
     let secrets = secrets(&project, function, environment);
@@ -60,9 +58,9 @@ pub(crate) async fn run(
     }
     let response = answer.map_err(|reason| {
         let text = format!("`{}` did not answer", args.function);
-        let mut failure = Failure::new(Exit::Invoke, "invoke", text);
-        failure.causes.push(reason);
-        failure
+        let mut error = Error::new(Kind::Remote, "invoke", text);
+        error.causes.push(reason);
+        CliError::with_exit(Exit::Invoke, error)
     })?;
     Printer::out_bytes(&response.body);
     if !response.body.ends_with(b"\n") {
@@ -70,12 +68,13 @@ pub(crate) async fn run(
     }
     if response.status >= 400 || response.function_error || is_error(&response.body) {
         let text = format!("`{}` failed (status {})", args.function, response.status);
-        return Err(Failure::new(Exit::Invoke, "invoke", text));
+        let error = Error::new(Kind::Remote, "invoke", text);
+        return Err(CliError::with_exit(Exit::Invoke, error));
     }
     Ok(())
 }
 
-fn read_event(path: Option<&Path>) -> Result<Vec<u8>, Failure> {
+fn read_event(path: Option<&Path>) -> Result<Vec<u8>, Error> {
     let Some(path) = path else { return Ok(b"{}".to_vec()) };
     let mut event = Vec::new();
     let read = if path == Path::new("-") {
@@ -85,11 +84,11 @@ fn read_event(path: Option<&Path>) -> Result<Vec<u8>, Failure> {
     };
     read.map_err(|error| {
         let text = format!("could not read the event `{}`", path.display());
-        Failure::of(Exit::Input, "event", &error).during(text)
+        Error::of(Kind::Input, "event", &error).during(text)
     })?;
     let not_json = |error: &(dyn std::error::Error + 'static)| {
         let text = format!("the event `{}` is not JSON", path.display());
-        Failure::of(Exit::Input, "event", error).during(text)
+        Error::of(Kind::Input, "event", error).during(text)
     };
     let event = decode_text(event).map_err(|error| not_json(&error))?;
     serde_json::from_str::<serde_json::Value>(&event).map_err(|error| not_json(&error))?;
@@ -97,7 +96,7 @@ fn read_event(path: Option<&Path>) -> Result<Vec<u8>, Failure> {
 }
 
 /// A function by its name or logical id.
-fn find<'a>(loaded: &'a Loaded, wanted: &str) -> Result<&'a Function, Failure> {
+fn find<'a>(loaded: &'a Loaded, wanted: &str) -> Result<&'a Function, Error> {
     let functions = &loaded.app.functions;
     let fits = |function: &&Function| {
         function.id.logical_id == wanted || function.effective_name() == wanted
@@ -105,15 +104,12 @@ fn find<'a>(loaded: &'a Loaded, wanted: &str) -> Result<&'a Function, Failure> {
     functions.iter().find(fits).ok_or_else(|| {
         let names: Vec<_> = functions.iter().map(Function::effective_name).collect();
         let text = format!("the template has no function `{wanted}`");
-        Failure::new(Exit::Input, "invoke", text).hint(format!("it has {}", names.join(", ")))
+        Error::new(Kind::Input, "invoke", text).hint(format!("it has {}", names.join(", ")))
     })
 }
 
 /// Makes sure that the engine has the image under the name that functions.yml uses.
-async fn bring(
-    engine: &esb_image::docker::DockerEngine,
-    image: &ImageRecord,
-) -> Result<(), Failure> {
+async fn bring(engine: &esb_image::docker::DockerEngine, image: &ImageRecord) -> Result<(), Error> {
     if engine.find(&image.reference).await?.is_some() {
         return Ok(());
     }
@@ -131,7 +127,7 @@ async fn bring(
         return Ok(());
     }
     let text = format!("the engine has no image `{}`", image.reference);
-    Err(Failure::new(Exit::Input, "invoke", text).hint("run `esb build --to docker` again"))
+    Err(Error::new(Kind::Input, "invoke", text).hint("run `esb build --to docker` again"))
 }
 
 /// What `--secret-env` names of a function, from this process's environment where that has it.

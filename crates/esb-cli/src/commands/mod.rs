@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 mod config;
+mod deploy;
 mod image;
 mod images;
 mod inspect;
@@ -11,42 +12,47 @@ mod reference;
 mod validate;
 mod version;
 
+use esb_deploy::{Error, Kind, Project};
+
+use self::deploy::DeployRequest;
 use crate::{
     cli::{Cli, Command, Format},
     environment::Environment,
-    exit::{Exit, Failure},
-    pipeline::{self, Order},
+    exit_code::{CliError, Exit},
     printer::Printer,
-    questions::Asked,
+    questions::PromptedFields,
     runtime,
 };
 
-/// Runs the command of the command line.
+/// Runs the command of the command line. `project` is that of a command which builds.
 pub(crate) fn run(
     cli: &Cli,
-    asked: &Asked,
+    project: Option<Result<Project, Error>>,
+    asked: &PromptedFields,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let global = &cli.global;
     if global.format == Format::Mermaid && !matches!(cli.command, Command::Inspect(_)) {
         let text = "`--format mermaid` is for `esb inspect` alone";
-        return Err(Failure::new(Exit::Usage, "format", text));
+        return Err(Error::new(Kind::Usage, "format", text).into());
+    }
+    let request = match &cli.command {
+        Command::Deploy(args) => {
+            Some(DeployRequest { global, build: &args.build, deploy: Some(args), asked })
+        }
+        Command::Build(args) => Some(DeployRequest { global, build: args, deploy: None, asked }),
+        _ => None,
+    };
+    if let (Some(request), Some(project)) = (request, project) {
+        return build(&request, project?, environment, printer);
     }
     match &cli.command {
-        Command::Deploy(args) => {
-            let order =
-                Order { global, build: &args.build, deploy: Some(args), asked: Some(asked) };
-            deploy(&order, environment, printer)
-        }
-        Command::Build(args) => {
-            let order = Order { global, build: args, deploy: None, asked: Some(asked) };
-            deploy(&order, environment, printer)
-        }
+        Command::Deploy(_) | Command::Build(_) => Ok(()),
         Command::Validate(args) => validate::run(args, global, environment, printer),
         Command::Inspect(args) => inspect::run(args, global, environment, printer),
         Command::Invoke(args) => runtime::block_on(invoke::run(args, global, environment, printer)),
-        Command::Cache(args) => cache::run(args, global, environment, printer),
+        Command::Cache(args) => Ok(cache::run(args, global, environment, printer)?),
         Command::Config(command) => {
             runtime::block_on(config::run(command, global, environment, printer))
         }
@@ -66,11 +72,16 @@ pub(crate) fn run(
     }
 }
 
-fn deploy(order: &Order<'_>, environment: &Environment, printer: Printer) -> Result<(), Failure> {
-    let summary = runtime::block_on(pipeline::execute(order, environment, printer))?;
+fn build(
+    request: &DeployRequest<'_>,
+    project: Project,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), CliError> {
+    let summary = runtime::block_on(deploy::run(request, project, environment, printer))?;
     summary.print(printer);
     match summary.exit {
         Exit::Success => Ok(()),
-        exit => Err(Failure::silent(exit)),
+        exit => Err(CliError::silent(exit)),
     }
 }

@@ -3,33 +3,39 @@
 use std::{collections::BTreeSet, path::Path};
 
 use esb_config::{EntryKey, Owner, Published};
+use esb_deploy::{
+    ApplicationName, Deployment, Error, Kind, Places, current, lock_folder, normal, places,
+    publish_merged,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    application::Application,
-    cli::{GlobalArgs, PlaceArgs},
+    cli::{AccessArgs, GlobalArgs, PlaceArgs},
+    connections,
     environment::Environment,
     escape,
-    exit::{Exit, Failure},
-    inputs::{Project, normal},
+    exit_code::CliError,
+    inputs::{self, RegistryFlags},
     ownership,
-    pipeline::{self, Order, Places, Run},
     printer::{Printer, table},
+    reporter::TerminalReporter,
 };
 
-/// The run of a command that only reads or removes entries, and where they lie.
+/// The deployment of a command that only reads or removes entries, and where they lie.
 async fn open(
     place: &PlaceArgs,
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(Run, Places), Failure> {
-    let (build, deploy) = place.as_deploy();
-    let order = Order { global, build: &build, deploy: Some(&deploy), asked: None };
-    let project = Project::bare(global, environment)?;
-    let run = Run::of(project, &order, environment, printer)?;
-    let places = pipeline::places(&run, &order).await?;
-    Ok((run, places))
+) -> Result<(Deployment, Places), Error> {
+    let project = inputs::bare_project(global, environment)?;
+    let options = inputs::place_options(place, RegistryFlags::default(), &project, environment)?;
+    let access = AccessArgs::default();
+    let connections = connections::connections(&access, &options.registry, &project, environment)?;
+    let reporter = TerminalReporter::new(printer);
+    let deployment = Deployment::open(project, options, connections, reporter)?;
+    let places = places(&deployment).await?;
+    Ok((deployment, places))
 }
 
 /// Prints every published entry with its owners.
@@ -38,9 +44,9 @@ pub(super) async fn list(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let (run, places) = open(place, global, environment, printer).await?;
-    let published = pipeline::current(&places).await?;
+    let published = current(&places).await?;
     let entries = published.entries();
     if printer.json {
         let entries: Vec<Value> = entries.iter().map(entry_json).collect();
@@ -84,16 +90,17 @@ pub(super) async fn remove(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let (run, places) = open(place, global, environment, printer).await?;
-    let lock = pipeline::lock(&run, &places.staging)?;
-    let published = pipeline::current(&places).await?;
+    let lock = lock_folder(&run, &places.staging)?;
+    let published = current(&places).await?;
     let template = run.project.root.join(given);
-    let locked = run.lock.application();
-    let own = Application::of_template(&run.project, &template, environment, locked)?;
+    let named = inputs::application(&run.project, &template, environment)?;
+    let locked = run.locked_application();
+    let own = ApplicationName::of_template(&run.project, named.as_ref(), locked)?;
     let owner = find(given, &own.name, &published)?;
     let merged = esb_config::remove_owner(&published, &owner);
-    pipeline::publish_merged(&run, &places, &lock, &merged).await?;
+    publish_merged(&run, &places, &lock, &merged).await?;
     if printer.json {
         printer.document(&json!({
             "schema": 1,
@@ -113,7 +120,7 @@ pub(super) async fn remove(
 
 /// The owner that is meant: `APPLICATION:PATH`, `:PATH` for one from before applications were
 /// recorded, `PATH` for a template of this project's application.
-fn find(given: &str, application: &str, published: &Published) -> Result<Owner, Failure> {
+fn find(given: &str, application: &str, published: &Published) -> Result<Owner, Error> {
     let owners: BTreeSet<&Owner> = published.state.owners.iter().map(|(_, owner)| owner).collect();
     let full =
         |owner: &Owner| format!("{}:{}", owner.application().unwrap_or(""), owner.template());
@@ -143,7 +150,7 @@ fn find(given: &str, application: &str, published: &Published) -> Result<Owner, 
         let hint = format!("name one of {}", list(&mut found.iter().map(|owner| **owner)));
         (format!("`{given}` stands for several owners"), hint)
     };
-    Err(Failure::new(Exit::Input, "owner", text).hint(hint))
+    Err(Error::new(Kind::Input, "owner", text).hint(hint))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::{
     cli::{Cli, ReferencePage},
     environment::VARIABLES,
-    exit::Exit,
+    exit_code::Exit,
     printer::Printer,
 };
 

@@ -1,15 +1,15 @@
 //! `esb validate`: every finding, and an exit code.
 
+use esb_deploy::{Mode, Naming, predict};
 use esb_model::Severity;
 use serde_json::json;
 
 use crate::{
-    cli::{GlobalArgs, Mode, ValidateArgs},
+    cli::{GlobalArgs, ValidateArgs},
+    diagnostics,
     environment::Environment,
-    exit::{Exit, Failure},
-    inputs::{self, Project},
-    inspect, load,
-    pipeline::{self, Naming},
+    exit_code::{CliError, Exit},
+    inputs, inspect, loading,
     printer::Printer,
 };
 
@@ -18,12 +18,12 @@ pub(crate) fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
-    let mut project = Project::resolve(global, &args.template, environment)?;
+) -> Result<(), CliError> {
+    let mut project = inputs::project(global, &args.template, environment)?;
     project.containerd = inputs::mode_of_environment(environment)? == Some(Mode::Containerd);
-    let mut loaded = load::load(&project, &args.template, environment)?;
+    let mut loaded = loading::load(&project, &args.template, environment)?;
     let naming = Naming { tag: "latest".to_owned(), ..Naming::default() };
-    pipeline::foresee(&project, &naming, &[], &mut loaded)?;
+    predict(&project, &naming, &[], &mut loaded)?;
     let lowest = if args.deny.is_some() { Severity::Warning } else { Severity::Error };
     let bad = loaded.findings.iter().filter(|finding| finding.severity >= lowest).count();
     if printer.json {
@@ -34,7 +34,7 @@ pub(crate) fn run(
         });
         printer.document(&document);
     } else {
-        loaded.report_all(printer);
+        diagnostics::print(&loaded.findings, &loaded.sources, Severity::Note, printer);
     }
     match bad {
         0 => {
@@ -45,6 +45,6 @@ pub(crate) fn run(
             }
             Ok(())
         }
-        _ => Err(Failure::silent(Exit::Input)),
+        _ => Err(CliError::silent(Exit::Input)),
     }
 }

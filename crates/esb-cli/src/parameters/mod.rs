@@ -13,15 +13,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_deploy::{Error, Kind, Project, TemplateFile, read_text};
 use esb_model::{Finding, Severity};
 use esb_sam::codes;
 
-use crate::{
-    cli::TemplateArgs,
-    environment::Environment,
-    exit::{Exit, Failure},
-    inputs::{Project, TemplateFile, read_text},
-};
+use crate::{cli::TemplateArgs, environment::Environment};
 use shapes::Values;
 use tree::{Language, Tree};
 
@@ -51,7 +47,7 @@ impl Parameters {
         project: &Project,
         args: &TemplateArgs,
         environment: &Environment,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let mut layers = Vec::new();
         for (number, template) in project.templates.iter().enumerate() {
             layers.extend(from_samconfig(project, template, number)?);
@@ -123,7 +119,7 @@ fn samconfig_of(project: &Project, template: &Path) -> Option<(PathBuf, String)>
 pub(crate) fn stack_name(
     project: &Project,
     template: &Path,
-) -> Result<Option<(String, String)>, Failure> {
+) -> Result<Option<(String, String)>, Error> {
     let Some((path, file)) = samconfig_of(project, template) else { return Ok(None) };
     let name = samconfig::stack_name(&path, &project.environment)
         .map_err(|cause| failure(format!("could not read the stack_name of `{file}`"), cause))?;
@@ -134,7 +130,7 @@ fn from_samconfig(
     project: &Project,
     template: &TemplateFile,
     number: usize,
-) -> Result<Option<Layer>, Failure> {
+) -> Result<Option<Layer>, Error> {
     let Some((path, name)) = samconfig_of(project, &template.path) else { return Ok(None) };
     let values = samconfig::read(&path, &project.environment).map_err(|cause| {
         failure(format!("could not read the parameter_overrides of `{name}`"), cause)
@@ -142,7 +138,7 @@ fn from_samconfig(
     Ok(Some(Layer { source: Some(format!(" of `{name}`")), template: Some(number), values }))
 }
 
-fn from_file(path: &Path) -> Result<Layer, Failure> {
+fn from_file(path: &Path) -> Result<Layer, Error> {
     let name = path.display();
     let failed = |cause| {
         failure(format!("could not read the parameters file `{name}`"), cause).hint(
@@ -157,12 +153,12 @@ fn from_file(path: &Path) -> Result<Layer, Failure> {
 }
 
 /// `KEY=VALUE` for all templates, and after it `TEMPLATE:KEY=VALUE` for one, which is stronger.
-fn from_arguments(project: &Project, arguments: &[String]) -> Result<Vec<Layer>, Failure> {
+fn from_arguments(project: &Project, arguments: &[String]) -> Result<Vec<Layer>, Error> {
     let layer = |template| Layer { source: Some(String::new()), template, values: Values::new() };
     let mut all = layer(None);
     let mut own: Vec<Layer> = (0..project.templates.len()).map(|at| layer(Some(at))).collect();
     for text in arguments {
-        let usage = |text: String| Failure::new(Exit::Usage, "parameter", text);
+        let usage = |text: String| Error::new(Kind::Usage, "parameter", text);
         let Some((key, value)) = text.split_once('=') else {
             return Err(usage(format!("`--parameter {text}` has no value: expected KEY=VALUE")));
         };
@@ -190,8 +186,8 @@ fn from_arguments(project: &Project, arguments: &[String]) -> Result<Vec<Layer>,
     Ok([all].into_iter().chain(own).collect())
 }
 
-fn failure(text: String, cause: String) -> Failure {
-    let mut failure = Failure::new(Exit::Input, "parameter", text);
+fn failure(text: String, cause: String) -> Error {
+    let mut failure = Error::new(Kind::Input, "parameter", text);
     failure.causes.push(cause);
     failure
 }
@@ -206,12 +202,7 @@ mod tests {
 
     /// Two templates in folders of their own, and every source.
     fn project(root: &Path) -> Project {
-        let template = |name: &str| TemplateFile {
-            name: format!("{name}/template.yaml"),
-            path: root.join(name).join("template.yaml"),
-            folder: PathBuf::from(name),
-            owner: format!("{name}/template.yaml"),
-        };
+        let template = |name: &str| root.join(name).join("template.yaml");
         for name in ["one", "two"] {
             fs::create_dir(root.join(name)).unwrap();
         }
@@ -221,16 +212,8 @@ mod tests {
         fs::write(root.join("two/samconfig.toml"), overrides("A=two S=two X=two")).unwrap();
         fs::write(root.join("values.yaml"), "A: file\nB: file\nC: file\n").unwrap();
         fs::write(root.join("value"), "from a file\n").unwrap();
-        Project {
-            links: esb_oci::Links::Followed,
-            root: root.to_owned(),
-            brand: Brand::default(),
-            environment: "default".to_owned(),
-            templates: vec![template("one"), template("two")],
-            secret_env: BTreeSet::new(),
-            follow_links: esb_model::FollowLinks::default(),
-            containerd: false,
-        }
+        let templates = vec![template("one"), template("two")];
+        Project::new(root, root, "default").unwrap().with_templates(templates)
     }
 
     #[test]

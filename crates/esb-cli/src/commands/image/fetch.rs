@@ -1,14 +1,19 @@
 //! `esb image fetch`: what a site without a network needs.
 
+use std::{collections::BTreeSet, path::Path};
+
+use esb_deploy::{Deployment, Error, Fetched, Kind, Options, fetch};
 use serde_json::json;
 
 use crate::{
-    cli::{BuildArgs, FetchArgs, GlobalArgs},
+    cli::{FetchArgs, GlobalArgs},
+    connections,
     environment::Environment,
-    exit::Failure,
-    pipeline::{Order, Run, fetch},
+    exit_code::CliError,
+    inputs::{self, RegistryFlags},
+    loading,
     printer::{Printer, table},
-    reporter::bytes,
+    reporter::{TerminalReporter, bytes},
 };
 
 pub(crate) async fn run(
@@ -16,20 +21,29 @@ pub(crate) async fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
-    let dir = fetch::folder(&args.to)?;
-    let build = BuildArgs {
-        template: args.template.clone(),
-        platform: args.platform.clone(),
-        jobs: args.jobs,
-        lock: args.lock,
-        access: args.access.clone(),
-        ..BuildArgs::default()
-    };
-    let order = Order { global, build: &build, deploy: None, asked: None };
-    let run = Run::new(&order, environment, printer)?;
-    let fetched = fetch::fetch(&run, &order, dir).await?;
-    let mirrors: Vec<String> = fetch::registries(&fetched)
+) -> Result<(), CliError> {
+    let dir = folder(&args.to)?;
+    let project = inputs::project(global, &args.template, environment)?;
+    let mode = inputs::mode_of_environment(environment)?;
+    let flags =
+        RegistryFlags { insecure: &args.access.registry_insecure, ..RegistryFlags::default() };
+    let mut options = Options::default();
+    options.mode = mode;
+    options.registry = inputs::registry_names(flags, environment, mode.unwrap_or_default())?;
+    options.applications = inputs::applications(&project, environment)?;
+    options.tag = inputs::tag(None, environment)?;
+    options.platform = inputs::platform(args.platform.as_deref(), environment)?;
+    options.jobs = args.jobs;
+    options.lock = inputs::lock_use(args.lock);
+    options.dry_run = true;
+    let connections =
+        connections::connections(&args.access, &options.registry, &project, environment)?;
+    let reporter = TerminalReporter::new(printer);
+    let deployment = Deployment::open(project, options, connections, reporter)?;
+    let templates = loading::load_templates(&deployment, &args.template, environment)?;
+    loading::check(&templates.loaded, printer)?;
+    let fetched = fetch(&deployment, &templates, dir).await?;
+    let mirrors: Vec<String> = registries(&fetched)
         .into_iter()
         .map(|registry| format!("{registry}=oci:{}", dir.display()))
         .collect();
@@ -68,4 +82,18 @@ pub(crate) async fn run(
     let mirrors: Vec<String> = mirrors.iter().map(|mirror| format!("--mirror {mirror}")).collect();
     printer.out(&format!("use it with {}", mirrors.join(" ")));
     Ok(())
+}
+
+/// The registry of each fetched image, once.
+fn registries(fetched: &[Fetched]) -> BTreeSet<&str> {
+    fetched.iter().map(|image| &*image.registry).collect()
+}
+
+/// What `--to` names.
+fn folder(to: &str) -> Result<&Path, Error> {
+    let dir = to.strip_prefix("oci:").filter(|dir| !dir.is_empty());
+    dir.map(Path::new).ok_or_else(|| {
+        let text = format!("`{to}` is no layout: expected oci:DIR");
+        Error::new(Kind::Usage, "to", text)
+    })
 }

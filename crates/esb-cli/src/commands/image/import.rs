@@ -8,6 +8,11 @@ use std::{
 };
 
 use esb_config::{ImageImportFile, ImportEntry};
+use esb_deploy::{
+    Error, Kind, default_jobs,
+    error::{none_synced, not_synced},
+    read_text,
+};
 use esb_image::{Engine as _, docker::DockerEngine};
 use esb_model::{Architecture, Platform, PublishTarget};
 use esb_oci::{ContentStore, Reference};
@@ -20,11 +25,10 @@ use serde_json::{Value, json};
 use crate::{
     access,
     cli::{GlobalArgs, ImportArgs},
-    engine,
+    connections::{self, open_store},
     environment::Environment,
-    exit::{Exit, Failure},
+    exit_code::{self, CliError},
     inputs,
-    pipeline::open_store,
     printer::{Printer, table},
     reporter::{TerminalReporter, bytes},
 };
@@ -37,30 +41,29 @@ pub(crate) async fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let file = read(&args.file)?;
     let (wanted, registry) = wanted(&file, args, environment)?;
     let brand = inputs::brand(global, environment.settings().text("brand"))?;
     let store = open_store(environment, &brand)?;
     let client = access::client(&args.access, environment, &registry, &store)?;
     let journal = Journal::new(store.clone());
-    let jobs = args.jobs.unwrap_or_else(inputs::default_jobs).max(1);
+    let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);
 
     let mut plan = client.plan_sync(wanted.keys().cloned().collect(), jobs, &journal).await;
-    let at_home = AtHome::find(&mut plan, &wanted, environment, &store).await?;
+    let engine_only = EngineOnlyImages::find(&mut plan, &wanted, environment, &store).await?;
     if !args.keep_going || args.dry_run {
-        let broken =
-            plan.broken().map(|(item, error)| access::not_synced(name(&wanted, item), error));
-        if let Some(failure) = access::none_synced(broken.collect(), wanted.len()) {
-            return Err(failure);
+        let broken = plan.broken().map(|(item, error)| not_synced(name(&wanted, item), error));
+        if let Some(failure) = none_synced(broken.collect(), wanted.len()) {
+            return Err(failure.into());
         }
     }
     if args.dry_run {
         let mut rows: Vec<_> =
             plan.images.iter().filter_map(|image| planned(&wanted, image)).collect();
-        let at_home = at_home.iter().flat_map(|at_home| &at_home.images);
+        let engine_only = engine_only.iter().flat_map(|engine_only| &engine_only.images);
         rows.extend(
-            at_home
+            engine_only
                 .map(|(item, _)| Row { action: "sync", ..Row::new(&wanted, item, item.expected) }),
         );
         print(printer, &rows, true, &[]);
@@ -74,16 +77,16 @@ pub(crate) async fn run(
     for SyncedImage { item, report, time } in &synced.images {
         match report {
             Some(Ok(report)) => rows.push(Row::synced(&wanted, item, report, *time)),
-            Some(Err(error)) => failures.push(access::not_synced(name(&wanted, item), error)),
+            Some(Err(error)) => failures.push(not_synced(name(&wanted, item), error)),
             None => {}
         }
     }
-    if let Some(at_home) = at_home
+    if let Some(engine_only) = engine_only
         && (failures.is_empty() || args.keep_going)
     {
-        for (item, id) in &at_home.images {
+        for (item, id) in &engine_only.images {
             let start = Instant::now();
-            match at_home.push(&client, item, id, &session, &events).await {
+            match engine_only.push(&client, item, id, &session, &events).await {
                 Ok(report) => rows.push(Row::synced(&wanted, item, &report, start.elapsed())),
                 Err(failure) => {
                     let text = format!("could not sync `{}`", name(&wanted, item));
@@ -97,38 +100,35 @@ pub(crate) async fn run(
         print(printer, &rows, false, &failures);
     }
     let done = rows.len();
-    match Failure::all(failures, |count| {
+    match Error::all(failures, |count| {
         format!("{count} of {total} images could not be synced, {done} could")
     }) {
         None => Ok(()),
-        Some(mut failure) => {
-            // The document on stdout has it already.
-            failure.is_told = args.keep_going;
-            Err(failure)
-        }
+        // The document on stdout has it already.
+        Some(error) if args.keep_going => Err(CliError::told(error)),
+        Some(error) => Err(error.into()),
     }
 }
 
 /// Images that the container engine has and no registry.
-struct AtHome {
+struct EngineOnlyImages {
     engine: DockerEngine,
     /// Each with the engine's id of it.
     images: Vec<(SyncItem, String)>,
 }
 
-impl AtHome {
+impl EngineOnlyImages {
     /// Takes them out of a plan; the engine is asked for what no registry has.
     async fn find(
         plan: &mut SyncPlan,
         wanted: &Wanted,
         environment: &Environment,
         store: &ContentStore,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>, Error> {
         if !plan.broken().any(|(_, error)| error.is_absence()) {
             return Ok(None);
         }
-        let credentials = access::docker_credentials(environment)?;
-        let Ok(engine) = engine::connect(environment, store, credentials).await else {
+        let Ok(engine) = connections::engine(environment, store).await else {
             return Ok(None);
         };
         let mut images = Vec::new();
@@ -152,7 +152,7 @@ impl AtHome {
         id: &str,
         session: &PushSession,
         events: &Arc<dyn esb_model::Reporter>,
-    ) -> Result<PushReport, Failure> {
+    ) -> Result<PushReport, Error> {
         let image = self.engine.export(id).await?;
         let actual = image.digest();
         if let Some(expected) = item.expected
@@ -160,10 +160,10 @@ impl AtHome {
         {
             let subject = format!("{} in the container engine", item.source);
             let error = esb_registry::Error::DigestMismatch { subject, expected, actual };
-            return Err(access::failure(&error));
+            return Err(Error::from(error));
         }
         let pushed = client.push(&image, &item.target, &[], session, events).await;
-        pushed.map_err(|error| access::failure(&error))
+        pushed.map_err(|error| Error::from(error))
     }
 }
 
@@ -172,14 +172,14 @@ fn name<'a>(wanted: &'a Wanted, item: &SyncItem) -> &'a str {
     wanted.get(item).and_then(|entries| entries.first()).map_or("", |entry| &entry.image_source)
 }
 
-fn read(path: &Path) -> Result<ImageImportFile, Failure> {
+fn read(path: &Path) -> Result<ImageImportFile, Error> {
     let failed = |cause: String| {
         let text = format!("could not read `{}` as an image-import.json", path.display());
-        let mut failure = Failure::new(Exit::Input, "import-file", text);
+        let mut failure = Error::new(Kind::Input, "import-file", text);
         failure.causes.push(cause);
         failure.hint("name the file that a deploy wrote: .<brand>/<env>/config/image-import.json")
     };
-    let text = inputs::read_text(path).map_err(failed)?;
+    let text = read_text(path).map_err(failed)?;
     serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
 }
 
@@ -188,14 +188,14 @@ fn wanted(
     file: &ImageImportFile,
     args: &ImportArgs,
     environment: &Environment,
-) -> Result<(Wanted, Vec<PublishTarget>), Failure> {
+) -> Result<(Wanted, Vec<PublishTarget>), Error> {
     let platform = args.platform.as_ref().map(|text| inputs::parse_platform(text)).transpose()?;
     let push = args.push_registry.as_deref().or_else(|| environment.get("HOST_REGISTRY_ADDR"));
     let push = push.or(Some(&*file.push_target).filter(|push| !push.is_empty()));
     let (mut wanted, mut registries) = (Wanted::new(), BTreeMap::new());
     for entry in &file.images {
         let invalid = |error: &(dyn std::error::Error + 'static)| {
-            Failure::of(Exit::Input, "import-file", error)
+            Error::of(Kind::Input, "import-file", error)
                 .during(format!("the entry of `{}` cannot be used", entry.function_name))
         };
         let mut source: Reference = entry.image_source.parse().map_err(|error| invalid(&error))?;
@@ -287,7 +287,7 @@ fn planned(wanted: &Wanted, image: &PlannedImage) -> Option<Row> {
     })
 }
 
-fn print(printer: Printer, rows: &[Row], dry_run: bool, failures: &[Failure]) {
+fn print(printer: Printer, rows: &[Row], dry_run: bool, failures: &[Error]) {
     if printer.json {
         let mut document = json!({
             "schema": 1,
@@ -295,7 +295,7 @@ fn print(printer: Printer, rows: &[Row], dry_run: bool, failures: &[Failure]) {
             "images": rows.iter().map(Row::json).collect::<Vec<_>>(),
         });
         if !failures.is_empty() {
-            document["errors"] = failures.iter().map(Failure::json).collect();
+            document["errors"] = failures.iter().map(exit_code::json).collect();
         }
         printer.document(&document);
         return;

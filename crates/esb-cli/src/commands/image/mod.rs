@@ -8,7 +8,7 @@ use super::images;
 use crate::{
     cli::{GlobalArgs, ImageCommand},
     environment::Environment,
-    exit::Failure,
+    exit_code::CliError,
     printer::Printer,
     runtime,
 };
@@ -18,7 +18,7 @@ pub(crate) fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     match command {
         ImageCommand::Ls(place) => {
             runtime::block_on(images::list(place, global, environment, printer))

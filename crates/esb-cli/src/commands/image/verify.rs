@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use esb_config::{Published, Section};
+use esb_deploy::{Error, Kind, Mode, Project, default_jobs};
 use esb_image::docker::DockerEngine;
 use esb_model::PublishTarget;
 use esb_oci::{Digest, Reference};
@@ -12,12 +13,11 @@ use serde_json::{Value, json};
 
 use crate::{
     access,
-    cli::{BuildArgs, GlobalArgs, Mode, VerifyArgs},
-    engine,
+    cli::{GlobalArgs, VerifyArgs},
+    connections,
     environment::Environment,
-    exit::{Exit, Failure},
-    inputs::{self, Project},
-    pipeline::{docker_credentials, open_store},
+    exit_code::CliError,
+    inputs::{self, RegistryFlags},
     printer::{Printer, table},
 };
 
@@ -26,24 +26,22 @@ pub(crate) async fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Failure> {
-    let project = Project::bare(global, environment)?;
-    let as_build = BuildArgs {
-        mode: args.mode,
-        registry: args.registry.clone(),
-        push_registry: args.push_registry.clone(),
-        access: args.access.clone(),
-        ..BuildArgs::default()
-    };
-    let store = open_store(environment, &project.brand)?;
+) -> Result<(), CliError> {
+    let project = inputs::bare_project(global, environment)?;
+    let store = connections::open_store(environment, &project.brand)?;
     let compose_project = inputs::compose_project(args.project.as_deref(), &project, environment);
-    let mode = match inputs::given_mode(&as_build, environment)? {
+    let mode = match inputs::given_mode(args.mode, environment)? {
         Some(mode) => mode,
-        None => engine::running_mode(environment, &store, &compose_project)
+        None => connections::running_mode(environment, &store, &compose_project)
             .await
             .unwrap_or(Mode::Docker),
     };
-    let names = inputs::registry_names(&as_build, environment, mode)?;
+    let flags = RegistryFlags {
+        registry: args.registry.as_deref(),
+        push_registry: args.push_registry.as_deref(),
+        insecure: &args.access.registry_insecure,
+    };
+    let names = inputs::registry_names(flags, environment, mode)?;
     let internal: Vec<&PublishTarget> = names.configured.iter().chain([&names.default]).collect();
     let client = access::client(&args.access, environment, internal.iter().copied(), &store)?;
     let staging = project.staging(&compose_project);
@@ -54,16 +52,13 @@ pub(crate) async fn run(
     // The Agent of docker mode pulls through the engine.
     let engine = match mode {
         Mode::Containerd => None,
-        Mode::Docker => {
-            let credentials = docker_credentials(environment)?;
-            match engine::connect(environment, &store, credentials).await {
-                Ok(engine) => Some(engine),
-                Err(failure) => {
-                    printer.warning(&format!("the engine was not asked: {}", failure.message));
-                    None
-                }
+        Mode::Docker => match connections::engine(environment, &store).await {
+            Ok(engine) => Some(engine),
+            Err(error) => {
+                printer.warning(&format!("the engine was not asked: {}", error.message));
+                None
             }
-        }
+        },
     };
     let checker = Checker { client: &client, internal: &internal, engine: engine.as_ref() };
     let functions = published.config.functions.functions.iter().filter_map(|(name, entry)| {
@@ -71,7 +66,7 @@ pub(crate) async fn run(
         let expected = published.state.digests.get(name).and_then(|text| text.parse().ok());
         Some((name.clone(), image, expected))
     });
-    let jobs = args.jobs.unwrap_or_else(inputs::default_jobs).max(1);
+    let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);
     let images: Vec<Checked> = stream::iter(functions.collect::<Vec<_>>())
         .map(|(function, image, expected)| checker.check(function, image, expected))
         .buffered(jobs)
@@ -80,10 +75,10 @@ pub(crate) async fn run(
     report(printer, &project, dir, &published, &images)
 }
 
-fn read(dir: &Path, project: &Project) -> Result<Published, Failure> {
+fn read(dir: &Path, project: &Project) -> Result<Published, Error> {
     let nothing = |cause: String| {
         let text = format!("nothing is published for the environment `{}`", project.environment);
-        let mut failure = Failure::new(Exit::Input, "verify", text);
+        let mut failure = Error::new(Kind::Input, "verify", text);
         failure.causes.push(cause);
         failure.hint("name the environment with `-e`, or the folder with `--config-to DIR`")
     };
@@ -91,7 +86,7 @@ fn read(dir: &Path, project: &Project) -> Result<Published, Failure> {
         return Err(nothing(format!("`{}` has no functions.yml", dir.display())));
     }
     esb_config::read(project.configuration_at(dir))
-        .map_err(|error| Failure::of(Exit::Input, "config", &error))
+        .map_err(|error| Error::of(Kind::Input, "config", &error))
 }
 
 /// What one side says of an image.
@@ -180,7 +175,7 @@ impl Checker<'_> {
             Ok(digest) => compare(digest, expected),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound => Answer::Missing(error.to_string()),
-                _ => Answer::Unknown(access::failure(&error).chain()),
+                _ => Answer::Unknown(Error::from(&error).chain()),
             },
         }
     }
@@ -212,7 +207,7 @@ fn report(
     dir: &Path,
     published: &Published,
     checked: &[Checked],
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let mend = |checked: &Checked| mend(project, dir, published, &checked.function);
     let broken: Vec<&Checked> = checked.iter().filter(|checked| !checked.is_pullable()).collect();
     if printer.json {
@@ -250,9 +245,9 @@ fn report(
     let silent = |image: &&Checked| {
         image.answers().all(|answer| matches!(answer, Answer::Pullable | Answer::Unknown(_)))
     };
-    let exit = if broken.iter().all(silent) { Exit::Remote } else { Exit::Difference };
+    let kind = if broken.iter().all(silent) { Kind::Remote } else { Kind::Difference };
     let text = format!("{} of {} images cannot be pulled", broken.len(), checked.len());
-    let mut failure = Failure::new(exit, "verify", text);
+    let mut failure = Error::new(kind, "verify", text);
     for image in &broken {
         for (side, answer) in
             [("registry", Some(&image.registry)), ("engine", image.engine.as_ref())]
@@ -265,6 +260,5 @@ fn report(
     }
     let commands: BTreeSet<String> = broken.iter().map(|image| mend(image)).collect();
     let commands: Vec<String> = commands.iter().map(|command| format!("`{command}`")).collect();
-    failure.is_told = true;
-    Err(failure.hint(format!("run {}", commands.join(" and "))))
+    Err(CliError::told(failure.hint(format!("run {}", commands.join(" and ")))))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use esb_deploy::{Deployment, Error, Kind};
 use esb_image::Engine as _;
 use esb_model::Platform;
 use esb_oci::{Digest, ImageConfig, Manifest, Reference};
@@ -9,14 +10,10 @@ use esb_registry::{KnownTag, PushSession, Repository};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::known::{Known, Whose};
-use crate::{
-    exit::{Exit, Failure},
-    pipeline::{Run, registry_failure},
-};
 
 /// An image, whose it is, and whether something uses it.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct InventoryItem {
     pub(super) id: String,
     pub(super) names: Vec<String>,
     pub(super) bytes: u64,
@@ -32,7 +29,7 @@ enum At {
     Registry(Repository, Digest),
 }
 
-impl Held {
+impl InventoryItem {
     /// The place, as `--in` names it.
     pub(super) fn place(&self) -> &'static str {
         match self.at {
@@ -44,7 +41,10 @@ impl Held {
 }
 
 /// Images of ours in the container engine.
-pub(super) async fn in_engine(run: &Run, known: &Known) -> Result<Vec<Held>, Failure> {
+pub(super) async fn in_engine(
+    run: &Deployment,
+    known: &Known,
+) -> Result<Vec<InventoryItem>, Error> {
     let brand = &run.project.brand;
     let engine = run.engine().await?;
     let managed = (brand.label("managed"), "true".to_owned());
@@ -68,27 +68,27 @@ pub(super) async fn in_engine(run: &Run, known: &Known) -> Result<Vec<Held>, Fai
         };
         let whose = known.whose(&image.names, &[&image.id]);
         let (id, names, bytes) = (image.id, image.names, image.size);
-        Held { id, names, bytes, whose, used, at: At::Engine }
+        InventoryItem { id, names, bytes, whose, used, at: At::Engine }
     });
     Ok(held.collect())
 }
 
 /// Whether an image is a function's of some project.
-fn is_function(run: &Run, config: &ImageConfig) -> bool {
+fn is_function(run: &Deployment, config: &ImageConfig) -> bool {
     let brand = &run.project.brand;
     config.label(&brand.label("kind")) == Some("function")
         && config.label(&brand.label("managed")) == Some("true")
 }
 
 /// Images of functions that the content store lists.
-pub(super) fn in_store(run: &Run, known: &Known) -> Vec<Held> {
+pub(super) fn in_store(run: &Deployment, known: &Known) -> Vec<InventoryItem> {
     let mut held = Vec::new();
-    for (name, entry) in run.store.listed_images() {
+    for (name, entry) in run.connections.store.listed_images() {
         // One that is not whole any more is not ours to judge.
-        let manifest = run.store.document(entry.digest);
+        let manifest = run.connections.store.document(entry.digest);
         let manifest = manifest.and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).ok());
         let Some(manifest) = manifest else { continue };
-        let config = run.store.document(manifest.config.digest);
+        let config = run.connections.store.document(manifest.config.digest);
         let config = config.and_then(|bytes| ImageConfig::parse(&bytes).ok());
         if !config.is_some_and(|config| is_function(run, &config)) {
             continue;
@@ -98,20 +98,25 @@ pub(super) fn in_store(run: &Run, known: &Known) -> Vec<Held> {
         let whose = known.whose(&names, &[&id]);
         let used = known.used(&names, &[&id]);
         let bytes = manifest.layers.last().map_or(0, |layer| layer.size);
-        held.push(Held { id, names, bytes, whose, used, at: At::Store(entry.digest) });
+        held.push(InventoryItem { id, names, bytes, whose, used, at: At::Store(entry.digest) });
     }
     held
 }
 
 /// Images of functions in the registry: in the repositories that records and published entries of
 /// this project name, and with `all` in every repository whose name could be one of ours.
-pub(super) async fn in_registry(run: &Run, known: &Known, all: bool) -> Result<Vec<Held>, Failure> {
-    let registry = run.registry.configured.as_ref().unwrap_or(&run.registry.default);
+pub(super) async fn in_registry(
+    run: &Deployment,
+    known: &Known,
+    all: bool,
+) -> Result<Vec<InventoryItem>, Error> {
+    let registry =
+        run.options.registry.configured.as_ref().unwrap_or(&run.options.registry.default);
     let host = registry.push_host();
     let mut repositories = known.repositories([host, registry.runtime_host()]);
     if all {
-        let listed = run.client.repositories(host).await.map_err(|error| {
-            registry_failure(&error).hint(
+        let listed = run.connections.client.repositories(host).await.map_err(|error| {
+            Error::from(&error).hint(
                 "not every registry lists its repositories; without `--all` only those that runs \
                  of this project recorded are looked at",
             )
@@ -119,31 +124,32 @@ pub(super) async fn in_registry(run: &Run, known: &Known, all: bool) -> Result<V
         let prefix = registry.image(&format!("{}-", run.project.brand.slug()), "-").repository;
         repositories.extend(listed.into_iter().filter(|name| name.starts_with(&prefix)));
     }
-    let found: Vec<Vec<Held>> = stream::iter(repositories)
+    let found: Vec<Vec<InventoryItem>> = stream::iter(repositories)
         .map(|repository| in_repository(run, known, registry.runtime_host(), host, repository))
-        .buffered(run.jobs)
+        .buffered(run.options.jobs())
         .try_collect()
         .await?;
     Ok(found.into_iter().flatten().collect())
 }
 
 async fn in_repository(
-    run: &Run,
+    run: &Deployment,
     known: &Known,
     runtime: &str,
     host: &str,
     repository: String,
-) -> Result<Vec<Held>, Failure> {
+) -> Result<Vec<InventoryItem>, Error> {
     let at = Repository { registry: host.to_owned(), repository };
     let session = PushSession::new();
-    let mut found: BTreeMap<Digest, Held> = BTreeMap::new();
-    for tag in run.client.tags(&at).await.map_err(|error| registry_failure(&error))? {
+    let mut found: BTreeMap<Digest, InventoryItem> = BTreeMap::new();
+    for tag in run.connections.client.tags(&at).await.map_err(|error| Error::from(&error))? {
         let name = format!("{host}/{}:{tag}", at.repository);
         let reference: Reference =
-            name.parse().map_err(|error| Failure::of(Exit::Remote, "reference", &error))?;
+            name.parse().map_err(|error| Error::of(Kind::Remote, "reference", &error))?;
         // Images of functions are no indexes; the platform does not matter.
-        let image = run.client.published(&reference, Platform::default(), true, &session).await;
-        let Some(image) = image.map_err(|error| registry_failure(&error))? else { continue };
+        let image =
+            run.connections.client.published(&reference, Platform::default(), true, &session).await;
+        let Some(image) = image.map_err(|error| Error::from(&error))? else { continue };
         let digest = image.digest();
         // A tag of an index leads elsewhere, and is none of ours.
         let Ok(config) = image.parse_config() else { continue };
@@ -152,7 +158,7 @@ async fn in_repository(
             continue;
         }
         let bytes = image.layers.last().map_or(0, |layer| layer.descriptor.size);
-        let held = found.entry(digest).or_insert_with(|| Held {
+        let held = found.entry(digest).or_insert_with(|| InventoryItem {
             id: digest.to_string(),
             names: Vec::new(),
             bytes,
@@ -170,7 +176,7 @@ async fn in_repository(
 }
 
 /// Removes images from where they are.
-pub(super) async fn remove(run: &Run, held: &[Held]) -> Result<(), Failure> {
+pub(super) async fn remove(run: &Deployment, held: &[InventoryItem]) -> Result<(), Error> {
     let mut unlisted = Vec::new();
     for one in held {
         match &one.at {
@@ -179,8 +185,8 @@ pub(super) async fn remove(run: &Run, held: &[Held]) -> Result<(), Failure> {
                 unlisted.extend(one.names.iter().map(|name| (name.clone(), *digest)));
             }
             At::Registry(at, digest) => {
-                run.client.delete(at, *digest).await.map_err(|error| {
-                    let failure = registry_failure(&error);
+                run.connections.client.delete(at, *digest).await.map_err(|error| {
+                    let failure = Error::from(&error);
                     match error {
                         esb_registry::Error::Refused { status: 405, .. } => failure.hint(
                             "this registry does not delete: of registry:2 that is the setting \
@@ -193,7 +199,7 @@ pub(super) async fn remove(run: &Run, held: &[Held]) -> Result<(), Failure> {
         }
     }
     if !unlisted.is_empty() {
-        run.store.unlist_images(&unlisted)?;
+        run.connections.store.unlist_images(&unlisted)?;
     }
     Ok(())
 }

@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use esb_config::{Owner, Published, Section};
+use esb_deploy::history::MadeHere;
 use esb_oci::Digest;
-
-use crate::pipeline::history::MadeHere;
 
 /// Whose an image is.
 #[derive(Debug, Clone, PartialEq, Eq)]

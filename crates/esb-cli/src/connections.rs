@@ -1,0 +1,101 @@
+//! What a run works with, from flags and environment: the content store, registries, engines, tools.
+
+use std::path::PathBuf;
+
+use esb_deploy::{Connections, Error, Kind, Mode, Project, RegistryNames, engine};
+use esb_image::{
+    Tools,
+    docker::{ClientSettings, DockerEngine},
+};
+use esb_model::Brand;
+use esb_oci::ContentStore;
+
+use crate::{
+    access,
+    cli::{AccessArgs, BuildArgs},
+    environment::Environment,
+    fleet::fleet,
+};
+
+/// Registries, the store and the engine, as every command reaches them.
+pub(crate) fn connections(
+    access: &AccessArgs,
+    registry: &RegistryNames,
+    project: &Project,
+    environment: &Environment,
+) -> Result<Connections, Error> {
+    let store = open_store(environment, &project.brand)?;
+    let internal = registry.configured.iter().chain([&registry.default]);
+    let client = access::client(access, environment, internal, &store)?;
+    let mut connections = Connections::new(store, client);
+    connections.engine = engine_settings(environment);
+    Ok(connections)
+}
+
+/// As [`connections`], with what builds.
+pub(crate) fn of_build(
+    args: &BuildArgs,
+    registry: &RegistryNames,
+    project: &Project,
+    environment: &Environment,
+) -> Result<Connections, Error> {
+    let mut connections = connections(&args.access, registry, project, environment)?;
+    connections.fleet = fleet(&args.fleet, environment)?;
+    connections.tools = Tools {
+        uv: environment.program("uv"),
+        python: environment.program("python3"),
+        environment: environment.everything(),
+        env_file: environment.of_files(),
+        folder: project.current.clone(),
+        install_uv: !args.packages.no_uv_install && !args.access.offline,
+        allow_builds: args.packages.allow_host_builds,
+    };
+    connections.step_arguments = environment.proxy_arguments();
+    connections.step_secrets = environment.step_secrets();
+    Ok(connections)
+}
+
+/// Where the content store of this user lies.
+pub(crate) fn store_folder(environment: &Environment, brand: &Brand) -> Result<PathBuf, Error> {
+    environment.cache_dir(brand).ok_or_else(|| {
+        let name = format!("{}_CACHE_DIR", brand.variable_prefix());
+        Error::new(Kind::Local, "store", format!("neither {name} nor HOME says where to cache"))
+    })
+}
+
+/// The content store of this user, to build with.
+pub(crate) fn open_store(environment: &Environment, brand: &Brand) -> Result<ContentStore, Error> {
+    let dir = store_folder(environment, brand)?;
+    Ok(ContentStore::open_held(dir)?)
+}
+
+/// What names the container engine.
+fn engine_settings(environment: &Environment) -> ClientSettings {
+    let get = |name| environment.get(name).map(str::to_owned);
+    ClientSettings {
+        host: get("DOCKER_HOST"),
+        tls_verify: get("DOCKER_TLS_VERIFY"),
+        cert_path: get("DOCKER_CERT_PATH").map(PathBuf::from),
+        context: get("DOCKER_CONTEXT"),
+        config: environment.docker_config(),
+    }
+}
+
+/// Connects to the container engine; what is exported from it lies in `store`.
+pub(crate) async fn engine(
+    environment: &Environment,
+    store: &ContentStore,
+) -> Result<DockerEngine, Error> {
+    let credentials = access::docker_credentials(environment)?;
+    engine::connect(&engine_settings(environment), store, credentials).await
+}
+
+/// The mode of a compose project that runs; an engine that does not answer knows of none.
+pub(crate) async fn running_mode(
+    environment: &Environment,
+    store: &ContentStore,
+    compose_project: &str,
+) -> Option<Mode> {
+    let engine = engine(environment, store).await.ok()?;
+    engine::mode_of(&engine, compose_project).await.ok()?
+}

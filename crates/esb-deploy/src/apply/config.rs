@@ -1,0 +1,223 @@
+//! The runtime configuration: previewed with the findings, published last.
+
+use std::path::PathBuf;
+
+use esb_config::{ConfigFile, Lock, Merged, Publication, Published, Rendered};
+use esb_model::Application;
+use esb_oci::Folder;
+
+use crate::{
+    apply::{
+        compose, delivered,
+        delivery::{self, Found, Place},
+        own_folders,
+        sync::External,
+    },
+    deployment::Deployment,
+    error::{Error, Kind},
+    release::{bases::Made, configuration, target::Target},
+};
+
+/// Keeps other runs from publishing into a folder as long as the result lives, once they let go of
+/// it.
+///
+/// # Errors
+/// When they do not let go of it in time.
+pub fn lock_folder(run: &Deployment, folder: &Folder) -> Result<Lock, Error> {
+    let limit = run.options.lock_wait.unwrap_or(Lock::DEFAULT_LIMIT);
+    Ok(Lock::acquire(folder, limit)?)
+}
+
+/// Where the configuration goes beside the generated folder.
+#[derive(Debug)]
+pub struct Places {
+    /// Merged configuration of this project and environment.
+    pub staging: Folder,
+    /// Where a Gateway reads.
+    pub found: Found,
+}
+
+/// What was written where.
+#[derive(Debug)]
+pub struct Written {
+    /// The generated files, in order.
+    pub generated: Vec<PathBuf>,
+    pub staging: Option<PathBuf>,
+    /// The Gateway's place, as messages name it.
+    pub delivered: Option<String>,
+    pub changed: Vec<ConfigFile>,
+    pub changes: Vec<esb_config::Change>,
+    /// What is published now; none when the run does not publish.
+    pub merged: Option<Merged>,
+    /// Functions whose `max_capacity` changed, which a Gateway takes when it starts.
+    pub capacities: Vec<String>,
+}
+
+/// Where configuration lies, for who only looks or mends.
+pub async fn places(run: &Deployment) -> Result<Places, Error> {
+    let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
+    Ok(Places { staging, found: delivery::find(run).await? })
+}
+
+impl Places {
+    /// The place that counts, as messages name it.
+    pub fn name(&self, run: &Deployment) -> String {
+        match &self.found.place {
+            Some(place) => place.name(run),
+            None => run.short(&self.staging.path()),
+        }
+    }
+}
+
+/// Publishes into all places; staging's lock is held.
+pub async fn publish_merged(
+    run: &Deployment,
+    places: &Places,
+    lock: &Lock,
+    merged: &Merged,
+) -> Result<(), Error> {
+    esb_config::publish(lock, merged)?;
+    if let Some(place) = &places.found.place
+        && let Some(lock) = place.lock(run, lock)?
+    {
+        place.publish(&lock, merged).await?;
+    }
+    Ok(())
+}
+
+/// Finds the places, and everything that would forbid to write there.
+pub(crate) async fn prepare(
+    run: &Deployment,
+    target: &Target,
+    preview: &Rendered,
+) -> Result<Places, Error> {
+    let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
+    let mut places = Places { staging, found: Found::default() };
+    if run.options.publish {
+        places.found = delivery::find(run).await?;
+        refuse_local(run, target, &places.found)?;
+        refuse_unset(run, &places.found)?;
+        esb_config::check_writable(&places.staging)?;
+        if let Some(place) = &places.found.place {
+            place.check()?;
+            own_folders::check_place(run, place)?;
+        }
+        let published = current(&places).await?;
+        esb_config::merge(&published, preview, &run.run_owners())?;
+    }
+    Ok(places)
+}
+
+/// A Gateway that runs would hand out names that its Agent cannot pull.
+fn refuse_local(run: &Deployment, target: &Target, found: &Found) -> Result<(), Error> {
+    let allowed = run.options.site.allow_local;
+    let running = found.gateway.as_ref().filter(|gateway| gateway.running && !allowed);
+    let (Some(gateway), Some(reason)) = (running, target.unreachable()) else { return Ok(()) };
+    let text = format!("the Gateway `{}` runs, and {reason}", gateway.name);
+    Err(Error::new(Kind::Input, "local-names", text).hint(
+        "start the platform's registry or name one with `--registry HOST[:PORT]`, and push there \
+         (`--to registry`), or insist with `--allow-local`",
+    ))
+}
+
+/// A Gateway would leave the placeholder of a secret that it does not have as it is.
+fn refuse_unset(run: &Deployment, found: &Found) -> Result<(), Error> {
+    let Some(gateway) = &found.gateway else { return Ok(()) };
+    let has = |name: &str| gateway.environment.names().any(|own| own == name);
+    let absent = run.project.secret_env.iter().filter(|(_, variable)| !has(variable));
+    let failures = absent.map(|(function, variable)| {
+        let text = format!(
+            "the Gateway `{}` has no variable `{variable}`, which `--secret-env \
+             {function}.{variable}` leaves to it",
+            gateway.name
+        );
+        let up = compose::command(run, Some(gateway), "up -d gateway");
+        Error::new(Kind::Input, "secret-env", text).hint(format!(
+            "add it to the `environment` of the service `gateway` in the compose file, then: {up}"
+        ))
+    });
+    let summary = |count| format!("{count} variables of `--secret-env` are not there");
+    Error::all(failures.collect(), summary).map_or(Ok(()), Err)
+}
+
+/// Functions that were published with another `max_capacity`, of their own or by default.
+fn changed_capacities(before: &Published, after: &Merged) -> Vec<String> {
+    let of = |file: &esb_config::FunctionsFile, name: &str| {
+        let own = file.functions.get(name)?.scaling.max_capacity;
+        Some(own.or(file.defaults.scaling.max_capacity))
+    };
+    let (old, new) = (&before.config.functions, &after.config.functions);
+    let differs = |name: &&String| of(old, name).is_some_and(|was| of(new, name) != Some(was));
+    new.functions.keys().filter(differs).cloned().collect()
+}
+
+/// Writes the generated configuration and publishes it, when the run publishes.
+pub(crate) async fn publish(
+    run: &Deployment,
+    app: &Application,
+    target: &Target,
+    made: &Made,
+    externals: &[External],
+    places: &Places,
+) -> Result<Written, Error> {
+    let rendered = configuration::of_run(run, app, target, made, externals);
+    let generated = run.project.generated().join("config");
+    let mut publication =
+        esb_config::write_generated(run.project.folder_at(&generated), &rendered.config)?;
+    let mut written = Written {
+        generated: ConfigFile::GENERATED.iter().map(|file| generated.join(file.name())).collect(),
+        staging: None,
+        delivered: None,
+        changed: Vec::new(),
+        changes: Vec::new(),
+        merged: None,
+        capacities: Vec::new(),
+    };
+    if run.options.publish {
+        let lock = lock_folder(run, &places.staging)?;
+        let place = places.found.place.as_ref();
+        let place = match place {
+            Some(place) => Some((place, place.lock(run, &lock)?)),
+            None => None,
+        };
+        let published = current(places).await?;
+        let merged = esb_config::merge(&published, &rendered, &run.run_owners())
+            .map_err(|error| merge_failure(error, run.project.brand.slug()))?;
+        publication = esb_config::publish(&lock, &merged)?;
+        if let Some((place, lock)) = &place {
+            if let Some(lock) = lock {
+                publication = place.publish(lock, &merged).await?;
+                if let Place::Folder(folder) = place {
+                    delivered::remember(&places.staging, &folder.path())?;
+                }
+            }
+            written.delivered = Some(place.name(run));
+        }
+        written.staging = Some(places.staging.path());
+        written.capacities = changed_capacities(&published, &merged);
+        written.changes.clone_from(&merged.changes);
+        written.merged = Some(merged);
+    }
+    let Publication { written: changed, .. } = publication;
+    written.changed = changed;
+    Ok(written)
+}
+
+/// What is published where a Gateway reads, else in staging.
+pub async fn current(places: &Places) -> Result<Published, Error> {
+    if let Some(place) = &places.found.place
+        && let Some(published) = place.read().await?
+    {
+        return Ok(published);
+    }
+    Ok(esb_config::read(&places.staging)?)
+}
+
+/// The error of a merge, with the program in the commands that the hint names.
+pub(crate) fn merge_failure(error: esb_config::Error, program: &str) -> Error {
+    let mut failure = Error::from(error);
+    if let Some(hint) = &mut failure.hint {
+        *hint = hint.replace("`config rm", &format!("`{program} config rm"));
+    }
+    failure
+}

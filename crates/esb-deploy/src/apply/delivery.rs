@@ -1,0 +1,292 @@
+//! The place where a Gateway reads its configuration: a folder of this machine, or a folder inside
+//! a container that is reached through the engine.
+//!
+//! Owns how that place is found, looked at before the build, read and written. What is written is
+//! the merge's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use esb_config::{ConfigFile, Lock, Merged, Publication, Published};
+use esb_image::docker::{DockerEngine, FileInside, MountedFolder, OtherContainer, Replacement};
+use esb_oci::Folder;
+
+use crate::{
+    apply::config,
+    deployment::Deployment,
+    error::{Error, Kind},
+};
+
+/// Where a Gateway reads (docs/contracts/platform.md#configuration-files).
+const GATEWAY_FOLDER: &str = "/app/runtime-config";
+/// Labels that compose gives to containers.
+const PROJECT: &str = "com.docker.compose.project";
+const SERVICE: &str = "com.docker.compose.service";
+
+/// Where the configuration goes beside staging.
+#[derive(Debug)]
+pub enum Place {
+    /// A folder of this machine.
+    Folder(Folder),
+    /// A folder inside a container.
+    Container(Box<Inside>),
+}
+
+/// A folder inside a container.
+#[derive(Debug)]
+pub struct Inside {
+    engine: DockerEngine,
+    container: OtherContainer,
+    /// Keeps other runs of this user away; others' locks cannot be seen from here.
+    lock: Folder,
+    /// Names our own containers.
+    label: String,
+}
+
+/// The place of a run, and whether a Gateway of the project is there.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Where it reads; none where nothing is delivered.
+    pub place: Option<Place>,
+    /// The project's Gateway.
+    pub gateway: Option<OtherContainer>,
+    /// Compose projects with a Gateway that runs, where this one has none and no place was named.
+    pub elsewhere: Vec<String>,
+}
+
+/// Finds the place: as the user says, else that of the project's Gateway.
+pub(crate) async fn find(run: &Deployment) -> Result<Found, Error> {
+    let given = run.options.site.config_to.as_deref();
+    let mut found = Found { gateway: gateway(run).await?, ..Found::default() };
+    match given {
+        Some("none") => return Ok(found),
+        Some(text) => match text.strip_prefix("container:") {
+            Some(name) => {
+                let container = run.engine().await?.other(name).await?;
+                let container = container.ok_or_else(|| {
+                    let text = format!("the engine has no container `{name}`");
+                    Error::new(Kind::Input, "config-to", text)
+                })?;
+                found.place = Some(mounted(run, &container).await?);
+            }
+            None => {
+                found.place = Some(Place::Folder(run.project.configuration_at(Path::new(text))));
+            }
+        },
+        None => match &found.gateway {
+            Some(container) => found.place = Some(mounted(run, container).await?),
+            None => found.elsewhere = elsewhere(run).await?,
+        },
+    }
+    Ok(found)
+}
+
+/// What every Gateway of the engine reads, of whichever compose project it is.
+pub async fn all_gateways_read(run: &Deployment) -> Result<Vec<Published>, Error> {
+    let Ok(engine) = run.engine().await else { return Ok(Vec::new()) };
+    let labels = [(SERVICE.to_owned(), "gateway".to_owned())];
+    let mut all = Vec::new();
+    for container in engine.others(&labels).await? {
+        if let Some(mount) = container.mounts.iter().find(|mount| mount.target == GATEWAY_FOLDER) {
+            all.extend(place_of(run, engine, &container, mount).read().await?);
+        }
+    }
+    Ok(all)
+}
+
+/// The compose projects whose Gateway runs and reads a configuration.
+async fn elsewhere(run: &Deployment) -> Result<Vec<String>, Error> {
+    let Ok(engine) = run.engine().await else { return Ok(Vec::new()) };
+    let labels = [(SERVICE.to_owned(), "gateway".to_owned())];
+    let all = engine.others(&labels).await?;
+    let reads = |container: &OtherContainer| {
+        container.running && container.mounts.iter().any(|mount| mount.target == GATEWAY_FOLDER)
+    };
+    let gateways = all.into_iter().filter(reads);
+    let projects = gateways.filter_map(|container| container.labels.get(PROJECT).cloned());
+    Ok(projects.collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+/// The Gateway of the compose project, when an engine answers and has one; one that runs wins.
+async fn gateway(run: &Deployment) -> Result<Option<OtherContainer>, Error> {
+    let Ok(engine) = run.engine().await else { return Ok(None) };
+    let labels = [
+        (PROJECT.to_owned(), run.compose_project.clone()),
+        (SERVICE.to_owned(), "gateway".to_owned()),
+    ];
+    let mut found = engine.others(&labels).await?;
+    found.sort_by_key(|container| !container.running);
+    Ok(found.into_iter().next())
+}
+
+/// What a container sees at the Gateway's folder.
+async fn mounted(run: &Deployment, container: &OtherContainer) -> Result<Place, Error> {
+    let name = &container.name;
+    let mount = container.mounts.iter().find(|mount| mount.target == GATEWAY_FOLDER);
+    let mount = mount.ok_or_else(|| {
+        let text = format!("container `{name}` has nothing mounted at {GATEWAY_FOLDER}");
+        Error::new(Kind::Input, "config-to", text).hint(
+            "name the place with `--config-to DIR`, or deliver nowhere with `--config-to none`",
+        )
+    })?;
+    let place = place_of(run, run.engine().await?, container, mount);
+    if matches!(place, Place::Container(_)) && !mount.writable {
+        let text = format!("container `{name}` may only read what is mounted at {GATEWAY_FOLDER}");
+        return Err(Error::new(Kind::Local, "config-to", text)
+            .hint("mount it without `ro`, or deliver to a folder with `--config-to DIR`"));
+    }
+    Ok(place)
+}
+
+fn place_of(
+    run: &Deployment,
+    engine: &DockerEngine,
+    container: &OtherContainer,
+    mount: &MountedFolder,
+) -> Place {
+    // A bind mount of an engine elsewhere is a folder of that machine.
+    if let Some(folder) = &mount.bind
+        && engine.address().is_local()
+        && folder.is_dir()
+    {
+        return Place::Folder(run.project.configuration_at(folder));
+    }
+    let volume = mount.volume.as_deref().unwrap_or(&container.id);
+    Place::Container(Box::new(Inside {
+        engine: engine.clone(),
+        container: container.clone(),
+        lock: run.connections.store.folder().join("delivery").join(volume),
+        label: run.project.brand.label("kind"),
+    }))
+}
+
+impl Place {
+    /// As messages name it.
+    pub(crate) fn name(&self, run: &Deployment) -> String {
+        match self {
+            Self::Folder(folder) => run.short(&folder.path()),
+            Self::Container(inside) => format!("container:{}", inside.container.name),
+        }
+    }
+
+    /// What forbids to write there, before any work.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Folder(folder) => Ok(esb_config::check_writable(folder)?),
+            Self::Container(_) => Ok(()), // its mount was looked at
+        }
+    }
+
+    /// What is published there; none when nothing ever was.
+    pub(crate) async fn read(&self) -> Result<Option<Published>, Error> {
+        match self {
+            Self::Folder(folder) if folder.kind(ConfigFile::Functions.name())?.is_none() => {
+                Ok(None)
+            }
+            Self::Folder(folder) => Ok(esb_config::read(folder).map(Some)?),
+            Self::Container(inside) => {
+                let files = inside.files().await?;
+                if files.contains_key(&ConfigFile::Functions) {
+                    inside.parse(&files).map(Some)
+                } else {
+                    Ok(None)
+                }
+            }
+        }
+    }
+
+    /// Keeps other runs away. None where staging itself is the place: its lock does that already.
+    pub(crate) fn lock(&self, run: &Deployment, staging: &Lock) -> Result<Option<Lock>, Error> {
+        let folder = match self {
+            Self::Folder(folder) if staging.is_of(&folder.path()) => return Ok(None),
+            Self::Folder(folder) => folder,
+            Self::Container(inside) => &inside.lock,
+        };
+        config::lock_folder(run, folder).map(Some)
+    }
+
+    /// Publishes under the place's own lock.
+    pub(crate) async fn publish(&self, lock: &Lock, merged: &Merged) -> Result<Publication, Error> {
+        match self {
+            Self::Folder(_) => Ok(esb_config::publish(lock, merged)?),
+            Self::Container(inside) => inside.publish(merged).await,
+        }
+    }
+}
+
+impl Inside {
+    async fn files(&self) -> Result<BTreeMap<ConfigFile, FileInside>, Error> {
+        let mut files = BTreeMap::new();
+        for file in ConfigFile::GENERATED.into_iter().chain([ConfigFile::State]) {
+            let found = self.engine.file_inside(&self.container.id, GATEWAY_FOLDER, file.name());
+            if let Some(found) = found.await? {
+                files.insert(file, found);
+            }
+        }
+        Ok(files)
+    }
+
+    fn parse(&self, files: &BTreeMap<ConfigFile, FileInside>) -> Result<Published, Error> {
+        let folder = format!("{}:{GATEWAY_FOLDER}", self.container.name);
+        let published = Published::parse(|file| {
+            let Some(found) = files.get(&file) else { return Ok(None) };
+            let path = Path::new(&folder).join(file.name());
+            match std::str::from_utf8(&found.content) {
+                Ok(text) => Ok(Some((path, text.to_owned()))),
+                Err(error) => Err(esb_config::Error::Parse { path, source: error.into() }),
+            }
+        });
+        Ok(published?)
+    }
+
+    /// Under temporary names first, then one rename each, in the order of the merge's steps.
+    async fn publish(&self, merged: &Merged) -> Result<Publication, Error> {
+        let files = self.files().await?;
+        let steps = merged.steps(|file| files.get(&file).map(|found| found.content.clone()));
+        let mut publication = Publication::default();
+        if !steps.is_empty() {
+            let owner = self.engine.owner_inside(&self.container.id, GATEWAY_FOLDER).await?;
+            let now = SystemTime::now();
+            let mut times: BTreeMap<ConfigFile, u64> =
+                files.iter().map(|(file, found)| (*file, found.mtime)).collect();
+            let mut replacements = Vec::new();
+            for step in &steps {
+                let previous =
+                    times.get(&step.file).map(|time| UNIX_EPOCH + Duration::from_secs(*time));
+                let next = esb_config::next_mtime(previous, now);
+                let mtime = next.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+                times.insert(step.file, mtime);
+                let known = files.get(&step.file).map(|found| found.owner);
+                let file = FileInside {
+                    name: step.file.name().to_owned(),
+                    content: step.text.clone().into_bytes(),
+                    mtime,
+                    owner: known.or(owner).unwrap_or((0, 0)),
+                };
+                replacements.push(Replacement { file, mode: 0o644 });
+                if !publication.written.contains(&step.file) {
+                    publication.written.push(step.file);
+                }
+            }
+            self.replace(&replacements).await?;
+        }
+        publication.unchanged =
+            files.into_keys().filter(|file| !publication.written.contains(file)).collect();
+        Ok(publication)
+    }
+
+    /// In a container that runs; beside one that is stopped.
+    async fn replace(&self, files: &[Replacement]) -> Result<(), Error> {
+        let engine = &self.engine;
+        if self.container.running {
+            return Ok(engine.replace_inside(&self.container.id, GATEWAY_FOLDER, files).await?);
+        }
+        let beside = engine.beside(&self.container, &self.label).await?;
+        let replaced = engine.replace_inside(beside.id(), GATEWAY_FOLDER, files).await;
+        beside.end().await?;
+        Ok(replaced?)
+    }
+}

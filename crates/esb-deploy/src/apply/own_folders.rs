@@ -1,0 +1,193 @@
+//! Folders that a run writes into, and where they cannot be.
+//!
+//! What a build generates has this run's entries alone, and none of what others published: a
+//! Gateway that reads it, or a copy of it over what is published, would lose theirs. What lies in
+//! code or in a layer would get into an image, and each run would make another one.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use esb_config::{ConfigFile, FoldersAbove, is_same_folder, is_within};
+use esb_model::{ImageRecipe, StagedSource};
+use esb_oci::IgnoreRules;
+
+use crate::{
+    apply::{config::Places, delivery::Place},
+    deployment::Deployment,
+    error::{Error, Kind},
+    release::target::Target,
+};
+
+/// Folders below that of an environment which each build makes anew.
+const GENERATED: [&str; 3] = ["config", "functions", "base"];
+
+/// Refuses a place inside what builds generate, of any environment.
+pub(crate) fn check_place(run: &Deployment, place: &Place) -> Result<(), Error> {
+    let Place::Folder(folder) = place else { return Ok(()) };
+    let dir = &folder.path();
+    let staging = run.project.staging(&run.compose_project);
+    if is_same_folder(dir, &staging) {
+        return Ok(());
+    }
+    let found = generated(run).into_iter().find(|folder| is_within(dir, folder));
+    let Some(folder) = found.or_else(|| generated_later(run, dir)) else { return Ok(()) };
+    let text = format!(
+        "`{}` cannot be where a Gateway reads: each build writes into `{}`, before anything is \
+         published",
+        run.short(dir),
+        run.short(&folder)
+    );
+    Err(Error::new(Kind::Input, "config-to", text)
+        .hint(format!("deliver to `{}`, or to a folder of its own", run.short(&staging))))
+}
+
+fn generated(run: &Deployment) -> Vec<PathBuf> {
+    let brand = run.project.brand.folder(&run.project.root);
+    let others = fs::read_dir(brand).into_iter().flatten().flatten().map(|entry| entry.path());
+    let environments = others.chain([run.project.generated()]);
+    environments.flat_map(|folder| GENERATED.map(|name| folder.join(name))).collect()
+}
+
+/// The folder around `dir` that builds of an environment which is not there yet would make.
+fn generated_later(run: &Deployment, dir: &Path) -> Option<PathBuf> {
+    let brand = run.project.brand.folder(&run.project.root);
+    let found = dir.ancestors().find(|folder| {
+        GENERATED.iter().any(|name| folder.ends_with(name))
+            && folder.ancestors().nth(2).is_some_and(|above| is_same_folder(above, &brand))
+    });
+    found.map(Path::to_path_buf)
+}
+
+/// Refuses an `--output` whose configuration is a published one: the copy has this run's entries
+/// alone.
+pub(crate) fn check_output(run: &Deployment, places: &Places, output: &Path) -> Result<(), Error> {
+    let config = output.join("config");
+    let place = places.found.place.as_ref().and_then(|place| match place {
+        Place::Folder(folder) => Some(folder.path()),
+        Place::Container(_) => None,
+    });
+    let is_published = config.join(ConfigFile::State.name()).exists()
+        || [Some(places.staging.path()), place]
+            .into_iter()
+            .flatten()
+            .any(|dir| is_same_folder(&dir, &config));
+    if !is_published {
+        return Ok(());
+    }
+    let text = format!(
+        "`--output` would replace the published configuration in `{}` by this run's part of it",
+        run.short(&config)
+    );
+    Err(Error::new(Kind::Input, "output", text).hint("name another folder"))
+}
+
+/// A folder that a run writes into.
+pub(crate) struct Written {
+    /// The finding's code.
+    code: &'static str,
+    /// As the user named it.
+    name: String,
+    path: PathBuf,
+}
+
+/// The folders that a run writes into, other than the project's own.
+pub(crate) fn written(
+    run: &Deployment,
+    target: &Target,
+    places: &Places,
+    output: Option<&Path>,
+) -> Vec<Written> {
+    let named = |code, name: &str, path: PathBuf| {
+        let name = format!("{name} `{}`", run.short(&path));
+        Written { code, name, path }
+    };
+    let layout =
+        target.layout.iter().map(|path| named("to", "the layout of `--to oci`", path.into()));
+    let config = match &places.found.place {
+        Some(Place::Folder(folder)) => {
+            Some(named("config-to", "the folder where a Gateway reads,", folder.path()))
+        }
+        _ => None,
+    };
+    let output = output.map(|path| named("output", "the folder of `--output`,", path.into()));
+    let variable = format!("{}_CACHE_DIR", run.project.brand.variable_prefix());
+    let store = format!("the store of what was built (`{variable}`),");
+    let store = named("store", &store, run.connections.store.root().to_owned());
+    layout.chain(config).chain(output).chain([store]).collect()
+}
+
+/// Refuses a folder that would get into an image.
+pub(crate) fn check_code(
+    run: &Deployment,
+    written: &[Written],
+    recipes: &[ImageRecipe],
+) -> Result<(), Error> {
+    let above: Vec<_> = written.iter().map(|written| FoldersAbove::of(&written.path)).collect();
+    for recipe in recipes {
+        for copied in copied(run, recipe) {
+            let Ok(folder) = fs::metadata(&copied.folder) else { continue };
+            let has = |above: &FoldersAbove| {
+                above.seen_from(&folder).is_some_and(|path| copied.takes(path))
+            };
+            let mut written = written.iter().zip(&above);
+            let Some((written, _)) = written.find(|(_, above)| has(above)) else { continue };
+            let text = format!(
+                "{} lies in `{}`, which becomes part of the image `{}`: each run would make \
+                 another image",
+                written.name,
+                run.short(&copied.folder),
+                recipe.repository
+            );
+            let ignore = if recipe.own.is_some() { ".dockerignore" } else { ".samignore" };
+            return Err(Error::new(Kind::Input, written.code, text).hint(format!(
+                "name a folder outside of code and layers, or leave it out of the image with \
+                 `{ignore}`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A file or folder that an image gets.
+struct Copied<'a> {
+    folder: PathBuf,
+    /// Its name in the folder where the patterns start.
+    name: String,
+    /// The patterns of what is left out.
+    left_out: Vec<&'a str>,
+}
+
+impl Copied<'_> {
+    /// Whether the image gets what is at a path in it.
+    fn takes(&self, path: &Path) -> bool {
+        let path = Path::new(&self.name).join(path);
+        let path = path.to_string_lossy();
+        let rules = IgnoreRules::new(self.left_out.iter().copied());
+        rules.is_ok_and(|rules| {
+            !rules.excludes(&rules.matched_from_root(path.trim_end_matches('/')))
+        })
+    }
+}
+
+/// What a recipe takes from the folders of the user.
+fn copied<'a>(run: &Deployment, recipe: &'a ImageRecipe) -> Vec<Copied<'a>> {
+    let root = &run.project.root;
+    let staged = recipe.staged.iter().filter_map(|staged| match &staged.source {
+        StagedSource::Copy { from, exclude, .. } => Some(Copied {
+            folder: root.join(from),
+            name: String::new(),
+            left_out: exclude.iter().map(String::as_str).collect(),
+        }),
+        StagedSource::Unpack(_) | StagedSource::Content(_) => None,
+    });
+    let context = root.join(&recipe.context.folder);
+    let sources = esb_image::docker::sources(recipe).unwrap_or_else(|| [String::new()].into());
+    let sources = sources.into_iter().map(|name| Copied {
+        folder: context.join(&name),
+        name,
+        left_out: recipe.dockerignore.lines().collect(),
+    });
+    staged.chain(sources).collect()
+}

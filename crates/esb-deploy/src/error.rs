@@ -1,0 +1,224 @@
+//! The one error of a deploy, with a kind.
+
+use std::fmt;
+
+/// What sort of thing is wrong; the command line has an exit code for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The input: template, parameters, missing code, or what a policy forbids.
+    Input,
+    /// What was asked for makes no sense.
+    Usage,
+    /// A build failed.
+    Build,
+    /// A registry or engine is unreachable, refused, or broken.
+    Remote,
+    /// Another run holds a lock.
+    Locked,
+    /// A check found a difference.
+    Difference,
+    /// The disk or the store of this machine failed.
+    Local,
+}
+
+/// Why a run ends early: what was attempted on what, why, and what to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Error {
+    /// What sort of thing is wrong.
+    pub kind: Kind,
+    /// A stable name for JSON, such as `IMAGE_PULL_FAILED` or `template`.
+    pub code: String,
+    /// What was attempted on what.
+    pub message: String,
+    /// Why, the nearest cause first.
+    pub causes: Vec<String>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Lines of a program's own output that explain the error.
+    pub log: Option<String>,
+    /// The errors that this one sums up.
+    pub parts: Vec<Error>,
+}
+
+impl Error {
+    /// An error without causes.
+    pub fn new(kind: Kind, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            code: code.into(),
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+            log: None,
+            parts: Vec::new(),
+        }
+    }
+
+    /// One error for several; a single one stays as it is.
+    pub fn all(mut parts: Vec<Self>, summary: impl FnOnce(usize) -> String) -> Option<Self> {
+        if parts.len() < 2 {
+            return parts.pop();
+        }
+        let mut all = Self::new(parts[0].kind, parts[0].code.clone(), summary(parts.len()));
+        all.parts = parts;
+        Some(all)
+    }
+
+    /// An error with the message and the causes of an error.
+    pub fn of(
+        kind: Kind,
+        code: impl Into<String>,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
+        let mut own = Self::new(kind, code, error.to_string());
+        own.push_causes(error.source());
+        own
+    }
+
+    /// The message with its causes, in one line.
+    pub fn chain(&self) -> String {
+        let causes = self.causes.iter().map(|cause| format!(": {cause}"));
+        [self.message.clone()].into_iter().chain(causes).collect()
+    }
+
+    /// Puts a step in front: the former message becomes the first cause.
+    #[must_use]
+    pub fn during(mut self, step: impl Into<String>) -> Self {
+        let cause = std::mem::replace(&mut self.message, step.into());
+        self.causes.insert(0, cause);
+        self
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says what to do about it, when that is known.
+    #[must_use]
+    pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
+        self
+    }
+
+    fn push_causes(&mut self, mut cause: Option<&(dyn std::error::Error + 'static)>) {
+        // A chain that never ends is a bug of an error type; it must not hang the report.
+        for _ in 0..16 {
+            let Some(error) = cause else { return };
+            let text = error.to_string();
+            if self.causes.last().unwrap_or(&self.message) != &text {
+                self.causes.push(text);
+            }
+            cause = error.source();
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<esb_image::Error> for Error {
+    fn from(error: esb_image::Error) -> Self {
+        let (kind, code) = match error.kind() {
+            esb_image::Kind::Input => (Kind::Input, "input"),
+            esb_image::Kind::Build => (Kind::Build, "build"),
+            esb_image::Kind::Remote => (Kind::Remote, "engine"),
+            esb_image::Kind::Local => (Kind::Local, "disk"),
+        };
+        let code = error.code().unwrap_or(code);
+        let mut own = Self::of(kind, code, &error).maybe_hint(error.hint());
+        if let esb_image::Error::Step { log, .. } = error {
+            own.log = Some(log);
+        }
+        own
+    }
+}
+
+impl From<esb_oci::StoreError> for Error {
+    fn from(error: esb_oci::StoreError) -> Self {
+        let kind = match &error {
+            esb_oci::StoreError::InUse { .. } => Kind::Locked,
+            error if error.is_input() => Kind::Input,
+            error if error.is_local() => Kind::Local,
+            _ => Kind::Remote,
+        };
+        Self::of(kind, "store", &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<esb_oci::FolderError> for Error {
+    fn from(error: esb_oci::FolderError) -> Self {
+        let kind = if error.is_input() { Kind::Input } else { Kind::Local };
+        Self::of(kind, "disk", &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<esb_oci::BlobError> for Error {
+    fn from(error: esb_oci::BlobError) -> Self {
+        Self::of(Kind::Remote, "image", &error)
+    }
+}
+
+impl From<esb_oci::LayoutError> for Error {
+    fn from(error: esb_oci::LayoutError) -> Self {
+        let kind = match &error {
+            esb_oci::LayoutError::Foreign { .. } => Kind::Input,
+            esb_oci::LayoutError::Store(error) if error.is_input() => Kind::Input,
+            esb_oci::LayoutError::Store(error) if error.is_local() => Kind::Local,
+            _ => Kind::Remote,
+        };
+        Self::of(kind, "layout", &error).maybe_hint(error.hint())
+    }
+}
+
+impl From<&esb_registry::Error> for Error {
+    fn from(error: &esb_registry::Error) -> Self {
+        let kind = match error.kind() {
+            esb_registry::ErrorKind::Input => Kind::Input,
+            esb_registry::ErrorKind::Local => Kind::Local,
+            _ => Kind::Remote,
+        };
+        Self::of(kind, error.code().unwrap_or("registry"), error).maybe_hint(error.hint())
+    }
+}
+
+impl From<esb_registry::Error> for Error {
+    fn from(error: esb_registry::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<esb_config::Error> for Error {
+    fn from(error: esb_config::Error) -> Self {
+        let (kind, code) = match &error {
+            esb_config::Error::Locked { .. } => (Kind::Locked, "locked"),
+            esb_config::Error::Conflict(_)
+            | esb_config::Error::Namesakes(_)
+            | esb_config::Error::Elsewhere(_) => (Kind::Input, "conflict"),
+            esb_config::Error::Folder(_) => (Kind::Input, "disk"),
+            esb_config::Error::Io { .. } | esb_config::Error::Owner { .. } => (Kind::Local, "disk"),
+            _ => (Kind::Input, "config"),
+        };
+        Self::of(kind, code, &error).maybe_hint(error.hint())
+    }
+}
+
+/// Why an image cannot be synced.
+pub fn not_synced(source: &str, error: &esb_registry::Error) -> Error {
+    Error::from(error).during(format!("could not sync `{source}`"))
+}
+
+/// One error for all images that cannot be synced, before any of them is.
+pub fn none_synced(broken: Vec<Error>, total: usize) -> Option<Error> {
+    let summary = |count| format!("{count} of {total} images cannot be synced; nothing was copied");
+    Error::all(broken, summary)
+}

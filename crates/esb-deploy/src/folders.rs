@@ -1,0 +1,50 @@
+//! Folders that a run writes to, and from where on no link in them is followed.
+//!
+//! A repository may bring links, and a clone of it must not lead elsewhere what is written into it:
+//! in the project nothing is followed. What lies outside is the user's own, and links may lead to
+//! it; below it none is followed either.
+
+use std::path::Path;
+
+use esb_oci::{Folder, FolderError};
+
+use crate::project::{Project, normal};
+
+impl Project {
+    /// The project's folder, with `esb.lock` and the folder of generated files.
+    pub fn folder(&self) -> Folder {
+        Folder::new(&self.root).with_links(self.links.clone())
+    }
+
+    /// A folder that is written to, wherever it is.
+    pub fn folder_at(&self, path: &Path) -> Folder {
+        let whole = normal(&self.current.join(path));
+        match whole.strip_prefix(&self.root) {
+            Ok(below) => self.folder().join(below),
+            Err(_) => Folder::new(path).with_links(self.links.clone()),
+        }
+    }
+
+    /// Finds links among the generated files before any work.
+    pub(crate) fn refuse_links(&self) -> Result<(), FolderError> {
+        let generated = self.folder_at(&self.generated());
+        for name in ["base", "config", "functions", "images", "layers"] {
+            generated.join(name).exists()?;
+        }
+        for name in ["copied.json", "folders.json", "images.json", "made.json"] {
+            generated.metadata(name)?;
+        }
+        self.folder().join(self.brand.folder_name()).metadata(".gitignore").map(drop)
+    }
+
+    /// A folder of configuration: links may lead to it from anywhere, unless it is one of those
+    /// that are generated.
+    pub fn configuration_at(&self, path: &Path) -> Folder {
+        let folder = self.folder_at(path);
+        if folder.path().starts_with(self.brand.folder(&self.root)) {
+            folder
+        } else {
+            Folder::new(path).with_links(self.links.clone())
+        }
+    }
+}

@@ -1,0 +1,68 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules
+//!
+//! [`Deployment`] is the face: open, [`Deployment::load`], [`Deployment::plan`],
+//! [`Deployment::run`]. Below it `release` makes images of templates, and `apply` brings a site to
+//! what was released. Nothing here prints, asks, or reads the environment: what the run works with
+//! comes in as [`Connections`], what goes on is told to a [`esb_model::Reporter`].
+
+mod application_name;
+mod apply;
+mod builders;
+mod connections;
+mod deployment;
+pub mod engine;
+pub mod error;
+mod fetch;
+mod folders;
+pub mod history;
+mod load;
+mod local_code;
+pub mod lockfile;
+mod made_image;
+mod options;
+mod outcome;
+mod plan;
+mod predict;
+mod preview;
+mod project;
+mod record;
+mod registry;
+mod release;
+mod run;
+pub mod settings;
+
+pub use application_name::{ApplicationName, Origin};
+pub use apply::{
+    compose::command as compose_command,
+    config::{Places, Written, current, lock_folder, places, publish_merged},
+    delivered::delivered,
+    delivery::{Found, Place, all_gateways_read},
+    pull::Pulled,
+    sync::{External, ExternalState},
+    workers::Replaced,
+};
+pub use connections::{Connections, Fleet};
+pub use deployment::Deployment;
+pub use error::{Error, Kind};
+pub use fetch::{Fetched, fetch};
+pub use load::{Loaded, TemplateInputs, load};
+pub use made_image::MadeImage;
+pub use options::{
+    BuilderChoice, Destination, ImageRefForm, Mode, Options, Prewarm, Pull, RegistryNames,
+    SiteOptions, default_jobs,
+};
+pub use outcome::Outcome;
+pub use plan::{Plan, Templates};
+pub use predict::{Naming, Prediction, predict};
+pub use preview::{PlannedAction, PlannedImage, Preview};
+pub use project::{
+    Project, TEMPLATE_NAMES, TemplateFile, find_template, normal, project_root, read_text,
+};
+pub use record::{ImageRecord, Record, read as read_record};
+pub use release::target::Target;
+
+/// The bytes that a store may have before a run that built something collects, and what is left
+/// when nothing else is asked for.
+pub const STORE_LIMIT: u64 = 20_000_000_000;

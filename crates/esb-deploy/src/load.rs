@@ -1,0 +1,234 @@
+//! Reads templates and the values of their parameters into one application.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use esb_dockerfile::codes as recipe_codes;
+use esb_model::{
+    Application, Finding, FindingCode, Severity, SourceMap, Span, TemplateId, decode_text,
+};
+use esb_sam::{LoadError, Loader, Options, Parameter, ParameterOrigin, codes};
+
+use crate::{
+    error::{Error, Kind},
+    local_code,
+    project::{Project, TemplateFile, read_limited},
+};
+
+/// What templates are read with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TemplateInputs {
+    /// Values of parameters, for each template by its place in the project.
+    pub parameters: Vec<BTreeMap<String, String>>,
+    /// The region of `AWS::Region` and ARNs.
+    pub region: String,
+    /// Values of variables that AWS would compute, by function, or for all functions under
+    /// `Parameters`.
+    pub env_vars: BTreeMap<String, BTreeMap<String, String>>,
+    /// `FUNCTION=PATH`: local code for functions whose code is elsewhere.
+    pub code: Vec<String>,
+}
+
+impl Default for TemplateInputs {
+    fn default() -> Self {
+        Self {
+            parameters: Vec::new(),
+            region: "us-east-1".to_owned(),
+            env_vars: BTreeMap::new(),
+            code: Vec::new(),
+        }
+    }
+}
+
+/// Findings of later stages, and those that reading a template gives for the same cause.
+const DUPLICATE_CODES: [(FindingCode, FindingCode); 6] = [
+    (recipe_codes::UNKNOWN_RUNTIME, codes::UNKNOWN_RUNTIME),
+    (recipe_codes::S3_CONTENT, codes::CODE_NOT_LOCAL),
+    (recipe_codes::DEFAULT_RUNTIME, codes::MISSING_PROPERTY),
+    (recipe_codes::DEFAULT_HANDLER, codes::MISSING_PROPERTY),
+    (recipe_codes::PUBLISHED_LAYER, codes::LAYER),
+    (esb_config::codes::UNKNOWN_VARIABLE, codes::UNRESOLVED_VALUE),
+];
+
+/// What the templates of a run come to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// What all templates describe together.
+    pub app: Application,
+    /// The texts that findings point into.
+    pub sources: SourceMap,
+    /// What was found in the templates.
+    pub findings: Vec<Finding>,
+    /// Parameters that nobody gave a value, each with the place of its template: those without a
+    /// default, and those with one.
+    pub open: Vec<(usize, Parameter)>,
+    /// The names of the parameters that each template declares.
+    pub declared: Vec<BTreeSet<String>>,
+    /// Whether every text is a template with resources.
+    pub readable: bool,
+}
+
+impl Loaded {
+    /// Ends a run whose templates have an error.
+    ///
+    /// # Errors
+    /// When one of the findings is an error.
+    pub fn check(&self) -> Result<(), Error> {
+        let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let text = match errors.count() {
+            0 => return Ok(()),
+            1 => "the template has an error".to_owned(),
+            n => format!("the template has {n} errors"),
+        };
+        Err(Error::new(Kind::Input, "template", text))
+    }
+
+    /// Adds the findings of a later stage. What the template's own findings said already of the same
+    /// function or place is not said twice: the weightier severity of both stays.
+    pub(crate) fn merge_findings(&mut self, findings: Vec<Finding>) {
+        let is_duplicate =
+            |own: &Finding| DUPLICATE_CODES.iter().any(|(_, code)| *code == own.code);
+        let own = self.findings.iter().enumerate().filter(|(_, own)| is_duplicate(own));
+        let mut open: Vec<_> = own.map(|(at, own)| (at, self.place(own))).collect();
+        for finding in findings {
+            let duplicate = DUPLICATE_CODES.iter().find(|(later, _)| *later == finding.code);
+            let said = duplicate.and_then(|(_, code)| {
+                open.iter().position(|(at, place)| {
+                    let own = &self.findings[*at];
+                    let same = own.span == finding.span || *place == finding.span;
+                    own.code == *code && same
+                })
+            });
+            match said {
+                Some(position) => {
+                    let own = &mut self.findings[open.remove(position).0];
+                    own.severity = own.severity.max(finding.severity);
+                }
+                None => self.findings.push(finding),
+            }
+        }
+    }
+
+    /// The place of the function that a finding names, or of the function or layer that it lies in.
+    fn place(&self, finding: &Finding) -> Option<Span> {
+        let functions = &self.app.functions;
+        let is_named = |id: &str| finding.message.contains(&format!("`{id}`"));
+        if let Some(function) = functions.iter().find(|found| is_named(&found.id.logical_id)) {
+            return Some(function.span);
+        }
+        let at = finding.span?;
+        let layers = self.app.layers.iter().map(|layer| layer.span);
+        let spans = functions.iter().map(|function| function.span).chain(layers);
+        spans.filter(|span| span.source == at.source && span.start <= at.start).max()
+    }
+
+    /// Makes every parameter without a value an error: what runs must not be guessed.
+    pub fn require_parameters(&mut self) {
+        let is_missing = |parameter: &&Parameter| parameter.origin == ParameterOrigin::Missing;
+        let open = self.open.iter().map(|(_, parameter)| parameter);
+        for Parameter { name, span, .. } in open.filter(is_missing) {
+            let message = format!("the parameter `{name}` has no value");
+            let finding = Finding::new(Severity::Error, codes::MISSING_PARAMETER, *span, message)
+                .help(format!("give it with `--parameter {name}=VALUE`"));
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// Reads and lowers all templates of a project.
+///
+/// # Errors
+/// When a template cannot be read, or local code is given for what cannot have it. What is wrong in
+/// a template is a finding.
+pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error> {
+    let mut loaded = Loaded {
+        app: Application::default(),
+        sources: SourceMap::default(),
+        findings: Vec::new(),
+        open: Vec::new(),
+        declared: Vec::new(),
+        readable: true,
+    };
+    for (number, template) in project.templates.iter().enumerate() {
+        let text = read_template(template)?;
+        let options = Options {
+            parameters: inputs.parameters.get(number).cloned().unwrap_or_default(),
+            region: inputs.region.clone(),
+            env_vars: inputs.env_vars.clone(),
+            ..Options::default()
+        };
+        let files = ProjectFiles { project, template };
+        let id = TemplateId(number);
+        let parsed =
+            esb_sam::parse(&mut loaded.sources, id, &template.name, &text, &options, &files);
+        let names = parsed.parameters.iter().map(|parameter| parameter.name.clone());
+        loaded.declared.push(names.collect());
+        loaded.readable &= parsed.readable;
+        let is_open = |parameter: &&Parameter| {
+            matches!(parameter.origin, ParameterOrigin::Missing | ParameterOrigin::Default)
+        };
+        let open = parsed.parameters.iter().filter(is_open);
+        loaded.open.extend(open.map(|parameter| (number, parameter.clone())));
+        loaded.findings.extend(parsed.findings);
+        loaded.app.append(parsed.application);
+    }
+    loaded.app.templates = project.templates.iter().map(|file| file.name.clone()).collect();
+    // One template's parameter is no mistake where another declares it.
+    loaded.findings.retain(|finding| finding.code != codes::UNKNOWN_PARAMETER);
+    if loaded.readable {
+        local_code::apply(project, &inputs.code, &mut loaded.app, &mut loaded.findings)?;
+    }
+    loaded.findings.extend(esb_sam::platform_findings(&loaded.app));
+    Ok(loaded)
+}
+
+fn read_template(template: &TemplateFile) -> Result<String, Error> {
+    let failed = |cause: String| {
+        let text = format!("could not read the template `{}`", template.name);
+        let mut error = Error::new(Kind::Input, "template", text);
+        error.causes.push(cause);
+        error
+    };
+    let bytes = read_limited(&template.path).map_err(failed)?;
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return decode_text(bytes).map_err(|error| failed(error.to_string()));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let end = error.utf8_error().valid_up_to();
+        let valid = String::from_utf8_lossy(&error.as_bytes()[..end]).into_owned();
+        let mut sources = SourceMap::default();
+        let source = sources.add(&template.name, valid);
+        let place = sources.describe(Span { source, start: end, end });
+        failed(format!("it is not UTF-8 at {place}"))
+    })
+}
+
+/// Files that a template refers to: regular ones inside the project root.
+struct ProjectFiles<'a> {
+    project: &'a Project,
+    template: &'a TemplateFile,
+}
+
+impl Loader for ProjectFiles<'_> {
+    fn load(&self, from: &str, location: &str) -> Result<String, LoadError> {
+        // A template is named as the user named it, a file that it includes by its own path.
+        let folder = if from == self.template.name {
+            self.template.path.parent().unwrap_or(&self.project.root).to_owned()
+        } else {
+            self.project.root.join(Path::new(from).parent().unwrap_or(Path::new("")))
+        };
+        let path = fs::canonicalize(folder.join(location)).map_err(|_| LoadError::NotFound)?;
+        let root = fs::canonicalize(&self.project.root)
+            .map_err(|error| LoadError::Other(error.to_string()))?;
+        if !path.starts_with(&root) {
+            return Err(LoadError::Outside);
+        }
+        let bytes = read_limited(&path).map_err(LoadError::Other)?;
+        decode_text(bytes).map_err(|_| LoadError::NotText)
+    }
+}

@@ -1,0 +1,130 @@
+//! An image that a run built or found again.
+
+use std::time::Duration;
+
+use esb_image::Action;
+use esb_model::{ImageKind, ImageRecipe, Platform};
+use esb_oci::Image;
+
+/// One image of a run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct MadeImage {
+    /// Its name in a registry, without host and prefix.
+    pub repository: String,
+    /// Its plain tag.
+    pub tag: String,
+    /// A further tag that the template asks for.
+    pub(crate) extra_tag: Option<String>,
+    /// What it is for.
+    pub kind: ImageKind,
+    /// What it runs on.
+    pub platform: Platform,
+    /// Its content.
+    pub image: Image,
+    action: Action,
+    /// Why it was built or not.
+    pub reason: String,
+    /// The engine that built it.
+    pub builder: &'static str,
+    /// The daemon of a fleet that built it.
+    pub daemon: Option<String>,
+    /// How long it took to build and push it.
+    pub time: Duration,
+    upload: Option<Upload>,
+}
+
+/// What the registry got of an image.
+#[derive(Debug, Clone, Copy)]
+struct Upload {
+    bytes: u64,
+    mounted: usize,
+    /// Whether the registry had everything.
+    unchanged: bool,
+}
+
+impl MadeImage {
+    pub(crate) fn new(
+        recipe: &ImageRecipe,
+        image: Image,
+        action: Action,
+        reason: String,
+        builder: &'static str,
+        time: Duration,
+    ) -> Self {
+        Self {
+            repository: recipe.repository.clone(),
+            tag: recipe.tag.clone(),
+            extra_tag: recipe.own.as_ref().and_then(|own| own.tag.clone()),
+            kind: recipe.kind.clone(),
+            platform: recipe.platform,
+            image,
+            action,
+            reason,
+            builder,
+            daemon: None,
+            time,
+            upload: None,
+        }
+    }
+
+    /// Adds the daemon of a fleet that built it.
+    pub(crate) fn on(mut self, daemon: Option<String>) -> Self {
+        self.daemon = daemon;
+        self
+    }
+
+    /// Adds what a push did.
+    pub(crate) fn pushed(&mut self, report: &esb_registry::PushReport, time: Duration) {
+        self.time += time;
+        self.upload = Some(Upload {
+            bytes: report.uploaded_bytes,
+            mounted: report.mounted,
+            unchanged: report.unchanged,
+        });
+    }
+
+    /// The plain tags: its own first.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.tag), self.extra_tag.as_ref()].into_iter().flatten().map(String::as_str)
+    }
+
+    pub(crate) fn is_of(&self, recipe: &ImageRecipe) -> bool {
+        self.kind == recipe.kind && self.platform == recipe.platform
+    }
+
+    /// Whether it is a function's.
+    pub fn is_function(&self) -> bool {
+        matches!(self.kind, ImageKind::Function(_))
+    }
+
+    /// Whether the store learnt something new.
+    pub fn was_built(&self) -> bool {
+        self.action == Action::Built
+    }
+
+    /// Whether the registry learnt something new.
+    pub fn was_uploaded(&self) -> bool {
+        self.upload.is_some_and(|upload| !upload.unchanged)
+    }
+
+    /// `built`, `cached`, `mounted` or `skipped` (`docs/reference`, JSON).
+    pub fn action(&self) -> &'static str {
+        match (self.action, self.upload) {
+            (Action::Built, _) => "built",
+            (Action::Cached, Some(upload)) if upload.unchanged => "skipped",
+            (Action::Cached, Some(upload)) if upload.bytes == 0 && upload.mounted > 0 => "mounted",
+            (Action::Cached, _) => "cached",
+        }
+    }
+
+    /// The bytes that the registry got.
+    pub fn sent(&self) -> u64 {
+        self.upload.map_or(0, |upload| upload.bytes)
+    }
+
+    /// `repository:tag`.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.repository, self.tag)
+    }
+}

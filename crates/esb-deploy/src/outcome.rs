@@ -1,0 +1,43 @@
+//! What a run did.
+
+use std::fs::File;
+
+use esb_model::ImageRecipe;
+
+use crate::{
+    apply::{
+        config::{Places, Written},
+        pull::Pulled,
+        sync::External,
+        workers::Replaced,
+    },
+    load::Loaded,
+    made_image::MadeImage,
+    release::target::Target,
+};
+
+/// What the steps of a run gave. As long as it lives, no other run of the same environment begins.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The templates, with everything that was found.
+    pub loaded: Loaded,
+    /// How each image is built.
+    pub recipes: Vec<ImageRecipe>,
+    /// Where images went.
+    pub target: Target,
+    /// The images that were built or found again: base images, then functions'.
+    pub images: Vec<MadeImage>,
+    /// External images of image functions.
+    pub externals: Vec<External>,
+    /// Where the configuration went.
+    pub places: Places,
+    /// What was written.
+    pub written: Written,
+    /// What the Gateway's engine pulled.
+    pub pulled: Pulled,
+    /// What happened to workers.
+    pub replaced: Replaced,
+    /// Keeps other runs away.
+    pub(crate) _lock: Option<File>,
+}

@@ -1,0 +1,103 @@
+//! What a run decides before it does anything: where images go, which external images it needs,
+//! and where the configuration is published.
+
+use esb_config::Rendered;
+use esb_model::{Finding, ImageRecipe, PublishTarget};
+
+use crate::{
+    apply::{
+        config::{self, Places},
+        own_folders,
+        sync::Externals,
+    },
+    deployment::Deployment,
+    error::Error,
+    load::{self, Loaded, TemplateInputs},
+    options::Destination,
+    predict::{self, Prediction},
+    registry::tag_prefetch::PushedNames,
+    release::{external_images, runnable, target, target::Target},
+};
+
+/// The templates of a run and what they lead to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Templates {
+    /// What was read, with what was found.
+    pub loaded: Loaded,
+    /// How each image is built.
+    pub recipes: Vec<ImageRecipe>,
+    /// The configuration as if all images were there.
+    pub(crate) preview: Rendered,
+}
+
+/// The decisions of a run. Nothing was built, pushed or written for it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Plan {
+    /// What was read, with what was found.
+    pub loaded: Loaded,
+    /// How each image is built.
+    pub recipes: Vec<ImageRecipe>,
+    /// Where images go.
+    pub target: Target,
+    /// Where the configuration goes.
+    pub places: Places,
+    /// What was found after the templates were read; also among those of `loaded`.
+    pub findings: Vec<Finding>,
+    pub(crate) externals: Externals,
+}
+
+impl Deployment {
+    /// Reads the templates, and makes recipes and findings of them. What the last run of the same
+    /// settings pushed is asked for from here on, on the runtime of whoever calls.
+    ///
+    /// # Errors
+    /// When a file cannot be read. What is wrong in a template is a finding.
+    pub fn load(&self, inputs: &TemplateInputs) -> Result<Templates, Error> {
+        self.project.refuse_links()?;
+        if self.may_push() && !self.options.dry_run {
+            let names = &self.options.registry;
+            let registry = names.configured.as_ref().unwrap_or(&names.default);
+            self.learned.tags.start(self.pushed_names(registry), self.jobs());
+        }
+        let mut loaded = load::load(&self.project, inputs)?;
+        let Prediction { recipes, preview } =
+            predict::predict(&self.project, &self.naming(), &self.owners(), &mut loaded)?;
+        loaded.require_parameters();
+        Ok(Templates { loaded, recipes, preview })
+    }
+
+    /// Decides where everything goes, and makes sure that it can go there.
+    ///
+    /// # Errors
+    /// When the templates have errors, or what is asked for cannot be done.
+    pub async fn plan(&self, templates: Templates) -> Result<Plan, Error> {
+        let Templates { mut loaded, recipes, preview } = templates;
+        loaded.check()?;
+        let target = target::choose(self, &recipes).await?;
+        let externals = external_images::find(self, &loaded.app, &target)?;
+        let places = config::prepare(self, &target, &preview).await?;
+        let output = self.options.output.as_deref();
+        let written = own_folders::written(self, &target, &places, output);
+        own_folders::check_code(self, &written, &recipes)?;
+        if let Some(folder) = output {
+            own_folders::check_output(self, &places, folder)?;
+        }
+        let findings = runnable::findings(self, &loaded.app, &recipes);
+        loaded.findings.extend(findings.clone());
+        Ok(Plan { loaded, recipes, target, places, findings, externals })
+    }
+
+    /// Whether images may go to a registry, as far as that is known before anything is looked at.
+    fn may_push(&self) -> bool {
+        let named = &self.options.destinations;
+        named.is_empty() || named.contains(&Destination::Registry)
+    }
+
+    /// The names under which runs of these settings push to a registry.
+    pub(crate) fn pushed_names(&self, registry: &PublishTarget) -> PushedNames {
+        let templates: Vec<_> = self.project.templates.iter().map(|file| &file.path).collect();
+        PushedNames::new(&self.project.generated(), (registry, &self.options.tag), &templates)
+    }
+}

@@ -1,0 +1,70 @@
+//! What can be said of an application before any work: its recipes, and the configuration as if all
+//! images were there.
+
+use esb_config::{Owner, Rendered};
+use esb_dockerfile::{DiskProject, Recipes};
+use esb_model::{Application, ImageRecipe, Platform};
+
+use crate::{
+    error::{Error, Kind},
+    load::Loaded,
+    project::Project,
+    release::configuration,
+};
+
+/// What recipes take from the options of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Naming {
+    /// What precedes our images in Dockerfiles.
+    pub prefix: Option<String>,
+    /// The tag of images.
+    pub tag: String,
+    /// The platform to build for, instead of each function's own.
+    pub platform: Option<Platform>,
+}
+
+/// What an application leads to, before any work.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Prediction {
+    /// How each image is built.
+    pub recipes: Vec<ImageRecipe>,
+    /// The configuration as if all images were there.
+    pub preview: Rendered,
+}
+
+/// Makes recipes and a preview of the configuration; their findings join those of the templates.
+/// Without owners nobody owns what the preview has.
+///
+/// # Errors
+/// When the project's folder cannot be opened.
+pub fn predict(
+    project: &Project,
+    naming: &Naming,
+    owners: &[Owner],
+    loaded: &mut Loaded,
+) -> Result<Prediction, Error> {
+    let recipes = recipes(project, naming, &loaded.app)?;
+    loaded.merge_findings(recipes.findings);
+    let preview = configuration::preview(project, owners, &loaded.app, &recipes.images);
+    loaded.merge_findings(preview.findings.clone());
+    Ok(Prediction { recipes: recipes.images, preview })
+}
+
+/// The recipes of an application.
+fn recipes(project: &Project, naming: &Naming, app: &Application) -> Result<Recipes, Error> {
+    let disk = DiskProject::open(&project.root).map_err(|error| {
+        let text = format!("could not open the project folder `{}`", project.root.display());
+        Error::of(Kind::Local, "disk", &error).during(text)
+    })?;
+    let settings = esb_dockerfile::Settings {
+        brand: &project.brand,
+        environment: &project.environment,
+        registry_prefix: naming.prefix.as_deref(),
+        tag: &naming.tag,
+        template_folders: project.templates.iter().map(|file| file.folder.clone()).collect(),
+        platform: naming.platform,
+        follow_links: project.follow_links,
+    };
+    Ok(esb_dockerfile::recipes(app, &settings, &disk))
+}

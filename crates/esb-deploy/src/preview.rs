@@ -1,0 +1,254 @@
+//! What a deploy would do, found out without doing it: `--dry-run`.
+//!
+//! Reads registries, the store and the disk; writes nothing but what caches remember.
+
+use std::collections::BTreeMap;
+
+use esb_config::Merged;
+use esb_image::{Base, Foresight};
+use esb_model::{BaseRef, ImageKind, ImageRecipe};
+use esb_oci::Image;
+
+use crate::{
+    apply::sync::ExternalState,
+    deployment::Deployment,
+    error::Error,
+    plan::Plan,
+    release::{
+        bases::{self, Bases, BuildInputs},
+        configuration, fleet, functions, inputs,
+        target::Target,
+    },
+};
+
+/// What would happen.
+#[derive(Debug)]
+pub struct Preview {
+    /// What would happen to each image.
+    pub images: Vec<PlannedImage>,
+    /// What would be published; none when the run does not publish.
+    pub merged: Option<Merged>,
+}
+
+/// What would happen to one image.
+#[derive(Debug, Clone)]
+pub struct PlannedImage {
+    /// As functions.yml or Dockerfiles would name it; without a content tag while that is unknown.
+    pub reference: String,
+    pub name: String,
+    pub function: Option<String>,
+    pub platform: String,
+    /// What it is built on, or copied from.
+    pub from: String,
+    pub action: PlannedAction,
+    pub reason: String,
+    /// Bytes of the layers above the base, when the image is known.
+    pub size: Option<u64>,
+    /// The daemon of a fleet that would build it.
+    pub daemon: Option<String>,
+}
+
+/// The actions of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlannedAction {
+    Build,
+    /// Nothing to do: built already, and where it has to be.
+    Reuse,
+    /// Built already, and not yet in the registry.
+    Push,
+    Sync,
+}
+
+impl PlannedAction {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Reuse => "reuse",
+            Self::Push => "push",
+            Self::Sync => "sync",
+        }
+    }
+}
+
+impl Preview {
+    /// Whether the run would change anything.
+    pub fn has_changes(&self) -> bool {
+        self.images.iter().any(|image| image.action != PlannedAction::Reuse)
+            || self.changes_configuration()
+    }
+
+    /// Whether the run would change entries or their owners.
+    pub fn changes_configuration(&self) -> bool {
+        let merged = self.merged.as_ref();
+        merged.is_some_and(|merged| !merged.changes.is_empty() || !merged.adopted.is_empty())
+    }
+}
+
+/// What is known of an image that would be used.
+type Known = BTreeMap<String, Image>;
+
+impl Deployment {
+    /// Finds out what [`Deployment::run`] would do.
+    ///
+    /// # Errors
+    /// When it would end with an error before any work.
+    pub async fn preview(&self, plan: &mut Plan) -> Result<Preview, Error> {
+        if self.options.publish {
+            plan.externals.preflight(self, plan.target.registry.as_ref()).await?;
+        }
+        make(self, plan).await
+    }
+}
+
+async fn make(run: &Deployment, plan: &Plan) -> Result<Preview, Error> {
+    let Plan { target, places, recipes, .. } = plan;
+    let (app, externals) = (&plan.loaded.app, &plan.externals.images);
+    let mut images = Vec::new();
+    let mut known = Known::new();
+    let (mut found, missing) = match bases::resolve(run, recipes).await {
+        Ok(found) => (found, None),
+        Err(failure) => (Bases::new(), Some(failure.message)),
+    };
+    for recipe in inputs::of_kind(recipes, true).chain(inputs::of_kind(recipes, false)) {
+        let (planned, image) = one(run, target, recipe, &found, missing.as_deref()).await?;
+        if let Some(image) = image {
+            if let ImageKind::Function(id) = &recipe.kind {
+                known.insert(id.logical_id.clone(), image);
+            } else {
+                let name = format!("{}:{}", recipe.repository, recipe.tag);
+                let base = Base { image, pullable: None, name };
+                let reference = bases::own_reference(run, recipe);
+                found.entry(recipe.platform).or_default().insert(reference, base);
+            }
+        }
+        images.push(planned);
+    }
+    let daemons = fleet::place(run, target, recipes, &found).await?;
+    for image in images.iter_mut().filter(|image| image.function.is_some()) {
+        let repository = image.name.rsplit_once(':').map_or(&*image.name, |(name, _)| name);
+        image.daemon = daemons.get(repository).cloned();
+    }
+    for external in externals {
+        let Some(to) = &external.target else { continue };
+        let (action, reason, size) = match &external.state {
+            ExternalState::Present => {
+                (PlannedAction::Reuse, "the registry has it".to_owned(), None)
+            }
+            ExternalState::Planned { bytes, from } => {
+                (PlannedAction::Sync, format!("found in {from}"), Some(*bytes))
+            }
+            _ => (PlannedAction::Sync, "external image".to_owned(), None),
+        };
+        images.push(PlannedImage {
+            reference: to.runtime(),
+            name: format!("{}:{}", to.repository, to.tag),
+            function: Some(external.function.logical_id.clone()),
+            platform: external.platform.to_string(),
+            from: external.source.clone(),
+            action,
+            reason,
+            size,
+            daemon: None,
+        });
+    }
+    let merged = if run.options.publish {
+        let mut published = BTreeMap::new();
+        for recipe in inputs::of_kind(recipes, false) {
+            let Some(id) = functions::function_of(&recipe.kind) else { continue };
+            let image = known.get(&id.logical_id);
+            published.insert(id.clone(), configuration::of_image(target, recipe, image));
+        }
+        Some(configuration::planned(run, app, published, externals, places).await?)
+    } else {
+        None
+    };
+    Ok(Preview { images, merged })
+}
+
+/// What would happen to the image of a recipe, and the image when it is known.
+async fn one(
+    run: &Deployment,
+    target: &Target,
+    recipe: &ImageRecipe,
+    found: &Bases,
+    missing: Option<&str>,
+) -> Result<(PlannedImage, Option<Image>), Error> {
+    let foresight = predict(run, target, recipe, found, missing).await?;
+    let mut planned = PlannedImage {
+        reference: target.plain(&recipe.repository, &recipe.tag),
+        name: format!("{}:{}", recipe.repository, recipe.tag),
+        function: functions::function_of(&recipe.kind).map(|id| id.logical_id.clone()),
+        platform: recipe.platform.to_string(),
+        from: recipe.base.reference().unwrap_or("its Dockerfile").to_owned(),
+        action: PlannedAction::Build,
+        reason: String::new(),
+        size: None,
+        daemon: None,
+    };
+    let image = match foresight {
+        Foresight::Build { reason } => {
+            planned.reason = reason;
+            return Ok((planned, None));
+        }
+        Foresight::Reuse(image) => *image,
+    };
+    let digest = image.digest();
+    let bases = found.get(&recipe.platform);
+    let base = recipe.base.reference().and_then(|name| bases?.get(name));
+    let below = base.map_or(0, |base| base.image.layers.len());
+    planned.size = Some(image.layers.iter().skip(below).map(|layer| layer.descriptor.size).sum());
+    let tag = match &recipe.kind {
+        ImageKind::Function(_) => {
+            planned.reference = target.written(&recipe.repository, &recipe.tag, digest);
+            Target::content_tag(&recipe.tag, digest)
+        }
+        ImageKind::Base(_) => recipe.tag.clone(),
+    };
+    (planned.action, planned.reason) = match &target.registry {
+        Some(registry) => {
+            let reference = functions::push_reference(&registry.image(&recipe.repository, &tag))?;
+            match run.connections.client.verify(&reference, digest).await {
+                Ok(()) => (PlannedAction::Reuse, "the registry has it".to_owned()),
+                Err(_) => (PlannedAction::Push, "the registry does not have it".to_owned()),
+            }
+        }
+        None => (PlannedAction::Reuse, "same content, base and recipe".to_owned()),
+    };
+    Ok((planned, Some(image)))
+}
+
+async fn predict(
+    run: &Deployment,
+    target: &Target,
+    recipe: &ImageRecipe,
+    found: &Bases,
+    missing: Option<&str>,
+) -> Result<Foresight, Error> {
+    let build = |reason: String| Ok(Foresight::Build { reason });
+    let empty = BTreeMap::new();
+    let bases = found.get(&recipe.platform).unwrap_or(&empty);
+    if recipe.base.reference().is_some_and(|name| !bases.contains_key(name)) {
+        return match (&recipe.base, missing) {
+            (BaseRef::External { .. }, Some(reason)) => build(reason.to_owned()),
+            _ => build("its base is built".to_owned()),
+        };
+    }
+    if run.options.no_cache {
+        return build("`--no-cache`".to_owned());
+    }
+    if let Some(stale) = run.builders.stager.stale(recipe, &run.project.root).await? {
+        return build(format!("`{}` is new", stale.display()));
+    }
+    let packages = inputs::packages(run, recipe).await?;
+    run.learned.lock.check()?;
+    let pins = inputs::pins(packages.as_ref());
+    if run.builders.installer.is_stale(inputs::install_request(run, recipe, &pins)).await? {
+        return build("dependencies changed".to_owned());
+    }
+    let inputs = BuildInputs::new(run, target, recipe);
+    let builder = run.builder(target, recipe).await?;
+    match builder.foresee(inputs.request(found)).await? {
+        Some(foresight) => Ok(foresight),
+        None => build(format!("the {} engine decides what it reuses", builder.name())),
+    }
+}

@@ -1,0 +1,81 @@
+//! What the target registry has of earlier runs, whichever machine made them.
+//!
+//! Owns the questions to the registry before a build. A registry that does not tell is no reason
+//! to stop: the image is built, and the push says what is wrong.
+
+use esb_image::{Published, Wanted};
+use esb_model::{ImageKind, ImageRecipe, PublishTarget};
+use esb_oci::{BoxFuture, Digest, Image, Reference};
+
+use crate::{
+    deployment::Deployment,
+    release::{functions::push_reference, target::Target},
+};
+
+/// The registry that a run publishes to.
+pub(crate) struct Registry<'a> {
+    pub(crate) run: &'a Deployment,
+    pub(crate) target: &'a PublishTarget,
+}
+
+impl Published for Registry<'_> {
+    fn find<'a>(&'a self, recipe: &'a ImageRecipe, wanted: Wanted) -> BoxFuture<'a, Option<Image>> {
+        Box::pin(self.ask(recipe, wanted))
+    }
+}
+
+impl Registry<'_> {
+    async fn ask(&self, recipe: &ImageRecipe, wanted: Wanted) -> Option<Image> {
+        let Self { run, target } = self;
+        let base = matches!(recipe.kind, ImageKind::Base(_));
+        let plain = push_reference(&target.image(&recipe.repository, &recipe.tag)).ok()?;
+        let at = esb_registry::repository(&plain);
+        let content = |digest| {
+            let tag = Target::content_tag(&recipe.tag, digest);
+            push_reference(&target.image(&recipe.repository, &tag)).ok()
+        };
+        let found = run.learned.tags.wait(&at, &recipe.tag).await;
+        if let Some(manifest) = wanted.known {
+            let digest = Digest::of(&manifest);
+            let name = if base { plain.clone() } else { content(digest)? };
+            if run.connections.client.leads_to(&name, digest, &run.learned.session).await.ok()? {
+                let mut image = run.connections.client.image_at(&plain, manifest)?;
+                if base {
+                    let kept = run.connections.store.document(image.config.descriptor.digest);
+                    image.config_bytes = kept.map(Into::into);
+                    image.read_config().await.ok()?;
+                }
+                return Some(image);
+            }
+        }
+        let find = async |name: &Reference| {
+            let found = run
+                .connections
+                .client
+                .published(name, recipe.platform, base, &run.learned.session)
+                .await;
+            found.ok().flatten()
+        };
+        let is_pinned = |image: &Image| wanted.pinned == Some(image.digest());
+        if !base && let Some(pinned) = wanted.pinned {
+            // Where a push of it leads: the push need not ask again.
+            if let Some(image) = find(&content(pinned)?).await.filter(is_pinned) {
+                return Some(image);
+            }
+        }
+        if !base
+            && let Some((_, manifest)) = found.and_then(|found| run.learned.tags.manifest(found))
+        {
+            // It says what its layers are made of; nobody has to be asked for it.
+            return run.connections.client.image_at(&plain, manifest.into());
+        }
+        let found = find(&plain).await;
+        match wanted.pinned {
+            // Others moved the tag meanwhile.
+            Some(pinned) if base && !found.as_ref().is_some_and(is_pinned) => {
+                find(&plain.pinned(pinned)).await.or(found)
+            }
+            _ => found,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Where tags led when this machine pushed them last.
+//!
+//! Owns that fact, which is kept once: one record for each tag, whichever run wrote it. It is a
+//! hint: others may have moved the tag since.
+
+use esb_oci::{ContentStore, Digest};
+use esb_registry::Repository;
+
+use crate::error::Error;
+
+/// The record's kind in the content store.
+const RECORD: &str = "pushed-tag";
+
+/// Where a tag led.
+pub(crate) fn last(store: &ContentStore, at: &Repository, tag: &str) -> Option<Digest> {
+    store.record(RECORD, key(at, tag))
+}
+
+/// Remembers where a tag leads now.
+pub(crate) fn remember(
+    store: &ContentStore,
+    at: &Repository,
+    tag: &str,
+    digest: Digest,
+) -> Result<(), Error> {
+    if last(store, at, tag) != Some(digest) {
+        store.set_record(RECORD, key(at, tag), &digest)?;
+    }
+    Ok(())
+}
+
+fn key(at: &Repository, tag: &str) -> Digest {
+    Digest::of(format!("{}/{}:{tag}", at.registry, at.repository).as_bytes())
+}

@@ -1,0 +1,235 @@
+//! Recipes, and what has to lie on disk before an image can be built from them.
+
+use std::{
+    collections::BTreeSet,
+    fs::{File, TryLockError},
+    time::{Duration, Instant},
+};
+
+use esb_config::READABLE;
+use esb_image::{Distribution, Error as BuildError, InstallRequest, Installed};
+use esb_model::{Event, ImageKind, ImageRecipe};
+use esb_oci::{EntryKind, Folder};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::{
+    deployment::Deployment,
+    error::{Error, Kind},
+    lockfile::Packages,
+    release::{bases::Bases, target::Target},
+};
+
+/// How long a run waits for another one of the same project and environment unless it is told.
+const LOCK_LIMIT: Duration = Duration::from_mins(10);
+
+/// How often it looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits until no other run works on the same generated files, and keeps others away as long as
+/// the result lives: contexts must not change while they are read. None where the file system has
+/// no locks.
+pub(crate) async fn alone(run: &Deployment) -> Result<Option<File>, Error> {
+    let folder = run.project.folder_at(&run.project.generated());
+    folder.make()?;
+    let lock = folder.open_folder()?;
+    let limit = run.options.lock_wait.unwrap_or(LOCK_LIMIT);
+    let start = Instant::now();
+    let mut told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Some(lock)),
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) if start.elapsed() < limit => {
+                if !std::mem::replace(&mut told, true) {
+                    let environment = &run.project.environment;
+                    run.note(&format!(
+                        "waiting for another run of the environment `{environment}`"
+                    ));
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let text = format!("another run works in `{}`", folder.path().display());
+                return Err(Error::new(Kind::Locked, "locked", text)
+                    .hint("wait for it, or build for another environment with `-e`"));
+            }
+        }
+    }
+}
+
+/// What is put into the folder of a function.
+const OF_A_FUNCTION: [(&str, EntryKind); 5] = [
+    ("Dockerfile", EntryKind::File),
+    ("Dockerfile.dockerignore", EntryKind::File),
+    ("code", EntryKind::Folder),
+    ("dependencies", EntryKind::Folder),
+    ("install", EntryKind::Folder),
+];
+
+/// The record of the folders of functions that runs made, beside the generated files.
+const FOLDERS: &str = "folders.json";
+
+/// The most bytes of the record that are read.
+const FOLDERS_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// Makes the folder of generated files, and removes what functions that are gone left in it.
+/// What has another name than what is put there is somebody else's and stays.
+pub(crate) fn tidy(run: &Deployment, recipes: &[ImageRecipe]) -> Result<(), Error> {
+    let root = run.project.folder();
+    let brand = root.join(run.project.brand.folder_name());
+    if brand.metadata(".gitignore")?.is_none() {
+        put(&brand, ".gitignore", b"*\n")?;
+    }
+    let generated = run.project.folder_at(&run.project.generated());
+    let functions = generated.join("functions");
+    let made = generated.read(FOLDERS, FOLDERS_LIMIT)?.unwrap_or_default();
+    let made: BTreeSet<String> = serde_json::from_slice(&made).unwrap_or_default();
+    let keep: Vec<_> = recipes.iter().map(|recipe| root.join(&recipe.folder).path()).collect();
+    for entry in functions.entries()? {
+        let folder = functions.join(&entry.name);
+        if entry.kind == EntryKind::File || keep.contains(&folder.path()) {
+            continue;
+        }
+        let inside = folder.entries()?;
+        if !entry.name.to_str().is_some_and(|name| made.contains(name)) {
+            continue;
+        }
+        for found in inside {
+            let ours =
+                |(name, kind): &(&str, EntryKind)| found.name == *name && found.kind == *kind;
+            match OF_A_FUNCTION.iter().find(|known| ours(known)) {
+                Some((name, EntryKind::Folder)) => drop(folder.remove_folder(name)?),
+                Some((name, _)) => drop(folder.remove_file(name)?),
+                None => {}
+            }
+        }
+        functions.remove_empty(&entry.name)?;
+    }
+    let names = keep.iter().filter_map(|folder| folder.file_name()?.to_str());
+    let names: BTreeSet<&str> = names.collect();
+    let text = serde_json::to_string_pretty(&names).expect("texts are JSON");
+    put(&generated, FOLDERS, format!("{text}\n").as_bytes())
+}
+
+/// Writes Dockerfiles, stages inputs and installs dependencies, several at a time.
+pub(crate) async fn prepare(
+    run: &Deployment,
+    target: &Target,
+    recipes: &[ImageRecipe],
+    sources: &Bases,
+) -> Result<(), Error> {
+    run.builders.stager.stage_all(recipes, &run.project.root, run.options.no_cache).await?;
+    let mut wanted = Vec::with_capacity(recipes.len());
+    for recipe in recipes {
+        wanted.push((recipe, packages(run, recipe).await?));
+    }
+    run.learned.lock.check()?;
+    stream::iter(wanted)
+        .map(|(recipe, packages)| install(run, target, recipe, packages, sources))
+        .buffer_unordered(run.jobs())
+        .try_collect::<Vec<_>>()
+        .await?;
+    run.learned.lock.check()?;
+    run.learned.lock.write()
+}
+
+/// What a recipe's requirements led to, as far as `esb.lock` pins it; none when there is nothing
+/// to be pinned.
+pub(crate) async fn packages(
+    run: &Deployment,
+    recipe: &ImageRecipe,
+) -> Result<Option<Packages>, Error> {
+    let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
+    let Some(asked) = run.builders.installer.wanted(install_request(run, recipe, &[])).await?
+    else {
+        return Ok(None);
+    };
+    let mut packages = Packages {
+        requirements: dependencies.requirements.display().to_string(),
+        runtime: dependencies.runtime.to_string(),
+        platform: dependencies.platform.to_string(),
+        asked,
+        versions: Vec::new(),
+        layer: None,
+    };
+    run.learned.lock.pin_packages(&mut packages);
+    Ok(Some(packages))
+}
+
+/// The versions of pinned packages.
+pub(crate) fn pins(packages: Option<&Packages>) -> Vec<Distribution> {
+    let named = |line: &String| {
+        let (name, version) = line.split_once("==")?;
+        Some(Distribution { name: name.to_owned(), version: version.to_owned() })
+    };
+    packages.into_iter().flat_map(|found| &found.versions).filter_map(named).collect()
+}
+
+/// What the installer is asked for.
+pub(crate) fn install_request<'a>(
+    run: &'a Deployment,
+    recipe: &'a ImageRecipe,
+    pins: &'a [Distribution],
+) -> InstallRequest<'a> {
+    let (root, no_cache, reporter) = (&*run.project.root, run.options.no_cache, &*run.reporter);
+    InstallRequest { recipe, root, pins, no_cache, reporter }
+}
+
+/// Installs what `esb.lock` pins, and notes for it what was resolved.
+async fn install(
+    run: &Deployment,
+    target: &Target,
+    recipe: &ImageRecipe,
+    packages: Option<Packages>,
+    sources: &Bases,
+) -> Result<(), Error> {
+    let pins = pins(packages.as_ref());
+    let request = install_request(run, recipe, &pins);
+    let installed = install_anywhere(run, target, request, sources).await?;
+    if let (Some(installed), Some(mut packages)) = (installed, packages) {
+        let named = |found: &Distribution| format!("{}=={}", found.name, found.version);
+        packages.versions = installed.distributions.iter().map(named).collect();
+        run.learned.lock.found_packages(packages);
+    }
+    Ok(())
+}
+
+/// Installs on this machine; what it cannot install, pip installs on the fleet or in the container
+/// engine, unless the user wants none.
+async fn install_anywhere(
+    run: &Deployment,
+    target: &Target,
+    request: InstallRequest<'_>,
+    sources: &Bases,
+) -> Result<Option<Installed>, Error> {
+    let recipe = request.recipe;
+    let failed = match run.builders.installer.install(request).await {
+        Ok(installed) => return Ok(installed),
+        Err(
+            error @ (BuildError::NoWheel { .. }
+            | BuildError::NoInstaller { .. }
+            | BuildError::NeedsBuild { .. }),
+        ) => error,
+        Err(error) => return Err(error.into()),
+    };
+    let runtime = recipe.dependencies.as_ref().map(|wanted| wanted.runtime.aws_base_image());
+    let base = runtime.and_then(|name| sources.get(&recipe.platform)?.get(&name));
+    let Some(base) = base else { return Err(failed.into()) };
+    let Some(engine) = run.step_engine(target).await? else { return Err(failed.into()) };
+    let decision = format!("pip runs {}: {failed}", engine.name());
+    run.reporter.event(&Event::Decided { subject: &recipe.repository, decision: &decision });
+    Ok(run.builders.installer.install_in(engine, base, request).await?)
+}
+
+/// Recipes of base images, or of functions.
+pub(crate) fn of_kind(recipes: &[ImageRecipe], base: bool) -> impl Iterator<Item = &ImageRecipe> {
+    recipes.iter().filter(move |recipe| matches!(recipe.kind, ImageKind::Base(_)) == base)
+}
+
+/// Writes a file unless it has that content already.
+pub(crate) fn put(folder: &Folder, name: &str, content: &[u8]) -> Result<(), Error> {
+    if folder.holds(name, content) {
+        return Ok(());
+    }
+    Ok(folder.write(name, content, READABLE)?)
+}

@@ -1,0 +1,187 @@
+//! Where images go, and under which names they are found there.
+
+use std::path::PathBuf;
+
+use esb_model::{ImageRecipe, ImageRef, PublishTarget};
+use esb_oci::Digest;
+
+use crate::{
+    deployment::Deployment,
+    error::{Error, Kind},
+    options::{Destination, ImageRefForm},
+    release::functions,
+};
+
+/// The places of a run; at least one is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Target {
+    /// The registry, when they go to one.
+    pub registry: Option<PublishTarget>,
+    /// Whether they go to the container engine.
+    pub engine: bool,
+    /// The OCI layout, when they go to one.
+    pub layout: Option<PathBuf>,
+    /// What precedes names in functions.yml, pushed there or not; none for local names.
+    prefix: Option<String>,
+    form: ImageRefForm,
+}
+
+impl Target {
+    /// The plain name: `<repository>:<tag>` with the prefix.
+    pub fn plain(&self, repository: &str, tag: &str) -> String {
+        self.name(repository, &format!(":{tag}"))
+    }
+
+    /// The tag that changes with the content (docs/contracts/platform.md#tags).
+    pub fn content_tag(tag: &str, digest: Digest) -> String {
+        format!("{tag}-{}", digest.short())
+    }
+
+    /// What functions.yml says.
+    pub fn written(&self, repository: &str, tag: &str, digest: Digest) -> String {
+        match self.form {
+            ImageRefForm::Content => self.plain(repository, &Self::content_tag(tag, digest)),
+            ImageRefForm::Tag => self.plain(repository, tag),
+            ImageRefForm::Digest => self.name(repository, &format!("@{digest}")),
+        }
+    }
+
+    /// The references of an image in the registry: by content, and the plain one.
+    pub fn pushed(&self, repository: &str, tag: &str, digest: Digest) -> Option<[ImageRef; 2]> {
+        let registry = self.registry.as_ref()?;
+        let content = Self::content_tag(tag, digest);
+        Some([registry.image(repository, &content), registry.image(repository, tag)])
+    }
+
+    /// Why the platform's Agent cannot pull the images under their names; none where they are
+    /// pushed.
+    pub fn unreachable(&self) -> Option<String> {
+        match (&self.registry, &self.prefix) {
+            (Some(_), _) => None,
+            (None, Some(prefix)) => Some(format!(
+                "the images have names in `{prefix}` and are not pushed there: the platform's \
+                 Agent cannot pull them"
+            )),
+            (None, None) => Some(
+                "the images have local names, which the platform's Agent cannot pull".to_owned(),
+            ),
+        }
+    }
+
+    fn name(&self, repository: &str, suffix: &str) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{prefix}/{repository}{suffix}"),
+            None => format!("{repository}{suffix}"),
+        }
+    }
+}
+
+/// Chooses the places (`docs/reference`, "Where images go"), and makes sure that they answer.
+pub(crate) async fn choose(run: &Deployment, recipes: &[ImageRecipe]) -> Result<Target, Error> {
+    let names = &run.options.registry;
+    let mut target = Target {
+        registry: None,
+        engine: false,
+        layout: None,
+        prefix: names.configured.as_ref().map(PublishTarget::runtime_prefix),
+        form: run.options.image_ref,
+    };
+    let default_layout = || run.project.generated().join("images");
+    for place in &run.options.destinations {
+        match place {
+            Destination::Registry => {
+                target.registry =
+                    Some(names.configured.clone().unwrap_or_else(|| names.default.clone()));
+            }
+            Destination::Engine => target.engine = true,
+            Destination::Layout(dir) => {
+                target.layout = Some(dir.clone().unwrap_or_else(default_layout));
+            }
+        }
+    }
+    if run.options.destinations.is_empty() {
+        default(run, &mut target, recipes, default_layout).await?;
+    }
+    if let Some(registry) = &target.registry {
+        target.prefix = Some(registry.runtime_prefix());
+        answers(run, registry, recipes).await?;
+    }
+    if target.engine {
+        run.engine().await?;
+    }
+    if let Some(layout) = &target.layout {
+        esb_oci::check_layout(&run.project.folder_at(layout))?;
+    }
+    Ok(target)
+}
+
+/// Without `--to`: the configured registry, else that of the mode when it answers, else the
+/// engine, else a layout.
+async fn default(
+    run: &Deployment,
+    target: &mut Target,
+    recipes: &[ImageRecipe],
+    layout: impl Fn() -> PathBuf,
+) -> Result<(), Error> {
+    let names = &run.options.registry;
+    if let Some(configured) = &names.configured {
+        target.registry = Some(configured.clone());
+        return Ok(());
+    }
+    if is_there(run, &names.default, recipes).await? {
+        target.registry = Some(names.default.clone());
+        return Ok(());
+    }
+    let absent = format!("no registry answers at {}", names.default.push_host());
+    if run.engine().await.is_ok() {
+        target.engine = true;
+        run.warn(&format!("{absent}: images go into the container engine, and the platform's Agent cannot pull them"));
+    } else {
+        let layout = layout();
+        run.warn(&format!(
+            "{absent}, nor a container engine: images go into the OCI layout {}, and the \
+             platform's Agent cannot pull them",
+            run.short(&layout)
+        ));
+        target.layout = Some(layout);
+    }
+    Ok(())
+}
+
+/// Whether a registry answers. What is asked first is what has to be asked anyway, and its answer
+/// is kept: where the name of the first image leads.
+async fn is_there(
+    run: &Deployment,
+    registry: &PublishTarget,
+    recipes: &[ImageRecipe],
+) -> Result<bool, Error> {
+    let host = registry.push_host();
+    if let Some(answered) = run.learned.tags.is_answered().await {
+        return Ok(answered);
+    }
+    let Some((at, tag)) = functions::first_question(run, registry, recipes)? else {
+        return Ok(run.connections.client.ping(host).await);
+    };
+    let known = run.learned.session.tag(&at, &tag).is_answered();
+    Ok(known || run.connections.client.ping_at(&at, &tag, false, &run.learned.session).await)
+}
+
+async fn answers(
+    run: &Deployment,
+    registry: &PublishTarget,
+    recipes: &[ImageRecipe],
+) -> Result<(), Error> {
+    let host = registry.push_host();
+    if is_there(run, registry, recipes).await? {
+        return Ok(());
+    }
+    let failure = Error::new(Kind::Remote, "registry", format!("no registry answers at {host}"));
+    Err(match &run.options.registry.configured {
+        Some(_) => failure.hint(
+            "start it, or name the address that this machine reaches with `--push-registry \
+             HOST:PORT`; a registry of plain HTTP needs `--registry-insecure HOST:PORT`",
+        ),
+        None => failure.hint("start it, or name another with `--registry HOST[:PORT]`"),
+    })
+}
