@@ -387,7 +387,7 @@ pub(crate) struct VerifyArgs {
     /// Address of that registry for this machine, when it differs (HOST_REGISTRY_ADDR)
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) push_registry: Option<String>,
-    /// Images checked at a time [default: number of processors, at least 4]
+    /// Images checked at a time [default: number of processors, at least 8]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]
@@ -404,7 +404,7 @@ pub(crate) struct FetchArgs {
     /// Platform to fetch for [default: the function's Architectures]
     #[arg(long, value_name = "linux/amd64|linux/arm64")]
     pub(crate) platform: Option<String>,
-    /// Images looked for at a time [default: number of processors, at least 4]
+    /// Images looked for at a time [default: number of processors, at least 8]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]
@@ -432,7 +432,7 @@ pub(crate) struct ImportArgs {
     /// Address that this machine pushes to [default: HOST_REGISTRY_ADDR, then the file's]
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) push_registry: Option<String>,
-    /// Images copied at a time [default: number of processors, at least 4]
+    /// Images copied at a time [default: number of processors, at least 8]
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]

@@ -112,13 +112,15 @@ fn settings(
         shown.push(of_variables(name, variables, environment, default));
     }
     let compose = inputs::compose_project(None, project, environment);
+    let cache = environment.cache_dir(&project.brand);
+    let cache = cache.map_or_else(String::new, |folder| folder.display().to_string());
     for (name, variables, default) in [
         ("mode", &["ESB_MODE", "MODE"][..], "the running project's, else docker"),
         ("tag", &["ESB_TAG"], "latest"),
         ("project", &["ESB_PROJECT", "PROJECT_NAME"], &*compose),
         ("region", &["AWS_REGION", "AWS_DEFAULT_REGION"], "us-east-1"),
         ("config-to", &["CONFIG_DIR"], "the project's Gateway container"),
-        ("cache-dir", &["ESB_CACHE_DIR"], "~/.cache"),
+        ("cache-dir", &["ESB_CACHE_DIR"], &*cache),
     ] {
         shown.push(of_variables(name, variables, environment, default));
     }

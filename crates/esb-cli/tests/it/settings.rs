@@ -86,3 +86,34 @@ fn an_owner_is_removed() {
         "{again}"
     );
 }
+
+#[test]
+fn the_cache_folder_is_the_one_that_is_used() {
+    let context = Context::new("Resources: {}\n");
+    let show = |variable: Option<(&str, &str)>| {
+        let mut command = context.command(&["config", "show", "--format", "json"]);
+        command.env_remove("ESB_CACHE_DIR").env("HOME", "/home/me").envs(variable);
+        let output = command.output().unwrap();
+        let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut settings = shown["settings"].as_array().unwrap().iter();
+        settings.find(|one| one["name"] == "cache-dir").unwrap()["value"][0].clone()
+    };
+    assert_eq!(show(None), "/home/me/.cache/esb");
+    assert_eq!(show(Some(("XDG_CACHE_HOME", "/cache"))), "/cache/esb");
+    assert_eq!(show(Some(("ESB_CACHE_DIR", "/mine"))), "/mine");
+}
+
+#[test]
+fn what_is_published_and_cannot_be_read_is_no_wrong_input() {
+    let context = Context::new("Resources: {}\n");
+    let verify = ["image", "verify", "--mode", "containerd", "--config-to", "published"];
+    let said = context.esb(&verify);
+    assert!(said.starts_with("exit: 1"), "{said}");
+    context.write("published/routing.yml", "");
+    // The disk's own error, whoever runs this.
+    let file = context.path().join("published/functions.yml");
+    std::os::unix::fs::symlink("functions.yml", file).unwrap();
+    let said = context.esb(&verify);
+    assert!(said.starts_with("exit: 9"), "{said}");
+    assert!(said.contains("could not look for `published/functions.yml`"), "{said}");
+}

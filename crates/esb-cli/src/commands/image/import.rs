@@ -15,7 +15,7 @@ use esb_deploy::{
 };
 use esb_image::{Engine as _, docker::DockerEngine};
 use esb_model::{Architecture, Platform, PublishTarget};
-use esb_oci::{ContentStore, Reference};
+use esb_oci::{ContentStore, ImageConfig, Reference};
 use esb_registry::{
     Client, CopyScope, Journal, PlannedImage, PushReport, PushSession, Step, SyncItem, SyncPlan,
     SyncedImage,
@@ -162,8 +162,26 @@ impl EngineOnlyImages {
             let error = esb_registry::Error::DigestMismatch { subject, expected, actual };
             return Err(Error::from(error));
         }
+        let config = ImageConfig::parse(image.config_bytes.as_deref().unwrap_or_default())
+            .map_err(|error| Error::of(Kind::Remote, "image", &error))?;
+        check_platform(item, config.architecture())?;
         let pushed = client.push(&image, &item.target, &[], session, events).await;
         pushed.map_err(|error| Error::from(error))
+    }
+}
+
+/// Whether the engine's image is for the platform that is asked for; an engine has one image for a
+/// name, whatever its platform.
+fn check_platform(item: &SyncItem, architecture: &str) -> Result<(), esb_registry::Error> {
+    match item.scope {
+        CopyScope::Platform(platform) if platform.architecture.oci_name() != architecture => {
+            Err(esb_registry::Error::Platform {
+                reference: format!("{} in the container engine", item.source),
+                platform: platform.to_string(),
+                available: format!("linux/{architecture}"),
+            })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -314,5 +332,26 @@ fn print(printer: Printer, rows: &[Row], dry_run: bool, failures: &[Error]) {
     }
     if dry_run {
         printer.out("dry run: nothing was copied");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_of_the_engine_has_to_be_for_the_platform() {
+        let reference: Reference = "registry.test/a:1".parse().unwrap();
+        let item = |scope| SyncItem {
+            source: reference.clone(),
+            target: reference.clone(),
+            scope,
+            expected: None,
+        };
+        let arm = item(CopyScope::Platform(Platform { architecture: Architecture::Arm64 }));
+        assert!(check_platform(&arm, "arm64").is_ok());
+        let error = check_platform(&arm, "amd64").unwrap_err().to_string();
+        assert!(error.contains("has no image for linux/arm64; it has linux/amd64"), "{error}");
+        assert!(check_platform(&item(CopyScope::Whole), "amd64").is_ok());
     }
 }

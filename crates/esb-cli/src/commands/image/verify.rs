@@ -46,7 +46,9 @@ pub(crate) async fn run(
     let client = access::client(&args.access, environment, internal.iter().copied(), &store)?;
     let staging = project.staging(&compose_project);
     let given = args.config_to.as_deref().or_else(|| environment.get("CONFIG_DIR").map(Path::new));
-    let dir = given.filter(|dir| dir.join("functions.yml").exists()).unwrap_or(&staging);
+    let dir = given
+        .filter(|dir| dir.join("functions.yml").try_exists().unwrap_or(true))
+        .unwrap_or(&staging);
     let published = read(dir, &project)?;
 
     // The Agent of docker mode pulls through the engine.
@@ -82,11 +84,16 @@ fn read(dir: &Path, project: &Project) -> Result<Published, Error> {
         failure.causes.push(cause);
         failure.hint("name the environment with `-e`, or the folder with `--config-to DIR`")
     };
-    if !dir.join("functions.yml").exists() {
-        return Err(nothing(format!("`{}` has no functions.yml", dir.display())));
+    let functions = dir.join("functions.yml");
+    match functions.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(nothing(format!("`{}` has no functions.yml", dir.display()))),
+        Err(error) => {
+            let text = format!("could not look for `{}`", functions.display());
+            return Err(Error::of(Kind::Local, "disk", &error).during(text));
+        }
     }
-    esb_config::read(project.configuration_at(dir))
-        .map_err(|error| Error::of(Kind::Input, "config", &error))
+    Ok(esb_config::read(project.configuration_at(dir))?)
 }
 
 /// What one side says of an image.
