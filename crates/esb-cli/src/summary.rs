@@ -7,7 +7,7 @@ use esb_deploy::{
     Deployment, External, ExternalState, Loaded, MadeImage, Outcome, PlannedImage, Preview, Target,
     Written, compose_command,
 };
-use esb_image::docker::OtherContainer;
+use esb_image::docker::ContainerInfo;
 use esb_model::ImageKind;
 use serde_json::{Value, json};
 
@@ -196,18 +196,14 @@ fn warn(run: &Deployment, merged: Option<&esb_config::Merged>, printer: Printer,
 fn provisioner(
     run: &Deployment,
     written: &Written,
-    gateway: Option<&OtherContainer>,
+    gateway: Option<&ContainerInfo>,
 ) -> Option<String> {
     (written.staging.is_some() && written.changed.contains(&ConfigFile::Resources))
         .then(|| compose_command(run, gateway, "--profile deploy run --rm provisioner"))
 }
 
 /// What makes a Gateway take what it reads only once.
-fn restart(
-    run: &Deployment,
-    written: &Written,
-    gateway: Option<&OtherContainer>,
-) -> Option<String> {
+fn restart(run: &Deployment, written: &Written, gateway: Option<&ContainerInfo>) -> Option<String> {
     let gateway = gateway.filter(|gateway| gateway.running && written.delivered.is_some())?;
     (!written.capacities.is_empty()).then(|| compose_command(run, Some(gateway), "restart gateway"))
 }

@@ -33,7 +33,7 @@ pub async fn mode_of(engine: &DockerEngine, compose_project: &str) -> Result<Opt
     for (service, mode) in [("runtime-node", Mode::Containerd), ("agent", Mode::Docker)] {
         let labels = [("project", compose_project), ("service", service)]
             .map(|(key, value)| (format!("com.docker.compose.{key}"), value.to_owned()));
-        if engine.others(&labels).await?.iter().any(|container| container.running) {
+        if engine.containers(&labels).await?.iter().any(|container| container.running) {
             return Ok(Some(mode));
         }
     }

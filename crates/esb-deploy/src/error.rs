@@ -129,10 +129,10 @@ impl std::error::Error for Error {}
 impl From<esb_image::Error> for Error {
     fn from(error: esb_image::Error) -> Self {
         let (kind, code) = match error.kind() {
-            esb_image::Kind::Input => (Kind::Input, "input"),
-            esb_image::Kind::Build => (Kind::Build, "build"),
-            esb_image::Kind::Remote => (Kind::Remote, "engine"),
-            esb_image::Kind::Local => (Kind::Local, "disk"),
+            esb_image::ErrorKind::Input => (Kind::Input, "input"),
+            esb_image::ErrorKind::Build => (Kind::Build, "build"),
+            esb_image::ErrorKind::Remote => (Kind::Remote, "engine"),
+            esb_image::ErrorKind::Local => (Kind::Local, "disk"),
         };
         let code = error.code().unwrap_or(code);
         let mut own = Self::of(kind, code, &error).maybe_hint(error.hint());

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use esb_config::Merged;
-use esb_image::{Base, Foresight};
+use esb_image::{Base, Prediction};
 use esb_model::{BaseRef, ImageKind, ImageRecipe};
 use esb_oci::Image;
 
@@ -186,11 +186,11 @@ async fn one(
         daemon: None,
     };
     let image = match foresight {
-        Foresight::Build { reason } => {
+        Prediction::Build { reason } => {
             planned.reason = reason;
             return Ok((planned, None));
         }
-        Foresight::Reuse(image) => *image,
+        Prediction::Reuse(image) => *image,
     };
     let digest = image.digest();
     let bases = found.get(&recipe.platform);
@@ -223,8 +223,8 @@ async fn predict(
     recipe: &ImageRecipe,
     found: &Bases,
     missing: Option<&str>,
-) -> Result<Foresight, Error> {
-    let build = |reason: String| Ok(Foresight::Build { reason });
+) -> Result<Prediction, Error> {
+    let build = |reason: String| Ok(Prediction::Build { reason });
     let empty = BTreeMap::new();
     let bases = found.get(&recipe.platform).unwrap_or(&empty);
     if recipe.base.reference().is_some_and(|name| !bases.contains_key(name)) {
@@ -247,7 +247,7 @@ async fn predict(
     }
     let inputs = BuildInputs::new(run, target, recipe);
     let builder = run.builder(target, recipe).await?;
-    match builder.foresee(inputs.request(found)).await? {
+    match builder.predict(inputs.request(found)).await? {
         Some(foresight) => Ok(foresight),
         None => build(format!("the {} engine decides what it reuses", builder.name())),
     }

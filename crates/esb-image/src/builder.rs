@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use esb_model::{ImageRecipe, ImageRef, Reporter};
 use esb_oci::{BoxFuture, Digest, Image};
 
-use crate::{Error, Pins, Published};
+use crate::{Error, Pins, PublishedImages};
 
 /// Makes one image of one recipe.
 ///
@@ -22,10 +22,10 @@ pub trait Builder: Send + Sync {
     fn supports(&self, recipe: &ImageRecipe) -> Result<(), Unsupported>;
 
     /// What [`Builder::build`] would do, without doing it; `None` when only the engine knows.
-    fn foresee<'a>(
+    fn predict<'a>(
         &'a self,
         _request: BuildRequest<'a>,
-    ) -> BoxFuture<'a, Result<Option<Foresight>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<Prediction>, Error>> {
         Box::pin(async { Ok(None) })
     }
 
@@ -60,7 +60,7 @@ pub struct BuildRequest<'a> {
     /// in the content store, so that they come once.
     pub keep_bases: bool,
     /// Where the image goes, when that place can be asked what it has.
-    pub published: Option<&'a dyn Published>,
+    pub published: Option<&'a dyn PublishedImages>,
     /// What the caller vouches for.
     pub pins: &'a Pins,
     /// What the place that images are published to says of them is believed.
@@ -105,7 +105,7 @@ pub struct BuildReport {
 
 /// What a build would do.
 #[derive(Debug, Clone)]
-pub enum Foresight {
+pub enum Prediction {
     /// An earlier image would be used.
     Reuse(Box<Image>),
     /// One would be made, for this reason.

@@ -172,7 +172,7 @@ impl fmt::Display for StepPlace {
 
 /// Who or what has to change for an [`Error`] to go away; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The template or the project's files.
     Input,
     /// The build itself.
@@ -184,14 +184,14 @@ pub enum Kind {
 }
 
 impl Error {
-    /// See [`Kind`].
-    pub fn kind(&self) -> Kind {
+    /// See [`ErrorKind`].
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::MissingSource { .. }
             | Self::Archive { .. }
             | Self::Link { .. }
             | Self::Requirement { .. }
-            | Self::Folder(_) => Kind::Input,
+            | Self::Folder(_) => ErrorKind::Input,
             Self::Dockerfile { .. }
             | Self::Dockerignore { .. }
             | Self::Unsupported { .. }
@@ -201,10 +201,10 @@ impl Error {
             | Self::NoInstaller { .. }
             | Self::NeedsBuild { .. }
             | Self::Step { .. }
-            | Self::Image(_) => Kind::Build,
-            Self::Io { .. } => Kind::Local,
-            Self::Store(error) if error.is_input() => Kind::Input,
-            Self::Store(error) if error.is_local() => Kind::Local,
+            | Self::Image(_) => ErrorKind::Build,
+            Self::Io { .. } => ErrorKind::Local,
+            Self::Store(error) if error.is_input() => ErrorKind::Input,
+            Self::Store(error) if error.is_local() => ErrorKind::Local,
             Self::NoEngine { .. }
             | Self::NoFleet { .. }
             | Self::Fleet { .. }
@@ -213,7 +213,7 @@ impl Error {
             | Self::BaseLayer { .. }
             | Self::PublishedLayer { .. }
             | Self::Blob(_)
-            | Self::Store(_) => Kind::Remote,
+            | Self::Store(_) => ErrorKind::Remote,
         }
     }
 

@@ -26,15 +26,15 @@ mod redacting_reporter;
 
 pub use archives::unpack::UnpackLimits;
 pub use builder::{
-    Action, Base, BuildReport, BuildRequest, Builder, Built, Foresight, Unsupported,
+    Action, Base, BuildReport, BuildRequest, Builder, Built, Prediction, Unsupported,
 };
 pub use embedded::{Batch, EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};
-pub use error::{Error, Kind, StepPlace};
+pub use error::{Error, ErrorKind, StepPlace};
 pub use filesystem::base_layers::check_layer;
 pub use image::{
     extend::{Extension, extend},
-    published::{Pins, Published, Wanted},
+    published::{ExpectedImage, Pins, PublishedImages},
 };
 #[cfg(any(feature = "docker", feature = "buildkit"))]
 pub use inputs::dependencies::StepEngine;

@@ -13,13 +13,13 @@ use crate::Error;
 const SHORTEST: usize = 4;
 
 /// Passes events on, without values.
-pub(crate) struct Hidden<'a> {
+pub(crate) struct RedactingReporter<'a> {
     reporter: &'a dyn Reporter,
     /// Values and what stands for them, the longest first.
     values: Vec<(String, String)>,
 }
 
-impl<'a> Hidden<'a> {
+impl<'a> RedactingReporter<'a> {
     #[cfg(feature = "daemon")]
     pub(crate) fn new(reporter: &'a dyn Reporter, own: Option<&esb_model::OwnDockerfile>) -> Self {
         let args = own.into_iter().flat_map(|own| &own.args);
@@ -66,7 +66,7 @@ impl<'a> Hidden<'a> {
     }
 }
 
-impl Reporter for Hidden<'_> {
+impl Reporter for RedactingReporter<'_> {
     fn event(&self, event: &Event<'_>) {
         match *event {
             Event::Output { subject, line } => {
@@ -93,7 +93,7 @@ mod tests {
             [("V", "1"), ("TOKEN", "abcd"), ("LONG", "abcdef"), ("KEY", "first\n  second\n")];
         let args = args.map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())));
         let own = OwnDockerfile { args: args.into(), ..OwnDockerfile::default() };
-        let hidden = Hidden::new(&NullReporter, Some(&own));
+        let hidden = RedactingReporter::new(&NullReporter, Some(&own));
         let check = |text: &str, expected: &str| assert_eq!(hidden.text(text), expected);
         check("RUN x1 abcd abcdef", "RUN x1 $TOKEN $LONG");
         check("the second line", "the $KEY line");
@@ -105,6 +105,6 @@ mod tests {
         };
         let shown = format!("{:?}", hidden.error(error));
         assert!(shown.contains("RUN $TOKEN") && shown.contains("said $LONG"), "{shown}");
-        assert_eq!(Hidden::new(&NullReporter, None).text("abcd"), "abcd");
+        assert_eq!(RedactingReporter::new(&NullReporter, None).text("abcd"), "abcd");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use esb_image::docker::OtherContainer;
+use esb_image::docker::ContainerInfo;
 
 use crate::deployment::Deployment;
 
@@ -13,7 +13,7 @@ use crate::deployment::Deployment;
 const LABEL: &str = "com.docker.compose.project";
 
 /// `docker compose … REST` for the run's compose project.
-pub fn command(run: &Deployment, gateway: Option<&OtherContainer>, rest: &str) -> String {
+pub fn command(run: &Deployment, gateway: Option<&ContainerInfo>, rest: &str) -> String {
     line(&run.compose_project, gateway.map(|gateway| &gateway.labels), rest)
 }
 

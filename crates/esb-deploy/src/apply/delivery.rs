@@ -11,7 +11,7 @@ use std::{
 };
 
 use esb_config::{ConfigFile, Lock, Merged, Publication, Published};
-use esb_image::docker::{DockerEngine, FileInside, MountedFolder, OtherContainer, Replacement};
+use esb_image::docker::{ContainerInfo, DockerEngine, FileInside, MountedFolder, Replacement};
 use esb_oci::Folder;
 
 use crate::{
@@ -39,7 +39,7 @@ pub enum Place {
 #[derive(Debug)]
 pub struct Inside {
     engine: DockerEngine,
-    container: OtherContainer,
+    container: ContainerInfo,
     /// Keeps other runs of this user away; others' locks cannot be seen from here.
     lock: Folder,
     /// Names our own containers.
@@ -52,7 +52,7 @@ pub struct Found {
     /// Where it reads; none where nothing is delivered.
     pub place: Option<Place>,
     /// The project's Gateway.
-    pub gateway: Option<OtherContainer>,
+    pub gateway: Option<ContainerInfo>,
     /// Compose projects with a Gateway that runs, where this one has none and no place was named.
     pub elsewhere: Vec<String>,
 }
@@ -65,7 +65,7 @@ pub(crate) async fn find(run: &Deployment) -> Result<Found, Error> {
         Some("none") => return Ok(found),
         Some(text) => match text.strip_prefix("container:") {
             Some(name) => {
-                let container = run.engine().await?.other(name).await?;
+                let container = run.engine().await?.container(name).await?;
                 let container = container.ok_or_else(|| {
                     let text = format!("the engine has no container `{name}`");
                     Error::new(Kind::Input, "config-to", text)
@@ -89,7 +89,7 @@ pub async fn all_gateways_read(run: &Deployment) -> Result<Vec<Published>, Error
     let Ok(engine) = run.engine().await else { return Ok(Vec::new()) };
     let labels = [(SERVICE.to_owned(), "gateway".to_owned())];
     let mut all = Vec::new();
-    for container in engine.others(&labels).await? {
+    for container in engine.containers(&labels).await? {
         if let Some(mount) = container.mounts.iter().find(|mount| mount.target == GATEWAY_FOLDER) {
             all.extend(place_of(run, engine, &container, mount).read().await?);
         }
@@ -101,8 +101,8 @@ pub async fn all_gateways_read(run: &Deployment) -> Result<Vec<Published>, Error
 async fn elsewhere(run: &Deployment) -> Result<Vec<String>, Error> {
     let Ok(engine) = run.engine().await else { return Ok(Vec::new()) };
     let labels = [(SERVICE.to_owned(), "gateway".to_owned())];
-    let all = engine.others(&labels).await?;
-    let reads = |container: &OtherContainer| {
+    let all = engine.containers(&labels).await?;
+    let reads = |container: &ContainerInfo| {
         container.running && container.mounts.iter().any(|mount| mount.target == GATEWAY_FOLDER)
     };
     let gateways = all.into_iter().filter(reads);
@@ -111,19 +111,19 @@ async fn elsewhere(run: &Deployment) -> Result<Vec<String>, Error> {
 }
 
 /// The Gateway of the compose project, when an engine answers and has one; one that runs wins.
-async fn gateway(run: &Deployment) -> Result<Option<OtherContainer>, Error> {
+async fn gateway(run: &Deployment) -> Result<Option<ContainerInfo>, Error> {
     let Ok(engine) = run.engine().await else { return Ok(None) };
     let labels = [
         (PROJECT.to_owned(), run.compose_project.clone()),
         (SERVICE.to_owned(), "gateway".to_owned()),
     ];
-    let mut found = engine.others(&labels).await?;
+    let mut found = engine.containers(&labels).await?;
     found.sort_by_key(|container| !container.running);
     Ok(found.into_iter().next())
 }
 
 /// What a container sees at the Gateway's folder.
-async fn mounted(run: &Deployment, container: &OtherContainer) -> Result<Place, Error> {
+async fn mounted(run: &Deployment, container: &ContainerInfo) -> Result<Place, Error> {
     let name = &container.name;
     let mount = container.mounts.iter().find(|mount| mount.target == GATEWAY_FOLDER);
     let mount = mount.ok_or_else(|| {
@@ -144,7 +144,7 @@ async fn mounted(run: &Deployment, container: &OtherContainer) -> Result<Place, 
 fn place_of(
     run: &Deployment,
     engine: &DockerEngine,
-    container: &OtherContainer,
+    container: &ContainerInfo,
     mount: &MountedFolder,
 ) -> Place {
     // A bind mount of an engine elsewhere is a folder of that machine.
@@ -284,9 +284,9 @@ impl Inside {
         if self.container.running {
             return Ok(engine.replace_inside(&self.container.id, GATEWAY_FOLDER, files).await?);
         }
-        let beside = engine.beside(&self.container, &self.label).await?;
-        let replaced = engine.replace_inside(beside.id(), GATEWAY_FOLDER, files).await;
-        beside.end().await?;
+        let helper = engine.helper_container(&self.container, &self.label).await?;
+        let replaced = engine.replace_inside(helper.id(), GATEWAY_FOLDER, files).await;
+        helper.end().await?;
         Ok(replaced?)
     }
 }

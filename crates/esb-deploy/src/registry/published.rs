@@ -3,7 +3,7 @@
 //! Owns the questions to the registry before a build. A registry that does not tell is no reason
 //! to stop: the image is built, and the push says what is wrong.
 
-use esb_image::{Published, Wanted};
+use esb_image::{ExpectedImage, PublishedImages};
 use esb_model::{ImageKind, ImageRecipe, PublishTarget};
 use esb_oci::{BoxFuture, Digest, Image, Reference};
 
@@ -18,14 +18,18 @@ pub(crate) struct Registry<'a> {
     pub(crate) target: &'a PublishTarget,
 }
 
-impl Published for Registry<'_> {
-    fn find<'a>(&'a self, recipe: &'a ImageRecipe, wanted: Wanted) -> BoxFuture<'a, Option<Image>> {
+impl PublishedImages for Registry<'_> {
+    fn find<'a>(
+        &'a self,
+        recipe: &'a ImageRecipe,
+        wanted: ExpectedImage,
+    ) -> BoxFuture<'a, Option<Image>> {
         Box::pin(self.ask(recipe, wanted))
     }
 }
 
 impl Registry<'_> {
-    async fn ask(&self, recipe: &ImageRecipe, wanted: Wanted) -> Option<Image> {
+    async fn ask(&self, recipe: &ImageRecipe, wanted: ExpectedImage) -> Option<Image> {
         let Self { run, target } = self;
         let base = matches!(recipe.kind, ImageKind::Base(_));
         let plain = push_reference(&target.image(&recipe.repository, &recipe.tag)).ok()?;

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use esb_image::{Base, BuildReport, BuildRequest, Builder, Built, Pins, Published};
+use esb_image::{Base, BuildReport, BuildRequest, Builder, Built, Pins, PublishedImages};
 use esb_model::{BaseRef, ImageKind, ImageRecipe, Platform};
 use esb_oci::Image;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -184,7 +184,7 @@ impl<'a> BuildInputs<'a> {
             epoch: self.run.options.epoch,
             no_cache: self.run.options.no_cache,
             keep_bases: self.keeps(bases),
-            published: self.registry.as_ref().map(|registry| registry as &dyn Published),
+            published: self.registry.as_ref().map(|registry| registry as &dyn PublishedImages),
             pins: &self.pins,
             trusts_published: self.run.options.trust_registry,
         }

@@ -18,10 +18,10 @@ fn is_skipped(start: &[u8]) -> bool {
 
 /// Reads what frames hold, one after the other, with memory for one window of at most 100 MiB.
 pub(crate) struct Frames<R: Read> {
-    state: State<R>,
+    state: FrameState<R>,
 }
 
-enum State<R: Read> {
+enum FrameState<R: Read> {
     /// Between two frames.
     Between(R),
     Inside(Box<StreamingDecoder<Source<R>, FrameDecoder>>),
@@ -33,7 +33,7 @@ type Source<R> = io::Chain<io::Cursor<[u8; 4]>, R>;
 
 impl<R: Read> Frames<R> {
     pub(crate) fn new(source: R) -> Self {
-        Self { state: State::Between(source) }
+        Self { state: FrameState::Between(source) }
     }
 }
 
@@ -43,16 +43,16 @@ impl<R: Read> Read for Frames<R> {
             return Ok(0);
         }
         loop {
-            match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return Ok(0),
-                State::Between(source) => self.state = open(source)?,
-                State::Inside(mut frame) => {
+            match std::mem::replace(&mut self.state, FrameState::Ended) {
+                FrameState::Ended => return Ok(0),
+                FrameState::Between(source) => self.state = open(source)?,
+                FrameState::Inside(mut frame) => {
                     let read = frame.read(into)?;
                     if read > 0 {
-                        self.state = State::Inside(frame);
+                        self.state = FrameState::Inside(frame);
                         return Ok(read);
                     }
-                    self.state = State::Between(frame.into_inner().into_inner().1);
+                    self.state = FrameState::Between(frame.into_inner().into_inner().1);
                 }
             }
         }
@@ -60,10 +60,10 @@ impl<R: Read> Read for Frames<R> {
 }
 
 /// Begins the next frame, or passes one that is to be skipped.
-fn open<R: Read>(mut source: R) -> io::Result<State<R>> {
+fn open<R: Read>(mut source: R) -> io::Result<FrameState<R>> {
     let mut start = [0; 4];
     match source.read(&mut start[..1])? {
-        0 => return Ok(State::Ended),
+        0 => return Ok(FrameState::Ended),
         _ => source.read_exact(&mut start[1..])?,
     }
     if is_skipped(&start) {
@@ -71,11 +71,11 @@ fn open<R: Read>(mut source: R) -> io::Result<State<R>> {
         source.read_exact(&mut length)?;
         let length = u32::from_le_bytes(length).into();
         io::copy(&mut source.by_ref().take(length), &mut io::sink())?;
-        return Ok(State::Between(source));
+        return Ok(FrameState::Between(source));
     }
     let frame = StreamingDecoder::new(io::Cursor::new(start).chain(source))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    Ok(State::Inside(Box::new(frame)))
+    Ok(FrameState::Inside(Box::new(frame)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::daemon::chain;
 
 /// Why a solve gave no image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failed {
+pub(super) enum SolveError {
     /// The daemon cannot; another one may.
     Daemon(String),
     /// A registry does not know who asks, or does not let who asks.
@@ -41,7 +41,7 @@ const DENIED: [&str; 3] =
 const STATUS: &str = "unexpected status";
 const DENIED_STATUS: [&str; 2] = [": 401", ": 403"];
 
-impl Failed {
+impl SolveError {
     /// `step` is the step that failed, with the end of its log, as far as the daemon told.
     pub(super) fn of(status: &Status, step: Option<(String, String)>) -> Self {
         let said = words(status);
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn the_daemon_is_told_from_the_build() {
         let check = |code: Code, said: &str, step: Option<(String, String)>, expected: &str| {
-            let failed = Failed::of(&Status::new(code, said), step);
+            let failed = SolveError::of(&Status::new(code, said), step);
             let kind = format!("{failed:?}");
             assert!(kind.starts_with(expected), "{said}: {kind}");
         };

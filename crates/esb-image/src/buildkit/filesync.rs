@@ -37,9 +37,9 @@ const NANOS: i64 = 1_000_000_000;
 /// Files get times within a year after the image's.
 const SPAN: i64 = 1 << 25;
 
-/// What a daemon may fetch under one name.
+/// EntryContent a daemon may fetch under one name.
 #[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(super) struct FileTree {
     entries: Vec<Sent>,
     bytes: AtomicU64,
     files: AtomicU64,
@@ -51,26 +51,26 @@ struct Sent {
     path: String,
     mode: u32,
     time: i64,
-    what: What,
+    what: EntryContent,
 }
 
 #[derive(Debug)]
-enum What {
+enum EntryContent {
     Folder,
     Link(String),
     File(PathBuf),
     Text(Vec<u8>),
 }
 
-impl Tree {
+impl FileTree {
     /// The files, folders and links of a context; `epoch` is the image's time in seconds since 1970.
     pub(super) fn of_context(items: &[Item], epoch: i64) -> Self {
         let sent = items.iter().map(|item| {
             let (mark, time, what) = match &item.kind {
-                ItemKind::Folder => (FOLDER, epoch * NANOS, What::Folder),
-                ItemKind::Link(target) => (LINK, epoch * NANOS, What::Link(target.clone())),
+                ItemKind::Folder => (FOLDER, epoch * NANOS, EntryContent::Folder),
+                ItemKind::Link(target) => (LINK, epoch * NANOS, EntryContent::Link(target.clone())),
                 ItemKind::File(content) => {
-                    (0, time(content.digest, epoch), What::File(content.path.clone()))
+                    (0, time(content.digest, epoch), EntryContent::File(content.path.clone()))
                 }
             };
             Sent { path: item.path.clone(), mode: mark | item.attributes.mode, time, what }
@@ -87,7 +87,7 @@ impl Tree {
             path: (*name).to_owned(),
             mode: 0o644,
             time: time(Digest::of(text.as_bytes()), epoch),
-            what: What::Text(text.as_bytes().to_vec()),
+            what: EntryContent::Text(text.as_bytes().to_vec()),
         });
         let mut entries: Vec<Sent> = sent.collect();
         entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -99,7 +99,7 @@ impl Tree {
         (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 
-    /// What could not be read on this machine.
+    /// EntryContent could not be read on this machine.
     pub(super) fn take_failure(&self) -> Option<(PathBuf, io::Error)> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -119,10 +119,10 @@ impl Tree {
             ..Stat::default()
         };
         match &sent.what {
-            What::Folder => {}
-            What::Link(target) => stat.linkname.clone_from(target),
-            What::Text(text) => stat.size = i64::try_from(text.len()).unwrap_or(i64::MAX),
-            What::File(path) => {
+            EntryContent::Folder => {}
+            EntryContent::Link(target) => stat.linkname.clone_from(target),
+            EntryContent::Text(text) => stat.size = i64::try_from(text.len()).unwrap_or(i64::MAX),
+            EntryContent::File(path) => {
                 let found = fs::metadata(path).map_err(|error| self.failed(path, error))?;
                 stat.size = i64::try_from(found.len()).unwrap_or(i64::MAX);
             }
@@ -147,11 +147,11 @@ impl Tree {
     fn send(&self, id: u32, out: &mpsc::Sender<Result<Packet, Status>>) -> Result<(), Status> {
         let entry = usize::try_from(id).ok().and_then(|id| self.entries.get(id));
         let (mut reader, path): (Box<dyn Read>, _) = match entry.map(|entry| &entry.what) {
-            Some(What::File(path)) => {
+            Some(EntryContent::File(path)) => {
                 let file = File::open(path).map_err(|error| self.failed(path, error))?;
                 (Box::new(file), path.clone())
             }
-            Some(What::Text(text)) => (Box::new(&text[..]), PathBuf::new()),
+            Some(EntryContent::Text(text)) => (Box::new(&text[..]), PathBuf::new()),
             _ => return Err(Status::invalid_argument("there is no such file")),
         };
         self.files.fetch_add(1, Ordering::Relaxed);
@@ -178,7 +178,7 @@ fn time(content: Digest, epoch: i64) -> i64 {
 
 /// Answers one daemon until it has what it wants. Whatever goes wrong is told to the daemon.
 pub(super) async fn serve(
-    tree: Arc<Tree>,
+    tree: Arc<FileTree>,
     mut asked: Streaming<Packet>,
     out: mpsc::Sender<Result<Packet, Status>>,
 ) {
@@ -231,7 +231,7 @@ mod tests {
     fn entries_stand_in_the_order_of_a_walk() {
         let attributes = Attributes::root(0o755);
         let entry = |path: &str| Item { path: path.to_owned(), attributes, kind: ItemKind::Folder };
-        let tree = Tree::of_context(&["a", "a-b", "a/b", "a/b/c"].map(entry), 0);
+        let tree = FileTree::of_context(&["a", "a-b", "a/b", "a/b/c"].map(entry), 0);
         let paths: Vec<&str> = tree.entries.iter().map(|entry| &*entry.path).collect();
         assert_eq!(paths, ["a", "a/b", "a/b/c", "a-b"]);
     }

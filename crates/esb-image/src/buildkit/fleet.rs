@@ -20,31 +20,31 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{
     content::Contents,
-    failure::Failed,
-    filesync::Tree,
+    failure::SolveError,
+    filesync::FileTree,
     key,
     node::{AT_ONCE, Link, Node},
-    placement::{Item, Ring},
-    session::{Knowledge, Session, Shown},
+    placement::{PlacementItem, RendezvousHasher},
+    session::{Session, SessionConfig, SharedTree},
     solve::solve,
 };
 use crate::{
-    Action, BuildReport, BuildRequest, Builder, Built, Error, Foresight, StepPlace, Unsupported,
+    Action, BuildReport, BuildRequest, Builder, Built, Error, Prediction, StepPlace, Unsupported,
     context::stat_cache::StatCache,
     daemon::{
         StepSecrets,
         address::EngineAddress,
-        credentials::Handed,
-        job::{Job, Settings},
+        credentials::DaemonCredentials,
+        job::{Job, JobSettings},
         progress::Progress,
     },
     fingerprint::Fingerprint,
-    redacting_reporter::Hidden,
+    redacting_reporter::RedactingReporter,
 };
 
 /// The Dockerfile's name for a daemon.
 const DOCKERFILE: &str = "Dockerfile";
-/// What is left out was never sent; a file of the context shall not say otherwise.
+/// EntryContent is left out was never sent; a file of the context shall not say otherwise.
 const DOCKERIGNORE: (&str, &str) = ("Dockerfile.dockerignore", "# nothing is left out\n");
 
 /// A fleet, and what its daemons are told.
@@ -77,31 +77,31 @@ struct Inner {
     settings: FleetSettings,
     daemons: Arc<Daemons>,
     /// Of the sessions of this builder alone.
-    knowledge: Knowledge,
+    config: SessionConfig,
     store: ContentStore,
     stats: StatCache,
-    placed: Mutex<HashMap<String, Placed>>,
+    placed: Mutex<HashMap<String, PlacedBuild>>,
 }
 
-/// What builders of one fleet share.
+/// EntryContent builders of one fleet share.
 struct Daemons {
     nodes: Vec<Node>,
-    ring: Ring,
+    ring: RendezvousHasher,
     /// Of the session with each daemon that stays open.
-    knowledge: Knowledge,
+    config: SessionConfig,
 }
 
 /// A build that has a daemon already.
 #[derive(Clone)]
-struct Placed {
+struct PlacedBuild {
     job: Arc<Job>,
     node: usize,
 }
 
-/// What a daemon made of a build.
-enum Made {
+/// EntryContent a daemon made of a build.
+enum BuildOutput {
     Pushed(Digest),
-    Given(Box<Image>),
+    Exported(Box<Image>),
 }
 
 impl fmt::Debug for FleetBuilder {
@@ -129,7 +129,7 @@ impl FleetBuilder {
                 nodes.push(node);
             }
         }
-        let ring = Ring::new(nodes.iter().map(|node| &*node.name));
+        let ring = RendezvousHasher::new(nodes.iter().map(|node| &*node.name));
         let renamed = settings
             .registry
             .clone()
@@ -137,32 +137,32 @@ impl FleetBuilder {
         let secrets = Arc::new(settings.secrets.clone());
         let contents = Contents::new(store.clone());
         let source = settings.credentials.clone().unwrap_or_else(|| Arc::new(Anonymous));
-        let credentials = Arc::new(Handed::new(source));
-        let knowledge = Knowledge { credentials, renamed, secrets, contents };
-        let daemons = Arc::new(Daemons { nodes, ring, knowledge: knowledge.clone() });
-        Ok(Self::of(settings, daemons, knowledge, store))
+        let credentials = Arc::new(DaemonCredentials::new(source));
+        let config = SessionConfig { credentials, renamed, secrets, contents };
+        let daemons = Arc::new(Daemons { nodes, ring, config: config.clone() });
+        Ok(Self::of(settings, daemons, config, store))
     }
 
     fn of(
         settings: FleetSettings,
         daemons: Arc<Daemons>,
-        knowledge: Knowledge,
+        config: SessionConfig,
         store: ContentStore,
     ) -> Self {
         let (stats, placed) = (StatCache::new(store.clone()), Mutex::default());
-        Self(Arc::new(Inner { settings, daemons, knowledge, store, stats, placed }))
+        Self(Arc::new(Inner { settings, daemons, config, store, stats, placed }))
     }
 
     /// The same daemons for work of our own: images come back whatever the target, nothing but
     /// `secrets` reaches steps, and what was built may be in another store.
-    pub(crate) fn apart(&self, secrets: StepSecrets, store: ContentStore) -> Self {
+    pub(crate) fn isolated(&self, secrets: StepSecrets, store: ContentStore) -> Self {
         let (settings, daemons) = (FleetSettings::default(), Arc::clone(&self.0.daemons));
-        let knowledge = Knowledge {
+        let config = SessionConfig {
             secrets: Arc::new(secrets),
             contents: Contents::new(store.clone()),
-            ..self.0.knowledge.clone()
+            ..self.0.config.clone()
         };
-        Self::of(settings, daemons, knowledge, store)
+        Self::of(settings, daemons, config, store)
     }
 
     /// Asks every daemon whether it answers, all at a time; tells of those that do not.
@@ -171,7 +171,7 @@ impl FleetBuilder {
     /// [`Error::NoFleet`] when none does.
     pub async fn check(&self, reporter: &dyn Reporter) -> Result<(), Error> {
         let daemons = &*self.0.daemons;
-        let asked = daemons.nodes.iter().map(|node| node.link(&daemons.knowledge));
+        let asked = daemons.nodes.iter().map(|node| node.link(&daemons.config));
         let answers = futures_util::future::join_all(asked).await;
         let mut tried = Vec::new();
         for (node, answer) in daemons.nodes.iter().zip(&answers) {
@@ -192,26 +192,26 @@ impl FleetBuilder {
     }
 
     /// Gives each build a daemon, and names it: all builds of a run together, those that need
-    /// nothing too, so that the same build meets the same daemon in every run. What is wrong with a
+    /// nothing too, so that the same build meets the same daemon in every run. EntryContent is wrong with a
     /// build is told when it is built.
     pub async fn place(&self, requests: &[BuildRequest<'_>]) -> Vec<String> {
         let inner = &*self.0;
         // Futures do nothing before they are polled, which is a few at a time.
         let jobs: Vec<_> = requests.iter().map(|request| inner.try_prepare(*request)).collect();
         let jobs: Vec<_> = stream::iter(jobs).buffered(contexts_at_a_time()).collect().await;
-        let items: Vec<Item> = jobs
+        let items: Vec<PlacementItem> = jobs
             .iter()
             .zip(requests)
             .map(|(job, request)| {
                 let name = Digest::of(identity(request.recipe).as_bytes());
-                Item { key: job.as_ref().map_or(name, |job| key::key(job)), name }
+                PlacementItem { key: job.as_ref().map_or(name, |job| key::key(job)), name }
             })
             .collect();
         let nodes = inner.daemons.ring.place(&items);
         let mut placed = inner.placed.lock().unwrap_or_else(PoisonError::into_inner);
         for ((job, request), node) in jobs.into_iter().zip(requests).zip(&nodes) {
             if let Some(job) = job {
-                placed.insert(identity(request.recipe), Placed { job, node: *node });
+                placed.insert(identity(request.recipe), PlacedBuild { job, node: *node });
             }
         }
         nodes.into_iter().map(|node| inner.daemons.nodes[node].name.clone()).collect()
@@ -228,15 +228,15 @@ fn identity(recipe: &ImageRecipe) -> String {
 }
 
 impl Inner {
-    fn job_settings(&self) -> Settings<'_> {
-        Settings { prefix: "", arguments: &self.settings.arguments, stats: &self.stats }
+    fn job_settings(&self) -> JobSettings<'_> {
+        JobSettings { prefix: "", arguments: &self.settings.arguments, stats: &self.stats }
     }
 
     async fn try_prepare(&self, request: BuildRequest<'_>) -> Option<Arc<Job>> {
         Job::prepare(request, self.job_settings()).await.ok().map(Arc::new)
     }
 
-    async fn prepare(&self, request: BuildRequest<'_>) -> Result<Placed, Error> {
+    async fn prepare(&self, request: BuildRequest<'_>) -> Result<PlacedBuild, Error> {
         let identity = identity(request.recipe);
         let known = self.placed.lock().unwrap_or_else(PoisonError::into_inner).remove(&identity);
         if let Some(known) = known {
@@ -244,7 +244,7 @@ impl Inner {
         }
         let job = Arc::new(Job::prepare(request, self.job_settings()).await?);
         let node = self.daemons.ring.rank(key::key(&job))[0];
-        Ok(Placed { job, node })
+        Ok(PlacedBuild { job, node })
     }
 
     /// An earlier image that is where it has to be.
@@ -276,13 +276,13 @@ impl Inner {
             return Ok(BuildReport { built, action: Action::Cached, reason, daemon: None, pins });
         }
         let reason = job.reason(&self.store, request, "the registry does not have it");
-        let (made, daemon) = self.anywhere(request, &placed, reporter).await?;
+        let (made, daemon) = self.build_on_any(request, &placed, reporter).await?;
         let (pins, built) = match made {
-            Made::Given(image) => {
+            BuildOutput::Exported(image) => {
                 job.remember(&self.store, &image.descriptor)?;
                 (job.pins(request, image.digest()), Built::Local(image))
             }
-            Made::Pushed(digest) => {
+            BuildOutput::Pushed(digest) => {
                 job.remember(&self.store, &Descriptor::new(media_type::OCI_MANIFEST, digest, 0))?;
                 let target = self.settings.target.as_ref().expect("it was pushed somewhere");
                 let reference = target.image(&request.recipe.repository, &request.recipe.tag);
@@ -293,12 +293,12 @@ impl Inner {
     }
 
     /// Builds on the daemon that the build belongs to, else on the next in rank that can.
-    async fn anywhere(
+    async fn build_on_any(
         &self,
         request: BuildRequest<'_>,
-        placed: &Placed,
+        placed: &PlacedBuild,
         reporter: &dyn Reporter,
-    ) -> Result<(Made, String), Error> {
+    ) -> Result<(BuildOutput, String), Error> {
         let (job, daemons) = (&placed.job, &*self.daemons);
         let mut order = daemons.ring.rank(key::key(job));
         order.retain(|node| *node != placed.node);
@@ -306,28 +306,28 @@ impl Inner {
         let mut tried = Vec::new();
         for node in order.into_iter().map(|node| &daemons.nodes[node]) {
             let _permit = node.permits.acquire().await.expect("nobody closes it");
-            let failed = match node.link(&daemons.knowledge).await {
+            let failed = match node.link(&daemons.config).await {
                 Ok(link) if !link.builds_for(&job.platform) => {
                     format!("it does not build for {}", job.platform)
                 }
                 Ok(link) => {
                     let decision = format!("built on {}", node.name);
                     reporter.event(&Event::Decided { subject: &job.image, decision: &decision });
-                    match self.on(&link, request, job, reporter).await? {
+                    match self.build_on(&link, request, job, reporter).await? {
                         Ok(made) => return Ok((made, node.name.clone())),
-                        Err(Failed::Step { step, log }) => {
+                        Err(SolveError::Step { step, log }) => {
                             let image = job.image.clone();
                             let daemon = Some(node.name.clone());
                             let at = StepPlace { line: request::line_of(job, &step), daemon };
                             return Err(Error::Step { image, step, log, at });
                         }
-                        Err(Failed::Denied(reason)) => {
+                        Err(SolveError::Denied(reason)) => {
                             return Err(self.denied(job, &node.name, reason));
                         }
-                        Err(Failed::Refused(reason)) => {
+                        Err(SolveError::Refused(reason)) => {
                             return Err(refused(job, &node.name, &reason));
                         }
-                        Err(Failed::Daemon(why)) => {
+                        Err(SolveError::Daemon(why)) => {
                             node.failed(&link, &why).await;
                             why
                         }
@@ -335,7 +335,7 @@ impl Inner {
                 }
                 Err(why) => why,
             };
-            let failed = self.knowledge.credentials.hide(&failed);
+            let failed = self.config.credentials.hide(&failed);
             let decision = format!("{} cannot build it, so the next one does: {failed}", node.name);
             reporter.event(&Event::Decided { subject: &job.image, decision: &decision });
             tried.push(format!("{}: {failed}", node.name));
@@ -354,18 +354,18 @@ impl Inner {
     }
 
     /// Builds on one daemon.
-    async fn on(
+    async fn build_on(
         &self,
         link: &Link,
         request: BuildRequest<'_>,
         job: &Arc<Job>,
         reporter: &dyn Reporter,
-    ) -> Result<Result<Made, Failed>, Error> {
+    ) -> Result<Result<BuildOutput, SolveError>, Error> {
         let names = self.base_names(job);
-        let tree = Tree::of_context(&job.items, job.epoch);
-        let text = job.sketch.write_flat(&names);
+        let tree = FileTree::of_context(&job.items, job.epoch);
+        let text = job.rewrite.write_flat(&names);
         let texts = [(DOCKERFILE, &*text), DOCKERIGNORE];
-        let texts = Tree::of_texts(&texts, job.epoch);
+        let texts = FileTree::of_texts(&texts, job.epoch);
         let mut place = Fingerprint::new("buildkit context");
         place.text(&job.name).text(&job.platform);
         let place = place.finish().short();
@@ -382,14 +382,14 @@ impl Inner {
             sent(&shown, &job.image, reporter)?;
             answer.map(|response| response.get("containerimage.digest").cloned())
         } else {
-            return self.given(link, request, job, show, &mut progress, reporter).await;
+            return self.build_and_export(link, request, job, show, &mut progress, reporter).await;
         };
         let digest = match answer {
             Ok(digest) => digest.and_then(|digest| digest.parse().ok()),
             Err(failed) => return Ok(Err(failed)),
         };
-        let none = || Failed::Refused("it pushed an image and did not say which".to_owned());
-        Ok(digest.map(Made::Pushed).ok_or_else(none))
+        let none = || SolveError::Refused("it pushed an image and did not say which".to_owned());
+        Ok(digest.map(BuildOutput::Pushed).ok_or_else(none))
     }
 }
 
@@ -399,7 +399,11 @@ fn refused(job: &Job, daemon: &str, reason: &str) -> Error {
 }
 
 /// Tells what a daemon fetched, and what could not be read for it.
-fn sent(shown: &(Shown, Shown), image: &str, reporter: &dyn Reporter) -> Result<(), Error> {
+fn sent(
+    shown: &(SharedTree, SharedTree),
+    image: &str,
+    reporter: &dyn Reporter,
+) -> Result<(), Error> {
     let (_, done) = shown.0.tree().fetched();
     reporter.event(&Event::Progress {
         subject: image,
@@ -423,16 +427,16 @@ impl Builder for FleetBuilder {
         Ok(())
     }
 
-    fn foresee<'a>(
+    fn predict<'a>(
         &'a self,
         request: BuildRequest<'a>,
-    ) -> BoxFuture<'a, Result<Option<Foresight>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<Prediction>, Error>> {
         Box::pin(async move {
             let inner = &*self.0;
             let job = Job::prepare(request, inner.job_settings()).await?;
             Ok(Some(match inner.earlier(request, &job).await? {
-                Some(image) => Foresight::Reuse(Box::new(image)),
-                None => Foresight::Build {
+                Some(image) => Prediction::Reuse(Box::new(image)),
+                None => Prediction::Build {
                     reason: job.reason(&inner.store, request, "the registry does not have it"),
                 },
             }))
@@ -447,10 +451,10 @@ impl Builder for FleetBuilder {
         Box::pin(async move {
             let subject = &request.recipe.repository;
             let activity = ActivityGuard::start(reporter, subject, Activity::Build);
-            let hidden = Hidden::new(reporter, request.recipe.own.as_ref());
+            let hidden = RedactingReporter::new(reporter, request.recipe.own.as_ref());
             let report = self.0.run(request, &hidden).await;
             let report =
-                report.map_err(|error| hidden.error(self.0.knowledge.credentials.clean(error)))?;
+                report.map_err(|error| hidden.error(self.0.config.credentials.clean(error)))?;
             let detail = match &report.daemon {
                 Some(daemon) => format!("{}, on {daemon}", report.reason),
                 None => report.reason.clone(),

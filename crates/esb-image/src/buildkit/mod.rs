@@ -18,4 +18,4 @@ mod session;
 mod solve;
 
 pub use fleet::{FleetBuilder, FleetSettings};
-pub use placement::{Item, Ring};
+pub use placement::{PlacementItem, RendezvousHasher};

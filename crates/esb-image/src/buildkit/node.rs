@@ -23,7 +23,7 @@ use tonic::{
 
 use super::{
     failure::words,
-    session::{Knowledge, Session},
+    session::{Session, SessionConfig},
 };
 use crate::daemon::{
     address::EngineAddress,
@@ -45,10 +45,10 @@ pub(super) struct Node {
     dialer: Dialer,
     authority: String,
     pub(super) permits: Semaphore,
-    state: Mutex<State>,
+    state: Mutex<NodeState>,
 }
 
-enum State {
+enum NodeState {
     Untried,
     Up(Arc<Link>),
     Down { since: Instant, why: String },
@@ -90,30 +90,32 @@ impl Node {
             authority: server_name.map_or(host, str::to_owned),
             dialer: Dialer::new(address, &expected)?,
             permits: Semaphore::new(AT_ONCE),
-            state: Mutex::new(State::Untried),
+            state: Mutex::new(NodeState::Untried),
         })
     }
 
     /// The connection, made now when there is none; why there is none.
-    pub(super) async fn link(&self, knowledge: &Knowledge) -> Result<Arc<Link>, String> {
+    pub(super) async fn link(&self, config: &SessionConfig) -> Result<Arc<Link>, String> {
         let mut state = self.state.lock().await;
         match &*state {
-            State::Up(link) if !link.session.gone.is_cancelled() => return Ok(Arc::clone(link)),
-            State::Down { since, why } if since.elapsed() < RETRY => return Err(why.clone()),
+            NodeState::Up(link) if !link.session.gone.is_cancelled() => {
+                return Ok(Arc::clone(link));
+            }
+            NodeState::Down { since, why } if since.elapsed() < RETRY => return Err(why.clone()),
             _ => {}
         }
         // The whole of it: a daemon that was stopped takes connections, and says nothing.
-        let opened = tokio::time::timeout(CONNECT, self.open(knowledge)).await;
+        let opened = tokio::time::timeout(CONNECT, self.open(config)).await;
         let opened = opened
             .unwrap_or_else(|_| Err(format!("it did not answer within {} s", CONNECT.as_secs())));
         match opened {
             Ok(link) => {
                 let link = Arc::new(link);
-                *state = State::Up(Arc::clone(&link));
+                *state = NodeState::Up(Arc::clone(&link));
                 Ok(link)
             }
             Err(why) => {
-                *state = State::Down { since: Instant::now(), why: why.clone() };
+                *state = NodeState::Down { since: Instant::now(), why: why.clone() };
                 Err(why)
             }
         }
@@ -123,12 +125,12 @@ impl Node {
     /// failed.
     pub(super) async fn failed(&self, link: &Arc<Link>, why: &str) {
         let mut state = self.state.lock().await;
-        if matches!(&*state, State::Up(newest) if Arc::ptr_eq(newest, link)) {
-            *state = State::Down { since: Instant::now(), why: why.to_owned() };
+        if matches!(&*state, NodeState::Up(newest) if Arc::ptr_eq(newest, link)) {
+            *state = NodeState::Down { since: Instant::now(), why: why.to_owned() };
         }
     }
 
-    async fn open(&self, knowledge: &Knowledge) -> Result<Link, String> {
+    async fn open(&self, config: &SessionConfig) -> Result<Link, String> {
         // The first connection is made by itself, because its error says the most.
         let first = self.dialer.connect().await.map_err(|error| chain(&error))?;
         let endpoint = Endpoint::from_shared(format!("http://{}", self.authority));
@@ -146,7 +148,7 @@ impl Node {
         let platforms =
             platforms.map(|platform| format!("{}/{}", platform.os, platform.architecture));
         let platforms = platforms.collect();
-        let session = Session::open(channel.clone(), knowledge, None).await;
+        let session = Session::open(channel.clone(), config, None).await;
         Ok(Link { channel, session: session.map_err(|status| words(&status))?, platforms })
     }
 }
@@ -194,39 +196,39 @@ mod tests {
     use esb_test::{Buildkitd, Error};
 
     use super::{super::content::Contents, *};
-    use crate::{buildkit::session::SILENCE, daemon::credentials::Handed};
+    use crate::{buildkit::session::SILENCE, daemon::credentials::DaemonCredentials};
 
-    fn knowledge(folder: &std::path::Path) -> Knowledge {
+    fn config(folder: &std::path::Path) -> SessionConfig {
         let contents = Contents::new(ContentStore::open(folder.join("store")).unwrap());
         let (renamed, secrets) = Default::default();
-        let credentials = Arc::new(Handed::new(Arc::new(Anonymous)));
-        Knowledge { credentials, renamed, secrets, contents }
+        let credentials = Arc::new(DaemonCredentials::new(Arc::new(Anonymous)));
+        SessionConfig { credentials, renamed, secrets, contents }
     }
 
     /// What is known of a daemon that failed so long ago.
     async fn failed_before(node: &Node, ago: Duration) {
         let since = Instant::now().checked_sub(ago).unwrap();
-        *node.state.lock().await = State::Down { since, why: "it failed".to_owned() };
+        *node.state.lock().await = NodeState::Down { since, why: "it failed".to_owned() };
     }
 
     #[tokio::test]
     async fn a_daemon_that_failed_is_left_alone_and_then_asked_again() {
         let folder = tempfile::tempdir().unwrap();
-        let knowledge = knowledge(folder.path());
+        let config = config(folder.path());
         // Nobody has this port.
         let node = Node::new("tcp://127.0.0.1:9".parse().unwrap(), None).unwrap();
         failed_before(&node, Duration::ZERO).await;
-        assert_eq!(node.link(&knowledge).await.unwrap_err(), "it failed");
+        assert_eq!(node.link(&config).await.unwrap_err(), "it failed");
         failed_before(&node, RETRY).await;
-        let why = node.link(&knowledge).await.unwrap_err();
+        let why = node.link(&config).await.unwrap_err();
         assert!(why.contains("refused"), "{why}");
-        assert_eq!(node.link(&knowledge).await.unwrap_err(), why, "the time starts again");
+        assert_eq!(node.link(&config).await.unwrap_err(), why, "the time starts again");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_daemon_that_comes_back_is_used_again() {
         let folder = tempfile::tempdir().unwrap();
-        let knowledge = knowledge(folder.path());
+        let config = config(folder.path());
         let mut daemon = match Buildkitd::start(&folder.path().join("daemon")) {
             Ok(daemon) => daemon,
             Err(Error::Missing(missing)) => {
@@ -237,17 +239,17 @@ mod tests {
             Err(error) => panic!("{error}"),
         };
         let node = Node::new(daemon.address().parse().unwrap(), None).unwrap();
-        let old = node.link(&knowledge).await.unwrap();
+        let old = node.link(&config).await.unwrap();
         daemon.kill();
         tokio::time::timeout(SILENCE, old.session.gone.cancelled()).await.unwrap();
         node.failed(&old, "it was killed").await;
-        assert_eq!(node.link(&knowledge).await.unwrap_err(), "it was killed");
+        assert_eq!(node.link(&config).await.unwrap_err(), "it was killed");
         daemon.restart().unwrap();
         failed_before(&node, RETRY).await;
-        let new = node.link(&knowledge).await.unwrap();
+        let new = node.link(&config).await.unwrap();
         assert!(new.builds_for("linux/amd64") || new.builds_for("linux/arm64"));
         // Builds that lost the old connection may say so when the new one stands.
         node.failed(&old, "it was killed").await;
-        assert!(Arc::ptr_eq(&new, &node.link(&knowledge).await.unwrap()));
+        assert!(Arc::ptr_eq(&new, &node.link(&config).await.unwrap()));
     }
 }

@@ -16,9 +16,9 @@ const BOUND: usize = 115;
 
 /// Daemons by name, ready to be ranked.
 #[derive(Debug, Clone)]
-pub struct Ring(Vec<u64>);
+pub struct RendezvousHasher(Vec<u64>);
 
-impl Ring {
+impl RendezvousHasher {
     /// Daemons by their names.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self(names.into_iter().map(|name| number(Digest::of(name.as_bytes()))).collect())
@@ -45,7 +45,7 @@ impl Ring {
     /// Which ones is decided as stable matchings are: a daemon keeps those that it wants most, so
     /// that the result depends on no order, and a daemon more or less moves what belongs to it and
     /// little else.
-    pub fn place(&self, items: &[Item]) -> Vec<usize> {
+    pub fn place(&self, items: &[PlacementItem]) -> Vec<usize> {
         let capacity = capacity(items.len(), self.0.len());
         let portion = portion(items.len(), self.0.len());
         let mut counts: HashMap<Digest, usize> = HashMap::new();
@@ -92,7 +92,7 @@ impl Ring {
     }
 
     /// What sorts daemons that an item's key belongs to, the one that the item wants most first.
-    fn wanted(&self, item: Item) -> impl Fn(&usize) -> Reverse<u64> {
+    fn wanted(&self, item: PlacementItem) -> impl Fn(&usize) -> Reverse<u64> {
         let own = number(item.key) ^ number(item.name);
         move |daemon| Reverse(weight(own, self.0[*daemon]))
     }
@@ -110,7 +110,7 @@ fn portion(items: usize, daemons: usize) -> usize {
 
 /// Something to place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item {
+pub struct PlacementItem {
     /// What it shares with others.
     pub key: Digest,
     /// What it alone is.
@@ -146,8 +146,8 @@ mod tests {
         (0..count).map(|number| format!("tcp://buildkit-{number}.builds:1234")).collect()
     }
 
-    fn ring<'a>(names: impl IntoIterator<Item = &'a String>) -> Ring {
-        Ring::new(names.into_iter().map(|name| &**name))
+    fn ring<'a>(names: impl IntoIterator<Item = &'a String>) -> RendezvousHasher {
+        RendezvousHasher::new(names.into_iter().map(|name| &**name))
     }
 
     fn key(number: usize) -> Digest {
@@ -159,12 +159,15 @@ mod tests {
         Digest::of(format!("key {number} of {seed}").as_bytes())
     }
 
-    fn named(keys: impl IntoIterator<Item = Digest>) -> Vec<Item> {
+    fn named(keys: impl IntoIterator<Item = Digest>) -> Vec<PlacementItem> {
         let name = |number: usize| Digest::of(format!("function {number}").as_bytes());
-        keys.into_iter().enumerate().map(|(at, key)| Item { key, name: name(at) }).collect()
+        keys.into_iter()
+            .enumerate()
+            .map(|(at, key)| PlacementItem { key, name: name(at) })
+            .collect()
     }
 
-    fn distinct(count: usize) -> Vec<Item> {
+    fn distinct(count: usize) -> Vec<PlacementItem> {
         named((0..count).map(key))
     }
 
@@ -177,7 +180,7 @@ mod tests {
     }
 
     /// Keys that 1,000 of them share by Zipf's law.
-    fn skewed(seed: usize) -> Vec<Item> {
+    fn skewed(seed: usize) -> Vec<PlacementItem> {
         let weights: Vec<f64> = (1..=1000_u32).map(|rank| 1.0 / f64::from(rank)).collect();
         let total: f64 = weights.iter().sum();
         let mut keys = Vec::new();
@@ -194,7 +197,7 @@ mod tests {
     }
 
     /// The most items that move when one daemon in seven is lost, in hundredths of what it had.
-    fn moved(keys: &[Item]) -> usize {
+    fn moved(keys: &[PlacementItem]) -> usize {
         let names = names(DAEMONS);
         let before = ring(&names).place(keys);
         let shares = loads(&before, DAEMONS);

@@ -25,10 +25,10 @@ use tonic::{Request, Response, Status, Streaming, codegen::BoxStream};
 
 use super::{
     filesync::{self, WAITING},
-    session::{Knowledge, Trees},
+    session::{SessionConfig, SharedTrees},
 };
 
-/// What Docker's client calls the registry that daemons call by its address.
+/// EntryContent Docker's client calls the registry that daemons call by its address.
 const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 
 /// Where an image goes; taken by the one export of a build, whose end is the archive's.
@@ -37,18 +37,18 @@ type Exported = Arc<Mutex<Option<mpsc::Sender<Result<Bytes, Status>>>>>;
 /// See the module.
 #[derive(Clone)]
 pub(super) struct Services {
-    knowledge: Knowledge,
-    trees: Trees,
+    config: SessionConfig,
+    trees: SharedTrees,
     exported: Exported,
 }
 
 impl Services {
     pub(super) fn new(
-        knowledge: Knowledge,
-        trees: Trees,
+        config: SessionConfig,
+        trees: SharedTrees,
         exported: Option<mpsc::Sender<Result<Bytes, Status>>>,
     ) -> Self {
-        Self { knowledge, trees, exported: Arc::new(Mutex::new(exported)) }
+        Self { config, trees, exported: Arc::new(Mutex::new(exported)) }
     }
 }
 
@@ -85,7 +85,7 @@ impl Auth for Services {
         request: Request<CredentialsRequest>,
     ) -> Result<Response<CredentialsResponse>, Status> {
         let mut host = request.into_inner().host;
-        if let Some((theirs, ours)) = &self.knowledge.renamed
+        if let Some((theirs, ours)) = &self.config.renamed
             && host == *theirs
         {
             host.clone_from(ours);
@@ -93,7 +93,7 @@ impl Auth for Services {
         if host == DOCKER_HUB.0 {
             DOCKER_HUB.1.clone_into(&mut host);
         }
-        let source = Arc::clone(&self.knowledge.credentials);
+        let source = Arc::clone(&self.config.credentials);
         // A helper program may run.
         let found = tokio::task::spawn_blocking(move || source.ask(&host)).await;
         let found = found.map_err(|error| Status::internal(error.to_string()))?;
@@ -136,7 +136,7 @@ impl Secrets for Services {
         &self,
         request: Request<GetSecretRequest>,
     ) -> Result<Response<GetSecretResponse>, Status> {
-        match self.knowledge.secrets.get(&request.get_ref().id) {
+        match self.config.secrets.get(&request.get_ref().id) {
             Some(secret) => Ok(Response::new(GetSecretResponse { data: secret.reveal().clone() })),
             None => Err(Status::not_found("there is no such secret")),
         }

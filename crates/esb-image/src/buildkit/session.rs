@@ -35,10 +35,10 @@ use tonic::{Status, Streaming, metadata::MetadataValue, transport::Channel};
 
 use super::{
     content::{self, ContentServer, Contents},
-    filesync::Tree,
+    filesync::FileTree,
     services::Services,
 };
-use crate::daemon::{StepSecrets, credentials::Handed, health, session_name};
+use crate::daemon::{StepSecrets, credentials::DaemonCredentials, health, session_name};
 
 /// A daemon that says nothing for so long has stalled.
 pub(super) const SILENCE: Duration = Duration::from_secs(20);
@@ -49,10 +49,10 @@ const PIPE: usize = 256 * 1024;
 /// Bytes that travel at a time.
 const BLOCK: usize = 32 * 1024;
 
-/// What the services know, beside files.
+/// EntryContent the services know, beside files.
 #[derive(Clone)]
-pub(super) struct Knowledge {
-    pub(super) credentials: Arc<Handed>,
+pub(super) struct SessionConfig {
+    pub(super) credentials: Arc<DaemonCredentials>,
     /// A registry by the name that daemons have for it, and by ours.
     pub(super) renamed: Option<(String, String)>,
     pub(super) secrets: Arc<StepSecrets>,
@@ -60,13 +60,13 @@ pub(super) struct Knowledge {
     pub(super) contents: Contents,
 }
 
-/// What one session may answer.
-pub(super) type Trees = Arc<Mutex<HashMap<String, Arc<Tree>>>>;
+/// EntryContent one session may answer.
+pub(super) type SharedTrees = Arc<Mutex<HashMap<String, Arc<FileTree>>>>;
 
 /// A session that answers until it is dropped.
 pub(super) struct Session {
     pub(super) id: String,
-    trees: Trees,
+    trees: SharedTrees,
     /// Cancelled when the daemon is gone, or has stalled.
     pub(super) gone: CancellationToken,
     why: Arc<Mutex<String>>,
@@ -88,15 +88,15 @@ impl fmt::Debug for Session {
 }
 
 /// A tree that a daemon may fetch as long as this lives.
-pub(super) struct Shown {
-    trees: Trees,
+pub(super) struct SharedTree {
+    trees: SharedTrees,
     name: String,
-    tree: Arc<Tree>,
+    tree: Arc<FileTree>,
 }
 
-impl Shown {
-    /// See [`Tree::fetched`].
-    pub(super) fn tree(&self) -> &Tree {
+impl SharedTree {
+    /// See [`FileTree::fetched`].
+    pub(super) fn tree(&self) -> &FileTree {
         &self.tree
     }
 
@@ -105,7 +105,7 @@ impl Shown {
     }
 }
 
-impl Drop for Shown {
+impl Drop for SharedTree {
     fn drop(&mut self) {
         self.trees.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
@@ -115,12 +115,12 @@ impl Session {
     /// Opens a session. With `exported`, the image that a build exports goes there.
     pub(super) async fn open(
         channel: Channel,
-        knowledge: &Knowledge,
+        config: &SessionConfig,
         exported: Option<mpsc::Sender<Result<Bytes, Status>>>,
     ) -> Result<Self, Status> {
         let id = session_name();
-        let (trees, why): (Trees, Arc<Mutex<String>>) = Default::default();
-        let services = Services::new(knowledge.clone(), Arc::clone(&trees), exported.clone());
+        let (trees, why): (SharedTrees, Arc<Mutex<String>>) = Default::default();
+        let services = Services::new(config.clone(), Arc::clone(&trees), exported.clone());
         let mut methods = vec![
             "/moby.filesync.v1.FileSync/DiffCopy",
             "/moby.filesync.v1.Auth/Credentials",
@@ -138,14 +138,14 @@ impl Session {
             MetadataValue::try_from(&id).map_err(|error| Status::internal(error.to_string()))?;
         headers.insert("x-docker-expose-session-uuid", value);
         headers.insert("x-docker-expose-session-name", MetadataValue::from_static("esb"));
-        // Names of trees say what they are; a session of another run shares what was sent.
+        // AnnotationNames of trees say what they are; a session of another run shares what was sent.
         headers.insert("x-docker-expose-session-sharedkey", MetadataValue::from_static("esb"));
         for method in methods {
             headers
                 .append("x-docker-expose-session-grpc-method", MetadataValue::from_static(method));
         }
         let (ours, theirs) = tokio::io::duplex(PIPE);
-        let contents = ContentServer(knowledge.contents.clone());
+        let contents = ContentServer(config.contents.clone());
         let server = tokio::spawn(async move {
             let sync = services.clone();
             let mut router = tonic::transport::Server::builder()
@@ -195,11 +195,11 @@ impl Session {
     }
 
     /// Lets the daemon fetch a tree under a name.
-    pub(super) fn show(&self, name: String, tree: Tree) -> Shown {
+    pub(super) fn show(&self, name: String, tree: FileTree) -> SharedTree {
         let tree = Arc::new(tree);
         let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
         trees.insert(name.clone(), Arc::clone(&tree));
-        Shown { trees: Arc::clone(&self.trees), name, tree }
+        SharedTree { trees: Arc::clone(&self.trees), name, tree }
     }
 
     /// Why the daemon is gone; empty while it is not.

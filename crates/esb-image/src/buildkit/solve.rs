@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use prost::Message as _;
 use tonic::{Status, transport::Channel};
 
-use super::{failure::Failed, node::Link};
+use super::{failure::SolveError, node::Link};
 use crate::daemon::progress::Progress;
 
 /// The largest message of a daemon that is read, in bytes.
@@ -27,7 +27,7 @@ pub(super) async fn solve(
     link: &Link,
     request: SolveRequest,
     progress: &mut Progress<'_>,
-) -> Result<HashMap<String, String>, Failed> {
+) -> Result<HashMap<String, String>, SolveError> {
     let reference = request.r#ref.clone();
     let mut client = ControlClient::new(link.channel.clone()).max_decoding_message_size(MESSAGE);
     let mut solve = std::pin::pin!(client.solve(request));
@@ -36,7 +36,7 @@ pub(super) async fn solve(
     let answer = loop {
         tokio::select! {
             () = link.session.gone.cancelled() => {
-                return Err(Failed::Daemon(link.session.why()));
+                return Err(SolveError::Daemon(link.session.why()));
             }
             status = news.next(), if open => match status {
                 Some(Ok(status)) => progress.take(status),
@@ -57,8 +57,8 @@ pub(super) async fn solve(
     match answer {
         Ok(answer) => Ok(answer.into_inner().exporter_response),
         // The session knows better what happened to the connection.
-        Err(_) if link.session.gone.is_cancelled() => Err(Failed::Daemon(link.session.why())),
-        Err(status) => Err(Failed::of(&status, progress.failure(status.message()))),
+        Err(_) if link.session.gone.is_cancelled() => Err(SolveError::Daemon(link.session.why())),
+        Err(status) => Err(SolveError::of(&status, progress.failure(status.message()))),
     }
 }
 

@@ -18,7 +18,7 @@ use esb_oci::{Attributes, Digest, Glob, IgnoreRules, LinkFault, LinkRules, is_pa
 
 use self::{
     own_folders::OwnFolders,
-    stat_cache::{Folder, StatCache},
+    stat_cache::{FolderStats, StatCache},
     walk::{Place, Walk},
 };
 use crate::{Error, error::io_error, paths};
@@ -216,7 +216,7 @@ impl<'a> Context<'a> {
         let excluded = self.rules.excludes(&matched);
         let name = paths::name(path).to_owned();
         let folder = self.stats.folder(&on_disk, self.trust);
-        let mut folder = Folder::lock(&folder);
+        let mut folder = FolderStats::lock(&folder);
         let mut walk = Walk::new(self, &mut folder);
         let is_folder = metadata.is_dir();
         if is_folder {
@@ -249,7 +249,7 @@ impl<'a> Context<'a> {
     #[cfg(feature = "daemon")]
     pub(crate) fn all(&self, is_needed: &dyn Fn(&str) -> bool) -> Result<Vec<Item>, ContextError> {
         let folder = self.stats.folder(&self.root, self.trust);
-        let mut folder = Folder::lock(&folder);
+        let mut folder = FolderStats::lock(&folder);
         let mut walk = Walk::new(self, &mut folder).for_daemon(is_needed);
         walk.folder(&self.place(self.root.clone()), "", "", &self.rules.root(), 0)?;
         let items = walk.items;

@@ -32,20 +32,20 @@ const COARSE: i64 = 2_500_000_000;
 #[derive(Debug, Clone)]
 pub(crate) struct StatCache {
     store: Option<ContentStore>,
-    folders: Arc<Mutex<HashMap<PathBuf, Arc<Mutex<Folder>>>>>,
+    folders: Arc<Mutex<HashMap<PathBuf, Arc<Mutex<FolderStats>>>>>,
 }
 
 /// What is known of the files below one folder.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct FolderStats {
     key: Digest,
-    seen: HashMap<String, Seen>,
+    seen: HashMap<String, SeenFile>,
     changed: bool,
 }
 
 /// A file as it was when its digest was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
+struct SeenFile {
     stat: Stat,
     /// When the file had not been read yet, in nanoseconds since 1970.
     at: i64,
@@ -90,25 +90,29 @@ impl StatCache {
     }
 
     /// One that leaves no records: for folders that go away.
-    pub(crate) fn forgetful() -> Self {
+    pub(crate) fn without_store() -> Self {
         Self { store: None, folders: Arc::default() }
     }
 
     /// What is known below a folder. Whoever asks for the same folder meanwhile waits for the one
-    /// who holds it, in [`Folder::lock`].
-    pub(crate) fn folder(&self, path: &Path, trust: bool) -> Arc<Mutex<Folder>> {
+    /// who holds it, in [`FolderStats::lock`].
+    pub(crate) fn folder(&self, path: &Path, trust: bool) -> Arc<Mutex<FolderStats>> {
         let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = folders.entry(path.to_owned()).or_insert_with(|| {
             let key = Digest::of(path.as_os_str().as_bytes());
             let store = self.store.as_ref().filter(|_| trust);
             let seen = store.and_then(|store| store.record(RECORD, key));
-            Arc::new(Mutex::new(Folder { key, seen: seen.unwrap_or_default(), changed: false }))
+            Arc::new(Mutex::new(FolderStats {
+                key,
+                seen: seen.unwrap_or_default(),
+                changed: false,
+            }))
         });
         Arc::clone(folder)
     }
 
     /// Writes what was learnt; that it fails is no reason to stop a build.
-    pub(crate) fn save(&self, folder: &mut Folder) {
+    pub(crate) fn save(&self, folder: &mut FolderStats) {
         let Some(store) = &self.store else { return };
         if std::mem::take(&mut folder.changed) && folder.seen.len() <= MAX_ENTRIES {
             folder.changed = store.set_record(RECORD, folder.key, &folder.seen).is_err();
@@ -116,7 +120,7 @@ impl StatCache {
     }
 }
 
-impl Folder {
+impl FolderStats {
     pub(crate) fn lock(folder: &Mutex<Self>) -> MutexGuard<'_, Self> {
         folder.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,7 +145,7 @@ impl Folder {
         let at = now();
         let (digest, size) = hash_file(path)?;
         if size == stat.size {
-            self.seen.insert(name.to_owned(), Seen { stat, at, digest });
+            self.seen.insert(name.to_owned(), SeenFile { stat, at, digest });
             self.changed = true;
         }
         Ok(digest)
@@ -161,7 +165,7 @@ mod tests {
 
     fn digest(cache: &StatCache, path: &Path, trust: bool) -> Digest {
         let folder = cache.folder(path.parent().unwrap(), trust);
-        let mut folder = Folder::lock(&folder);
+        let mut folder = FolderStats::lock(&folder);
         let digest = folder.digest("f", path, &fs::metadata(path).unwrap(), trust).unwrap();
         cache.save(&mut folder);
         digest
@@ -171,7 +175,7 @@ mod tests {
     fn change_unseen(cache: &StatCache, path: &Path, at_later: i64) {
         fs::write(path, "two").unwrap();
         let folder = cache.folder(path.parent().unwrap(), true);
-        let mut folder = Folder::lock(&folder);
+        let mut folder = FolderStats::lock(&folder);
         let seen = folder.seen.get_mut("f").unwrap();
         seen.stat = Stat::of(&fs::metadata(path).unwrap());
         seen.at = seen.stat.modified.max(seen.stat.changed) + at_later;
@@ -208,6 +212,6 @@ mod tests {
         digest(&first, &path, true);
         let second = StatCache::new(store);
         let known = second.folder(folder.path(), true);
-        assert_eq!(Folder::lock(&known).seen.len(), 1);
+        assert_eq!(FolderStats::lock(&known).seen.len(), 1);
     }
 }

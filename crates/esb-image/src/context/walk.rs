@@ -9,7 +9,7 @@ use std::{
 
 use esb_oci::{Attributes, CopiedFolder, LinkError, Matched, Way};
 
-use super::{Content, Context, ContextError, Item, ItemKind, stat_cache::Folder};
+use super::{Content, Context, ContextError, Item, ItemKind, stat_cache::FolderStats};
 use crate::{error::io_error, paths};
 
 /// The most entries that one walk may find.
@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 255;
 /// One walk through a folder.
 pub(super) struct Walk<'a> {
     context: &'a Context<'a>,
-    folder: &'a mut Folder,
+    folder: &'a mut FolderStats,
     /// Takes the paths that a daemon gets; none for a walk of the embedded engine.
     needed_by_daemon: Option<&'a dyn Fn(&str) -> bool>,
     pub(super) items: Vec<Item>,
@@ -58,7 +58,7 @@ enum Found {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(context: &'a Context<'a>, folder: &'a mut Folder) -> Self {
+    pub(super) fn new(context: &'a Context<'a>, folder: &'a mut FolderStats) -> Self {
         Self { context, folder, needed_by_daemon: None, items: Vec::new() }
     }
 

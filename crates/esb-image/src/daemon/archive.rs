@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     Base, Error,
-    image::{assemble, published::Names},
+    image::{assemble, published::AnnotationNames},
     paths,
 };
 
@@ -38,20 +38,20 @@ const RECORD: &str = "docker-layer";
 
 /// How an image is taken out.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Options {
+pub(crate) struct ExportOptions {
     /// Layers that exist elsewhere already, by their uncompressed and their compressed digests.
     pub(crate) known: Arc<HashMap<Digest, Blob>>,
     /// What the image was built on, as annotations say.
     pub(crate) base: Option<Base>,
     /// The fingerprint that the manifest carries.
-    pub(crate) mark: Option<(Names, Digest)>,
+    pub(crate) mark: Option<(AnnotationNames, Digest)>,
     /// Make the bytes depend on the content alone.
-    pub(crate) normal: Option<Normal>,
+    pub(crate) normal: Option<Normalization>,
 }
 
 /// What makes the bytes of an image depend on its content alone.
 #[derive(Debug, Clone)]
-pub(crate) struct Normal {
+pub(crate) struct Normalization {
     /// The time of all that is new, in seconds since 1970 and as RFC 3339.
     pub(crate) epoch: i64,
     pub(crate) created: String,
@@ -59,14 +59,14 @@ pub(crate) struct Normal {
     pub(crate) prefix: String,
 }
 
-impl Options {
+impl ExportOptions {
     pub(crate) fn epoch(&self) -> Option<i64> {
         self.normal.as_ref().map(|normal| normal.epoch)
     }
 }
 
 /// An image that is wanted, by id or name.
-pub(crate) type Wanted = (String, Options);
+pub(crate) type ExportedImage = (String, ExportOptions);
 
 /// Reads an archive into the store, and gives the images in the order in which they are wanted.
 /// Where there are several, each is named by its id, and all have the same time. Messages name
@@ -74,10 +74,10 @@ pub(crate) type Wanted = (String, Options);
 pub(crate) fn read(
     store: ContentStore,
     subject: String,
-    wanted: Vec<Wanted>,
+    wanted: Vec<ExportedImage>,
     reader: BlockingReader,
 ) -> Result<Vec<Image>, Error> {
-    Reading::new(store, subject, &wanted).read(reader, wanted)
+    ArchiveReader::new(store, subject, &wanted).read(reader, wanted)
 }
 
 /// A layer of the archive, as it is published.
@@ -89,7 +89,7 @@ struct Layer {
 }
 
 /// What was read of an archive so far.
-struct Reading {
+struct ArchiveReader {
     store: ContentStore,
     /// What is exported, as messages name it.
     subject: String,
@@ -101,8 +101,8 @@ struct Reading {
     links: HashMap<String, String>,
 }
 
-impl Reading {
-    fn new(store: ContentStore, subject: String, wanted: &[Wanted]) -> Self {
+impl ArchiveReader {
+    fn new(store: ContentStore, subject: String, wanted: &[ExportedImage]) -> Self {
         let known = wanted.iter().flat_map(|(_, options)| &*options.known);
         let known = known.map(|(digest, blob)| (*digest, blob.clone())).collect();
         let epoch = wanted.first().and_then(|(_, options)| options.epoch());
@@ -110,7 +110,11 @@ impl Reading {
         Self { store, subject, known, epoch, documents, layers, links }
     }
 
-    fn read(mut self, reader: BlockingReader, wanted: Vec<Wanted>) -> Result<Vec<Image>, Error> {
+    fn read(
+        mut self,
+        reader: BlockingReader,
+        wanted: Vec<ExportedImage>,
+    ) -> Result<Vec<Image>, Error> {
         let mut archive = tar::Archive::new(reader);
         let mut left = DOCUMENTS;
         for (count, entry) in archive.entries().map_err(self.broken())?.enumerate() {
@@ -149,7 +153,7 @@ impl Reading {
         let index = self.document("manifest.json")?;
         let images = index.as_array().map(Vec::as_slice).unwrap_or_default();
         let alone = wanted.len() == 1;
-        let find = |(id, options): Wanted| {
+        let find = |(id, options): ExportedImage| {
             let entry = match images {
                 [entry] if alone => Some(entry),
                 images => images.iter().find(|entry| self.is_of(entry, &id)),
@@ -249,7 +253,7 @@ impl Reading {
         }
     }
 
-    fn assemble(&self, entry: &Value, options: &Options) -> Result<Image, Error> {
+    fn assemble(&self, entry: &Value, options: &ExportOptions) -> Result<Image, Error> {
         let config = entry.get("Config").and_then(Value::as_str).unwrap_or_default();
         let mut config_bytes = self
             .documents
@@ -278,7 +282,7 @@ impl Reading {
         &self,
         config_bytes: Vec<u8>,
         layers: Vec<Blob>,
-        options: &Options,
+        options: &ExportOptions,
     ) -> Result<Image, Error> {
         let digest = self.store.put(&config_bytes)?;
         let config = Descriptor::new(media_type::OCI_CONFIG, digest, config_bytes.len() as u64);
@@ -358,7 +362,7 @@ fn normalise(
     bytes: &[u8],
     diff_ids: &[Digest],
     base: Option<&[u8]>,
-    normal: &Normal,
+    normal: &Normalization,
 ) -> Result<Vec<u8>, Error> {
     let base: Value = base.and_then(|base| serde_json::from_slice(base).ok()).unwrap_or_default();
     // Pads the history.
@@ -412,7 +416,7 @@ mod tests {
             "rootfs":{"type":"layers","diff_ids":[]},
             "history":[{"created":"1999-01-01T00:00:00Z","created_by":"ctx/base"},
             {"created":"2026-01-01T00:00:00Z","created_by":"COPY ctx/a b # buildkit"}]}"#;
-        let normal = Normal {
+        let normal = Normalization {
             epoch: 0,
             created: "1970-01-01T00:00:00Z".to_owned(),
             prefix: "ctx/".to_owned(),

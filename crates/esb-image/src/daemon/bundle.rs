@@ -1,7 +1,7 @@
 //! A Dockerfile and its context in one archive whose bytes depend on content alone, for engines that
 //! take nothing else.
 //!
-//! Owns the archive's layout: the Dockerfile as [`NAME`], the context beside it or below [`NEST`].
+//! Owns the archive's layout: the Dockerfile as [`DOCKERFILE_NAME`], the context beside it or below [`CONTEXT_DIR`].
 
 use std::{
     fs::File,
@@ -12,10 +12,10 @@ use esb_oci::{Attributes, TarWriter};
 
 use crate::{
     context::{Item, ItemKind},
-    dockerfile::rewrite::{NAME, NEST},
+    dockerfile::rewrite::{CONTEXT_DIR, DOCKERFILE_NAME},
 };
 
-/// Writes the archive that is sent: the Dockerfile, and the context beside it or below [`NEST`].
+/// Writes the archive that is sent: the Dockerfile, and the context beside it or below [`CONTEXT_DIR`].
 pub(crate) fn context_tar(
     items: &[Item],
     dockerfile: Option<&str>,
@@ -25,13 +25,18 @@ pub(crate) fn context_tar(
 ) -> io::Result<()> {
     let mut tar = TarWriter::new(into, epoch);
     if let Some(text) = dockerfile {
-        tar.file(NAME, Attributes::root(0o644), text.len() as u64, &mut text.as_bytes())?;
+        tar.file(
+            DOCKERFILE_NAME,
+            Attributes::root(0o644),
+            text.len() as u64,
+            &mut text.as_bytes(),
+        )?;
     }
     if nest {
-        tar.dir(NEST, Attributes::root(0o755))?;
+        tar.dir(CONTEXT_DIR, Attributes::root(0o755))?;
     }
     for Item { path, attributes, kind } in items {
-        let nested = nest.then(|| format!("{NEST}/{path}"));
+        let nested = nest.then(|| format!("{CONTEXT_DIR}/{path}"));
         let path = nested.as_ref().unwrap_or(path);
         match kind {
             ItemKind::Folder => tar.dir(path, *attributes)?,

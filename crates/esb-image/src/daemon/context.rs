@@ -13,7 +13,7 @@ use crate::{
         own_folders::OwnFolders,
         stat_cache::StatCache,
     },
-    dockerfile::rewrite::Needs,
+    dockerfile::rewrite::CopiedPaths,
     error::io_error,
     fingerprint::Fingerprint,
 };
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) fn read(
     recipe: &ImageRecipe,
     root: &Path,
-    needs: &Needs,
+    needs: &CopiedPaths,
     stats: &StatCache,
     trust: bool,
 ) -> Result<Vec<Item>, Error> {
@@ -33,10 +33,10 @@ pub(crate) fn read(
         .map_err(|reason| Error::Dockerignore { image: recipe.repository.clone(), reason })?;
     let own = OwnFolders::of(recipe);
     let through_link = match needs {
-        Needs::Paths(paths) => paths.iter().any(|path| follows_link(&root, path, &own)),
-        Needs::All => false,
+        CopiedPaths::Paths(paths) => paths.iter().any(|path| follows_link(&root, path, &own)),
+        CopiedPaths::All => false,
     };
-    let needs = if through_link { &Needs::All } else { needs };
+    let needs = if through_link { &CopiedPaths::All } else { needs };
     let context = Context::new(root.clone(), rules, stats, trust).with_own(own);
     let mut items = context.all(&|path| is_needed(path, needs)).map_err(|error| match error {
         ContextError::Other(error) => *error,
@@ -61,8 +61,8 @@ pub(crate) fn follows_link(root: &Path, path: &str, own: &OwnFolders) -> bool {
 }
 
 /// Whether a path is copied, or lies above or below what is copied.
-fn is_needed(path: &str, needs: &Needs) -> bool {
-    let Needs::Paths(paths) = needs else { return true };
+fn is_needed(path: &str, needs: &CopiedPaths) -> bool {
+    let CopiedPaths::Paths(paths) = needs else { return true };
     let below = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
@@ -117,15 +117,16 @@ mod tests {
             fs::write(path, file).unwrap();
         }
         std::os::unix::fs::symlink("a", root.path().join("ctx/l")).unwrap();
-        let needs = paths.map_or(Needs::All, |paths| {
-            Needs::Paths(paths.iter().map(|path| (*path).to_owned()).collect())
+        let needs = paths.map_or(CopiedPaths::All, |paths| {
+            CopiedPaths::Paths(paths.iter().map(|path| (*path).to_owned()).collect())
         });
         let recipe = ImageRecipe {
             dockerignore: dockerignore.to_owned(),
             context: BuildContext { folder: "ctx".into() },
             ..recipe("")
         };
-        let entries = read(&recipe, root.path(), &needs, &StatCache::forgetful(), true).unwrap();
+        let entries =
+            read(&recipe, root.path(), &needs, &StatCache::without_store(), true).unwrap();
         let paths: Vec<_> = entries.iter().map(|entry| &*entry.path).collect();
         assert_eq!(paths.join(" "), expected);
         let mut tar = Vec::new();
@@ -152,9 +153,9 @@ mod tests {
                 staged: targets.iter().map(content).collect(),
                 ..recipe("")
             };
-            let needs = Needs::Paths([".esb/dev/code".to_owned()].into());
+            let needs = CopiedPaths::Paths([".esb/dev/code".to_owned()].into());
             let root = root.path().join("project");
-            let entries = read(&recipe, &root, &needs, &StatCache::forgetful(), true).unwrap();
+            let entries = read(&recipe, &root, &needs, &StatCache::without_store(), true).unwrap();
             let paths: Vec<_> = entries.into_iter().map(|entry| entry.path).collect();
             paths.join(" ")
         };

@@ -14,53 +14,53 @@ use esb_oci::{CredentialError, CredentialSource, Credentials, Redactor};
 use crate::Error;
 
 /// See the module.
-pub(crate) struct Handed {
+pub(crate) struct DaemonCredentials {
     source: Arc<dyn CredentialSource>,
-    state: Mutex<State>,
+    granted: Mutex<Granted>,
 }
 
 #[derive(Default)]
-struct State {
+struct Granted {
     /// Registries as references name them.
     registries: BTreeSet<String>,
     given: Redactor,
 }
 
-impl fmt::Debug for Handed {
+impl fmt::Debug for DaemonCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handed").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("DaemonCredentials").field("source", &self.source).finish_non_exhaustive()
     }
 }
 
-impl Handed {
+impl DaemonCredentials {
     pub(crate) fn new(source: Arc<dyn CredentialSource>) -> Self {
-        Self { source, state: Mutex::default() }
+        Self { source, granted: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn granted(&self) -> MutexGuard<'_, Granted> {
+        self.granted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets daemons have the credentials of a registry, for they are sent there.
     pub(crate) fn allow(&self, registry: &str) {
-        self.state().registries.insert(registry.to_owned());
+        self.granted().registries.insert(registry.to_owned());
     }
 
     /// The credentials of a registry that daemons were sent to. A helper program may run.
     pub(crate) fn ask(&self, registry: &str) -> Result<Option<Credentials>, CredentialError> {
-        if !self.state().registries.contains(registry) {
+        if !self.granted().registries.contains(registry) {
             return Ok(None);
         }
         let found = self.source.credentials(registry)?;
         if let Some(credentials) = &found {
-            self.state().given.add_credentials(credentials);
+            self.granted().given.add_credentials(credentials);
         }
         Ok(found)
     }
 
     /// A daemon's words about a failure, without what it was given.
     pub(crate) fn hide(&self, text: &str) -> String {
-        let given = self.state().given.clone();
+        let given = self.granted().given.clone();
         given.hide(text)
     }
 
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn only_for_registries_that_daemons_are_sent_to() {
-        let handed = Handed::new(Arc::new(Everywhere));
+        let handed = DaemonCredentials::new(Arc::new(Everywhere));
         assert_eq!(handed.ask("r.example").unwrap(), None);
         handed.allow("r.example");
         assert!(handed.ask("r.example").unwrap().is_some());

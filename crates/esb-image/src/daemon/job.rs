@@ -15,12 +15,12 @@ use crate::{
         own_folders::OwnFolders,
         stat_cache::StatCache,
     },
-    dockerfile::rewrite::{Needs, Sketch, arguments},
+    dockerfile::rewrite::{CopiedPaths, DockerfileRewrite, arguments},
     fingerprint::Fingerprint,
     image::{
         assemble::{BASE_DIGEST, BASE_NAME},
         parts::{ImageParts, ImageSettings, LastParts, NO_CACHE, Part, list_bases},
-        published::{Names, Pins, Wanted},
+        published::{AnnotationNames, ExpectedImage, Pins},
     },
 };
 
@@ -31,7 +31,7 @@ const LAST: &str = "docker-last-image";
 
 /// What a builder adds to a request.
 #[derive(Clone, Copy)]
-pub(crate) struct Settings<'a> {
+pub(crate) struct JobSettings<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) arguments: &'a BTreeMap<String, String>,
     pub(crate) stats: &'a StatCache,
@@ -49,7 +49,7 @@ pub(crate) struct Job {
     pub(crate) epoch: i64,
     /// The text on disk.
     pub(crate) dockerfile: String,
-    pub(crate) sketch: Sketch,
+    pub(crate) rewrite: DockerfileRewrite,
     pub(crate) bases: BTreeMap<String, Base>,
     pub(crate) items: Vec<Item>,
     /// Those of the base and of the request, and the fingerprint.
@@ -57,7 +57,7 @@ pub(crate) struct Job {
     /// Those of the request alone.
     asked_labels: BTreeMap<String, String>,
     pub(crate) parts: ImageParts,
-    pub(crate) names: Names,
+    pub(crate) names: AnnotationNames,
     /// The key of the image's record.
     pub(crate) key: Digest,
     /// The key of the recipe's record.
@@ -67,13 +67,13 @@ pub(crate) struct Job {
 impl Job {
     pub(crate) async fn prepare(
         request: BuildRequest<'_>,
-        settings: Settings<'_>,
+        settings: JobSettings<'_>,
     ) -> Result<Self, Error> {
         let recipe = request.recipe;
         let image = recipe.repository.clone();
-        let sketch = Sketch::read(recipe)?;
+        let rewrite = DockerfileRewrite::read(recipe)?;
         let mut bases = BTreeMap::new();
-        for name in sketch.bases() {
+        for name in rewrite.bases() {
             let base = request.bases.get(name).ok_or_else(|| Error::UnknownBase {
                 image: image.clone(),
                 base: name.escape_debug().to_string(),
@@ -82,13 +82,13 @@ impl Job {
         }
         let items = {
             let (needs, recipe, root) =
-                (sketch.needs.clone(), recipe.clone(), request.root.to_owned());
+                (rewrite.needs.clone(), recipe.clone(), request.root.to_owned());
             let (stats, trust) = (settings.stats.clone(), !request.no_cache);
             blocking(move || context::read(&recipe, &root, &needs, &stats, trust)).await?
         };
-        let parts = parts(request, settings, &sketch, &bases, &items)?;
+        let parts = parts(request, settings, &rewrite, &bases, &items)?;
         let mut labels = BTreeMap::new();
-        if let Some(base) = sketch.last_base().and_then(|name| bases.get(name)) {
+        if let Some(base) = rewrite.last_base().and_then(|name| bases.get(name)) {
             labels.insert(BASE_NAME.to_owned(), base.name.clone());
             labels.insert(BASE_DIGEST.to_owned(), base.image.digest().to_string());
         }
@@ -114,13 +114,13 @@ impl Job {
             own: recipe.own.clone(),
             epoch: request.epoch,
             dockerfile: recipe.dockerfile.clone(),
-            sketch,
+            rewrite,
             bases,
             items,
             labels,
             asked_labels: request.labels.clone(),
             parts,
-            names: Names::new(request.label_prefix),
+            names: AnnotationNames::new(request.label_prefix),
             key: key.finish(),
             last: last.finish(),
         })
@@ -156,8 +156,8 @@ impl Job {
     ) -> Result<Option<Image>, Error> {
         let Some(published) = request.published else { return Ok(None) };
         let known = self.known_manifest(store).map(Into::into);
-        let wanted = Wanted { known, pinned: request.pins.image(self.parts.key()) };
-        if wanted == Wanted::default() && !request.trusts_published {
+        let wanted = ExpectedImage { known, pinned: request.pins.image(self.parts.key()) };
+        if wanted == ExpectedImage::default() && !request.trusts_published {
             return Ok(None);
         }
         let found = published.find(request.recipe, wanted.clone()).await;
@@ -264,8 +264,8 @@ impl Job {
 
 fn parts(
     request: BuildRequest<'_>,
-    settings: Settings<'_>,
-    sketch: &Sketch,
+    settings: JobSettings<'_>,
+    rewrite: &DockerfileRewrite,
     bases: &BTreeMap<String, Base>,
     items: &[Item],
 ) -> Result<ImageParts, Error> {
@@ -291,12 +291,12 @@ fn parts(
         epoch: request.epoch,
     };
     let mut sources = BTreeMap::new();
-    match &sketch.needs {
-        Needs::All => {
+    match &rewrite.needs {
+        CopiedPaths::All => {
             let key = context::fingerprint(items, "").expect("the root is always there");
             sources.insert("0 .".to_owned(), key);
         }
-        Needs::Paths(paths) => {
+        CopiedPaths::Paths(paths) => {
             let own = OwnFolders::of(recipe);
             for path in paths {
                 let root = request.root.join(&recipe.context.folder);

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex};
 use esb_model::{Activity, Event, Reporter};
 
-use crate::dockerfile::rewrite::NEST;
+use crate::dockerfile::rewrite::CONTEXT_DIR;
 
 /// The most bytes that are kept of what a step wrote: the last ones.
 const LOG: usize = 16 * 1024;
@@ -62,7 +62,7 @@ impl<'a> Progress<'a> {
         }
         let step = self.steps.entry(vertex.digest.clone()).or_default();
         // Whoever reads it knows the Dockerfile on disk, not ours.
-        step.name = vertex.name.replace(&format!("{NEST}/"), "");
+        step.name = vertex.name.replace(&format!("{CONTEXT_DIR}/"), "");
         if vertex.started.is_some() && !step.started {
             step.started = true;
             let line =
@@ -84,7 +84,7 @@ impl<'a> Progress<'a> {
                 total: Some(total),
             });
         }
-        // Steps beside the one that failed are called off.
+        // StepLines beside the one that failed are called off.
         let real = !vertex.error.is_empty() && !vertex.error.contains("context canceled");
         if real && self.failed.is_none() {
             self.failed = Some(vertex.digest.clone());
@@ -98,7 +98,7 @@ impl<'a> Progress<'a> {
         if !log.is_empty() && !log.ends_with('\n') {
             log.push('\n');
         }
-        let _infallible = write!(log, "{}", reason.replace(&format!("{NEST}/"), ""));
+        let _infallible = write!(log, "{}", reason.replace(&format!("{CONTEXT_DIR}/"), ""));
         Some((step.name.clone(), log))
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use bollard::{
     body_try_stream,
-    errors::Error as Failure,
+    errors::Error as DockerApiError,
     models::BuildInfoAux,
     query_parameters::{BuildImageOptionsBuilder, BuilderVersion},
 };
@@ -19,8 +19,8 @@ use tokio::sync::Semaphore;
 use super::{
     DockerEngine,
     bases::Bases,
-    engine::failure,
-    exports::{Exports, Running},
+    engine::api_error,
+    exports::{BuildInProgress, Exports},
     session, transfer,
 };
 use crate::{
@@ -29,16 +29,16 @@ use crate::{
     context::stat_cache::StatCache,
     daemon::{
         StepSecrets,
-        archive::{Normal, Options},
+        archive::{ExportOptions, Normalization},
         bundle::context_tar,
-        job::{Job, Settings},
+        job::{Job, JobSettings},
         pipe::write_blocking,
         progress::Progress,
         session_name,
     },
-    dockerfile::rewrite::{NAME, NEST},
+    dockerfile::rewrite::{CONTEXT_DIR, DOCKERFILE_NAME},
     image::assemble::rfc3339,
-    redacting_reporter::Hidden,
+    redacting_reporter::RedactingReporter,
 };
 
 /// The first API whose BuildKit knows `SOURCE_DATE_EPOCH` (engine 23).
@@ -178,8 +178,8 @@ impl DockerBuilder {
         Ok(there.filter(|id| *id == made))
     }
 
-    fn settings(&self) -> Settings<'_> {
-        Settings { prefix: &self.prefix, arguments: &self.arguments, stats: &self.stats }
+    fn settings(&self) -> JobSettings<'_> {
+        JobSettings { prefix: &self.prefix, arguments: &self.arguments, stats: &self.stats }
     }
 
     /// Lets the engine build, and gives the image's id.
@@ -191,7 +191,7 @@ impl DockerBuilder {
         reporter: &dyn Reporter,
     ) -> Result<String, Error> {
         let subject = &*job.image;
-        let failed = || failure("build", subject);
+        let failed = || api_error("build", subject);
         let mut arguments: HashMap<&str, &str> =
             self.arguments.iter().map(|(key, value)| (&**key, &**value)).collect();
         let epoch = job.epoch.to_string();
@@ -205,7 +205,7 @@ impl DockerBuilder {
         let options = BuildImageOptionsBuilder::new()
             .version(BuilderVersion::BuilderBuildKit)
             .session(&session)
-            .dockerfile(NAME)
+            .dockerfile(DOCKERFILE_NAME)
             .t(&job.name)
             .platform(&job.platform)
             .labels(&job.labels.iter().collect::<HashMap<_, _>>())
@@ -217,11 +217,11 @@ impl DockerBuilder {
         let pulled: Vec<String> =
             names.values().filter(|name| name.contains('@')).cloned().collect();
         let credentials = transfer::session_credentials(&self.engine, &pulled).await?;
-        let text = job.sketch.write(names);
+        let text = job.rewrite.write(names);
         let body = {
             let job = Arc::clone(job);
             write_blocking(move |writer| {
-                context_tar(&job.items, Some(&text), job.sketch.nests(), job.epoch, writer)
+                context_tar(&job.items, Some(&text), job.rewrite.moves_context(), job.epoch, writer)
             })
         };
         let (docker, transport, _guard) = self.engine.long_with_transport("build")?;
@@ -243,13 +243,14 @@ impl DockerBuilder {
                     Some(BuildInfoAux::Default(image)) => id = image.id.or(id),
                     None => {}
                 },
-                Err(Failure::DockerStreamError { error }) => {
+                Err(DockerApiError::DockerStreamError { error }) => {
                     return Err(match progress.failure(&error) {
                         Some((step, log)) => {
-                            let at = StepPlace { line: job.sketch.steps.line(&step), daemon: None };
+                            let at =
+                                StepPlace { line: job.rewrite.steps.line(&step), daemon: None };
                             Error::Step { image: subject.to_owned(), step, log, at }
                         }
-                        None => failed()(Failure::DockerStreamError { error }),
+                        None => failed()(DockerApiError::DockerStreamError { error }),
                     });
                 }
                 Err(error) => return Err(failed()(error)),
@@ -272,21 +273,25 @@ impl DockerBuilder {
         request: BuildRequest<'_>,
         job: &Job,
         id: String,
-        running: Running,
+        running: BuildInProgress,
     ) -> Result<(Built, Pins), Error> {
         if !self.export {
             return Ok((Built::InEngine { id }, Pins::default()));
         }
         let known = Arc::new(job.known_layers()?);
-        let base = job.sketch.last_base().and_then(|name| job.bases.get(name));
-        let options = Options {
+        let base = job.rewrite.last_base().and_then(|name| job.bases.get(name));
+        let options = ExportOptions {
             known,
             base: base.cloned(),
             mark: Some((job.names.clone(), job.parts.key())),
-            normal: Some(Normal {
+            normal: Some(Normalization {
                 epoch: job.epoch,
                 created: rfc3339(job.epoch),
-                prefix: if job.sketch.nests() { format!("{NEST}/") } else { String::new() },
+                prefix: if job.rewrite.moves_context() {
+                    format!("{CONTEXT_DIR}/")
+                } else {
+                    String::new()
+                },
             }),
         };
         let image = running.export(id, options).await?;
@@ -314,7 +319,7 @@ impl Builder for DockerBuilder {
         Box::pin(async move {
             let subject = &request.recipe.repository;
             let activity = ActivityGuard::start(reporter, subject, Activity::Build);
-            let hidden = Hidden::new(reporter, request.recipe.own.as_ref());
+            let hidden = RedactingReporter::new(reporter, request.recipe.own.as_ref());
             let report = self.run(request, &hidden).await;
             let report =
                 report.map_err(|error| hidden.error(self.engine.without_credentials(error)))?;

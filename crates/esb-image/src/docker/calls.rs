@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bollard::{
-    container::LogOutput, errors::Error as Failure, query_parameters::LogsOptionsBuilder,
+    container::LogOutput, errors::Error as DockerApiError, query_parameters::LogsOptionsBuilder,
 };
 use futures_util::StreamExt as _;
 use tokio::time::{Instant as Until, timeout_at};
@@ -14,7 +14,7 @@ use tokio::time::{Instant as Until, timeout_at};
 use super::{
     DockerEngine,
     container_info::moment,
-    engine::{checked, failure},
+    engine::{api_error, checked},
 };
 use crate::Error;
 
@@ -63,7 +63,7 @@ impl DockerEngine {
         patience: Duration,
     ) -> Result<Moment, Error> {
         checked("read the log of container", worker)?;
-        let failed = || failure("read the log of container", worker);
+        let failed = || api_error("read the log of container", worker);
         let clock = self.clock().await?;
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true);
         let options = options.follow(true).tail(&TAIL.to_string()).build();
@@ -90,8 +90,9 @@ impl DockerEngine {
                 }
                 Ok(
                     None
-                    | Some(Err(Failure::DockerResponseServerError {
-                        status_code: 404 | 409, ..
+                    | Some(Err(DockerApiError::DockerResponseServerError {
+                        status_code: 404 | 409,
+                        ..
                     })),
                 ) => return Ok(Moment::Gone),
                 Ok(Some(Err(error))) => return Err(failed()(error)),
@@ -138,8 +139,10 @@ impl DockerEngine {
             match line {
                 Ok(line) => log.read(&LogOutput::into_bytes(line)),
                 // It was made to be removed at its end.
-                Err(Failure::DockerResponseServerError { status_code: 404 | 409, .. }) => break,
-                Err(error) => return Err(failure("read the log of container", worker)(error)),
+                Err(DockerApiError::DockerResponseServerError {
+                    status_code: 404 | 409, ..
+                }) => break,
+                Err(error) => return Err(api_error("read the log of container", worker)(error)),
             };
         }
         Ok(log.open.iter().any(|call| call.begun > since))
@@ -171,7 +174,7 @@ impl DockerEngine {
         loop {
             match timeout_at(until, lines.next()).await {
                 Ok(Some(line)) => {
-                    let line = line.map_err(failure("read the log of container", worker))?;
+                    let line = line.map_err(api_error("read the log of container", worker))?;
                     let line = LogOutput::into_bytes(line);
                     bytes += line.len();
                     log.read(&line);
@@ -186,7 +189,8 @@ impl DockerEngine {
     }
 
     async fn clock(&self) -> Result<Clock, Error> {
-        let info = self.docker().info().await.map_err(failure("tell the time of", "the engine"))?;
+        let info =
+            self.docker().info().await.map_err(api_error("tell the time of", "the engine"))?;
         let (here, at) = (SystemTime::now(), Instant::now());
         let told = info.system_time.as_deref().and_then(moment).unwrap_or(here);
         let apart = here.duration_since(told).unwrap_or_else(|error| error.duration());

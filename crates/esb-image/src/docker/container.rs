@@ -8,7 +8,7 @@ use std::{
 
 use bollard::{
     container::LogOutput,
-    errors::Error as Failure,
+    errors::Error as DockerApiError,
     models::{ContainerCreateBody, HostConfig, Mount, MountType, PortBinding},
     query_parameters::{
         CreateContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -20,7 +20,7 @@ use futures_util::StreamExt as _;
 
 use super::{
     DockerEngine,
-    engine::{checked, failure},
+    engine::{api_error, checked},
 };
 use crate::{Container, Error, RunSpec};
 
@@ -58,13 +58,13 @@ pub(super) async fn start(
     engine: &DockerEngine,
     body: ContainerCreateBody,
     image: &str,
-) -> Result<Running, Error> {
+) -> Result<StartedContainer, Error> {
     let mut container = create(engine, body, image).await?;
     match engine.docker().start_container(&container.id, None).await {
         Ok(()) => Ok(container),
         Err(error) => {
             container.remove().await?;
-            Err(failure("start a container of", image)(error))
+            Err(api_error("start a container of", image)(error))
         }
     }
 }
@@ -74,12 +74,12 @@ pub(super) async fn create(
     engine: &DockerEngine,
     body: ContainerCreateBody,
     image: &str,
-) -> Result<Running, Error> {
+) -> Result<StartedContainer, Error> {
     let created = engine.docker().create_container(None::<CreateContainerOptions>, body).await;
-    let id = created.map_err(failure("create a container of", image))?.id;
+    let id = created.map_err(api_error("create a container of", image))?.id;
     let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     // Owns the container from here on, so that it goes when a step fails.
-    Ok(Running { engine: engine.clone(), id, address: loopback, removed: false })
+    Ok(StartedContainer { engine: engine.clone(), id, address: loopback, removed: false })
 }
 
 fn body(spec: &RunSpec) -> ContainerCreateBody {
@@ -109,17 +109,17 @@ fn body(spec: &RunSpec) -> ContainerCreateBody {
 }
 
 /// A container of ours.
-pub(super) struct Running {
+pub(super) struct StartedContainer {
     engine: DockerEngine,
     pub(super) id: String,
     address: SocketAddr,
     removed: bool,
 }
 
-impl Running {
+impl StartedContainer {
     async fn published(&self, port: u16) -> Result<Option<u16>, Error> {
         let container = self.engine.docker().inspect_container(&self.id, None).await;
-        let container = container.map_err(failure("inspect container", &self.id))?;
+        let container = container.map_err(api_error("inspect container", &self.id))?;
         let ports = container.network_settings.and_then(|network| network.ports);
         let bindings = ports.and_then(|mut ports| ports.remove(&format!("{port}/tcp"))).flatten();
         let binding = bindings.into_iter().flatten().find_map(|binding| binding.host_port);
@@ -135,16 +135,17 @@ impl Running {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         match self.engine.docker().remove_container(&self.id, Some(options)).await {
             // Also when it is gone, or on its way.
-            Ok(()) | Err(Failure::DockerResponseServerError { status_code: 404 | 409, .. }) => {
+            Ok(())
+            | Err(DockerApiError::DockerResponseServerError { status_code: 404 | 409, .. }) => {
                 self.removed = true;
                 Ok(())
             }
-            Err(error) => Err(failure("remove container", &self.id)(error)),
+            Err(error) => Err(api_error("remove container", &self.id)(error)),
         }
     }
 }
 
-impl Container for Running {
+impl Container for StartedContainer {
     fn address(&self) -> SocketAddr {
         self.address
     }
@@ -155,7 +156,7 @@ impl Container for Running {
             let mut lines = self.engine.docker().logs(&self.id, Some(options));
             let mut bytes = Vec::new();
             while let Some(line) = lines.next().await {
-                let line = line.map_err(failure("read the log of container", &self.id))?;
+                let line = line.map_err(api_error("read the log of container", &self.id))?;
                 bytes.extend_from_slice(&LogOutput::into_bytes(line));
                 if bytes.len() > 2 * LOG {
                     bytes.drain(..bytes.len() - LOG);
@@ -169,7 +170,7 @@ impl Container for Running {
     fn exit_code(&self) -> BoxFuture<'_, Result<Option<i64>, Error>> {
         Box::pin(async move {
             let container = self.engine.docker().inspect_container(&self.id, None).await;
-            let container = container.map_err(failure("inspect container", &self.id))?;
+            let container = container.map_err(api_error("inspect container", &self.id))?;
             let state = container.state.unwrap_or_default();
             Ok(if state.running == Some(true) { None } else { state.exit_code })
         })
@@ -181,16 +182,18 @@ impl Container for Running {
             let options = StopContainerOptionsBuilder::new().t(seconds).build();
             let (docker, _guard) = self.engine.long("stop a container of")?;
             match docker.stop_container(&self.id, Some(options)).await {
-                Ok(()) | Err(Failure::DockerResponseServerError { status_code: 304 | 404, .. }) => {
-                }
-                Err(error) => return Err(failure("stop container", &self.id)(error)),
+                Ok(())
+                | Err(DockerApiError::DockerResponseServerError {
+                    status_code: 304 | 404, ..
+                }) => {}
+                Err(error) => return Err(api_error("stop container", &self.id)(error)),
             }
             self.remove().await
         })
     }
 }
 
-impl Drop for Running {
+impl Drop for StartedContainer {
     /// Removes the container on a thread of its own, for the runtime may be about to end.
     fn drop(&mut self) {
         if self.removed {

@@ -12,7 +12,7 @@ use bollard::models::{BollardDate, ContainerInspectResponse};
 
 /// A container of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtherContainer {
+pub struct ContainerInfo {
     pub id: String,
     /// Without the slash that the engine puts in front.
     pub name: String,
@@ -83,7 +83,7 @@ impl fmt::Debug for Variables {
     }
 }
 
-pub(super) fn describe(container: ContainerInspectResponse) -> OtherContainer {
+pub(super) fn describe(container: ContainerInspectResponse) -> ContainerInfo {
     let config = container.config.unwrap_or_default();
     let state = container.state.unwrap_or_default();
     let mounts = container.mounts.unwrap_or_default().into_iter().filter_map(|mount| {
@@ -111,7 +111,7 @@ pub(super) fn describe(container: ContainerInspectResponse) -> OtherContainer {
         let (name, value) = variable.split_once('=')?;
         Some((name.to_owned(), value.to_owned()))
     });
-    OtherContainer {
+    ContainerInfo {
         id: container.id.unwrap_or_default(),
         name: container.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         image: config.image.unwrap_or_default(),

@@ -9,7 +9,7 @@ use std::{collections::HashMap, io::Read as _, time::Duration};
 use bollard::{
     body_full,
     container::LogOutput,
-    errors::Error as Failure,
+    errors::Error as DockerApiError,
     exec::{CreateExecOptions, StartExecResults},
     models::{ContainerCreateBody, HostConfig},
     query_parameters::{
@@ -23,9 +23,9 @@ use crate::Error;
 use crate::daemon::printable;
 use crate::docker::{
     DockerEngine,
-    container::{self, Running},
-    container_info::{OtherContainer, describe},
-    engine::failure,
+    container::{self, StartedContainer},
+    container_info::{ContainerInfo, describe},
+    engine::api_error,
 };
 
 /// The most bytes of one file that is taken out of a container.
@@ -66,12 +66,12 @@ pub struct Replacement {
     pub mode: u32,
 }
 
-/// See [`DockerEngine::beside`]. It is removed by [`Beside::end`], and when it is dropped.
-pub struct Beside {
-    running: Running,
+/// See [`DockerEngine::helper_container`]. It is removed by [`HelperContainer::end`], and when it is dropped.
+pub struct HelperContainer {
+    running: StartedContainer,
 }
 
-impl Beside {
+impl HelperContainer {
     /// Its id, for what works inside a running container.
     pub fn id(&self) -> &str {
         &self.running.id
@@ -86,9 +86,9 @@ impl Beside {
     }
 }
 
-impl std::fmt::Debug for Beside {
+impl std::fmt::Debug for HelperContainer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Beside").field(&self.running.id).finish()
+        f.debug_tuple("HelperContainer").field(&self.running.id).finish()
     }
 }
 
@@ -97,32 +97,35 @@ impl DockerEngine {
     ///
     /// # Errors
     /// When the engine does not answer.
-    pub async fn others(&self, labels: &[(String, String)]) -> Result<Vec<OtherContainer>, Error> {
+    pub async fn containers(
+        &self,
+        labels: &[(String, String)],
+    ) -> Result<Vec<ContainerInfo>, Error> {
         let wanted: Vec<String> =
             labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let filters = HashMap::from([("label".to_owned(), wanted)]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let listed = self.docker().list_containers(Some(options)).await;
-        let listed = listed.map_err(failure("list", "containers"))?;
-        let mut others = Vec::new();
+        let listed = listed.map_err(api_error("list", "containers"))?;
+        let mut found = Vec::new();
         for id in listed.into_iter().filter_map(|container| container.id) {
             // One that went meanwhile is none.
-            others.extend(self.other(&id).await?);
+            found.extend(self.container(&id).await?);
         }
-        others.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(others)
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
     }
 
     /// A container by name or id.
     ///
     /// # Errors
     /// When the engine does not answer, or the text cannot name a container.
-    pub async fn other(&self, name: &str) -> Result<Option<OtherContainer>, Error> {
+    pub async fn container(&self, name: &str) -> Result<Option<ContainerInfo>, Error> {
         super::engine::checked("find container", name)?;
         match self.docker().inspect_container(name, None).await {
             Ok(container) => Ok(Some(describe(container))),
-            Err(Failure::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(failure("inspect container", name)(error)),
+            Err(DockerApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(api_error("inspect container", name)(error)),
         }
     }
 
@@ -133,10 +136,11 @@ impl DockerEngine {
     pub async fn remove_container(&self, id: &str) -> Result<(), Error> {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         match self.docker().remove_container(id, Some(options)).await {
-            Ok(()) | Err(Failure::DockerResponseServerError { status_code: 404 | 409, .. }) => {
+            Ok(())
+            | Err(DockerApiError::DockerResponseServerError { status_code: 404 | 409, .. }) => {
                 Ok(())
             }
-            Err(error) => Err(failure("remove container", id)(error)),
+            Err(error) => Err(api_error("remove container", id)(error)),
         }
     }
 
@@ -147,7 +151,7 @@ impl DockerEngine {
     pub async fn restart(&self, id: &str) -> Result<(), Error> {
         let (docker, _guard) = self.long("restart")?;
         let restarted = docker.restart_container(id, None).await;
-        restarted.map_err(failure("restart container", id))
+        restarted.map_err(api_error("restart container", id))
     }
 
     /// A file inside a container that runs or not; `None` when there is none.
@@ -241,7 +245,7 @@ impl DockerEngine {
         self.docker()
             .upload_to_container(container, Some(options), body_full(archive.into()))
             .await
-            .map_err(failure("write into container", container))?;
+            .map_err(api_error("write into container", container))?;
         let mut command = vec!["sh".to_owned(), "-c".to_owned(), MOVE.to_owned(), "sh".to_owned()];
         command.extend(names);
         let (code, output) = self.exec(container, command).await?;
@@ -287,8 +291,8 @@ impl DockerEngine {
         };
         let ended = tokio::time::timeout(EXEC, run).await;
         ended
-            .unwrap_or(Err(Failure::RequestTimeoutError))
-            .map_err(failure("run a program in container", container))
+            .unwrap_or(Err(DockerApiError::RequestTimeoutError))
+            .map_err(api_error("run a program in container", container))
     }
 
     /// A container of our own with the folders of another one, which does nothing but stay for
@@ -296,7 +300,11 @@ impl DockerEngine {
     ///
     /// # Errors
     /// When the other one's image has no `sleep`.
-    pub async fn beside(&self, other: &OtherContainer, label: &str) -> Result<Beside, Error> {
+    pub async fn helper_container(
+        &self,
+        other: &ContainerInfo,
+        label: &str,
+    ) -> Result<HelperContainer, Error> {
         let body = ContainerCreateBody {
             image: Some(other.image.clone()),
             entrypoint: Some(vec!["sleep".to_owned()]),
@@ -310,7 +318,7 @@ impl DockerEngine {
             }),
             ..ContainerCreateBody::default()
         };
-        Ok(Beside { running: container::start(self, body, &other.image).await? })
+        Ok(HelperContainer { running: container::start(self, body, &other.image).await? })
     }
 
     /// The first bytes of the archive of a path inside; `None` when nothing is there.
@@ -326,10 +334,10 @@ impl DockerEngine {
         while let Some(piece) = pieces.next().await {
             match piece {
                 Ok(piece) => archive.extend_from_slice(&piece),
-                Err(Failure::DockerResponseServerError { status_code: 404, .. }) => {
+                Err(DockerApiError::DockerResponseServerError { status_code: 404, .. }) => {
                     return Ok(None);
                 }
-                Err(error) => return Err(failure("read", path)(error)),
+                Err(error) => return Err(api_error("read", path)(error)),
             }
             if archive.len() >= limit {
                 break;

@@ -9,7 +9,7 @@ use std::{
 
 use bollard::{
     API_DEFAULT_VERSION, BollardRequest, Docker,
-    errors::Error as Failure,
+    errors::Error as DockerApiError,
     models::ImageInspect,
     query_parameters::{
         ListImagesOptionsBuilder, RemoveImageOptions, RemoveImageOptionsBuilder,
@@ -24,7 +24,7 @@ use tokio_util::sync::DropGuard;
 use super::{EngineAddress, container, session, transfer, transport::Transport};
 use crate::{
     Container, Engine, EngineImage, EngineInfo, Error, RunSpec,
-    daemon::{archive, chain, credentials::Handed, pipe::read_blocking, printable},
+    daemon::{archive, chain, credentials::DaemonCredentials, pipe::read_blocking, printable},
 };
 
 /// The oldest API that has all that we use: engine 20.10.
@@ -40,7 +40,7 @@ pub(super) const LONG: Duration = Duration::from_hours(1);
 #[derive(Clone)]
 pub struct DockerEngine {
     inner: Arc<Inner>,
-    credentials: Arc<Handed>,
+    credentials: Arc<DaemonCredentials>,
     store: Option<ContentStore>,
 }
 
@@ -75,7 +75,7 @@ impl DockerEngine {
             Ok(Err(error)) => return Err(no_engine(error.into())),
             Err(_) => return Err(no_engine(io::Error::from(io::ErrorKind::TimedOut).into())),
         }
-        let failed = |action| failure(action, &address.to_string());
+        let failed = |action| api_error(action, &address.to_string());
         let docker = docker.negotiate_version().await.map_err(failed("tell the version of"))?;
         let api = docker.client_version();
         if (api.major_version, api.minor_version) < OLDEST {
@@ -98,7 +98,7 @@ impl DockerEngine {
         let inner = Inner { transport, docker, info, containerd_store };
         Ok(Self {
             inner: Arc::new(inner),
-            credentials: Arc::new(Handed::new(Arc::new(Anonymous))),
+            credentials: Arc::new(DaemonCredentials::new(Arc::new(Anonymous))),
             store: None,
         })
     }
@@ -106,7 +106,7 @@ impl DockerEngine {
     /// With credentials for what the engine pulls for us.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Arc<dyn CredentialSource>) -> Self {
-        self.credentials = Arc::new(Handed::new(credentials));
+        self.credentials = Arc::new(DaemonCredentials::new(credentials));
         self
     }
 
@@ -136,7 +136,7 @@ impl DockerEngine {
         }
         let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
         let tagged = self.docker().tag_image(reference, Some(options)).await;
-        tagged.map_err(failure("tag", reference))
+        tagged.map_err(api_error("tag", reference))
     }
 
     /// Lets the engine pull `HOST/NAME:TAG` or `HOST/NAME@DIGEST` for a platform such as
@@ -164,7 +164,7 @@ impl DockerEngine {
     pub(super) async fn export_all(
         &self,
         store: &ContentStore,
-        wanted: Vec<archive::Wanted>,
+        wanted: Vec<archive::ExportedImage>,
     ) -> Result<Vec<Image>, Error> {
         for (reference, _) in &wanted {
             checked("export", reference)?;
@@ -184,7 +184,7 @@ impl DockerEngine {
             move |reader| archive::read(store, subject, wanted, reader)
         };
         let read = read_blocking(stream, work).await;
-        read.map_err(|err| failure("export", &subject)(Failure::IOError { err }))?
+        read.map_err(|err| api_error("export", &subject)(DockerApiError::IOError { err }))?
     }
 
     /// The version of the API that both sides speak.
@@ -197,7 +197,7 @@ impl DockerEngine {
         &self.inner.docker
     }
 
-    pub(super) fn credentials(&self) -> &Arc<Handed> {
+    pub(super) fn credentials(&self) -> &Arc<DaemonCredentials> {
         &self.credentials
     }
 
@@ -223,7 +223,7 @@ impl DockerEngine {
     ) -> Result<(Docker, Transport, DropGuard), Error> {
         let (transport, end) = self.inner.transport.child();
         let docker = client(transport.clone(), LONG)
-            .map_err(failure(action, &self.inner.info.description))?;
+            .map_err(api_error(action, &self.inner.info.description))?;
         Ok((docker, transport, end.drop_guard()))
     }
 
@@ -232,8 +232,8 @@ impl DockerEngine {
         checked("find", reference)?;
         match self.docker().inspect_image(reference).await {
             Ok(image) => Ok(Some(image)),
-            Err(Failure::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(failure("find", reference)(error)),
+            Err(DockerApiError::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(api_error("find", reference)(error)),
         }
     }
 }
@@ -260,7 +260,7 @@ impl Engine for DockerEngine {
                 subject: reference.escape_debug().to_string(),
                 reason: "it was given no content store".to_owned(),
             })?;
-            let wanted = vec![(reference.to_owned(), archive::Options::default())];
+            let wanted = vec![(reference.to_owned(), archive::ExportOptions::default())];
             let mut images = self.export_all(store, wanted).await?;
             Ok(images.pop().expect("each image that is wanted is given"))
         })
@@ -279,7 +279,7 @@ impl Engine for DockerEngine {
             let options = ListImagesOptionsBuilder::new().filters(&filters).build();
             let listed = self.docker().list_images(Some(options)).await;
             let mut images: Vec<EngineImage> = listed
-                .map_err(failure("list", "images"))?
+                .map_err(api_error("list", "images"))?
                 .into_iter()
                 .map(|image| EngineImage {
                     id: image.id,
@@ -305,8 +305,10 @@ impl Engine for DockerEngine {
             let by_id = reference.starts_with("sha256:");
             let options: RemoveImageOptions = RemoveImageOptionsBuilder::new().force(by_id).build();
             match self.docker().remove_image(reference, Some(options), None).await {
-                Ok(_) | Err(Failure::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
-                Err(error) => Err(failure("remove", reference)(error)),
+                Ok(_) | Err(DockerApiError::DockerResponseServerError { status_code: 404, .. }) => {
+                    Ok(())
+                }
+                Err(error) => Err(api_error("remove", reference)(error)),
             }
         })
     }
@@ -316,7 +318,7 @@ impl Engine for DockerEngine {
     }
 }
 
-fn client(transport: Transport, timeout: Duration) -> Result<Docker, Failure> {
+fn client(transport: Transport, timeout: Duration) -> Result<Docker, DockerApiError> {
     let base = Some("http://docker");
     let send = move |mut request: BollardRequest| {
         session::ask_for_buildkit(&mut request);
@@ -326,16 +328,16 @@ fn client(transport: Transport, timeout: Duration) -> Result<Docker, Failure> {
 }
 
 /// Turns a failed request into an error that says what was wanted.
-pub(super) fn failure(
+pub(super) fn api_error(
     action: &'static str,
     subject: &str,
-) -> impl FnOnce(Failure) -> Error + use<> {
+) -> impl FnOnce(DockerApiError) -> Error + use<> {
     let subject = subject.to_owned();
     move |error| {
         let reason = match error {
-            Failure::DockerResponseServerError { message, .. } => message,
-            Failure::DockerStreamError { error } => error,
-            Failure::RequestTimeoutError => "it did not answer in time".to_owned(),
+            DockerApiError::DockerResponseServerError { message, .. } => message,
+            DockerApiError::DockerStreamError { error } => error,
+            DockerApiError::RequestTimeoutError => "it did not answer in time".to_owned(),
             other => chain(&other),
         };
         let reason = Redactor::default().hide(reason.trim());

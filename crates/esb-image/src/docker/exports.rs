@@ -9,7 +9,7 @@ use esb_oci::{ContentStore, Image};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::DockerEngine;
-use crate::{Error, daemon::archive::Options};
+use crate::{Error, daemon::archive::ExportOptions};
 
 /// Images of one stream. An engine keeps a copy of all of them while it sends.
 const TOGETHER: usize = 64;
@@ -19,11 +19,11 @@ const TOGETHER: usize = 64;
 pub(super) struct Exports {
     engine: DockerEngine,
     store: ContentStore,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ExportQueue>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ExportQueue {
     running: usize,
     waiting: Vec<Waiting>,
 }
@@ -31,7 +31,7 @@ struct State {
 #[derive(Debug)]
 struct Waiting {
     id: String,
-    options: Options,
+    options: ExportOptions,
     answer: oneshot::Sender<Result<Image, Error>>,
 }
 
@@ -41,12 +41,12 @@ impl Exports {
     }
 
     /// Tells that a build runs, which others wait for.
-    pub(super) fn running(&self) -> Running {
+    pub(super) fn running(&self) -> BuildInProgress {
         self.state().running += 1;
-        Running { exports: self.clone(), runtime: Handle::current() }
+        BuildInProgress { exports: self.clone(), runtime: Handle::current() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ExportQueue> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -78,14 +78,14 @@ impl Exports {
 
 /// A build that runs, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct BuildInProgress {
     exports: Exports,
     runtime: Handle,
 }
 
-impl Running {
+impl BuildInProgress {
     /// Ends the build with an image of the engine, and waits for it.
-    pub(super) async fn export(self, id: String, options: Options) -> Result<Image, Error> {
+    pub(super) async fn export(self, id: String, options: ExportOptions) -> Result<Image, Error> {
         let (answer, image) = oneshot::channel();
         let subject = id.clone();
         self.exports.state().waiting.push(Waiting { id, options, answer });
@@ -97,7 +97,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for BuildInProgress {
     fn drop(&mut self) {
         let together = {
             let mut state = self.exports.state();

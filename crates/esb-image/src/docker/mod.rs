@@ -29,7 +29,7 @@ pub use crate::{
 pub use build::DockerBuilder;
 pub use calls::Moment;
 pub use client::{ClientError, ClientSettings};
-pub use container_info::{Attachment, MountedFolder, OtherContainer, Variables};
-pub use containers::{Beside, FileInside, Replacement};
+pub use container_info::{Attachment, ContainerInfo, MountedFolder, Variables};
+pub use containers::{FileInside, HelperContainer, Replacement};
 pub use engine::DockerEngine;
 pub use placeholder::{Placeholder, PlaceholderSpec, Taken};

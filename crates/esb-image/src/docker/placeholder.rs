@@ -14,7 +14,7 @@ use std::{
 
 use bollard::{
     body_full,
-    errors::Error as Failure,
+    errors::Error as DockerApiError,
     models::{
         ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
         HostConfigLogConfig, NetworkConnectRequest, NetworkDisconnectRequest,
@@ -28,9 +28,9 @@ use tokio::sync::oneshot;
 
 use super::{
     DockerEngine,
-    container::{self, Running},
-    container_info::{Attachment, OtherContainer},
-    engine::failure,
+    container::{self, StartedContainer},
+    container_info::{Attachment, ContainerInfo},
+    engine::api_error,
     process::Process,
     sleep_program,
 };
@@ -59,13 +59,13 @@ pub struct PlaceholderSpec {
 /// A placeholder that waits for its worker's end. It is removed when it is dropped.
 pub struct Placeholder {
     engine: DockerEngine,
-    running: Running,
+    running: StartedContainer,
     attachments: Vec<(Attachment, Ipv4Addr)>,
     way: Way,
     /// The worker's.
     process: Option<Process>,
     /// Hold lower addresses, so that the worker's is the next one.
-    fillers: Vec<Running>,
+    fillers: Vec<StartedContainer>,
 }
 
 /// How a network gives addresses.
@@ -100,7 +100,7 @@ impl DockerEngine {
     /// engine refuses.
     pub async fn placeholder(
         &self,
-        worker: &OtherContainer,
+        worker: &ContainerInfo,
         spec: &PlaceholderSpec,
     ) -> Result<Placeholder, Error> {
         let refused = |reason: &str| Error::Engine {
@@ -143,11 +143,11 @@ impl DockerEngine {
 
     async fn start_placeholder(
         &self,
-        worker: &OtherContainer,
+        worker: &ContainerInfo,
         network: &Attachment,
         spec: &PlaceholderSpec,
         program: &[u8],
-    ) -> Result<Running, Error> {
+    ) -> Result<StartedContainer, Error> {
         let body = ContainerCreateBody {
             image: Some(worker.image_id.clone()),
             entrypoint: Some(vec![format!("/{PROGRAM}")]),
@@ -180,7 +180,8 @@ impl DockerEngine {
         let mut archive = tar::Builder::new(Vec::new());
         let packed = archive.append_data(&mut header, PROGRAM, program);
         let packed = packed.and_then(|()| archive.into_inner());
-        let packed = packed.map_err(|err| failure("pack", PROGRAM)(Failure::IOError { err }))?;
+        let packed =
+            packed.map_err(|err| api_error("pack", PROGRAM)(DockerApiError::IOError { err }))?;
         let options = UploadToContainerOptionsBuilder::new().path("/").build();
         let docker = self.docker();
         let started = async {
@@ -191,7 +192,7 @@ impl DockerEngine {
         };
         if let Err(error) = started.await {
             running.remove().await?;
-            return Err(failure("start a placeholder for", &worker.name)(error));
+            return Err(api_error("start a placeholder for", &worker.name)(error));
         }
         Ok(running)
     }
@@ -199,7 +200,7 @@ impl DockerEngine {
     /// How a network gives addresses, found out with one that is taken.
     async fn way(&self, id: &str, network: &Attachment, taken: Ipv4Addr) -> Result<Way, Error> {
         match self.try_attach(id, network, Some(taken)).await {
-            Err(Failure::DockerResponseServerError { message, .. })
+            Err(DockerApiError::DockerResponseServerError { message, .. })
                 if message.contains("user specified IP address is supported") =>
             {
                 Ok(Way::Lowest)
@@ -220,7 +221,7 @@ impl DockerEngine {
         address: Option<Ipv4Addr>,
     ) -> Result<(), Error> {
         let attached = self.try_attach(id, network, address).await;
-        attached.map_err(failure("attach a container to", &network.network))
+        attached.map_err(api_error("attach a container to", &network.network))
     }
 
     async fn try_attach(
@@ -228,7 +229,7 @@ impl DockerEngine {
         id: &str,
         network: &Attachment,
         address: Option<Ipv4Addr>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DockerApiError> {
         let ipam = address.map(|address| EndpointIpamConfig {
             ipv4_address: Some(address.to_string()),
             ..EndpointIpamConfig::default()
@@ -248,11 +249,11 @@ impl DockerEngine {
     async fn detach(&self, id: &str, network: &Attachment) -> Result<(), Error> {
         let request = NetworkDisconnectRequest { container: id.to_owned(), force: Some(true) };
         let detached = self.docker().disconnect_network(&network.id, request).await;
-        detached.map_err(failure("detach a container from", &network.network))
+        detached.map_err(api_error("detach a container from", &network.network))
     }
 
     async fn address_of(&self, id: &str, network: &Attachment) -> Result<Option<Ipv4Addr>, Error> {
-        let container = self.other(id).await?;
+        let container = self.container(id).await?;
         let mut networks = container.into_iter().flat_map(|container| container.networks);
         Ok(networks.find(|own| own.id == network.id).and_then(|own| own.address))
     }
@@ -270,14 +271,15 @@ impl DockerEngine {
         })
     }
 
-    async fn kill(&self, worker: &OtherContainer) -> Result<(), Error> {
+    async fn kill(&self, worker: &ContainerInfo) -> Result<(), Error> {
         let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
         match self.docker().kill_container(&worker.id, Some(options)).await {
             // It ended by itself.
-            Ok(()) | Err(Failure::DockerResponseServerError { status_code: 404 | 409, .. }) => {
+            Ok(())
+            | Err(DockerApiError::DockerResponseServerError { status_code: 404 | 409, .. }) => {
                 Ok(())
             }
-            Err(error) => Err(failure("end", &worker.name)(error)),
+            Err(error) => Err(api_error("end", &worker.name)(error)),
         }
     }
 }
@@ -287,7 +289,7 @@ impl Placeholder {
     ///
     /// # Errors
     /// When the engine refuses to end the worker, which then still runs.
-    pub async fn replace(mut self, worker: &OtherContainer) -> Result<Taken, Error> {
+    pub async fn replace(mut self, worker: &ContainerInfo) -> Result<Taken, Error> {
         let (tell, told) = oneshot::channel();
         if let Some(process) = &self.process {
             process.kill();
@@ -361,12 +363,14 @@ impl Placeholder {
                 Ok(()) if engine.address_of(id, network).await? == Some(address) => return Ok(()),
                 Ok(()) => {
                     engine.detach(id, network).await?;
-                    Failure::DockerStreamError { error: "another address was given".to_owned() }
+                    DockerApiError::DockerStreamError {
+                        error: "another address was given".to_owned(),
+                    }
                 }
                 Err(error) => error,
             };
             if start.elapsed() > TAKES {
-                return Err(failure("take an address of", &network.network)(failed));
+                return Err(api_error("take an address of", &network.network)(failed));
             }
             tokio::time::sleep(LOOK).await;
         }

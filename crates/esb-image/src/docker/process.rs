@@ -1,7 +1,7 @@
 //! The first process of a container, where this machine runs it and we may signal it: without the
 //! engine in between, a worker ends in the very moment that was chosen.
 
-use super::container_info::OtherContainer;
+use super::container_info::ContainerInfo;
 
 /// A process that is surely of the container, whatever number another one has later.
 #[cfg(target_os = "linux")]
@@ -10,7 +10,7 @@ pub(super) struct Process(std::os::fd::OwnedFd);
 #[cfg(target_os = "linux")]
 impl Process {
     /// None when the container runs on another machine, as far as can be seen from here.
-    pub(super) fn of(container: &OtherContainer) -> Option<Self> {
+    pub(super) fn of(container: &ContainerInfo) -> Option<Self> {
         use rustix::process::{Pid, PidfdFlags, pidfd_open};
         let pid = Pid::from_raw(container.pid?)?;
         let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
@@ -30,7 +30,7 @@ pub(super) struct Process;
 
 #[cfg(not(target_os = "linux"))]
 impl Process {
-    pub(super) fn of(_: &OtherContainer) -> Option<Self> {
+    pub(super) fn of(_: &ContainerInfo) -> Option<Self> {
         None
     }
 

@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 
 use super::{
     DockerEngine,
-    engine::{checked, failure, split_tag},
+    engine::{api_error, checked, split_tag},
 };
 use crate::{Engine as _, Error};
 
@@ -67,7 +67,7 @@ async fn send(
     let options = ImportImageOptionsBuilder::new().quiet(true).build();
     let mut answers = docker.import_image_stream(options, archive, None);
     while let Some(answer) = answers.next().await {
-        answer.map_err(failure("load", &subject))?;
+        answer.map_err(api_error("load", &subject))?;
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ async fn send(
 async fn chains(engine: &DockerEngine) -> Result<Vec<Vec<Digest>>, Error> {
     let options = ListImagesOptionsBuilder::new().build();
     let images = engine.docker().list_images(Some(options)).await;
-    let images = images.map_err(failure("list", "images"))?;
+    let images = images.map_err(api_error("list", "images"))?;
     let mut inspected = futures_util::stream::iter(images.into_iter().take(LOOKED_AT))
         .map(|image| async move { engine.inspect(&image.id).await })
         .buffer_unordered(AT_ONCE);
@@ -127,7 +127,7 @@ pub(super) async fn pull(
     let (docker, _guard) = engine.long("pull")?;
     let mut answers = docker.create_image(Some(options), None, credentials);
     while let Some(answer) = answers.next().await {
-        answer.map_err(failure("pull", reference))?;
+        answer.map_err(api_error("pull", reference))?;
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ pub(super) async fn distribution(
         {
             Ok(None)
         }
-        Err(error) => Err(failure("find in its registry", reference)(error)),
+        Err(error) => Err(api_error("find in its registry", reference)(error)),
     }
 }
 

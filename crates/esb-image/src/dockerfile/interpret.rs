@@ -43,12 +43,12 @@ pub(crate) struct Step {
     pub(crate) line: usize,
     /// What the image's history says.
     pub(crate) created_by: String,
-    pub(crate) action: Action,
+    pub(crate) action: StepAction,
 }
 
 /// What a step does to the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum StepAction {
     Nothing,
     Copy(CopyFiles),
     /// `WORKDIR`: a clean path, and whom the folders that are missing belong to.
@@ -118,19 +118,19 @@ impl Plan {
     pub(crate) fn needs_index(&self, position: usize) -> bool {
         let steps = self.stages.values().flat_map(|stage| &stage.steps);
         let copied_from = |step: &Step| match &step.action {
-            Action::Copy(copy) => copy.from == Some(position),
-            Action::Nothing | Action::MakeFolder { .. } => false,
+            StepAction::Copy(copy) => copy.from == Some(position),
+            StepAction::Nothing | StepAction::MakeFolder { .. } => false,
         };
-        self.stages[&position].steps.iter().any(|step| step.action != Action::Nothing)
+        self.stages[&position].steps.iter().any(|step| step.action != StepAction::Nothing)
             || steps.into_iter().any(copied_from)
     }
 
     /// Whether a stage gives files to somebody by a name that only its base's accounts resolve.
     pub(crate) fn names_owners(&self, position: usize) -> bool {
         let owner = |step: &Step| match &step.action {
-            Action::Copy(copy) => copy.owner.clone(),
-            Action::MakeFolder { owner, .. } => Some(owner.clone()),
-            Action::Nothing => None,
+            StepAction::Copy(copy) => copy.owner.clone(),
+            StepAction::MakeFolder { owner, .. } => Some(owner.clone()),
+            StepAction::Nothing => None,
         };
         let is_name = |id: &Id| matches!(id, Id::Name(_));
         let mut owners = self.stages[&position].steps.iter().filter_map(owner);
@@ -198,7 +198,7 @@ impl StagePlan {
         let expand_pairs = |pairs: &[(String, String)]| {
             pairs.iter().map(expand_pair).collect::<Result<Vec<_>, Problem>>()
         };
-        let note = |created_by| Step { line, created_by, action: Action::Nothing };
+        let note = |created_by| Step { line, created_by, action: StepAction::Nothing };
         Ok(match instruction {
             Instruction::Arg(pairs) => {
                 let mut created_by = "ARG".to_owned();
@@ -249,7 +249,7 @@ impl StagePlan {
                 self.config.set("WorkingDir", absolute.clone());
                 let owner = self.user(line)?;
                 let created_by = format!("WORKDIR {absolute}");
-                Step { line, created_by, action: Action::MakeFolder { path, owner } }
+                Step { line, created_by, action: StepAction::MakeFolder { path, owner } }
             }
             Instruction::User(user) => {
                 let user = expand(user)?;
@@ -361,7 +361,7 @@ impl StagePlan {
         let into_folder = matches!(&*destination, "" | ".")
             || destination.ends_with('/')
             || destination.ends_with("/.");
-        let action = Action::Copy(CopyFiles {
+        let action = StepAction::Copy(CopyFiles {
             unpack: copy.add,
             from: copy.from,
             sources,

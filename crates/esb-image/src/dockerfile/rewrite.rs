@@ -9,7 +9,7 @@ use std::{
 use esb_model::{ImageRecipe, OwnDockerfile};
 use parse_dockerfile::{Flag, Instruction, Source, UnescapedString};
 
-use crate::dockerfile::step_lines::Steps;
+use crate::dockerfile::step_lines::StepLines;
 use crate::{
     Error,
     dockerfile::{Script, needed_stages, readable, words},
@@ -23,28 +23,28 @@ use crate::{
 /// When the text is no Dockerfile, or has no stage of the wanted name.
 #[cfg(feature = "docker")]
 pub fn bases(recipe: &ImageRecipe) -> Result<Vec<String>, Error> {
-    Ok(Sketch::read(recipe)?.bases().map(str::to_owned).collect())
+    Ok(DockerfileRewrite::read(recipe)?.bases().map(str::to_owned).collect())
 }
 
 /// The files and folders of the context that a recipe's Dockerfile copies or mounts, relative to
 /// the context; none where it may be all of it.
 #[cfg(feature = "docker")]
 pub fn sources(recipe: &ImageRecipe) -> Option<BTreeSet<String>> {
-    match Sketch::read(recipe).ok()?.needs {
-        Needs::All => None,
-        Needs::Paths(paths) => Some(paths),
+    match DockerfileRewrite::read(recipe).ok()?.needs {
+        CopiedPaths::All => None,
+        CopiedPaths::Paths(paths) => Some(paths),
     }
 }
 
 /// The folder of the archive that holds the context when a source names all of it. Otherwise the
 /// Dockerfile itself would be copied, which lies beside.
-pub(crate) const NEST: &str = ".build-context";
+pub(crate) const CONTEXT_DIR: &str = ".build-context";
 /// The Dockerfile's name in the archive.
-pub(crate) const NAME: &str = ".build-dockerfile";
+pub(crate) const DOCKERFILE_NAME: &str = ".build-dockerfile";
 
 /// What a Dockerfile asks of its surroundings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sketch {
+pub(crate) struct DockerfileRewrite {
     text: String,
     /// Images that stages start from or copy from, each with the places of its name.
     bases: BTreeMap<String, Vec<Range<usize>>>,
@@ -54,19 +54,19 @@ pub(crate) struct Sketch {
     patches: Vec<(Range<usize>, String)>,
     /// The `# syntax=` line: a reader of Dockerfiles that the engine would have to pull.
     syntax: Option<Range<usize>>,
-    pub(crate) needs: Needs,
-    pub(crate) steps: Steps,
+    pub(crate) needs: CopiedPaths,
+    pub(crate) steps: StepLines,
 }
 
 /// The part of the context that is copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Needs {
+pub(crate) enum CopiedPaths {
     All,
     /// Files and folders, relative to the context.
     Paths(BTreeSet<String>),
 }
 
-impl Needs {
+impl CopiedPaths {
     fn none() -> Self {
         Self::Paths(BTreeSet::new())
     }
@@ -82,7 +82,7 @@ impl Needs {
     }
 }
 
-impl Sketch {
+impl DockerfileRewrite {
     /// Reads a recipe's Dockerfile, as far as the stage that is built.
     pub(crate) fn read(recipe: &ImageRecipe) -> Result<Self, Error> {
         let invalid = |line, reason: String| Error::Dockerfile {
@@ -101,8 +101,8 @@ impl Sketch {
             .unwrap_or_default();
         let escape =
             parsed.parser_directives.escape.as_ref().map_or('\\', |found| found.value.value);
-        let mut reader = Reader {
-            sketch: Self {
+        let mut reader = RewriteReader {
+            rewrite: Self {
                 text: text.to_owned(),
                 bases: BTreeMap::new(),
                 last: None,
@@ -112,8 +112,8 @@ impl Sketch {
                     .syntax
                     .as_ref()
                     .map(|found| found.value.span.clone()),
-                needs: Needs::none(),
-                steps: Steps::default(),
+                needs: CopiedPaths::none(),
+                steps: StepLines::default(),
             },
             stages: Vec::new(),
             expand: |name: &str| {
@@ -134,11 +134,11 @@ impl Sketch {
         let needs = |stage: usize| reader.stages[stage].stages.iter().copied();
         let needed = last.map(|last| needed_stages(last, needs)).unwrap_or_default();
         let needed = || needed.iter().map(|stage| &reader.stages[*stage]);
-        let mut sketch = reader.sketch;
-        sketch.last = last.and_then(|last| reader.stages[last].base.clone());
-        sketch.bases.retain(|name, _| needed().any(|stage| stage.images.contains(name)));
-        sketch.needs = needed().fold(Needs::none(), |all, stage| all.and(&stage.needs));
-        Ok(sketch)
+        let mut rewrite = reader.rewrite;
+        rewrite.last = last.and_then(|last| reader.stages[last].base.clone());
+        rewrite.bases.retain(|name, _| needed().any(|stage| stage.images.contains(name)));
+        rewrite.needs = needed().fold(CopiedPaths::none(), |all, stage| all.and(&stage.needs));
+        Ok(rewrite)
     }
 
     /// The images that have to be there, by the names that the Dockerfile has for them.
@@ -151,17 +151,17 @@ impl Sketch {
         self.last.as_deref()
     }
 
-    /// Whether the context has to lie in [`NEST`].
+    /// Whether the context has to lie in [`CONTEXT_DIR`].
     #[cfg(any(feature = "docker", test))]
-    pub(crate) fn nests(&self) -> bool {
-        self.needs == Needs::All
+    pub(crate) fn moves_context(&self) -> bool {
+        self.needs == CopiedPaths::All
     }
 
     /// The text for an engine that gets Dockerfile and context in one archive; `names` holds what
     /// stands for each base.
     #[cfg(any(feature = "docker", test))]
     pub(crate) fn write(&self, names: &BTreeMap<String, String>) -> String {
-        self.patched(names, self.nests())
+        self.patched(names, self.moves_context())
     }
 
     /// The text for a daemon that gets the context by itself.
@@ -194,14 +194,14 @@ impl Sketch {
     }
 }
 
-struct Reader<E> {
-    sketch: Sketch,
-    stages: Vec<Stage>,
+struct RewriteReader<E> {
+    rewrite: DockerfileRewrite,
+    stages: Vec<StageNeeds>,
     expand: E,
 }
 
 /// A stage, as far as it says what else is needed.
-struct Stage {
+struct StageNeeds {
     /// In lower case.
     name: Option<String>,
     /// The image that it starts from in the end; none for `scratch`.
@@ -209,13 +209,13 @@ struct Stage {
     images: BTreeSet<String>,
     stages: BTreeSet<usize>,
     /// Of the context.
-    needs: Needs,
+    needs: CopiedPaths,
 }
 
 /// What a name after `FROM` or `--from` is.
 enum Origin {
     Nothing,
-    Stage(usize),
+    StageNeeds(usize),
     Image(String),
 }
 
@@ -224,10 +224,10 @@ pub(crate) fn arguments(own: &OwnDockerfile) -> BTreeMap<String, String> {
     own.args.iter().map(|(name, value)| (name.clone(), value.reveal().clone())).collect()
 }
 
-impl<E: Fn(&str) -> String> Reader<E> {
+impl<E: Fn(&str) -> String> RewriteReader<E> {
     /// The line of a place of the text, from 1.
     fn line(&self, place: &Range<usize>) -> u64 {
-        1 + self.sketch.text[..place.start].matches('\n').count() as u64
+        1 + self.rewrite.text[..place.start].matches('\n').count() as u64
     }
 
     fn instruction(&mut self, instruction: &Instruction<'_>) {
@@ -236,14 +236,20 @@ impl<E: Fn(&str) -> String> Reader<E> {
                 let origin = self.image(&from.image);
                 let base = match &origin {
                     Origin::Nothing => None,
-                    Origin::Stage(stage) => self.stages[*stage].base.clone(),
+                    Origin::StageNeeds(stage) => self.stages[*stage].base.clone(),
                     Origin::Image(name) => Some(name.clone()),
                 };
                 let name = from.as_.as_ref().map(|(_, name)| name.value.to_lowercase());
                 let image = matches!(origin, Origin::Image(_)).then(|| self.line(&from.from.span));
-                self.sketch.steps.stage(name.clone(), image);
+                self.rewrite.steps.stage(name.clone(), image);
                 let (images, stages) = Default::default();
-                self.stages.push(Stage { name, base, images, stages, needs: Needs::none() });
+                self.stages.push(StageNeeds {
+                    name,
+                    base,
+                    images,
+                    stages,
+                    needs: CopiedPaths::none(),
+                });
                 self.needs(origin);
             }
             Instruction::Copy(copy) => {
@@ -275,7 +281,7 @@ impl<E: Fn(&str) -> String> Reader<E> {
 
     fn step(&mut self, place: &Range<usize>) {
         let line = self.line(place);
-        self.sketch.steps.step(line);
+        self.rewrite.steps.step(line);
     }
 
     /// Notes what the last stage needs.
@@ -283,7 +289,7 @@ impl<E: Fn(&str) -> String> Reader<E> {
         let Some(stage) = self.stages.last_mut() else { return };
         match origin {
             Origin::Nothing => {}
-            Origin::Stage(other) => drop(stage.stages.insert(other)),
+            Origin::StageNeeds(other) => drop(stage.stages.insert(other)),
             Origin::Image(name) => drop(stage.images.insert(name)),
         }
     }
@@ -303,9 +309,9 @@ impl<E: Fn(&str) -> String> Reader<E> {
             return Origin::Nothing;
         }
         if let Some(stage) = self.stage(&name) {
-            return Origin::Stage(stage);
+            return Origin::StageNeeds(stage);
         }
-        self.sketch.bases.entry(name.clone()).or_default().push(word.span.clone());
+        self.rewrite.bases.entry(name.clone()).or_default().push(word.span.clone());
         Origin::Image(name)
     }
 
@@ -323,16 +329,16 @@ impl<E: Fn(&str) -> String> Reader<E> {
         let clean = clean(path);
         let fixed = fixed_part(&clean);
         match self.stages.last_mut().map(|stage| &mut stage.needs) {
-            Some(Needs::Paths(paths)) if !fixed.is_empty() && fixed != NAME => {
+            Some(CopiedPaths::Paths(paths)) if !fixed.is_empty() && fixed != DOCKERFILE_NAME => {
                 paths.insert(fixed);
             }
-            Some(needs) => *needs = Needs::All,
+            Some(needs) => *needs = CopiedPaths::All,
             None => {}
         }
-        self.sketch.patches.push(if path.split('/').any(|part| part == "..") {
-            (place, format!("{NEST}/{clean}"))
+        self.rewrite.patches.push(if path.split('/').any(|part| part == "..") {
+            (place, format!("{CONTEXT_DIR}/{clean}"))
         } else {
-            (place.start..place.start, format!("{NEST}/"))
+            (place.start..place.start, format!("{CONTEXT_DIR}/"))
         });
     }
 
@@ -342,22 +348,22 @@ impl<E: Fn(&str) -> String> Reader<E> {
             mount.value.split(',').map(|f| f.split_once('=').unwrap_or((f, ""))).collect();
         let field = |names: &[&str]| fields.iter().find(|(name, _)| names.contains(name));
         if let Some(stage) = field(&["from"]).and_then(|(_, from)| self.stage(from)) {
-            self.needs(Origin::Stage(stage));
+            self.needs(Origin::StageNeeds(stage));
         }
         if !matches!(field(&["type"]), None | Some((_, "bind"))) || field(&["from"]).is_some() {
             return;
         }
         if let Some(stage) = self.stages.last_mut() {
-            stage.needs = Needs::All;
+            stage.needs = CopiedPaths::All;
         }
         let patch = match field(&["source", "src"]) {
             Some((name, path)) => {
                 let old = format!("{name}={path}");
-                mount.value.replacen(&old, &format!("{name}={NEST}/{}", clean(path)), 1)
+                mount.value.replacen(&old, &format!("{name}={CONTEXT_DIR}/{}", clean(path)), 1)
             }
-            None => format!("{},source={NEST}", mount.value),
+            None => format!("{},source={CONTEXT_DIR}", mount.value),
         };
-        self.sketch.patches.push((mount.span.clone(), patch));
+        self.rewrite.patches.push((mount.span.clone(), patch));
     }
 }
 
@@ -416,14 +422,14 @@ pub(crate) mod tests {
 
     #[track_caller]
     fn check(text: &str, bases: &[&str], needs: Option<&[&str]>, sent: &str) {
-        let sketch = Sketch::read(&recipe(text)).unwrap();
-        assert_eq!(sketch.bases().collect::<Vec<_>>(), bases);
-        let expected = needs.map_or(Needs::All, |paths| {
-            Needs::Paths(paths.iter().map(|path| (*path).to_owned()).collect())
+        let rewrite = DockerfileRewrite::read(&recipe(text)).unwrap();
+        assert_eq!(rewrite.bases().collect::<Vec<_>>(), bases);
+        let expected = needs.map_or(CopiedPaths::All, |paths| {
+            CopiedPaths::Paths(paths.iter().map(|path| (*path).to_owned()).collect())
         });
-        assert_eq!(sketch.needs, expected);
+        assert_eq!(rewrite.needs, expected);
         let names = bases.iter().map(|base| ((*base).to_owned(), format!("[{base}]"))).collect();
-        assert_eq!(sketch.write(&names), sent);
+        assert_eq!(rewrite.write(&names), sent);
     }
 
     #[test]
@@ -467,17 +473,17 @@ pub(crate) mod tests {
         );
         let through = "FROM x AS c\nFROM a AS b\nFROM y AS m\nFROM z\nFROM b\n\
                        RUN --mount=type=bind,from=m,target=/m true\n";
-        let sketch = Sketch::read(&recipe(through)).unwrap();
-        assert_eq!(sketch.bases().collect::<Vec<_>>(), ["a", "y"]);
-        assert_eq!(sketch.last_base(), Some("a"));
+        let rewrite = DockerfileRewrite::read(&recipe(through)).unwrap();
+        assert_eq!(rewrite.bases().collect::<Vec<_>>(), ["a", "y"]);
+        assert_eq!(rewrite.last_base(), Some("a"));
     }
 
     #[test]
     fn arguments_choose_bases() {
         let text = "ARG V=1\nARG W=$V\nARG H\nFROM $H/py:$V\nCOPY --from=x:$W /a /\n";
         let check = |args: &[(&str, &str)], expected: &[&str]| {
-            let sketch = Sketch::read(&own(text, args, None)).unwrap();
-            assert_eq!(sketch.bases().collect::<Vec<_>>(), expected, "{args:?}");
+            let rewrite = DockerfileRewrite::read(&own(text, args, None)).unwrap();
+            assert_eq!(rewrite.bases().collect::<Vec<_>>(), expected, "{args:?}");
         };
         check(&[("H", "h")], &["h/py:1", "x:1"]);
         check(&[("H", "h"), ("V", "2")], &["h/py:2", "x:2"]);
@@ -488,25 +494,25 @@ pub(crate) mod tests {
     fn only_what_the_target_needs_is_a_base() {
         let text = "FROM a AS One\nCOPY x /\nFROM b AS two\nCOPY --from=c y /\nFROM d\n";
         let check = |target: Option<&str>, bases: &[&str], last: &str| {
-            let sketch = Sketch::read(&own(text, &[], target)).unwrap();
-            assert_eq!(sketch.bases().collect::<Vec<_>>(), bases, "{target:?}");
-            assert_eq!(sketch.last_base(), Some(last), "{target:?}");
+            let rewrite = DockerfileRewrite::read(&own(text, &[], target)).unwrap();
+            assert_eq!(rewrite.bases().collect::<Vec<_>>(), bases, "{target:?}");
+            assert_eq!(rewrite.last_base(), Some(last), "{target:?}");
         };
         check(None, &["d"], "d");
         check(Some("one"), &["a"], "a");
         check(Some("0"), &["a"], "a");
         check(Some("TWO"), &["b", "c"], "b");
         check(Some("2"), &["d"], "d");
-        let error = Sketch::read(&own(text, &[], Some("three"))).unwrap_err();
+        let error = DockerfileRewrite::read(&own(text, &[], Some("three"))).unwrap_err();
         assert!(error.to_string().contains("it has no stage `three`"), "{error}");
     }
 
     #[test]
     fn only_what_is_built_is_copied() {
         let text = "FROM b AS one\nCOPY . /\nFROM b\nCOPY x y /\n";
-        let needs = |target| Sketch::read(&own(text, &[], target)).unwrap().needs;
-        assert_eq!(needs(Some("one")), Needs::All);
-        assert_eq!(needs(None), Needs::Paths(["x", "y"].map(str::to_owned).into()));
+        let needs = |target| DockerfileRewrite::read(&own(text, &[], target)).unwrap().needs;
+        assert_eq!(needs(Some("one")), CopiedPaths::All);
+        assert_eq!(needs(None), CopiedPaths::Paths(["x", "y"].map(str::to_owned).into()));
     }
 
     #[test]

@@ -6,10 +6,10 @@
 
 /// The steps of each stage that are counted, by their lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Steps(Vec<Stage>);
+pub(crate) struct StepLines(Vec<StageSteps>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stage {
+struct StageSteps {
     /// In lower case.
     name: Option<String>,
     /// Whether the first step is that of its image.
@@ -17,11 +17,11 @@ struct Stage {
     lines: Vec<u64>,
 }
 
-impl Steps {
+impl StepLines {
     /// Begins a stage; getting its image is a step, unless it starts from another stage or nothing.
     pub(super) fn stage(&mut self, name: Option<String>, image: Option<u64>) {
         let lines: Vec<u64> = image.into_iter().collect();
-        self.0.push(Stage { name, image: !lines.is_empty(), lines });
+        self.0.push(StageSteps { name, image: !lines.is_empty(), lines });
     }
 
     /// Adds a step to the last stage.
@@ -37,7 +37,7 @@ impl Steps {
         stage.lines.get(number - 1).copied()
     }
 
-    /// As [`Steps::line`], where images come through a session: a daemon counts getting one as a
+    /// As [`StepLines::line`], where images come through a session: a daemon counts getting one as a
     /// step, and gives it no number.
     #[cfg(feature = "buildkit")]
     pub(crate) fn line_by_session(&self, step: &str) -> Option<u64> {
@@ -46,7 +46,7 @@ impl Steps {
     }
 
     /// The stage of a step, and its number from 1.
-    fn find(&self, step: &str) -> Option<(&Stage, usize)> {
+    fn find(&self, step: &str) -> Option<(&StageSteps, usize)> {
         let (place, _) = step.strip_prefix('[')?.split_once(']')?;
         let mut words = place.split_whitespace().rev();
         let (number, total) = words.next()?.split_once('/')?;
@@ -59,26 +59,26 @@ impl Steps {
         (stage.lines.len() == total && number > 0).then_some((stage, number))
     }
 
-    fn named(&self, name: &str) -> Option<&Stage> {
+    fn named(&self, name: &str) -> Option<&StageSteps> {
         let number = || self.0.get(name.strip_prefix("stage-")?.parse::<usize>().ok()?);
         self.0.iter().rev().find(|stage| stage.name.as_deref() == Some(name)).or_else(number)
     }
 
-    fn alone(&self) -> Option<&Stage> {
+    fn alone(&self) -> Option<&StageSteps> {
         self.0.first().filter(|_| self.0.len() == 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::dockerfile::rewrite::{Sketch, tests::recipe};
+    use crate::dockerfile::rewrite::{DockerfileRewrite, tests::recipe};
 
     const TEXT: &str = "ARG V=1\nFROM py:$V AS Build\nENV A=b\nWORKDIR /x\nRUN a \\\n  && b\n\n\
                         FROM build\nRUN c\nFROM scratch\nCOPY --from=0 /x /\nADD y /\nCMD [\"h\"]\n";
 
     #[test]
     fn a_step_has_its_line() {
-        let steps = Sketch::read(&recipe(TEXT)).unwrap().steps;
+        let steps = DockerfileRewrite::read(&recipe(TEXT)).unwrap().steps;
         let check = |name: &str, line: Option<u64>| assert_eq!(steps.line(name), line, "{name}");
         check("[build 1/3] FROM py:1", Some(2));
         check("[build 2/3] WORKDIR /x", Some(4));
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_only_stage_needs_no_name() {
-        let steps = Sketch::read(&recipe("FROM b\nRUN a\n")).unwrap().steps;
+        let steps = DockerfileRewrite::read(&recipe("FROM b\nRUN a\n")).unwrap().steps;
         assert_eq!(steps.line("[2/2] RUN a"), Some(2));
         assert_eq!(steps.line("[linux/amd64 2/2] RUN a"), Some(2));
         #[cfg(feature = "buildkit")]

@@ -13,7 +13,7 @@ use esb_oci::{Digest, Image};
 
 use super::{EmbeddedBuilder, Inner, Prepared, Progress, job::Job, make, report};
 use crate::{
-    Action, BuildReport, Error, Pins, Published,
+    Action, BuildReport, Error, Pins, PublishedImages,
     blocking::blocking,
     filesystem::{base_index::BaseIndex, node::Changes},
     image::assemble,
@@ -24,7 +24,7 @@ impl EmbeddedBuilder {
     pub(super) async fn find(
         &self,
         job: &Arc<Job>,
-        published: &dyn Published,
+        published: &dyn PublishedImages,
         mut prepared: Box<Prepared>,
         reporter: &dyn Reporter,
     ) -> Result<Progress, Error> {
@@ -34,7 +34,7 @@ impl EmbeddedBuilder {
         let is_wanted = prepared.wanted.is(&image);
         if job.is_sound(&image) && (is_wanted || is_marked && job.trusts_published) {
             let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
-            let report = blocking(move || inner.take(&job, &prepared, image)).await?;
+            let report = blocking(move || inner.use_published(&job, &prepared, image)).await?;
             return Ok(Progress::Done(Box::new(report)));
         }
         prepared.earlier = job.names.layers(&image).trusted(job.trusts_published);
@@ -45,7 +45,7 @@ impl EmbeddedBuilder {
         let _permit = self.inner.processors.acquire().await;
         let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
         blocking(move || {
-            Ok(match inner.same(&job, &prepared, &indexes, &image)? {
+            Ok(match inner.use_if_same(&job, &prepared, &indexes, &image)? {
                 Some(report) => Progress::Done(Box::new(report)),
                 None => Progress::Needed(prepared),
             })
@@ -56,7 +56,12 @@ impl EmbeddedBuilder {
 
 impl Inner {
     /// Uses an image whose digest says that it is the one, or that is believed.
-    fn take(&self, job: &Job, prepared: &Prepared, image: Image) -> Result<BuildReport, Error> {
+    fn use_published(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        image: Image,
+    ) -> Result<BuildReport, Error> {
         let key = prepared.parts.key();
         assemble::remember(&image, &self.store, job.memory(key))?;
         job.last_parts(&self.store).write(&prepared.parts)?;
@@ -71,12 +76,12 @@ impl Inner {
         if job.trusts_published {
             return Pins::default();
         }
-        self.vouch(image);
+        self.mark_own(image);
         Pins::of_image(fingerprint, image.digest())
     }
 
     /// Uses an image when it comes out the same here. Nothing is compressed.
-    fn same(
+    fn use_if_same(
         &self,
         job: &Job,
         prepared: &Prepared,
@@ -84,17 +89,17 @@ impl Inner {
         image: &Image,
     ) -> Result<Option<BuildReport>, Error> {
         let applied = self.apply_steps(job, prepared, indexes)?;
-        let ask = make::ask(job, prepared);
-        let layer = |changes: &Changes| self.layers.published(changes, ask);
-        let composed = self.compose(job, prepared, &applied, layer)?;
-        let Some(composed) = composed.filter(|made| made.image.digest() == image.digest()) else {
+        let layer_request = make::layer_request(job, prepared);
+        let layer = |changes: &Changes| self.layers.published(changes, layer_request);
+        let assembled = self.assemble(job, prepared, &applied, layer)?;
+        let Some(assembled) = assembled.filter(|made| made.image.digest() == image.digest()) else {
             return Ok(None);
         };
-        self.keep(job, prepared, &composed)?;
+        self.remember(job, prepared, &assembled)?;
         let mut reason = "published already with the same content, base and recipe".to_owned();
         if job.is_base() {
             reason = job.pins.explain(&reason, prepared.parts.key());
         }
-        Ok(Some(report(composed.image, Action::Cached, reason, composed.pins)))
+        Ok(Some(report(assembled.image, Action::Cached, reason, assembled.pins)))
     }
 }

@@ -70,7 +70,7 @@ impl EmbeddedBuilder {
                     return Ok(Arc::new(index));
                 }
             }
-            let is_ours = job.trusts_published || self.inner.is_vouched(digest);
+            let is_ours = job.trusts_published || self.inner.is_own(digest);
             let carried = base.image.manifest.annotations.get(&job.names.base_index);
             let carried = carried.filter(|_| is_ours).and_then(|text| compact::decode(text));
             if let Some(index) = carried.filter(is_enough) {
@@ -112,11 +112,11 @@ impl Inner {
     }
 
     /// Notes that an image's manifest is ours.
-    pub(super) fn vouch(&self, image: &Image) {
-        self.vouched.lock().unwrap_or_else(PoisonError::into_inner).insert(image.digest());
+    pub(super) fn mark_own(&self, image: &Image) {
+        self.own_manifests.lock().unwrap_or_else(PoisonError::into_inner).insert(image.digest());
     }
 
-    fn is_vouched(&self, digest: Digest) -> bool {
-        self.vouched.lock().unwrap_or_else(PoisonError::into_inner).contains(&digest)
+    fn is_own(&self, digest: Digest) -> bool {
+        self.own_manifests.lock().unwrap_or_else(PoisonError::into_inner).contains(&digest)
     }
 }

@@ -17,14 +17,14 @@ use crate::{
     context::{ContextError, listing::Files, not_text},
     dockerfile::{
         Problem,
-        interpret::{Action, CopyFiles, Plan, StagePlan, Step},
+        interpret::{CopyFiles, Plan, StagePlan, Step, StepAction},
     },
     filesystem::{apply::AppliedSteps, base_index::BaseIndex, sources::Sources},
     fingerprint::Fingerprint,
     image::{
         layer::LayerError,
         parts::{ImageParts, ImageSettings, LastParts, Part, list_bases},
-        published::{Names, Pins},
+        published::{AnnotationNames, Pins},
     },
     paths,
 };
@@ -38,7 +38,7 @@ pub(super) struct Job {
     pub(super) bases: BTreeMap<String, Base>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) fingerprint_label: Option<String>,
-    pub(super) names: Names,
+    pub(super) names: AnnotationNames,
     pub(super) epoch: i64,
     /// Records of earlier builds may be used.
     pub(super) trust: bool,
@@ -59,7 +59,7 @@ impl Job {
             bases: request.bases.clone(),
             labels: request.labels.clone(),
             fingerprint_label: request.fingerprint_label.map(str::to_owned),
-            names: Names::new(request.label_prefix),
+            names: AnnotationNames::new(request.label_prefix),
             epoch: request.epoch,
             trust: !request.no_cache,
             keep_bases: request.keep_bases,
@@ -110,7 +110,7 @@ impl Job {
         let target =
             self.recipe.dependencies.as_ref().map(|wanted| wanted.target.to_string_lossy());
         match (&step.action, target) {
-            (Action::Copy(CopyFiles { from: None, sources, .. }), Some(target)) => {
+            (StepAction::Copy(CopyFiles { from: None, sources, .. }), Some(target)) => {
                 sources.iter().all(|source| paths::clean(source) == paths::clean(&target))
             }
             _ => false,
@@ -239,13 +239,13 @@ fn describe_steps(stage: &StagePlan, key: &mut Fingerprint) {
     for step in &stage.steps {
         key.text(&step.created_by);
         match &step.action {
-            Action::Nothing => key.text("nothing"),
-            Action::Copy(copy) => {
+            StepAction::Nothing => key.text("nothing"),
+            StepAction::Copy(copy) => {
                 let from = copy.from.map_or(u64::MAX, |from| from as u64);
                 key.text("copy").number(from).number(copy.into_folder.into());
                 key.text(&copy.destination)
             }
-            Action::MakeFolder { path, owner } => {
+            StepAction::MakeFolder { path, owner } => {
                 key.text("folder").text(path).text(&format!("{owner:?}"))
             }
         };

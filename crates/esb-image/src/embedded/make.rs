@@ -19,13 +19,13 @@ use crate::{
         node::Changes,
     },
     image::{
-        assemble::{self, Parts},
-        layer::{Ask, LayerError, Made},
+        assemble::{self, ImageContents},
+        layer::{LayerBlob, LayerError, LayerRequest},
     },
 };
 
 /// An image that was put together and is not written yet.
-pub(super) struct Composed {
+pub(super) struct AssembledImage {
     pub(super) image: Image,
     /// What lies in it, when others are built on it.
     pub(super) index: Option<Arc<BaseIndex>>,
@@ -42,15 +42,15 @@ impl Inner {
         let Prepared { plan, sources, parts, .. } = prepared;
         let reason = self.why(job, plan, sources, parts);
         let applied = self.apply_steps(job, prepared, indexes)?;
-        let ask = ask(job, prepared);
-        let layer = |changes: &Changes| self.layers.make(changes, ask).map(Some);
-        let composed = self.compose(job, prepared, &applied, layer)?;
-        let composed = composed.expect("each layer is made");
-        self.keep(job, prepared, &composed)?;
+        let layer_request = layer_request(job, prepared);
+        let layer = |changes: &Changes| self.layers.make(changes, layer_request).map(Some);
+        let assembled = self.assemble(job, prepared, &applied, layer)?;
+        let assembled = assembled.expect("each layer is made");
+        self.remember(job, prepared, &assembled)?;
         for (part, key) in parts.each() {
             self.listings.keep(key, || job.listing(part, plan, sources));
         }
-        Ok(report(composed.image, Action::Built, reason, composed.pins))
+        Ok(report(assembled.image, Action::Built, reason, assembled.pins))
     }
 
     /// The file system of the image; `indexes` are those of its bases, as far as they are needed.
@@ -74,15 +74,15 @@ impl Inner {
 
     /// The image of layers that are made, or found, one for each step that changed something;
     /// `None` when one is not found.
-    pub(super) fn compose(
+    pub(super) fn assemble(
         &self,
         job: &Job,
         prepared: &Prepared,
         applied: &AppliedSteps,
-        layer: impl Fn(&Changes) -> Result<Option<Made>, LayerError>,
-    ) -> Result<Option<Composed>, Error> {
+        layer: impl Fn(&Changes) -> Result<Option<LayerBlob>, LayerError>,
+    ) -> Result<Option<AssembledImage>, Error> {
         let target = prepared.plan.target();
-        let mut steps: Vec<(&Step, Option<Made>)> = Vec::new();
+        let mut steps: Vec<(&Step, Option<LayerBlob>)> = Vec::new();
         let mut pins = Pins::default();
         for (step, changes) in target.steps.iter().zip(&applied.changes) {
             if changes.is_empty() {
@@ -104,29 +104,29 @@ impl Inner {
         }
         let (base, config, epoch) = (job.base(target), prepared.config.clone(), job.epoch);
         let key = prepared.parts.key();
-        let parts = Parts { base, config, steps, epoch, names: &job.names, annotations };
+        let parts = ImageContents { base, config, steps, epoch, names: &job.names, annotations };
         let image = assemble::assemble(parts, &self.store, key)?;
         pins.image = Some((key, image.digest()));
-        Ok(Some(Composed { image, index, pins }))
+        Ok(Some(AssembledImage { image, index, pins }))
     }
 
     /// Writes what there is of an image beside its layers, and remembers it.
-    pub(super) fn keep(
+    pub(super) fn remember(
         &self,
         job: &Job,
         prepared: &Prepared,
-        composed: &Composed,
+        assembled: &AssembledImage,
     ) -> Result<(), Error> {
-        assemble::remember(&composed.image, &self.store, job.memory(prepared.parts.key()))?;
-        if let Some(index) = &composed.index {
-            self.keep_index(&composed.image, index)?;
+        assemble::remember(&assembled.image, &self.store, job.memory(prepared.parts.key()))?;
+        if let Some(index) = &assembled.index {
+            self.keep_index(&assembled.image, index)?;
         }
         Ok(job.last_parts(&self.store).write(&prepared.parts)?)
     }
 }
 
 /// What a build's layers are made for.
-pub(super) fn ask<'a>(job: &'a Job, prepared: &'a Prepared) -> Ask<'a> {
+pub(super) fn layer_request<'a>(job: &'a Job, prepared: &'a Prepared) -> LayerRequest<'a> {
     let (epoch, trust) = (job.epoch, job.trust);
-    Ask { epoch, trust, earlier: &prepared.earlier, pins: &job.pins }
+    LayerRequest { epoch, trust, earlier: &prepared.earlier, pins: &job.pins }
 }

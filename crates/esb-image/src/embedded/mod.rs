@@ -1,6 +1,6 @@
 //! The embedded engine: images without a daemon.
 //!
-//! Owns the order of a build (interpret, scan the context, ask the records, apply the steps, write) and
+//! Owns the order of a build (interpret, scan the context, layer_request the records, apply the steps, write) and
 //! what runs beside the asynchronous threads. Refuses everything that needs a process.
 
 mod found;
@@ -19,8 +19,8 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use self::job::Job;
 use crate::{
-    Action, BuildReport, BuildRequest, Builder, Built, Error, Foresight, Published, UnpackLimits,
-    Unsupported,
+    Action, BuildReport, BuildRequest, Builder, Built, Error, Prediction, PublishedImages,
+    UnpackLimits, Unsupported,
     blocking::blocking,
     context::{
         Context,
@@ -31,14 +31,14 @@ use crate::{
     },
     dockerfile::{
         Fault, Problem, Script,
-        interpret::{Action as StepAction, CopyFiles, Plan},
+        interpret::{CopyFiles, Plan, StepAction},
     },
     filesystem::{base_index::BaseIndex, sources::Sources},
     image::{
         assemble::{self, Remembered},
         layer::Layers,
         parts::{ImageParts, NO_CACHE, Part},
-        published::{Earlier, Pins, Wanted},
+        published::{ExpectedImage, Pins, PublishedLayers},
     },
 };
 
@@ -78,7 +78,7 @@ struct Inner {
     /// Indexes that this process has, by manifest.
     indexes: Mutex<Indexes>,
     /// Base images whose manifests are known to be ours, with all that they say.
-    vouched: Mutex<HashSet<Digest>>,
+    own_manifests: Mutex<HashSet<Digest>>,
     /// Configs of bases, by digest: fifty functions on one base read it once.
     configs: Mutex<HashMap<Digest, ImageConfig>>,
 }
@@ -92,9 +92,9 @@ struct Prepared {
     config: ImageConfig,
     /// What is known of the image that this ends in: an earlier build's manifest, whose blobs are
     /// not here, or a pin.
-    wanted: Wanted,
+    wanted: ExpectedImage,
     /// Layers that lie where the image goes, as their manifest says.
-    earlier: Earlier,
+    earlier: PublishedLayers,
 }
 
 enum Progress {
@@ -108,7 +108,7 @@ impl EmbeddedBuilder {
         let stats = StatCache::new(store.clone());
         let layers = Layers::new(store.clone());
         let listings = Listings::new(store.clone());
-        let (scans, indexes, vouched, configs) = Default::default();
+        let (scans, indexes, own_manifests, configs) = Default::default();
         let processors =
             Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from));
         Self {
@@ -121,7 +121,7 @@ impl EmbeddedBuilder {
                 scans,
                 processors,
                 indexes,
-                vouched,
+                own_manifests,
                 configs,
             }),
         }
@@ -157,15 +157,15 @@ impl Builder for EmbeddedBuilder {
         })
     }
 
-    fn foresee<'a>(
+    fn predict<'a>(
         &'a self,
         request: BuildRequest<'a>,
-    ) -> BoxFuture<'a, Result<Option<Foresight>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<Prediction>, Error>> {
         let job = Arc::new(Job::new(request));
         Box::pin(async move {
             let progress = self.check(&job, request.published, &NullReporter).await?;
             let inner = Arc::clone(&self.inner);
-            Ok(Some(blocking(move || inner.foresight(&job, progress)).await))
+            Ok(Some(blocking(move || inner.prediction(&job, progress)).await))
         })
     }
 
@@ -195,7 +195,7 @@ impl EmbeddedBuilder {
     async fn run(
         &self,
         job: Arc<Job>,
-        published: Option<&dyn Published>,
+        published: Option<&dyn PublishedImages>,
         reporter: &dyn Reporter,
     ) -> Result<BuildReport, Error> {
         if job.recipe.own.is_some() {
@@ -218,7 +218,7 @@ impl EmbeddedBuilder {
     async fn check(
         &self,
         job: &Arc<Job>,
-        published: Option<&dyn Published>,
+        published: Option<&dyn PublishedImages>,
         reporter: &dyn Reporter,
     ) -> Result<Progress, Error> {
         let prepared = {
@@ -236,15 +236,15 @@ impl EmbeddedBuilder {
 }
 
 impl Inner {
-    fn foresight(&self, job: &Job, progress: Progress) -> Foresight {
+    fn prediction(&self, job: &Job, progress: Progress) -> Prediction {
         match progress {
             Progress::Done(report) => match report.built {
-                Built::Local(image) => Foresight::Reuse(image),
+                Built::Local(image) => Prediction::Reuse(image),
                 _ => unreachable!("what is known is an image at hand"),
             },
             Progress::Needed(prepared) => {
                 let Prepared { plan, sources, parts, .. } = &*prepared;
-                Foresight::Build { reason: self.why(job, plan, sources, parts) }
+                Prediction::Build { reason: self.why(job, plan, sources, parts) }
             }
         }
     }
@@ -297,8 +297,8 @@ impl Inner {
             Remembered::Manifest(bytes) => Some(bytes),
             _ => None,
         };
-        let wanted = Wanted { known, pinned: job.pins.image(key) };
-        let earlier = Earlier::default();
+        let wanted = ExpectedImage { known, pinned: job.pins.image(key) };
+        let earlier = PublishedLayers::default();
         let prepared = Prepared { plan, sources, parts, config, wanted, earlier };
         Ok(Progress::Needed(Box::new(prepared)))
     }

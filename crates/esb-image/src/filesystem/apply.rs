@@ -27,7 +27,7 @@ use crate::{
     },
     dockerfile::{
         Fault, Problem,
-        interpret::{Action, CopyFiles, Plan, Step},
+        interpret::{CopyFiles, Plan, Step, StepAction},
     },
     error::io_error,
 };
@@ -94,15 +94,15 @@ impl<'a> StepApplier<'a> {
     ) -> Result<(), Fault> {
         let problem = |error| copy_problem(step.line, error);
         match &step.action {
-            Action::Nothing => Ok(()),
-            Action::MakeFolder { path, owner } => {
+            StepAction::Nothing => Ok(()),
+            StepAction::MakeFolder { path, owner } => {
                 if tree.has_folder(path).map_err(problem)? {
                     return Ok(());
                 }
                 let owner = accounts::resolve(owner, |path| tree.text(path)).map_err(problem)?;
                 Ok(tree.make_folder(path, owner, changed).map_err(problem)?)
             }
-            Action::Copy(copy) => {
+            StepAction::Copy(copy) => {
                 let from_stage;
                 let sources: Vec<&Selected> = match copy.from {
                     Some(from) => {
@@ -182,7 +182,7 @@ impl<'a> StepApplier<'a> {
             }
             error => error.into(),
         })?;
-        let stats = StatCache::forgetful();
+        let stats = StatCache::without_store();
         let unpacked =
             Context::new(folder.path().to_owned(), IgnoreRules::default(), &stats, false);
         let items = unpacked.exact("").map_err(|error| match error {

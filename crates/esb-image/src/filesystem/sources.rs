@@ -12,7 +12,7 @@ use crate::{
         listing::Files,
         scan_cache::{Scan, files_of},
     },
-    dockerfile::interpret::{Action, Plan},
+    dockerfile::interpret::{Plan, StepAction},
 };
 
 /// What the context gives to each step, by stage and position of the step; one list for each
@@ -49,8 +49,8 @@ impl Sources {
     fn places<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (String, &'a str, &'a Scan)> {
         self.0.iter().flat_map(|((stage, number), found)| {
             let sources = match &plan.stages[stage].steps[*number].action {
-                Action::Copy(copy) => &*copy.sources,
-                Action::Nothing | Action::MakeFolder { .. } => &[],
+                StepAction::Copy(copy) => &*copy.sources,
+                StepAction::Nothing | StepAction::MakeFolder { .. } => &[],
             };
             sources.iter().zip(found).enumerate().map(move |(position, (name, found))| {
                 (format!("{stage}.{number}.{position} {name}"), &**name, &**found)

@@ -14,7 +14,7 @@ use esb_oci::{
 use crate::{
     Base, Error,
     dockerfile::interpret::Step,
-    image::{layer::Made, published::Names},
+    image::{layer::LayerBlob, published::AnnotationNames},
 };
 
 /// The label and annotation that name an image's base.
@@ -25,14 +25,14 @@ pub(crate) const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 const RECORD: &str = "image-4";
 
 /// Everything that becomes an image.
-pub(crate) struct Parts<'a> {
+pub(crate) struct ImageContents<'a> {
     pub(crate) base: Option<&'a Base>,
     pub(crate) config: ImageConfig,
     /// The instructions, and the layers that some of them made.
-    pub(crate) steps: Vec<(&'a Step, Option<Made>)>,
+    pub(crate) steps: Vec<(&'a Step, Option<LayerBlob>)>,
     pub(crate) epoch: i64,
-    pub(crate) names: &'a Names,
-    /// Beside those of every image.
+    pub(crate) names: &'a AnnotationNames,
+    /// HelperContainer those of every image.
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
@@ -53,11 +53,11 @@ pub(crate) fn label(
 
 /// The image of some parts, with `key` as its fingerprint. Nothing is written.
 pub(crate) fn assemble(
-    parts: Parts<'_>,
+    parts: ImageContents<'_>,
     store: &ContentStore,
     key: Digest,
 ) -> Result<Image, Error> {
-    let Parts { base, mut config, steps, epoch, names, mut annotations } = parts;
+    let ImageContents { base, mut config, steps, epoch, names, mut annotations } = parts;
     let created = rfc3339(epoch);
     config.set_created(&created);
     let mut descriptors = Vec::new();
@@ -69,7 +69,7 @@ pub(crate) fn assemble(
     for (step, made) in steps {
         let history = History { created: &created, created_by: &step.created_by };
         match made {
-            Some(Made { layer, blob }) => {
+            Some(LayerBlob { layer, blob }) => {
                 config.push_layer(layer.diff_id, &history);
                 descriptors.push(names.describe(&layer, media_type::OCI_LAYER_GZIP));
                 layers.push(blob);

@@ -20,7 +20,7 @@ use crate::{
     context::{Content, ItemKind},
     filesystem::node::Changes,
     fingerprint::Fingerprint,
-    image::published::{Earlier, Pins},
+    image::published::{Pins, PublishedLayers},
 };
 
 /// The record's kind in the content store.
@@ -49,7 +49,7 @@ pub(crate) struct Layer {
 
 /// A layer and where its blob lies.
 #[derive(Debug, Clone)]
-pub(crate) struct Made {
+pub(crate) struct LayerBlob {
     pub(crate) layer: Layer,
     pub(crate) blob: Blob,
 }
@@ -70,20 +70,20 @@ impl From<StoreError> for LayerError {
 
 /// What is known of a layer, or being found out by whoever holds the lock.
 #[derive(Debug, Default)]
-struct Known {
+struct KnownLayer {
     layer: Option<Layer>,
     diff_id: Option<Digest>,
 }
 
-type Cell = Arc<Mutex<Known>>;
+type LayerSlot = Arc<Mutex<KnownLayer>>;
 
 /// What a layer is made for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ask<'a> {
+pub(crate) struct LayerRequest<'a> {
     pub(crate) epoch: i64,
     /// What an earlier run left may be used.
     pub(crate) trust: bool,
-    pub(crate) earlier: &'a Earlier,
+    pub(crate) earlier: &'a PublishedLayers,
     pub(crate) pins: &'a Pins,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct Layers {
     store: ContentStore,
     threads: Threads,
     /// Layers that this process looks at or looked at.
-    known: Arc<Mutex<HashMap<Digest, Cell>>>,
+    known: Arc<Mutex<HashMap<Digest, LayerSlot>>>,
 }
 
 impl Layers {
@@ -105,54 +105,60 @@ impl Layers {
         Self { store, threads, known: Arc::default() }
     }
 
-    /// The layer of some changes: one that this machine has, or one of `ask.earlier` with the same
-    /// content whose blob is known to hold it, when `ask.trust` allows it. Of several callers with the same changes one works and
+    /// The layer of some changes: one that this machine has, or one of `layer_request.earlier` with the same
+    /// content whose blob is known to hold it, when `layer_request.trust` allows it. Of several callers with the same changes one works and
     /// the others wait.
-    pub(crate) fn make(&self, changes: &Changes, ask: Ask<'_>) -> Result<Made, LayerError> {
-        let key = key(changes, ask.epoch);
+    pub(crate) fn make(
+        &self,
+        changes: &Changes,
+        layer_request: LayerRequest<'_>,
+    ) -> Result<LayerBlob, LayerError> {
+        let key = key(changes, layer_request.epoch);
         let cell = self.cell(key);
         let mut known = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        let recorded = || if ask.trust { self.store.record(RECORD, key) } else { None };
+        let recorded = || if layer_request.trust { self.store.record(RECORD, key) } else { None };
         if let Some(layer) = known.layer.or_else(recorded)
             && self.has(&layer)
         {
             return Ok(self.here(layer));
         }
-        if ask.trust
-            && self.is_believed(key, ask)
-            && let Some(made) = self.same(changes, key, ask, &mut known)?
+        if layer_request.trust
+            && self.is_believed(key, layer_request)
+            && let Some(made) = self.same(changes, key, layer_request, &mut known)?
         {
             return Ok(made);
         }
-        let layer = self.write(changes, ask.epoch, key)?;
+        let layer = self.write(changes, layer_request.epoch, key)?;
         self.store.set_record(RECORD, key, &layer)?;
         known.layer = Some(layer);
         Ok(self.here(layer))
     }
 
-    /// The layer of `ask.earlier` that has the content of some changes.
+    /// The layer of `layer_request.earlier` that has the content of some changes.
     pub(crate) fn published(
         &self,
         changes: &Changes,
-        ask: Ask<'_>,
-    ) -> Result<Option<Made>, LayerError> {
-        let key = key(changes, ask.epoch);
+        layer_request: LayerRequest<'_>,
+    ) -> Result<Option<LayerBlob>, LayerError> {
+        let key = key(changes, layer_request.epoch);
         let cell = self.cell(key);
         let mut known = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        self.same(changes, key, ask, &mut known)
+        self.same(changes, key, layer_request, &mut known)
     }
 
-    fn cell(&self, key: Digest) -> Cell {
+    fn cell(&self, key: Digest) -> LayerSlot {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(key).or_default())
     }
 
     /// Whether the blob that others say to be a layer is the one: whoever may push can put another
     /// one there and call it so, and no engine would pull an image of it.
-    fn is_believed(&self, key: Digest, ask: Ask<'_>) -> bool {
-        let Some(said) = ask.earlier.get(key).map(|made| made.layer) else { return false };
+    fn is_believed(&self, key: Digest, layer_request: LayerRequest<'_>) -> bool {
+        let Some(said) = layer_request.earlier.get(key).map(|made| made.layer) else {
+            return false;
+        };
         let remembered = || self.store.record(BY_DIFF_ID, said.diff_id);
-        ask.earlier.is_trusted() || remembered() == Some((said.digest, said.size))
+        layer_request.earlier.is_trusted() || remembered() == Some((said.digest, said.size))
     }
 
     /// Others say what their layers are made of: here it is found out, at the price of reading the
@@ -161,20 +167,20 @@ impl Layers {
         &self,
         changes: &Changes,
         key: Digest,
-        ask: Ask<'_>,
-        known: &mut Known,
-    ) -> Result<Option<Made>, LayerError> {
-        let Some(said) = ask.earlier.get(key) else { return Ok(None) };
+        layer_request: LayerRequest<'_>,
+        known: &mut KnownLayer,
+    ) -> Result<Option<LayerBlob>, LayerError> {
+        let Some(said) = layer_request.earlier.get(key) else { return Ok(None) };
         let recorded = || {
             let layer: Option<Layer> = self.store.record(RECORD, key);
             let content = || self.store.record(CONTENT, key);
             let own = layer.map(|layer| layer.diff_id).or_else(content);
-            own.or_else(|| ask.pins.layer(key))
+            own.or_else(|| layer_request.pins.layer(key))
         };
         let diff_id = if let Some(diff_id) = known.diff_id.or_else(recorded) {
             diff_id
         } else {
-            let diff_id = hash(changes, ask.epoch)?;
+            let diff_id = hash(changes, layer_request.epoch)?;
             self.store.set_record(CONTENT, key, &diff_id)?;
             diff_id
         };
@@ -187,9 +193,9 @@ impl Layers {
         self.store.size(layer.digest) == Some(layer.size)
     }
 
-    fn here(&self, layer: Layer) -> Made {
+    fn here(&self, layer: Layer) -> LayerBlob {
         let descriptor = Descriptor::new(media_type::OCI_LAYER_GZIP, layer.digest, layer.size);
-        Made { layer, blob: self.store.blob(descriptor) }
+        LayerBlob { layer, blob: self.store.blob(descriptor) }
     }
 
     fn write(&self, changes: &Changes, epoch: i64, key: Digest) -> Result<Layer, LayerError> {
@@ -312,8 +318,8 @@ mod tests {
         epoch: i64,
         trust: bool,
     ) -> Result<Layer, LayerError> {
-        let (earlier, pins) = (&Earlier::default(), &Pins::default());
-        layers.make(changes, Ask { epoch, trust, earlier, pins }).map(|made| made.layer)
+        let (earlier, pins) = (&PublishedLayers::default(), &Pins::default());
+        layers.make(changes, LayerRequest { epoch, trust, earlier, pins }).map(|made| made.layer)
     }
 
     #[test]

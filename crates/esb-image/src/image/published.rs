@@ -3,7 +3,7 @@
 //! Owns what our manifests say about themselves, in annotations: the image's fingerprint, and the
 //! content key of each layer of ours. Whoever may push can write them, so they are hints: what is
 //! believed is a digest that this machine remembers, that the caller pins, or that it makes itself
-//! ([`Pins`]). Refuses the network: who asks a registry is the caller's part, behind [`Published`].
+//! ([`Pins`]). Refuses the network: who asks a registry is the caller's part, behind [`PublishedImages`].
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,28 +11,32 @@ use bytes::Bytes;
 use esb_model::ImageRecipe;
 use esb_oci::{Blob, BoxFuture, Descriptor, Digest, Image};
 
-use crate::image::layer::{Layer, Made};
+use crate::image::layer::{Layer, LayerBlob};
 
 /// Finds what the place that images are published to has already.
-pub trait Published: Send + Sync {
+pub trait PublishedImages: Send + Sync {
     /// The image that lies there under the recipe's name, its blobs to be had there; `None` when
     /// there is none, and when the place does not tell.
     ///
     /// When what is `wanted` lies there, it is the answer. The config is read for base images;
     /// others may leave it unread.
-    fn find<'a>(&'a self, recipe: &'a ImageRecipe, wanted: Wanted) -> BoxFuture<'a, Option<Image>>;
+    fn find<'a>(
+        &'a self,
+        recipe: &'a ImageRecipe,
+        wanted: ExpectedImage,
+    ) -> BoxFuture<'a, Option<Image>>;
 }
 
 /// The image that a build would end in, as far as that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ExpectedImage {
     /// The manifest that this machine remembers for exactly this build.
     pub known: Option<Bytes>,
     /// The digest that is pinned for exactly this build.
     pub pinned: Option<Digest>,
 }
 
-impl Wanted {
+impl ExpectedImage {
     /// Whether an image is what is wanted, by its digest.
     pub(crate) fn is(&self, image: &Image) -> bool {
         let known = self.known.as_ref().map(|known| Digest::of(known));
@@ -80,15 +84,15 @@ impl Pins {
 
 /// The keys of annotations, which start as labels do (docs/contracts/platform.md#labels).
 #[derive(Debug, Clone)]
-pub(crate) struct Names {
+pub(crate) struct AnnotationNames {
     fingerprint: String,
     layer_key: String,
     diff_id: String,
     pub(crate) base_index: String,
 }
 
-impl Names {
-    /// Names that start with `prefix`, such as `com.esb.`.
+impl AnnotationNames {
+    /// AnnotationNames that start with `prefix`, such as `com.esb.`.
     pub(crate) fn new(prefix: &str) -> Self {
         let name = |name: &str| format!("{prefix}{name}");
         Self {
@@ -122,7 +126,7 @@ impl Names {
     }
 
     /// The layers of an image that say what they were made of, by their keys.
-    pub(crate) fn layers(&self, image: &Image) -> Earlier {
+    pub(crate) fn layers(&self, image: &Image) -> PublishedLayers {
         let of = |(described, layer): (&Descriptor, &Blob)| {
             let said = |name| described.annotations.get(name);
             let key = format!("sha256:{}", said(&self.layer_key)?).parse().ok()?;
@@ -132,22 +136,22 @@ impl Names {
                 descriptor: Descriptor::new(&*described.media_type, digest, size),
                 source: layer.source.clone(),
             };
-            Some((key, Made { layer: Layer { key, digest, diff_id, size }, blob }))
+            Some((key, LayerBlob { layer: Layer { key, digest, diff_id, size }, blob }))
         };
         let layers = image.manifest.layers.iter().zip(&image.layers).filter_map(of);
-        Earlier { layers: layers.collect(), is_trusted: false }
+        PublishedLayers { layers: layers.collect(), is_trusted: false }
     }
 }
 
 /// Layers that need not be made, because they lie where the image goes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Earlier {
-    layers: HashMap<Digest, Made>,
+pub(crate) struct PublishedLayers {
+    layers: HashMap<Digest, LayerBlob>,
     is_trusted: bool,
 }
 
-impl Earlier {
-    pub(crate) fn get(&self, key: Digest) -> Option<&Made> {
+impl PublishedLayers {
+    pub(crate) fn get(&self, key: Digest) -> Option<&LayerBlob> {
         self.layers.get(&key)
     }
 

@@ -247,7 +247,7 @@ impl Stager {
         let metadata = fs::metadata(archive).map_err(|error| missing(image, archive, error))?;
         let digest = {
             let folder = self.stats.folder(archive, trust);
-            let mut folder = stat_cache::Folder::lock(&folder);
+            let mut folder = stat_cache::FolderStats::lock(&folder);
             let digest =
                 folder.digest("", archive, &metadata, trust).map_err(io_error("read", archive))?;
             self.stats.save(&mut folder);

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use esb_image::{
-    Action, BuildReport, BuildRequest, Builder as _, Engine as _, Pins, Published, Wanted,
+    Action, BuildReport, BuildRequest, Builder as _, Engine as _, ExpectedImage, Pins,
+    PublishedImages,
     docker::{DockerBuilder, DockerEngine},
 };
 use esb_model::{ImageRecipe, NullReporter};
@@ -16,8 +17,8 @@ use crate::contract::support::{FINGERPRINT, File, flatten, image, local, recipe,
 /// A place that has one image, whatever it is asked for.
 struct Place(Image);
 
-impl Published for Place {
-    fn find<'a>(&'a self, _: &'a ImageRecipe, _: Wanted) -> BoxFuture<'a, Option<Image>> {
+impl PublishedImages for Place {
+    fn find<'a>(&'a self, _: &'a ImageRecipe, _: ExpectedImage) -> BoxFuture<'a, Option<Image>> {
         Box::pin(async { Some(self.0.clone()) })
     }
 }
@@ -34,7 +35,7 @@ impl Bench<'_> {
     async fn build(
         &self,
         store: &Path,
-        published: Option<&dyn Published>,
+        published: Option<&dyn PublishedImages>,
         (pins, trusts_published): (Pins, bool),
     ) -> BuildReport {
         let builder = DockerBuilder::new(self.engine.clone(), ContentStore::open(store).unwrap());

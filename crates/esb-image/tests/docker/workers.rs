@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use esb_image::docker::{DockerEngine, Moment, OtherContainer, PlaceholderSpec, Taken};
+use esb_image::docker::{ContainerInfo, DockerEngine, Moment, PlaceholderSpec, Taken};
 
 const IMAGE: &str = "esb-server:latest";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -23,7 +23,7 @@ pub(crate) async fn addresses_are_held(daemon: &esb_test::DockerEngine, engine: 
         start(daemon, network, "worker", "httpd -f -p 8080");
         // Their addresses are the next ones that the engine gives.
         output(&format!("rm --force {lower}"));
-        let worker = engine.other("worker").await.unwrap().unwrap();
+        let worker = engine.container("worker").await.unwrap().unwrap();
         let address = worker.networks[0].address.unwrap();
         assert_eq!(connected(address, true).await, None, "{network}");
 
@@ -33,23 +33,23 @@ pub(crate) async fn addresses_are_held(daemon: &esb_test::DockerEngine, engine: 
         let refused = Some(io::ErrorKind::ConnectionRefused);
         assert_eq!(connected(address, false).await, refused, "{network}");
         let label = [("com.example.placeholder".to_owned(), "1".to_owned())];
-        let placeholders = engine.others(&label).await.unwrap();
+        let placeholders = engine.containers(&label).await.unwrap();
         let [placeholder] = &placeholders[..] else { panic!("{network}: {placeholders:?}") };
         assert_eq!(placeholder.networks[0].address, Some(address), "{network}");
         assert_eq!(placeholder.image_id, worker.image_id);
 
         start(daemon, network, "next", "httpd -f -p 8080");
-        let next = engine.other("next").await.unwrap().unwrap();
+        let next = engine.container("next").await.unwrap().unwrap();
         assert_ne!(next.networks[0].address, Some(address), "{network}");
         // A short life ends by itself.
         assert_eq!(replaced(engine, &next, 1).await, Taken::Held, "{network}");
         for id in [&placeholder.id, &next.id] {
             engine.remove_container(id).await.unwrap();
         }
-        wait(async || engine.others(&label).await.unwrap().is_empty()).await;
+        wait(async || engine.containers(&label).await.unwrap().is_empty()).await;
     }
     start(daemon, "none", "worker", "sleep 600");
-    let worker = engine.other("worker").await.unwrap().unwrap();
+    let worker = engine.container("worker").await.unwrap().unwrap();
     let error = engine.placeholder(&worker, &spec(1)).await.unwrap_err();
     assert!(error.to_string().contains("no address of its own"), "{error}");
     output("rm --force worker");
@@ -102,7 +102,7 @@ pub(crate) async fn busy_is_what_the_log_says(
     assert_eq!(engine.quiet_moment("worker", timeout, LIMIT).await.unwrap(), Moment::Gone);
 }
 
-async fn replaced(engine: &DockerEngine, worker: &OtherContainer, seconds: u64) -> Taken {
+async fn replaced(engine: &DockerEngine, worker: &ContainerInfo, seconds: u64) -> Taken {
     let placeholder = engine.placeholder(worker, &spec(seconds)).await.unwrap();
     placeholder.replace(worker).await.unwrap()
 }

@@ -10,7 +10,7 @@ use std::{
 
 use esb_image::{
     Base, BuildReport, BuildRequest, Builder as _, Built, EmbeddedBuilder, EmbeddedSettings, Error,
-    Pins, Published,
+    Pins, PublishedImages,
 };
 use esb_model::{
     BaseRef, BuildContext, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId,
@@ -82,7 +82,7 @@ impl Project {
     /// Builds for a place that may have the image.
     pub(crate) fn build_for(
         &self,
-        published: Option<&dyn Published>,
+        published: Option<&dyn PublishedImages>,
         pins: &Pins,
     ) -> Result<BuildReport, Error> {
         let root = self.root();

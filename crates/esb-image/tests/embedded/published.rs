@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use esb_image::{Action, Pins, Published, Wanted};
+use esb_image::{Action, ExpectedImage, Pins, PublishedImages};
 use esb_model::{Dependencies, ImageRecipe, Platform};
 use esb_oci::{Blob, BoxFuture, Digest, Image};
 
@@ -11,8 +11,8 @@ use crate::fixture::{Project, builder, image};
 /// A place that has one image, whatever it is asked for.
 struct Place(Image);
 
-impl Published for Place {
-    fn find<'a>(&'a self, _: &'a ImageRecipe, _: Wanted) -> BoxFuture<'a, Option<Image>> {
+impl PublishedImages for Place {
+    fn find<'a>(&'a self, _: &'a ImageRecipe, _: ExpectedImage) -> BoxFuture<'a, Option<Image>> {
         Box::pin(async { Some(self.0.clone()) })
     }
 }

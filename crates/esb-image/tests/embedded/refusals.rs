@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use esb_image::{Builder as _, Error, Kind};
+use esb_image::{Builder as _, Error, ErrorKind};
 
 use crate::fixture::Project;
 
@@ -21,7 +21,7 @@ fn what_only_another_engine_can_do() {
         };
         assert_eq!(source.line, line, "{dockerfile}");
         assert!(source.reason.contains(part), "{dockerfile}: {}", source.reason);
-        assert_eq!(error.kind(), Kind::Build);
+        assert_eq!(error.kind(), ErrorKind::Build);
         assert!(error.hint().unwrap().contains("docker"));
     };
     check("FROM base:1\nRUN true", 2, "`RUN`");
@@ -72,7 +72,7 @@ fn mistakes_in_a_dockerfile() {
 fn what_is_missing() {
     let error = refused("FROM base:1\nCOPY code/none /x");
     assert!(matches!(&error, Error::MissingSource { path, .. } if path.ends_with("code/none")));
-    assert_eq!(error.kind(), Kind::Input);
+    assert_eq!(error.kind(), ErrorKind::Input);
     let error = refused("FROM other:1");
     assert!(matches!(&error, Error::UnknownBase { base, .. } if base == "other:1"));
     let mut project = Project::new("FROM base:1", "");
@@ -91,7 +91,7 @@ fn damaged_base_layers_are_named() {
     let Error::BaseLayer { digest, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*digest, project.bases["base:1"].image.layers[0].descriptor.digest);
     assert!(error.source().is_some());
-    assert_eq!(error.kind(), Kind::Remote);
+    assert_eq!(error.kind(), ErrorKind::Remote);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use esb_image::buildkit::{Item, Ring};
+use esb_image::buildkit::{PlacementItem, RendezvousHasher};
 use esb_oci::Digest;
 
 use crate::bench::{
@@ -52,7 +52,7 @@ struct Figures {
     milliseconds: f64,
 }
 
-fn figures(names: &[String], items: &[Item]) -> Figures {
+fn figures(names: &[String], items: &[PlacementItem]) -> Figures {
     let whole = ring(names, None);
     let start = Instant::now();
     let placed = whole.place(items);
@@ -61,7 +61,7 @@ fn figures(names: &[String], items: &[Item]) -> Figures {
     for daemon in &placed {
         shares[*daemon] += 1;
     }
-    let is_first = |(item, at): &(&Item, &usize)| whole.rank(item.key)[0] == **at;
+    let is_first = |(item, at): &(&PlacementItem, &usize)| whole.rank(item.key)[0] == **at;
     let first = items.iter().zip(&placed).filter(is_first).count();
     let first = count(first) * 100.0 / count(items.len());
     let lost = (0..names.len()).map(|lost| {
@@ -80,9 +80,9 @@ fn figures(names: &[String], items: &[Item]) -> Figures {
     Figures { fullest, worst, moved, first, milliseconds }
 }
 
-fn ring(names: &[String], without: Option<usize>) -> Ring {
+fn ring(names: &[String], without: Option<usize>) -> RendezvousHasher {
     let left = names.iter().enumerate().filter(|(at, _)| Some(*at) != without);
-    Ring::new(left.map(|(_, name)| &**name))
+    RendezvousHasher::new(left.map(|(_, name)| &**name))
 }
 
 /// Other keys in each round.
@@ -90,9 +90,9 @@ fn key(round: usize, number: usize) -> Digest {
     Digest::of(format!("key {number} of {round}").as_bytes())
 }
 
-fn functions(keys: impl IntoIterator<Item = Digest>) -> Vec<Item> {
+fn functions(keys: impl IntoIterator<Item = Digest>) -> Vec<PlacementItem> {
     let name = |number: usize| Digest::of(format!("function {number}").as_bytes());
-    keys.into_iter().enumerate().map(|(at, key)| Item { key, name: name(at) }).collect()
+    keys.into_iter().enumerate().map(|(at, key)| PlacementItem { key, name: name(at) }).collect()
 }
 
 /// A key for each function, the first one the most frequent.

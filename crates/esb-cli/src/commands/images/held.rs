@@ -49,7 +49,7 @@ pub(super) async fn in_engine(
     let engine = run.engine().await?;
     let managed = (brand.label("managed"), "true".to_owned());
     let images = engine.list(&BTreeMap::from([managed])).await?;
-    let containers = engine.others(&[]).await?;
+    let containers = engine.containers(&[]).await?;
     let of_containers: BTreeMap<&str, &str> = containers
         .iter()
         .map(|container| (container.image_id.as_str(), container.name.as_str()))

@@ -6,7 +6,7 @@ use std::{
 };
 
 use esb_config::Merged;
-use esb_image::docker::{DockerEngine, OtherContainer};
+use esb_image::docker::{ContainerInfo, DockerEngine};
 
 use crate::{deployment::Deployment, error::Error};
 
@@ -33,7 +33,7 @@ pub(super) struct Search {
 
 /// A Gateway's workers.
 pub(super) struct Workers {
-    pub(super) all: Vec<OtherContainer>,
+    pub(super) all: Vec<ContainerInfo>,
     function_label: String,
 }
 
@@ -42,13 +42,13 @@ impl Search {
     pub(super) async fn new(
         run: &Deployment,
         engine: &DockerEngine,
-        gateway: &OtherContainer,
+        gateway: &ContainerInfo,
     ) -> Result<Self, Error> {
         let slug = run.project.brand.slug();
         let labels = [("project", run.compose_project.as_str()), ("service", "agent")]
             .map(|(key, value)| (format!("com.docker.compose.{key}"), value.to_owned()));
-        let agents = engine.others(&labels).await?;
-        let of = |agent: &OtherContainer| {
+        let agents = engine.containers(&labels).await?;
+        let of = |agent: &ContainerInfo| {
             let environment = agent.environment.get("ENV").filter(|value| !value.is_empty());
             environment.unwrap_or(NO_ENVIRONMENT).to_owned()
         };
@@ -72,13 +72,13 @@ impl Search {
     /// All of them, running or not.
     pub(super) async fn workers(&mut self, engine: &DockerEngine) -> Result<Workers, Error> {
         let created = [("created_by".to_owned(), self.creator.clone())];
-        let mut all = engine.others(&created).await?;
+        let mut all = engine.containers(&created).await?;
         all.retain(|worker| {
             let environment = worker.labels.get(&self.environment_label);
             environment.is_some_and(|environment| self.environments.contains(environment))
         });
         // Two projects of one engine may have environments of the same name.
-        let owner = |worker: &OtherContainer| worker.labels.get(&self.owner_label).cloned();
+        let owner = |worker: &ContainerInfo| worker.labels.get(&self.owner_label).cloned();
         self.has_own_name |= all.iter().any(|worker| owner(worker).as_ref() == Some(&self.owner));
         all.retain(|worker| match owner(worker) {
             Some(owner) if self.has_own_name => owner == self.owner,
@@ -91,11 +91,11 @@ impl Search {
     pub(super) async fn at(
         &self,
         engine: &DockerEngine,
-        before: &OtherContainer,
-    ) -> Result<Option<OtherContainer>, Error> {
+        before: &ContainerInfo,
+    ) -> Result<Option<ContainerInfo>, Error> {
         let created = [("created_by".to_owned(), self.creator.clone())];
-        let all = engine.others(&created).await?.into_iter();
-        let is_same = |worker: &OtherContainer| {
+        let all = engine.containers(&created).await?.into_iter();
+        let is_same = |worker: &ContainerInfo| {
             worker.id != before.id
                 && worker.networks.iter().any(|own| {
                     let mut old = before.networks.iter();
@@ -122,12 +122,12 @@ impl fmt::Display for Search {
 
 impl Workers {
     /// The function that a worker runs.
-    pub(super) fn function<'a>(&self, worker: &'a OtherContainer) -> Option<&'a str> {
+    pub(super) fn function<'a>(&self, worker: &'a ContainerInfo) -> Option<&'a str> {
         worker.labels.get(&self.function_label).map(String::as_str)
     }
 
     /// Those of some functions.
-    pub(super) fn of(&self, functions: &BTreeSet<&str>) -> impl Iterator<Item = &OtherContainer> {
+    pub(super) fn of(&self, functions: &BTreeSet<&str>) -> impl Iterator<Item = &ContainerInfo> {
         self.all.iter().filter(|worker| {
             self.function(worker).is_some_and(|function| functions.contains(function))
         })
@@ -147,8 +147,8 @@ pub(super) fn labels(run: &Deployment) -> [(String, String); 2] {
 pub(super) async fn placeholders(
     run: &Deployment,
     engine: &DockerEngine,
-) -> Result<Vec<OtherContainer>, Error> {
-    Ok(engine.others(&labels(run)).await?)
+) -> Result<Vec<ContainerInfo>, Error> {
+    Ok(engine.containers(&labels(run)).await?)
 }
 
 /// Removes placeholders whose addresses the Gateway has forgotten: it was started since, or its
@@ -156,7 +156,7 @@ pub(super) async fn placeholders(
 pub(super) async fn remove_needless_placeholders(
     run: &Deployment,
     engine: &DockerEngine,
-    gateway: &OtherContainer,
+    gateway: &ContainerInfo,
     merged: &Merged,
     workers: &Workers,
 ) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use esb_config::{Change, ChangeKind, Merged, Section};
-use esb_image::docker::OtherContainer;
+use esb_image::docker::ContainerInfo;
 use futures_util::{StreamExt as _, stream};
 
 use self::{
@@ -127,13 +127,13 @@ fn is_of_workers(change: &Change) -> bool {
     is_of_function(change) && !only_capacity
 }
 
-fn restart_command(run: &Deployment, gateway: Option<&OtherContainer>) -> String {
+fn restart_command(run: &Deployment, gateway: Option<&ContainerInfo>) -> String {
     compose::command(run, gateway, "restart gateway")
 }
 
 async fn one_by_one(
     run: &Deployment,
-    gateway: &OtherContainer,
+    gateway: &ContainerInfo,
     merged: &Merged,
     changed: &BTreeSet<&str>,
     replaced: &mut Replaced,
@@ -160,8 +160,7 @@ async fn one_by_one(
         // Also those that were started meanwhile.
         let now = search.workers(engine).await?;
         let left = now.all.iter().filter(|worker| old.is(&now, worker));
-        let left: Vec<&OtherContainer> =
-            left.filter(|worker| !ended.contains(&worker.id)).collect();
+        let left: Vec<&ContainerInfo> = left.filter(|worker| !ended.contains(&worker.id)).collect();
         if left.is_empty() {
             return Ok(());
         }
@@ -181,7 +180,7 @@ async fn one_by_one(
 }
 
 /// The time in which the Gateway notices a new configuration.
-fn reload(gateway: &OtherContainer) -> Duration {
+fn reload(gateway: &ContainerInfo) -> Duration {
     let interval = gateway.environment.get("CONFIG_RELOAD_INTERVAL");
     let interval = interval.and_then(|text| text.trim().parse().ok()).unwrap_or(RELOAD);
     let interval = Duration::try_from_secs_f64(interval).unwrap_or_default();
@@ -196,12 +195,12 @@ struct Old<'a> {
 }
 
 impl Old<'_> {
-    fn is(&self, workers: &Workers, worker: &OtherContainer) -> bool {
+    fn is(&self, workers: &Workers, worker: &ContainerInfo) -> bool {
         self.known.contains(&worker.id) || self.has_other_image(workers, worker)
     }
 
     /// Whether functions.yml names another image.
-    fn has_other_image(&self, workers: &Workers, worker: &OtherContainer) -> bool {
+    fn has_other_image(&self, workers: &Workers, worker: &ContainerInfo) -> bool {
         let name = workers.function(worker);
         let entry = name.and_then(|name| self.merged.config.functions.functions.get(name));
         let image = entry.and_then(|entry| entry.image.as_ref());
@@ -210,7 +209,7 @@ impl Old<'_> {
 }
 
 impl Replaced {
-    fn note(&mut self, worker: &OtherContainer, fate: Fate) {
+    fn note(&mut self, worker: &ContainerInfo, fate: Fate) {
         let name = worker.name.clone();
         match fate {
             Fate::Replaced { cut } => {

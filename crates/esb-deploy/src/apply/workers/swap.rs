@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use esb_config::Merged;
-use esb_image::docker::{DockerEngine, Moment, OtherContainer, PlaceholderSpec, Taken};
+use esb_image::docker::{ContainerInfo, DockerEngine, Moment, PlaceholderSpec, Taken};
 use tokio::sync::Mutex;
 
 use super::found::{self, Search, Workers};
@@ -38,7 +38,7 @@ pub(super) enum Fate {
 pub(super) struct Swapper<'a> {
     run: &'a Deployment,
     engine: &'a DockerEngine,
-    gateway: &'a OtherContainer,
+    gateway: &'a ContainerInfo,
     merged: &'a Merged,
     search: &'a Search,
     workers: &'a Workers,
@@ -50,7 +50,7 @@ impl<'a> Swapper<'a> {
     pub(super) fn new(
         run: &'a Deployment,
         engine: &'a DockerEngine,
-        gateway: &'a OtherContainer,
+        gateway: &'a ContainerInfo,
         merged: &'a Merged,
         search: &'a Search,
         workers: &'a Workers,
@@ -59,7 +59,7 @@ impl<'a> Swapper<'a> {
     }
 
     /// How long a call of a worker's function may take.
-    pub(super) fn timeout(&self, worker: &OtherContainer) -> Duration {
+    pub(super) fn timeout(&self, worker: &ContainerInfo) -> Duration {
         let functions = &self.merged.config.functions.functions;
         let entry = self.workers.function(worker).and_then(|name| functions.get(name));
         let seconds = entry.and_then(|entry| entry.timeout).unwrap_or(CALL);
@@ -67,7 +67,7 @@ impl<'a> Swapper<'a> {
     }
 
     /// Ends a worker as soon as it is idle, until `end` at the latest.
-    pub(super) async fn swap(&self, worker: &OtherContainer, end: Instant) -> Result<Fate, Error> {
+    pub(super) async fn swap(&self, worker: &ContainerInfo, end: Instant) -> Result<Fate, Error> {
         let (engine, timeout) = (self.engine, self.timeout(worker));
         if !worker.running || !self.gateway.running {
             // Nobody remembers its address, or nobody can hold it any more.
@@ -93,7 +93,7 @@ impl<'a> Swapper<'a> {
 
     /// Ends a worker when it gets idle soon; none when it does not. Where another worker was faster
     /// to get its address, that one ends too: the Gateway would call it for this one's function.
-    async fn now(&self, worker: &OtherContainer, timeout: Duration) -> Result<Option<Fate>, Error> {
+    async fn now(&self, worker: &ContainerInfo, timeout: Duration) -> Result<Option<Fate>, Error> {
         let mut fate = self.once(worker, timeout).await?;
         for _ in 0..TRIES {
             let Some(Fate::Lost(_)) = fate else { break };
@@ -105,11 +105,7 @@ impl<'a> Swapper<'a> {
         Ok(fate)
     }
 
-    async fn once(
-        &self,
-        worker: &OtherContainer,
-        timeout: Duration,
-    ) -> Result<Option<Fate>, Error> {
+    async fn once(&self, worker: &ContainerInfo, timeout: Duration) -> Result<Option<Fate>, Error> {
         let engine = self.engine;
         let placeholder = match engine.placeholder(worker, &self.spec(worker)).await {
             Ok(placeholder) => placeholder,
@@ -133,7 +129,7 @@ impl<'a> Swapper<'a> {
         }))
     }
 
-    fn spec(&self, worker: &OtherContainer) -> PlaceholderSpec {
+    fn spec(&self, worker: &ContainerInfo) -> PlaceholderSpec {
         let brand = &self.run.project.brand;
         let idle = self.gateway.environment.get("GATEWAY_IDLE_TIMEOUT_SECONDS");
         let idle = idle.and_then(|text| text.trim().parse().ok()).unwrap_or(IDLE);

@@ -9,17 +9,17 @@ use esb_model::Reporter;
 use futures_util::stream;
 use tokio::sync::mpsc;
 
-use crate::buildkit::fleet::{Inner, Made, request::attributes, sent};
+use crate::buildkit::fleet::{BuildOutput, Inner, request::attributes, sent};
 use crate::{
     BuildRequest, Error,
     buildkit::{
-        failure::Failed,
+        failure::SolveError,
         node::Link,
-        session::{Session, Shown},
+        session::{Session, SharedTree},
         solve::solve,
     },
     daemon::{
-        archive::{self, Normal, Options},
+        archive::{self, ExportOptions, Normalization},
         job::Job,
         pipe::read_blocking,
         progress::Progress,
@@ -29,30 +29,30 @@ use crate::{
 
 impl Inner {
     /// Builds with a session of its own, in which the image comes back.
-    pub(super) async fn given(
+    pub(super) async fn build_and_export(
         &self,
         link: &Link,
         request: BuildRequest<'_>,
         job: &Arc<Job>,
-        show: impl FnOnce(&Session) -> (Shown, Shown),
+        show: impl FnOnce(&Session) -> (SharedTree, SharedTree),
         progress: &mut Progress<'_>,
         reporter: &dyn Reporter,
-    ) -> Result<Result<Made, Failed>, Error> {
+    ) -> Result<Result<BuildOutput, SolveError>, Error> {
         let (archive, mut pieces) = mpsc::channel(8);
-        let session = Session::open(link.channel.clone(), &self.knowledge, Some(archive)).await;
+        let session = Session::open(link.channel.clone(), &self.config, Some(archive)).await;
         let session = match session {
             Ok(session) => session,
-            Err(status) => return Ok(Err(Failed::of(&status, None))),
+            Err(status) => return Ok(Err(SolveError::of(&status, None))),
         };
         let shown = show(&session);
         let exporter = Exporter { r#type: "docker".to_owned(), attrs: attributes(job) };
         let solve_request = self.solve_request(request, job, &session, &shown, exporter);
-        let base = job.sketch.last_base().and_then(|name| job.bases.get(name)).cloned();
-        let options = Options {
+        let base = job.rewrite.last_base().and_then(|name| job.bases.get(name)).cloned();
+        let options = ExportOptions {
             known: Arc::new(job.known_layers()?),
             base,
             mark: Some((job.names.clone(), job.parts.key())),
-            normal: Some(Normal {
+            normal: Some(Normalization {
                 epoch: job.epoch,
                 created: assemble::rfc3339(job.epoch),
                 prefix: String::new(),
@@ -79,6 +79,6 @@ impl Inner {
             path: job.image.clone().into(),
             source,
         })?;
-        Ok(Ok(Made::Given(Box::new(read?))))
+        Ok(Ok(BuildOutput::Exported(Box::new(read?))))
     }
 }

@@ -10,7 +10,7 @@ use super::{DOCKERFILE, Inner};
 use crate::{
     Base, BuildRequest,
     buildkit::{
-        session::{Session, Shown},
+        session::{Session, SharedTree},
         solve::folder,
     },
     daemon::{job::Job, session_name},
@@ -26,7 +26,7 @@ impl Inner {
         request: BuildRequest<'_>,
         job: &Job,
         session: &Session,
-        shown: &(Shown, Shown),
+        shown: &(SharedTree, SharedTree),
         exporter: Exporter,
     ) -> SolveRequest {
         let mut attributes = HashMap::from([
@@ -78,12 +78,12 @@ impl Inner {
         let recipe = request.recipe;
         if let Some(target) = &self.settings.target {
             let image = target.image(&recipe.repository, &recipe.tag);
-            self.knowledge.credentials.allow(target.push_host());
+            self.config.credentials.allow(target.push_host());
             let host = self.settings.registry.as_ref().unwrap_or(&image.push_host);
             attrs.insert("name".to_owned(), format!("{host}/{}", image.repository));
         }
         let mut annotations =
-            assemble::annotations_of(job.sketch.last_base().and_then(|name| job.bases.get(name)));
+            assemble::annotations_of(job.rewrite.last_base().and_then(|name| job.bases.get(name)));
         job.names.mark(&mut annotations, job.parts.key());
         attrs.extend(
             annotations.into_iter().map(|(key, value)| (format!("annotation.{key}"), value)),
@@ -102,7 +102,7 @@ impl Inner {
         let of_base = |base: &Base| Some(base.pullable.as_ref()?.split_once('/')?.0.to_owned());
         let known = own.into_iter().chain(job.bases.values().filter_map(of_base));
         let place = |ours: &String| {
-            let theirs = match &self.knowledge.renamed {
+            let theirs = match &self.config.renamed {
                 Some((theirs, renamed)) if renamed == ours => theirs,
                 _ => ours,
             };
@@ -111,20 +111,20 @@ impl Inner {
         known.filter_map(|ours| Some((place(&ours)?, ours))).min().map(|(_, ours)| ours)
     }
 
-    /// Names that daemons resolve, each to this very image and no other: of a registry, else of the
+    /// AnnotationNames that daemons resolve, each to this very image and no other: of a registry, else of the
     /// session.
     pub(super) fn base_names(&self, job: &Job) -> BTreeMap<String, String> {
         let named = |(name, base): (&String, &Base)| {
             let Some(pullable) = &base.pullable else {
-                self.knowledge.contents.offer(&base.image);
+                self.config.contents.offer(&base.image);
                 return (name.clone(), name_in_session(base));
             };
             let digest = base.image.descriptor.digest;
             let (host, rest) = pullable.split_once('/').unwrap_or(("", pullable));
-            self.knowledge.credentials.allow(host);
+            self.config.credentials.allow(host);
             let repository = rest.split('@').next().unwrap_or(rest);
             let repository = repository.rsplit_once(':').map_or(repository, |(name, _)| name);
-            let host = match &self.knowledge.renamed {
+            let host = match &self.config.renamed {
                 Some((theirs, ours)) if host == ours => theirs,
                 _ => host,
             };
@@ -136,7 +136,7 @@ impl Inner {
 
 /// The line of a step by its name; a daemon counts otherwise where it reads bases through the session.
 pub(super) fn line_of(job: &Job, step: &str) -> Option<u64> {
-    let steps = &job.sketch.steps;
+    let steps = &job.rewrite.steps;
     let in_session = job.bases.values().all(|base| base.pullable.is_none());
     if in_session { steps.line_by_session(step) } else { steps.line(step) }
 }

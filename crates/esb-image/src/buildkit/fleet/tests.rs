@@ -6,7 +6,7 @@ use esb_model::BuildContext;
 use esb_oci::DEFAULT_EPOCH;
 
 use super::*;
-use crate::{Pins, context::stat_cache::Folder, dockerfile::rewrite::tests::recipe};
+use crate::{Pins, context::stat_cache::FolderStats, dockerfile::rewrite::tests::recipe};
 
 /// No test waits longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -49,7 +49,7 @@ async fn contexts_are_read_side_by_side() {
     let key = Digest::of(root.join("b").as_os_str().as_encoded_bytes());
     let second_is_read = move || store.record::<serde_json::Value>("stat", key).is_some();
     let holder = thread::spawn(move || {
-        let _first = Folder::lock(&first);
+        let _first = FolderStats::lock(&first);
         held.send(()).unwrap();
         for _ in 0..LIMIT.as_millis() / 10 {
             if second_is_read() {
@@ -88,9 +88,9 @@ fn a_builder_and_its_clones_share_credentials() {
     };
     let builder = FleetBuilder::new(settings, store.clone()).unwrap();
     let clone = builder.clone();
-    let isolated = clone.apart(StepSecrets::new(), store);
+    let isolated = clone.isolated(StepSecrets::new(), store);
     for builder in [&builder, &clone, &isolated] {
-        let credentials = &builder.0.knowledge.credentials;
+        let credentials = &builder.0.config.credentials;
         credentials.allow("r.example");
         assert!(credentials.ask("r.example").unwrap().is_some());
     }

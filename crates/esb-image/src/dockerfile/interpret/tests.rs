@@ -17,7 +17,7 @@ fn copies(text: &str) -> Vec<CopyFiles> {
     let steps = plan(text).unwrap().steps.into_iter();
     steps
         .filter_map(|step| match step.action {
-            Action::Copy(copy) => Some(copy),
+            StepAction::Copy(copy) => Some(copy),
             _ => None,
         })
         .collect()
@@ -100,11 +100,11 @@ fn owners_and_modes() {
     assert_eq!(
         (&steps[1].action, &steps[3].action),
         (
-            &Action::MakeFolder {
+            &StepAction::MakeFolder {
                 path: "w".into(),
                 owner: Owner { user: Id::Number(5), group: None }
             },
-            &Action::MakeFolder {
+            &StepAction::MakeFolder {
                 path: "w/x".into(),
                 owner: Owner { user: Id::Name("me".into()), group: None }
             }

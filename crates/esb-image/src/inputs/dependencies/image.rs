@@ -85,7 +85,7 @@ impl StepEngine<'_> {
                 Ok(report)
             }
             #[cfg(feature = "buildkit")]
-            Self::Fleet(fleet) => fleet.apart(secrets, store).build(request, reporter).await,
+            Self::Fleet(fleet) => fleet.isolated(secrets, store).build(request, reporter).await,
         }
     }
 }

@@ -11,7 +11,9 @@ use super::{
     run::{self, Log},
     settings::{Settings, UvFile},
 };
-use crate::{Error, blocking::blocking, fingerprint::Fingerprint, redacting_reporter::Hidden};
+use crate::{
+    Error, blocking::blocking, fingerprint::Fingerprint, redacting_reporter::RedactingReporter,
+};
 
 /// Patterns of what is in a package's folder, and is no part of the package.
 pub(super) fn not_packaged(brand: &Brand) -> [String; 5] {
@@ -137,10 +139,13 @@ impl<'a> Job<'a> {
     }
 
     /// What keeps secrets out of what is said.
-    pub(super) fn hidden(&self) -> Hidden<'a> {
+    pub(super) fn hidden(&self) -> RedactingReporter<'a> {
         let mut secrets = self.settings.secrets(&self.requirements.variables);
         secrets.extend(self.requirements.secrets());
-        Hidden::of(self.reporter, secrets.iter().map(|secret| (&**secret, "***".to_owned())))
+        RedactingReporter::of(
+            self.reporter,
+            secrets.iter().map(|secret| (&**secret, "***".to_owned())),
+        )
     }
 
     pub(super) fn error(&self, reason: impl Into<String>, hint: Option<String>) -> Error {
