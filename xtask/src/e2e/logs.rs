@@ -73,7 +73,7 @@ fn everything(parts: &Parts, deployed: &Deployed, store: &VictoriaLogs) -> Outco
         }
     }
     let all = r#"container_name:"everything" AND job:"lambda""#;
-    // HelperContainer these: the line of the init phase, and one of the hooks for each traced invocation.
+    // Beside these: the line of the init phase, and one of the hooks for each traced invocation.
     let found = store.records(all, EVENTS.len() * SAID.len() + 3)?;
     let mut requests = BTreeMap::new();
     for (name, trace) in EVENTS {

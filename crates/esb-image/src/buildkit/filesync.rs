@@ -37,7 +37,7 @@ const NANOS: i64 = 1_000_000_000;
 /// Files get times within a year after the image's.
 const SPAN: i64 = 1 << 25;
 
-/// EntryContent a daemon may fetch under one name.
+/// What a daemon may fetch under one name.
 #[derive(Debug, Default)]
 pub(super) struct FileTree {
     entries: Vec<Sent>,
@@ -99,7 +99,7 @@ impl FileTree {
         (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 
-    /// EntryContent could not be read on this machine.
+    /// What could not be read on this machine.
     pub(super) fn take_failure(&self) -> Option<(PathBuf, io::Error)> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

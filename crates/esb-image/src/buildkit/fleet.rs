@@ -44,7 +44,7 @@ use crate::{
 
 /// The Dockerfile's name for a daemon.
 const DOCKERFILE: &str = "Dockerfile";
-/// EntryContent is left out was never sent; a file of the context shall not say otherwise.
+/// What is left out was never sent; a file of the context shall not say otherwise.
 const DOCKERIGNORE: (&str, &str) = ("Dockerfile.dockerignore", "# nothing is left out\n");
 
 /// A fleet, and what its daemons are told.
@@ -83,7 +83,7 @@ struct Inner {
     placed: Mutex<HashMap<String, PlacedBuild>>,
 }
 
-/// EntryContent builders of one fleet share.
+/// What builders of one fleet share.
 struct Daemons {
     nodes: Vec<Node>,
     ring: RendezvousHasher,
@@ -98,7 +98,7 @@ struct PlacedBuild {
     node: usize,
 }
 
-/// EntryContent a daemon made of a build.
+/// What a daemon made of a build.
 enum BuildOutput {
     Pushed(Digest),
     Exported(Box<Image>),
@@ -192,7 +192,7 @@ impl FleetBuilder {
     }
 
     /// Gives each build a daemon, and names it: all builds of a run together, those that need
-    /// nothing too, so that the same build meets the same daemon in every run. EntryContent is wrong with a
+    /// nothing too, so that the same build meets the same daemon in every run. What is wrong with a
     /// build is told when it is built.
     pub async fn place(&self, requests: &[BuildRequest<'_>]) -> Vec<String> {
         let inner = &*self.0;

@@ -28,7 +28,7 @@ use super::{
     session::{SessionConfig, SharedTrees},
 };
 
-/// EntryContent Docker's client calls the registry that daemons call by its address.
+/// What Docker's client calls the registry that daemons call by its address.
 const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 
 /// Where an image goes; taken by the one export of a build, whose end is the archive's.

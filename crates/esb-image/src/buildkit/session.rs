@@ -49,7 +49,7 @@ const PIPE: usize = 256 * 1024;
 /// Bytes that travel at a time.
 const BLOCK: usize = 32 * 1024;
 
-/// EntryContent the services know, beside files.
+/// What the services know, beside files.
 #[derive(Clone)]
 pub(super) struct SessionConfig {
     pub(super) credentials: Arc<DaemonCredentials>,
@@ -60,7 +60,7 @@ pub(super) struct SessionConfig {
     pub(super) contents: Contents,
 }
 
-/// EntryContent one session may answer.
+/// What one session may answer.
 pub(super) type SharedTrees = Arc<Mutex<HashMap<String, Arc<FileTree>>>>;
 
 /// A session that answers until it is dropped.
@@ -138,7 +138,7 @@ impl Session {
             MetadataValue::try_from(&id).map_err(|error| Status::internal(error.to_string()))?;
         headers.insert("x-docker-expose-session-uuid", value);
         headers.insert("x-docker-expose-session-name", MetadataValue::from_static("esb"));
-        // AnnotationNames of trees say what they are; a session of another run shares what was sent.
+        // Names of trees say what they are; a session of another run shares what was sent.
         headers.insert("x-docker-expose-session-sharedkey", MetadataValue::from_static("esb"));
         for method in methods {
             headers

@@ -98,7 +98,7 @@ fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(in_file(path))
 }
 
-/// AnnotationNames the file in an error.
+/// Names the file in an error.
 fn in_file<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> io::Error {
     move |error| io::Error::other(format!("`{}`: {error}", path.display()))
 }

@@ -84,7 +84,7 @@ impl<'a> Progress<'a> {
                 total: Some(total),
             });
         }
-        // StepLines beside the one that failed are called off.
+        // Steps beside the one that failed are called off.
         let real = !vertex.error.is_empty() && !vertex.error.contains("context canceled");
         if real && self.failed.is_none() {
             self.failed = Some(vertex.digest.clone());

@@ -67,6 +67,19 @@ impl Reader<'_> {
                 }
                 (raw.arg.span.start, Instruction::Arg(pairs))
             }
+            other => self.in_stage(other)?,
+        };
+        let number = self.line(start);
+        let Some(stage) = script.stages.last_mut() else {
+            return Err(Problem::invalid(number, "an instruction stands before `FROM`"));
+        };
+        stage.instructions.push(Line { number, instruction });
+        Ok(())
+    }
+
+    /// An instruction that stands in a stage, and the place at which it starts.
+    fn in_stage(&self, raw: &Raw<'_>) -> Result<(usize, Instruction), Problem> {
+        Ok(match raw {
             Raw::Env(raw) => {
                 let line = self.line(raw.env.span.start);
                 let pairs = self.pairs(line, "ENV", &raw.arguments.value)?;
@@ -133,13 +146,7 @@ impl Reader<'_> {
                 (raw.volume.span.start, volume)
             }
             _ => (0, unsupported("an instruction of a later Dockerfile syntax")),
-        };
-        let number = self.line(start);
-        let Some(stage) = script.stages.last_mut() else {
-            return Err(Problem::invalid(number, "an instruction stands before `FROM`"));
-        };
-        stage.instructions.push(Line { number, instruction });
-        Ok(())
+        })
     }
 
     fn from(

@@ -1,6 +1,6 @@
 //! The embedded engine: images without a daemon.
 //!
-//! Owns the order of a build (interpret, scan the context, layer_request the records, apply the steps, write) and
+//! Owns the order of a build (interpret, scan the context, ask the records, apply the steps, write) and
 //! what runs beside the asynchronous threads. Refuses everything that needs a process.
 
 mod found;
@@ -315,7 +315,7 @@ impl Inner {
         }
     }
 
-    /// ScanCache at every file that the context gives to a step.
+    /// Looks at every file that the context gives to a step.
     fn scan(&self, job: &Job, plan: &Plan) -> Result<Sources, Error> {
         let folder = job.root.join(&job.recipe.context.folder);
         let folder = self.scans.folder(&folder).map_err(|source| Error::Io {

@@ -32,7 +32,7 @@ pub(crate) struct ImageContents<'a> {
     pub(crate) steps: Vec<(&'a Step, Option<LayerBlob>)>,
     pub(crate) epoch: i64,
     pub(crate) names: &'a AnnotationNames,
-    /// HelperContainer those of every image.
+    /// Beside those of every image.
     pub(crate) annotations: BTreeMap<String, String>,
 }
 

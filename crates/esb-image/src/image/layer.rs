@@ -1,4 +1,4 @@
-//! Layers of an image: each is written once, whoever else needs it.
+//! Builds layers; concurrent requests for one layer share one build.
 //!
 //! Owns a layer's key and its record in the content store. Refuses to decide what is in a layer.
 
@@ -105,45 +105,45 @@ impl Layers {
         Self { store, threads, known: Arc::default() }
     }
 
-    /// The layer of some changes: one that this machine has, or one of `layer_request.earlier` with the same
-    /// content whose blob is known to hold it, when `layer_request.trust` allows it. Of several callers with the same changes one works and
-    /// the others wait.
+    /// The layer of some changes: one that this machine has, or one of `request.earlier` with the
+    /// same content whose blob is known to hold it, when `request.trust` allows it. Concurrent
+    /// requests for one layer share one build.
     pub(crate) fn make(
         &self,
         changes: &Changes,
-        layer_request: LayerRequest<'_>,
+        request: LayerRequest<'_>,
     ) -> Result<LayerBlob, LayerError> {
-        let key = key(changes, layer_request.epoch);
+        let key = key(changes, request.epoch);
         let cell = self.cell(key);
         let mut known = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        let recorded = || if layer_request.trust { self.store.record(RECORD, key) } else { None };
+        let recorded = || if request.trust { self.store.record(RECORD, key) } else { None };
         if let Some(layer) = known.layer.or_else(recorded)
             && self.has(&layer)
         {
             return Ok(self.here(layer));
         }
-        if layer_request.trust
-            && self.is_believed(key, layer_request)
-            && let Some(made) = self.same(changes, key, layer_request, &mut known)?
+        if request.trust
+            && self.is_believed(key, request)
+            && let Some(made) = self.same(changes, key, request, &mut known)?
         {
             return Ok(made);
         }
-        let layer = self.write(changes, layer_request.epoch, key)?;
+        let layer = self.write(changes, request.epoch, key)?;
         self.store.set_record(RECORD, key, &layer)?;
         known.layer = Some(layer);
         Ok(self.here(layer))
     }
 
-    /// The layer of `layer_request.earlier` that has the content of some changes.
+    /// The layer of `request.earlier` that has the content of some changes.
     pub(crate) fn published(
         &self,
         changes: &Changes,
-        layer_request: LayerRequest<'_>,
+        request: LayerRequest<'_>,
     ) -> Result<Option<LayerBlob>, LayerError> {
-        let key = key(changes, layer_request.epoch);
+        let key = key(changes, request.epoch);
         let cell = self.cell(key);
         let mut known = cell.lock().unwrap_or_else(PoisonError::into_inner);
-        self.same(changes, key, layer_request, &mut known)
+        self.same(changes, key, request, &mut known)
     }
 
     fn cell(&self, key: Digest) -> LayerSlot {
@@ -153,12 +153,12 @@ impl Layers {
 
     /// Whether the blob that others say to be a layer is the one: whoever may push can put another
     /// one there and call it so, and no engine would pull an image of it.
-    fn is_believed(&self, key: Digest, layer_request: LayerRequest<'_>) -> bool {
-        let Some(said) = layer_request.earlier.get(key).map(|made| made.layer) else {
+    fn is_believed(&self, key: Digest, request: LayerRequest<'_>) -> bool {
+        let Some(said) = request.earlier.get(key).map(|made| made.layer) else {
             return false;
         };
         let remembered = || self.store.record(BY_DIFF_ID, said.diff_id);
-        layer_request.earlier.is_trusted() || remembered() == Some((said.digest, said.size))
+        request.earlier.is_trusted() || remembered() == Some((said.digest, said.size))
     }
 
     /// Others say what their layers are made of: here it is found out, at the price of reading the
@@ -167,20 +167,20 @@ impl Layers {
         &self,
         changes: &Changes,
         key: Digest,
-        layer_request: LayerRequest<'_>,
+        request: LayerRequest<'_>,
         known: &mut KnownLayer,
     ) -> Result<Option<LayerBlob>, LayerError> {
-        let Some(said) = layer_request.earlier.get(key) else { return Ok(None) };
+        let Some(said) = request.earlier.get(key) else { return Ok(None) };
         let recorded = || {
             let layer: Option<Layer> = self.store.record(RECORD, key);
             let content = || self.store.record(CONTENT, key);
             let own = layer.map(|layer| layer.diff_id).or_else(content);
-            own.or_else(|| layer_request.pins.layer(key))
+            own.or_else(|| request.pins.layer(key))
         };
         let diff_id = if let Some(diff_id) = known.diff_id.or_else(recorded) {
             diff_id
         } else {
-            let diff_id = hash(changes, layer_request.epoch)?;
+            let diff_id = hash(changes, request.epoch)?;
             self.store.set_record(CONTENT, key, &diff_id)?;
             diff_id
         };

@@ -15,7 +15,7 @@ use crate::{
 /// What an image is made of, one key for each kind of reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImageParts {
-    /// AnnotationNames of the bases, and the digests of their configs.
+    /// Names of the bases, and the digests of their configs.
     pub(crate) base: Digest,
     /// Dockerfile and platform.
     pub(crate) recipe: Digest,

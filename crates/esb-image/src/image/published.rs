@@ -92,7 +92,7 @@ pub(crate) struct AnnotationNames {
 }
 
 impl AnnotationNames {
-    /// AnnotationNames that start with `prefix`, such as `com.esb.`.
+    /// Names that start with `prefix`, such as `com.esb.`.
     pub(crate) fn new(prefix: &str) -> Self {
         let name = |name: &str| format!("{prefix}{name}");
         Self {

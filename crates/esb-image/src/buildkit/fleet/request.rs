@@ -111,7 +111,7 @@ impl Inner {
         known.filter_map(|ours| Some((place(&ours)?, ours))).min().map(|(_, ours)| ours)
     }
 
-    /// AnnotationNames that daemons resolve, each to this very image and no other: of a registry, else of the
+    /// Names that daemons resolve, each to this very image and no other: of a registry, else of the
     /// session.
     pub(super) fn base_names(&self, job: &Job) -> BTreeMap<String, String> {
         let named = |(name, base): (&String, &Base)| {

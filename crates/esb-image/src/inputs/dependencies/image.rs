@@ -5,11 +5,18 @@
 //! of the step, which leave no trace in the image. The result joins the installations that were
 //! made here: same cache, same normalisation, same layer.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use esb_model::{
     Activity, ActivityGuard, BaseRef, BuildContext, ImageKind, ImageRecipe, Reporter, Secret,
 };
+
+use esb_oci::Blob;
 
 use super::{
     InstallRequest, Installed, Installer, PINS, constraints, finish,
@@ -124,7 +131,6 @@ impl Installer {
         base: &Base,
         place: &Path,
     ) -> Result<(), Error> {
-        let key = job.key(job.pins).hex();
         let folder = self.scratch()?;
         if let Ok(tool) = self.tool(job, folder.path()).await {
             self.read_lock(job, &tool, folder.path()).await?;
@@ -149,6 +155,29 @@ impl Installer {
             fs::write(&path, text).map_err(io_error("write", &path))?;
         }
         let secrets = secrets(job, &files.options);
+        let layers = self.build_packages(job, engine, base, context, secrets).await?;
+        let place = place.to_owned();
+        blocking(move || {
+            let target = folder.path().join("packages");
+            fs::create_dir(&target).map_err(io_error("create", &target))?;
+            for layer in layers {
+                unpack_tar(&layer, TarKind::Gzip, &target, UnpackLimits::default())?;
+            }
+            finish(&target, &place, folder.path())
+        })
+        .await
+    }
+
+    /// Builds an image of nothing but the packages, and gives the files of its layers.
+    async fn build_packages(
+        &self,
+        job: &Job<'_>,
+        engine: StepEngine<'_>,
+        base: &Base,
+        context: PathBuf,
+        secrets: StepSecrets,
+    ) -> Result<Vec<PathBuf>, Error> {
+        let key = job.key(job.pins).hex();
         let recipe = job.recipe;
         let name = job.dependencies.runtime.aws_base_image();
         let packages = ImageRecipe {
@@ -191,21 +220,8 @@ impl Installer {
         let Built::Local(image) = report.built else {
             return Err(job.error("the engine kept the packages", None));
         };
-        let layers: Vec<_> = image
-            .layers
-            .iter()
-            .map(|layer| self.store.blob_path(layer.descriptor.digest))
-            .collect();
-        let place = place.to_owned();
-        blocking(move || {
-            let target = folder.path().join("packages");
-            fs::create_dir(&target).map_err(io_error("create", &target))?;
-            for layer in layers {
-                unpack_tar(&layer, TarKind::Gzip, &target, UnpackLimits::default())?;
-            }
-            finish(&target, &place, folder.path())
-        })
-        .await
+        let path = |layer: &Blob| self.store.blob_path(layer.descriptor.digest);
+        Ok(image.layers.iter().map(path).collect())
     }
 }
 

@@ -4,21 +4,23 @@
 //! them: files of ours, in which nothing turns a build on. Refuses to resolve: that is the tool's
 //! work.
 
+mod key;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
 };
 
 use esb_oci::Digest;
 
+pub(crate) use self::key::describe_links;
 use super::{
     entry::{self, Entry, Place, Source},
     lines::{self, Name, Parsed},
     project::Project,
 };
-use crate::{Error, error::io_error, fingerprint::Fingerprint};
+use crate::{Error, error::io_error};
 
 /// Constraints too: `--no-binary` in them overrules what the command line says.
 const REMOTE_LIST: &str = "a list at a web address, which can ask for builds";
@@ -63,6 +65,26 @@ pub(crate) struct Requirements {
     pub(crate) project: Option<Project>,
     /// What packages of this machine hold, set by [`Requirements::set_contents`].
     contents: Vec<Digest>,
+}
+
+/// What the options of one line say about its requirement.
+#[derive(Debug, Default)]
+struct LineOptions {
+    files: Vec<(PathBuf, Kind)>,
+    hashes: Vec<String>,
+    build: Vec<(&'static str, String)>,
+    /// What has to be built for them.
+    builds: Option<&'static str>,
+}
+
+/// Whether the value of an option may be a single word only.
+fn takes_one_word(name: Name, value: &str) -> bool {
+    match name {
+        Name::FindLinks | Name::Requirement | Name::Constraint => path_of(value).is_none(),
+        Name::IndexUrl | Name::ExtraIndexUrl | Name::TrustedHost | Name::Hash => true,
+        Name::Format(name) => name != "prefer-binary",
+        _ => false,
+    }
 }
 
 /// Options that hold for all packages.
@@ -236,6 +258,28 @@ impl Requirements {
         Ok(named)
     }
 
+    /// Notes a file that a line includes, or a list at a web address.
+    fn include(
+        &mut self,
+        found: &mut LineOptions,
+        folder: &Path,
+        kind: Kind,
+        is_constraint: bool,
+        value: String,
+    ) {
+        match path_of(&value) {
+            Some(path) => {
+                let is_list_of_constraints = is_constraint && kind != Kind::Overrides;
+                let kind = if is_list_of_constraints { Kind::Constraints } else { kind };
+                found.files.push((folder.join(path), kind));
+            }
+            None => {
+                found.builds = Some(REMOTE_LIST);
+                self.lists.push((is_constraint, value));
+            }
+        }
+    }
+
     /// Takes a line in, and says which file it names.
     fn line(
         &mut self,
@@ -246,42 +290,22 @@ impl Requirements {
     ) -> Result<Vec<(PathBuf, Kind, Option<Place>)>, Error> {
         let Parsed { mut requirement, options } =
             lines::parse(text).map_err(|reason| wrong(place.clone(), reason))?;
-        let folder = place.file.parent().unwrap_or(Path::new("/")).to_owned();
+        let folder = place.file.parent().unwrap_or(Path::new("/"));
         let first = self.path.parent().unwrap_or(Path::new("/")).to_owned();
         let find = |path: &str| {
-            let folders = [&*folder, &*first, reader.root];
+            let folders = [folder, &*first, reader.root];
             folders.iter().map(|folder| folder.join(path)).find(|path| path.exists())
         };
-        let (mut files, mut hashes, mut build, mut builds) =
-            (Vec::new(), Vec::new(), Vec::new(), None);
+        let mut found = LineOptions::default();
         for (name, value) in options {
-            let list = |is_constraint| match path_of(&value) {
-                Some(path) => Ok(folder.join(path)),
-                None => Err((is_constraint, value.clone())),
-            };
-            let options = &mut self.options;
-            let is_address = match name {
-                Name::FindLinks | Name::Requirement | Name::Constraint => path_of(&value).is_none(),
-                Name::IndexUrl | Name::ExtraIndexUrl | Name::TrustedHost | Name::Hash => true,
-                Name::Format(name) => name != "prefer-binary",
-                _ => false,
-            };
             // The tool takes the line apart again.
-            if is_address && !lines::is_word(&value) {
+            if takes_one_word(name, &value) && !lines::is_word(&value) {
                 return Err(wrong(place.clone(), NO_WORD));
             }
             match name {
                 Name::Requirement | Name::Constraint => {
                     let is_constraint = name == Name::Constraint || kind != Kind::Requirements;
-                    match list(is_constraint) {
-                        Ok(path) if kind == Kind::Overrides => files.push((path, kind)),
-                        Ok(path) if is_constraint => files.push((path, Kind::Constraints)),
-                        Ok(path) => files.push((path, Kind::Requirements)),
-                        Err(list) => {
-                            builds = Some(REMOTE_LIST);
-                            self.lists.push(list);
-                        }
-                    }
+                    self.include(&mut found, folder, kind, is_constraint, value);
                 }
                 // A bare word is a folder here, and never a package of an index.
                 Name::Editable if requirement.is_empty() => {
@@ -289,29 +313,30 @@ impl Requirements {
                     requirement = if is_word { format!("./{value}") } else { value };
                 }
                 Name::Editable | Name::Ignored => {}
-                Name::IndexUrl => options.index = Some(value),
-                Name::ExtraIndexUrl => options.extra.push(value),
-                Name::NoIndex => options.no_index = true,
-                Name::FindLinks => options.links.push(match path_of(&value) {
+                Name::Hash => found.hashes.push(value),
+                Name::Build(name) => {
+                    found.builds = Some("a build with settings");
+                    found.build.push((name, value));
+                }
+                Name::Format(name) => {
+                    if name == "no-binary" && value != ":none:" {
+                        found.builds = Some("a package from its sources (`--no-binary`)");
+                    }
+                    self.options.formats.push((name, value));
+                }
+                Name::FindLinks => self.options.links.push(match path_of(&value) {
                     Some(path) => Links::Folder(find(&path).unwrap_or_else(|| folder.join(path))),
                     None => Links::Address(value),
                 }),
-                Name::TrustedHost => options.trusted.push(value),
-                Name::Pre => options.pre = true,
-                Name::RequireHashes => options.require_hashes = true,
-                Name::Format(name) => {
-                    if name == "no-binary" && value != ":none:" {
-                        builds = Some("a package from its sources (`--no-binary`)");
-                    }
-                    options.formats.push((name, value));
-                }
-                Name::Build(name) => {
-                    builds = Some("a build with settings");
-                    build.push((name, value));
-                }
-                Name::Hash => hashes.push(value),
+                Name::IndexUrl => self.options.index = Some(value),
+                Name::ExtraIndexUrl => self.options.extra.push(value),
+                Name::NoIndex => self.options.no_index = true,
+                Name::TrustedHost => self.options.trusted.push(value),
+                Name::Pre => self.options.pre = true,
+                Name::RequireHashes => self.options.require_hashes = true,
             }
         }
+        let LineOptions { files, hashes, build, builds } = found;
         if let Some(what) = builds {
             self.build.get_or_insert((place.clone(), what.to_owned()));
         }
@@ -383,53 +408,6 @@ impl Requirements {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// What is asked for, whoever asks and from wherever: not where packages are found.
-    pub(crate) fn describe_wish(&self, key: &mut Fingerprint) {
-        for text in &self.texts {
-            describe_text(text, key);
-        }
-        for line in &self.changed {
-            key.text(&entry::without_users(line));
-        }
-    }
-
-    /// All that the installed packages depend on, without what is secret.
-    pub(crate) fn describe(&self, key: &mut Fingerprint) {
-        for entry in self.entries.iter().chain(&self.overrides) {
-            entry.describe(key);
-        }
-        key.number(self.entries.len() as u64);
-        let Options { index, extra, links, no_index, pre, require_hashes, .. } = &self.options;
-        for address in index.iter().chain(extra) {
-            key.text(&entry::without_user(address));
-        }
-        key.number(u64::from(index.is_some()));
-        for links in links {
-            match links {
-                Links::Address(address) => key.text(&entry::without_user(address)),
-                Links::Folder(folder) => describe_folder(folder, key),
-            };
-        }
-        let flags = [*no_index, *pre, *require_hashes].map(u64::from);
-        key.number(flags[0] | flags[1] << 1 | flags[2] << 2);
-        for (is_constraint, address) in &self.lists {
-            key.number(u64::from(*is_constraint)).text(&entry::without_user(address));
-        }
-        if let Some((_, what)) = &self.build {
-            key.text(what);
-        }
-        for text in self.project.iter().flat_map(|project| &project.texts) {
-            describe_text(text, key);
-        }
-        // What asks for builds does so with values of its own.
-        if self.build.is_some() {
-            self.describe_wish(key);
-        }
-        for content in &self.contents {
-            key.digest(*content);
-        }
     }
 
     /// The files for a tool; `at` says where it finds a path. Nothing in them asks for a build
@@ -509,47 +487,6 @@ impl Requirements {
         let addresses = addresses.chain(self.lists.iter().map(|(_, list)| list.clone()));
         let addresses = addresses.chain(self.entries.iter().filter_map(of_entry));
         addresses.flat_map(|address| super::settings::secrets_of(&address)).collect()
-    }
-}
-
-/// A file without the passwords of its addresses.
-fn describe_text(bytes: &[u8], key: &mut Fingerprint) {
-    let text = lines::decode(bytes).ok();
-    let clean = text.as_ref().map(|text| entry::without_users(text));
-    match clean.filter(|clean| Some(clean) != text.as_ref()) {
-        Some(clean) => key.bytes(clean.as_bytes()),
-        None => key.bytes(bytes),
-    };
-}
-
-/// Names, sizes and times of a folder's archives; of a page of links also what it says.
-fn describe_folder<'k>(folder: &Path, key: &'k mut Fingerprint) -> &'k mut Fingerprint {
-    let mut folder = folder;
-    if folder.is_file() {
-        describe_text(&read("", folder).unwrap_or_default(), key);
-        folder = folder.parent().unwrap_or(folder);
-    }
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten().take(100_000) {
-        let Ok(metadata) = entry.path().metadata() else { continue };
-        let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let time = time.unwrap_or_default().as_nanos().to_string();
-        found.insert(entry.file_name(), (metadata.len(), time));
-    }
-    key.number(found.len() as u64);
-    for (name, (size, time)) in found {
-        key.text(&name.to_string_lossy()).number(size).text(&time);
-    }
-    key
-}
-
-/// A setting's folders, for a key.
-pub(crate) fn describe_links(list: &str, key: &mut Fingerprint) {
-    for link in list.split([' ', ',']).filter(|link| !link.is_empty()) {
-        match path_of(link) {
-            Some(folder) => describe_folder(Path::new(&folder), key),
-            None => key.text(&entry::without_user(link)),
-        };
     }
 }
 

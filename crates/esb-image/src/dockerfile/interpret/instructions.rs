@@ -1,0 +1,291 @@
+//! What each instruction does to a stage: to its config, and which files it asks for.
+
+use std::fmt::Write as _;
+
+use super::{CopyFiles, StagePlan, Step, StepAction};
+use crate::{
+    dockerfile::{
+        Command, Copy, Healthcheck, Instruction, Problem, Script,
+        values::{Id, Owner, is_remote, is_signal, numeric_mode, owner, port_range},
+        words::{Variables, expand, expand_to_words},
+    },
+    paths,
+};
+
+/// Expands the words of one instruction.
+struct Expansion<'a> {
+    line: usize,
+    escape: char,
+    /// As they were before the instruction.
+    variables: &'a Variables,
+}
+
+impl Expansion<'_> {
+    fn text(&self, word: &str) -> Result<String, Problem> {
+        expand(word, self.escape, self.variables).map_err(|error| Problem::word(self.line, error))
+    }
+
+    fn words(&self, word: &str) -> Result<Vec<String>, Problem> {
+        expand_to_words(word, self.escape, self.variables)
+            .map_err(|error| Problem::word(self.line, error))
+    }
+
+    fn pairs(&self, pairs: &[(String, String)]) -> Result<Vec<(String, String)>, Problem> {
+        pairs.iter().map(|(name, value)| Ok((self.text(name)?, self.text(value)?))).collect()
+    }
+
+    /// A step that leaves the file system as it is.
+    fn note(&self, created_by: String) -> Step {
+        Step { line: self.line, created_by, action: StepAction::Nothing }
+    }
+}
+
+impl StagePlan {
+    pub(super) fn step(
+        &mut self,
+        script: &Script,
+        line: usize,
+        instruction: &Instruction,
+        has_cmd: &mut bool,
+    ) -> Result<Step, Problem> {
+        let variables = self.variables.clone();
+        let words = &Expansion { line, escape: script.escape, variables: &variables };
+        Ok(match instruction {
+            Instruction::Arg(pairs) => self.argument(words, pairs, &script.global)?,
+            Instruction::Env(pairs) => {
+                let mut created_by = "ENV".to_owned();
+                for (name, value) in words.pairs(pairs)? {
+                    write_pair(&mut created_by, &name, Some(&value));
+                    self.config.set_env(&name, &value);
+                    self.variables.insert(name, value);
+                }
+                words.note(created_by)
+            }
+            Instruction::Label(pairs) => {
+                let mut created_by = "LABEL".to_owned();
+                for (name, value) in words.pairs(pairs)? {
+                    write_pair(&mut created_by, &name, Some(&value));
+                    self.config.insert("Labels", &name, value);
+                }
+                words.note(created_by)
+            }
+            Instruction::Copy(copy) => self.copy(words, copy)?,
+            Instruction::Workdir(path) => self.work_folder(words, path)?,
+            Instruction::User(user) => {
+                let user = words.text(user)?;
+                self.config.set("User", user.clone());
+                words.note(format!("USER {user}"))
+            }
+            Instruction::Expose(ports) => self.expose(words, ports)?,
+            Instruction::Entrypoint(command) => {
+                let shown = self.set_command("Entrypoint", command);
+                if !*has_cmd {
+                    self.config.clear("Cmd");
+                }
+                words.note(format!("ENTRYPOINT {shown}"))
+            }
+            Instruction::Cmd(command) => {
+                *has_cmd = true;
+                let shown = self.set_command("Cmd", command);
+                words.note(format!("CMD {shown}"))
+            }
+            Instruction::StopSignal(signal) => self.stop_signal(words, signal)?,
+            Instruction::Volume(volumes) => self.volumes(words, volumes)?,
+            Instruction::Shell(shell) => {
+                self.config.set("Shell", shell.clone());
+                words.note(format!("SHELL [{}]", shell.join(" ")))
+            }
+            Instruction::Healthcheck(check) => self.health_check(words, check),
+            Instruction::Unsupported(reason) => return Err(Problem::unsupported(line, reason)),
+        })
+    }
+
+    fn argument(
+        &mut self,
+        words: &Expansion<'_>,
+        pairs: &[(String, Option<String>)],
+        global: &Variables,
+    ) -> Result<Step, Problem> {
+        let mut created_by = "ARG".to_owned();
+        for (name, value) in pairs {
+            let name = words.text(name)?;
+            let value = match value {
+                Some(value) => Some(words.text(value)?),
+                None => global.get(&name).cloned(),
+            };
+            write_pair(&mut created_by, &name, value.as_deref());
+            if let Some(value) = value {
+                self.variables.insert(name, value);
+            }
+        }
+        Ok(words.note(created_by))
+    }
+
+    fn work_folder(&mut self, words: &Expansion<'_>, path: &str) -> Result<Step, Problem> {
+        let line = words.line;
+        let path = words.text(path)?;
+        if path.is_empty() {
+            return Err(Problem::unsupported(line, "a `WORKDIR` whose path is empty"));
+        }
+        let clean = paths::clean(&path);
+        if path.strip_prefix('/').is_some_and(|path| path != clean) {
+            let path = path.escape_debug();
+            let reason = format!("`WORKDIR {path}`, which engines write differently");
+            return Err(Problem::unsupported(line, reason));
+        }
+        let path = paths::clean(&self.absolute(&path));
+        let absolute = format!("/{path}");
+        self.config.set("WorkingDir", absolute.clone());
+        let owner = self.user(line)?;
+        let created_by = format!("WORKDIR {absolute}");
+        Ok(Step { line, created_by, action: StepAction::MakeFolder { path, owner } })
+    }
+
+    fn expose(&mut self, words: &Expansion<'_>, ports: &[String]) -> Result<Step, Problem> {
+        let mut created_by = "EXPOSE".to_owned();
+        for port in ports {
+            for word in words.words(port)? {
+                let ports = port_range(&word).ok_or_else(|| {
+                    Problem::invalid(words.line, format!("`{}` is no port", word.escape_debug()))
+                })?;
+                for port in ports {
+                    self.config.insert("ExposedPorts", &port, serde_json::Map::new());
+                }
+                write!(created_by, " {word}").expect("writing to a string cannot fail");
+            }
+        }
+        Ok(words.note(created_by))
+    }
+
+    fn stop_signal(&mut self, words: &Expansion<'_>, signal: &str) -> Result<Step, Problem> {
+        let signal = words.text(signal)?;
+        if !is_signal(&signal) {
+            let signal = signal.escape_debug();
+            return Err(Problem::invalid(words.line, format!("`{signal}` is no signal")));
+        }
+        self.config.set("StopSignal", signal.clone());
+        Ok(words.note(format!("STOPSIGNAL {signal}")))
+    }
+
+    fn volumes(&mut self, words: &Expansion<'_>, volumes: &[String]) -> Result<Step, Problem> {
+        for volume in volumes {
+            let path = words.text(volume)?;
+            if path.trim().is_empty() {
+                let reason = "a `VOLUME` whose path is empty";
+                return Err(Problem::unsupported(words.line, reason));
+            }
+            self.config.insert("Volumes", &path, serde_json::Map::new());
+        }
+        Ok(words.note(format!("VOLUME [{}]", volumes.join(" "))))
+    }
+
+    fn health_check(&mut self, words: &Expansion<'_>, check: &Healthcheck) -> Step {
+        let mut value = serde_json::json!({ "Test": check.test });
+        for (name, number) in &check.settings {
+            value[name] = (*number).into();
+        }
+        self.config.set("Healthcheck", value);
+        words.note(format!("HEALTHCHECK {}", serde_json::Value::from(check.test.clone())))
+    }
+
+    fn copy(&self, words: &Expansion<'_>, copy: &Copy) -> Result<Step, Problem> {
+        let line = words.line;
+        let expand = |word: &str| words.text(word);
+        let mut created_by = if copy.add { "ADD" } else { "COPY" }.to_owned();
+        let mut flag = |name: &str, value: &Option<String>| {
+            let Some(value) = value.as_deref().map(&expand).transpose()? else { return Ok(None) };
+            write!(created_by, " --{name}={value}").expect("writing to a string cannot fail");
+            Ok(Some(value))
+        };
+        let owner = match flag("chown", &copy.chown)?.filter(|chown| !chown.is_empty()) {
+            Some(chown) => Some(owner_of(&chown, line)?),
+            None => None,
+        };
+        let mode = match flag("chmod", &copy.chmod)?.filter(|chmod| !chmod.is_empty()) {
+            Some(chmod) => Some(numeric_mode(&chmod).ok_or_else(|| {
+                let chmod = chmod.escape_debug();
+                Problem::unsupported(line, format!("the mode `{chmod}`, which is not 0 to 777"))
+            })?),
+            None => None,
+        };
+        let sources: Vec<_> =
+            copy.sources.iter().map(|source| expand(source)).collect::<Result<_, _>>()?;
+        for source in &sources {
+            if copy.add && is_remote(source) {
+                let source = source.escape_debug();
+                return Err(Problem::unsupported(line, format!("`ADD` of `{source}`")));
+            }
+            if source.is_empty() {
+                return Err(Problem::invalid(line, "a source is empty"));
+            }
+            write!(created_by, " {source}").expect("writing to a string cannot fail");
+        }
+        let destination = expand(&copy.destination)?;
+        write!(created_by, " {destination}").expect("writing to a string cannot fail");
+        let into_folder = matches!(&*destination, "" | ".")
+            || destination.ends_with('/')
+            || destination.ends_with("/.");
+        let action = StepAction::Copy(CopyFiles {
+            unpack: copy.add,
+            from: copy.from,
+            sources,
+            destination: paths::clean(&self.absolute(&destination)),
+            into_folder,
+            owner,
+            mode,
+        });
+        Ok(Step { line, created_by, action })
+    }
+
+    /// Who the folders of `WORKDIR` belong to.
+    fn user(&self, line: usize) -> Result<Owner, Problem> {
+        match self.config.text("User") {
+            "" => Ok(Owner { user: Id::Number(0), group: None }),
+            user => owner_of(user, line),
+        }
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("{}/{path}", self.config.text("WorkingDir"))
+        }
+    }
+
+    /// Sets a command and gives it as the history shows it.
+    fn set_command(&mut self, setting: &str, command: &Command) -> String {
+        let words = match command {
+            Command::Exec(words) => words.clone(),
+            Command::Shell(text) => {
+                let shell = self.config.list("Shell").unwrap_or_else(|| vec!["/bin/sh", "-c"]);
+                let mut words: Vec<String> = shell.into_iter().map(str::to_owned).collect();
+                words.push(text.clone());
+                words
+            }
+        };
+        let shown = serde_json::Value::from(words.clone()).to_string();
+        if words.is_empty() {
+            self.config.clear(setting);
+        } else {
+            self.config.set(setting, words);
+        }
+        shown
+    }
+}
+
+fn owner_of(text: &str, line: usize) -> Result<Owner, Problem> {
+    owner(text).ok_or_else(|| {
+        let text = text.escape_debug();
+        Problem::unsupported(line, format!("the owner `{text}`, which is neither number nor name"))
+    })
+}
+
+fn write_pair(into: &mut String, name: &str, value: Option<&str>) {
+    into.push(' ');
+    into.push_str(name);
+    if let Some(value) = value {
+        into.push('=');
+        into.push_str(value);
+    }
+}
