@@ -9,7 +9,7 @@ use super::*;
 use crate::{Pins, context::stat_cache::FolderStats, dockerfile::rewrite::tests::recipe};
 
 /// No test waits longer.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The first context cannot be read before the second one was: one after the other would end
 /// nowhere.

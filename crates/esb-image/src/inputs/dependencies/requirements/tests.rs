@@ -1,6 +1,7 @@
 //! Requirements files as pip reads them.
 
 use super::*;
+use crate::fingerprint::Fingerprint;
 
 struct Folder(tempfile::TempDir);
 
