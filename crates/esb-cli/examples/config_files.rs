@@ -9,7 +9,7 @@ use std::{
     io::{self, Write as _},
 };
 
-use esb_config::{PublishedImage, Settings, render};
+use esb_config::{PublishedImage, RenderSettings, render};
 use esb_model::{SourceMap, TemplateId};
 use esb_sam::{NoLoader, Options, parse};
 use serde_json::json;
@@ -35,7 +35,7 @@ fn main() -> io::Result<()> {
     };
     let ids = app.functions.iter().map(|function| function.id.clone());
     let images: BTreeMap<_, _> = ids.map(|id| (id.clone(), image(&id.logical_id))).collect();
-    let rendered = render(&app, &images, &Settings::default());
+    let rendered = render(&app, &images, &RenderSettings::default());
 
     let findings = parsed.findings.iter().chain(&rendered.findings);
     let document = json!({

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 use esb_deploy::{Error, Kind};
 use esb_model::PublishTarget;
 use esb_oci::ContentStore;
-use esb_registry::{Client, ClientSettings, CredentialFiles};
+use esb_registry::{Client, CredentialFiles, RegistrySettings};
 
 use crate::{cli::AccessArgs, environment::Environment};
 
@@ -19,7 +19,7 @@ pub(crate) fn client<'a>(
 ) -> Result<Client, Error> {
     let internal: Vec<&PublishTarget> = internal.into_iter().collect();
     let store = Some(store.clone());
-    let settings = ClientSettings { store, ..settings(args, environment, &internal)? };
+    let settings = settings(args, environment, &internal)?.with_store(store);
     Ok(Client::new(settings)?)
 }
 
@@ -27,7 +27,7 @@ fn settings(
     args: &AccessArgs,
     environment: &Environment,
     internal: &[&PublishTarget],
-) -> Result<ClientSettings, Error> {
+) -> Result<RegistrySettings, Error> {
     let mirrors = environment.branded("MIRRORS").into_iter().flat_map(|list| list.split(','));
     let mirrors = args.mirror.iter().map(String::as_str).chain(mirrors);
     let mirrors = mirrors.map(str::trim).filter(|mirror| !mirror.is_empty());
@@ -49,13 +49,13 @@ fn settings(
         environment.get(lower).or_else(|| environment.get(upper)).map(str::to_owned)
     };
     let no_proxy = either("NO_PROXY", "no_proxy").unwrap_or_default();
-    Ok(ClientSettings {
-        insecure,
-        plain_credentials: args.insecure_credentials.iter().cloned().collect(),
-        direct: internal.iter().map(|target| target.push_host().to_owned()).collect(),
-        extra_roots,
-        certificate_folders: certificate_folders(environment),
-        proxy: esb_registry::ProxySettings {
+    Ok(RegistrySettings::default()
+        .with_insecure(insecure)
+        .with_plain_credentials(args.insecure_credentials.iter().cloned().collect())
+        .with_direct(internal.iter().map(|target| target.push_host().to_owned()).collect())
+        .with_extra_roots(extra_roots)
+        .with_certificate_folders(certificate_folders(environment))
+        .with_proxy(esb_registry::ProxySettings {
             http: either("HTTP_PROXY", "http_proxy"),
             https: either("HTTPS_PROXY", "https_proxy"),
             no_proxy: no_proxy
@@ -63,12 +63,10 @@ fn settings(
                 .map(|host| host.trim().to_owned())
                 .filter(|host| !host.is_empty())
                 .collect(),
-        },
-        credentials: docker_credentials(environment)?,
-        mirrors,
-        offline: args.offline,
-        ..ClientSettings::default()
-    })
+        })
+        .with_credentials(docker_credentials(environment)?)
+        .with_mirrors(mirrors)
+        .with_offline(args.offline))
 }
 
 /// What `docker login` and `podman login` left for this user.

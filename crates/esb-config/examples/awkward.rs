@@ -12,8 +12,8 @@ use std::{
 };
 
 use esb_config::{
-    Environment, Event, FunctionEntry, FunctionsFile, PublishedImage, RouteEntry, RoutingFile,
-    Settings, Text, render,
+    Environment, FunctionEntry, FunctionEvent, FunctionsFile, PublishedImage, RenderSettings,
+    RouteEntry, RoutingFile, Text, render,
 };
 use esb_model::{
     Api, Application, Bucket, Code, EnvValue, Function, FunctionId, LifecycleRule, Package, Route,
@@ -111,7 +111,7 @@ fn functions(random: &BTreeSet<String>) -> (String, Value) {
             image: Some(Text::literal(&format!("registry:5010/{piece}"))),
             timeout: Some(30),
             environment,
-            events: vec![Event::schedule("rate(1 day)", Some(piece))],
+            events: vec![FunctionEvent::schedule("rate(1 day)", Some(piece))],
             ..FunctionEntry::default()
         };
         expected.insert(
@@ -131,7 +131,7 @@ fn functions(random: &BTreeSet<String>) -> (String, Value) {
         let entry = FunctionEntry {
             image: Some(Text::literal(text)),
             environment: Environment([(text.clone(), Text::literal(text))].into()),
-            events: vec![Event::schedule("rate(1 day)", Some(text))],
+            events: vec![FunctionEvent::schedule("rate(1 day)", Some(text))],
             ..FunctionEntry::default()
         };
         expected.insert(
@@ -186,7 +186,7 @@ fn resources(random: &BTreeSet<String>) -> (String, Value) {
         }],
     };
     let app = Application { buckets: names.iter().map(bucket).collect(), ..Application::default() };
-    let rendered = render(&app, &BTreeMap::new(), &Settings::default());
+    let rendered = render(&app, &BTreeMap::new(), &RenderSettings::default());
     let expected = names.iter().map(|name| {
         let rule = json!({"Id": name, "Status": "Enabled", "Prefix": name, "ExpirationInDays": 7});
         json!({"BucketName": name, "LifecycleConfiguration": {"Rules": [rule]}})
@@ -249,7 +249,7 @@ fn routes() -> Value {
             digest: "sha256:0".to_owned(),
             ..PublishedImage::default()
         };
-        let rendered = render(&app, &BTreeMap::from([(id, image)]), &Settings::default());
+        let rendered = render(&app, &BTreeMap::from([(id, image)]), &RenderSettings::default());
         let emitted = &rendered.config.routing.routes[0].path;
         out.push(json!({"path": emitted, "match": matches, "miss": misses}));
     }

@@ -12,7 +12,7 @@ use crate::{
     read::{self, FILE_LIMIT},
     resources::ResourcesFile,
     routing::RoutingFile,
-    state::{STATE_VERSION, State},
+    state::{OwnershipState, STATE_VERSION},
 };
 
 /// What a run writes for the platform.
@@ -26,9 +26,9 @@ pub struct ConfigSet {
 
 /// What is published in a folder: the files and our own side file.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Published {
+pub struct PublishedConfig {
     pub config: ConfigSet,
-    pub state: State,
+    pub state: OwnershipState,
 }
 
 /// A file of a config folder.
@@ -75,15 +75,15 @@ impl ConfigSet {
 ///
 /// # Errors
 /// When a file is there and cannot be read or understood.
-pub fn read(folder: impl Into<Folder>) -> Result<Published, Error> {
+pub fn read(folder: impl Into<Folder>) -> Result<PublishedConfig, Error> {
     let folder = folder.into();
-    Published::parse(|file| {
+    PublishedConfig::parse(|file| {
         let text = load(&folder, file)?;
         Ok(text.map(|text| (folder.path().join(file.name()), text)))
     })
 }
 
-impl Published {
+impl PublishedConfig {
     /// Takes what is published out of texts, for folders that are not on this machine.
     ///
     /// `load` gives the text of a file, with the path that messages shall name; none when there is
@@ -94,7 +94,7 @@ impl Published {
     pub fn parse<P: Into<std::path::PathBuf>>(
         mut load: impl FnMut(ConfigFile) -> Result<Option<(P, String)>, Error>,
     ) -> Result<Self, Error> {
-        let state: State = parse_one(load(ConfigFile::State)?, state)?;
+        let state: OwnershipState = parse_one(load(ConfigFile::State)?, state)?;
         Ok(Self {
             config: ConfigSet {
                 functions: parse_one(load(ConfigFile::Functions)?, yaml)?,
@@ -132,7 +132,7 @@ fn json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Cause> {
 }
 
 /// The version first: a newer form may have anything else.
-fn state(text: &str) -> Result<State, Cause> {
+fn state(text: &str) -> Result<OwnershipState, Cause> {
     #[derive(Deserialize)]
     struct Version {
         version: u32,
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_empty_and_what_is_broken_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(read(dir.path()).unwrap(), Published::default());
-        assert_eq!(read(&dir.path().join("no such folder")).unwrap(), Published::default());
+        assert_eq!(read(dir.path()).unwrap(), PublishedConfig::default());
+        assert_eq!(read(&dir.path().join("no such folder")).unwrap(), PublishedConfig::default());
         for (file, content, cause) in [
             ("functions.yml", &b""[..], "empty"),
             ("functions.yml", b"functions: [", "line 1"),

@@ -104,7 +104,7 @@ pub(crate) fn of_schedules(old: &FunctionsFile, new: &FunctionsFile) -> Vec<Chan
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::{Event, ScheduleEntry};
+    use crate::functions::{FunctionEvent, ScheduleEntry};
 
     #[test]
     fn a_function_is_compared_without_its_values() {
@@ -138,12 +138,12 @@ mod tests {
     #[test]
     fn schedules_come_and_go() {
         let file = |rates: &[&str]| {
-            let event = |rate: &&str| Event {
+            let event = |rate: &&str| FunctionEvent {
                 schedule: Some(ScheduleEntry {
                     rate: Some(Text::literal(rate)),
                     ..ScheduleEntry::default()
                 }),
-                ..Event::default()
+                ..FunctionEvent::default()
             };
             let entry = FunctionEntry {
                 events: rates.iter().map(event).collect(),

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    EntryKey, Owner, Published, Section,
+    EntryKey, Owner, PublishedConfig, Section,
     resources::{BUCKET_NAME, LAYER_NAME, TABLE_NAME},
     value::Value,
 };
 
-impl Published {
+impl PublishedConfig {
     /// Every entry with its owners, by section and key; no owner for entries that were written by a
     /// person or by the earlier tool.
     pub fn entries(&self) -> Vec<(EntryKey, BTreeSet<Owner>)> {
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn owned_or_not() {
-        let mut published = Published::default();
+        let mut published = PublishedConfig::default();
         let functions = &mut published.config.functions.functions;
         functions.insert("mine".into(), FunctionEntry::default());
         functions.insert("hand-written".into(), FunctionEntry::default());

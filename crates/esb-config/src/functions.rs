@@ -44,7 +44,7 @@ pub struct FunctionEntry {
     pub memory_size: Option<i64>,
     pub environment: Environment,
     pub scaling: Scaling,
-    pub events: Vec<Event>,
+    pub events: Vec<FunctionEvent>,
     pub extra: Fields,
 }
 
@@ -66,7 +66,7 @@ pub struct Scaling {
 
 /// What calls a function; only schedules are known.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Event {
+pub struct FunctionEvent {
     pub schedule: Option<ScheduleEntry>,
     pub extra: Fields,
 }
@@ -116,7 +116,7 @@ impl FunctionEntry {
         push_map(&mut fields, "environment", self.environment.to_fields());
         push_map(&mut fields, "scaling", self.scaling.to_fields());
         if !self.events.is_empty() {
-            let events = self.events.iter().map(Event::to_value).collect();
+            let events = self.events.iter().map(FunctionEvent::to_value).collect();
             fields.push(("events".to_owned(), Value::List(events)));
         }
         fields.extend(self.extra.iter().cloned());
@@ -145,7 +145,7 @@ impl Scaling {
     }
 }
 
-impl Event {
+impl FunctionEvent {
     /// An event that is a schedule.
     pub fn schedule(rate: &str, input: Option<&str>) -> Self {
         let schedule = ScheduleEntry {
@@ -277,7 +277,7 @@ impl FromFields for Scaling {
     }
 }
 
-impl FromFields for Event {
+impl FromFields for FunctionEvent {
     const EXPECTED: &'static str = "an event's map";
 
     fn field<'de, M: MapAccess<'de>>(&mut self, key: String, map: &mut M) -> Result<(), M::Error> {
@@ -319,7 +319,7 @@ deserialize_by_fields!(
     FunctionEntry,
     Environment,
     Scaling,
-    Event,
+    FunctionEvent,
     ScheduleEntry
 );
 

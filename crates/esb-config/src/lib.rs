@@ -33,10 +33,10 @@ mod text;
 mod value;
 mod write;
 
-pub use config::{ConfigFile, ConfigSet, Published, read};
+pub use config::{ConfigFile, ConfigSet, PublishedConfig, read};
 pub use error::{Conflict, Elsewhere, Error, Namesake};
 pub use functions::{
-    Defaults, Environment, Event, FunctionEntry, FunctionsFile, Scaling, ScheduleEntry,
+    Defaults, Environment, FunctionEntry, FunctionEvent, FunctionsFile, Scaling, ScheduleEntry,
 };
 pub use import::{ImageImportFile, ImportEntry};
 pub use lock::Lock;
@@ -44,13 +44,14 @@ pub use merge::{Adopted, Change, ChangeKind, Merged, merge, remove_owner};
 pub use owner::{Owner, application_of_folder, is_application_name};
 pub use place::{FoldersAbove, is_same_folder, is_within};
 pub use publish::{
-    Publication, READABLE, Step, check_writable, next_mtime, publish, replace, write_generated,
+    Publication, PublishStep, READABLE, check_writable, next_mtime, publish, replace,
+    write_generated,
 };
 pub use region::OwnRegion;
-pub use render::{ImportedImage, PublishedImage, Rendered, Settings, render};
+pub use render::{ImportedImage, PublishedImage, RenderSettings, Rendered, render};
 pub use resources::ResourcesFile;
 pub use routing::{RouteEntry, RoutingFile};
 pub use standing::RunOwners;
-pub use state::{EntryKey, Owners, Section, State};
-pub use text::{Part, Parts, Text};
+pub use state::{EntryKey, Owners, OwnershipState, Section};
+pub use text::{Text, TextPart, TextParts};
 pub use value::{Fields, Value};

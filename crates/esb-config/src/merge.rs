@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    EntryKey, Error, Owner, Published, Rendered, RunOwners, Section,
+    EntryKey, Error, Owner, PublishedConfig, Rendered, RunOwners, Section,
     config::ConfigSet,
     defaults, difference,
     functions::FunctionsFile,
@@ -18,7 +18,7 @@ use crate::{
     resources::{BUCKET_NAME, LAYER_NAME, ResourcesFile, TABLE_NAME},
     routing::RoutingFile,
     standing,
-    state::State,
+    state::OwnershipState,
     value::Value,
 };
 
@@ -26,11 +26,11 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merged {
     pub config: ConfigSet,
-    pub state: State,
+    pub state: OwnershipState,
     /// Old and new functions together: what may be read while routes still lead to old ones.
     pub(crate) interim_functions: FunctionsFile,
     /// Owners of old and new entries, for a run that ends half-way.
-    pub(crate) interim_state: State,
+    pub(crate) interim_state: OwnershipState,
     /// In the order of sections, then keys.
     pub changes: Vec<Change>,
     /// Entries that became the run's and were not before.
@@ -81,7 +81,11 @@ pub enum ChangeKind {
 /// [`Error::Namesakes`] when another application published under the run's name,
 /// [`Error::Elsewhere`] when functions of another project of that name would be removed; none of
 /// them when the run takes over on purpose.
-pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Result<Merged, Error> {
+pub fn merge(
+    published: &PublishedConfig,
+    rendered: &Rendered,
+    run: &RunOwners,
+) -> Result<Merged, Error> {
     let old = &published.config;
     let mut new = rendered.config.clone();
     let own_region = region::apart(&old.functions, &mut new.functions);
@@ -131,12 +135,12 @@ pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Res
         run,
         is_changed,
     )?;
-    let state = State {
+    let state = OwnershipState {
         owners: settlement.owners,
         digests,
         projects: others.projects,
         defaults: settled.ours,
-        ..State::default()
+        ..OwnershipState::default()
     };
     Ok(Merged {
         interim_functions: with_old_functions(config.functions.clone(), &old.functions),
@@ -154,7 +158,7 @@ pub fn merge(published: &Published, rendered: &Rendered, run: &RunOwners) -> Res
 }
 
 /// Removes every entry of one owner that nobody else has.
-pub fn remove_owner(published: &Published, owner: &Owner) -> Merged {
+pub fn remove_owner(published: &PublishedConfig, owner: &Owner) -> Merged {
     let mut nothing = Rendered::default();
     nothing.config.functions.defaults = published.state.defaults.clone();
     let run = RunOwners { adopt: true, ..RunOwners::new([owner.clone()]) };
@@ -284,7 +288,7 @@ fn with_old_functions(mut new: FunctionsFile, old: &FunctionsFile) -> FunctionsF
     new
 }
 
-fn with_old_owners(mut new: State, old: &State) -> State {
+fn with_old_owners(mut new: OwnershipState, old: &OwnershipState) -> OwnershipState {
     let kept: BTreeSet<EntryKey> = new.owners.iter().map(|(entry, _)| entry).collect();
     let is_gone = |entry: &EntryKey| !kept.contains(entry);
     for (entry, owner) in old.owners.iter() {

@@ -14,7 +14,7 @@ const LINKS: usize = 40;
 
 /// A folder that is there, and what is missing below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct DiskPlace {
     device: u64,
     inode: u64,
     missing: PathBuf,
@@ -35,7 +35,7 @@ pub fn is_within(path: &Path, folder: &Path) -> bool {
 
 /// The folders that a path lies in, itself included.
 #[derive(Debug, Clone)]
-pub struct FoldersAbove(Vec<Place>);
+pub struct FoldersAbove(Vec<DiskPlace>);
 
 impl FoldersAbove {
     /// Looks at the folders above a path, wherever links lead.
@@ -44,14 +44,14 @@ impl FoldersAbove {
         let above = real.ancestors().filter_map(|above| {
             let found = fs::metadata(above).ok()?;
             let missing = real.strip_prefix(above).ok()?.to_owned();
-            Some(Place { device: found.dev(), inode: found.ino(), missing })
+            Some(DiskPlace { device: found.dev(), inode: found.ino(), missing })
         });
         Self(above.collect())
     }
 
     /// The path as seen from a folder that it lies in.
     pub fn seen_from(&self, folder: &fs::Metadata) -> Option<&Path> {
-        let is = |place: &&Place| (place.device, place.inode) == (folder.dev(), folder.ino());
+        let is = |place: &&DiskPlace| (place.device, place.inode) == (folder.dev(), folder.ino());
         self.0.iter().find(is).map(|place| &*place.missing)
     }
 }
@@ -86,11 +86,11 @@ fn real(path: &Path) -> PathBuf {
     }
 }
 
-fn find(real: &Path) -> Option<Place> {
+fn find(real: &Path) -> Option<DiskPlace> {
     real.ancestors().find_map(|above| {
         let found = fs::metadata(above).ok()?;
         let missing = real.strip_prefix(above).ok()?.to_owned();
-        Some(Place { device: found.dev(), inode: found.ino(), missing })
+        Some(DiskPlace { device: found.dev(), inode: found.ino(), missing })
     })
 }
 

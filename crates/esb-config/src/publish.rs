@@ -18,7 +18,7 @@ use crate::{ConfigFile, ConfigSet, Error, Lock, Merged, config::load_bytes};
 
 /// One file to replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct PublishStep {
     pub file: ConfigFile,
     /// Its whole new content. May hold secrets.
     pub text: String,
@@ -39,7 +39,7 @@ impl Merged {
     /// A reader that sees the files after any of the steps finds each route's function, and every
     /// entry's owner is known from the first step on, so that a run after a crash ends the work.
     /// Files that are as they have to be do not appear.
-    pub fn steps(&self, current: impl Fn(ConfigFile) -> Option<Vec<u8>>) -> Vec<Step> {
+    pub fn steps(&self, current: impl Fn(ConfigFile) -> Option<Vec<u8>>) -> Vec<PublishStep> {
         let text = |file| match file {
             ConfigFile::State => self.state.to_json(),
             file => self.config.text(file).expect("all other files are of the set"),
@@ -70,12 +70,12 @@ impl Merged {
         ] {
             planned.push((file, text(file)));
         }
-        let mut steps: Vec<Step> = Vec::new();
+        let mut steps: Vec<PublishStep> = Vec::new();
         for (file, text) in planned {
             let earlier = steps.iter().rfind(|step| step.file == file);
             let there = earlier.map_or_else(|| is_there(file, &text), |step| step.text == text);
             if !there {
-                steps.push(Step { file, text });
+                steps.push(PublishStep { file, text });
             }
         }
         steps

@@ -111,12 +111,12 @@ fn parameter(text: &str) -> Option<(usize, &'static str)> {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Specificity {
     /// The least specific of the segments.
-    class: Kind,
-    segments: Vec<Kind>,
+    class: SegmentKind,
+    segments: Vec<SegmentKind>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum SegmentKind {
     Static,
     Parameter,
     Greedy,
@@ -126,15 +126,15 @@ enum Kind {
 impl Specificity {
     fn of(path: &str) -> Self {
         if path == CATCH_ALL {
-            return Self { class: Kind::Everything, segments: Vec::new() };
+            return Self { class: SegmentKind::Everything, segments: Vec::new() };
         }
-        let segments: Vec<Kind> = path.split('/').map(Kind::of).collect();
-        let class = segments.iter().copied().max().unwrap_or(Kind::Static);
+        let segments: Vec<SegmentKind> = path.split('/').map(SegmentKind::of).collect();
+        let class = segments.iter().copied().max().unwrap_or(SegmentKind::Static);
         Self { class, segments }
     }
 }
 
-impl Kind {
+impl SegmentKind {
     /// Text that a person wrote as a regex counts as greedy.
     fn of(segment: &str) -> Self {
         let shape = shape(segment);

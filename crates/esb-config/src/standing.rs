@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{EntryKey, Error, Namesake, Owner, Owners, Section, State, error::Elsewhere};
+use crate::{EntryKey, Error, Namesake, Owner, Owners, OwnershipState, Section, error::Elsewhere};
 
 /// For whom a run acts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -53,7 +53,7 @@ pub(crate) struct OfOthers {
 /// # Errors
 /// [`Error::Elsewhere`] when the run would remove a function that another project published.
 pub(crate) fn of_other_projects(
-    before: &State,
+    before: &OwnershipState,
     after: &Owners,
     wanted: &Owners,
     run: &RunOwners,

@@ -77,7 +77,7 @@ static NOBODY: BTreeSet<Owner> = BTreeSet::new();
 
 /// The whole side file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct State {
+pub struct OwnershipState {
     /// Counts changes of this file's form.
     pub version: u32,
     #[serde(default)]
@@ -98,7 +98,7 @@ pub struct State {
 /// knew no applications.
 pub(crate) const STATE_VERSION: u32 = 2;
 
-impl Default for State {
+impl Default for OwnershipState {
     fn default() -> Self {
         Self {
             version: STATE_VERSION,
@@ -110,7 +110,7 @@ impl Default for State {
     }
 }
 
-impl State {
+impl OwnershipState {
     /// The text of the file.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("strings and maps are JSON");
@@ -186,14 +186,15 @@ mod tests {
 
     #[test]
     fn survives_its_own_file() {
-        let mut state = State { defaults: own_defaults("eu-west-1"), ..State::default() };
+        let mut state =
+            OwnershipState { defaults: own_defaults("eu-west-1"), ..OwnershipState::default() };
         state.owners.add(Section::Route, "GET /a", Owner::new("shop", "template.yaml"));
         state.owners.add(Section::Function, "f", Owner::without_application("b/template.yaml"));
         for application in ["shop", "stock"] {
             state.owners.add(Section::Table, "t", Owner::new(application, "template.yaml"));
         }
         state.digests.insert("f".into(), "sha256:00".into());
-        assert_eq!(serde_json::from_str::<State>(&state.to_json()).unwrap(), state);
+        assert_eq!(serde_json::from_str::<OwnershipState>(&state.to_json()).unwrap(), state);
         let words = |(entry, owner): (EntryKey, &Owner)| format!("{entry} {owner}");
         let all: Vec<String> = state.owners.iter().map(words).collect();
         let expected = [
@@ -208,7 +209,7 @@ mod tests {
     #[test]
     fn the_first_form_has_no_applications() {
         let text = r#"{"version": 1, "owners": {"function": {"f": "template.yaml"}}}"#;
-        let state: State = serde_json::from_str(text).unwrap();
+        let state: OwnershipState = serde_json::from_str(text).unwrap();
         let owners: Vec<&Owner> = state.owners.of(Section::Function, "f").iter().collect();
         assert_eq!(owners, [&Owner::without_application("template.yaml")]);
         assert!(state.owners.of(Section::Function, "g").is_empty());

@@ -16,7 +16,7 @@ pub struct Text(String);
 
 /// A piece of a [`Text`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum TextPart<'a> {
     /// Stands for itself.
     Literal(&'a str),
     /// The name of a variable of the Gateway's process.
@@ -53,16 +53,16 @@ impl Text {
     }
 
     /// The pieces, in order; neighbouring literals are not joined.
-    pub fn parts(&self) -> Parts<'_> {
-        Parts(&self.0)
+    pub fn parts(&self) -> TextParts<'_> {
+        TextParts(&self.0)
     }
 
     /// The text, when it has no placeholder.
     pub fn as_literal(&self) -> Option<String> {
         self.parts()
             .map(|part| match part {
-                Part::Literal(text) => Some(text),
-                Part::Placeholder(_) => None,
+                TextPart::Literal(text) => Some(text),
+                TextPart::Placeholder(_) => None,
             })
             .collect()
     }
@@ -75,8 +75,8 @@ impl Text {
             let before = parts.0;
             let Some(part) = parts.next() else { return out };
             match part {
-                Part::Literal(text) => out.push_str(text),
-                Part::Placeholder(name) => match lookup(name) {
+                TextPart::Literal(text) => out.push_str(text),
+                TextPart::Placeholder(name) => match lookup(name) {
                     Some(value) => out.push_str(&value),
                     None => out.push_str(&before[..before.len() - parts.0.len()]),
                 },
@@ -87,21 +87,21 @@ impl Text {
 
 /// Iterates over the pieces of a [`Text`].
 #[derive(Debug, Clone)]
-pub struct Parts<'a>(&'a str);
+pub struct TextParts<'a>(&'a str);
 
-impl<'a> Iterator for Parts<'a> {
-    type Item = Part<'a>;
+impl<'a> Iterator for TextParts<'a> {
+    type Item = TextPart<'a>;
 
-    fn next(&mut self) -> Option<Part<'a>> {
+    fn next(&mut self) -> Option<TextPart<'a>> {
         let text = self.0;
         let Some(after) = text.strip_prefix('$') else {
             let end = text.find('$').unwrap_or(text.len());
             self.0 = &text[end..];
-            return (end > 0).then(|| Part::Literal(&text[..end]));
+            return (end > 0).then(|| TextPart::Literal(&text[..end]));
         };
         if let Some(rest) = after.strip_prefix('$') {
             self.0 = rest;
-            return Some(Part::Literal("$"));
+            return Some(TextPart::Literal("$"));
         }
         let (name, rest) = if let Some(inner) = after.strip_prefix('{') {
             let (name, rest) = inner.split_at(identifier(inner));
@@ -114,10 +114,10 @@ impl<'a> Iterator for Parts<'a> {
             && !name.is_empty()
         {
             self.0 = rest;
-            Some(Part::Placeholder(name))
+            Some(TextPart::Placeholder(name))
         } else {
             self.0 = after;
-            Some(Part::Literal("$"))
+            Some(TextPart::Literal("$"))
         }
     }
 }

@@ -57,7 +57,7 @@ fn recipes(project: &Project, naming: &Naming, app: &Application) -> Result<Reci
         let text = format!("could not open the project folder `{}`", project.root.display());
         Error::of(Kind::Local, "disk", &error).during(text)
     })?;
-    let settings = esb_dockerfile::Settings {
+    let settings = esb_dockerfile::RecipeSettings {
         brand: &project.brand,
         environment: &project.environment,
         registry_prefix: naming.prefix.as_deref(),

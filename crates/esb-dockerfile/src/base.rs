@@ -10,7 +10,7 @@ use esb_model::{
 };
 use esb_runtime::Asset;
 
-use crate::Settings;
+use crate::RecipeSettings;
 
 /// The Dockerfile among the assets.
 const DOCKERFILE: &str = "docker/Dockerfile";
@@ -44,7 +44,7 @@ impl Language {
 
 /// The recipe of a runtime's base image; `both` says that the run needs it for both architectures.
 pub(crate) fn recipe(
-    settings: &Settings<'_>,
+    settings: &RecipeSettings<'_>,
     runtime: &Runtime,
     platform: Platform,
     both: bool,
@@ -62,20 +62,18 @@ pub(crate) fn recipe(
             source: StagedSource::Content(asset.content.to_vec()),
         })
         .collect();
-    ImageRecipe {
-        repository: settings.brand.base_repository(),
-        tag: settings.base_tag(runtime),
-        kind: ImageKind::Base(runtime.clone()),
+    ImageRecipe::new(
+        settings.brand.base_repository(),
+        settings.base_tag(runtime),
+        ImageKind::Base(runtime.clone()),
         platform,
-        base: BaseRef::External { reference: runtime.aws_base_image() },
+        BaseRef::External { reference: runtime.aws_base_image() },
         dockerfile,
-        dockerignore: language.dockerignore.to_owned(),
-        context: BuildContext { folder: folder.clone() },
-        folder,
-        staged,
-        dependencies: None,
-        own: None,
-    }
+    )
+    .with_dockerignore(language.dockerignore.to_owned())
+    .with_context(BuildContext { folder: folder.clone() })
+    .with_folder(folder)
+    .with_staged(staged)
 }
 
 /// The base's Dockerfile with the default of its version argument set. A preview's tag, which is

@@ -21,7 +21,7 @@ use crate::{
 
 /// What the template names, found on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum LocatedCode {
     /// The path is relative to the root when inside it, else absolute; so are the next two.
     Folder(PathBuf),
     File(PathBuf),
@@ -53,7 +53,7 @@ impl From<Finding> for NotFound {
 
 /// What one `COPY` reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Content {
+pub(crate) struct CopySource {
     /// Relative to the root, as text; a folder unless `is_file`. Empty: the root itself.
     path: String,
     is_file: bool,
@@ -69,14 +69,14 @@ pub(crate) fn find(
     code: &Code,
     what: &str,
     owner: Span,
-) -> Result<Found, NotFound> {
+) -> Result<LocatedCode, NotFound> {
     match code {
         Code::Path { path, span } => find_path(project, folder, path, what, span.unwrap_or(owner)),
         Code::S3 { uri, span } => {
             Err(NotFound::S3 { uri: uri.clone(), span: span.unwrap_or(owner) })
         }
         Code::Inline { text, file_name } if is_file_name(file_name) => {
-            Ok(Found::Inline { text: text.clone(), file_name: file_name.clone() })
+            Ok(LocatedCode::Inline { text: text.clone(), file_name: file_name.clone() })
         }
         Code::Inline { file_name, .. } => {
             let message = format!("`{file_name}` cannot name the file of the {what}");
@@ -96,7 +96,7 @@ fn find_path(
     path: &str,
     what: &str,
     span: Span,
-) -> Result<Found, NotFound> {
+) -> Result<LocatedCode, NotFound> {
     let error = |code, message: String| Finding::new(Severity::Error, code, span, message);
     let place = plain(&folder.join(path));
     if quote::has_control(path) {
@@ -118,15 +118,15 @@ fn find_path(
         })
     })?;
     match located.kind {
-        EntryKind::Dir => Ok(Found::Folder(located.path)),
+        EntryKind::Dir => Ok(LocatedCode::Folder(located.path)),
         EntryKind::File if Code::is_archive(path) => match project.archive_names(&located.path) {
-            Ok(names) => Ok(Found::Archive { path: located.path, names }),
+            Ok(names) => Ok(LocatedCode::Archive { path: located.path, names }),
             Err(cause) => {
                 let message = format!("the {what}, `{place}`, is no readable archive: {cause}");
                 Err(error(codes::BROKEN_ARCHIVE, message).into())
             }
         },
-        EntryKind::File => Ok(Found::File(located.path)),
+        EntryKind::File => Ok(LocatedCode::File(located.path)),
         EntryKind::Other => {
             let message = format!("the {what}, `{place}`, is neither a folder nor a file");
             Err(error(codes::MISSING_CODE, message).into())
@@ -134,13 +134,13 @@ fn find_path(
     }
 }
 
-impl Content {
+impl CopySource {
     /// Decides what `COPY` reads; `target` is the folder for what has to be staged.
     ///
     /// # Errors
     /// With the path when it lies in the project and no Dockerfile can name it.
     pub(crate) fn new(
-        found: &Found,
+        found: &LocatedCode,
         manner: Manner,
         target: &Path,
         exclusions: &Exclusions,
@@ -151,17 +151,17 @@ impl Content {
         };
         let own_folder = plain(target);
         let (path, is_file) = match found {
-            Found::Archive { path, .. } => {
+            LocatedCode::Archive { path, .. } => {
                 let staged = staged(StagedSource::Unpack(path.clone()), None);
                 return Ok(Self { path: own_folder, is_file: false, staged, manner });
             }
-            Found::Inline { text, file_name } => {
+            LocatedCode::Inline { text, file_name } => {
                 let content = StagedSource::Content(text.clone().into_bytes());
                 let staged = staged(content, Some(Path::new(file_name)));
                 return Ok(Self { path: own_folder, is_file: false, staged, manner });
             }
-            Found::Folder(path) => (path, false),
-            Found::File(path) => (path, true),
+            LocatedCode::Folder(path) => (path, false),
+            LocatedCode::File(path) => (path, true),
         };
         if !path.is_absolute() {
             let text = text(path).filter(|text| !quote::has_control(text));

@@ -7,8 +7,8 @@ use esb_model::{Finding, FollowLinks, Severity, Span};
 use esb_oci::{LinkFault, LinkReason};
 
 use crate::{
-    Settings, codes,
-    content::{Content, Found, plain},
+    RecipeSettings, codes,
+    content::{CopySource, LocatedCode, plain},
     finding::unusable_path,
     ignore::{Exclusions, left_out},
     project::{CopyRules, Project},
@@ -16,7 +16,7 @@ use crate::{
 
 /// What every part of an image is looked up with.
 pub(crate) struct Maker<'a> {
-    pub(crate) settings: &'a Settings<'a>,
+    pub(crate) settings: &'a RecipeSettings<'a>,
     pub(crate) project: &'a dyn Project,
     pub(crate) exclusions: &'a Exclusions,
 }
@@ -36,11 +36,11 @@ impl Maker<'_> {
     /// findings say why.
     pub(crate) fn content(
         &self,
-        found: &Found,
+        found: &LocatedCode,
         target: &Path,
         (what, span): (&str, Span),
         findings: &mut Vec<Finding>,
-    ) -> Option<Content> {
+    ) -> Option<CopySource> {
         let mut manner = Manner { follow: self.settings.follow_links, ..Manner::default() };
         let unreadable = |cause: std::io::Error| {
             let message = format!("could not read what the {what} leaves out: {cause}");
@@ -65,10 +65,10 @@ impl Maker<'_> {
                 return None;
             }
         }
-        if let Found::Archive { path, names } = found {
+        if let LocatedCode::Archive { path, names } = found {
             findings.extend(backslashes(path, names, what, span));
         }
-        match Content::new(found, manner, target, self.exclusions) {
+        match CopySource::new(found, manner, target, self.exclusions) {
             Ok(content) => Some(content),
             Err(path) => {
                 findings.push(unusable_path(&path, what, span));
@@ -77,8 +77,8 @@ impl Maker<'_> {
         }
     }
 
-    fn links(&self, found: &Found, manner: &Manner) -> std::io::Result<esb_oci::CopiedLinks> {
-        let Found::Folder(folder) = found else { return Ok(esb_oci::CopiedLinks::default()) };
+    fn links(&self, found: &LocatedCode, manner: &Manner) -> std::io::Result<esb_oci::CopiedLinks> {
+        let LocatedCode::Folder(folder) = found else { return Ok(esb_oci::CopiedLinks::default()) };
         let rules = CopyRules {
             exclude: self.exclusions.patterns(&manner.left_out),
             follow: manner.follow,

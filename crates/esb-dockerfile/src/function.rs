@@ -6,13 +6,13 @@
 use std::{error::Error, io, path::PathBuf};
 
 use esb_model::{
-    BaseRef, BuildContext, Dependencies, Family, Finding, Function, ImageKind, ImageRecipe,
-    Platform, Runtime, Severity, Span, ZipPackage,
+    BaseRef, Dependencies, Family, Finding, Function, ImageKind, ImageRecipe, Platform, Runtime,
+    Severity, Span, ZipPackage,
 };
 
 use crate::{
     codes,
-    content::{Content, Found, NotFound, find, plain},
+    content::{CopySource, LocatedCode, NotFound, find, plain},
     copied::Maker,
     finding::nearest,
     ignore::{Exclusions, Included},
@@ -98,20 +98,20 @@ impl Maker<'_> {
                 return None;
             }
         };
-        Some(ImageRecipe {
-            repository: self.settings.brand.function_repository(image),
-            tag: self.settings.tag.to_owned(),
-            kind: ImageKind::Function(function.id.clone()),
-            platform,
-            base,
-            dockerfile,
-            dockerignore: self.exclusions.dockerignore(&included),
-            folder,
-            context: BuildContext::default(),
-            staged: parts.contents().filter_map(Content::staged).cloned().collect(),
-            dependencies: parts.dependencies,
-            own: None,
-        })
+        Some(
+            ImageRecipe::new(
+                self.settings.brand.function_repository(image),
+                self.settings.tag.to_owned(),
+                ImageKind::Function(function.id.clone()),
+                platform,
+                base,
+                dockerfile,
+            )
+            .with_dockerignore(self.exclusions.dockerignore(&included))
+            .with_folder(folder)
+            .with_staged(parts.contents().filter_map(CopySource::staged).cloned().collect())
+            .with_dependencies(parts.dependencies),
+        )
     }
 
     fn base(&self, runtime: &Runtime) -> BaseRef {
@@ -125,8 +125,8 @@ impl Maker<'_> {
 
     /// The file that says what Python code depends on, when something of it is still to be
     /// installed: `requirements.txt`, else `uv.lock`, else `pyproject.toml`.
-    fn requirements(&self, found: &Found, runtime: &Runtime) -> io::Result<Option<PathBuf>> {
-        let Found::Folder(folder) = found else { return Ok(None) };
+    fn requirements(&self, found: &LocatedCode, runtime: &Runtime) -> io::Result<Option<PathBuf>> {
+        let LocatedCode::Folder(folder) = found else { return Ok(None) };
         if runtime.family() != Family::Python {
             return Ok(None);
         }
@@ -154,7 +154,7 @@ impl Maker<'_> {
 
 /// What a function's image is put together from.
 struct Parts {
-    code: Content,
+    code: CopySource,
     code_target: PathBuf,
     layers: Vec<ReadyLayer>,
     dependencies: Option<Dependencies>,
@@ -162,7 +162,7 @@ struct Parts {
 
 impl Parts {
     /// Everything that is copied, in the Dockerfile's order, apart from dependencies.
-    fn contents(&self) -> impl Iterator<Item = &Content> {
+    fn contents(&self) -> impl Iterator<Item = &CopySource> {
         self.layers.iter().map(|layer| &layer.content).chain([&self.code])
     }
 

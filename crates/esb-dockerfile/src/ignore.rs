@@ -9,7 +9,7 @@ use std::{ffi::OsStr, io, path::Path};
 use esb_model::{Brand, decode_text};
 
 use crate::{
-    content::Found,
+    content::LocatedCode,
     project::{EntryKind, Project},
 };
 
@@ -45,8 +45,8 @@ pub(crate) struct Included {
 ///
 /// # Errors
 /// When its file cannot be read.
-pub(crate) fn left_out(project: &dyn Project, found: &Found) -> io::Result<Vec<String>> {
-    let Found::Folder(folder) = found else { return Ok(Vec::new()) };
+pub(crate) fn left_out(project: &dyn Project, found: &LocatedCode) -> io::Result<Vec<String>> {
+    let LocatedCode::Folder(folder) = found else { return Ok(Vec::new()) };
     let path = folder.join(OWN);
     match project.locate(&path) {
         Ok(located) if located.kind == EntryKind::File => {

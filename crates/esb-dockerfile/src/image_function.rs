@@ -16,7 +16,7 @@ use esb_model::{
 
 use crate::{
     codes,
-    content::{Found, NotFound, find, plain},
+    content::{LocatedCode, NotFound, find, plain},
     copied::Maker,
     project::EntryKind,
     quote,
@@ -90,20 +90,24 @@ impl Maker<'_> {
         };
         let args = arguments(function, build, findings);
         let architecture = function.architecture();
-        Some(ImageRecipe {
-            repository: self.settings.brand.function_repository(image),
-            tag: self.settings.tag.to_owned(),
-            kind: ImageKind::Function(function.id.clone()),
-            platform: self.settings.platform.unwrap_or(Platform { architecture }),
-            base: BaseRef::InDockerfile,
-            dockerfile,
-            dockerignore,
-            folder: self.settings.function_folder(&name, image),
-            context: BuildContext { folder: context },
-            staged: Vec::new(),
-            dependencies: None,
-            own: Some(OwnDockerfile { args, target, tag: self.tag(function, build, findings) }),
-        })
+        Some(
+            ImageRecipe::new(
+                self.settings.brand.function_repository(image),
+                self.settings.tag.to_owned(),
+                ImageKind::Function(function.id.clone()),
+                self.settings.platform.unwrap_or(Platform { architecture }),
+                BaseRef::InDockerfile,
+                dockerfile,
+            )
+            .with_dockerignore(dockerignore)
+            .with_folder(self.settings.function_folder(&name, image))
+            .with_context(BuildContext { folder: context })
+            .with_own(Some(OwnDockerfile {
+                args,
+                target,
+                tag: self.tag(function, build, findings),
+            })),
+        )
     }
 
     /// The folder that `COPY` reads.
@@ -113,7 +117,7 @@ impl Maker<'_> {
         let folder = self.settings.template_folder(function.id.template);
         let code = Code::Path { path: path.clone(), span: None };
         match find(self.project, &folder, &code, &what, function.span) {
-            Ok(Found::Folder(folder)) => Ok(folder),
+            Ok(LocatedCode::Folder(folder)) => Ok(folder),
             Err(NotFound::Wrong(finding)) => Err(finding),
             Ok(_) | Err(NotFound::S3 { .. }) => {
                 let message = format!("the {what}, `{}`, is no folder", path.escape_debug());

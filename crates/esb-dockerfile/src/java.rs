@@ -9,8 +9,8 @@ use esb_model::{Finding, Severity, Span};
 
 use crate::{
     codes,
-    content::{Found, plain},
-    project::{Entry, EntryKind, Project},
+    content::{LocatedCode, plain},
+    project::{EntryKind, Project, ProjectEntry},
 };
 
 /// What a project's folder holds, who built it, and where the outcome lies.
@@ -28,11 +28,11 @@ const NOT_MEANT: [&str; 4] = ["-sources.jar", "-javadoc.jar", "-tests.jar", "-pl
 /// Lambda loads classes from the folder itself and from the jars in its `lib/`.
 pub(crate) fn unbuilt(
     project: &dyn Project,
-    found: &Found,
+    found: &LocatedCode,
     what: &str,
     span: Span,
 ) -> Option<Finding> {
-    let Found::Folder(folder) = found else { return None };
+    let LocatedCode::Folder(folder) = found else { return None };
     let entries = project.entries(folder).ok()?;
     let has = |name: &str, kind| entries.iter().any(|e| e.name == name && e.kind == kind);
     if has("lib", EntryKind::Dir) || has("META-INF", EntryKind::Dir) {
@@ -66,7 +66,7 @@ fn jar_in(project: &dyn Project, folder: &Path) -> Option<String> {
 }
 
 /// The one jar of a folder that holds classes to run.
-fn meant(entries: &[Entry]) -> Option<&str> {
+fn meant(entries: &[ProjectEntry]) -> Option<&str> {
     let mut jars = entries.iter().filter(|entry| {
         let name = entry.name.as_str();
         entry.kind == EntryKind::File

@@ -14,7 +14,7 @@ use esb_model::{
 
 use crate::{
     codes,
-    content::{Content, Found, NotFound, find},
+    content::{CopySource, LocatedCode, NotFound, find},
     copied::Maker,
     layout::Layout,
     project::Project,
@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct ReadyLayer {
     /// As the Dockerfile's comment calls it.
     pub(crate) name: String,
-    pub(crate) content: Content,
+    pub(crate) content: CopySource,
     /// Where it goes when it has to be staged.
     pub(crate) target: PathBuf,
     pub(crate) layout: Layout,
@@ -33,7 +33,7 @@ pub(crate) struct ReadyLayer {
 
 /// What became of a layer.
 #[derive(Debug, Clone)]
-enum State {
+enum LayerState {
     Ready(Box<ReadyLayer>),
     /// Left out with a warning.
     Skipped,
@@ -46,7 +46,7 @@ pub(crate) struct Layers<'a> {
     app: &'a Application,
     maker: &'a Maker<'a>,
     folders: BTreeMap<(TemplateId, &'a str), String>,
-    states: BTreeMap<(TemplateId, &'a str), State>,
+    states: BTreeMap<(TemplateId, &'a str), LayerState>,
 }
 
 impl<'a> Layers<'a> {
@@ -69,9 +69,9 @@ impl<'a> Layers<'a> {
                 LayerRef::Local(id) => match self.app.layer(function.id.template, id) {
                     Some(layer) => {
                         match self.state(layer, findings) {
-                            State::Ready(ready) => layers.push(*ready),
-                            State::Skipped => {}
-                            State::Wrong => right = false,
+                            LayerState::Ready(ready) => layers.push(*ready),
+                            LayerState::Skipped => {}
+                            LayerState::Wrong => right = false,
                         }
                         continue;
                     }
@@ -94,7 +94,7 @@ impl<'a> Layers<'a> {
         right.then_some(layers)
     }
 
-    fn state(&mut self, layer: &'a Layer, findings: &mut Vec<Finding>) -> State {
+    fn state(&mut self, layer: &'a Layer, findings: &mut Vec<Finding>) -> LayerState {
         let key = (layer.template, layer.logical_id.as_str());
         if let Some(known) = self.states.get(&key) {
             return known.clone();
@@ -104,7 +104,7 @@ impl<'a> Layers<'a> {
         state
     }
 
-    fn find(&self, layer: &Layer, findings: &mut Vec<Finding>) -> State {
+    fn find(&self, layer: &Layer, findings: &mut Vec<Finding>) -> LayerState {
         let name = layer.name.as_deref().unwrap_or(&layer.logical_id);
         let what = format!("content of layer `{name}`");
         let Maker { settings, project, .. } = *self.maker;
@@ -115,11 +115,11 @@ impl<'a> Layers<'a> {
                 let message = format!("the {what} is in S3 (`{uri}`); images are made without it");
                 let code = codes::S3_CONTENT;
                 findings.push(Finding::new(Severity::Warning, code, span, message));
-                return State::Skipped;
+                return LayerState::Skipped;
             }
             Err(NotFound::Wrong(finding)) => {
                 findings.push(*finding);
-                return State::Wrong;
+                return LayerState::Wrong;
             }
         };
         let names = match names(&found, project) {
@@ -128,7 +128,7 @@ impl<'a> Layers<'a> {
                 let message = format!("could not list the {what}: {cause}");
                 let code = codes::UNREADABLE;
                 findings.push(Finding::new(Severity::Error, code, layer.span, message));
-                return State::Wrong;
+                return LayerState::Wrong;
             }
         };
         let id = (layer.template, layer.logical_id.as_str());
@@ -146,23 +146,23 @@ impl<'a> Layers<'a> {
                     findings.push(finding.help("run `sam build` and deploy its template, or install the packages into `python/` of the layer"));
                 }
                 let name = name.to_owned();
-                State::Ready(Box::new(ReadyLayer { name, content, target, layout }))
+                LayerState::Ready(Box::new(ReadyLayer { name, content, target, layout }))
             }
-            None => State::Wrong,
+            None => LayerState::Wrong,
         }
     }
 }
 
 /// The names in a layer as an archive would list them, two levels deep where it matters.
-fn names(found: &Found, project: &dyn Project) -> std::io::Result<Vec<String>> {
+fn names(found: &LocatedCode, project: &dyn Project) -> std::io::Result<Vec<String>> {
     use crate::project::EntryKind::Dir;
     let folder = match found {
-        Found::Folder(folder) => folder,
-        Found::File(path) => {
+        LocatedCode::Folder(folder) => folder,
+        LocatedCode::File(path) => {
             return Ok(path.file_name().map(|n| n.to_string_lossy().into()).into_iter().collect());
         }
-        Found::Archive { names, .. } => return Ok(names.clone()),
-        Found::Inline { file_name, .. } => return Ok(vec![file_name.clone()]),
+        LocatedCode::Archive { names, .. } => return Ok(names.clone()),
+        LocatedCode::Inline { file_name, .. } => return Ok(vec![file_name.clone()]),
     };
     let mut names = Vec::new();
     for entry in project.entries(folder)? {

@@ -24,8 +24,8 @@ use std::collections::BTreeSet;
 use esb_model::{Application, BaseRef, Finding, Function, ImageRecipe, Package, Runtime, Severity};
 
 pub use image_hooks::{ImageHooks, ImageSettings, image_hooks};
-pub use project::{CopyRules, DiskProject, Entry, EntryKind, Located, Project};
-pub use settings::Settings;
+pub use project::{CopyRules, DiskProject, EntryKind, Located, Project, ProjectEntry};
+pub use settings::RecipeSettings;
 
 use crate::{copied::Maker, ignore::Exclusions, layer::Layers, names::Names};
 
@@ -43,7 +43,7 @@ pub struct Recipes {
 /// Looks at the disk through `project` only as far as a recipe needs it, and changes nothing.
 /// Functions that cannot or need not be built have no recipe; findings say why. Several recipes
 /// may stage the same layer: equal entries of [`ImageRecipe::staged`] are one piece of work.
-pub fn recipes(app: &Application, settings: &Settings<'_>, project: &dyn Project) -> Recipes {
+pub fn recipes(app: &Application, settings: &RecipeSettings<'_>, project: &dyn Project) -> Recipes {
     let exclusions = Exclusions::new(settings.brand);
     let maker = Maker { settings, project, exclusions: &exclusions };
     let mut layers = Layers::new(app, &maker);

@@ -46,7 +46,7 @@ pub struct Located {
 
 /// One entry of a folder. Symbolic links are followed for `kind`; a dangling one is `Other`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ProjectEntry {
     pub name: String,
     pub kind: EntryKind,
 }
@@ -57,7 +57,7 @@ pub trait Project {
     fn locate(&self, path: &Path) -> io::Result<Located>;
 
     /// The entries of a folder, sorted by name.
-    fn entries(&self, path: &Path) -> io::Result<Vec<Entry>>;
+    fn entries(&self, path: &Path) -> io::Result<Vec<ProjectEntry>>;
 
     /// A whole file of at most `limit` bytes; a longer one is an error.
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>>;
@@ -101,7 +101,7 @@ impl Project for DiskProject {
         Ok(Located { path, kind })
     }
 
-    fn entries(&self, path: &Path) -> io::Result<Vec<Entry>> {
+    fn entries(&self, path: &Path) -> io::Result<Vec<ProjectEntry>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(self.root.join(path))? {
             let entry = entry?;
@@ -113,7 +113,7 @@ impl Project for DiskProject {
             };
             // A name that is not UTF-8 is no module's, no requirement's and no layer folder's.
             let name = entry.file_name().to_string_lossy().into_owned();
-            entries.push(Entry { name, kind });
+            entries.push(ProjectEntry { name, kind });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)

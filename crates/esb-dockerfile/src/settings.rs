@@ -16,7 +16,7 @@ pub(crate) const DEFAULT_HANDLER: &str = "lambda_function.lambda_handler";
 
 /// What recipes depend on besides the application and the disk.
 #[derive(Debug, Clone)]
-pub struct Settings<'a> {
+pub struct RecipeSettings<'a> {
     pub brand: &'a Brand,
     /// One plain path segment.
     pub environment: &'a str,
@@ -32,7 +32,7 @@ pub struct Settings<'a> {
     pub follow_links: FollowLinks,
 }
 
-impl Settings<'_> {
+impl RecipeSettings<'_> {
     /// `.esb/<env>`: where everything that is made for a build lies.
     pub(crate) fn folder(&self) -> PathBuf {
         [self.brand.folder_name().as_str(), self.environment].iter().collect()

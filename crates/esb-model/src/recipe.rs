@@ -6,6 +6,7 @@ use crate::{FunctionId, Platform, Runtime, Secret};
 
 /// How one image is made. Pure data: paths are relative to the project root, nothing was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImageRecipe {
     /// The image's repository without registry: `esb-hello`, `esb-lambda-base`.
     pub repository: String,
@@ -28,6 +29,54 @@ pub struct ImageRecipe {
     pub dependencies: Option<Dependencies>,
     /// Set where the Dockerfile is the user's own and not a generated one.
     pub own: Option<OwnDockerfile>,
+}
+
+/// Defines for each field the method that sets it.
+macro_rules! setters {
+    ($($setter:ident($field:ident: $type:ty),)*) => { $(
+        #[doc = concat!("Sets [`ImageRecipe::", stringify!($field), "`].")]
+        #[must_use]
+        pub fn $setter(self, $field: $type) -> Self {
+            Self { $field, ..self }
+        }
+    )* };
+}
+
+impl ImageRecipe {
+    /// A recipe whose Dockerfile copies from the whole project, with nothing staged or installed.
+    pub fn new(
+        repository: impl Into<String>,
+        tag: impl Into<String>,
+        kind: ImageKind,
+        platform: Platform,
+        base: BaseRef,
+        dockerfile: impl Into<String>,
+    ) -> Self {
+        Self {
+            repository: repository.into(),
+            tag: tag.into(),
+            kind,
+            platform,
+            base,
+            dockerfile: dockerfile.into(),
+            dockerignore: String::new(),
+            folder: PathBuf::new(),
+            context: BuildContext::default(),
+            staged: Vec::new(),
+            dependencies: None,
+            own: None,
+        }
+    }
+
+    setters! {
+        with_repository(repository: String),
+        with_dockerignore(dockerignore: String),
+        with_folder(folder: PathBuf),
+        with_context(context: BuildContext),
+        with_staged(staged: Vec<Staged>),
+        with_dependencies(dependencies: Option<Dependencies>),
+        with_own(own: Option<OwnDockerfile>),
+    }
 }
 
 /// How a Dockerfile of the user is built (docs/contracts/platform.md#external-images).

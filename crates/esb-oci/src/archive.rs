@@ -16,13 +16,13 @@ pub struct ArchiveImage {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+struct ArchiveEntry {
     config: String,
     repo_tags: Vec<String>,
     layers: Vec<String>,
 }
 
-enum Part {
+enum ArchivePart {
     Bytes(Bytes),
     Blob(Blob),
 }
@@ -40,22 +40,22 @@ pub fn docker_archive(images: &[ArchiveImage], skip: impl Fn(&Blob) -> bool) -> 
         let layers: Vec<String> =
             image.layers.iter().map(|layer| layer_name(layer.descriptor.digest)).collect();
         if written.insert(config.clone()) {
-            push_file(&mut parts, &config, Part::Blob(image.config.clone()));
+            push_file(&mut parts, &config, ArchivePart::Blob(image.config.clone()));
         }
         for (layer, name) in image.layers.iter().zip(&layers) {
             if !skip(layer) && written.insert(name.clone()) {
-                push_file(&mut parts, name, Part::Blob(layer.clone()));
+                push_file(&mut parts, name, ArchivePart::Blob(layer.clone()));
             }
         }
-        entries.push(Entry { config, repo_tags: names.clone(), layers });
+        entries.push(ArchiveEntry { config, repo_tags: names.clone(), layers });
     }
     let manifest = serde_json::to_vec(&entries).expect("strings and lists serialise");
-    push_file(&mut parts, "manifest.json", Part::Bytes(manifest.into()));
-    parts.push(Part::Bytes(Bytes::from_static(&[0; 1024])));
+    push_file(&mut parts, "manifest.json", ArchivePart::Bytes(manifest.into()));
+    parts.push(ArchivePart::Bytes(Bytes::from_static(&[0; 1024])));
     let open = |part| async move {
         Ok::<BlobStream, BlobError>(match part {
-            Part::Bytes(bytes) => Box::pin(stream::once(async move { Ok(bytes) })),
-            Part::Blob(blob) => blob.open().await?,
+            ArchivePart::Bytes(bytes) => Box::pin(stream::once(async move { Ok(bytes) })),
+            ArchivePart::Blob(blob) => blob.open().await?,
         })
     };
     Box::pin(stream::iter(parts).then(open).try_flatten())
@@ -65,20 +65,20 @@ fn layer_name(digest: Digest) -> String {
     format!("{}.tar.gz", digest.hex())
 }
 
-fn push_file(parts: &mut Vec<Part>, name: &str, content: Part) {
+fn push_file(parts: &mut Vec<ArchivePart>, name: &str, content: ArchivePart) {
     let size = match &content {
-        Part::Bytes(bytes) => bytes.len() as u64,
-        Part::Blob(blob) => blob.descriptor.size,
+        ArchivePart::Bytes(bytes) => bytes.len() as u64,
+        ArchivePart::Blob(blob) => blob.descriptor.size,
     };
     let mut header = tar::Header::new_gnu(); // has sizes above 8 GiB
     header.set_path(name).expect("hex digits and a suffix fit a header");
     header.set_mode(0o644);
     header.set_size(size);
     header.set_cksum();
-    parts.push(Part::Bytes(Bytes::copy_from_slice(header.as_bytes())));
+    parts.push(ArchivePart::Bytes(Bytes::copy_from_slice(header.as_bytes())));
     parts.push(content);
     let over = usize::try_from(size % 512).expect("below 512");
     if over != 0 {
-        parts.push(Part::Bytes(Bytes::from_static(&[0; 512][over..])));
+        parts.push(ArchivePart::Bytes(Bytes::from_static(&[0; 512][over..])));
     }
 }

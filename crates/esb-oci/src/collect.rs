@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    ContentStore, Entry, EntryKind, Folder, FolderError, StoreError,
+    ContentStore, EntryKind, Folder, FolderEntry, FolderError, StoreError,
     kinds::{self, LEFTOVERS, TEMPORARY},
     layout,
 };
@@ -204,7 +204,7 @@ pub(crate) fn remove_old_leftovers(root: &Folder) -> Result<(), FolderError> {
 }
 
 /// Whether no process can still be writing it.
-pub(crate) fn is_old(folder: &Folder, entry: &Entry) -> bool {
+pub(crate) fn is_old(folder: &Folder, entry: &FolderEntry) -> bool {
     let found = folder.metadata(&entry.name).ok().flatten();
     let at = found.and_then(|found| found.modified().ok());
     at.is_some_and(|at| at.elapsed().is_ok_and(|age| age > OLD))

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Entry, EntryKind, Folder, FolderError,
+    EntryKind, Folder, FolderEntry, FolderError,
     collect::{LOCK, LOOKED},
     folder::is_temporary,
     marker, records,
@@ -76,7 +76,7 @@ impl Scan {
         self.foreign.is_empty() && (self.is_store || !self.is_layout)
     }
 
-    fn add(&mut self, path: PathBuf, entry: &Entry, kind: &str) {
+    fn add(&mut self, path: PathBuf, entry: &FolderEntry, kind: &str) {
         let is_folder = entry.kind == EntryKind::Folder;
         self.found.push(Found { path, kind: kind.to_owned(), is_folder });
     }
@@ -126,7 +126,7 @@ fn each<'a>(
     root: &Folder,
     folder: &str,
     scan: &mut Scan,
-    kind: impl Fn(&Entry) -> Option<&'a str>,
+    kind: impl Fn(&FolderEntry) -> Option<&'a str>,
 ) -> Result<(), FolderError> {
     for entry in root.join(folder).entries()? {
         let path = Path::new(folder).join(&entry.name);
@@ -175,7 +175,8 @@ fn of_records(root: &Folder, scan: &mut Scan) -> Result<(), FolderError> {
 fn deliveries(root: &Folder, scan: &mut Scan) -> Result<(), FolderError> {
     for entry in root.join(DELIVERY).entries()? {
         let path = Path::new(DELIVERY).join(&entry.name);
-        let is_lock = |held: &Entry| held.name == DELIVERY_LOCK && held.kind == EntryKind::File;
+        let is_lock =
+            |held: &FolderEntry| held.name == DELIVERY_LOCK && held.kind == EntryKind::File;
         if entry.kind == EntryKind::Folder && root.join(&path).entries()?.iter().all(is_lock) {
             scan.add(path, &entry, LEFTOVERS);
         } else {
@@ -186,13 +187,13 @@ fn deliveries(root: &Folder, scan: &mut Scan) -> Result<(), FolderError> {
 }
 
 /// What is being written, and the locks of those who make something now ([`crate::KeyLock`]).
-pub(crate) fn is_scratch(entry: &Entry) -> bool {
+pub(crate) fn is_scratch(entry: &FolderEntry) -> bool {
     let is_turn =
         |name: &str| name.rsplit_once('-').is_some_and(|(what, key)| is_word(what) && is_key(key));
     is_unfinished(entry) || entry.kind == EntryKind::File && entry.text().is_some_and(is_turn)
 }
 
-fn installed<'a>(entry: &Entry, kind: &'a str) -> Option<&'a str> {
+fn installed<'a>(entry: &FolderEntry, kind: &'a str) -> Option<&'a str> {
     let name = entry.text().filter(|_| entry.kind == EntryKind::Folder)?;
     let is_letters =
         |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric());
@@ -204,7 +205,7 @@ fn installed<'a>(entry: &Entry, kind: &'a str) -> Option<&'a str> {
 }
 
 /// Whether a file has its final name: the digest that it is found by.
-fn file(entry: &Entry) -> bool {
+fn file(entry: &FolderEntry) -> bool {
     entry.kind == EntryKind::File && entry.text().is_some_and(is_key)
 }
 
@@ -219,7 +220,7 @@ fn is_word(name: &str) -> bool {
 
 /// Whether something has the name of what is not whole yet: `.tmpXXXXXX`, or that of
 /// [`Folder::replace`] for a file of ours.
-fn is_unfinished(entry: &Entry) -> bool {
+fn is_unfinished(entry: &FolderEntry) -> bool {
     let Some(name) = entry.text() else { return false };
     let is_drawn = |rest: &str| rest.len() == 6 && rest.bytes().all(|b| b.is_ascii_alphanumeric());
     if name.strip_prefix(".tmp").is_some_and(is_drawn) {

@@ -35,7 +35,9 @@ pub use config::{History, ImageConfig};
 pub use credential::{Anonymous, CredentialError, CredentialSource, Credentials};
 pub use digest::{Digest, Hasher, HashingWriter, InvalidDigest};
 pub use dockerignore::{Glob, IgnoreRules, Matched, is_pattern};
-pub use folder::{Entry, EntryKind, Folder, FolderError, Links, TemporaryFolder, is_temporary};
+pub use folder::{
+    EntryKind, Folder, FolderEntry, FolderError, Links, TemporaryFolder, is_temporary,
+};
 pub use gzip::Threads;
 pub use image::{DOCUMENT_LIMIT, Image, InvalidImage};
 pub use key_lock::KeyLock;

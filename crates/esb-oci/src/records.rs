@@ -36,12 +36,12 @@ const LIMIT: u64 = 256 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Records {
     folder: Folder,
-    kinds: Mutex<HashMap<String, Kind>>,
+    kinds: Mutex<HashMap<String, RecordKind>>,
 }
 
 /// What is known of one kind.
 #[derive(Debug, Default)]
-struct Kind {
+struct RecordKind {
     values: HashMap<Digest, Bytes>,
     /// Where lines are added, once one was.
     file: Option<File>,
@@ -106,12 +106,12 @@ impl Records {
         })
     }
 
-    fn kind<T>(&self, name: &str, look: impl FnOnce(&mut Kind) -> T) -> T {
+    fn kind<T>(&self, name: &str, look: impl FnOnce(&mut RecordKind) -> T) -> T {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kind) = kinds.get_mut(name) {
             return look(kind);
         }
-        let kind = Kind { values: self.read(name), file: None };
+        let kind = RecordKind { values: self.read(name), file: None };
         look(kinds.entry(name.to_owned()).or_insert(kind))
     }
 

@@ -47,7 +47,7 @@ pub enum StoreError {
     #[error("the store `{}` is in use", path.display())]
     InUse { path: PathBuf },
     /// Collecting there would remove what is not ours.
-    #[error("`{}` is not a content store, and holds other files: {}", path.display(), Names(names))]
+    #[error("`{}` is not a content store, and holds other files: {}", path.display(), QuotedNames(names))]
     Foreign { path: PathBuf, names: Vec<String> },
     #[error("the content store `{}` is {}, and this program knows version {known}",
         path.display(), Version(*version))]
@@ -104,9 +104,9 @@ impl From<FolderError> for StoreError {
     }
 }
 
-struct Names<'a>(&'a [String]);
+struct QuotedNames<'a>(&'a [String]);
 
-impl fmt::Display for Names<'_> {
+impl fmt::Display for QuotedNames<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, name) in self.0.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };

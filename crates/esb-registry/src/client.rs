@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use esb_oci::Digest;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{ClientSettings, DirectRegistry, Error, PushSession, Registry, Repository, TagPing};
+use crate::{DirectRegistry, Error, PushSession, Registry, RegistrySettings, Repository, TagPing};
 
 /// How long [`Client::ping`] waits.
 const PING: Duration = Duration::from_secs(2);
@@ -15,7 +15,7 @@ const PING: Duration = Duration::from_secs(2);
 /// Resolves, pushes, copies and verifies images. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    settings: Arc<ClientSettings>,
+    settings: Arc<RegistrySettings>,
     registry: Arc<dyn Registry>,
     transfers: Arc<Semaphore>,
 }
@@ -27,20 +27,20 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Settings`] when a proxy or a certificate is not usable.
-    pub fn new(settings: ClientSettings) -> Result<Self, Error> {
+    pub fn new(settings: RegistrySettings) -> Result<Self, Error> {
         let registry = DirectRegistry::new(Arc::new(settings.clone()))?;
         Ok(Self::with_registry(settings, Arc::new(registry)))
     }
 
     /// A client whose requests are made by `registry`. Of the settings those of the network are
     /// the registry's part; mirrors, the store and the number of transfers hold here.
-    pub fn with_registry(settings: ClientSettings, registry: Arc<dyn Registry>) -> Self {
+    pub fn with_registry(settings: RegistrySettings, registry: Arc<dyn Registry>) -> Self {
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
         Self { settings: Arc::new(settings), registry, transfers }
     }
 
     /// What the client was told.
-    pub fn settings(&self) -> &ClientSettings {
+    pub fn settings(&self) -> &RegistrySettings {
         &self.settings
     }
 

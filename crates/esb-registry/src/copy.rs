@@ -9,10 +9,10 @@ use esb_oci::{Digest, Index, InvalidImage, Manifest, Reference, manifest::media_
 
 use crate::{
     Access, Attempted, Client, Error, RawManifest, RequestAction, ServerMessage,
-    push::Parts,
+    push::ManifestParts,
     registry::{Repository, repository},
     resolve::check_kind,
-    source::Place,
+    source::ImageSource,
 };
 
 /// The most manifests that one index may bring along.
@@ -34,9 +34,9 @@ impl Client {
     pub(crate) async fn walk(
         &self,
         source: &Reference,
-        place: &Place,
+        place: &ImageSource,
         root: RawManifest,
-    ) -> Result<Vec<Parts>, Error> {
+    ) -> Result<Vec<ManifestParts>, Error> {
         let all = self.all_below(source, place, root).await;
         all.map_err(|error| self.without_credentials(error))
     }
@@ -44,9 +44,9 @@ impl Client {
     async fn all_below(
         &self,
         source: &Reference,
-        place: &Place,
+        place: &ImageSource,
         root: RawManifest,
-    ) -> Result<Vec<Parts>, Error> {
+    ) -> Result<Vec<ManifestParts>, Error> {
         let json = |what| {
             move |error| Error::Document {
                 reference: source.to_string(),
@@ -80,7 +80,7 @@ impl Client {
                     let descriptors = manifest.layers.into_iter().chain([manifest.config]);
                     blobs.extend(descriptors.map(|blob| place.blob(blob)));
                 }
-                all.push(Parts { bytes, media_type, digest, blobs });
+                all.push(ManifestParts { bytes, media_type, digest, blobs });
             }
             level = next;
         }

@@ -46,14 +46,14 @@ impl std::fmt::Debug for DockerConfig {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct File {
-    auths: HashMap<String, Entry>,
+    auths: HashMap<String, AuthEntry>,
     creds_store: Option<String>,
     cred_helpers: HashMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "lowercase", default)]
-struct Entry {
+struct AuthEntry {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
@@ -166,7 +166,7 @@ fn names(registry: &str) -> Vec<String> {
     names
 }
 
-impl Entry {
+impl AuthEntry {
     fn credentials(&self) -> Result<Option<Credentials>, Reason> {
         let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = set(&self.identitytoken) {

@@ -17,7 +17,7 @@ use reqwest::{
 };
 
 use crate::{
-    Attempted, ClientSettings, Error,
+    Attempted, Error, RegistrySettings,
     certificates::{self, Certificates},
     error::is_hopeless,
     registry::Upload,
@@ -75,7 +75,7 @@ struct Hop<'a> {
 /// not read where only plain HTTP is spoken.
 #[derive(Debug)]
 pub(crate) struct Http {
-    pub(crate) settings: Arc<ClientSettings>,
+    pub(crate) settings: Arc<RegistrySettings>,
     roots: Vec<Certificate>,
     plain: Mutex<Option<reqwest::Client>>,
     secure: Mutex<Option<reqwest::Client>>,
@@ -88,7 +88,7 @@ pub(crate) struct Http {
 
 impl Http {
     /// Checks the settings that can be wrong.
-    pub(crate) fn new(settings: Arc<ClientSettings>) -> Result<Self, Error> {
+    pub(crate) fn new(settings: Arc<RegistrySettings>) -> Result<Self, Error> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Whoever was faster has installed one.
             let _installed = rustls::crypto::ring::default_provider().install_default();

@@ -46,5 +46,7 @@ pub use resolve::ResolvedImage;
 pub use retry::RetryPolicy;
 pub use server_message::ServerMessage;
 pub use session::{KnownTag, PushSession};
-pub use settings::{ClientSettings, ProxySettings, Timeouts, is_loopback};
-pub use sync::{Journal, PlannedCopy, PlannedImage, Step, SyncItem, SyncPlan, Synced, SyncedImage};
+pub use settings::{ProxySettings, RegistrySettings, Timeouts, is_loopback};
+pub use sync::{
+    Journal, PlannedCopy, PlannedImage, SyncItem, SyncPlan, SyncStep, Synced, SyncedImage,
+};

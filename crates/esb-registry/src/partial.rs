@@ -38,14 +38,14 @@ impl Partials {
     pub(crate) fn open(&self, blob: &Descriptor) -> Kept {
         let (folder, name) = (self.folder.clone(), blob.digest.hex());
         let state = match existing(&folder, &name, blob.size) {
-            Existing::File(file, length) => State::Replaying { file, left: length },
+            Existing::File(file, length) => DownloadState::Replaying { file, left: length },
             // Too small to be worth it, or somebody else's.
-            Existing::Taken => State::Off,
-            Existing::None if blob.size <= PROBE => State::Off,
-            Existing::None => State::Probing { since: Instant::now(), held: Vec::new() },
+            Existing::Taken => DownloadState::Off,
+            Existing::None if blob.size <= PROBE => DownloadState::Off,
+            Existing::None => DownloadState::Probing { since: Instant::now(), held: Vec::new() },
         };
         let start = match &state {
-            State::Replaying { left, .. } => *left,
+            DownloadState::Replaying { left, .. } => *left,
             _ => 0,
         };
         Kept { folder, name, slow: self.slow, state, start, size: blob.size, done: 0 }
@@ -79,7 +79,7 @@ pub(crate) struct Kept {
     folder: Folder,
     name: String,
     slow: Duration,
-    state: State,
+    state: DownloadState,
     /// How many bytes an earlier run left.
     start: u64,
     size: u64,
@@ -88,7 +88,7 @@ pub(crate) struct Kept {
 }
 
 #[derive(Debug)]
-enum State {
+enum DownloadState {
     /// Reads what an earlier run left.
     Replaying {
         file: File,
@@ -111,7 +111,7 @@ impl Kept {
 
     /// The next bytes that an earlier run left; `None` after the last.
     pub(crate) fn replay(&mut self) -> Option<io::Result<Bytes>> {
-        let State::Replaying { file, left } = &mut self.state else { return None };
+        let DownloadState::Replaying { file, left } = &mut self.state else { return None };
         let mut block = vec![0; usize::try_from(*left).unwrap_or(BLOCK).min(BLOCK)];
         if let Err(error) = file.read_exact(&mut block) {
             self.give_up();
@@ -120,9 +120,10 @@ impl Kept {
         *left -= block.len() as u64;
         self.done += block.len() as u64;
         if *left == 0
-            && let State::Replaying { file, .. } = std::mem::replace(&mut self.state, State::Off)
+            && let DownloadState::Replaying { file, .. } =
+                std::mem::replace(&mut self.state, DownloadState::Off)
         {
-            self.state = State::Keeping(file);
+            self.state = DownloadState::Keeping(file);
         }
         self.end();
         Some(Ok(block.into()))
@@ -132,24 +133,24 @@ impl Kept {
     pub(crate) fn note(&mut self, bytes: &Bytes) {
         self.done += bytes.len() as u64;
         match &mut self.state {
-            State::Keeping(file) => {
+            DownloadState::Keeping(file) => {
                 if file.write_all(bytes).is_err() {
                     // A full disk must not keep an image from being copied.
                     self.give_up();
                 }
             }
-            State::Probing { since, held } => {
+            DownloadState::Probing { since, held } => {
                 held.push(bytes.clone());
                 if self.done >= PROBE {
                     let held = std::mem::take(held);
                     self.state = if since.elapsed() < self.slow || self.done >= self.size {
-                        State::Off
+                        DownloadState::Off
                     } else {
-                        self.begin(&held).map_or(State::Off, State::Keeping)
+                        self.begin(&held).map_or(DownloadState::Off, DownloadState::Keeping)
                     };
                 }
             }
-            State::Replaying { .. } | State::Off => {}
+            DownloadState::Replaying { .. } | DownloadState::Off => {}
         }
         self.end();
     }
@@ -171,7 +172,7 @@ impl Kept {
     /// Removes what was kept once all of the blob went by: whoever reads it knows by then whether
     /// it is the right one, and if it is not, the next run must not begin with it.
     fn end(&mut self) {
-        if self.done >= self.size && matches!(self.state, State::Keeping(_)) {
+        if self.done >= self.size && matches!(self.state, DownloadState::Keeping(_)) {
             self.give_up();
         }
     }
@@ -179,7 +180,7 @@ impl Kept {
     /// Removes what was kept.
     fn give_up(&mut self) {
         let _gone = self.folder.remove_file(&self.name);
-        self.state = State::Off;
+        self.state = DownloadState::Off;
     }
 }
 

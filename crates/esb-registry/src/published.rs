@@ -11,7 +11,7 @@ use crate::{
     Client, Error, KnownTag, PushSession, RawManifest,
     document::is_schema_1,
     registry::repository,
-    source::{Place, read_config},
+    source::{ImageSource, read_config},
 };
 
 impl Client {
@@ -68,7 +68,7 @@ impl Client {
     /// The image of a manifest at hand, its blobs to be had from the reference's repository; its
     /// config is not read. `None` when the bytes are no manifest. Makes no request.
     pub fn image_at(&self, reference: &Reference, manifest: Bytes) -> Option<Image> {
-        let place = Place::repository(self, repository(reference));
+        let place = ImageSource::repository(self, repository(reference));
         let parsed: Manifest = serde_json::from_slice(&manifest).ok()?;
         let config: Blob = place.blob(parsed.config);
         let layers = parsed.layers.into_iter().map(|layer| place.blob(layer)).collect();

@@ -57,14 +57,14 @@ impl PushReport {
 
 /// Everything that one manifest needs in a repository.
 #[derive(Debug, Clone)]
-pub(crate) struct Parts {
+pub(crate) struct ManifestParts {
     pub(crate) bytes: Bytes,
     pub(crate) media_type: String,
     pub(crate) digest: Digest,
     pub(crate) blobs: Vec<Blob>,
 }
 
-impl From<&Image> for Parts {
+impl From<&Image> for ManifestParts {
     fn from(image: &Image) -> Self {
         Self {
             bytes: image.manifest_bytes.clone(),
@@ -116,7 +116,7 @@ impl Client {
         let at = repository(target);
         let subject = target.to_string();
         let activity = ActivityGuard::start(&**reporter, &subject, Activity::Push);
-        let parts = Parts::from(image);
+        let parts = ManifestParts::from(image);
         let target = target.tag().map_or_else(|| parts.digest.to_string(), str::to_owned);
         let there = match session.tag(&at, &target) {
             KnownTag::Confirmed(known) => known == parts.digest,
@@ -192,7 +192,7 @@ impl Client {
             let pushed = self.push(image, &pinned, &[], session, reporter).await?;
             report.add(&pushed);
         }
-        let parts = Parts { bytes: bytes.into(), media_type, digest, blobs: Vec::new() };
+        let parts = ManifestParts { bytes: bytes.into(), media_type, digest, blobs: Vec::new() };
         self.put(&parts, &at, &tag, session).await?;
         Ok(report)
     }
@@ -215,7 +215,7 @@ impl Client {
     /// Brings the blobs of a manifest into a repository, then the manifest itself under its names.
     pub(crate) async fn push_parts(
         &self,
-        parts: &Parts,
+        parts: &ManifestParts,
         at: &Repository,
         targets: &[&str],
         session: &PushSession,
@@ -247,7 +247,7 @@ impl Client {
 
     async fn put_all(
         &self,
-        parts: &Parts,
+        parts: &ManifestParts,
         at: &Repository,
         targets: &[&str],
         session: &PushSession,
@@ -260,7 +260,7 @@ impl Client {
     /// says it.
     async fn put(
         &self,
-        parts: &Parts,
+        parts: &ManifestParts,
         at: &Repository,
         target: &str,
         session: &PushSession,

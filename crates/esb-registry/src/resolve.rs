@@ -19,7 +19,7 @@ use crate::{
     error::TriedPlace,
     mirror::MirrorPlace,
     registry::{Repository, repository},
-    source::{FirstAvailable, Place, read_config},
+    source::{FirstAvailable, ImageSource, read_config},
 };
 
 /// An image as it was found.
@@ -62,7 +62,7 @@ impl Client {
         }
         for (name, place) in self.places(reference) {
             let result = match place {
-                Ok(place) => self.assemble(reference, platform, &Documents::Place(place)).await,
+                Ok(place) => self.assemble(reference, platform, &Documents::Source(place)).await,
                 Err(error) => Err(error),
             };
             match result {
@@ -74,7 +74,10 @@ impl Client {
     }
 
     /// Finds what a reference stands for, whatever its kind.
-    pub(crate) async fn find(&self, reference: &Reference) -> Result<(Place, RawManifest), Error> {
+    pub(crate) async fn find(
+        &self,
+        reference: &Reference,
+    ) -> Result<(ImageSource, RawManifest), Error> {
         let mut tried = Vec::new();
         for (name, place) in self.places(reference) {
             let result = match place {
@@ -95,14 +98,17 @@ impl Client {
     }
 
     /// The places to look for a reference, in order, each with its name.
-    pub(crate) fn places(&self, reference: &Reference) -> Vec<(String, Result<Place, Error>)> {
+    pub(crate) fn places(
+        &self,
+        reference: &Reference,
+    ) -> Vec<(String, Result<ImageSource, Error>)> {
         let settings = self.settings();
         let mut places = Vec::new();
         for mirror in settings.mirrors.of(reference.registry()) {
             match mirror {
                 MirrorPlace::Layout(root) => {
                     let place = format!("oci:{}", root.display());
-                    places.push((place, Place::layout(root, reference)));
+                    places.push((place, ImageSource::layout(root, reference)));
                 }
                 MirrorPlace::Registry { host, prefix } => {
                     let moved = reference.moved_to(host, prefix.as_deref());
@@ -112,13 +118,13 @@ impl Client {
         }
         places.push(self.in_registry(repository(reference)));
         if settings.offline {
-            places.retain(|(_, place)| !matches!(place, Ok(Place::Repository(_))));
+            places.retain(|(_, place)| !matches!(place, Ok(ImageSource::Repository(_))));
         }
         places
     }
 
-    pub(crate) fn in_registry(&self, at: Repository) -> (String, Result<Place, Error>) {
-        let place = Place::repository(self, at);
+    pub(crate) fn in_registry(&self, at: Repository) -> (String, Result<ImageSource, Error>) {
+        let place = ImageSource::repository(self, at);
         (place.to_string(), Ok(place))
     }
 
@@ -200,10 +206,10 @@ impl Client {
         let store = match (&self.settings().store, from) {
             (Some(store), _) => store,
             (None, Documents::Store(store, _)) => store,
-            (None, Documents::Place(place)) => return place.blob(descriptor),
+            (None, Documents::Source(place)) => return place.blob(descriptor),
         };
         let places = match from {
-            Documents::Place(place) => vec![place.clone()],
+            Documents::Source(place) => vec![place.clone()],
             Documents::Store(..) => {
                 self.places(reference).into_iter().filter_map(|(_, place)| place.ok()).collect()
             }
@@ -216,14 +222,14 @@ impl Client {
 pub(crate) enum Documents<'a> {
     /// The content store, which has what a digest stands for.
     Store(&'a ContentStore, Digest),
-    Place(Place),
+    Source(ImageSource),
 }
 
 impl fmt::Display for Documents<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(..) => f.write_str(STORE),
-            Self::Place(place) => place.fmt(f),
+            Self::Source(place) => place.fmt(f),
         }
     }
 }
@@ -232,7 +238,7 @@ impl Documents<'_> {
     async fn root(&self, reference: &Reference) -> Result<RawManifest, Error> {
         match self {
             Self::Store(store, digest) => stored(Some(store), *digest),
-            Self::Place(place) => place.root(reference).await,
+            Self::Source(place) => place.root(reference).await,
         }
     }
 
@@ -243,7 +249,7 @@ impl Documents<'_> {
     ) -> Result<RawManifest, Error> {
         match self {
             Self::Store(store, _) => stored(Some(store), entry.digest),
-            Self::Place(place) => place.manifest(reference, entry).await,
+            Self::Source(place) => place.manifest(reference, entry).await,
         }
     }
 }

@@ -24,10 +24,10 @@ impl ServerMessage {
     pub(crate) fn read(body: &[u8], redactor: &Redactor) -> Self {
         #[derive(serde::Deserialize)]
         struct Envelope {
-            errors: Vec<Entry>,
+            errors: Vec<RefusalEntry>,
         }
         #[derive(serde::Deserialize)]
-        struct Entry {
+        struct RefusalEntry {
             #[serde(default)]
             code: String,
             #[serde(default)]
@@ -38,7 +38,7 @@ impl ServerMessage {
             let texts: Vec<String> = errors
                 .into_iter()
                 .take(5)
-                .map(|Entry { code, message }| match (code.is_empty(), message.is_empty()) {
+                .map(|RefusalEntry { code, message }| match (code.is_empty(), message.is_empty()) {
                     (false, false) => format!("{code}: {message}"),
                     _ => format!("{code}{message}"),
                 })

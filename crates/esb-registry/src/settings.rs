@@ -1,8 +1,7 @@
-//! What a client is told: which registries may speak plain HTTP, whom to trust, whom to go
-//! through, how long to wait.
+//! The settings of a registry client: plain HTTP, certificates, proxies, timeouts, credentials.
 //!
-//! Owns the decision of scheme and of whether credentials may travel. Reads nothing by itself: no
-//! environment, no file.
+//! Also decides the scheme of a registry, and whether credentials are sent to it. Reads no
+//! environment and no file.
 
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,7 +11,8 @@ use crate::{Mirrors, RetryPolicy};
 
 /// The settings of a [`Client`](crate::Client).
 #[derive(Debug, Clone)]
-pub struct ClientSettings {
+#[non_exhaustive]
+pub struct RegistrySettings {
     /// Registries (`host` or `host:port`) that are spoken to over plain HTTP. Loopback always is.
     pub insecure: BTreeSet<String>,
     /// Of those, the ones that get credentials all the same. Loopback does.
@@ -43,7 +43,7 @@ pub struct ClientSettings {
 }
 
 /// The proxies to go through. Never used for loopback, registries of plain HTTP
-/// and [`ClientSettings::direct`].
+/// and [`RegistrySettings::direct`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxySettings {
     /// URL of the proxy for `http://`.
@@ -54,7 +54,7 @@ pub struct ProxySettings {
     pub no_proxy: Vec<String>,
 }
 
-/// How long to wait for what.
+/// How long a client waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// For a connection.
@@ -65,7 +65,7 @@ pub struct Timeouts {
     pub stall: Duration,
 }
 
-impl Default for ClientSettings {
+impl Default for RegistrySettings {
     fn default() -> Self {
         Self {
             insecure: BTreeSet::new(),
@@ -96,7 +96,35 @@ impl Default for Timeouts {
     }
 }
 
-impl ClientSettings {
+/// Defines for each field the method that sets it.
+macro_rules! setters {
+    ($($setter:ident($field:ident: $type:ty),)*) => { $(
+        #[doc = concat!("Sets [`RegistrySettings::", stringify!($field), "`].")]
+        #[must_use]
+        pub fn $setter(self, $field: $type) -> Self {
+            Self { $field, ..self }
+        }
+    )* };
+}
+
+impl RegistrySettings {
+    setters! {
+        with_insecure(insecure: BTreeSet<String>),
+        with_plain_credentials(plain_credentials: BTreeSet<String>),
+        with_direct(direct: BTreeSet<String>),
+        with_extra_roots(extra_roots: Vec<Vec<u8>>),
+        with_certificate_folders(certificate_folders: Vec<PathBuf>),
+        with_proxy(proxy: ProxySettings),
+        with_timeouts(timeouts: Timeouts),
+        with_retry(retry: RetryPolicy),
+        with_credentials(credentials: Arc<dyn CredentialSource>),
+        with_mirrors(mirrors: Mirrors),
+        with_store(store: Option<ContentStore>),
+        with_slow(slow: Duration),
+        with_offline(offline: bool),
+        with_transfers(transfers: usize),
+    }
+
     /// Whether a registry is spoken to over plain HTTP.
     pub fn is_plain(&self, registry: &str) -> bool {
         is_loopback(registry) || self.insecure.contains(registry)
@@ -145,7 +173,7 @@ mod tests {
 
     #[test]
     fn plain_http_only_where_it_is_allowed() {
-        let mut settings = ClientSettings::default();
+        let mut settings = RegistrySettings::default();
         settings.insecure.insert("registry:5010".to_owned());
         for (registry, plain, credentials) in [
             ("127.0.0.1:5010", true, true),

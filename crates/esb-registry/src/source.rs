@@ -54,10 +54,10 @@ pub(crate) struct FirstAvailable {
 }
 
 impl FirstAvailable {
-    pub(crate) fn new(store: ContentStore, places: &[Place]) -> Self {
+    pub(crate) fn new(store: ContentStore, places: &[ImageSource]) -> Self {
         let names: Vec<String> = places.iter().map(|place| format!(", `{place}`")).collect();
         let names = names.concat();
-        Self { store, places: places.iter().map(Place::source).collect(), names }
+        Self { store, places: places.iter().map(ImageSource::source).collect(), names }
     }
 }
 
@@ -94,12 +94,12 @@ impl BlobSource for FirstAvailable {
 
 /// Where an image is read from.
 #[derive(Clone)]
-pub(crate) enum Place {
+pub(crate) enum ImageSource {
     Repository(RepositorySource),
     Layout(OciLayout),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ImageSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Repository(source) => f.write_str(&name(&source.repository)),
@@ -108,7 +108,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl Place {
+impl ImageSource {
     pub(crate) fn repository(client: &Client, repository: Repository) -> Self {
         let settings = client.settings();
         let partials = settings.store.as_ref().map(|store| Partials::new(store, settings.slow));

@@ -20,7 +20,7 @@ use esb_oci::{BlobError, BlobStream, Digest};
 use futures_core::Stream;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::{ClientSettings, registry::Upload, settings::Timeouts};
+use crate::{RegistrySettings, registry::Upload, settings::Timeouts};
 
 /// How many bytes pass between two reports.
 const REPORT_EVERY: u64 = 1024 * 1024;
@@ -154,7 +154,7 @@ pub(crate) fn guarded(
     inner: BlobStream,
     digest: Digest,
     place: String,
-    settings: &ClientSettings,
+    settings: &RegistrySettings,
 ) -> BlobStream {
     let limit = settings.timeouts.stall;
     Box::pin(StallGuard { inner, digest, place, limit, timer: Box::pin(sleep(limit)) })

@@ -10,7 +10,7 @@ use crate::{
     findings::quote,
     intrinsic::{call, symbolic},
     value::Value,
-    yaml::{Entry, Node, Place},
+    yaml::{MapEntry, Node, NodePlace},
 };
 
 /// `None` is "only AWS knows".
@@ -19,23 +19,25 @@ pub(crate) type Truth = Option<bool>;
 /// The section with what is decided so far.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
-    entries: HashMap<Rc<str>, (Rc<Node>, Place, State)>,
+    entries: HashMap<Rc<str>, (Rc<Node>, NodePlace, ConditionState)>,
     /// Names whose decision is under way, outermost first.
     open: Vec<Rc<str>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum ConditionState {
     New,
     Open,
     Done(Truth),
 }
 
 impl Conditions {
-    pub(crate) fn new(section: &[Entry]) -> Self {
+    pub(crate) fn new(section: &[MapEntry]) -> Self {
         let entries = section
             .iter()
-            .map(|entry| (entry.key.clone(), (entry.value.clone(), entry.place, State::New)))
+            .map(|entry| {
+                (entry.key.clone(), (entry.value.clone(), entry.place, ConditionState::New))
+            })
             .collect();
         Self { entries, open: Vec::new() }
     }
@@ -70,8 +72,8 @@ impl Evaluator<'_, '_> {
             return None;
         };
         match state {
-            State::Done(truth) => return truth,
-            State::Open => {
+            ConditionState::Done(truth) => return truth,
+            ConditionState::Open => {
                 let from = self.conditions.open.iter().position(|open| open == name).unwrap_or(0);
                 let mut circle: Vec<_> =
                     self.conditions.open[from..].iter().map(|name| quote(name)).collect();
@@ -81,17 +83,17 @@ impl Evaluator<'_, '_> {
                 self.error(codes::CONDITION_CYCLE, place.span(), message);
                 return None;
             }
-            State::New => {}
+            ConditionState::New => {}
         }
-        self.set(name, State::Open);
+        self.set(name, ConditionState::Open);
         self.conditions.open.push(name.clone());
         let truth = self.deeper(span, |this| this.truth(&node)).flatten();
         self.conditions.open.pop();
-        self.set(name, State::Done(truth));
+        self.set(name, ConditionState::Done(truth));
         truth
     }
 
-    fn set(&mut self, name: &Rc<str>, state: State) {
+    fn set(&mut self, name: &Rc<str>, state: ConditionState) {
         if let Some(entry) = self.conditions.entries.get_mut(name) {
             entry.2 = state;
         }

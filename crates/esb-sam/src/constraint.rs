@@ -15,7 +15,7 @@ use crate::{
     findings::quote,
     parameter::{Parameter, is_list, scalar_text},
     value::{Text, Value},
-    yaml::{Entry, Node},
+    yaml::{MapEntry, Node},
 };
 
 /// Values of one parameter that are reported; more say nothing new.
@@ -63,9 +63,9 @@ pub(crate) fn check(
 /// The constraints of one parameter.
 struct Constraints<'n> {
     number: bool,
-    allowed: Option<(HashSet<&'n str>, &'n Entry, String)>,
-    bounds: Vec<(&'n Entry, f64, Bound)>,
-    pattern: Option<(Regex, &'n Entry)>,
+    allowed: Option<(HashSet<&'n str>, &'n MapEntry, String)>,
+    bounds: Vec<(&'n MapEntry, f64, Bound)>,
+    pattern: Option<(Regex, &'n MapEntry)>,
     help: Option<String>,
 }
 
@@ -110,7 +110,7 @@ impl<'n> Constraints<'n> {
     }
 
     /// What a value breaks, in words, each with the constraint.
-    fn broken(&self, run: &mut Run<'_>, text: &Text) -> Vec<(String, Option<&'n Entry>)> {
+    fn broken(&self, run: &mut Run<'_>, text: &Text) -> Vec<(String, Option<&'n MapEntry>)> {
         let mut broken = Vec::new();
         if let Some((allowed, entry, listed)) = &self.allowed
             && !allowed.contains(&*text.text)
@@ -145,7 +145,7 @@ impl<'n> Constraints<'n> {
 }
 
 /// The pattern, made to match whole values; one that cannot be checked here gets a note.
-fn compile(run: &mut Run<'_>, parameter: &Parameter, entry: &Entry) -> Option<Regex> {
+fn compile(run: &mut Run<'_>, parameter: &Parameter, entry: &MapEntry) -> Option<Regex> {
     let pattern = scalar_text(&entry.value)?.text;
     let build = |pattern: &str| RegexBuilder::new(pattern).size_limit(PROGRAM_BYTES).build();
     let compiled = if pattern.len() > PATTERN_BYTES {

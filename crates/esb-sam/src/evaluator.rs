@@ -20,9 +20,9 @@ use crate::{
     limits::Limits,
     parameter::Parameters,
     pseudo::Pseudo,
-    resource::{Names, Resources},
+    resource::{NameStates, Resources},
     value::{Text, TextKind, Unknown, Value},
-    yaml::{self, Kind, Meaning, Node, Style, meaning},
+    yaml::{self, Meaning, Node, NodeKind, Style, meaning},
 };
 
 /// Steps that a thing costs which the application keeps: many resources may share the nodes that
@@ -53,7 +53,7 @@ pub(crate) struct Evaluator<'a, 'r> {
     pub(crate) mappings: Option<Rc<Node>>,
     pub(crate) conditions: Conditions,
     pub(crate) resources: Resources,
-    pub(crate) names: Names,
+    pub(crate) names: NameStates,
     /// `Parent-` for a nested application, else empty: what names that AWS would make start with.
     pub(crate) name_prefix: String,
     /// The outputs of nested applications, by the application's logical id.
@@ -220,7 +220,7 @@ impl Evaluator<'_, '_> {
         if !self.run.step(1, span) {
             return Value::unknown("…");
         }
-        if let Kind::Scalar { text, style } = &node.kind {
+        if let NodeKind::Scalar { text, style } = &node.kind {
             return literal(text, *style);
         }
         self.deeper(span, |this| this.eval_container(node)).unwrap_or_else(|| Value::unknown("…"))
@@ -228,12 +228,12 @@ impl Evaluator<'_, '_> {
 
     fn eval_container(&mut self, node: &Rc<Node>) -> Value {
         match &node.kind {
-            Kind::Scalar { text, style } => literal(text, *style),
-            Kind::Seq(items) => {
+            NodeKind::Scalar { text, style } => literal(text, *style),
+            NodeKind::Seq(items) => {
                 let values = items.iter().map(|item| self.eval(item));
                 Value::list(values.filter(|value| *value != Value::Absent).collect())
             }
-            Kind::Map(entries) => {
+            NodeKind::Map(entries) => {
                 if let Some(call) = call(node) {
                     return intrinsic::evaluate(self, node, &call);
                 }

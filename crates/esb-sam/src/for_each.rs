@@ -9,7 +9,7 @@ use crate::{
     findings::quote,
     intrinsic::{Part, parts},
     value::Value,
-    yaml::{Entry, Kind, Node},
+    yaml::{MapEntry, Node, NodeKind},
 };
 
 const PREFIX: &str = "Fn::ForEach::";
@@ -40,20 +40,20 @@ impl Loops {
             return node.clone();
         }
         match &node.kind {
-            Kind::Scalar { text, .. } => match self.substitute(text) {
+            NodeKind::Scalar { text, .. } => match self.substitute(text) {
                 Some(text) if this.run.charge(text.len(), node.span()) => {
                     Node::text(node.place, text)
                 }
                 _ => node.clone(),
             },
-            Kind::Seq(items) => {
+            NodeKind::Seq(items) => {
                 let expanded: Vec<_> = items.iter().map(|item| self.node(this, item)).collect();
                 if expanded.iter().zip(items).all(|(new, old)| Rc::ptr_eq(new, old)) {
                     return node.clone();
                 }
                 Node::seq(node.place, expanded)
             }
-            Kind::Map(entries) => {
+            NodeKind::Map(entries) => {
                 if let [entry] = &**entries
                     && &*entry.key == "Ref"
                     && let Some(value) = entry.value.scalar().and_then(|name| self.bound(name))
@@ -69,9 +69,9 @@ impl Loops {
         &mut self,
         this: &mut Evaluator<'_, '_>,
         node: &Rc<Node>,
-        entries: &[Entry],
+        entries: &[MapEntry],
     ) -> Rc<Node> {
-        let mut expanded: Vec<Entry> = Vec::with_capacity(entries.len());
+        let mut expanded: Vec<MapEntry> = Vec::with_capacity(entries.len());
         let mut changed = false;
         for entry in entries {
             if entry.key.starts_with(PREFIX) {
@@ -86,7 +86,7 @@ impl Loops {
             }
             changed |= key.is_some() || !Rc::ptr_eq(&value, &entry.value);
             let key = key.unwrap_or_else(|| entry.key.clone());
-            expanded.push(Entry { key, value, place: entry.place });
+            expanded.push(MapEntry { key, value, place: entry.place });
         }
         if !changed {
             return node.clone();
@@ -102,7 +102,7 @@ impl Loops {
     }
 
     /// One loop.
-    fn run(&mut self, this: &mut Evaluator<'_, '_>, entry: &Entry, into: &mut Vec<Entry>) {
+    fn run(&mut self, this: &mut Evaluator<'_, '_>, entry: &MapEntry, into: &mut Vec<MapEntry>) {
         let span = entry.place.span();
         let Some([variable, collection, body]) = entry.value.items() else {
             let message = "a loop needs a variable, a list and a body";

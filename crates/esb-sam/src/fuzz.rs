@@ -9,7 +9,7 @@ use esb_model::{Finding, SourceMap, Span, TemplateId};
 
 use crate::{
     Limits, Loader, Options, parse,
-    yaml::{self, Kind, Node},
+    yaml::{self, Node, NodeKind},
 };
 
 /// What an input made happen: names that are equal for inputs that are handled alike.
@@ -96,7 +96,7 @@ impl Walk<'_> {
         self.left = self.left.checked_sub(1).ok_or("the tree has more nodes than the limit")?;
         place(node.span(), self.sources)?;
         match &node.kind {
-            Kind::Scalar { text, style } => {
+            NodeKind::Scalar { text, style } => {
                 if text.len() > self.limits.scalar_bytes {
                     return Err("a scalar is longer than the limit".to_owned());
                 }
@@ -104,8 +104,8 @@ impl Walk<'_> {
                 return Ok(());
             }
             _ if depth > self.limits.depth => return Err("the tree is too deep".to_owned()),
-            Kind::Seq(items) => items.iter().try_for_each(|item| self.node(item, depth + 1))?,
-            Kind::Map(entries) => {
+            NodeKind::Seq(items) => items.iter().try_for_each(|item| self.node(item, depth + 1))?,
+            NodeKind::Map(entries) => {
                 let mut keys = BTreeSet::new();
                 for entry in entries {
                     place(entry.place.span(), self.sources)?;

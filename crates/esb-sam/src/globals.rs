@@ -13,7 +13,7 @@ use crate::{
     evaluator::Run,
     findings::quote,
     resource::known,
-    yaml::{Entry, Kind, Node},
+    yaml::{MapEntry, Node, NodeKind},
 };
 
 /// Steps that a copied entry costs, so that many resources cannot copy large globals.
@@ -118,7 +118,7 @@ impl Globals {
 /// The properties that Globals may set.
 fn allowed(run: &mut Run<'_>, kind: &str, section: &Rc<Node>) -> Rc<Node> {
     let entries = section.entries().unwrap_or_default();
-    let refused = |entry: &&Entry| {
+    let refused = |entry: &&MapEntry| {
         kind == "AWS::Serverless::Function" && known::NOT_GLOBAL.contains(&&*entry.key)
     };
     if !entries.iter().any(|entry| refused(&entry)) {
@@ -141,9 +141,9 @@ enum Shape {
 
 fn shape(node: &Node) -> Shape {
     match &node.kind {
-        Kind::Seq(_) => Shape::List,
-        Kind::Scalar { .. } => Shape::Scalar,
-        Kind::Map(entries) => match &**entries {
+        NodeKind::Seq(_) => Shape::List,
+        NodeKind::Scalar { .. } => Shape::Scalar,
+        NodeKind::Map(entries) => match &**entries {
             [entry]
                 if matches!(&*entry.key, "Ref" | "Condition") || entry.key.starts_with("Fn::") =>
             {
@@ -169,7 +169,7 @@ fn merge(run: &mut Run<'_>, key: &str, global: &Rc<Node>, local: &Rc<Node>) -> R
     }
 }
 
-fn unite(run: &mut Run<'_>, globals: &[Entry], local: &Rc<Node>) -> Rc<Node> {
+fn unite(run: &mut Run<'_>, globals: &[MapEntry], local: &Rc<Node>) -> Rc<Node> {
     let own = local.entries().unwrap_or_default();
     if !run.step((globals.len() + own.len()) * COPY_STEPS, local.span()) {
         return local.clone();
@@ -183,7 +183,7 @@ fn unite(run: &mut Run<'_>, globals: &[Entry], local: &Rc<Node>) -> Rc<Node> {
             Some(&at) => {
                 used[at] = true;
                 let value = merge(run, &global.key, &global.value, &own[at].value);
-                Entry { value, ..own[at].clone() }
+                MapEntry { value, ..own[at].clone() }
             }
             None => global.clone(),
         });

@@ -10,7 +10,7 @@ use crate::{
     evaluator::{KEPT_STEPS, Run, literal},
     findings::quote,
     value::{Text, Unknown, Value},
-    yaml::{Entry, Kind, Node},
+    yaml::{MapEntry, Node, NodeKind},
 };
 
 /// A parameter as a template declares it.
@@ -80,7 +80,7 @@ pub(crate) fn read(
     (declared, values)
 }
 
-fn read_one(run: &mut Run<'_>, entry: &Entry, given: Option<&Value>) -> (Parameter, Value) {
+fn read_one(run: &mut Run<'_>, entry: &MapEntry, given: Option<&Value>) -> (Parameter, Value) {
     let body = &entry.value;
     let field = |name: &str| body.get(name).and_then(scalar_text).map(|text| text.text.to_string());
     let kind = field("Type").unwrap_or_else(|| "String".to_owned());
@@ -146,11 +146,11 @@ fn read_one(run: &mut Run<'_>, entry: &Entry, given: Option<&Value>) -> (Paramet
 /// The text of a literal scalar.
 pub(crate) fn scalar_text(node: &Rc<Node>) -> Option<Text> {
     match &node.kind {
-        Kind::Scalar { text, style } => match literal(text, *style) {
+        NodeKind::Scalar { text, style } => match literal(text, *style) {
             Value::Text(text) => Some(text),
             _ => None,
         },
-        Kind::Seq(_) | Kind::Map(_) => None,
+        NodeKind::Seq(_) | NodeKind::Map(_) => None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     pseudo::Pseudo,
     resource::{self, Lowered, Resource, Resources, Scope},
     value::Value,
-    yaml::{Entry, Node},
+    yaml::{MapEntry, Node},
 };
 
 const SECTIONS: &[&str] = &[
@@ -84,7 +84,7 @@ pub(crate) fn read(
     Lowered { application, parameters, outputs, readable }
 }
 
-fn check_sections(run: &mut Run<'_>, sections: &[Entry]) {
+fn check_sections(run: &mut Run<'_>, sections: &[MapEntry]) {
     for entry in sections {
         if SECTIONS.contains(&&*entry.key) || entry.key.starts_with("Fn::") {
             continue;
@@ -134,7 +134,7 @@ fn check_transform(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>, text: &str) {
     }
 }
 
-fn first_serverless(root: &Node) -> Option<&Entry> {
+fn first_serverless(root: &Node) -> Option<&MapEntry> {
     root.get("Resources")?.entries()?.iter().find(|entry| {
         let kind = entry.value.get("Type").and_then(|kind| kind.scalar());
         kind.is_some_and(|kind| kind.starts_with("AWS::Serverless::"))
@@ -161,7 +161,11 @@ fn read_resources(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>) -> bool {
     true
 }
 
-fn read_resource(ev: &mut Evaluator<'_, '_>, globals: &Globals, entry: &Entry) -> Option<Resource> {
+fn read_resource(
+    ev: &mut Evaluator<'_, '_>,
+    globals: &Globals,
+    entry: &MapEntry,
+) -> Option<Resource> {
     let (body, span) = (&entry.value, entry.place.span());
     if entry.key.starts_with("Fn::") {
         let message = format!("{} among the resources is left out", quote(&entry.key));

@@ -27,6 +27,6 @@ pub use port::free_port;
 pub use process::Daemon;
 pub use proxy::{Exchange, Fault, LoggingProxy, RequestHead, Rule};
 pub use registry::{Guard, Registry};
-pub use skip::{Missing, Skip, Skips};
+pub use skip::{Missing, Skip, Skips, or_skip, skip};
 pub use tokens::{BASIC, Identity, TokenRequest, TokenServer, form_pairs};
 pub use tools::go_program;

@@ -1,9 +1,42 @@
-//! What could not be tested here, and why.
+//! Checks that a machine cannot run, and why.
 //!
-//! Owns the reason ([`Missing`]) and the list of what was skipped for it ([`Skips`]). Refuses to
-//! decide whether a skip is a failure: that is the caller's policy.
+//! A check is skipped for want of a part ([`Missing`]). Tests say so with [`skip`] or [`or_skip`];
+//! runs of many checks collect it in [`Skips`].
 
-use std::fmt;
+use std::{
+    fmt,
+    io::{self, Write as _},
+    thread,
+};
+
+use crate::Error;
+
+/// The part, or `None` when this machine cannot have it: the running test is skipped, see [`skip`].
+///
+/// # Panics
+/// When the part failed for another reason, and with `CI=true` also when it is missing.
+pub fn or_skip<T>(part: Result<T, impl Into<Error>>) -> Option<T> {
+    match part.map_err(Into::into) {
+        Ok(part) => Some(part),
+        Err(Error::Missing(missing)) => {
+            skip(thread::current().name().unwrap_or("a test"), &missing);
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Says on standard error that a check does not run: directly, for the test harness shows only what
+/// failing tests print.
+///
+/// # Panics
+/// With `CI=true` in the environment: there every check has to run.
+pub fn skip(check: &str, reason: &impl fmt::Display) {
+    let is_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    assert!(!is_ci, "{check}: {reason}");
+    // Nobody reads a standard error that is closed.
+    let _unread = writeln!(io::stderr(), "skipped {check}: {reason}");
+}
 
 /// A part that this machine does not have and cannot get.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -132,10 +132,10 @@ pub(crate) enum Piece {
 
 /// A body being read, piece by piece.
 #[derive(Debug)]
-pub(crate) struct Body(State);
+pub(crate) struct Body(ReadState);
 
 #[derive(Debug)]
-enum State {
+enum ReadState {
     Length(u64),
     UntilClose,
     ChunkSize,
@@ -148,10 +148,10 @@ enum State {
 impl Body {
     pub(crate) fn new(framing: Framing) -> Self {
         Self(match framing {
-            Framing::Length(0) => State::Done,
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::ChunkSize,
-            Framing::UntilClose => State::UntilClose,
+            Framing::Length(0) => ReadState::Done,
+            Framing::Length(length) => ReadState::Length(length),
+            Framing::Chunked => ReadState::ChunkSize,
+            Framing::UntilClose => ReadState::UntilClose,
         })
     }
 
@@ -163,52 +163,52 @@ impl Body {
     ) -> io::Result<Option<Piece>> {
         buffer.clear();
         match &mut self.0 {
-            State::Done => Ok(None),
-            State::UntilClose => {
+            ReadState::Done => Ok(None),
+            ReadState::UntilClose => {
                 some(reader, PIECE, buffer)?;
                 if buffer.is_empty() {
-                    self.0 = State::Done;
+                    self.0 = ReadState::Done;
                     return Ok(None);
                 }
                 Ok(Some(Piece::Payload))
             }
-            State::Length(left) | State::Chunk(left) => {
+            ReadState::Length(left) | ReadState::Chunk(left) => {
                 some(reader, PIECE.min(*left), buffer)?;
                 if buffer.is_empty() {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 *left -= buffer.len() as u64;
                 match self.0 {
-                    State::Length(0) => self.0 = State::Done,
-                    State::Chunk(0) => self.0 = State::ChunkEnd,
+                    ReadState::Length(0) => self.0 = ReadState::Done,
+                    ReadState::Chunk(0) => self.0 = ReadState::ChunkEnd,
                     _ => {}
                 }
                 Ok(Some(Piece::Payload))
             }
-            State::ChunkSize => {
+            ReadState::ChunkSize => {
                 line(reader, buffer)?;
                 let text = String::from_utf8_lossy(buffer);
                 let digits = text.split(';').next().unwrap_or_default().trim();
                 self.0 = match u64::from_str_radix(digits, 16) {
-                    Ok(0) => State::Trailers(0),
-                    Ok(size) => State::Chunk(size),
+                    Ok(0) => ReadState::Trailers(0),
+                    Ok(size) => ReadState::Chunk(size),
                     Err(_) => return Err(invalid("a chunk size that is not a number")),
                 };
                 Ok(Some(Piece::Frame))
             }
-            State::ChunkEnd => {
+            ReadState::ChunkEnd => {
                 line(reader, buffer)?;
-                self.0 = State::ChunkSize;
+                self.0 = ReadState::ChunkSize;
                 Ok(Some(Piece::Frame))
             }
-            State::Trailers(count) => {
+            ReadState::Trailers(count) => {
                 line(reader, buffer)?;
                 *count += 1;
                 if *count > TRAILER_LIMIT {
                     return Err(invalid("too many trailers"));
                 }
                 if matches!(buffer.as_slice(), b"\r\n" | b"\n") {
-                    self.0 = State::Done;
+                    self.0 = ReadState::Done;
                 }
                 Ok(Some(Piece::Frame))
             }

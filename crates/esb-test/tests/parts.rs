@@ -1,20 +1,7 @@
 //! The registry and the engine themselves, where this machine can have them.
 
-use esb_test::{DockerEngine, Error, LoggingProxy, Registry, Response, request};
+use esb_test::{DockerEngine, Error, LoggingProxy, Registry, Response, or_skip, request};
 use std::time::Duration;
-
-/// The part, or nothing when it cannot be had here; which is a failure where it must be.
-#[expect(clippy::print_stderr, reason = "a skip must be seen")]
-fn part<T>(result: Result<T, Error>) -> Option<T> {
-    match result {
-        Ok(part) => Some(part),
-        Err(Error::Missing(missing)) if std::env::var_os("CI").is_none() => {
-            eprintln!("skipped: {missing}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests may fail as tests do")]
 fn ask(address: &str, method: &str, target: &str, body: &[u8]) -> Response {
@@ -25,7 +12,7 @@ fn ask(address: &str, method: &str, target: &str, body: &[u8]) -> Response {
 #[test]
 fn an_upload_stays_on_the_proxy_and_outlives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(mut registry) = part(Registry::start(dir.path())) else { return };
+    let Some(mut registry) = or_skip(Registry::start(dir.path())) else { return };
     let proxy = LoggingProxy::start(registry.address()).unwrap();
     let address = proxy.address();
 
@@ -66,7 +53,7 @@ fn an_upload_stays_on_the_proxy_and_outlives_a_restart() {
 #[test]
 fn two_engines_run_side_by_side_and_leave_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let Some(first) = part(DockerEngine::start(&dir.path().join("first"))) else { return };
+    let Some(first) = or_skip(DockerEngine::start(&dir.path().join("first"))) else { return };
     let second = DockerEngine::start(&dir.path().join("second")).unwrap();
     assert_ne!(first.host(), second.host());
     assert_ne!(

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use esb_config::{EntryKey, Owner, Published};
+use esb_config::{EntryKey, Owner, PublishedConfig};
 use esb_deploy::{
     ApplicationName, Deployment, Error, Kind, Places, current, lock_folder, normal, places,
     publish_merged,
@@ -120,7 +120,7 @@ pub(super) async fn remove(
 
 /// The owner that is meant: `APPLICATION:PATH`, `:PATH` for one from before applications were
 /// recorded, `PATH` for a template of this project's application.
-fn find(given: &str, application: &str, published: &Published) -> Result<Owner, Error> {
+fn find(given: &str, application: &str, published: &PublishedConfig) -> Result<Owner, Error> {
     let owners: BTreeSet<&Owner> = published.state.owners.iter().map(|(_, owner)| owner).collect();
     let full =
         |owner: &Owner| format!("{}:{}", owner.application().unwrap_or(""), owner.template());
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn an_owner_by_its_name() {
-        let mut published = Published::default();
+        let mut published = PublishedConfig::default();
         let owners = &mut published.state.owners;
         for (key, owner) in [
             ("a", Owner::new("shop", "template.yaml")),

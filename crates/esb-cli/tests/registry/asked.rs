@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use esb_test::find_program;
+use esb_test::{Missing, find_program, or_skip};
 
 use crate::project::Project;
 
@@ -44,10 +44,10 @@ fn on_terminal(
 
 /// A project whose template asks for parameters; `None` where there is no terminal to be had.
 fn project() -> Option<Project> {
-    if find_program("script").is_none() {
-        println!("skipped: there is no `script` (Debian's package `bsdutils`)");
-        return None;
-    }
+    let script = find_program("script");
+    or_skip(
+        script.ok_or_else(|| Missing::new("`script`", "it is in Debian's package `bsdutils`")),
+    )?;
     let project = Project::new(1);
     let template = fs::read_to_string(project.path().join("template.yaml")).unwrap();
     let declared = "Parameters:\n  Stage: {Type: String, Description: where to, AllowedValues: \

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Read as _, sync::Arc};
 
 use esb_model::NullReporter;
 use esb_oci::{Attributes, Blob, Digest, Image, LayerWriter, Manifest, Reference, media_type};
-use esb_registry::{Client, ClientSettings, PushSession};
+use esb_registry::{Client, PushSession, RegistrySettings};
 use serde_json::{Map, Value};
 
 /// What an attacker's layer holds, wherever it lands.
@@ -20,7 +20,7 @@ pub(crate) struct Attacker {
 impl Attacker {
     pub(crate) fn new(host: String) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let client = Client::new(ClientSettings::default()).unwrap();
+        let client = Client::new(RegistrySettings::default()).unwrap();
         Self { client, runtime, host }
     }
 

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use esb_config::{Owner, Published};
+use esb_config::{Owner, PublishedConfig};
 use serde_json::Value;
 
 use crate::project::{Project, base, document};
@@ -30,7 +30,7 @@ fn entries(folder: &Path) -> Vec<String> {
     told
 }
 
-fn published(folder: &Path) -> Published {
+fn published(folder: &Path) -> PublishedConfig {
     esb_config::read(folder).unwrap()
 }
 

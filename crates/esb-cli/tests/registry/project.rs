@@ -113,16 +113,7 @@ impl Place {
     /// `None` where no registry can be had, which is said.
     pub(crate) fn start() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let registry = match Registry::start(folder.path()) {
-            Ok(registry) => registry,
-            Err(esb_test::Error::Missing(missing)) => {
-                let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-                assert!(!ci, "{missing}");
-                println!("skipped: {missing}");
-                return None;
-            }
-            Err(error) => panic!("{error}"),
-        };
+        let registry = esb_test::or_skip(Registry::start(folder.path()))?;
         let proxy = LoggingProxy::start(registry.address()).unwrap();
         Some(Self { proxy, registry, _folder: folder })
     }

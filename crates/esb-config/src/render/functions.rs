@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use esb_model::{EnvValue, Finding, Function, FunctionId, Package, Severity};
 
-use super::{Context, Names, PublishedImage, containerd};
+use super::{Context, FunctionNames, PublishedImage, containerd};
 use crate::{
     codes,
     functions::{Environment, FunctionEntry, Scaling},
@@ -21,8 +21,8 @@ const JAVA_AGENT: &str = "-javaagent:/var/task/lib/lambda-java-agent.jar ";
 pub(super) fn render(
     context: &mut Context<'_>,
     images: &BTreeMap<FunctionId, PublishedImage>,
-) -> Names {
-    let mut names = Names::new();
+) -> FunctionNames {
+    let mut names = FunctionNames::new();
     let mut first: BTreeMap<String, &Function> = BTreeMap::new();
     let mut used = BTreeSet::new();
     for function in &context.app.functions {

@@ -19,7 +19,7 @@ use crate::{
     config::ConfigSet,
     functions::own_defaults,
     import::{ImageImportFile, ImportEntry},
-    state::{Section, State},
+    state::{OwnershipState, Section},
 };
 
 /// Where a function's image is published.
@@ -47,7 +47,7 @@ pub struct ImportedImage {
 
 /// What a run decides beside the templates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Settings {
+pub struct RenderSettings {
     /// For each template, the owner of what it publishes. Where one is missing, the template's name
     /// stands in.
     pub owners: Vec<Owner>,
@@ -66,7 +66,7 @@ pub struct Settings {
 pub struct Rendered {
     pub config: ConfigSet,
     /// Owners and digests of the entries.
-    pub state: State,
+    pub state: OwnershipState,
     pub findings: Vec<Finding>,
 }
 
@@ -76,7 +76,7 @@ pub struct Rendered {
 pub fn render(
     app: &Application,
     images: &BTreeMap<FunctionId, PublishedImage>,
-    settings: &Settings,
+    settings: &RenderSettings,
 ) -> Rendered {
     let mut context = Context { app, settings, rendered: Rendered::default() };
     context.rendered.config.functions.defaults = own_defaults(&app.region);
@@ -89,11 +89,11 @@ pub fn render(
 }
 
 /// The functions that are written, with their names.
-type Names = BTreeMap<FunctionId, String>;
+type FunctionNames = BTreeMap<FunctionId, String>;
 
 struct Context<'a> {
     app: &'a Application,
-    settings: &'a Settings,
+    settings: &'a RenderSettings,
     rendered: Rendered,
 }
 
@@ -115,7 +115,7 @@ impl Context<'_> {
 fn imports(
     context: &mut Context<'_>,
     images: &BTreeMap<FunctionId, PublishedImage>,
-    names: &Names,
+    names: &FunctionNames,
 ) -> ImageImportFile {
     let mut file = ImageImportFile {
         push_target: context.settings.push_target.clone(),

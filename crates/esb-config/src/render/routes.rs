@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use esb_model::{Api, Finding, Method, Route, Severity};
 
 use super::{
-    Context, Names,
+    Context, FunctionNames,
     gateway::{self, Taken},
     path,
 };
@@ -14,7 +14,7 @@ use crate::{codes, routing::RouteEntry, state::Section};
 /// What `ANY` stands for; the Gateway answers HEAD by GET, and OPTIONS itself.
 const ANY: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
 
-pub(super) fn render(context: &mut Context<'_>, names: &Names) {
+pub(super) fn render(context: &mut Context<'_>, names: &FunctionNames) {
     let mut wanted = Vec::new();
     for route in &context.app.routes {
         let Some(name) = names.get(&route.function) else { continue };

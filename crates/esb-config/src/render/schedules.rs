@@ -2,10 +2,10 @@
 
 use esb_model::{Finding, Severity};
 
-use super::{Context, Names};
-use crate::{codes, functions::Event};
+use super::{Context, FunctionNames};
+use crate::{codes, functions::FunctionEvent};
 
-pub(super) fn render(context: &mut Context<'_>, names: &Names) {
+pub(super) fn render(context: &mut Context<'_>, names: &FunctionNames) {
     for schedule in context.app.schedules.iter().filter(|schedule| schedule.enabled) {
         let Some(name) = names.get(&schedule.function) else { continue };
         let expression = match schedule.expression.as_deref().map(normalise) {
@@ -37,7 +37,7 @@ pub(super) fn render(context: &mut Context<'_>, names: &Names) {
         let input = schedule.input.as_deref().filter(|input| !input.is_empty());
         let functions = &mut context.rendered.config.functions.functions;
         let entry = functions.get_mut(name).expect("named functions are written");
-        entry.events.push(Event::schedule(&expression, input));
+        entry.events.push(FunctionEvent::schedule(&expression, input));
     }
 }
 

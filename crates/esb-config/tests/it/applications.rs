@@ -1,7 +1,8 @@
 //! Applications that share one place: none takes, changes or removes what is another's.
 
 use esb_config::{
-    EntryKey, Error, FunctionEntry, Merged, Published, RunOwners, Section, merge, remove_owner,
+    EntryKey, Error, FunctionEntry, Merged, PublishedConfig, RunOwners, Section, merge,
+    remove_owner,
 };
 use esb_model::{Application, Bucket, Code, Layer, TemplateId};
 
@@ -9,7 +10,7 @@ use crate::sample::{app, owner, rendered, route, run_of, span};
 
 /// A run of an owner, which may take over.
 fn deploy(
-    published: &Published,
+    published: &PublishedConfig,
     app: &Application,
     of: &str,
     adopt: bool,
@@ -17,17 +18,17 @@ fn deploy(
     merge(published, &rendered(app, of), &RunOwners { adopt, ..run_of(of) })
 }
 
-fn after(merged: &Merged) -> Published {
-    Published { config: merged.config.clone(), state: merged.state.clone() }
+fn after(merged: &Merged) -> PublishedConfig {
+    PublishedConfig { config: merged.config.clone(), state: merged.state.clone() }
 }
 
 /// The first state of a place: what `of` published.
-fn first(app: &Application, of: &str) -> Published {
-    after(&deploy(&Published::default(), app, of, false).unwrap())
+fn first(app: &Application, of: &str) -> PublishedConfig {
+    after(&deploy(&PublishedConfig::default(), app, of, false).unwrap())
 }
 
 /// `entry owner, owner` of everything that is published.
-fn all(published: &Published) -> Vec<String> {
+fn all(published: &PublishedConfig) -> Vec<String> {
     let words = |(entry, owners): (EntryKey, _)| {
         let owners: std::collections::BTreeSet<esb_config::Owner> = owners;
         let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
@@ -167,11 +168,12 @@ fn a_function_that_moves_between_templates_of_a_run_is_shared() {
     let owners = ["shop:a.yaml", "shop:b.yaml"].map(owner);
     let render = |app: &Application| {
         let owners = owners.to_vec();
-        let settings = esb_config::Settings { owners, ..esb_config::Settings::default() };
+        let settings =
+            esb_config::RenderSettings { owners, ..esb_config::RenderSettings::default() };
         esb_config::render(app, &crate::sample::images(app), &settings)
     };
     let run = RunOwners::new(owners.clone());
-    let before = after(&merge(&Published::default(), &render(&two), &run).unwrap());
+    let before = after(&merge(&PublishedConfig::default(), &render(&two), &run).unwrap());
     two.functions[0].id.template = TemplateId(1);
     two.functions[1].id.template = TemplateId(0);
     let moved = merge(&before, &render(&two), &run).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use esb_config::{ConfigFile, ImportedImage, Owner, Settings, render};
+use esb_config::{ConfigFile, ImportedImage, Owner, RenderSettings, render};
 use esb_model::{
     Api, Attribute, AttributeType, Bucket, Code, EnvValue, GlobalIndex, Key, KeyType, Layer,
     LifecycleRule, Method, Projection, Secret, Table, TemplateId, Throughput,
@@ -98,11 +98,11 @@ fn everything() {
         source: "ghcr.io/acme/app:1".into(),
         image_ref: "registry:5010/ghcr.io/acme/app:1".into(),
     });
-    let settings = Settings {
+    let settings = RenderSettings {
         owners: vec![Owner::new("shop", "template.yaml")],
         push_target: "127.0.0.1:5010".into(),
         secret_env: BTreeSet::from([("OrdersFunction".into(), "API_KEY".into())]),
-        ..Settings::default()
+        ..RenderSettings::default()
     };
 
     let rendered = render(&app, &images, &settings);

@@ -1,19 +1,20 @@
 //! Several templates, several runs, and what others wrote.
 
 use esb_config::{
-    ChangeKind, Error, Merged, Published, Rendered, RunOwners, Section, merge, read, remove_owner,
+    ChangeKind, Error, Merged, PublishedConfig, Rendered, RunOwners, Section, merge, read,
+    remove_owner,
 };
 use esb_model::{Application, Table, TemplateId};
 
 use crate::sample::{app, owner, rendered, route, run_of, schedule, span};
 
 /// Merges a run of one template.
-fn run(published: &Published, app: &Application, owner: &str) -> Result<Merged, Error> {
+fn run(published: &PublishedConfig, app: &Application, owner: &str) -> Result<Merged, Error> {
     merge(published, &rendered(app, owner), &run_of(owner))
 }
 
-fn published(merged: &Merged) -> Published {
-    Published { config: merged.config.clone(), state: merged.state.clone() }
+fn published(merged: &Merged) -> PublishedConfig {
+    PublishedConfig { config: merged.config.clone(), state: merged.state.clone() }
 }
 
 fn owners(merged: &Merged, section: Section, key: &str) -> Vec<String> {
@@ -35,7 +36,7 @@ fn changes(merged: &Merged) -> Vec<String> {
 }
 
 /// A published folder with the given files.
-fn folder(files: &[(&str, &str)]) -> Published {
+fn folder(files: &[(&str, &str)]) -> PublishedConfig {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in files {
         std::fs::write(dir.path().join(name), text).unwrap();
@@ -49,7 +50,7 @@ fn a_template_removes_only_its_own() {
     a.routes = vec![route("A1", "GET", "/a1"), route("A2", "GET", "/a2")];
     let mut b = app(&["B"]);
     b.routes = vec![route("B", "GET", "/b")];
-    let first = run(&Published::default(), &a, "a.yaml").unwrap();
+    let first = run(&PublishedConfig::default(), &a, "a.yaml").unwrap();
     assert_eq!(
         changes(&first),
         [
@@ -83,7 +84,7 @@ fn a_template_removes_only_its_own() {
 #[test]
 fn a_run_of_two_templates_moves_entries_between_them() {
     let both = RunOwners::new([owner("a.yaml"), owner("b.yaml")]);
-    let first = run(&Published::default(), &app(&["F"]), "a.yaml").unwrap();
+    let first = run(&PublishedConfig::default(), &app(&["F"]), "a.yaml").unwrap();
     let moved = merge(&published(&first), &rendered(&app(&["F"]), "b.yaml"), &both).unwrap();
     assert_eq!(owners(&moved, Section::Function, "F"), ["shop:b.yaml"]);
     assert_eq!(moved.changes, []);
@@ -93,7 +94,7 @@ fn a_run_of_two_templates_moves_entries_between_them() {
 fn two_templates_cannot_have_the_same() {
     let mut a = app(&["A"]);
     a.routes = vec![route("A", "GET", "/x/{id}")];
-    let first = run(&Published::default(), &a, "a.yaml").unwrap();
+    let first = run(&PublishedConfig::default(), &a, "a.yaml").unwrap();
 
     let error = run(&published(&first), &app(&["A"]), "b.yaml").unwrap_err();
     assert_eq!(
@@ -125,7 +126,7 @@ fn a_shared_table_is_no_conflict_while_it_is_the_same() {
         on_demand: true,
         throughput: None,
     });
-    let first = run(&Published::default(), &a, "a.yaml").unwrap();
+    let first = run(&PublishedConfig::default(), &a, "a.yaml").unwrap();
     let second = run(&published(&first), &a, "b.yaml").unwrap();
     assert_eq!(second.changes, []);
     assert_eq!(owners(&second, Section::Table, "orders"), ["shop:a.yaml", "shop:b.yaml"]);
@@ -215,7 +216,7 @@ resources:
 fn a_published_region_stays_and_another_one_goes_into_own_functions() {
     let mut first = app(&["A"]);
     first.region = "ap-northeast-1".into();
-    let merged = run(&Published::default(), &first, "a.yaml").unwrap();
+    let merged = run(&PublishedConfig::default(), &first, "a.yaml").unwrap();
     assert_eq!(merged.own_region, None, "the first one goes into the defaults");
 
     let mut second = app(&["B", "C"]);
@@ -254,7 +255,7 @@ fn a_published_region_stays_and_another_one_goes_into_own_functions() {
 
 #[test]
 fn an_owner_can_be_removed() {
-    let first = run(&Published::default(), &app(&["A"]), "a.yaml").unwrap();
+    let first = run(&PublishedConfig::default(), &app(&["A"]), "a.yaml").unwrap();
     let both = run(&published(&first), &app(&["B"]), "b.yaml").unwrap();
     let left = remove_owner(&published(&both), &owner("a.yaml"));
     assert_eq!(functions(&left), ["B"]);
@@ -267,14 +268,15 @@ fn an_owner_can_be_removed() {
 
 #[test]
 fn nothing_is_published_for_an_empty_run() {
-    let merged = merge(&Published::default(), &Rendered::default(), &RunOwners::default()).unwrap();
+    let merged =
+        merge(&PublishedConfig::default(), &Rendered::default(), &RunOwners::default()).unwrap();
     assert_eq!(merged.config.functions.to_yaml(), "\"functions\": {}\n");
     assert_eq!(merged.changes, []);
 }
 
 #[test]
 fn another_image_under_the_same_reference_is_a_change() {
-    let first = run(&Published::default(), &app(&["A"]), "a.yaml").unwrap();
+    let first = run(&PublishedConfig::default(), &app(&["A"]), "a.yaml").unwrap();
     let mut next = rendered(&app(&["A"]), "a.yaml");
     next.state.digests.insert("A".into(), "sha256:other".into());
     let next = merge(&published(&first), &next, &run_of("a.yaml")).unwrap();

@@ -9,8 +9,8 @@ use std::{
 };
 
 use esb_config::{
-    ConfigFile, Error, Lock, Merged, Publication, Published, RunOwners, check_writable, merge,
-    next_mtime, publish, read, write_generated,
+    ConfigFile, Error, Lock, Merged, Publication, PublishedConfig, RunOwners, check_writable,
+    merge, next_mtime, publish, read, write_generated,
 };
 use esb_model::Application;
 
@@ -36,7 +36,7 @@ fn one(name: &str) -> Application {
     app
 }
 
-fn merged(published: &Published, app: &Application) -> Merged {
+fn merged(published: &PublishedConfig, app: &Application) -> Merged {
     merge(published, &rendered(app, "t.yaml"), &run()).unwrap()
 }
 
@@ -99,9 +99,9 @@ fn times() {
 
 #[test]
 fn after_each_step_routes_have_functions_and_the_next_run_ends_the_work() {
-    let before = merged(&Published::default(), &one("old"));
-    let before = Published { config: before.config, state: before.state };
-    let text = |published: &Published, file| match file {
+    let before = merged(&PublishedConfig::default(), &one("old"));
+    let before = PublishedConfig { config: before.config, state: before.state };
+    let text = |published: &PublishedConfig, file| match file {
         ConfigFile::State => published.state.to_json(),
         file => published.config.text(file).unwrap(),
     };
@@ -135,7 +135,7 @@ fn after_each_step_routes_have_functions_and_the_next_run_ends_the_work() {
             }
             deploy(dir.path(), &one(next)).unwrap();
             let done = read(dir.path()).unwrap();
-            let goal = merged(&Published::default(), &one(next));
+            let goal = merged(&PublishedConfig::default(), &one(next));
             assert_eq!((&done.config, &done.state), (&goal.config, &goal.state), "{killed_after}");
         }
     }

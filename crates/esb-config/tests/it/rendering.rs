@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use esb_config::{Section, Settings, render};
+use esb_config::{RenderSettings, Section, render};
 use esb_model::{Api, Application, EnvValue, Package, Route, TemplateId};
 
 use crate::sample::{app, findings, function, id, images, owner, rendered, route, schedule, span};
@@ -105,7 +105,7 @@ fn schedules_that_cannot_run_are_left_out() {
     app.schedules = vec![schedule("F", "at(2030-01-01T00:00:00)"), unknown, empty];
     let rendered = rendered(&app, "t.yaml");
     let events = &rendered.config.functions.functions["F"].events;
-    assert_eq!(*events, [esb_config::Event::schedule("rate(1 day)", None)]);
+    assert_eq!(*events, [esb_config::FunctionEvent::schedule("rate(1 day)", None)]);
     assert_eq!(
         findings(&rendered),
         [
@@ -125,7 +125,7 @@ fn functions_of_one_name_and_without_image() {
     app.routes = vec![route("B", "GET", "/b"), route("C", "GET", "/c")];
     let mut images = images(&app);
     images.remove(&id("C"));
-    let rendered = render(&app, &images, &Settings::default());
+    let rendered = render(&app, &images, &RenderSettings::default());
     assert_eq!(rendered.config.functions.functions.keys().collect::<Vec<_>>(), ["A"]);
     assert_eq!(rendered.config.routing.routes, []);
     assert_eq!(
@@ -150,12 +150,12 @@ fn variables_that_do_not_do_what_they_say() {
         ("not-a-name".to_owned(), known("x")),
     ]
     .into();
-    let settings = Settings {
+    let settings = RenderSettings {
         secret_env: BTreeSet::from([
             ("F".to_owned(), "not-a-name".to_owned()),
             ("F".to_owned(), "TYPO".to_owned()),
         ]),
-        ..Settings::default()
+        ..RenderSettings::default()
     };
     let rendered = render(&app, &images(&app), &settings);
     assert_eq!(
@@ -180,7 +180,7 @@ fn options_of_the_jvm_keep_the_agent() {
         package.runtime = Some(Ok(runtime.parse().unwrap()));
         let options = EnvValue::Known("-Xshare:off".to_owned());
         app.functions[0].environment = [("JAVA_TOOL_OPTIONS".to_owned(), options)].into();
-        let rendered = render(&app, &images(&app), &Settings::default());
+        let rendered = render(&app, &images(&app), &RenderSettings::default());
         rendered.config.functions.functions["F"].environment.0["JAVA_TOOL_OPTIONS"]
             .as_literal()
             .unwrap()
@@ -203,9 +203,9 @@ fn values_of_image_functions_keep_the_hooks() {
             image.hooks_loaded_by = Some((loaded_by.0.to_owned(), loaded_by.1.to_owned()));
         }
         let secret = ("F".to_owned(), variable.to_owned());
-        let settings = Settings {
+        let settings = RenderSettings {
             secret_env: outside.then_some(secret).into_iter().collect(),
-            ..Settings::default()
+            ..RenderSettings::default()
         };
         let rendered = render(&app, &images, &settings);
         rendered.config.functions.functions["F"].environment.0[variable].template().to_owned()
@@ -249,7 +249,7 @@ fn what_containerd_cannot_start() {
         let Package::Zip(package) = &mut function.package else { panic!("no zip") };
         package.runtime = Some(Ok(runtime.parse().unwrap()));
         let prefix = prefix.map(ToOwned::to_owned);
-        let settings = Settings { containerd_prefix: prefix, ..Settings::default() };
+        let settings = RenderSettings { containerd_prefix: prefix, ..RenderSettings::default() };
         let rendered = render(&app, &images(&app), &settings);
         let told = rendered.findings.iter();
         told.map(|finding| (finding.code.to_string(), finding.span.unwrap())).collect::<Vec<_>>()
@@ -278,7 +278,7 @@ fn each_template_owns_what_is_its_own() {
         functions: vec![function("A"), second],
         ..Application::default()
     };
-    let settings = Settings { owners: vec![owner("x/a.yaml")], ..Settings::default() };
+    let settings = RenderSettings { owners: vec![owner("x/a.yaml")], ..RenderSettings::default() };
     let rendered = render(&app, &images(&app), &settings);
     let owners = |name| {
         let owners = rendered.state.owners.of(Section::Function, name).iter();

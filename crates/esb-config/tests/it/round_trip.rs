@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use esb_config::{
-    Environment, Event, FunctionEntry, FunctionsFile, ImageImportFile, ImportEntry, ResourcesFile,
-    RouteEntry, RoutingFile, Text, Value, read,
+    Environment, FunctionEntry, FunctionEvent, FunctionsFile, ImageImportFile, ImportEntry,
+    ResourcesFile, RouteEntry, RoutingFile, Text, Value, read,
 };
 
 use crate::pieces::PIECES;
@@ -48,7 +48,7 @@ fn awkward_strings_survive() {
                 image: Some(Text::literal(&random.text())),
                 timeout: Some(30),
                 environment: Environment(environment),
-                events: vec![Event::schedule(&random.text(), Some(&input))],
+                events: vec![FunctionEvent::schedule(&random.text(), Some(&input))],
                 ..FunctionEntry::default()
             };
             functions.functions.insert(random.name(), entry);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use esb_config::{Owner, PublishedImage, Rendered, RunOwners, Settings, render};
+use esb_config::{Owner, PublishedImage, RenderSettings, Rendered, RunOwners, render};
 use esb_model::{
     Api, Application, Code, Function, FunctionId, Package, Route, Schedule, SourceMap, Span,
     TemplateId, ZipPackage,
@@ -95,7 +95,7 @@ pub(crate) fn owner(text: &str) -> Owner {
 
 /// Renders with an image for every function, for the given owner.
 pub(crate) fn rendered(app: &Application, of: &str) -> Rendered {
-    let settings = Settings { owners: vec![owner(of)], ..Settings::default() };
+    let settings = RenderSettings { owners: vec![owner(of)], ..RenderSettings::default() };
     render(app, &images(app), &settings)
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use esb_config::{ConfigFile, Lock, Merged, Publication, Published, Rendered};
+use esb_config::{ConfigFile, Lock, Merged, Publication, PublishedConfig, Rendered};
 use esb_model::Application;
 use esb_oci::Folder;
 
@@ -141,7 +141,7 @@ fn refuse_unset(run: &Deployment, found: &Found) -> Result<(), Error> {
 }
 
 /// Functions that were published with another `max_capacity`, of their own or by default.
-fn changed_capacities(before: &Published, after: &Merged) -> Vec<String> {
+fn changed_capacities(before: &PublishedConfig, after: &Merged) -> Vec<String> {
     let of = |file: &esb_config::FunctionsFile, name: &str| {
         let own = file.functions.get(name)?.scaling.max_capacity;
         Some(own.or(file.defaults.scaling.max_capacity))
@@ -204,7 +204,7 @@ pub(crate) async fn publish(
 }
 
 /// What is published where a Gateway reads, else in staging.
-pub async fn current(places: &Places) -> Result<Published, Error> {
+pub async fn current(places: &Places) -> Result<PublishedConfig, Error> {
     if let Some(place) = &places.found.place
         && let Some(published) = place.read().await?
     {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use esb_config::{ConfigFile, Lock, Merged, Publication, Published};
+use esb_config::{ConfigFile, Lock, Merged, Publication, PublishedConfig};
 use esb_image::docker::{ContainerInfo, DockerEngine, FileInside, MountedFolder, Replacement};
 use esb_oci::Folder;
 
@@ -85,7 +85,7 @@ pub(crate) async fn find(run: &Deployment) -> Result<Found, Error> {
 }
 
 /// What every Gateway of the engine reads, of whichever compose project it is.
-pub async fn all_gateways_read(run: &Deployment) -> Result<Vec<Published>, Error> {
+pub async fn all_gateways_read(run: &Deployment) -> Result<Vec<PublishedConfig>, Error> {
     let Ok(engine) = run.engine().await else { return Ok(Vec::new()) };
     let labels = [(SERVICE.to_owned(), "gateway".to_owned())];
     let mut all = Vec::new();
@@ -181,7 +181,7 @@ impl Place {
     }
 
     /// What is published there; none when nothing ever was.
-    pub(crate) async fn read(&self) -> Result<Option<Published>, Error> {
+    pub(crate) async fn read(&self) -> Result<Option<PublishedConfig>, Error> {
         match self {
             Self::Folder(folder) if folder.kind(ConfigFile::Functions.name())?.is_none() => {
                 Ok(None)
@@ -229,9 +229,9 @@ impl Inside {
         Ok(files)
     }
 
-    fn parse(&self, files: &BTreeMap<ConfigFile, FileInside>) -> Result<Published, Error> {
+    fn parse(&self, files: &BTreeMap<ConfigFile, FileInside>) -> Result<PublishedConfig, Error> {
         let folder = format!("{}:{GATEWAY_FOLDER}", self.container.name);
-        let published = Published::parse(|file| {
+        let published = PublishedConfig::parse(|file| {
             let Some(found) = files.get(&file) else { return Ok(None) };
             let path = Path::new(&folder).join(file.name());
             match std::str::from_utf8(&found.content) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use esb_model::{FunctionId, ImageRef, Platform, PublishTarget};
 use esb_oci::{Digest, Reference};
-use esb_registry::{CopyScope, PushReport, Step, SyncItem, SyncPlan};
+use esb_registry::{CopyScope, PushReport, SyncItem, SyncPlan, SyncStep};
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
@@ -140,8 +140,8 @@ impl Externals {
                             run.learned.lock.found(Pinned::External, name, external.platform, pin);
                         }
                         external.state = match step {
-                            Step::Present { .. } => ExternalState::Present,
-                            Step::Copy(copy) => ExternalState::Planned {
+                            SyncStep::Present { .. } => ExternalState::Present,
+                            SyncStep::Copy(copy) => ExternalState::Planned {
                                 bytes: copy.bytes,
                                 from: copy.from.clone(),
                             },

@@ -117,7 +117,7 @@ fn render(
     images: &BTreeMap<FunctionId, PublishedImage>,
     push_target: &str,
 ) -> Rendered {
-    let settings = esb_config::Settings {
+    let settings = esb_config::RenderSettings {
         owners: owners.to_vec(),
         push_target: push_target.to_owned(),
         secret_env: project.secret_env.clone(),

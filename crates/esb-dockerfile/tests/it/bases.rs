@@ -57,7 +57,7 @@ fn everything_follows_the_brand() {
     let project = Memory::new(&["a/app.py"]);
     let brand = Brand::new("acme").unwrap();
     let app = application(vec![function("Hello", path("a"))], vec![]);
-    let settings = esb_dockerfile::Settings {
+    let settings = esb_dockerfile::RecipeSettings {
         brand: &brand,
         environment: "prod",
         registry_prefix: None,

@@ -119,7 +119,7 @@ fn links_that_lead_out_are_staged() {
     symlink("app.py", root.join("plain/main.py")).unwrap();
     symlink("../../common/x.py", root.join("layer/python/x.py")).unwrap();
     let project = DiskProject::open(&root).unwrap();
-    let made = |code: &str, change: &dyn Fn(&mut esb_dockerfile::Settings<'_>)| {
+    let made = |code: &str, change: &dyn Fn(&mut esb_dockerfile::RecipeSettings<'_>)| {
         let function = function("Hello", path(code)).layers(&["Layer"]);
         make_with(
             &application(vec![function], vec![layer("Layer", path("layer"))]),
@@ -127,7 +127,7 @@ fn links_that_lead_out_are_staged() {
             change,
         )
     };
-    let kept = |_: &mut esb_dockerfile::Settings<'_>| ();
+    let kept = |_: &mut esb_dockerfile::RecipeSettings<'_>| ();
     let junk = "**/.git **/.esb **/.aws-sam **/.venv **/__pycache__ **/*.pyc";
     let of_layer = format!(".esb/dev/layers/layer <- copy `layer` without {junk}\n");
     let of_code = format!(".esb/dev/functions/Hello/code <- copy `src` without {junk}\n");
@@ -144,7 +144,7 @@ fn links_that_lead_out_are_staged() {
     symlink("..", root.join("src/up")).unwrap();
     symlink(root.join("common"), root.join("src/absolute")).unwrap();
     let project = DiskProject::open(&root).unwrap();
-    let made = |change: &dyn Fn(&mut esb_dockerfile::Settings<'_>)| {
+    let made = |change: &dyn Fn(&mut esb_dockerfile::RecipeSettings<'_>)| {
         make_with(&application(vec![function("Hello", path("src"))], vec![]), &project, change)
     };
     let refused = made(&kept);

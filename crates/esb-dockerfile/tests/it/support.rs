@@ -7,7 +7,9 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use esb_dockerfile::{CopyRules, Entry, EntryKind, Located, Project, Recipes, Settings, recipes};
+use esb_dockerfile::{
+    CopyRules, EntryKind, Located, Project, ProjectEntry, RecipeSettings, Recipes, recipes,
+};
 use esb_model::{
     Application, Brand, Code, FollowLinks, Function, FunctionId, ImageKind, ImageRecipe, Layer,
     LayerRef, Package, SourceMap, Span, StagedSource, TemplateId, ZipPackage,
@@ -70,10 +72,10 @@ impl Project for Memory {
         Ok(Located { path, kind })
     }
 
-    fn entries(&self, path: &Path) -> io::Result<Vec<Entry>> {
+    fn entries(&self, path: &Path) -> io::Result<Vec<ProjectEntry>> {
         let folder = absolute(path);
         let inside = self.nodes.iter().filter(|(path, _)| path.parent() == Some(&folder));
-        let entry = |(path, node): (&PathBuf, &Node)| Entry {
+        let entry = |(path, node): (&PathBuf, &Node)| ProjectEntry {
             name: path.file_name().unwrap().to_str().unwrap().to_owned(),
             kind: kind(node),
         };
@@ -207,10 +209,10 @@ pub(crate) fn application(functions: Vec<Function>, layers: Vec<Layer>) -> Appli
 pub(crate) fn make_with(
     app: &Application,
     project: &dyn Project,
-    change: impl FnOnce(&mut Settings<'_>),
+    change: impl FnOnce(&mut RecipeSettings<'_>),
 ) -> Recipes {
     let brand = Brand::default();
-    let mut settings = Settings {
+    let mut settings = RecipeSettings {
         brand: &brand,
         environment: "dev",
         registry_prefix: None,

@@ -120,11 +120,9 @@ mod tests {
         let needs = paths.map_or(CopiedPaths::All, |paths| {
             CopiedPaths::Paths(paths.iter().map(|path| (*path).to_owned()).collect())
         });
-        let recipe = ImageRecipe {
-            dockerignore: dockerignore.to_owned(),
-            context: BuildContext { folder: "ctx".into() },
-            ..recipe("")
-        };
+        let recipe = recipe("")
+            .with_dockerignore(dockerignore.to_owned())
+            .with_context(BuildContext { folder: "ctx".into() });
         let entries =
             read(&recipe, root.path(), &needs, &StatCache::without_store(), true).unwrap();
         let paths: Vec<_> = entries.iter().map(|entry| &*entry.path).collect();
@@ -148,11 +146,9 @@ mod tests {
                 target: target.into(),
                 source: StagedSource::Content(Vec::new()),
             };
-            let recipe = ImageRecipe {
-                dockerignore: "**/.esb\n!.esb/dev/code\n".to_owned(),
-                staged: targets.iter().map(content).collect(),
-                ..recipe("")
-            };
+            let recipe = recipe("")
+                .with_dockerignore("**/.esb\n!.esb/dev/code\n".to_owned())
+                .with_staged(targets.iter().map(content).collect());
             let needs = CopiedPaths::Paths([".esb/dev/code".to_owned()].into());
             let root = root.path().join("project");
             let entries = read(&recipe, &root, &needs, &StatCache::without_store(), true).unwrap();

@@ -387,28 +387,21 @@ fn fixed_part(path: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::path::PathBuf;
 
-    use esb_model::{BaseRef, BuildContext, ImageKind, Platform, Secret};
+    use esb_model::{BaseRef, ImageKind, Platform, Secret};
 
     use super::*;
 
     /// A recipe that is nothing but its Dockerfile.
     pub(crate) fn recipe(dockerfile: &str) -> ImageRecipe {
-        ImageRecipe {
-            repository: "i".to_owned(),
-            tag: "latest".to_owned(),
-            kind: ImageKind::Base("python3.12".parse().unwrap()),
-            platform: Platform::default(),
-            base: BaseRef::InDockerfile,
-            dockerfile: dockerfile.to_owned(),
-            dockerignore: String::new(),
-            folder: PathBuf::new(),
-            context: BuildContext::default(),
-            staged: Vec::new(),
-            dependencies: None,
-            own: None,
-        }
+        ImageRecipe::new(
+            "i".to_owned(),
+            "latest".to_owned(),
+            ImageKind::Base("python3.12".parse().unwrap()),
+            Platform::default(),
+            BaseRef::InDockerfile,
+            dockerfile.to_owned(),
+        )
     }
 
     /// The same with build arguments and a target.
@@ -417,7 +410,7 @@ pub(crate) mod tests {
             args.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned())));
         let own =
             OwnDockerfile { args: args.collect(), target: target.map(str::to_owned), tag: None };
-        ImageRecipe { own: Some(own), ..recipe(dockerfile) }
+        recipe(dockerfile).with_own(Some(own))
     }
 
     #[track_caller]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use esb_image::{Base, BuildReport, BuildRequest, Builder, Built};
-use esb_model::{BaseRef, BuildContext, Event, ImageKind, ImageRecipe, Platform, Reporter};
+use esb_model::{BaseRef, Event, ImageKind, ImageRecipe, Platform, Reporter};
 use esb_oci::{
     Attributes, Blob, ContentStore, DEFAULT_EPOCH, Descriptor, History, Image, ImageConfig,
     LayerWriter, Manifest, media_type,
@@ -67,20 +67,16 @@ pub(crate) fn image(store: &ContentStore, layers: &[&[File<'_>]]) -> Image {
 }
 
 pub(crate) fn recipe(repository: &str, dockerfile: &str) -> ImageRecipe {
-    ImageRecipe {
-        repository: repository.to_owned(),
-        tag: "latest".to_owned(),
-        kind: ImageKind::Base("python3.12".parse().unwrap()),
-        platform: Platform::default(),
-        base: BaseRef::External { reference: "unused".to_owned() },
-        dockerfile: dockerfile.to_owned(),
-        dockerignore: ".hidden\n".to_owned(),
-        folder: PathBuf::from(".hidden"),
-        context: BuildContext::default(),
-        staged: Vec::new(),
-        dependencies: None,
-        own: None,
-    }
+    ImageRecipe::new(
+        repository.to_owned(),
+        "latest".to_owned(),
+        ImageKind::Base("python3.12".parse().unwrap()),
+        Platform::default(),
+        BaseRef::External { reference: "unused".to_owned() },
+        dockerfile.to_owned(),
+    )
+    .with_dockerignore(".hidden\n".to_owned())
+    .with_folder(PathBuf::from(".hidden"))
 }
 
 /// What is said during a build.

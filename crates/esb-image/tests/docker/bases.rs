@@ -8,11 +8,11 @@ use esb_image::{
 };
 use esb_model::NullReporter;
 use esb_oci::{ArchiveImage, Blob, ContentStore, DEFAULT_EPOCH, Digest, Image, Manifest};
+use esb_test::skip;
 
 use crate::{
     contract::support::{Bench, File, flatten, image, local, recipe, write},
     forbidden::Forbidden,
-    skip,
 };
 
 /// A base of a registry whose name nobody resolves; its layers stay its layers.

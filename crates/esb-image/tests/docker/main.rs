@@ -28,17 +28,10 @@ use esb_image::{
     docker::{DockerBuilder, DockerEngine, EngineAddress},
 };
 use esb_oci::{ArchiveImage, ContentStore, Image};
-use esb_test::Missing;
+use esb_test::skip;
 
 use contract::support::{File, image};
 use forbidden::without_reading;
-
-/// Prints why a check does not run; on CI it has to run.
-#[expect(clippy::print_stdout, reason = "a skip has to be seen")]
-pub(crate) fn skip(what: &str, missing: &Missing) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{what}: {missing}");
-    println!("skipped {what}: {missing}");
-}
 
 /// Everything in one test, for engines are slow to start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,9 +6,7 @@ use esb_image::{
     Engine as _, Error,
     docker::{DockerEngine, EngineAddress, TlsFiles},
 };
-use esb_test::Missing;
-
-use crate::skip;
+use esb_test::{Missing, skip};
 
 /// An authority, and a certificate of it for both ends.
 pub(crate) struct Certificates {

@@ -12,9 +12,7 @@ use esb_image::{
     Base, BuildReport, BuildRequest, Builder as _, Built, EmbeddedBuilder, EmbeddedSettings, Error,
     Pins, PublishedImages,
 };
-use esb_model::{
-    BaseRef, BuildContext, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId,
-};
+use esb_model::{BaseRef, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId};
 use esb_oci::{
     Attributes, Blob, ContentStore, DEFAULT_EPOCH, Descriptor, Image, ImageConfig, LayerWriter,
     Manifest, manifest::media_type,
@@ -131,20 +129,15 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 pub(crate) fn recipe(dockerfile: &str) -> ImageRecipe {
     let template = TemplateId(0);
-    ImageRecipe {
-        repository: "esb-hello".to_owned(),
-        tag: "latest".to_owned(),
-        kind: ImageKind::Function(FunctionId { template, logical_id: "Hello".to_owned() }),
-        platform: Platform::default(),
-        base: BaseRef::External { reference: "base:1".to_owned() },
-        dockerfile: dockerfile.to_owned(),
-        dockerignore: String::new(),
-        folder: ".esb/dev/functions/hello".into(),
-        context: BuildContext::default(),
-        staged: Vec::new(),
-        dependencies: None,
-        own: None,
-    }
+    ImageRecipe::new(
+        "esb-hello".to_owned(),
+        "latest".to_owned(),
+        ImageKind::Function(FunctionId { template, logical_id: "Hello".to_owned() }),
+        Platform::default(),
+        BaseRef::External { reference: "base:1".to_owned() },
+        dockerfile.to_owned(),
+    )
+    .with_folder(".esb/dev/functions/hello".into())
 }
 
 /// Folders with and without links to them, a file, and settings.

@@ -11,14 +11,7 @@ mod steps;
 
 use esb_image::buildkit::{FleetBuilder, FleetSettings};
 use esb_oci::ContentStore;
-use esb_test::{Buildkitd, Missing};
-
-/// Prints why a check does not run; on CI it has to run.
-#[expect(clippy::print_stdout, reason = "a skip has to be seen")]
-fn skip(what: &str, missing: &Missing) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{what}: {missing}");
-    println!("skipped {what}: {missing}");
-}
+use esb_test::{Buildkitd, skip};
 
 /// Everything in one test, for daemons are slow to start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -76,12 +76,12 @@ pub enum EntryKind {
 
 /// An entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct FolderEntry {
     pub name: OsString,
     pub kind: EntryKind,
 }
 
-impl Entry {
+impl FolderEntry {
     /// The name, when it is text.
     pub fn text(&self) -> Option<&str> {
         self.name.to_str()
@@ -169,7 +169,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be read, or a link is on the way.
-    pub fn entries(&self) -> Result<Vec<Entry>, FolderError> {
+    pub fn entries(&self) -> Result<Vec<FolderEntry>, FolderError> {
         let Some(folder) = self.walk(false)? else { return Ok(Vec::new()) };
         let failed = || FolderError::io("list", &self.path());
         let names = open::names(&folder).map_err(|error| failed()(error.into()))?;
@@ -179,7 +179,7 @@ impl Folder {
                 Some(kind) => Some(kind),
                 None => open::kind_at(&folder, &name).map_err(|error| failed()(error.into()))?,
             };
-            entries.extend(kind.map(|kind| Entry { name, kind }));
+            entries.extend(kind.map(|kind| FolderEntry { name, kind }));
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)

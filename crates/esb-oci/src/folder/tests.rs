@@ -142,7 +142,11 @@ fn the_way_to_the_base_may_lead_through_links() {
     let mode = folder.metadata("a/b/file").unwrap().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     let entries = folder.join("a/b").entries().unwrap();
-    assert_eq!(entries, [Entry { name: "file".into(), kind: EntryKind::File }], "nothing is left");
+    assert_eq!(
+        entries,
+        [FolderEntry { name: "file".into(), kind: EntryKind::File }],
+        "nothing is left"
+    );
     assert!(Folder::new(ground.path("none/at/all")).nearest().unwrap().path().exists());
     let outside = folder.write("../file", b"", 0o644).unwrap_err();
     assert!(outside.to_string().contains("could not open"), "{outside}");

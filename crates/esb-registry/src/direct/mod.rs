@@ -18,7 +18,7 @@ use reqwest::{
 };
 
 use crate::{
-    Access, Attempted, ClientSettings, Error, Repository, Upload, UploadSession,
+    Access, Attempted, Error, RegistrySettings, Repository, Upload, UploadSession,
     auth::{Authenticator, Authorization},
     error::distrusts,
     http::{Http, Payload, Request, answer},
@@ -70,14 +70,14 @@ impl DirectRegistry {
     ///
     /// # Errors
     /// [`Error::Settings`] when a proxy or a certificate is not usable.
-    pub fn new(settings: Arc<ClientSettings>) -> Result<Self, Error> {
+    pub fn new(settings: Arc<RegistrySettings>) -> Result<Self, Error> {
         let http = Http::new(settings)?;
         Ok(Self {
             core: Arc::new(Core { http, auth: Authenticator::default(), secure: Mutex::default() }),
         })
     }
 
-    pub(crate) fn settings(&self) -> &ClientSettings {
+    pub(crate) fn settings(&self) -> &RegistrySettings {
         &self.core.http.settings
     }
 

@@ -18,7 +18,7 @@ const PAGES: usize = 10_000;
 
 /// One page of names.
 #[derive(Debug, Deserialize)]
-struct Names {
+struct NamesPage {
     #[serde(alias = "repositories")]
     tags: Option<Vec<String>>,
 }
@@ -50,7 +50,7 @@ impl DirectRegistry {
             let bytes = read(response.response, limit, stall, &call.attempted)
                 .await
                 .map_err(|failure| failure.error)?;
-            let page: Names = serde_json::from_slice(&bytes)
+            let page: NamesPage = serde_json::from_slice(&bytes)
                 .map_err(|_| answer(&attempted, "it is no list of names"))?;
             let page = page.tags.unwrap_or_default();
             // A registry that begins anew would never end.

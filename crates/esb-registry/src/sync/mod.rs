@@ -8,5 +8,5 @@ mod plan;
 mod run;
 
 pub use journal::Journal;
-pub use plan::{PlannedCopy, PlannedImage, Step, SyncItem, SyncPlan};
+pub use plan::{PlannedCopy, PlannedImage, SyncItem, SyncPlan, SyncStep};
 pub use run::{Synced, SyncedImage};

@@ -12,7 +12,7 @@ use futures_util::{StreamExt as _, future::join, stream};
 
 use crate::{
     Access, Client, CopyScope, Error, Journal, Repository,
-    push::Parts,
+    push::ManifestParts,
     registry::repository,
     resolve::{Documents, STORE},
 };
@@ -41,12 +41,12 @@ pub struct SyncPlan {
 pub struct PlannedImage {
     pub item: SyncItem,
     /// What has to be done, or why it cannot be.
-    pub step: Result<Step, Error>,
+    pub step: Result<SyncStep, Error>,
 }
 
 /// What has to be done for an image.
 #[derive(Debug)]
-pub enum Step {
+pub enum SyncStep {
     /// The target has it.
     Present {
         digest: Digest,
@@ -69,10 +69,10 @@ pub struct PlannedCopy {
     /// Layers and configs in all, whether the target has some of them or not.
     pub bytes: u64,
     /// Manifests with their blobs, each after those that it names.
-    pub(crate) parts: Vec<Parts>,
+    pub(crate) parts: Vec<ManifestParts>,
 }
 
-impl Step {
+impl SyncStep {
     /// What the target has, or will have.
     pub fn digest(&self) -> Digest {
         match self {
@@ -123,7 +123,7 @@ impl Client {
         item: &SyncItem,
         journal: &Journal,
         permitted: &Mutex<BTreeSet<Repository>>,
-    ) -> Result<Step, Error> {
+    ) -> Result<SyncStep, Error> {
         let at = repository(&item.target);
         let tag = item.target.target();
         let target = self.digest_at(&at, &tag);
@@ -137,18 +137,18 @@ impl Client {
             && self.suffices(item, target, root, journal).await
         {
             let index = root.filter(|root| *root != target);
-            return Ok(Step::Present { digest: target, index });
+            return Ok(SyncStep::Present { digest: target, index });
         }
         let copy = self.find_copy(item, journal).await?;
         if target == Some(copy.digest) {
-            return Ok(Step::Present { digest: copy.digest, index: copy.index });
+            return Ok(SyncStep::Present { digest: copy.digest, index: copy.index });
         }
         let known = || permitted.lock().unwrap_or_else(PoisonError::into_inner);
         if !known().contains(&at) {
             self.registry().may_push(&at).await?;
             known().insert(at);
         }
-        Ok(Step::Copy(copy))
+        Ok(SyncStep::Copy(copy))
     }
 
     /// The digest that a tag has; `None` when it is not there.
@@ -205,7 +205,7 @@ impl Client {
     ) -> bool {
         let (_, place) = self.in_registry(repository(target));
         let Ok(place) = place else { return false };
-        let found = self.assemble(target, platform, &Documents::Place(place)).await;
+        let found = self.assemble(target, platform, &Documents::Source(place)).await;
         let Ok(found) = found else { return false };
         if found.index.unwrap_or(found.digest) != root {
             return false;
@@ -226,7 +226,7 @@ impl Client {
                     self.find(&item.source).await?;
                 }
                 journal.set_platform(found.index.unwrap_or(found.digest), platform, found.digest);
-                (found.digest, found.index, found.source, vec![Parts::from(&found.image)])
+                (found.digest, found.index, found.source, vec![ManifestParts::from(&found.image)])
             }
             CopyScope::Whole => {
                 let (place, root) = self.find(&item.source).await?;

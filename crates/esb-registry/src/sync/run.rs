@@ -10,8 +10,8 @@ use esb_oci::Digest;
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
-    Client, Error, PlannedCopy, PlannedImage, PushReport, PushSession, Step, SyncItem, SyncPlan,
-    registry::repository,
+    Client, Error, PlannedCopy, PlannedImage, PushReport, PushSession, SyncItem, SyncPlan,
+    SyncStep, registry::repository,
 };
 
 /// What a sync did, image by image, in the plan's order.
@@ -48,11 +48,11 @@ impl Client {
             use std::sync::atomic::Ordering::SeqCst;
             let start = Instant::now();
             let report = match step {
-                Ok(Step::Present { digest, .. }) => Ok(present(digest)),
-                Ok(Step::Copy(_)) if failed.load(SeqCst) && !keep_going => {
+                Ok(SyncStep::Present { digest, .. }) => Ok(present(digest)),
+                Ok(SyncStep::Copy(_)) if failed.load(SeqCst) && !keep_going => {
                     return SyncedImage { item, report: None, time: Duration::ZERO };
                 }
-                Ok(Step::Copy(copy)) => self.sync_one(&item, &copy, session, reporter).await,
+                Ok(SyncStep::Copy(copy)) => self.sync_one(&item, &copy, session, reporter).await,
                 Err(error) => Err(error),
             };
             failed.fetch_or(report.is_err(), SeqCst);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use esb_oci::{Credentials, Digest};
-use esb_registry::{Client, ClientSettings, Error, ErrorKind, KnownTag, PushSession, Repository};
+use esb_registry::{Client, Error, ErrorKind, KnownTag, PushSession, Repository};
 use futures_util::future::join_all;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 
 fn with(credentials: Arc<Fixed>) -> Client {
-    Client::new(ClientSettings { credentials, ..settings() }).unwrap()
+    Client::new(settings().with_credentials(credentials)).unwrap()
 }
 
 fn wanting(wants: Wants) -> MemoryRegistry {
@@ -169,12 +169,12 @@ async fn plain_http_is_allowed_by_name_and_carries_no_credentials() {
     let image = image("amd64", &[noise(1, 100)]);
     let allow = |insecure: &[&str], plain: &[&str]| {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Client::new(ClientSettings {
-            insecure: set(insecure),
-            plain_credentials: set(plain),
-            credentials: Fixed::basic("secret"),
-            ..settings()
-        })
+        Client::new(
+            settings()
+                .with_insecure(set(insecure))
+                .with_plain_credentials(set(plain))
+                .with_credentials(Fixed::basic("secret")),
+        )
         .unwrap()
     };
     let push = async |client: Client| {

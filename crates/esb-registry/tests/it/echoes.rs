@@ -8,7 +8,7 @@ use base64::{
 };
 use esb_model::Platform;
 use esb_oci::{Credentials, Digest, manifest::media_type};
-use esb_registry::{Client, ClientSettings, Error, ProxySettings, PushSession, Repository};
+use esb_registry::{Client, Error, ProxySettings, PushSession, Repository};
 
 use crate::{
     fake::{Request, Response, Server},
@@ -90,7 +90,7 @@ async fn what_a_registry_sends_back_is_not_shown() {
             Some(_) => echo(request, form),
         });
         let credentials = Fixed::basic("s3cret-word");
-        let client = Client::new(ClientSettings { credentials, ..settings() }).unwrap();
+        let client = Client::new(settings().with_credentials(credentials)).unwrap();
         let errors = try_all(&client, &registry.address()).await;
         for error in &errors {
             nothing_shown(error, &format!("{form}"));
@@ -123,7 +123,7 @@ async fn what_a_token_server_sends_back_is_not_shown_nor_a_token() {
                 }
             });
             let credentials = Arc::clone(&credentials);
-            let settings = ClientSettings { credentials, ..settings() };
+            let settings = settings().with_credentials(credentials);
             let client = Client::new(settings).unwrap();
             for error in try_all(&client, &registry.address()).await {
                 nothing_shown(&error, &format!("{gives} {form}"));
@@ -162,7 +162,7 @@ async fn what_a_document_quotes_is_not_shown() {
             Response::new(200).with("Content-Type", kind).body(body)
         });
         let credentials = Fixed::basic("s3cret-word");
-        let client = Client::new(ClientSettings { credentials, ..settings() }).unwrap();
+        let client = Client::new(settings().with_credentials(credentials)).unwrap();
         let at = reference(&format!("{}/a:1", registry.address()));
         let error = client.resolve(&at, Platform::default()).await.unwrap_err();
         nothing_shown(&error, &format!("{form}"));
@@ -197,7 +197,7 @@ fn a_proxy_that_cannot_be_used_is_told_without_its_password() {
         ["http://user:s3cret-word@ho st:80", "user:s3cret-word@", "http://user:s3cret-word@:x"]
     {
         let proxy = ProxySettings { https: Some(url.to_owned()), ..ProxySettings::default() };
-        if let Err(error) = Client::new(ClientSettings { proxy, ..settings() }) {
+        if let Err(error) = Client::new(settings().with_proxy(proxy)) {
             nothing_shown(&error, url);
         }
     }

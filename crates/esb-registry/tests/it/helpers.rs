@@ -3,7 +3,7 @@
 use std::{env, fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, sync::Arc};
 
 use esb_oci::{CredentialSource as _, Credentials};
-use esb_registry::{Client, ClientSettings, DockerConfig, PushSession};
+use esb_registry::{Client, DockerConfig, PushSession};
 
 use crate::{
     images::{image, noise, quiet, reference, settings},
@@ -48,8 +48,7 @@ async fn a_helper_is_asked_once_for_each_host() {
         let registry = MemoryRegistry::start(Manners { wants, ..Manners::default() });
         let address = registry.server.address();
         let config = DockerConfig::parse(r#"{"credsStore": "esb-test"}"#).unwrap();
-        let client =
-            Client::new(ClientSettings { credentials: Arc::new(config), ..settings() }).unwrap();
+        let client = Client::new(settings().with_credentials(Arc::new(config))).unwrap();
         for number in 0..3 {
             let target = reference(&format!("{address}/app-{number}:1"));
             let image = image("amd64", &[noise(number, 50)]);

@@ -2,7 +2,6 @@
 //! our own that authenticates and misbehaves on demand.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-#![expect(clippy::print_stdout, reason = "a skipped test says why")]
 
 mod auth;
 mod echoes;

@@ -10,9 +10,8 @@ use bytes::Bytes;
 use esb_model::Platform;
 use esb_oci::{BlobStream, BoxFuture, Descriptor, Digest, manifest::media_type};
 use esb_registry::{
-    Access, Attempted, Client, ClientSettings, CopyScope, Error, ErrorKind, ManifestHead,
-    PushSession, RawManifest, Registry, Repository, RequestAction, ServerMessage, Upload,
-    UploadSession,
+    Access, Attempted, Client, CopyScope, Error, ErrorKind, ManifestHead, PushSession, RawManifest,
+    Registry, RegistrySettings, Repository, RequestAction, ServerMessage, Upload, UploadSession,
 };
 
 use crate::images::{copy, image, noise, quiet, reference};
@@ -148,7 +147,7 @@ impl Registry for InMemory {
 #[tokio::test]
 async fn images_are_pushed_copied_and_read_without_a_network() {
     let registry = Arc::new(InMemory::default());
-    let client = Client::with_registry(ClientSettings::default(), Arc::clone(&registry) as _);
+    let client = Client::with_registry(RegistrySettings::default(), Arc::clone(&registry) as _);
     let image = image("amd64", &[noise(1, 3_000), noise(2, 10)]);
     let (from, to) = (reference("memory.example/team/app:1"), reference("other.example/copy:1"));
     let session = PushSession::new();

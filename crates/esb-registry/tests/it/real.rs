@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use esb_model::Platform;
 use esb_oci::{Digest, manifest::media_type};
-use esb_registry::{ClientSettings, CopyScope, Journal, PushSession, SyncPlan, repository};
+use esb_registry::{CopyScope, Journal, PushSession, SyncPlan, repository};
 use esb_test::LoggingProxy;
 use futures_util::future::join_all;
 
@@ -196,7 +196,7 @@ async fn the_environments_proxies_are_not_used() {
         ..esb_registry::ProxySettings::default()
     };
     for proxy in [esb_registry::ProxySettings::default(), proxied] {
-        let client = esb_registry::Client::new(ClientSettings { proxy, ..settings() });
+        let client = esb_registry::Client::new(settings().with_proxy(proxy));
         let client = client.unwrap();
         let name = format!("{}/env:1", registry.address());
         let image = image("amd64", &[noise(1, 10)]);

@@ -2,7 +2,7 @@
 
 use esb_model::Platform;
 use esb_oci::{ContentStore, write_layout};
-use esb_registry::{Client, ClientSettings, ErrorKind, Mirrors, PushSession};
+use esb_registry::{Client, ErrorKind, Mirrors, PushSession};
 
 use crate::{
     images::{client, image, noise, quiet, reference, settings},
@@ -11,7 +11,7 @@ use crate::{
 
 fn mirrored(mirrors: &[&str], offline: bool) -> Client {
     let mirrors = Mirrors::parse(mirrors.iter().copied()).unwrap();
-    Client::new(ClientSettings { mirrors, offline, ..settings() }).unwrap()
+    Client::new(settings().with_mirrors(mirrors).with_offline(offline)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +68,7 @@ async fn a_digest_that_the_store_knows_costs_no_request() {
     client().push(&base, &name, &[], &PushSession::new(), &quiet()).await.unwrap();
     let with_store = |offline| {
         let store = Some(store.clone());
-        Client::new(ClientSettings { store, offline, ..settings() }).unwrap()
+        Client::new(settings().with_store(store).with_offline(offline)).unwrap()
     };
     let (online, offline) = (with_store(false), with_store(true));
     let pinned = name.with_digest(base.digest());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use esb_model::Platform;
 use esb_oci::{Blob, Credentials, Digest, manifest::media_type};
-use esb_registry::{Access, Client, ClientSettings, Error, ErrorKind, Repository, Upload};
+use esb_registry::{Access, Client, Error, ErrorKind, Repository, Upload};
 use futures_util::StreamExt as _;
 
 use crate::{
@@ -81,7 +81,7 @@ fn nothing_leaked(server: &Server, what: &str) {
 }
 
 fn client(credentials: Arc<Fixed>) -> Client {
-    Client::new(ClientSettings { credentials, ..settings() }).unwrap()
+    Client::new(settings().with_credentials(credentials)).unwrap()
 }
 
 /// Every request that a client makes to a repository.
@@ -296,12 +296,10 @@ async fn a_realm_elsewhere_gets_credentials_only_where_both_hosts_may() {
             let host = |word: &str| if word == "realm" { place.clone() } else { own.clone() };
             text.split_whitespace().map(host).collect()
         };
-        let settings = ClientSettings {
-            insecure: names(insecure),
-            plain_credentials: names(plain),
-            credentials: Fixed::basic("secret"),
-            ..settings()
-        };
+        let settings = settings()
+            .with_insecure(names(insecure))
+            .with_plain_credentials(names(plain))
+            .with_credentials(Fixed::basic("secret"));
         let client = Client::new(settings).unwrap();
         let at = reference(&format!("{own}/a:1"));
         client.resolve(&at, Platform::default()).await.unwrap_err();

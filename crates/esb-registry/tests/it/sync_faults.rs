@@ -6,7 +6,8 @@ use std::{collections::BTreeSet, time::Duration};
 use esb_model::Platform;
 use esb_oci::{ContentStore, Image, Reference};
 use esb_registry::{
-    Client, ClientSettings, CopyScope, Error, ErrorKind, Journal, PushReport, PushSession, SyncItem,
+    Client, CopyScope, Error, ErrorKind, Journal, PushReport, PushSession, RegistrySettings,
+    SyncItem,
 };
 use esb_test::{BASIC, Exchange, Fault, LoggingProxy, Registry, RequestHead, Rule};
 use tempfile::TempDir;
@@ -93,7 +94,7 @@ fn plain() -> Client {
 }
 
 /// Gives up soon.
-fn hasty() -> ClientSettings {
+fn hasty() -> RegistrySettings {
     let mut settings = settings();
     settings.timeouts.stall = Duration::from_millis(300);
     settings.timeouts.answer = Duration::from_millis(600);
@@ -256,7 +257,7 @@ async fn a_redirect_to_another_host_carries_no_credentials() {
         route.from.inject(Rule::on("GET", &digest.hex(), away));
     }
     let credentials = Fixed::basic("secret");
-    let client = Client::new(ClientSettings { credentials, ..hasty() }).unwrap();
+    let client = Client::new(hasty().with_credentials(credentials)).unwrap();
     route.sync(&client).await.unwrap();
     assert!(route.is_there().await);
     let sent = route.from.requests();
@@ -276,7 +277,7 @@ fn a_sync_that_was_killed_goes_on_inside_a_blob() {
     let process = || {
         let store = ContentStore::open(folder.path()).unwrap();
         let slow = Duration::ZERO;
-        Client::new(ClientSettings { store: Some(store), slow, ..settings() }).unwrap()
+        Client::new(settings().with_store(Some(store)).with_slow(slow)).unwrap()
     };
     let kept = folder.path().join("partial").join(route.layer());
     let hour = Duration::from_hours(1);
@@ -321,7 +322,7 @@ async fn wrong_bytes_that_were_left_do_no_harm() {
     std::fs::create_dir_all(kept.parent().unwrap()).unwrap();
     std::fs::write(&kept, noise(1, 1_200_000)).unwrap();
     let store = ContentStore::open(folder.path()).unwrap();
-    let client = Client::new(ClientSettings { store: Some(store), ..settings() });
+    let client = Client::new(settings().with_store(Some(store)));
     route.sync(&client.unwrap()).await.unwrap();
     assert!(route.is_there().await && !kept.exists());
     let requests = route.from.requests();
@@ -339,8 +340,7 @@ async fn two_syncs_at_once_both_end_well() {
         let store = ContentStore::open(folder.path()).unwrap();
         let journal = Journal::new(store.clone());
         let slow = Duration::ZERO;
-        let client =
-            Client::new(ClientSettings { store: Some(store), slow, ..settings() }).unwrap();
+        let client = Client::new(settings().with_store(Some(store)).with_slow(slow)).unwrap();
         let plan = client.plan_sync(vec![route.item()], 2, &journal).await;
         let session = PushSession::with_journal(journal);
         let mut synced = client.sync(plan, 2, false, &session, &quiet()).await;

@@ -5,7 +5,7 @@ use std::{fs, sync::Arc};
 
 use esb_model::Platform;
 use esb_oci::Credentials;
-use esb_registry::{Client, ClientSettings, CopyScope, PushSession};
+use esb_registry::{Client, CopyScope, PushSession};
 use esb_test::{Guard, Identity, LoggingProxy, Registry, TokenServer};
 
 use crate::images::{Fixed, copy, image, noise, quiet, real_registry, reference, settings};
@@ -13,14 +13,7 @@ use crate::images::{Fixed, copy, image, noise, quiet, real_registry, reference, 
 /// A registry that believes the tokens of a server, unless this machine has no such parts.
 fn guarded(folder: &std::path::Path) -> Option<(Registry, TokenServer)> {
     real_registry(&folder.join("probe"))?;
-    let server = match Identity::make(folder) {
-        Ok(identity) => TokenServer::start(identity).unwrap(),
-        Err(esb_test::Error::Missing(missing)) => {
-            println!("skipped: {missing}");
-            return None;
-        }
-        Err(error) => panic!("{error}"),
-    };
+    let server = TokenServer::start(esb_test::or_skip(Identity::make(folder))?).unwrap();
     let (realm, certificate) = (server.realm(), server.certificate().to_owned());
     let guard = Guard::Tokens { realm, certificate };
     let registry = Registry::start_guarded(&folder.join("guarded"), guard).unwrap();
@@ -38,7 +31,7 @@ async fn tokens_are_had_for_each_repository_mounted_with_both_and_replaced_when_
         let proxy = LoggingProxy::start(registry.address()).unwrap();
         let before = server.requests().len();
         let credentials_of = Arc::clone(&credentials);
-        let client = Client::new(ClientSettings { credentials: credentials_of, ..settings() });
+        let client = Client::new(settings().with_credentials(credentials_of));
         let client = client.unwrap();
         let session = PushSession::new();
         let name = |part: &str| reference(&format!("{}/{kind}/{part}:1", proxy.address()));
@@ -77,10 +70,7 @@ async fn a_password_over_tls_with_a_private_authority() {
     if real_registry(&folder.path().join("probe")).is_none() {
         return;
     }
-    let identity = match Identity::make(folder.path()) {
-        Ok(identity) => identity,
-        Err(error) => return println!("skipped: {error}"),
-    };
+    let Some(identity) = esb_test::or_skip(Identity::make(folder.path())) else { return };
     let ca = fs::read(&identity.certificate).unwrap();
     let guard = Guard::Passwords(identity);
     let registry = Registry::start_guarded(&folder.path().join("guarded"), guard).unwrap();
@@ -88,7 +78,7 @@ async fn a_password_over_tls_with_a_private_authority() {
     let image = image("amd64", &[noise(1, 100_000)]);
     let with = |extra_roots: Vec<Vec<u8>>, password: &str| {
         let credentials = Fixed::basic(password);
-        Client::new(ClientSettings { extra_roots, credentials, ..settings() }).unwrap()
+        Client::new(settings().with_extra_roots(extra_roots).with_credentials(credentials)).unwrap()
     };
     let push = async |client: Client| {
         client.push(&image, &target, &[], &PushSession::new(), &quiet()).await

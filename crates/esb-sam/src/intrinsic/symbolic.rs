@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::call;
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Node, NodeKind};
 
 const LONGEST: usize = 160;
 const DEEPEST: usize = 12;
@@ -25,7 +25,7 @@ fn write(node: &Rc<Node>, text: &mut String, depth: usize) {
         return;
     }
     match &node.kind {
-        Kind::Scalar { text: scalar, .. } => {
+        NodeKind::Scalar { text: scalar, .. } => {
             let simple = |c: char| c.is_ascii_alphanumeric() || ".:_-/".contains(c);
             if scalar.chars().take(LONGEST).all(simple) && !scalar.is_empty() {
                 text.extend(scalar.chars().take(LONGEST));
@@ -35,7 +35,7 @@ fn write(node: &Rc<Node>, text: &mut String, depth: usize) {
                 text.push('"');
             }
         }
-        Kind::Seq(items) => {
+        NodeKind::Seq(items) => {
             text.push('[');
             for (at, item) in items.iter().enumerate() {
                 if at > 0 {
@@ -48,7 +48,7 @@ fn write(node: &Rc<Node>, text: &mut String, depth: usize) {
             }
             text.push(']');
         }
-        Kind::Map(entries) => {
+        NodeKind::Map(entries) => {
             if let Some(call) = call(node) {
                 text.push('!');
                 text.push_str(call.name.strip_prefix("Fn::").unwrap_or(call.name));

@@ -11,7 +11,7 @@ use crate::{
     findings::quote,
     value::Value,
     words::Named,
-    yaml::{Entry, Kind, Style, meaning, reads_differently},
+    yaml::{MapEntry, NodeKind, Style, meaning, reads_differently},
 };
 
 /// Variables that the platform sets itself, whatever the template says
@@ -57,7 +57,7 @@ pub(super) fn lower(
 fn variable(
     this: &mut Lowering<'_, '_, '_>,
     resource: &Rc<Resource>,
-    entry: &Entry,
+    entry: &MapEntry,
 ) -> Option<EnvValue> {
     let name = &entry.key;
     let span = entry.value.span();
@@ -76,7 +76,7 @@ fn variable(
     match this.ev.eval(&entry.value) {
         Value::Absent => None,
         Value::Text(text) => {
-            if let Kind::Scalar { text: written, style: Style::Plain } = &entry.value.kind
+            if let NodeKind::Scalar { text: written, style: Style::Plain } = &entry.value.kind
                 && reads_differently(written, &meaning(written))
             {
                 let message = format!(

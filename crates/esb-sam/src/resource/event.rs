@@ -16,7 +16,7 @@ use crate::{
     evaluator::{KEPT_STEPS, Opened},
     findings::quote,
     words,
-    yaml::{Entry, Node},
+    yaml::{MapEntry, Node},
 };
 
 /// Kinds of events that SAM knows.
@@ -78,7 +78,7 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
     }
 }
 
-fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &Entry) {
+fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &MapEntry) {
     let what = words::Named { what: "event", name: &entry.key, id: &resource.id };
     let span = entry.place.span();
     let Some(body) = this.ev.open_map(&entry.value, &what) else { return };

@@ -28,18 +28,18 @@ use esb_model::Span;
 
 use crate::{
     condition::Truth,
-    yaml::{Node, Place},
+    yaml::{Node, NodePlace},
 };
 
 pub(crate) use lower::{Lowered, Scope, lower};
-pub(crate) use naming::{Generated, Names};
+pub(crate) use naming::{Generated, NameStates};
 
 /// A resource of a template, with its globals merged.
 #[derive(Debug)]
 pub(crate) struct Resource {
     pub(crate) id: Rc<str>,
     /// The place of the logical id.
-    pub(crate) place: Place,
+    pub(crate) place: NodePlace,
     /// `AWS::Serverless::Function`.
     pub(crate) kind: Rc<str>,
     /// The whole resource.

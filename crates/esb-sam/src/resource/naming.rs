@@ -12,7 +12,7 @@ use super::Resource;
 use crate::{codes, evaluator::Evaluator, findings::quote, words::Property, yaml::Node};
 
 /// Names so far.
-pub(crate) type Names = HashMap<Rc<str>, NameState>;
+pub(crate) type NameStates = HashMap<Rc<str>, NameState>;
 
 /// How far the computing of a resource's name is.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use crate::{
     codes,
     evaluator::{Evaluator, KEPT_STEPS, Opened},
     findings::quote,
-    yaml::{Entry, Node},
+    yaml::{MapEntry, Node},
 };
 
 /// Warns about a type, attributes and properties of a resource that do not exist.
@@ -31,7 +31,7 @@ pub(super) fn check(this: &mut Lowering<'_, '_, '_>, resource: &std::rc::Rc<Reso
 
 fn check_attributes(ev: &mut Evaluator<'_, '_>, resource: &Resource) {
     let properties = known::properties(&resource.kind).unwrap_or_default();
-    let (misplaced, others): (Vec<&Entry>, Vec<&Entry>) = resource
+    let (misplaced, others): (Vec<&MapEntry>, Vec<&MapEntry>) = resource
         .body
         .entries()
         .unwrap_or_default()
@@ -66,7 +66,7 @@ pub(super) fn check_event(
 fn warn<'n>(
     ev: &mut Evaluator<'_, '_>,
     owner: &dyn Display,
-    entries: impl IntoIterator<Item = &'n Entry>,
+    entries: impl IntoIterator<Item = &'n MapEntry>,
     known: &[&str],
 ) {
     for entry in entries {

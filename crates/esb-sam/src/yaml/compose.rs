@@ -10,7 +10,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Tag};
 
 use super::{
     merge::{Duplicate, last_wins, merge, merge_sources},
-    node::{Entry, Kind, Node, Place, Style},
+    node::{MapEntry, Node, NodeKind, NodePlace, Style},
     texts::Texts,
 };
 use crate::{codes, findings::quote, limits::Limits};
@@ -28,12 +28,12 @@ pub(crate) struct Error {
 }
 
 impl Error {
-    fn syntax(place: Place, message: impl Into<String>) -> Self {
+    fn syntax(place: NodePlace, message: impl Into<String>) -> Self {
         let (message, span) = (message.into(), place.span());
         Self { code: codes::SYNTAX, message, span, help: None, nodes: 0 }
     }
 
-    fn limit(place: Place, message: String) -> Self {
+    fn limit(place: NodePlace, message: String) -> Self {
         Self { code: codes::LIMIT, ..Self::syntax(place, message) }
     }
 
@@ -62,7 +62,7 @@ pub(crate) fn compose(
     limits: &Limits,
     budget: usize,
 ) -> Result<Document, Error> {
-    let at = |start, end| Place::new(source, start, end);
+    let at = |start, end| NodePlace::new(source, start, end);
     if let Some((offset, c)) = first_unprintable(text) {
         let message = format!("the control character U+{:04X} cannot stand in YAML", u32::from(c));
         return Err(Error::syntax(at(offset, offset + c.len_utf8()), message));
@@ -115,7 +115,7 @@ fn first_unprintable(text: &str) -> Option<(usize, char)> {
 /// A container whose end has not come yet.
 #[derive(Debug)]
 struct Frame {
-    place: Place,
+    place: NodePlace,
     wrap: Option<Wrap>,
     anchor: usize,
     /// Nodes that were counted before this one.
@@ -128,7 +128,7 @@ struct Frame {
 #[derive(Debug)]
 enum Content {
     Seq(Vec<Rc<Node>>),
-    Map { entries: Vec<Entry>, key: Option<(Rc<str>, Place, bool)>, merges: Vec<Rc<Node>> },
+    Map { entries: Vec<MapEntry>, key: Option<(Rc<str>, NodePlace, bool)>, merges: Vec<Rc<Node>> },
 }
 
 /// What a tag makes of its node.
@@ -162,7 +162,7 @@ struct Composer<'a> {
     /// Those that aliases and merge keys added.
     copied: usize,
     duplicates: Vec<Duplicate>,
-    extensions: Vec<(Place, &'static str)>,
+    extensions: Vec<(NodePlace, &'static str)>,
     root: Option<Rc<Node>>,
     documents: usize,
 }
@@ -186,7 +186,7 @@ impl<'a> Composer<'a> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>, place: Place, empty: bool) -> Result<(), Error> {
+    fn event(&mut self, event: Event<'_>, place: NodePlace, empty: bool) -> Result<(), Error> {
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
@@ -220,7 +220,7 @@ impl<'a> Composer<'a> {
         style: ScalarStyle,
         anchor: usize,
         tag: Option<&Tag>,
-        place: Place,
+        place: NodePlace,
     ) -> Result<(), Error> {
         if text.len() > self.limits.scalar_bytes {
             let message = format!("a scalar has more than {} bytes", self.limits.scalar_bytes);
@@ -247,7 +247,7 @@ impl<'a> Composer<'a> {
             Some(TagMeaning::Refused(tag)) => return Err(refused_tag(place, &tag)),
         }
         let text = self.texts.share(text);
-        let node = Rc::new(Node { place, kind: Kind::Scalar { text, style } });
+        let node = Rc::new(Node { place, kind: NodeKind::Scalar { text, style } });
         let height = usize::from(wrap.is_some());
         self.finish(node, wrap, anchor, before, height, plain)
     }
@@ -257,7 +257,7 @@ impl<'a> Composer<'a> {
         content: Content,
         anchor: usize,
         tag: Option<&Tag>,
-        place: Place,
+        place: NodePlace,
     ) -> Result<(), Error> {
         let before = self.nodes;
         self.count(1, place)?;
@@ -279,17 +279,17 @@ impl<'a> Composer<'a> {
         self.check_depth(0, place)
     }
 
-    fn end(&mut self, end: Place) -> Result<(), Error> {
+    fn end(&mut self, end: NodePlace) -> Result<(), Error> {
         let Some(frame) = self.open.pop() else { return Ok(()) };
         self.wraps -= usize::from(frame.wrap.is_some());
         let start = frame.place.span();
-        let place = Place::new(self.source, start.start, end.span().end.max(start.start));
+        let place = NodePlace::new(self.source, start.start, end.span().end.max(start.start));
         let kind = match frame.content {
-            Content::Seq(items) => Kind::Seq(items.into()),
+            Content::Seq(items) => NodeKind::Seq(items.into()),
             Content::Map { entries, merges, .. } => {
                 let entries = last_wins(entries, &mut self.duplicates);
                 let entries = if merges.is_empty() { entries } else { merge(entries, &merges) };
-                Kind::Map(entries.into())
+                NodeKind::Map(entries.into())
             }
         };
         let node = Rc::new(Node { place, kind });
@@ -297,7 +297,7 @@ impl<'a> Composer<'a> {
         self.finish(node, frame.wrap, frame.anchor, frame.before, height, false)
     }
 
-    fn alias(&mut self, id: usize, place: Place) -> Result<(), Error> {
+    fn alias(&mut self, id: usize, place: NodePlace) -> Result<(), Error> {
         // Only complete nodes are known, so `&a [*a]` ends here.
         let Some(Anchor { node, nodes, height }) = self.anchors.get(&id).cloned() else {
             return Err(Error::syntax(place, "an alias stands inside the node that it repeats"));
@@ -325,7 +325,7 @@ impl<'a> Composer<'a> {
             None => node,
             Some(Wrap::Call(key)) => {
                 self.check_depth(1, place)?;
-                Node::map(place, vec![Entry { key, place, value: node }])
+                Node::map(place, vec![MapEntry { key, place, value: node }])
             }
         };
         if anchor > 0 {
@@ -340,7 +340,7 @@ impl<'a> Composer<'a> {
         match &mut frame.content {
             Content::Seq(items) => items.push(node),
             Content::Map { key: key @ None, .. } => {
-                let Kind::Scalar { text, .. } = &node.kind else {
+                let NodeKind::Scalar { text, .. } = &node.kind else {
                     return Err(Error::syntax(place, "a key must be a scalar"));
                 };
                 *key = Some((text.clone(), place, plain));
@@ -359,13 +359,13 @@ impl<'a> Composer<'a> {
                     self.copied = self.copied.saturating_add(added);
                     return self.count(added, key_place);
                 }
-                entries.push(Entry { key, place: key_place, value: node });
+                entries.push(MapEntry { key, place: key_place, value: node });
             }
         }
         Ok(())
     }
 
-    fn count(&mut self, nodes: usize, place: Place) -> Result<(), Error> {
+    fn count(&mut self, nodes: usize, place: NodePlace) -> Result<(), Error> {
         self.nodes = self.nodes.saturating_add(nodes);
         let written = self.nodes.saturating_sub(self.copied);
         let expanded = self.copied > 10_000
@@ -381,7 +381,7 @@ impl<'a> Composer<'a> {
         Ok(())
     }
 
-    fn check_depth(&self, below: usize, place: Place) -> Result<(), Error> {
+    fn check_depth(&self, below: usize, place: NodePlace) -> Result<(), Error> {
         if self.open.len() + self.wraps + below > self.limits.depth {
             return Err(too_deep(place, self.limits));
         }
@@ -405,7 +405,7 @@ impl<'a> Composer<'a> {
     }
 }
 
-fn too_deep(place: Place, limits: &Limits) -> Error {
+fn too_deep(place: NodePlace, limits: &Limits) -> Error {
     Error::limit(place, format!("lists and maps are nested more than {} deep", limits.depth))
 }
 
@@ -442,7 +442,7 @@ fn tag_meaning(tag: &Tag) -> TagMeaning {
     }
 }
 
-fn refused_tag(place: Place, tag: &str) -> Error {
+fn refused_tag(place: NodePlace, tag: &str) -> Error {
     Error {
         help: Some("use plain values, or a short form such as `!Sub`".to_owned()),
         ..Error::syntax(place, format!("the tag {} has no meaning in a template", quote(tag)))

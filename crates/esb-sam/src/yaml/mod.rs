@@ -10,5 +10,5 @@ mod scalar;
 mod texts;
 
 pub(crate) use compose::compose;
-pub(crate) use node::{Entry, Kind, Node, Place, Style};
+pub(crate) use node::{MapEntry, Node, NodeKind, NodePlace, Style};
 pub(crate) use scalar::{Meaning, meaning, reads_differently};

@@ -6,7 +6,7 @@ use esb_model::{SourceId, Span};
 
 /// A range of bytes of a source, in half the space of a [`Span`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct NodePlace {
     source: SourceId,
     start: u32,
     end: u32,
@@ -16,12 +16,12 @@ pub(crate) struct Place {
 /// without cycles whose depth is limited.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) place: Place,
-    pub(crate) kind: Kind,
+    pub(crate) place: NodePlace,
+    pub(crate) kind: NodeKind,
 }
 
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum NodeKind {
     /// Text after unescaping and folding, not yet given a meaning.
     Scalar {
         text: Rc<str>,
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     },
     Seq(Box<[Rc<Node>]>),
     /// Keys are distinct.
-    Map(Box<[Entry]>),
+    Map(Box<[MapEntry]>),
 }
 
 /// How a scalar was written.
@@ -43,13 +43,13 @@ pub(crate) enum Style {
 
 /// One key of a map with its value.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct MapEntry {
     pub(crate) key: Rc<str>,
-    pub(crate) place: Place,
+    pub(crate) place: NodePlace,
     pub(crate) value: Rc<Node>,
 }
 
-impl Place {
+impl NodePlace {
     /// A range of a source; offsets beyond 4 GiB, which no accepted source has, are cut.
     pub(crate) fn new(source: SourceId, start: usize, end: usize) -> Self {
         let cut = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
@@ -63,16 +63,16 @@ impl Place {
 
 impl Node {
     /// A string that stands at a place without being written there.
-    pub(crate) fn text(place: Place, text: impl Into<Rc<str>>) -> Rc<Self> {
-        Rc::new(Self { place, kind: Kind::Scalar { text: text.into(), style: Style::Text } })
+    pub(crate) fn text(place: NodePlace, text: impl Into<Rc<str>>) -> Rc<Self> {
+        Rc::new(Self { place, kind: NodeKind::Scalar { text: text.into(), style: Style::Text } })
     }
 
-    pub(crate) fn seq(place: Place, items: Vec<Rc<Self>>) -> Rc<Self> {
-        Rc::new(Self { place, kind: Kind::Seq(items.into()) })
+    pub(crate) fn seq(place: NodePlace, items: Vec<Rc<Self>>) -> Rc<Self> {
+        Rc::new(Self { place, kind: NodeKind::Seq(items.into()) })
     }
 
-    pub(crate) fn map(place: Place, entries: Vec<Entry>) -> Rc<Self> {
-        Rc::new(Self { place, kind: Kind::Map(entries.into()) })
+    pub(crate) fn map(place: NodePlace, entries: Vec<MapEntry>) -> Rc<Self> {
+        Rc::new(Self { place, kind: NodeKind::Map(entries.into()) })
     }
 
     pub(crate) fn span(&self) -> Span {
@@ -80,31 +80,31 @@ impl Node {
     }
 
     /// The entries, when this is a map.
-    pub(crate) fn entries(&self) -> Option<&[Entry]> {
+    pub(crate) fn entries(&self) -> Option<&[MapEntry]> {
         match &self.kind {
-            Kind::Map(entries) => Some(entries),
-            Kind::Scalar { .. } | Kind::Seq(_) => None,
+            NodeKind::Map(entries) => Some(entries),
+            NodeKind::Scalar { .. } | NodeKind::Seq(_) => None,
         }
     }
 
     /// The items, when this is a sequence.
     pub(crate) fn items(&self) -> Option<&[Rc<Self>]> {
         match &self.kind {
-            Kind::Seq(items) => Some(items),
-            Kind::Scalar { .. } | Kind::Map(_) => None,
+            NodeKind::Seq(items) => Some(items),
+            NodeKind::Scalar { .. } | NodeKind::Map(_) => None,
         }
     }
 
     /// The raw text, when this is a scalar other than null.
     pub(crate) fn scalar(&self) -> Option<&Rc<str>> {
         match &self.kind {
-            Kind::Scalar { text, .. } if !self.is_null() => Some(text),
+            NodeKind::Scalar { text, .. } if !self.is_null() => Some(text),
             _ => None,
         }
     }
 
     /// The entry of a key.
-    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub(crate) fn entry(&self, key: &str) -> Option<&MapEntry> {
         self.entries()?.iter().find(|entry| &*entry.key == key)
     }
 
@@ -115,7 +115,7 @@ impl Node {
 
     pub(crate) fn is_null(&self) -> bool {
         match &self.kind {
-            Kind::Scalar { text, style: Style::Plain } => {
+            NodeKind::Scalar { text, style: Style::Plain } => {
                 matches!(&**text, "" | "~" | "null" | "Null" | "NULL")
             }
             _ => false,
@@ -125,19 +125,19 @@ impl Node {
     /// How many nodes this has, itself and keys included; as deep as documents may be.
     pub(crate) fn count(&self) -> usize {
         1 + match &self.kind {
-            Kind::Scalar { .. } => 0,
-            Kind::Seq(items) => items.iter().map(|item| item.count()).sum(),
-            Kind::Map(entries) => entries.iter().map(|entry| 1 + entry.value.count()).sum(),
+            NodeKind::Scalar { .. } => 0,
+            NodeKind::Seq(items) => items.iter().map(|item| item.count()).sum(),
+            NodeKind::Map(entries) => entries.iter().map(|entry| 1 + entry.value.count()).sum(),
         }
     }
 
     /// What this is, for messages.
     pub(crate) fn describe(&self) -> &'static str {
         match &self.kind {
-            Kind::Scalar { .. } if self.is_null() => "nothing",
-            Kind::Scalar { .. } => "a scalar",
-            Kind::Seq(_) => "a list",
-            Kind::Map(_) => "a map",
+            NodeKind::Scalar { .. } if self.is_null() => "nothing",
+            NodeKind::Scalar { .. } => "a scalar",
+            NodeKind::Seq(_) => "a list",
+            NodeKind::Map(_) => "a map",
         }
     }
 }

@@ -11,12 +11,12 @@ use super::{locked, worker::Worker};
 /// A queue of idle workers, and how many there are at all.
 pub(super) struct Pool {
     capacity: usize,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     idle: VecDeque<Worker>,
     /// Idle ones, those at work, and those that are being started.
     all: usize,
@@ -39,7 +39,7 @@ impl Pool {
     /// The worker that was given back first, else room for a new one, else the next that is given
     /// back.
     pub(super) fn acquire(&self, limit: Duration) -> Acquired {
-        let none = |state: &mut State| state.idle.is_empty() && state.all >= self.capacity;
+        let none = |state: &mut PoolState| state.idle.is_empty() && state.all >= self.capacity;
         let waited = self.changed.wait_timeout_while(locked(&self.state), limit, none);
         let mut state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         if let Some(worker) = state.idle.pop_front() {

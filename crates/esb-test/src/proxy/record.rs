@@ -36,14 +36,14 @@ impl Exchange {
 }
 
 /// An exchange that is still going on.
-pub(super) type Entry = Arc<Mutex<Exchange>>;
+pub(super) type SharedExchange = Arc<Mutex<Exchange>>;
 
 /// All exchanges, in the order in which their requests came.
 #[derive(Debug, Default)]
-pub(super) struct Log(Mutex<Vec<Entry>>);
+pub(super) struct Log(Mutex<Vec<SharedExchange>>);
 
 impl Log {
-    pub(super) fn begin(&self, request: &RequestHead, beside: usize) -> Entry {
+    pub(super) fn begin(&self, request: &RequestHead, beside: usize) -> SharedExchange {
         let entry = Arc::new(Mutex::new(Exchange {
             method: request.method.clone(),
             target: request.target.clone(),

@@ -6,7 +6,7 @@
 
 use super::{
     Fault, RequestHead, Shared,
-    record::{Entry, lock},
+    record::{SharedExchange, lock},
 };
 use crate::wire::{Body, Framing, Head, Piece};
 use rustix::net::sockopt::set_socket_linger;
@@ -106,7 +106,7 @@ fn answer(
     mut client: &TcpStream,
     reader: &mut Reader,
     request: &Head,
-    entry: &Entry,
+    entry: &SharedExchange,
     status: u16,
     headers: &[(String, String)],
     body: &[u8],
@@ -148,7 +148,7 @@ fn forward(
     reader: &mut Reader,
     mut upstream: &TcpStream,
     request: &Head,
-    entry: &Entry,
+    entry: &SharedExchange,
     fault: Option<&Fault>,
     shared: &Shared,
 ) -> io::Result<Next> {
@@ -196,7 +196,7 @@ fn send_body(
     reader: &mut Reader,
     mut upstream: &TcpStream,
     framing: Framing,
-    entry: &Entry,
+    entry: &SharedExchange,
     cut: Option<u64>,
 ) -> io::Result<Next> {
     let (mut body, mut buffer, mut passed) = (Body::new(framing), Vec::new(), 0);
@@ -225,7 +225,7 @@ fn respond(
     mut client: &TcpStream,
     upstream: &TcpStream,
     request: &Head,
-    entry: &Entry,
+    entry: &SharedExchange,
     fault: Option<&Fault>,
     shared: &Shared,
 ) -> io::Result<Next> {

@@ -23,9 +23,7 @@ use std::{
 };
 
 use esb_image::{Base, BuildRequest, Builder, Built, EmbeddedBuilder, EmbeddedSettings, Error};
-use esb_model::{
-    BaseRef, BuildContext, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId,
-};
+use esb_model::{BaseRef, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId};
 use esb_oci::{ContentStore, DEFAULT_EPOCH, Digest, Image};
 
 pub(crate) use peer::{Peer, through_fleet};
@@ -381,20 +379,16 @@ impl<'a> Suite<'a> {
 /// A recipe that is nothing but its Dockerfile.
 fn recipe(dockerfile: &str, dockerignore: &str) -> ImageRecipe {
     let template = TemplateId(0);
-    ImageRecipe {
-        repository: "case".to_owned(),
-        tag: "latest".to_owned(),
-        kind: ImageKind::Function(FunctionId { template, logical_id: "Case".to_owned() }),
-        platform: Platform::default(),
-        base: BaseRef::External { reference: "base:1".to_owned() },
-        dockerfile: dockerfile.to_owned(),
-        dockerignore: dockerignore.to_owned(),
-        folder: "../recipe".into(),
-        context: BuildContext::default(),
-        staged: Vec::new(),
-        dependencies: None,
-        own: None,
-    }
+    ImageRecipe::new(
+        "case".to_owned(),
+        "latest".to_owned(),
+        ImageKind::Function(FunctionId { template, logical_id: "Case".to_owned() }),
+        Platform::default(),
+        BaseRef::External { reference: "base:1".to_owned() },
+        dockerfile.to_owned(),
+    )
+    .with_dockerignore(dockerignore.to_owned())
+    .with_folder("../recipe".into())
 }
 
 impl Case {

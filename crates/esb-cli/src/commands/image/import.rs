@@ -17,8 +17,8 @@ use esb_image::{Engine as _, docker::DockerEngine};
 use esb_model::{Architecture, Platform, PublishTarget};
 use esb_oci::{ContentStore, ImageConfig, Reference};
 use esb_registry::{
-    Client, CopyScope, Journal, PlannedImage, PushReport, PushSession, Step, SyncItem, SyncPlan,
-    SyncedImage,
+    Client, CopyScope, Journal, PlannedImage, PushReport, PushSession, SyncItem, SyncPlan,
+    SyncStep, SyncedImage,
 };
 use serde_json::{Value, json};
 
@@ -300,8 +300,8 @@ fn planned(wanted: &Wanted, image: &PlannedImage) -> Option<Row> {
     let step = image.step.as_ref().ok()?;
     let row = Row::new(wanted, &image.item, Some(step.digest()));
     Some(match step {
-        Step::Present { .. } => row,
-        Step::Copy(copy) => Row { action: "sync", bytes: copy.bytes, ..row },
+        SyncStep::Present { .. } => row,
+        SyncStep::Copy(copy) => Row { action: "sync", bytes: copy.bytes, ..row },
     })
 }
 

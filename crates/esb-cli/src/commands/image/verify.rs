@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use esb_config::{Published, Section};
+use esb_config::{PublishedConfig, Section};
 use esb_deploy::{Error, Kind, Mode, Project, default_jobs};
 use esb_image::docker::DockerEngine;
 use esb_model::PublishTarget;
@@ -77,7 +77,7 @@ pub(crate) async fn run(
     report(printer, &project, dir, &published, &images)
 }
 
-fn read(dir: &Path, project: &Project) -> Result<Published, Error> {
+fn read(dir: &Path, project: &Project) -> Result<PublishedConfig, Error> {
     let nothing = |cause: String| {
         let text = format!("nothing is published for the environment `{}`", project.environment);
         let mut failure = Error::new(Kind::Input, "verify", text);
@@ -196,7 +196,7 @@ fn compare(digest: Digest, expected: Option<Digest>) -> Answer {
 }
 
 /// The command that brings an image back.
-fn mend(project: &Project, dir: &Path, published: &Published, function: &str) -> String {
+fn mend(project: &Project, dir: &Path, published: &PublishedConfig, function: &str) -> String {
     let slug = project.brand.slug();
     if published.config.images.images.iter().any(|entry| entry.function_name == function) {
         let file = dir.join("image-import.json");
@@ -212,7 +212,7 @@ fn report(
     printer: Printer,
     project: &Project,
     dir: &Path,
-    published: &Published,
+    published: &PublishedConfig,
     checked: &[Checked],
 ) -> Result<(), CliError> {
     let mend = |checked: &Checked| mend(project, dir, published, &checked.function);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_config::{Owner, Published, Section};
+use esb_config::{Owner, PublishedConfig, Section};
 use esb_deploy::history::MadeHere;
 use esb_oci::Digest;
 
@@ -93,7 +93,7 @@ impl Known {
     }
 
     /// What is published, by whoever it was.
-    pub(super) fn published(&mut self, published: &Published) {
+    pub(super) fn published(&mut self, published: &PublishedConfig) {
         for (function, entry) in &published.config.functions.functions {
             let owners = published.state.owners.of(Section::Function, function);
             let own = owners.iter().find(|owner| self.is_own(owner));
@@ -184,7 +184,7 @@ fn ids(image: &MadeHere) -> impl Iterator<Item = String> + use<> {
 mod tests {
     use super::*;
 
-    fn published(text: &str, owners: &[(&str, &str)]) -> Published {
+    fn published(text: &str, owners: &[(&str, &str)]) -> PublishedConfig {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("functions.yml"), text).unwrap();
         let mut published = esb_config::read(&esb_oci::Folder::new(folder.path())).unwrap();

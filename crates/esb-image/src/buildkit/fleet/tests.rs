@@ -25,7 +25,7 @@ async fn contexts_are_read_side_by_side() {
         fs::create_dir(root.join(name)).unwrap();
         fs::write(root.join(name).join("file"), name).unwrap();
         let context = BuildContext { folder: name.into() };
-        ImageRecipe { repository: name.to_owned(), context, ..recipe("FROM scratch\nCOPY . /\n") }
+        recipe("FROM scratch\nCOPY . /\n").with_repository(name.to_owned()).with_context(context)
     });
     let (bases, labels, pins) = (BTreeMap::new(), BTreeMap::new(), Pins::default());
     let request = |recipe| BuildRequest {

@@ -180,23 +180,19 @@ impl Installer {
         let key = job.key(job.pins).hex();
         let recipe = job.recipe;
         let name = job.dependencies.runtime.aws_base_image();
-        let packages = ImageRecipe {
-            repository: format!("{}-packages", recipe.repository),
-            tag: "build".to_owned(),
-            kind: ImageKind::Function(match &recipe.kind {
+        let packages = ImageRecipe::new(
+            format!("{}-packages", recipe.repository),
+            "build".to_owned(),
+            ImageKind::Function(match &recipe.kind {
                 ImageKind::Function(id) => id.clone(),
                 ImageKind::Base(_) => return Err(job.error("a base has no dependencies", None)),
             }),
-            platform: job.dependencies.platform,
-            base: BaseRef::External { reference: name.clone() },
-            dockerfile: dockerfile(&name, &key, job, secrets.keys()),
-            dockerignore: String::new(),
-            folder: recipe.folder.clone(),
-            context: BuildContext { folder: context },
-            staged: Vec::new(),
-            dependencies: None,
-            own: None,
-        };
+            job.dependencies.platform,
+            BaseRef::External { reference: name.clone() },
+            dockerfile(&name, &key, job, secrets.keys()),
+        )
+        .with_folder(recipe.folder.clone())
+        .with_context(BuildContext { folder: context });
         let (bases, labels) = (BTreeMap::from([(name, base.clone())]), BTreeMap::new());
         let pins = Pins::default();
         let request = BuildRequest {
