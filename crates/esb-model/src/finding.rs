@@ -1,4 +1,4 @@
-//! What a stage has to say about its input: plain data, no colour, no I/O.
+//! Findings: what is wrong, ignored or noteworthy in a template or project, as plain data.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The naming rules that the command line, the Agent and the registry share.
+//! Naming rules that the command line, the Agent and the registry share.
 
 /// Nothing that may stand in an image name is left of a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

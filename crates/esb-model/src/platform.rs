@@ -1,4 +1,4 @@
-//! Processor architectures and platforms, in Lambda's and in OCI's words.
+//! Processor architectures and platforms, with their names in Lambda and in OCI.
 
 use std::{fmt, str::FromStr};
 

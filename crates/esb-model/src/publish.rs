@@ -1,4 +1,4 @@
-//! Where images are published, and under which names they are found there.
+//! The registry that a run publishes to, and references to images in it.
 
 use std::fmt;
 

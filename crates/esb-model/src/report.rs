@@ -1,4 +1,4 @@
-//! Progress events that libraries send to whoever shows or logs them.
+//! Progress events that libraries send to a [`Reporter`], which shows or logs them.
 //!
 //! Libraries know no terminal: they call a [`Reporter`], and a program decides what is shown.
 

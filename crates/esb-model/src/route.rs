@@ -1,4 +1,4 @@
-//! What calls functions: API routes, schedules, and event sources we only list.
+//! What invokes functions: API routes, schedules, and event sources that are only listed.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! Values that must never be shown.
+//! A wrapper for secret values, which `Debug` and `Display` do not show.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Texts that findings point into, and places inside them.
+//! Source texts, and the positions in them that findings point to.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Bytes of a file as text.
+//! Decodes the bytes of a file as UTF-8 or UTF-16 text.
 
 /// A file is not text in an encoding that its start tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

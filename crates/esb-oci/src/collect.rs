@@ -1,4 +1,4 @@
-//! What a store holds, and how it stays within bounds.
+//! Garbage collection of a content store: removes what was used least recently.
 //!
 //! Owns the lock that keeps a store's content in place while somebody builds with it, what counts
 //! as a leftover of a process that was killed, and the order in which things go: what was used

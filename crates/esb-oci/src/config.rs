@@ -1,4 +1,4 @@
-//! An image's config as JSON that is patched, never rebuilt, so that fields we do not know stay.
+//! Reads and patches an image's config as JSON; fields that are unknown here are kept.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! Credentials for registries, and where they come from.
+//! Credentials for registries, and the trait of their sources.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! The pinned compressor: the same bytes in give the same bytes out, however they arrive and
-//! however many threads there are.
+//! Deterministic gzip compression: the output depends on the input alone, not on the sizes of
+//! writes or on the number of threads.
 //!
 //! Owns one gzip member that is made of blocks of a fixed size, each deflated by itself and ended
 //! on a whole byte, so that blocks may be compressed at the same time and joined in order. Refuses

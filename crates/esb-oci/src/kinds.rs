@@ -1,4 +1,4 @@
-//! What a store is made of, by name.
+//! The names of the files and folders in a content store.
 //!
 //! Owns the one list of the names that a store gives, which decides what may be removed from it
 //! and whether a folder without a marker is a store. What has another name is somebody else's.

@@ -1,4 +1,4 @@
-//! OCI image layouts: folders that skopeo, crane and we ourselves read.
+//! Reads and writes OCI image layouts, as skopeo and crane do.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! Symbolic links of a folder that is copied: which stay as they are, and what is copied for those
-//! that lead out.
+//! Decides which symbolic links of a copied folder stay links, and what is copied in place of those
+//! that lead out of it.
 //!
 //! Owns where a link leads and what forbids to follow it. Refuses to copy, and leaves absolute
 //! links alone: they mean a path of the image.

@@ -1,4 +1,4 @@
-//! The file that says that a folder is a store.
+//! The marker file that identifies a folder as a content store.
 //!
 //! Nothing is ever removed from a folder without it. Stores from before there was one are
 //! recognised by holding nothing but what a store holds, and get it then.

@@ -1,4 +1,4 @@
-//! Records: small hints by kind and key, in one file for each kind.
+//! Records: small values by kind and key, in one file for each kind.
 //!
 //! Owns that file: a line for each write, added at its end in one piece, so that any number of
 //! processes may write and be killed at any moment; the last line of a key counts. A hundred

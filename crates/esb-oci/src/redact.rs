@@ -1,4 +1,4 @@
-//! Other parties' words, shown without the credentials that were sent to them.
+//! Removes credentials from texts of servers and programs before they are shown.
 //!
 //! Owns what of a text is a credential: each known value, in the encodings in which a server may
 //! send it back, and what looks like one. Refuses to know where a text comes from.

@@ -1,4 +1,4 @@
-//! What is not ours, around and inside a store and a layout: nothing of it changes or goes.
+//! Files of others around and inside a store or a layout are neither changed nor removed.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
 

@@ -1,4 +1,4 @@
-//! Why something in a folder cannot be done.
+//! Errors of operations in a [`Folder`](super::Folder).
 
 use std::{
     io,

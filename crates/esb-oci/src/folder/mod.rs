@@ -1,4 +1,4 @@
-//! Folders in which nothing leads elsewhere.
+//! File operations below a folder that follow no symbolic link.
 //!
 //! A project may come with links of its own below the folder that is written to, such as
 //! `.esb/dev/functions -> /home/user`. So every operation opens folder by folder from a handle

@@ -1,4 +1,4 @@
-//! The way into a folder, handle by handle.
+//! Opens a path one component at a time, each relative to the folder opened before it.
 
 use std::{
     ffi::{OsStr, OsString},

@@ -1,4 +1,4 @@
-//! Removal of what is ours. A link is never followed, and below a folder it goes as what it is.
+//! Removes files and folders; of a symbolic link the link itself, never its target.
 
 use std::{ffi::OsStr, os::fd::OwnedFd, path::Path};
 

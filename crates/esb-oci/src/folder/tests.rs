@@ -1,4 +1,4 @@
-//! Links, pipes and sockets at every place, and that nothing outside changes.
+//! Tests with links, pipes and sockets at every place: nothing outside of the folder changes.
 
 use std::{
     fs,

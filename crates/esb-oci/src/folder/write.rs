@@ -1,4 +1,4 @@
-//! Files and folders that appear whole: made under a name of their own, then renamed.
+//! Writes files and folders under temporary names and renames them once they are complete.
 
 use std::{
     ffi::{OsStr, OsString},
