@@ -1,4 +1,4 @@
-//! Code and layer content: from what a template names to what `COPY` reads.
+//! Turns the code and the layers that a template names into sources that `COPY` can read.
 //!
 //! Owns the decision between a real folder and a staged one: real wherever Docker can name it,
 //! staged where it lies outside the root, has to be unpacked, cannot be spelled, or has links that

@@ -1,5 +1,5 @@
-//! What is copied for code or a layer: what the user leaves out of it, and the links and names in
-//! it that need words.
+//! How the folders of code and layers are copied: what is excluded, and findings for links and
+//! names that cannot be copied.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Findings that several modules make, and words for people.
+//! Findings that several modules give, and the nearest known name for suggestions.
 
 use std::path::Path;
 

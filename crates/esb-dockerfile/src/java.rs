@@ -1,4 +1,4 @@
-//! Java code that cannot be loaded as it lies there.
+//! Warns of Java code that was not compiled or packaged: the runtime would find no class in it.
 //!
 //! Owns the look of folders that hold a project instead of what was built of it. Refuses to build:
 //! what reads the code is `content`.

@@ -1,4 +1,4 @@
-//! Layers: found once, shared by all functions that have them.
+//! Locates each layer once, for all functions that use it.
 //!
 //! Owns the folder names of staged layers and the findings about layers. Refuses to decide where
 //! a layer's content goes: that is `layout`.

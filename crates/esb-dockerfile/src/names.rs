@@ -1,4 +1,4 @@
-//! Image names of functions, each given once.
+//! Gives each function an image name that no other one has.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a recipe needs to know of the disk, behind a trait.
+//! The trait [`Project`]: what recipes need to know of the files of a project.
 //!
 //! Owns the questions (what is there, what does a folder hold, which names has an archive) and
 //! their limits. Refuses to write, and to read more than a recipe needs.

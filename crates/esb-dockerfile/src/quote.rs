@@ -1,4 +1,4 @@
-//! Quoting for Dockerfiles and their `.dockerignore`: each function has one target.
+//! Quotes text for Dockerfiles and for `.dockerignore` files.
 //!
 //! Owns the rules of Docker's own reader: words are expanded (`$`, quotes, backslash) in both
 //! forms of `COPY`, and sources are patterns of Go's `filepath.Match` after that. Refuses what no

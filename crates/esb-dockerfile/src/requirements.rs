@@ -1,4 +1,4 @@
-//! `requirements.txt` and `pyproject.toml`: whether there is anything to install.
+//! Tells whether a `requirements.txt` or `pyproject.toml` names anything to install.
 //!
 //! Reads just enough of pip's format to tell distributions that a folder already holds from those
 //! that it lacks (docs/contracts/platform.md#dependencies). Resolving and installing are a

@@ -1,4 +1,4 @@
-//! What a run decides about names, tags and folders.
+//! Settings of recipes: names, tags, folders.
 //!
 //! Owns the derivation of every image name and of every path below `.<brand>/<env>/`. Refuses to
 //! look at a template or the disk.

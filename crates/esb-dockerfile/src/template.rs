@@ -1,4 +1,4 @@
-//! Rendering of the Dockerfile templates.
+//! Renders the Dockerfile templates.
 //!
 //! Owns the handlebars registry with its typed helpers; every value reaches the text through one
 //! of them. Refuses to know what a recipe is.

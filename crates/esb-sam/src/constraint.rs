@@ -1,4 +1,4 @@
-//! What a template demands of its parameters' values.
+//! Checks values of parameters against the constraints that a template declares for them.
 //!
 //! A broken constraint is a warning here: the caller decides whether to go on. Patterns are
 //! matched in time linear in the value, so that no pattern can hang a run; those that need more

@@ -1,4 +1,4 @@
-//! The evaluator: what all intrinsic functions share.
+//! Evaluates the expressions of one template, within budgets.
 //!
 //! Owns the facts of one template (parameters, mappings, conditions, resources), the memory of
 //! what was computed, and the budgets. Every expression goes through [`Evaluator::eval`], which

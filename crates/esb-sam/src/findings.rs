@@ -1,4 +1,4 @@
-//! Collects findings: each thing once, and never more than a person can use.
+//! Collects findings: none twice, and no more than a limit.
 
 use std::{
     collections::{BTreeSet, HashSet},

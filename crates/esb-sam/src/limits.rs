@@ -1,4 +1,4 @@
-//! How much work a template may cause.
+//! Limits on the work that one template may cause.
 //!
 //! Owns every bound that hostile or broken input runs into. The numbers lie far above what real
 //! templates need and far below what hurts.

@@ -1,4 +1,4 @@
-//! The border to the file system, which this crate never crosses itself.
+//! The trait through which a caller supplies included files; this crate opens none itself.
 
 /// Loads files that a template includes.
 ///

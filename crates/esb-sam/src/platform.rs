@@ -1,4 +1,4 @@
-//! What a SAM user would not expect of the platform, said once each.
+//! Notes about ways in which the platform differs from AWS, each given once.
 //!
 //! Looks at the finished application only. The facts are those of `docs/contracts/platform.md`.
 

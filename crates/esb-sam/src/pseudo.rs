@@ -1,4 +1,4 @@
-//! Pseudo parameters: what `AWS::Region` and its kin are here.
+//! The values of pseudo parameters such as `AWS::Region`.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! "Did you mean …": the nearest of the names that would have been right.
+//! "Did you mean …": finds the valid name nearest to a misspelt one.
 
 use std::cmp::Reverse;
 

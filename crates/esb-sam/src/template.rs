@@ -1,4 +1,4 @@
-//! One template: its sections, in the order in which they depend on each other.
+//! Reads one template: its sections, in the order in which they depend on each other.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -1,4 +1,4 @@
-//! What an expression of a template gives.
+//! The values that expressions of a template evaluate to.
 //!
 //! Values are cheap to copy, remember whether a secret went into them, and, when they are a plain
 //! reference, which resource they came from.

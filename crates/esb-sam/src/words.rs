@@ -1,4 +1,5 @@
-//! What messages call things. The words are made when a message needs them, which is rare.
+//! Names of properties and other parts of a template, as messages show them. They are formatted
+//! only when a message is shown.
 
 use std::fmt::{self, Display};
 

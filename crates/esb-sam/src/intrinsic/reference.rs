@@ -1,5 +1,4 @@
-//! `Ref` and `Fn::GetAtt`: which thing a name means. What the thing's name or attribute looks
-//! like is the resource's business.
+//! `Ref` and `Fn::GetAtt`: finds what a name refers to. The value itself comes from the resource.
 
 use std::rc::Rc;
 

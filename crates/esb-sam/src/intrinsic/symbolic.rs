@@ -1,4 +1,4 @@
-//! How an expression looks to a person: short forms on one line, cut when long.
+//! Formats an unresolved expression for messages: in short form, on one line, cut when long.
 
 use std::rc::Rc;
 

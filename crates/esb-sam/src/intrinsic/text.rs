@@ -1,4 +1,4 @@
-//! Functions that encode: `Base64` and `ToJsonString`.
+//! Functions that encode a value as text: `Base64` and `ToJsonString`.
 
 use std::{fmt::Write as _, rc::Rc};
 

@@ -1,4 +1,4 @@
-//! From the resources of one template to its part of the application.
+//! Turns the resources of one template into its part of the application.
 //!
 //! Owns the order of the work and what all kinds of resources share while they are lowered.
 

@@ -1,4 +1,4 @@
-//! Resources: what they are called, and how each kind becomes part of the application.
+//! Resources: their names, and how each type becomes part of the application.
 //!
 //! This file owns the table of a template's resources. `naming` knows what `Ref` and `GetAtt`
 //! give; every other file lowers one kind of resource.

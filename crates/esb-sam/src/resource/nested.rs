@@ -1,4 +1,4 @@
-//! Other files: nested applications, and how any file is loaded.
+//! Loads nested applications and other files that a template names.
 
 use std::{collections::HashMap, rc::Rc};
 

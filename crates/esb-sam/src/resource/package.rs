@@ -1,4 +1,4 @@
-//! Where the code of functions and layers lies (docs/contracts/sam.md#code).
+//! Reads where the code of functions and layers lies (docs/contracts/sam.md#code).
 
 use std::{fmt::Display, rc::Rc};
 

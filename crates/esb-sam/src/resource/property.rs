@@ -1,4 +1,4 @@
-//! Names that mean nothing: misspelt properties and resource types must not vanish in silence.
+//! Warns of misspelt properties and unknown resource types, which would have no effect.
 
 use std::fmt::{self, Display};
 

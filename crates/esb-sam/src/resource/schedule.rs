@@ -1,4 +1,4 @@
-//! Schedules of functions, and what the platform's scheduler makes of them.
+//! Reads the schedules of functions and checks them against the platform's scheduler.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! Events of the YAML parser → tree, within limits.
+//! Builds the tree of a document from the events of the YAML parser, within limits.
 //!
 //! The only file that names the parser's crate. Everything is counted before it is built; the
 //! parser is pulled, so nothing here recurses.

@@ -1,4 +1,4 @@
-//! Finishing a map: repeated keys and YAML's merge keys.
+//! Completes a map: reports repeated keys and applies YAML's merge keys.
 
 use std::{
     collections::{HashMap, HashSet},

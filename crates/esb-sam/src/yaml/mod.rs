@@ -1,4 +1,4 @@
-//! Reading YAML and JSON texts into trees with places.
+//! Reads YAML and JSON into trees whose nodes know their position in the text.
 //!
 //! Owns the tree, its composer and the meaning of scalars. Knows nothing of CloudFormation except
 //! that a short tag `!Name` is written for a map with one key.

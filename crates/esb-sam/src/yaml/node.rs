@@ -1,4 +1,4 @@
-//! The tree of a document: raw scalar texts, shared subtrees, a place for everything.
+//! The tree of a document: uninterpreted scalars, shared subtrees, and the position of each node.
 
 use std::rc::Rc;
 

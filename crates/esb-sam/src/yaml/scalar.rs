@@ -1,4 +1,4 @@
-//! What a plain scalar means: YAML 1.1 as SAM CLI reads it (PyYAML's resolver;
+//! Interprets plain scalars by YAML 1.1, as SAM CLI does (PyYAML's resolver;
 //! docs/contracts/sam.md#yaml-and-json).
 //!
 //! Dates stay text. Nothing here decides which fields care.

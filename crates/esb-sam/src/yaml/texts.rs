@@ -1,4 +1,4 @@
-//! Short texts, once in memory where possible: templates repeat themselves.
+//! Shares equal short texts in memory, for templates repeat themselves.
 
 use std::{hash::Hasher as _, rc::Rc};
 

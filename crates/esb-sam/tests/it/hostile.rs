@@ -1,4 +1,4 @@
-//! Input that is made to hurt: refused or handled within the limits, on a small stack.
+//! Hostile input is refused or handled within the limits, on a small stack.
 
 use std::{fmt::Write as _, thread};
 
