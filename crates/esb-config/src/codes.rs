@@ -1,4 +1,4 @@
-//! The names of all findings of this stage.
+//! The codes of all findings of this crate.
 //!
 //! A name is stable: people silence it, search for it and link to it.
 

@@ -1,4 +1,4 @@
-//! The four files as one value, and reading what is published in a folder.
+//! The four configuration files as one value, and how they are read from a folder.
 
 use std::io::Read as _;
 

@@ -1,4 +1,4 @@
-//! Settles the `defaults` of functions.yml between people and us.
+//! Merges the `defaults` of functions.yml, which both people and `esb` write.
 //!
 //! What a person wrote stays; what is missing is added; what we added earlier may change or go,
 //! as long as nobody changed it since.

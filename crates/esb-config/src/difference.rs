@@ -1,4 +1,4 @@
-//! What changed inside an entry, in words for a person.
+//! Describes in words how an entry changed.
 //!
 //! Names settings and shows numbers and references; never shows the value of an environment
 //! variable or an input, for they may be secret.

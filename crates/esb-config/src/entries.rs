@@ -1,4 +1,4 @@
-//! What is published, entry by entry, with its owner.
+//! Lists the published entries with their owners.
 
 use std::collections::BTreeSet;
 

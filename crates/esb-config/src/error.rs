@@ -1,4 +1,4 @@
-//! What can go wrong between reading what is published and publishing anew.
+//! Errors of reading, merging and publishing the configuration.
 //!
 //! Owns the crate's error type and its hints. Wrong input of a template is no error here: it is a
 //! finding of [`crate::render()`].

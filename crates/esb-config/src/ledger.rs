@@ -1,4 +1,4 @@
-//! Who keeps, gets and loses an entry.
+//! Decides which owners keep, gain and lose each entry.
 //!
 //! The one place that knows the rules of ownership; knows nothing of files.
 

@@ -1,4 +1,4 @@
-//! Joins what a run's templates have with what is published, by ownership.
+//! Merges the entries of a run with those that are published, by owner.
 //!
 //! Pure: gives the new state of the files as values, what changed, and what stands between.
 //! Removes what the run's templates published earlier and have no longer; never touches what

@@ -1,4 +1,4 @@
-//! Who publishes an entry: an application and one of its templates.
+//! The owner of a published entry: an application and one of its templates.
 //!
 //! Owns the rule for an application's name and the form of an owner in the side file. Knows nothing
 //! of where the name comes from.

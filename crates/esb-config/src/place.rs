@@ -1,4 +1,4 @@
-//! Whether two paths lead to the same folder.
+//! Compares paths by the folder that they lead to.
 //!
 //! Owns the comparison by device and inode, which links, relative paths and mounts do not change.
 //! Of a folder that is not there yet, the nearest one above it and the rest of the path count.

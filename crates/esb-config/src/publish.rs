@@ -1,4 +1,4 @@
-//! Puts files into a folder that others read while we write.
+//! Replaces files in a folder that other programs read at the same time.
 //!
 //! Owns the order of the steps, the atomic replacement of a file and the rule of its time
 //! (docs/contracts/platform.md#hot-reload). Decides nothing about content: that is the merge's.

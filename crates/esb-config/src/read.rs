@@ -1,4 +1,4 @@
-//! Typed reading of YAML that may hold more than we know.
+//! Reads typed values from YAML and keeps the keys that are unknown here.
 //!
 //! Known keys become fields, read as the text that stands in the file (an unquoted `007` stays
 //! `007`); unknown keys are kept as [`Value`]s. Limits the size and nesting of what it reads.

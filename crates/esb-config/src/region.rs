@@ -1,4 +1,4 @@
-//! The region of a run whose Gateway has another one already.
+//! Keeps the published region when a run has another one: the run's own functions get theirs.
 //!
 //! Owns the rule that a published region is nobody's to change: the run's own functions get theirs
 //! instead of the defaults of all (docs/contracts/platform.md#region).

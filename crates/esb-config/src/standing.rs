@@ -1,4 +1,4 @@
-//! Whether a run is who published under its name before.
+//! Checks whether a run belongs to the project that published under the same name before.
 //!
 //! Owns three judgements. A run that shares no function with what its owner published is another
 //! application of the same name: its removals would be another one's losses. The same is a run that

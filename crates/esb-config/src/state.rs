@@ -1,4 +1,4 @@
-//! The side file `state.json`: who owns what is published, and which digests were meant.
+//! The side file `state.json`: the owner of each published entry, and the digest of each image.
 //!
 //! What has no owner was written by a person or by the earlier tool. Several owners have the same
 //! resource, and it stays as long as one of them has it.

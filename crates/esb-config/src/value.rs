@@ -1,4 +1,4 @@
-//! A tree of whatever a config file holds.
+//! An untyped value of a configuration file.
 //!
 //! Carries what others wrote and we do not interpret, and what the writer prints. Order of maps is
 //! kept. Text is as it stands in the file after YAML's escapes, before any interpolation.

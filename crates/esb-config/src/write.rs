@@ -1,4 +1,4 @@
-//! Writes YAML that every reader takes for the same.
+//! Writes YAML that YAML 1.1 and YAML 1.2 parsers read alike.
 //!
 //! Owns the one escape of text for YAML: every string and key stands in double quotes, numbers
 //! are bare, maps and lists are in block style, nulls are left out

@@ -1,5 +1,5 @@
-//! Authentication: what each registry wants, credentials asked for once a host, tokens asked for
-//! once a scope.
+//! Authenticates requests: credentials are looked up once for each host, tokens are requested once
+//! for each scope.
 //!
 //! Owns what is known of each registry while a client lives. The first request to a registry goes
 //! alone, so that many at once do not all run into the same 401, unless the caller presumes that there

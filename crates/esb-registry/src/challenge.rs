@@ -1,4 +1,4 @@
-//! What a registry wants when it says 401: the `WWW-Authenticate` header (RFC 7235).
+//! Parses the `WWW-Authenticate` header of a 401 response (RFC 7235).
 //!
 //! Owns the reading of the header. Pure.
 

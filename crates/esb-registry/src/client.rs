@@ -1,4 +1,4 @@
-//! The client of all registries: settings, requests, and the bound on transfers.
+//! The client for all registries: settings, requests, and a limit on concurrent transfers.
 //!
 //! Owns what the operations share; each operation is a module of its own.
 

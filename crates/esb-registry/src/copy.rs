@@ -1,4 +1,4 @@
-//! What of an image is copied, and the check of what a reference stands for.
+//! Copies an image or a whole index between registries, and verifies what a reference points to.
 //!
 //! Owns the walk over an index. Manifests travel as raw bytes, so that digests never change.
 

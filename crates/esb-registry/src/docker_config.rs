@@ -1,4 +1,4 @@
-//! Credentials as Docker keeps them: `config.json`, credential stores and helpers.
+//! Reads credentials as Docker keeps them: `config.json`, credential stores and helpers.
 //!
 //! Owns the file's format and the protocol of helper programs. The file's path is given: neither
 //! the environment nor a home folder is read here, but a helper inherits the environment.

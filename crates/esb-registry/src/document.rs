@@ -1,4 +1,4 @@
-//! What kind of manifest some bytes are.
+//! Determines the media type of a manifest from its bytes.
 //!
 //! Owns the decision between what a document says of itself and what its fields say. Pure.
 

@@ -1,4 +1,4 @@
-//! What can go wrong between us and a registry, and what the user can do about it.
+//! Errors of requests to registries, with what the user can do about each.
 //!
 //! Owns the crate's one error type, its codes, kinds and hints.
 

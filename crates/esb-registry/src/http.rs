@@ -1,5 +1,5 @@
-//! HTTP as registries need it: explicit proxies and roots, redirects without credentials, bounded
-//! answers.
+//! The HTTP client for registries: explicit proxies and root certificates, redirects without
+//! credentials, responses of limited size.
 //!
 //! Owns the connections and the classification of their failures. Refuses to know the
 //! distribution protocol and how one authenticates.

@@ -1,4 +1,4 @@
-//! Where an external image lies in the internal registry.
+//! Maps the reference of an external image to its name in the internal registry.
 //!
 //! Owns the mapping of docs/contracts/platform.md#external-images: a digest is never lost beside a
 //! tag, two hosts never share a name, and every name is a valid one.

@@ -1,4 +1,4 @@
-//! Mirrors: where images of a registry are really fetched.
+//! Mirrors: registries or layouts that images of another registry are fetched from.
 //!
 //! Owns the grammar of `--mirror`. Refuses to open what it names.
 

@@ -1,4 +1,4 @@
-//! What a download that was killed leaves for the next one.
+//! Keeps the beginning of a slow download, so that a later process resumes it.
 //!
 //! Owns a folder of the content store with the first bytes of blobs, one file for each. Only slow
 //! downloads leave anything: on a fast link to read again costs less than to write everything

@@ -1,4 +1,4 @@
-//! Images as a registry has them now: read in as few requests as they need, to be used again.
+//! Reads images from a registry without their blobs, in as few requests as possible.
 //!
 //! Owns how a manifest at a reference becomes an image whose blobs are to be had there. Refuses to
 //! decide whether the image is the one that is wanted.

@@ -1,4 +1,5 @@
-//! Pushes images: nothing that is there already, each blob once, the manifest last.
+//! Pushes images: blobs that the repository has are skipped, each other one is sent once, the
+//! manifest last.
 //!
 //! Owns the order of requests of a push. Works on any source of blobs, so that a copy between
 //! registries is a push as well.

@@ -1,5 +1,5 @@
-//! From a reference to an image: the content store when it has the digest, mirrors, then the
-//! registry itself; the right platform of an index.
+//! Resolves a reference to an image for one platform: from the content store when it has the
+//! digest, else from mirrors, else from the registry itself.
 //!
 //! Owns the order of places and what is refused. Reads manifests and configs, which it keeps in the
 //! content store, never layers.

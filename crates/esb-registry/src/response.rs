@@ -1,4 +1,4 @@
-//! Answers: who gave them, their bodies, and what a refusal says.
+//! Responses of registries: which host sent them, their bodies, and error messages.
 //!
 //! Owns the rule that only the registry's own answers tell anything about the registry: where it
 //! redirects to another host, that host's challenges and places do not count. Refuses to know

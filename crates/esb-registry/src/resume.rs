@@ -1,4 +1,4 @@
-//! Downloads that go on where they were cut.
+//! Resumes downloads that were interrupted.
 //!
 //! Owns the decision to ask for the rest, after a cut and after a run that was killed. A transfer
 //! that makes progress is never given up; one that does not is given up as the retry policy says.

@@ -1,4 +1,4 @@
-//! The one retry policy: what is tried again, how often, and after how long.
+//! The retry policy: which requests are repeated, how often, and after which delay.
 //!
 //! Owns numbers and decisions. Refuses to know what a request is.
 

@@ -1,4 +1,4 @@
-//! What a run knows of registries: which repository has which blob, and where tags point.
+//! The state of one run: which repository has which blob, and where tags point.
 //!
 //! A blob is uploaded once a run, however many images need it. An unknown tag costs one HEAD
 //! request.

@@ -1,4 +1,4 @@
-//! Blobs on the move: counted, reported, and cut off when nothing moves any more.
+//! Streams of blobs that count and report progress and fail when no data arrives for too long.
 //!
 //! Owns the streams between a source and a connection. Refuses to know what is at either end.
 

@@ -1,5 +1,5 @@
-//! What a function cannot have where its workers are containers of containerd's: there a memory
-//! limit is enforced, and names are short.
+//! Checks functions against the limits of containerd, where a memory limit is enforced and names
+//! are short.
 
 use esb_model::{Family, Finding, Function, Package, Severity, image_name};
 

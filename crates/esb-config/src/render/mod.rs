@@ -1,4 +1,4 @@
-//! From an application and its images to the four files.
+//! Renders the four configuration files of an application and its images.
 //!
 //! Pure. What the platform cannot do becomes a finding, never a guess.
 

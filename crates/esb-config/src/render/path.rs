@@ -1,4 +1,5 @@
-//! From a path of SAM to the regex that the Gateway takes (docs/contracts/platform.md#routingyml).
+//! Turns a route's path into the regular expression that the Gateway matches
+//! (docs/contracts/platform.md#routingyml).
 
 use crate::{
     routing::{CATCH_ALL, GREEDY_END, GREEDY_START},

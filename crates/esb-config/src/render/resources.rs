@@ -1,4 +1,4 @@
-//! Tables, buckets and layers, as the Provisioner passes them on
+//! Renders tables, buckets and layers for the Provisioner
 //! (docs/contracts/platform.md#resourcesyml).
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Routes of APIs, as the Gateway can have them.
+//! Renders the routes of APIs as the Gateway supports them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! Schedules, in the two forms that the Gateway knows (docs/contracts/platform.md#schedules).
+//! Renders schedules in the two forms that the Gateway knows
+//! (docs/contracts/platform.md#schedules).
 
 use esb_model::{Finding, Severity};
 

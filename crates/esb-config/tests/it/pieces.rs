@@ -1,4 +1,4 @@
-//! Strings that some reader or other takes for more than text.
+//! Strings that some YAML parser reads as something other than text.
 
 /// To be written alone, and put together.
 pub(crate) const PIECES: &[&str] = &[

@@ -1,4 +1,4 @@
-//! Whatever strings go in come out the same.
+//! Any string that is written is read back unchanged.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Lists of names, page by page (OCI distribution specification, "Content Discovery").
+//! Lists tags and repositories, page by page (OCI distribution specification, "Content Discovery").
 
 use esb_oci::DOCUMENT_LIMIT;
 use reqwest::{Method, header::LINK};

@@ -1,4 +1,4 @@
-//! The requests of the trait, one by one.
+//! Implements each request of the trait [`Registry`](crate::Registry).
 
 use bytes::Bytes;
 use esb_oci::{BlobError, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest};

@@ -1,4 +1,4 @@
-//! What earlier runs found out and later ones may rely on.
+//! Records of earlier runs that let later ones skip requests.
 //!
 //! Owns two kinds of records in the content store: facts that never change (which manifest an
 //! index has for a platform) and hints that are checked before they are used (which repositories

@@ -1,5 +1,5 @@
-//! What a sync will do, as a value: found out with reading requests, and one upload that is given
-//! up at once for each repository that has to be written.
+//! Plans a sync. It sends only requests that read, and for each target repository starts one upload
+//! and cancels it, to see whether writing is allowed.
 
 use std::{
     collections::BTreeSet,

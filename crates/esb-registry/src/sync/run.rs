@@ -1,4 +1,4 @@
-//! The copies of a plan.
+//! Carries out the copies of a plan.
 
 use std::{
     sync::Arc,

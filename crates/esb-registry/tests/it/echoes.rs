@@ -1,4 +1,4 @@
-//! Servers that write into their answers what we sent them: no message of ours shows it.
+//! Servers that repeat in their responses what they were sent: no message of ours shows it.
 
 use std::{fmt::Write as _, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Registries that differ from the specification, or mean no good.
+//! Registries that differ from the specification, or are hostile.
 
 use esb_model::Platform;
 use esb_oci::manifest::media_type;

@@ -1,6 +1,6 @@
-//! Registries that lead us to another host, and what that host gets: nothing (CVE-2020-15157 and
-//! its kind). All hosts are loopback, where credentials may be sent, so that nothing but the rule
-//! itself keeps them.
+//! Registries that direct a client to another host: that host gets no credentials (CVE-2020-15157
+//! and its kind). All hosts are loopback, where credentials may be sent, so that nothing but the
+//! rule itself keeps them.
 
 use std::sync::Arc;
 
