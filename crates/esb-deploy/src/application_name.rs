@@ -1,4 +1,5 @@
-//! The name of an application: one half of who owns what a run publishes.
+//! Determines the name of an application, which with a template's path is the owner of what a run
+//! publishes.
 //!
 //! Whoever opens a deployment may name it for each template. Else it is the name that an earlier
 //! run left in esb.lock, else that of the project's folder. The last is the same on another machine

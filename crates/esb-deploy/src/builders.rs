@@ -1,4 +1,4 @@
-//! The engines that build images, each made when it is first needed.
+//! The build engines of a run, each created on first use.
 
 use esb_image::{
     Builder, EmbeddedBuilder, EmbeddedSettings, Installer, Stager, StepEngine, UnpackLimits,

@@ -1,4 +1,4 @@
-//! A deployment: one project, what is asked for, and what the run works with.
+//! A deployment: one project with its options and connections.
 
 use std::{fmt, sync::Arc};
 

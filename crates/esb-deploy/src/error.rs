@@ -1,4 +1,4 @@
-//! The one error of a deploy, with a kind.
+//! The error type of this crate.
 
 use std::fmt;
 

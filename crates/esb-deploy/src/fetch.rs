@@ -1,4 +1,5 @@
-//! What a site without a network needs for a template: base and external images in one layout.
+//! Fetches the base images and external images of a project into one layout, for a site without a
+//! network.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

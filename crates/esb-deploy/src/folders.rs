@@ -1,4 +1,4 @@
-//! Folders that a run writes to, and from where on no link in them is followed.
+//! The folders that a run writes to, and which of them may be reached through symbolic links.
 //!
 //! A repository may bring links, and a clone of it must not lead elsewhere what is written into it:
 //! in the project nothing is followed. What lies outside is the user's own, and links may lead to

@@ -1,4 +1,4 @@
-//! The images that runs in a project's folder made, of earlier deploys too.
+//! Records the images that runs of a project made, including those of earlier deploys.
 //!
 //! Owns that list, one for each environment, beside the generated files: labels only say for which
 //! platform an image is, which many applications share, and a tag that moved on names an earlier

@@ -1,4 +1,4 @@
-//! `--code FUNCTION=PATH`: code of this machine for functions whose code is elsewhere.
+//! `--code FUNCTION=PATH`: local code for functions whose code is not on this machine.
 
 use std::path::{Path, PathBuf};
 

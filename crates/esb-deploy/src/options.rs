@@ -1,4 +1,4 @@
-//! What a deploy can be asked for, as plain values with defaults.
+//! The options of a deploy, as plain values with defaults.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What a run did.
+//! The results of a run.
 
 use std::fs::File;
 

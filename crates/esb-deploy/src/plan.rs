@@ -1,5 +1,5 @@
-//! What a run decides before it does anything: where images go, which external images it needs,
-//! and where the configuration is published.
+//! Plans a run: where images go, which external images it needs, and where the configuration is
+//! published.
 
 use esb_config::Rendered;
 use esb_model::{Finding, ImageRecipe, PublishTarget};

@@ -1,5 +1,5 @@
-//! What can be said of an application before any work: its recipes, and the configuration as if all
-//! images were there.
+//! Computes, before any work, the recipes of an application and the configuration that it would
+//! get.
 
 use esb_config::{Owner, Rendered};
 use esb_dockerfile::{DiskProject, Recipes};

@@ -1,4 +1,4 @@
-//! What a deploy would do, found out without doing it: `--dry-run`.
+//! `--dry-run`: finds out what a deploy would do, without doing it.
 //!
 //! Reads registries, the store and the disk; writes nothing but what caches remember.
 

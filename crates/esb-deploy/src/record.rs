@@ -1,4 +1,4 @@
-//! What a run built, kept beside the generated files so that `esb invoke` finds it.
+//! Records what a run built, beside the generated files, for `esb invoke`.
 
 use std::path::PathBuf;
 

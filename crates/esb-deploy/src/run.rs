@@ -1,4 +1,5 @@
-//! The order of a run. A failure at any step leaves the published configuration as it was.
+//! Runs the steps of a deploy in order. A failure at any step leaves the published configuration as
+//! it was.
 
 use esb_oci::ContentStore;
 

@@ -1,5 +1,4 @@
-//! `esb.toml`: what a project sets for everybody who works on it, with exceptions for some
-//! environments.
+//! Reads `esb.toml`: settings of a project, with exceptions for some environments.
 //!
 //! Owns the file's keys and their check. What they mean is that of the flag with the same name;
 //! flags and variables are stronger, and who asks decides that (`environment.rs`).

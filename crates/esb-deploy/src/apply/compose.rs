@@ -1,4 +1,4 @@
-//! Commands of docker compose that a person is told to run, for the project that really runs.
+//! Builds the `docker compose` commands that messages suggest, for the compose project that runs.
 //!
 //! Owns the way from the labels that compose gave the Gateway's container to a command that works
 //! in any folder.

@@ -1,4 +1,4 @@
-//! The runtime configuration: previewed with the findings, published last.
+//! Merges the runtime configuration with what is published, and publishes it.
 
 use std::path::PathBuf;
 

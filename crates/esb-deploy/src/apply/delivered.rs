@@ -1,4 +1,4 @@
-//! Which folder a project's configuration was delivered to last, beside its staging.
+//! Remembers, beside staging, the folder that a project's configuration was last delivered to.
 //!
 //! Others deliver there too, and what they published afterwards is not in this project's staging:
 //! who removes what nothing uses has to look there.

@@ -1,5 +1,5 @@
-//! External images that are no plain copies: with the hooks as a layer of their own, or at home in
-//! the container engine alone.
+//! External images that are not copied unchanged: those that get a layer with the hooks, and those
+//! that only the container engine has.
 //!
 //! Owns how they come about and the name of an image with hooks. An image's own layers go from
 //! registry to registry or stay where they are; nothing of them is kept here.

@@ -1,5 +1,5 @@
-//! Brings a site to what was released: external images are synced, references verified, the
-//! configuration published and delivered, workers replaced.
+//! Applies a release to a site: syncs external images, verifies references, publishes and delivers
+//! the configuration, replaces workers.
 
 pub(crate) mod compose;
 pub(crate) mod config;

@@ -1,4 +1,5 @@
-//! Folders that a run writes into, and where they cannot be.
+//! Refuses to publish into, or to copy results to, a folder where they would overwrite other
+//! entries or become part of an image.
 //!
 //! What a build generates has this run's entries alone, and none of what others published: a
 //! Gateway that reads it, or a copy of it over what is published, would lose theirs. What lies in

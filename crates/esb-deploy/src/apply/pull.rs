@@ -1,5 +1,5 @@
-//! What the platform's engine is asked before a run publishes, in docker mode: whether it reaches
-//! the images that are newly named, and to pull them, so that the first call need not wait.
+//! In docker mode, checks before publishing that the platform's engine can reach newly named
+//! images, and lets it pull them, so that the first call need not wait.
 //!
 //! Owns which images are new to the published configuration, and what a person can do where the
 //! engine has another name for the registry. Nothing is published when it cannot pull.

@@ -1,5 +1,5 @@
-//! External images of image functions: where they come from, and their way into the internal
-//! registry (docs/contracts/platform.md#external-images).
+//! Copies the external images of image functions into the internal registry
+//! (docs/contracts/platform.md#external-images).
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,5 +1,5 @@
-//! What takes work to know: images that cannot be put together from files alone, and layers of
-//! installed packages.
+//! Entries of `esb.lock` for images and layers that an engine or a package manager made, so that
+//! other machines need not make them again.
 //!
 //! Owns those entries. They are shortcuts: one that is missing, or that was made for something
 //! else, costs the work and is no reason to fail. What a registry says of the same is not believed.

@@ -1,4 +1,4 @@
-//! What is asked of the target registry, and what this machine remembers of it.
+//! Requests to the target registry, and what this machine remembers of its answers.
 
 pub(crate) mod published;
 pub(crate) mod pushed_tags;

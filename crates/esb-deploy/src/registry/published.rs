@@ -1,4 +1,4 @@
-//! What the target registry has of earlier runs, whichever machine made them.
+//! Finds images of earlier runs in the target registry, whichever machine pushed them.
 //!
 //! Owns the questions to the registry before a build. A registry that does not tell is no reason
 //! to stop: the image is built, and the push says what is wrong.

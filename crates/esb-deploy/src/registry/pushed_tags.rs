@@ -1,4 +1,4 @@
-//! Where tags led when this machine pushed them last.
+//! Remembers the digest that each tag had when this machine pushed it last.
 //!
 //! Owns that fact, which is kept once: one record for each tag, whichever run wrote it. It is a
 //! hint: others may have moved the tag since.

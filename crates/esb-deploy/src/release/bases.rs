@@ -1,5 +1,5 @@
-//! Base images: those of the outside world are resolved, ours are built and published at once,
-//! because functions are built on them.
+//! Resolves external base images, and builds and publishes the platform's own, on which functions
+//! are built.
 
 use std::{collections::BTreeMap, time::Instant};
 

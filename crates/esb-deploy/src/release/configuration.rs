@@ -1,4 +1,5 @@
-//! The runtime configuration of a run: previewed with the findings, rendered once images are known.
+//! Renders the runtime configuration of a run: as a preview for its findings, and with the images
+//! once they are known.
 
 use std::collections::BTreeMap;
 

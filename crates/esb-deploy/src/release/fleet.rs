@@ -1,5 +1,5 @@
-//! What a run does for a fleet of `BuildKit` daemons: bases where daemons find them, a daemon for
-//! each function, and a look at what daemons say they pushed.
+//! What a run does for a fleet of `BuildKit` daemons: makes bases available to them, assigns
+//! functions to them, and checks what they report as pushed.
 
 use std::collections::BTreeMap;
 

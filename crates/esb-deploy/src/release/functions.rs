@@ -1,4 +1,4 @@
-//! Function images: built, pushed, handed to engine and layout, verified.
+//! Builds, pushes and verifies function images, and exports them to the engine or to a layout.
 
 use std::time::Instant;
 

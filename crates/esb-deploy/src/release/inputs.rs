@@ -1,4 +1,4 @@
-//! Recipes, and what has to lie on disk before an image can be built from them.
+//! Makes recipes, and the files that builds need on disk.
 
 use std::{
     collections::BTreeSet,

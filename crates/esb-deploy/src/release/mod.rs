@@ -1,4 +1,4 @@
-//! From templates to images in a registry.
+//! The first half of a run: from templates to images in a registry.
 
 pub(crate) mod bases;
 pub(crate) mod configuration;

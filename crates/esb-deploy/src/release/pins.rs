@@ -1,4 +1,4 @@
-//! What `esb.lock` has of an image that takes work to know, for its build and from it.
+//! Reads the `esb.lock` entries of one image for its build, and records those that the build found.
 //!
 //! Owns which images have a pin of their own: our bases, and functions that an engine builds. All
 //! others are put together from their files, on every machine that does not know them.

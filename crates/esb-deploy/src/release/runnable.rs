@@ -1,4 +1,4 @@
-//! Whether the container engine at hand can run what is built.
+//! Checks whether the container engine can run images of each function's architecture.
 
 use std::path::Path;
 

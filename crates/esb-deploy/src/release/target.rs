@@ -1,4 +1,4 @@
-//! Where images go, and under which names they are found there.
+//! Where the images of a run go, and the references that they get there.
 
 use std::path::PathBuf;
 

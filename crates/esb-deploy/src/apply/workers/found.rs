@@ -1,4 +1,5 @@
-//! Which containers are workers of a Gateway, and which are placeholders of earlier ones.
+//! Finds the workers of a Gateway, and the placeholders of earlier ones, among the engine's
+//! containers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,6 +1,6 @@
-//! Warm workers that run old code: found by the Agent's labels and replaced when they are idle
-//! (docs/contracts/platform.md#replacing-workers). The Gateway starts a new one with the next
-//! request.
+//! Replaces warm workers that run old code: finds them by the Agent's labels and removes them while
+//! they are idle (docs/contracts/platform.md#replacing-workers). The Gateway starts a new one with
+//! the next request.
 //!
 //! In docker mode only: containerd's workers are out of reach from here, and the Gateway is
 //! restarted instead where that is allowed.

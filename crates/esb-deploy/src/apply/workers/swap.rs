@@ -1,4 +1,4 @@
-//! One worker is ended while it is idle, and a placeholder takes its address.
+//! Stops one idle worker and lets a placeholder take its address.
 
 use std::time::{Duration, Instant};
 
