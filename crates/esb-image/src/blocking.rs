@@ -1,4 +1,4 @@
-//! Work that would hold up the asynchronous threads.
+//! Runs work that blocks outside of the asynchronous threads.
 
 /// Runs work on a thread of its own. A panic in it goes on here.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

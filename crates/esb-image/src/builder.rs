@@ -1,4 +1,4 @@
-//! The contract that all build engines share.
+//! The trait that all build engines implement, with its requests and results.
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -1,4 +1,5 @@
-//! What a container engine does for us beside building: load, export, list, remove, run.
+//! The trait [`Engine`]: what a container engine does beside building: load, export, list, remove,
+//! run.
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What can go wrong while an image is made.
+//! Errors of building images.
 
 use std::{
     fmt, io,

@@ -1,4 +1,5 @@
-//! Keys that change exactly when a result would (docs/contracts/platform.md#fingerprints).
+//! Computes SHA-256 keys that change exactly when a result would
+//! (docs/contracts/platform.md#fingerprints).
 //!
 //! Owns how parts become one SHA-256, so that no two lists of parts give the same bytes. Refuses to
 //! read what the parts stand for.

@@ -1,5 +1,5 @@
-//! Keeps secrets out of what programs say: values of build arguments, and passwords of package
-//! indexes.
+//! A reporter that removes secrets from the output of programs: values of build arguments, and
+//! passwords of package indexes.
 //!
 //! BuildKit names its steps with the arguments put in, and a step may write them. A template may
 //! have such a value from a secret, so none is shown: its argument's name stands for it.

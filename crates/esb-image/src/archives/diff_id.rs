@@ -1,4 +1,4 @@
-//! Reads layers by their uncompressed content, and says which one it is.
+//! Reads the uncompressed content of layers and computes its digest, the diff ID.
 //!
 //! Owns how compressed layers are told apart. Refuses to look into the archive.
 

@@ -1,4 +1,4 @@
-//! Archives become folders: zip for code and layers, tar for `ADD`.
+//! Unpacks archives into folders: zip for code and layers, tar for `ADD`.
 //!
 //! Owns the limits and the walls: nothing is written outside of the target, not even through a
 //! link that the archive brought itself. Modes become those of an image, links stay links.

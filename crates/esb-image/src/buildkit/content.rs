@@ -1,5 +1,5 @@
-//! Bases for a daemon that no registry has for it: it reads their blobs through the session, as
-//! from an OCI layout.
+//! Serves the blobs of base images that no registry has to a daemon, through the session, as from
+//! an OCI layout.
 //!
 //! Owns the reading half of containerd's content service, which the generated protocols lack.
 //! Refuses every blob that is not of a base of the session, and all that would write.

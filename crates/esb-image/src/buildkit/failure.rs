@@ -1,5 +1,5 @@
-//! What went wrong with a solve, and whose fault it is: the build's own, a registry's, or the
-//! daemon's, in which case another one may do it.
+//! Classifies a failed solve: the build's own fault, a registry's, or the daemon's, in which case
+//! another daemon may succeed.
 
 use tonic::{Code, Status};
 

@@ -1,5 +1,5 @@
-//! Files for a daemon that asks for them: the daemon hears of all of them, and fetches those that
-//! it does not have from an earlier build.
+//! Sends the build context to a daemon: first the list of all files, then those that the daemon
+//! asks for.
 //!
 //! Owns the sending side of the protocol (`fsutil`): STAT for each entry in the order of a walk,
 //! DATA for each entry that is asked for, FIN. Refuses names and patterns of the daemon's own: it

@@ -1,4 +1,4 @@
-//! The builder: from a recipe to an image that a daemon pushed, or gave back.
+//! The builder for a fleet of daemons: from a recipe to an image that a daemon pushed or exported.
 
 mod build_and_export;
 mod request;

@@ -1,4 +1,5 @@
-//! What a build shares with others: its bases, and all that decides about its dependency layers.
+//! Computes the placement key of a build: its bases and everything that decides its dependency
+//! layers.
 //!
 //! Owns the key that placement works with. It does not change when code changes that is copied
 //! after the last `RUN`, nor when folders change that are copied before it, for then the cache

@@ -1,4 +1,4 @@
-//! One daemon: whether it answers, the session with it, and how much it does at a time.
+//! One daemon: its health, the session with it, and how many builds it runs at a time.
 //!
 //! Owns the connection and its health. A daemon that does not answer is asked again after
 //! [`RETRY`], by the next build that belongs to it, and comes back when it answers.

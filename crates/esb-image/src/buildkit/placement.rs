@@ -1,5 +1,5 @@
-//! Which daemon builds what, so that a build meets the cache that it left: rendezvous hashing with
-//! bounded load.
+//! Chooses the daemon for each build, so that the daemon has the cache of the last one: rendezvous
+//! hashing with bounded load.
 //!
 //! Pure: keys and names in, numbers out; the same for whoever asks, whatever the order of daemons
 //! on a command line. Refuses to know which daemons answer: who is left out is not among the names.

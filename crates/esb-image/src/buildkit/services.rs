@@ -1,4 +1,4 @@
-//! The answers of a session.
+//! The gRPC services that a session offers to a daemon.
 
 use std::{
     pin::Pin,

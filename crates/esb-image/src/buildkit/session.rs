@@ -1,5 +1,5 @@
-//! The session that a daemon asks its questions in: whether we live, for files, for credentials of
-//! registries, for secrets of steps, and where an image goes that is not pushed.
+//! A session with a daemon, in which the daemon requests files, registry credentials and secrets,
+//! checks that the client lives, and sends exported images.
 //!
 //! Owns the tunnel, a connection of its own inside one stream of the daemon's. A daemon asks every
 //! five seconds whether its session lives, so one that is silent for [`SILENCE`] has stalled.

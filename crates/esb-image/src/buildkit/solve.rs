@@ -1,4 +1,4 @@
-//! One solve on one daemon, its news beside it.
+//! Runs one solve on one daemon and follows its progress.
 
 use std::{collections::HashMap, time::Duration};
 

@@ -1,5 +1,5 @@
-//! What sources held when an image was made of them, so that the next build names the file that
-//! changed.
+//! Records the files that each source had when an image was built, so that the next build can name
+//! the file that changed.
 //!
 //! Owns these lists in the content store, one for each key of a part, and how two of them differ.
 //! Refuses to be asked where nothing is made: a run that finds everything there writes and reads

@@ -1,4 +1,4 @@
-//! The folders above what was staged for an image.
+//! Folders that staging made above an image's inputs; a build follows links there.
 //!
 //! Staging made them through handles that refuse links unless the user lets them be followed, so
 //! where one is a link, the user said so, and it stands for the folder that it leads to.

@@ -1,4 +1,4 @@
-//! What each source of `COPY` holds, scanned once for all builds that run at the same time.
+//! Scans each source of `COPY` once for all builds that run at the same time.
 //!
 //! The cache is emptied as soon as no build or batch of builds runs: fifty functions with one shared
 //! layer scan it once, and the next run scans it again. Failures are not kept.

@@ -1,4 +1,4 @@
-//! What files hold, known without reading them again.
+//! Remembers the digests of files by their stat, so that unchanged files are not read again.
 //!
 //! Owns a record for each folder that was walked: a file's digest is believed as long as its stat
 //! is the one that was seen, and the file was old enough then that a later change must show in it

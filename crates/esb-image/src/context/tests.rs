@@ -1,4 +1,4 @@
-//! What sources name, and what never leaves a context.
+//! Tests of which files sources name, and which never leave a context.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 

@@ -1,5 +1,5 @@
-//! The walk through the folders of a context, for every engine: sorted, bounded, and without what
-//! `.dockerignore` leaves out.
+//! Walks the folders of a context for every engine: sorted, within limits, and without what
+//! `.dockerignore` excludes.
 
 use std::{
     fs, io,

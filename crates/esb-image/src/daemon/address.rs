@@ -1,4 +1,4 @@
-//! Where an engine listens. Owns the text form; refuses to read variables or contexts.
+//! The address of an engine, parsed from text. Reads no variables and no Docker contexts.
 
 use std::{
     fmt,

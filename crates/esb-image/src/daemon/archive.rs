@@ -1,5 +1,5 @@
-//! Takes images out of a daemon: what `docker save` or an exporter gives as a stream, its layers
-//! into the content store. Several images come in one stream, which holds each layer once.
+//! Reads images from the stream that `docker save` or an exporter gives and stores their layers. A
+//! stream with several images holds each layer once.
 //!
 //! Reads both forms of the archive: folders with `layer.tar` (engines before 25) and an OCI layout
 //! with a `manifest.json` beside it, whose layers may be compressed already (containerd's store,

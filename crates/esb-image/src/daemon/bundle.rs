@@ -1,5 +1,5 @@
-//! A Dockerfile and its context in one archive whose bytes depend on content alone, for engines that
-//! take nothing else.
+//! Packs a Dockerfile and its context into one archive whose bytes depend on content alone, for
+//! engines that accept nothing else.
 //!
 //! Owns the archive's layout: the Dockerfile as [`DOCKERFILE_NAME`], the context beside it or below [`CONTEXT_DIR`].
 

@@ -1,4 +1,4 @@
-//! Connections to a daemon: to a socket, a port, or a port with TLS.
+//! Connects to a daemon: to a socket, a port, or a port with TLS.
 //!
 //! Owns whom a connection trusts: one authority, and none of the machine's. Refuses protocols.
 

@@ -1,4 +1,4 @@
-//! The context as a daemon gets it: the files that the Dockerfile copies, in the order of their paths.
+//! Makes the context that a daemon gets: the files that the Dockerfile copies, sorted by path.
 
 use std::{io, path::Path};
 

@@ -1,4 +1,4 @@
-//! Credentials that are handed to daemons: which registries they may be for, and what was given.
+//! Selects the registry credentials that a daemon may have, and records those that it got.
 //!
 //! Owns the rule that a daemon gets the credentials of those registries alone that it was sent to,
 //! and that what it got is not quoted from its words. Refuses to know how a daemon asks.

@@ -1,4 +1,4 @@
-//! The answer to a daemon that asks whether its session lives.
+//! Answers the health checks of a session.
 
 use bollard_buildkit_proto::health::{
     HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,

@@ -1,4 +1,4 @@
-//! One build, with everything read that decides about it.
+//! One build with everything that its result depends on, read from disk.
 
 use std::collections::{BTreeMap, HashMap};
 

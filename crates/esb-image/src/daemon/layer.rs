@@ -1,4 +1,4 @@
-//! From the layers of `docker save` to layers as we publish them.
+//! Normalises the layers of `docker save` to the layers that are published.
 
 use std::{
     fs::File,

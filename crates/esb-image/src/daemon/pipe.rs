@@ -1,4 +1,5 @@
-//! Joins code that blocks (tar, gzip, files) to streams, with a bounded number of blocks between.
+//! Connects code that blocks (tar, gzip, files) to asynchronous streams, with a bounded number of
+//! blocks between.
 
 #[cfg(any(feature = "docker", test))]
 mod writing;

@@ -1,4 +1,4 @@
-//! What BuildKit says while it builds: steps, their output, and the one that failed.
+//! Reads BuildKit's progress messages: steps, their output, and the step that failed.
 
 use std::{collections::HashMap, fmt::Write as _};
 

@@ -1,4 +1,4 @@
-//! Bases into an engine, before images are built on them.
+//! Loads or pulls base images into an engine, before images are built on them.
 
 use std::{
     collections::HashMap,

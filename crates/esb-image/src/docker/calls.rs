@@ -1,4 +1,5 @@
-//! What the emulator in a worker writes to the log about calls, and when none is under way.
+//! Reads from a worker's log which calls are in progress, as the Lambda Runtime Interface Emulator
+//! writes it.
 //!
 //! Each call writes `START RequestId: …` and `END RequestId: …`; one that crashed writes no `END`.
 //! Reads the log's last lines only, and holds nothing of them.

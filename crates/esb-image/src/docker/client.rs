@@ -1,4 +1,5 @@
-//! Which engine Docker's own client would talk to: variables, its configuration, its contexts.
+//! Finds the engine that Docker's own client would use: from variables, its configuration and its
+//! contexts.
 //!
 //! Owns the order of precedence and the files below `~/.docker`. Refuses to read variables: the
 //! caller gives what they hold.

@@ -1,4 +1,4 @@
-//! One container that runs, with its port on loopback.
+//! A container that was started here, with its port on loopback.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! What the engine tells about a container that somebody else started.
+//! What the engine reports about a container that another program started.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! When images are taken out of an engine: together, once no build is left that could bring more.
+//! Collects exports until no build runs, then reads all images from the engine in one stream.
 //!
 //! Owns which images share a stream: an engine that is asked for one image gives all of its base
 //! with it, and one that is asked for many gives each layer once. Refuses to know what a build is.

@@ -1,5 +1,5 @@
-//! A container that takes the address of a worker which ends, so that the address belongs to nobody
-//! else and refuses connections until the Gateway has forgotten it.
+//! A container that holds the address of a worker that was stopped, so that no other container gets
+//! the address, and connections to it are refused until the Gateway has forgotten it.
 //!
 //! The engine gives a freed address to whoever asks next. So the placeholder runs before the worker
 //! ends, and is attached to the network in the moment in which the address gets free. It is made of

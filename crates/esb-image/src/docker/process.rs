@@ -1,5 +1,5 @@
-//! The first process of a container, where this machine runs it and we may signal it: without the
-//! engine in between, a worker ends in the very moment that was chosen.
+//! Signals the first process of a container directly, where it runs on this machine: without the
+//! engine in between, a worker ends at the chosen moment.
 
 use super::container_info::ContainerInfo;
 

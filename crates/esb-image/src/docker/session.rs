@@ -1,4 +1,4 @@
-//! The session of a build whose steps get secrets.
+//! The BuildKit session of a build whose steps get secrets.
 //!
 //! bollard opens a build's session itself and can give nothing but registry credentials in it, so
 //! a build with secrets has a session of ours beside the request. Owns answering BuildKit's

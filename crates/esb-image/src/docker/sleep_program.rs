@@ -1,5 +1,4 @@
-//! A program that does nothing for a while and ends: all that runs in a placeholder, for no program
-//! is in every image.
+//! Makes a program that sleeps and exits: the only one in a placeholder, whose image may have none.
 
 /// Of the file's header and its one segment's.
 const HEADERS: u16 = 64 + 56;

@@ -1,4 +1,5 @@
-//! Images into an engine: `docker load` as one stream, and pulls that the engine does itself.
+//! Transfers images into an engine: by `docker load` as one stream, and by pulls of the engine
+//! itself.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! The connections to an engine: one for each request, to a socket, a port, or a port with TLS.
+//! Opens connections to an engine, one for each request: to a socket, a port, or a port with TLS.
 //!
 //! Ours instead of bollard's, because bollard's TLS trusts the machine's authorities too and reads
 //! variables to find them, because it keeps the session of a build open for the life of the

@@ -1,4 +1,4 @@
-//! From instructions to steps: variables are expanded, the config is patched.
+//! Turns instructions into steps: expands variables and patches the config.
 //!
 //! Owns what each instruction means for the config and which files it asks for. Refuses to touch
 //! a file: what a step does to a file system is decided elsewhere.

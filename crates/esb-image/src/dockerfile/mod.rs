@@ -1,4 +1,4 @@
-//! The part of the Dockerfile language that needs no process.
+//! The subset of the Dockerfile language that runs no process.
 //!
 //! Owns reading a Dockerfile into stages and instructions whose words are not expanded yet. What
 //! only another engine can do is kept as [`Instruction::Unsupported`], because it matters only in

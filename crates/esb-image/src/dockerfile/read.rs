@@ -1,4 +1,4 @@
-//! From the parser's tree to stages and instructions.
+//! Reads stages and instructions from the parser's tree.
 //!
 //! Owns what the parser leaves to us: pairs of `ENV`, `LABEL` and `ARG`, flags, continued lines,
 //! names of stages. Refuses to expand anything but what `FROM` and the `ARG`s before it say.

@@ -1,5 +1,5 @@
-//! The Dockerfile as it is sent to an engine: bases under names that the engine resolves, and
-//! sources where the context has them. The text is patched in place, so that lines stay lines.
+//! Rewrites a Dockerfile for an engine: bases get names that the engine resolves, and sources the
+//! paths that they have in the context. The text is patched in place, so that line numbers stay.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,5 @@
-//! Where a step stands in its Dockerfile, found by the place that `BuildKit` gives it in its name:
-//! `[build 2/5] RUN make` is the second step of the stage `build`.
+//! Finds the line of a build step from the position in its name: `BuildKit`'s `[build 2/5] RUN
+//! make` is the second step of the stage `build`.
 //!
 //! A daemon tells the line beside its error only at times, and an engine never; the place in a name
 //! is always there. Refuses to guess: a name that does not fit the Dockerfile has no line.

@@ -1,4 +1,4 @@
-//! Values with a form of their own: owners, modes, ports, signals.
+//! Parses owners, modes, ports and signals.
 //!
 //! Owns telling a value from what is none. Refuses names that only the files of an image resolve.
 

@@ -1,4 +1,4 @@
-//! Images that lie where a build's image goes: used when they are what the build would end in.
+//! Reuses an image that the registry or layout has, when it is exactly what the build would make.
 //!
 //! Owns that decision. What such an image says of itself is never enough, unless the request says
 //! so: its digest is remembered here, or pinned, or it is put together here, from the files and

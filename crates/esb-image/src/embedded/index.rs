@@ -1,4 +1,4 @@
-//! Indexes of bases: what is in a base image, so that copied files get their place.
+//! Finds or makes the indexes of base images, from which copied files get their place.
 //!
 //! Owns where an index comes from, and that one is made once. The text of an index that a manifest
 //! carries decides where files are copied to, so that it is read only from manifests that are known to be

@@ -1,4 +1,4 @@
-//! One build's own copy of its request, and what that says about keys and errors.
+//! The build's own copy of its request, with the keys and errors that follow from it.
 //!
 //! Owns the parts of an image's fingerprint. Refuses to look at files or to make anything.
 

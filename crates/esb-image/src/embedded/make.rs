@@ -1,4 +1,4 @@
-//! From what is prepared to an image.
+//! Makes an image from its prepared inputs.
 //!
 //! Owns the order: apply the steps, make layers, config and manifest; and what is remembered of them.
 

@@ -1,4 +1,4 @@
-//! The embedded engine: images without a daemon.
+//! The embedded engine: builds images without a daemon.
 //!
 //! Owns the order of a build (interpret, scan the context, ask the records, apply the steps, write) and
 //! what runs beside the asynchronous threads. Refuses everything that needs a process.

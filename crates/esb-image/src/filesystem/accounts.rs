@@ -1,4 +1,4 @@
-//! Names of users and groups, as the files of an image resolve them.
+//! Resolves names of users and groups by `/etc/passwd` and `/etc/group` of an image.
 //!
 //! Owns the form of `/etc/passwd` and `/etc/group` as far as `--chown` and `WORKDIR` need it.
 //! Refuses names that are not in them: engines of different age make something else of those.

@@ -1,5 +1,5 @@
-//! What a path of an image's file system is: shared by the index of a base image and the tree of a
-//! build.
+//! The entry at one path of an image's file system, shared by the index of a base image and the
+//! tree of a build.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A file system in the making: a base's index with changes on top.
+//! The file system of an image being built: a base's index with changes on top.
 //!
 //! Owns where `COPY`, `ADD` and `WORKDIR` put files, as BuildKit does it: links in a destination are
 //! followed, folders that are missing are made, a folder is never replaced. Refuses contents.

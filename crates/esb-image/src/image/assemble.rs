@@ -1,4 +1,4 @@
-//! From layers to an image: config and manifest, in OCI's media types.
+//! Assembles an image from its layers: config and manifest, in OCI's media types.
 //!
 //! Owns history entries, labels and annotations that every image of ours carries
 //! (docs/contracts/platform.md#labels). Refuses to make layers.

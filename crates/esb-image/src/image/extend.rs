@@ -1,4 +1,4 @@
-//! One layer more for an image that others built, without its layers at hand.
+//! Adds one layer to an image that others built, without reading its layers.
 //!
 //! Owns that image's new config and manifest. What its own layers hold is neither read nor known:
 //! files land where they are told to, and folders on their way get the usual attributes.

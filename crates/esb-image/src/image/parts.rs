@@ -1,5 +1,4 @@
-//! What an image is made of: the parts of its fingerprint, and why a changed one has to be built
-//! again.
+//! The parts of an image's fingerprint, and the reason to rebuild when one has changed.
 
 use std::collections::BTreeMap;
 

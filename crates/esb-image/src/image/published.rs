@@ -1,4 +1,5 @@
-//! Images that were published before, on whatever machine: a cold machine need not build them.
+//! Reuses images and layers that were published before, so that a machine with an empty cache need
+//! not build them.
 //!
 //! Owns what our manifests say about themselves, in annotations: the image's fingerprint, and the
 //! content key of each layer of ours. Whoever may push can write them, so they are hints: what is

@@ -1,4 +1,4 @@
-//! What has to lie in the build context before an image is built: staged files and installed
+//! Prepares what a build context needs before an image is built: staged files and installed
 //! packages.
 
 pub(crate) mod dependencies;

@@ -1,4 +1,4 @@
-//! What has to lie in a recipe's folder before its build.
+//! Stages the inputs of a recipe in its folder before the build.
 //!
 //! Owns the Dockerfile on disk, unpacked archives, copies and carried files. Each input appears
 //! whole or not at all, and one that did not change is not touched. What is not whole yet lies

@@ -1,4 +1,4 @@
-//! Images that say of themselves what they are not, in the engine and where images go.
+//! Images whose labels and annotations are false, in the engine and in the registry.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! Where files land: small Dockerfiles, and what they add to the base.
+//! Where `COPY` puts files: small Dockerfiles, and what they add to the base.
 
 use std::io::Write as _;
 

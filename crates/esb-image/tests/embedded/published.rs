@@ -1,4 +1,4 @@
-//! Images and layers that lie where an image goes, and what they say of themselves.
+//! Reuse of images and layers that the registry has, and which of their annotations are believed.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! An image that comes back instead of going to a registry.
+//! Builds an image that the daemon exports instead of pushing it.
 //!
 //! Owns the session of its own that such a build has, and the reading of what arrives in it.
 

@@ -1,4 +1,4 @@
-//! What a daemon is asked for: the solve of one build, its exporter, and its bases' names.
+//! Makes the solve request of one build: its exporter, and the names of its bases.
 //!
 //! Owns the attributes of the `dockerfile.v0` frontend and of exporters. Refuses to speak to anyone.
 

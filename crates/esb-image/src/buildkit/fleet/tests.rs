@@ -1,4 +1,4 @@
-//! What a fleet does before a daemon is asked for anything.
+//! Checks that a fleet makes before it sends a request to a daemon.
 
 use std::{fs, sync::mpsc, thread, time::Duration};
 

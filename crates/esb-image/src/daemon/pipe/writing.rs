@@ -1,4 +1,4 @@
-//! What code that blocks writes, as a stream. Owns the blocks on their way; the reader is elsewhere.
+//! A writer whose output is read as an asynchronous stream.
 
 use std::io::{self, Write};
 

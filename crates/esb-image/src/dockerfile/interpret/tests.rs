@@ -1,4 +1,4 @@
-//! What instructions mean for config and steps.
+//! Tests of what instructions do to the config, and of the steps that they give.
 
 use super::*;
 

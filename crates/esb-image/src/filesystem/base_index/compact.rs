@@ -1,4 +1,5 @@
-//! An index as a short text, which travels in the manifest of our own base images.
+//! Encodes an index as a short text, which is an annotation in the manifests of our own base
+//! images.
 //!
 //! Owns that form: sorted paths of which each leaves out what it shares with the one before it,
 //! compressed, in Base64. Refuses texts that are no index of ours.

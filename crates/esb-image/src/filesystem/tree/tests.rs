@@ -1,4 +1,4 @@
-//! Where `COPY` puts files, as BuildKit does it.
+//! Tests that `COPY` puts files where BuildKit puts them.
 
 use super::*;
 use crate::context::Content;

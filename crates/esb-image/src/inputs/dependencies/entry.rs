@@ -1,4 +1,4 @@
-//! One requirement: where it comes from, and whether something has to be built for it.
+//! One requirement: where it comes from, and whether it has to be built.
 //!
 //! Owns telling names, addresses and paths apart as pip does. Refuses to open what it points to.
 

@@ -1,4 +1,4 @@
-//! uv, where this machine has none: one version, fetched once by pip from the configured index.
+//! Fetches uv where this machine has none: one fixed version, by pip from the configured index.
 //!
 //! Owns which bytes are run. Refuses any other.
 

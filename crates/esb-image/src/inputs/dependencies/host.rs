@@ -1,4 +1,5 @@
-//! Installations by a program on this machine, which runs nothing of the project and of an index.
+//! Installs packages by a program on this machine, which runs no code of the project or of an
+//! index.
 
 use std::{
     fs,

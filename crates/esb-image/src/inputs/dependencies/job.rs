@@ -1,4 +1,4 @@
-//! One installation: what is asked for, and what it is known by.
+//! One installation: its inputs and its cache key.
 
 use std::{io, path::Path};
 

@@ -1,4 +1,4 @@
-//! Files in which pip's settings are written.
+//! Reads pip's configuration files.
 //!
 //! Owns their form. Refuses to know what a setting means.
 

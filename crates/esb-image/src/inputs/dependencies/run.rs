@@ -1,4 +1,4 @@
-//! Runs a program for us and hears what it says.
+//! Runs a program and captures its output.
 //!
 //! Owns its environment (only what it was given), its streams and its end: it is killed when
 //! nobody waits for it any more. Refuses a shell.

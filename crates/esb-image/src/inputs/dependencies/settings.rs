@@ -1,5 +1,5 @@
-//! Settings of pip and uv that reach a package index: where they are written, and what a tool
-//! hears of them.
+//! Settings of pip and uv for package indexes: where they are read from, and which of them a
+//! program gets.
 //!
 //! Owns which variables a program gets that runs for us: those that say where packages are found
 //! and how that is reached, and none that names a program, or asks for a build. The values may be

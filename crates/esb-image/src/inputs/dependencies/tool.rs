@@ -1,4 +1,4 @@
-//! uv and pip: which one it is, and the arguments that install for an image's platform.
+//! Chooses uv or pip, and makes the arguments that install for an image's platform.
 //!
 //! Owns what the platforms of wheels are called, and how an image is described to a tool. Refuses
 //! to run anything.

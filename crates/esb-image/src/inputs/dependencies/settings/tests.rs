@@ -1,4 +1,4 @@
-//! What a program hears of settings.
+//! Tests of the settings that a program gets.
 
 use super::*;
 
