@@ -1,4 +1,4 @@
-//! Registries as this machine reaches them: credentials, certificates, proxies, mirrors.
+//! Sets up access to registries: credentials, certificates, proxies, mirrors.
 
 use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
 

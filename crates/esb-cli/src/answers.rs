@@ -1,4 +1,4 @@
-//! Answers of earlier runs, which prefill the questions of later ones: `config.yaml` in the brand's
+//! Saves the answers of a run as defaults for the next questions: `config.yaml` in the brand's
 //! folder, readable by its owner alone.
 //!
 //! Owns that file, and reads the one that the earlier CLI left there. Refuses to fail a run for

@@ -1,4 +1,4 @@
-//! Questions on a terminal.
+//! Asks questions on a terminal.
 //!
 //! Owns when a person may be asked, and the forms of a question. Refuses to ask where nobody sits.
 //! What is asked before a run is in `questions.rs`.

@@ -1,4 +1,5 @@
-//! What a run works with, from flags and environment: the content store, registries, engines, tools.
+//! Builds the connections of a run from flags and environment: the content store, registries,
+//! engines, tools.
 
 use std::path::PathBuf;
 

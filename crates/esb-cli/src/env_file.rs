@@ -1,4 +1,4 @@
-//! Env files, as Docker Compose v2 reads them.
+//! Reads env files as Docker Compose v2 does.
 //!
 //! Owns their language: comments, quotes, escapes and references to other variables. Errors say
 //! where and show no value, for it may be a secret. Refuses to know which variables mean something.

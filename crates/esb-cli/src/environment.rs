@@ -1,4 +1,4 @@
-//! The process environment: read here and nowhere else, once.
+//! Reads the process environment, once and nowhere else.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! What makes untrusted text safe for a terminal: as words, and as JSON.
+//! Escapes untrusted text for a terminal and for JSON.
 
 use std::{borrow::Cow, fmt::Write as _};
 

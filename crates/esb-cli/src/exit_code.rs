@@ -1,4 +1,4 @@
-//! Exit codes, and how each kind of error ends the command.
+//! The exit codes, and which one each kind of error gets.
 
 use esb_deploy::{Error, Kind};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! From arguments, environment and files to settings that are complete and checked.
+//! Combines arguments, environment and files into settings that are complete and checked.
 
 use std::{collections::BTreeSet, path::Path};
 

@@ -1,4 +1,4 @@
-//! Who publishes, and what a run took over: in words for people and as JSON.
+//! Shows who publishes and what a run took over, as text and as JSON.
 
 use std::collections::BTreeSet;
 

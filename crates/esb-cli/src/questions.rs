@@ -1,5 +1,5 @@
-//! What a person is asked before a run, where nothing else says it: the template, the environment,
-//! the mode, the values of parameters; then whether to begin with it all.
+//! Asks before a run for what is not given: the template, the environment, the mode, the values of
+//! parameters; then for confirmation.
 //!
 //! Answers complete the command line as if they had been flags there. Secrets are not asked for: a
 //! terminal would show them.

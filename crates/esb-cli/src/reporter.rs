@@ -1,4 +1,4 @@
-//! Draws what libraries report: bars on a terminal, plain lines or JSON elsewhere.
+//! Shows progress events: bars on a terminal, plain lines or JSON elsewhere.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! One request to the Lambda Runtime Interface Emulator in a container.
+//! Sends one request to the Lambda Runtime Interface Emulator in a container.
 
 use std::{net::SocketAddr, time::Duration};
 

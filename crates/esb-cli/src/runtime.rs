@@ -1,4 +1,4 @@
-//! What only commands that reach the outside world pay for: threads, the TLS provider, Ctrl-C.
+//! Starts threads, the TLS provider and the Ctrl-C handler, for the commands that need them.
 
 use std::future::Future;
 

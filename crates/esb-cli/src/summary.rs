@@ -1,4 +1,4 @@
-//! What a run did: a table for people, one document for programs.
+//! Shows what a run did: a table for people, one JSON document for programs.
 
 use std::time::Instant;
 

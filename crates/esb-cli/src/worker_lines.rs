@@ -1,4 +1,4 @@
-//! What a summary says about workers.
+//! The lines of a summary that are about workers.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Values of flags that stand for a choice of the deploy, by their names.
+//! Flags whose value is one of a few names, and the options of the deploy that they stand for.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use esb_deploy::{BuilderChoice, ImageRefForm, Mode, Prewarm, Pull};

@@ -1,4 +1,4 @@
-//! Flags of how packages are installed.
+//! Flags for the installation of packages.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! What a deploy does beside writing configuration.
+//! Flags for what a deploy does beside writing configuration.
 
 use clap::Args;
 use esb_deploy::Pull;

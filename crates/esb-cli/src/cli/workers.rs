@@ -1,4 +1,4 @@
-//! What a deploy does about workers that run old code.
+//! Flags for workers that run old code.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! `esb cache`: what the content store holds, and how it gets smaller.
+//! `esb cache`: shows what the content store holds, and makes it smaller.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `esb config`: effective settings, and on to who owns what is published.
+//! `esb config`: shows effective settings, and dispatches to the commands about owners.
 
 use esb_deploy::{
     ApplicationName, Error, Project, TEMPLATE_NAMES,

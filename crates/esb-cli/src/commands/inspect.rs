@@ -1,4 +1,4 @@
-//! `esb inspect`: the application that a template describes.
+//! `esb inspect`: shows the application that a template describes.
 
 use esb_deploy::Loaded;
 

@@ -1,4 +1,5 @@
-//! `esb invoke`: one function's image in the engine, asked through the emulator.
+//! `esb invoke`: runs one function's image in the engine and invokes it through the Lambda Runtime
+//! Interface Emulator.
 
 use std::{collections::BTreeMap, io::Read as _, path::Path, time::Duration};
 

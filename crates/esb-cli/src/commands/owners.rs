@@ -1,4 +1,5 @@
-//! `esb config ls` and `esb config rm`: who owns what is published, and how an owner goes.
+//! `esb config ls` and `esb config rm`: list who owns what is published, and remove an owner's
+//! entries.
 
 use std::{collections::BTreeSet, path::Path};
 

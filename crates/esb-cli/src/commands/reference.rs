@@ -1,4 +1,4 @@
-//! Completion scripts, and the reference pages that the documentation is made of.
+//! Shell completion scripts, and the data of the reference pages in `docs/reference`.
 
 use clap::CommandFactory as _;
 use std::fmt::Write as _;

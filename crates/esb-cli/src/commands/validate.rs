@@ -1,4 +1,4 @@
-//! `esb validate`: every finding, and an exit code.
+//! `esb validate`: shows every finding and sets the exit code.
 
 use esb_deploy::{Mode, Naming, predict};
 use esb_model::Severity;

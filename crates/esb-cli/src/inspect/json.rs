@@ -1,4 +1,4 @@
-//! The JSON document of `inspect`.
+//! The JSON document of `esb inspect`.
 //!
 //! Values that cannot be known without AWS are null; secrets are `****`. The document is written
 //! from the application as it is, without a tree in between: applications can be large.

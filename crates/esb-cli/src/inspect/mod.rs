@@ -1,4 +1,4 @@
-//! How an application is shown: one document for programs, lines for people, a diagram for both.
+//! Shows an application as JSON, as text, or as a diagram.
 
 mod json;
 mod mermaid;

@@ -1,4 +1,4 @@
-//! The application as lines: functions with what they are made of and what calls them.
+//! The application as text: functions with what they are made of and what invokes them.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Values of template parameters, from all their sources.
+//! Collects the values of template parameters from all their sources.
 //!
 //! Owns the order of the sources, the strongest first: `--parameter`, `--parameters-file`,
 //! `ESB_PARAM_<KEY>`, `parameter_overrides` of samconfig; the template's own defaults come last,

@@ -1,4 +1,4 @@
-//! The shapes in which people write values of parameters, read as names and texts.
+//! Reads the forms in which parameter files are written as names and texts.
 //!
 //! Files in the shapes of CloudFormation's and SAM's command lines, and the string form
 //! `KEY=VALUE KEY2="two words"`. Takes trees and texts, reads no files.

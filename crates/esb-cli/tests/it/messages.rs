@@ -1,4 +1,4 @@
-//! Bad input: what, where in which file, what to do, and the exit code.
+//! Messages for bad input: what is wrong, where in which file, what to do, and the exit code.
 
 use insta::assert_snapshot;
 

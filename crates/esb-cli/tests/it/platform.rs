@@ -1,4 +1,4 @@
-//! What the platform cannot have, told at the property that says it.
+//! Findings for what the platform does not support, shown at the property that asks for it.
 
 use crate::context::Context;
 

@@ -1,5 +1,5 @@
-//! On a terminal: questions for what nothing else says, never where nobody can answer; and tables
-//! that fit.
+//! Questions on a terminal for what is not given, none where nobody can answer; and tables that fit
+//! the terminal.
 
 use std::{
     fs,

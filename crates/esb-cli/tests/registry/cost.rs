@@ -1,4 +1,5 @@
-//! Nothing is done twice, on a warm machine and on a cold one.
+//! Unchanged images are neither built nor uploaded again, on a machine with a cache and without
+//! one.
 
 use std::{fs, thread, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Who may push to the registry cannot put anything into an image that is published, nor make a
-//! machine that does not know an image take another one for it.
+//! Someone who may push to the registry can neither change an image that is published nor
+//! substitute another one on a machine with an empty cache.
 
 use std::{collections::BTreeMap, fs};
 

@@ -1,4 +1,4 @@
-//! Images that go elsewhere than where their names lead.
+//! Images that are not pushed to the registry that their names say.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! `esb image fetch`: what a site without a network needs.
+//! `esb image fetch`: fetches the images that a site without a network needs.
 
 use std::{collections::BTreeSet, path::Path};
 

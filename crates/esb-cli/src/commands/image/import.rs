@@ -1,4 +1,4 @@
-//! `esb image import`: what a deploy would sync, by hand.
+//! `esb image import`: copies the external images that a deploy would copy.
 
 use std::{
     collections::BTreeMap,

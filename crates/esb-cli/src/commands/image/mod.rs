@@ -1,4 +1,4 @@
-//! `esb image`: images that exist already.
+//! `esb image`: commands for images that exist already.
 
 mod fetch;
 mod import;

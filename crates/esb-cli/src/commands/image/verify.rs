@@ -1,4 +1,4 @@
-//! `esb image verify`: whether the platform can pull what its configuration names.
+//! `esb image verify`: checks that the platform can pull what its configuration names.
 
 use std::{collections::BTreeSet, path::Path};
 
