@@ -2,7 +2,8 @@
 //!
 //! `docs/architecture.md` has a table with a line for each crate: its folders in their order, from
 //! the lowest to the highest, with ` < ` between them; those with a comma between them do not use
-//! each other. Files outside of the folders that are named are free.
+//! each other. Files outside of the folders that are named are free. A third cell names a folder and
+//! the crate that it does without: `apply`: `esb_sam`.
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -19,7 +20,7 @@ pub(super) fn check(root: &Path, wrong: &mut Vec<String>) -> Outcome {
     if orders.is_empty() {
         return Err(Trouble::Failed(format!("{PAGE} has no table below `{HEADING}`")));
     }
-    for (name, order) in orders {
+    for Order { name, levels: order, without } in orders {
         let krate = folders(&root.join("crates"))?.into_iter().find(|path| name_of(path) == name);
         let Some(source) = krate.map(|krate| krate.join("src")) else {
             wrong.push(format!("{PAGE}: there is no crate `{name}`"));
@@ -36,11 +37,16 @@ pub(super) fn check(root: &Path, wrong: &mut Vec<String>) -> Outcome {
             let module = module_of(file.strip_prefix(&source).unwrap_or(&file));
             let Some(level) = module.first().and_then(|folder| order.get(folder)) else { continue };
             let text = fs::read_to_string(&file)?;
+            let place = file.strip_prefix(root).unwrap_or(&file).display();
+            for (folder, other) in &without {
+                if *folder == module[0] && text.contains(&format!("{other}::")) {
+                    wrong.push(format!("{place}: `{folder}` does without `{other}`"));
+                }
+            }
             for (line, target) in used(&text, &module) {
                 let target = exported.get(&target).unwrap_or(&target);
                 let allowed = *target == module[0] || order.get(target).is_none_or(|at| at < level);
                 if !allowed {
-                    let place = file.strip_prefix(root).unwrap_or(&file).display();
                     wrong.push(format!("{place}:{line}: `{}` may not use `{target}`", module[0]));
                 }
             }
@@ -49,14 +55,22 @@ pub(super) fn check(root: &Path, wrong: &mut Vec<String>) -> Outcome {
     Ok(())
 }
 
-/// The levels of the folders of each crate that the table names.
-fn orders(page: &str) -> Vec<(String, HashMap<String, usize>)> {
+/// A line of the table.
+struct Order {
+    name: String,
+    levels: HashMap<String, usize>,
+    /// Folders, each with a crate that it may not name.
+    without: Vec<(String, String)>,
+}
+
+/// The table's lines.
+fn orders(page: &str) -> Vec<Order> {
     let section = page.split_once(HEADING).map_or("", |(_, rest)| rest);
     let section = section.split("\n## ").next().unwrap_or_default();
     let mut orders = Vec::new();
     for line in section.lines() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let [_, name, order, ..] = cells[..] else { continue };
+        let [_, name, order, others, ..] = cells[..] else { continue };
         if !name.starts_with('`') {
             continue;
         }
@@ -65,7 +79,10 @@ fn orders(page: &str) -> Vec<(String, HashMap<String, usize>)> {
             let names = folders.split(',').map(|name| name.trim().trim_matches('`'));
             levels.extend(names.map(|name| (name.to_owned(), level)));
         }
-        orders.push((name.trim_matches('`').to_owned(), levels));
+        let plain = |word: &str| word.trim().trim_matches('`').to_owned();
+        let without = others.split(',').filter_map(|pair| pair.split_once(':'));
+        let without = without.map(|(folder, other)| (plain(folder), plain(other))).collect();
+        orders.push(Order { name: plain(name), levels, without });
     }
     orders
 }
@@ -167,8 +184,8 @@ mod tests {
                     | `a` | `one` < `two`, `three` < `four` |\n\n## Next\n| `b` | `c` |\n";
         let orders = orders(page);
         assert_eq!(orders.len(), 1);
-        assert_eq!(orders[0].0, "a");
-        let level = |name: &str| orders[0].1[name];
+        assert_eq!(orders[0].name, "a");
+        let level = |name: &str| orders[0].levels[name];
         assert_eq!([level("one"), level("two"), level("three"), level("four")], [0, 1, 1, 2]);
     }
 
@@ -191,14 +208,14 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        put(PAGE, "## Layers within crates\n| `x` | `low` < `left`, `right` |\n");
+        put(PAGE, "## Layers within crates\n| `x` | `low` < `left`, `right` | `right`: `y` |\n");
         put("crates/x/src/lib.rs", "pub use right::Thing;\n");
         put(
             "crates/x/src/low/mod.rs",
             "use crate::Thing;\nuse crate::left::a;\nuse crate::free;\n",
         );
         put("crates/x/src/left/mod.rs", "use crate::{low::a, right};\nuse super::low;\n");
-        put("crates/x/src/right/deep/a.rs", "use crate::right::b;\nuse crate::low;\n");
+        put("crates/x/src/right/deep/a.rs", "use crate::right::b;\nuse crate::low;\ny::f();\n");
         let mut wrong = Vec::new();
         check(root.path(), &mut wrong).unwrap();
         assert_eq!(
@@ -207,6 +224,7 @@ mod tests {
                 "crates/x/src/left/mod.rs:1: `left` may not use `right`",
                 "crates/x/src/low/mod.rs:1: `low` may not use `right`",
                 "crates/x/src/low/mod.rs:2: `low` may not use `left`",
+                "crates/x/src/right/deep/a.rs: `right` does without `y`",
             ]
         );
     }
