@@ -6,7 +6,8 @@ use crate::{Bucket, Code, Function, FunctionId, Route, Schedule, Span, Table, Tr
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TemplateId(pub usize);
 
-/// What one or several templates describe, with all intrinsics resolved as far as they can be.
+/// Everything that the templates of one run describe, with intrinsic functions resolved as far as
+/// possible.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Application {
     /// The templates as the user named them, in that order; [`TemplateId`] is an index into them.
@@ -37,19 +38,19 @@ pub struct Layer {
 }
 
 impl Application {
-    /// A function by its id.
+    /// Finds a function by its id.
     pub fn function(&self, id: &FunctionId) -> Option<&Function> {
         self.functions.iter().find(|function| function.id == *id)
     }
 
-    /// A layer that a function of `template` refers to.
+    /// Finds the layer of `template` with that logical id.
     pub fn layer(&self, template: TemplateId, logical_id: &str) -> Option<&Layer> {
         self.layers
             .iter()
             .find(|layer| layer.template == template && layer.logical_id == logical_id)
     }
 
-    /// Takes over everything of `other`, whose template ids already count from here on.
+    /// Appends everything of `other`, whose template ids must already be those of this application.
     pub fn append(&mut self, other: Self) {
         self.templates.extend(other.templates);
         self.functions.extend(other.functions);

@@ -9,7 +9,7 @@ pub struct Brand {
     slug: String,
 }
 
-/// Nothing usable is left of the brand's name.
+/// A brand name without any letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` cannot be a brand: it needs a letter or digit", .0.escape_debug())]
 pub struct InvalidBrand(pub String);
@@ -21,7 +21,8 @@ impl Default for Brand {
 }
 
 impl Brand {
-    /// A brand by its name: lower-cased, other characters than letters and digits become `-`.
+    /// Makes a brand of a name: letters become lower-case, characters other than letters and digits
+    /// become `-`.
     ///
     /// # Errors
     /// When nothing is left.
@@ -34,7 +35,7 @@ impl Brand {
         if slug.is_empty() { Err(InvalidBrand(name.to_owned())) } else { Ok(Self { slug }) }
     }
 
-    /// The brand itself: `esb`.
+    /// The brand as paths and image names have it: `esb`.
     pub fn slug(&self) -> &str {
         &self.slug
     }

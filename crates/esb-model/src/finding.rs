@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::Span;
 
-/// How much a finding weighs.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Worth knowing; nothing is lost.
@@ -19,7 +19,7 @@ pub enum Severity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub &'static str);
 
-/// One statement about the input, with its place.
+/// An error, a warning or a note about the input, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub severity: Severity,
@@ -27,11 +27,11 @@ pub struct Finding {
     /// A sentence fragment; may hold untrusted text, which the printer escapes.
     pub message: String,
     pub span: Option<Span>,
-    /// Words put under the place in the excerpt.
+    /// The text under the marked place in the excerpt.
     pub label: Option<String>,
     /// What to do about it.
     pub help: Option<String>,
-    /// Further places that matter, each with its words.
+    /// Further places, each with a text.
     pub related: Vec<(Span, String)>,
 }
 
@@ -54,21 +54,21 @@ impl Finding {
         }
     }
 
-    /// Adds the words that stand under the place.
+    /// Sets the text under the marked place.
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// Adds what to do.
+    /// Sets the text that says what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Adds a further place.
+    /// Adds a further place with a text.
     #[must_use]
     pub fn related(mut self, span: Span, words: impl Into<String>) -> Self {
         self.related.push((span, words.into()));

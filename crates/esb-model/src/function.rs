@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{Architecture, Runtime, Secret, Span, TemplateId};
 
-/// Names a function for good: the template it stands in and its logical id there.
+/// Identifies a function by its template and its logical id there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionId {
     pub template: TemplateId,
@@ -40,14 +40,14 @@ pub struct Function {
     pub provisioned_concurrency: Option<u32>,
 }
 
-/// Where the code comes in.
+/// How a function's code is packaged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Package {
     Zip(ZipPackage),
     Image(ImagePackage),
 }
 
-/// Code that runs on one of Lambda's runtimes.
+/// Code that is packaged as a zip archive or a folder and runs on a Lambda runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ZipPackage {
     /// `Err` holds a name that no runtime has, or the symbolic text of an unknown value.
@@ -58,7 +58,7 @@ pub struct ZipPackage {
     pub layers: Vec<LayerRef>,
 }
 
-/// A function that is an image of its own.
+/// A function that is packaged as a container image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImagePackage {
     /// The image as the template names it.

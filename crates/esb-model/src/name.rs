@@ -1,6 +1,6 @@
 //! Naming rules that the command line, the Agent and the registry share.
 
-/// Nothing that may stand in an image name is left of a name.
+/// A name without any character that an image name may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` has no letter or digit that an image name could keep", .0.escape_debug())]
 pub struct EmptyName(pub String);
@@ -13,8 +13,8 @@ pub struct EmptyName(pub String);
 )]
 pub struct InvalidEnvironmentName(pub String);
 
-/// The image name of a function name: lower-case, with runs of separators collapsed to their
-/// first, and none at either end (docs/contracts/platform.md#image-names).
+/// Converts a function name into an image name: lower-case, with runs of separators collapsed to
+/// their first, and none at either end (docs/contracts/platform.md#image-names).
 ///
 /// # Errors
 /// When nothing is left.
@@ -38,7 +38,8 @@ pub fn image_name(name: &str) -> Result<String, EmptyName> {
     if image.is_empty() { Err(EmptyName(name.to_owned())) } else { Ok(image) }
 }
 
-/// Accepts what can be one folder below `.<brand>/` (architecture, "Names on disk").
+/// Checks that a text can be the name of an environment, which is a folder below `.<brand>/`
+/// (architecture, "Names on disk").
 ///
 /// # Errors
 /// When the name is no plain path segment, or `staging`, which is taken.

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// A processor architecture that Lambda knows.
+/// A processor architecture that Lambda supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Architecture {
     #[default]
@@ -10,13 +10,13 @@ pub enum Architecture {
     Arm64,
 }
 
-/// What an image runs on. The operating system is always Linux.
+/// The platform that an image runs on. The operating system is always Linux.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Platform {
     pub architecture: Architecture,
 }
 
-/// The name is no architecture or platform that the platform's runtime has.
+/// A name of an architecture or platform that is not supported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown platform `{}`: known are linux/amd64 and linux/arm64", .0.escape_debug())]
 pub struct UnknownArchitecture(pub String);

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A registry with two faces: the name that the runtime uses and the address that we push to.
+/// A registry with the name by which the runtime pulls and the address to which this machine
+/// pushes.
 ///
 /// The runtime may know the registry as `registry:5010` while this machine reaches it as
 /// `127.0.0.1:5010` (docs/contracts/platform.md#registries).
@@ -11,11 +12,12 @@ pub struct PublishTarget {
     runtime: String,
     prefix: String,
     push: String,
-    /// Whether plain HTTP was allowed for the push address by name.
+    /// Whether plain HTTP is allowed for the push address.
     pub insecure: bool,
 }
 
-/// A reference that is published: host, repository and tag, in both faces.
+/// A published reference: repository and tag, with the host by which the runtime pulls and the one
+/// to which this machine pushes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageRef {
     pub runtime_host: String,
@@ -25,7 +27,7 @@ pub struct ImageRef {
     pub tag: String,
 }
 
-/// The text names no registry.
+/// A text that does not name a registry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not a registry: expected HOST[:PORT][/PREFIX]", .0.escape_debug())]
 pub struct InvalidTarget(pub String);
@@ -58,7 +60,7 @@ impl PublishTarget {
         })
     }
 
-    /// What precedes `<brand>-<function>` in Dockerfiles and functions.yml: `registry:5010/team`.
+    /// The prefix of `<brand>-<function>` in Dockerfiles and functions.yml: `registry:5010/team`.
     pub fn runtime_prefix(&self) -> String {
         match &*self.prefix {
             "" => self.runtime.clone(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{FunctionId, Platform, Runtime, Secret};
 
-/// How one image is made. Pure data: paths are relative to the project root, nothing was read.
+/// Describes how one image is built. Plain data: paths are relative to the project root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImageRecipe {
@@ -23,11 +23,11 @@ pub struct ImageRecipe {
     /// The folder that holds Dockerfile and staged inputs, relative to the project root.
     pub folder: PathBuf,
     pub context: BuildContext,
-    /// What has to be prepared before the build, in this order.
+    /// The inputs to stage before the build, in this order.
     pub staged: Vec<Staged>,
     /// Dependencies to install before the build.
     pub dependencies: Option<Dependencies>,
-    /// Set where the Dockerfile is the user's own and not a generated one.
+    /// Set when the Dockerfile is the user's own instead of a generated one.
     pub own: Option<OwnDockerfile>,
 }
 
@@ -90,7 +90,7 @@ pub struct OwnDockerfile {
     pub tag: Option<String>,
 }
 
-/// What an image is for.
+/// Whether an image is a base or a function's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageKind {
     /// The base of all functions of a runtime.
@@ -98,7 +98,7 @@ pub enum ImageKind {
     Function(FunctionId),
 }
 
-/// What `FROM` stands for.
+/// The image that `FROM` of a recipe's Dockerfile names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseRef {
     /// An image of the outside world, by its reference: `public.ecr.aws/lambda/python:3.12`.
@@ -110,7 +110,7 @@ pub enum BaseRef {
 }
 
 impl BaseRef {
-    /// The name that stands in a generated Dockerfile.
+    /// The name after `FROM` in a generated Dockerfile.
     pub fn reference(&self) -> Option<&str> {
         match self {
             Self::External { reference } | Self::Own { reference, .. } => Some(reference),
@@ -125,7 +125,7 @@ pub struct BuildContext {
     pub folder: PathBuf,
 }
 
-/// Something that is put below a recipe's folder before the build.
+/// An input that is copied or unpacked below a recipe's folder before the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Staged {
     /// Where it goes, relative to the project root.

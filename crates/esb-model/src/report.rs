@@ -56,7 +56,7 @@ impl fmt::Display for Activity {
     }
 }
 
-/// Something happened that a person or a log may want to see.
+/// A progress event or message for a person or a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {

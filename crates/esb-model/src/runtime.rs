@@ -28,7 +28,7 @@ pub enum Family {
     Ruby,
 }
 
-/// The name is not one that Lambda could have.
+/// A name that does not have the form of a Lambda runtime identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown runtime `{}`", .0.escape_debug())]
 pub struct UnknownRuntime(pub String);
@@ -56,17 +56,17 @@ impl Runtime {
         }
     }
 
-    /// Repository and tag of AWS's base image, by tag; pinning it is the caller's work.
+    /// The reference of AWS's base image, by tag; the caller pins its digest.
     pub fn aws_base_image(&self) -> String {
         format!("public.ecr.aws/lambda/{}:{}", self.family.repository(), self.aws_tag())
     }
 
-    /// Whether AWS made a base image of it, as far as is known here.
+    /// Whether AWS publishes a base image for this runtime, as far as the table here says.
     pub fn has_aws_base_image(&self) -> bool {
         runtimes::find(&self.name).is_none_or(|known| known.support != Support::WithoutImage)
     }
 
-    /// Whether the name was one of Lambda's when this was written.
+    /// Whether the runtime is in the table of Lambda's runtimes here.
     pub fn is_known(&self) -> bool {
         runtimes::find(&self.name).is_some()
     }

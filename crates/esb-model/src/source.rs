@@ -19,7 +19,7 @@ pub struct Span {
 /// A named text, as it was read.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// How a person calls it: a path relative to the project root, or to where it was given.
+    /// The name that messages show: a path relative to the project root, or as it was given.
     pub name: String,
     pub text: String,
     marks: Vec<Mark>,
@@ -40,14 +40,14 @@ struct Mark {
 /// Bytes between two marks.
 const BLOCK: usize = 4096;
 
-/// A place as people count it: both numbers start at 1, columns count characters.
+/// A line and a column, both from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     pub line: usize,
     pub column: usize,
 }
 
-/// All texts of a run.
+/// The source texts of a run.
 #[derive(Debug, Clone, Default)]
 pub struct SourceMap {
     sources: Vec<Source>,

@@ -1,6 +1,6 @@
 //! Decodes the bytes of a file as UTF-8 or UTF-16 text.
 
-/// A file is not text in an encoding that its start tells.
+/// Bytes that are not text in UTF-8, or in UTF-16 with a byte order mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is not UTF-8, nor UTF-16 with a byte order mark")]
 pub struct InvalidText;

@@ -27,8 +27,8 @@ enum ArchivePart {
     Blob(Blob),
 }
 
-/// The archive of several images: every blob once, layers as they are compressed. Blobs are opened
-/// one after the other as the stream is read; memory does not grow with their sizes.
+/// Makes an archive of several images: every blob once, layers in their compressed form. Blobs are
+/// opened one after the other as the stream is read; memory does not grow with their sizes.
 ///
 /// Layers for which `skip` says so are left out: an engine that has them never asks for them.
 pub fn docker_archive(images: &[ArchiveImage], skip: impl Fn(&Blob) -> bool) -> BlobStream {

@@ -22,7 +22,7 @@ pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, BlobError>> + Send
 /// A boxed future, as the object-safe traits here return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A blob cannot be had.
+/// Reading a blob failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BlobError {
@@ -51,7 +51,7 @@ impl BlobError {
     }
 }
 
-/// A repository that holds blobs: one that another repository of the same registry can mount from.
+/// A repository that holds a blob, from which other repositories of the same registry can mount it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobLocation {
     /// Host and port, named as in references: `docker.io` is Docker Hub.
@@ -59,7 +59,7 @@ pub struct BlobLocation {
     pub repository: String,
 }
 
-/// Something that has blobs: the content store, a layout, a registry, an engine.
+/// A place that blobs are read from: the content store, a layout, a registry, an engine.
 ///
 /// An implementation need not verify what it reads; [`verified`] does it for all of them.
 pub trait BlobSource: Send + Sync + fmt::Debug {
@@ -72,7 +72,7 @@ pub trait BlobSource: Send + Sync + fmt::Debug {
     }
 }
 
-/// A blob and where its bytes can be had.
+/// A blob with the source of its bytes.
 #[derive(Debug, Clone)]
 pub struct Blob {
     pub descriptor: Descriptor,
@@ -80,7 +80,7 @@ pub struct Blob {
 }
 
 impl Blob {
-    /// A small blob whose bytes are at hand.
+    /// A small blob that is held in memory.
     pub fn from_bytes(media_type: &str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let descriptor = Descriptor::new(media_type, Digest::of(&bytes), bytes.len() as u64);
@@ -117,7 +117,7 @@ impl Blob {
     }
 }
 
-/// Bytes at hand; has exactly one blob.
+/// A source that holds exactly one blob in memory.
 #[derive(Debug)]
 struct Memory(Bytes);
 

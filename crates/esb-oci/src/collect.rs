@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The most entries of a store that are looked at.
 const MAX_ENTRIES: usize = 20_000_000;
 
-/// What a store holds.
+/// The contents of a store, by amount.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Contents {
     /// All of it, in bytes.
@@ -47,14 +47,14 @@ pub struct Contents {
     pub kinds: BTreeMap<String, Amount>,
 }
 
-/// How much there is of something.
+/// The number and the size of entries of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amount {
     pub count: usize,
     pub bytes: u64,
 }
 
-/// What a collection did.
+/// The result of a collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Collected {
     pub removed: Amount,
@@ -74,7 +74,7 @@ struct Item {
 }
 
 impl ContentStore {
-    /// What the store holds now.
+    /// Counts what the store holds now.
     ///
     /// # Errors
     /// When a folder cannot be read.
@@ -90,8 +90,8 @@ impl ContentStore {
     }
 
     /// Removes leftovers of killed processes, then what was used least recently, until at most
-    /// `limit` bytes are left. Nobody may hold the store meanwhile, and who wants to waits; the
-    /// collection itself waits for at most `patience`.
+    /// `limit` bytes are left. Meanwhile the store cannot be held, and processes that want to hold
+    /// it wait; the collection itself waits for at most `patience`.
     ///
     /// # Errors
     /// [`StoreError::InUse`], or when the disk fails.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use esb_model::Secret;
 
-/// What a registry is authenticated to with.
+/// Credentials of one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// Name and password.

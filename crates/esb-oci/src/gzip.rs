@@ -42,7 +42,7 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// `number` threads that compress; with one a layer is compressed by who writes it.
+    /// `number` threads that compress; with one, the thread that writes a layer compresses it.
     pub fn new(number: usize) -> Self {
         let most = number.saturating_sub(1);
         Self { free: Arc::new(AtomicUsize::new(most)), most }

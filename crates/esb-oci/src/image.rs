@@ -12,18 +12,19 @@ pub const DOCUMENT_LIMIT: u64 = 4 * 1024 * 1024;
 /// An image for one platform, complete enough to be pushed anywhere.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// Exactly what `descriptor` is the digest of.
+    /// The bytes whose digest `descriptor` has.
     pub manifest_bytes: Bytes,
     pub descriptor: Descriptor,
-    /// What the bytes say.
+    /// The parsed manifest.
     pub manifest: Arc<Manifest>,
-    /// The config's JSON; `None` when it was not read: what is only pushed or named needs none.
+    /// The config's JSON; `None` when it was not read, because an image that is only pushed or
+    /// named needs none.
     pub config_bytes: Option<Bytes>,
     pub config: Blob,
     pub layers: Vec<Blob>,
 }
 
-/// Bytes are not the image that they should be.
+/// A manifest or a config that is not valid, or does not match its digest.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidImage {

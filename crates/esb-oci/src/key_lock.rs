@@ -87,7 +87,7 @@ async fn wait(folder: &Folder, name: &str, patience: Duration) -> KeyLock {
 struct LockRequest {
     lock: Option<KeyLock>,
     waker: Option<Waker>,
-    /// Nobody wants the lock any more.
+    /// The lock was not waited for any longer.
     is_cancelled: bool,
 }
 

@@ -27,7 +27,7 @@ impl Attributes {
     }
 }
 
-/// What was written.
+/// The digests and the size of a layer that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerDigests {
     /// Of the uncompressed tar.

@@ -18,7 +18,7 @@ use crate::{
 /// The annotation of an index entry that names an image in a layout.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// A layout that exists.
+/// An OCI image layout that exists on disk.
 #[derive(Clone)]
 pub struct OciLayout {
     root: Arc<PathBuf>,
@@ -31,7 +31,7 @@ impl fmt::Debug for OciLayout {
     }
 }
 
-/// A layout cannot be read or written.
+/// Reading or writing a layout failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutError {
@@ -176,7 +176,7 @@ impl BlobSource for OciLayout {
     }
 }
 
-/// What a name in a layout stands for.
+/// An entry of a layout: a name with its image, or its images for several platforms.
 #[derive(Debug, Clone)]
 pub struct LayoutEntry {
     pub name: String,
@@ -191,8 +191,7 @@ pub struct LayoutEntry {
 /// platforms may have one name, which then stands for an index of them. The index is replaced
 /// last, by rename, so that a reader sees the old images or the new ones.
 ///
-/// # Errors
-/// When a blob cannot be had or the disk fails; the index is then the old one.
+/// # Errors When a blob cannot be read or the disk fails; the index is then unchanged.
 pub async fn write_layout(
     root: impl Into<Folder>,
     images: &[(String, Image)],

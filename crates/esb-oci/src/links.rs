@@ -51,7 +51,7 @@ struct Start {
     passed: Vec<PathBuf>,
 }
 
-/// What a copy has in the place of a link.
+/// What a copy has in place of a symbolic link.
 #[derive(Debug, Clone)]
 pub enum Way {
     /// The link itself.
@@ -113,7 +113,7 @@ impl LinkFault {
     }
 }
 
-/// Why there is no [`Way`].
+/// Why a link has no [`Way`].
 #[derive(Debug)]
 pub enum LinkError {
     Fault(LinkFault),
@@ -225,7 +225,7 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect()
 }
 
-/// What the links of a folder mean for its copy.
+/// The result of looking at all symbolic links of a folder before it is copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CopiedLinks {
     /// Whether something outside of the folder has to be copied for a link.
@@ -251,7 +251,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// What cannot be read is told by who copies it.
+    /// Whoever copies the folder reports what cannot be read.
     fn folder(&mut self, folder: &CopiedFolder, path: &str, above: &Matched, depth: usize) {
         let Ok(entries) = fs::read_dir(folder.path()) else { return };
         for entry in entries.flatten() {

@@ -18,7 +18,7 @@ const VERSION: u32 = 1;
 /// The most bytes of the marker.
 const LIMIT: u64 = 4096;
 
-/// How many names a message tells of what is in the way.
+/// The most names of foreign files that a message lists.
 const TOLD: usize = 3;
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use base64::{
 
 use crate::Credentials;
 
-/// What stands for a credential.
+/// The text that replaces a credential.
 const MASK: &str = "****";
 /// A shorter value counts only where no letter or digit is next to it.
 const SHORT: usize = 4;
@@ -21,7 +21,8 @@ const PIECE: usize = 6;
 /// The fewest characters behind `Basic` or `Bearer` that are taken for a credential.
 const TOKEN: usize = 8;
 
-/// Hides credentials in texts. An empty one hides what looks like a credential.
+/// Replaces credentials in texts by `****`. Even without a credential to look for, it replaces what
+/// looks like one.
 #[derive(Clone, Default)]
 pub struct Redactor {
     /// The longest first.
@@ -64,7 +65,7 @@ impl Redactor {
         }
     }
 
-    /// A text without credentials.
+    /// Returns a text with its credentials replaced.
     pub fn hide(&self, text: &str) -> String {
         let mut hidden = String::with_capacity(text.len());
         let mut at = 0;

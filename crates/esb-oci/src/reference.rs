@@ -16,7 +16,7 @@ pub struct Reference {
     digest: Option<Digest>,
 }
 
-/// The text is no image reference.
+/// A text that is not an image reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not an image reference: {reason}", text.escape_debug())]
 pub struct InvalidReference {
@@ -54,7 +54,7 @@ impl Reference {
         self.digest
     }
 
-    /// What is asked for in the registry's manifests path: the digest when there is one.
+    /// What follows `/manifests/` in a request: the digest, or the tag when there is none.
     pub fn target(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),

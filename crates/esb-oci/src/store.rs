@@ -2,8 +2,9 @@
 //!
 //! A blob gets its final name only when it is whole: it is written to a temporary file, synced and
 //! renamed, so that any number of processes may share a store and be killed at any moment. Blobs
-//! lie as in an OCI layout. Records are hints that may vanish: whoever reads one must be able to
-//! do the work again. Whoever builds with a store holds it, so that nothing is collected meanwhile.
+//! lie as in an OCI layout. Records may vanish: a reader must be able to do the work again. A
+//! process that builds with a store holds a shared lock on it, so that nothing is collected
+//! meanwhile.
 //!
 //! The way to a store may lead through links; below it none is followed. A folder becomes a store
 //! when it is empty, and carries a marker from then on.
@@ -33,7 +34,7 @@ use crate::{
     records::Records,
 };
 
-/// The store on disk failed.
+/// An operation on the store failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -84,7 +85,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the folder that was named is the wrong one.
+    /// Whether the folder that the user named cannot be a store.
     pub fn is_input(&self) -> bool {
         matches!(self, Self::Foreign { .. } | Self::Version { .. } | Self::Folder(_))
     }
@@ -150,9 +151,9 @@ impl fmt::Debug for ContentStore {
 }
 
 impl ContentStore {
-    /// Opens a store to build with, and makes it when there is none: nothing is collected as long
-    /// as a clone lives. Waits while somebody collects, and removes what processes left that were
-    /// killed long ago.
+    /// Opens a store to build with, and makes it when there is none: nothing is collected until the
+    /// last clone is dropped. Waits while another process collects, and removes what processes left
+    /// that were killed long ago.
     ///
     /// # Errors
     /// When the folders cannot be made.
@@ -292,14 +293,15 @@ impl ContentStore {
         Ok(digest)
     }
 
-    /// Locks work that costs much and that other processes may be doing now: `name` says what, for
-    /// one key. After the wait, look whether it is done already.
+    /// Locks expensive work that other processes may be doing too: `name` says what, for one key.
+    /// After the wait, check whether it is done already.
     pub async fn lock_key(&self, name: &str, key: Digest) -> KeyLock {
         key_lock::lock(&self.scratch(), &format!("{name}-{}", key.hex())).await
     }
 
     /// Stores a blob from elsewhere, verified against its descriptor; nothing happens when it is
-    /// here already. Of several that want the same blob, in whatever process, one fetches it.
+    /// here already. When several tasks or processes store the same blob at once, one fetches it
+    /// and the others wait.
     ///
     /// # Errors
     /// When its source fails, its bytes are not those of the descriptor, or the disk fails.
@@ -371,7 +373,7 @@ pub struct BlobWriter {
 }
 
 impl BlobWriter {
-    /// Gives the blob its name. The caller answers for the digest.
+    /// Stores the blob under its digest, which the caller must have computed.
     ///
     /// # Errors
     /// When the disk fails; then nothing lies under the blob's name.

@@ -8,7 +8,7 @@ use std::{
 
 use super::EntryKind;
 
-/// A folder or a file in it cannot be used.
+/// An operation on a folder or on a file in it failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
@@ -56,7 +56,7 @@ impl FolderError {
         }
     }
 
-    /// Whether what lies on the disk is wrong, and not the disk.
+    /// Whether the user's files are the cause, and not the disk.
     pub fn is_input(&self) -> bool {
         matches!(self, Self::Link { .. } | Self::Kind { .. })
     }

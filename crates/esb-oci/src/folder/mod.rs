@@ -26,7 +26,7 @@ pub use self::{
     write::{TemporaryFolder, is_temporary},
 };
 
-/// What happens where a link is met.
+/// What happens when a path leads through a symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Links {
     /// It is an error, which names the setting that lets links be followed, if there is one.
@@ -35,7 +35,7 @@ pub enum Links {
     Followed,
 }
 
-/// A folder, whether it is there or not. Cheap to clone: nothing is open between two operations.
+/// A folder, which need not exist. Cheap to clone: no file is open between two operations.
 ///
 /// Names that its methods take may have several parts; folders on the way are opened as the
 /// folder itself.
