@@ -37,7 +37,7 @@ use crate::{
 
 /// The most bytes of a token server's answer.
 const TOKEN_LIMIT: usize = 256 * 1024;
-/// How long a token lives that does not say so (distribution's token specification).
+/// How long a token is valid that does not say so (distribution's token specification).
 const TOKEN_LIFE: u64 = 60;
 
 /// The registries of a client.
@@ -148,7 +148,7 @@ impl Host {
 
     /// Learns from an answer; gives whether it asks for authentication that we know how to give.
     ///
-    /// What another host answers tells nothing: its challenge would get the registry's credentials.
+    /// A challenge from another host is ignored: it would get the registry's credentials.
     pub(crate) fn learn(&self, answer: &Answer) -> bool {
         if !answer.is_own() {
             return false;
@@ -194,7 +194,7 @@ impl Host {
         has && !allowed(http, origin)
     }
 
-    /// What to authorize a request with, as far as it is known that the registry wants something.
+    /// The authorization for a request, when the registry is known to require one.
     pub(crate) async fn authorization(
         &self,
         http: &Http,

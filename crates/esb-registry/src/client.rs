@@ -32,19 +32,19 @@ impl Client {
         Ok(Self::with_registry(settings, Arc::new(registry)))
     }
 
-    /// A client whose requests are made by `registry`. Of the settings those of the network are
-    /// the registry's part; mirrors, the store and the number of transfers hold here.
+    /// Makes a client whose requests go through `registry`. Of the settings it uses mirrors, the
+    /// store and the number of transfers; those of the network are for `registry`.
     pub fn with_registry(settings: RegistrySettings, registry: Arc<dyn Registry>) -> Self {
         let transfers = Arc::new(Semaphore::new(settings.transfers.max(1)));
         Self { settings: Arc::new(settings), registry, transfers }
     }
 
-    /// What the client was told.
+    /// The settings of this client.
     pub fn settings(&self) -> &RegistrySettings {
         &self.settings
     }
 
-    /// The requests that the operations are made of.
+    /// The implementation that makes this client's requests.
     pub fn registry(&self) -> &Arc<dyn Registry> {
         &self.registry
     }
@@ -55,10 +55,10 @@ impl Client {
         tokio::time::timeout(PING, self.registry.ping(registry)).await.unwrap_or(false)
     }
 
-    /// As [`Client::ping`], by a question that has to be asked anyway: where a tag points. The
-    /// session remembers the answer. With `is_open` the registry is presumed to want no
-    /// authentication, as [`Client::is_open`] told earlier: then many such questions may be asked at
-    /// once, without waiting for the first answer.
+    /// As [`Client::ping`], by a request that is needed anyway: where a tag points. The session
+    /// remembers the answer. With `is_open` the registry is presumed to require no authentication,
+    /// as [`Client::is_open`] said earlier: then many such requests may be sent at once, without
+    /// waiting for the first response.
     pub async fn ping_at(
         &self,
         at: &Repository,
@@ -75,7 +75,8 @@ impl Client {
         true
     }
 
-    /// Whether the registry at `host[:port]` has answered this client without wanting authentication.
+    /// Whether the registry at `host[:port]` has answered this client without requiring
+    /// authentication.
     pub fn is_open(&self, registry: &str) -> bool {
         self.registry.is_open(registry)
     }
@@ -83,7 +84,7 @@ impl Client {
     /// The names of all repositories of a registry at `host[:port]`.
     ///
     /// # Errors
-    /// Why the registry did not tell; not every registry does.
+    /// The request failed; not every registry supports it.
     pub async fn repositories(&self, registry: &str) -> Result<Vec<String>, Error> {
         self.registry.repositories(registry).await
     }
@@ -91,7 +92,7 @@ impl Client {
     /// The tags of a repository; none for one that is not there.
     ///
     /// # Errors
-    /// Why the registry did not tell.
+    /// The request failed.
     pub async fn tags(&self, at: &Repository) -> Result<Vec<String>, Error> {
         self.registry.tags(at).await
     }

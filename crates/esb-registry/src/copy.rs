@@ -20,7 +20,7 @@ const MANIFESTS: usize = 500;
 /// The most levels of indexes in indexes.
 const LEVELS: usize = 3;
 
-/// What of an image is copied.
+/// Whether one platform of an image is copied or all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CopyScope {
     /// The manifest of one platform, by its own digest.
@@ -92,10 +92,9 @@ impl Client {
         Ok(all)
     }
 
-    /// Checks that a reference can be pulled and is the digest that we mean.
+    /// Checks that a reference can be pulled and has the expected digest.
     ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::DigestMismatch`], or why the registry did not tell.
+    /// # Errors [`Error::NotFound`], [`Error::DigestMismatch`], or the error of the request.
     pub async fn verify(&self, reference: &Reference, expected: Digest) -> Result<(), Error> {
         let actual = self.digest_of(reference).await?;
         if actual == expected {

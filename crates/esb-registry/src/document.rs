@@ -1,6 +1,6 @@
 //! Determines the media type of a manifest from its bytes.
 //!
-//! Owns the decision between what a document says of itself and what its fields say. Pure.
+//! Its own `mediaType` counts, else the fields that it has.
 
 use esb_oci::manifest::media_type;
 use serde::{Deserialize, de::IgnoredAny};
@@ -14,8 +14,8 @@ struct Probe {
     config: Option<IgnoredAny>,
 }
 
-/// The media type of a manifest's bytes: its own word, else what its fields make it. `None` when
-/// the bytes tell nothing.
+/// The media type of a manifest: its `mediaType`, else what its fields imply. `None` when they
+/// imply nothing.
 pub(crate) fn media_type(bytes: &[u8]) -> Option<String> {
     let probe: Probe = serde_json::from_slice(bytes).ok()?;
     match probe {

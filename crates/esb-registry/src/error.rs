@@ -13,14 +13,14 @@ use esb_oci::{
 
 use crate::{Repository, ServerMessage, registry::name};
 
-/// Which right a request needs.
+/// The permission that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Access {
     Pull,
     Push,
 }
 
-/// What a request was meant to do.
+/// The purpose of a request, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestAction {
@@ -37,7 +37,7 @@ pub enum RequestAction {
     DeleteManifest,
 }
 
-/// A request that was made, for messages: ``write `registry/repository:tag` ``.
+/// A request as messages describe it: ``write `registry/repository:tag` ``.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempted {
@@ -94,7 +94,7 @@ impl fmt::Display for Attempted {
     }
 }
 
-/// One place where an image was looked for in vain.
+/// A place where an image was not found, with the reason.
 #[derive(Debug)]
 pub struct TriedPlace {
     /// A registry's repository or a layout's folder.
@@ -207,7 +207,7 @@ fn list(tried: &[TriedPlace], offline: bool) -> String {
     text
 }
 
-/// Who or what has to change for an [`Error`] to go away; decides the exit code.
+/// The cause of an [`Error`], from which a program can choose its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// A reference, a flag, a file of settings.
@@ -227,7 +227,7 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// See [`ErrorKind`].
+    /// The cause of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Reference(_)
@@ -318,8 +318,8 @@ impl Error {
         }
     }
 
-    /// Whether no place that an image was looked for in has it, lets us look or answers: somebody
-    /// else may have it.
+    /// Whether the image was found in none of its places because they do not have it, deny access,
+    /// or do not answer: it may still exist elsewhere.
     pub fn is_absence(&self) -> bool {
         let absent =
             matches!(self.kind(), ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::Auth);

@@ -11,7 +11,7 @@ use esb_oci::Reference;
 /// The longest tag that registries take (OCI distribution specification, "Pulling manifests").
 const TAG_LIMIT: usize = 128;
 
-/// Where the platform finds an image.
+/// Where the platform finds an image: in the internal registry already, or after a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Internal {
     /// In the internal registry already, under this name.

@@ -1,9 +1,9 @@
 //! Keeps the beginning of a slow download, so that a later process resumes it.
 //!
 //! Owns a folder of the content store with the first bytes of blobs, one file for each. Only slow
-//! downloads leave anything: on a fast link to read again costs less than to write everything
-//! down. Whoever holds a file's lock is the only one who reads or writes it. Nothing here is
-//! verified: whoever reads a blob hashes it from its first byte on.
+//! downloads leave anything: on a fast link to read again costs less than to write everything down.
+//! Only the holder of a file's lock reads or writes it. Nothing here is verified: the reader of a
+//! blob hashes it from its first byte on.
 
 use std::{
     fs::File,

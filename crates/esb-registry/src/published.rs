@@ -1,7 +1,7 @@
 //! Reads images from a registry without their blobs, in as few requests as possible.
 //!
-//! Owns how a manifest at a reference becomes an image whose blobs are to be had there. Refuses to
-//! decide whether the image is the one that is wanted.
+//! The blobs of such an image are read from its repository when they are needed. Whether the image
+//! is the expected one is for the caller to decide.
 
 use bytes::Bytes;
 use esb_model::Platform;
@@ -15,14 +15,14 @@ use crate::{
 };
 
 impl Client {
-    /// The image that a reference leads to in its own registry, in one request, and one more with
-    /// `config`; of an index the platform's, in one more. `None` when there is none that we
-    /// could use. The session remembers where the tag points.
+    /// Reads the image at a reference from its own registry with one request, one more with
+    /// `config`, and one more for the platform's image of an index. `None` when there is no usable
+    /// image. The session remembers where the tag points.
     ///
     /// Without `config` the image's config is not read.
     ///
     /// # Errors
-    /// Why the registry did not tell.
+    /// The request failed.
     pub async fn published(
         &self,
         reference: &Reference,
@@ -65,8 +65,8 @@ impl Client {
         Ok(Some(image))
     }
 
-    /// The image of a manifest at hand, its blobs to be had from the reference's repository; its
-    /// config is not read. `None` when the bytes are no manifest. Makes no request.
+    /// Makes an image of a manifest's bytes whose blobs are read from the reference's repository;
+    /// its config is not read. `None` when the bytes are not a manifest. Makes no request.
     pub fn image_at(&self, reference: &Reference, manifest: Bytes) -> Option<Image> {
         let place = ImageSource::repository(self, repository(reference));
         let parsed: Manifest = serde_json::from_slice(&manifest).ok()?;
@@ -78,7 +78,7 @@ impl Client {
     /// Whether a tag leads to a digest; one request, or none when the session knows.
     ///
     /// # Errors
-    /// Why the registry did not tell.
+    /// The request failed.
     pub async fn leads_to(
         &self,
         reference: &Reference,

@@ -23,12 +23,12 @@ const SMALL: u64 = 1024 * 1024;
 /// What registries say of a manifest whose blobs they do not have.
 const MISSING: [&str; 2] = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"];
 
-/// What a push did.
+/// The result of a push.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PushReport {
     /// The manifest's digest, or the index's.
     pub digest: Option<Digest>,
-    /// The reference had the digest already; nothing was asked beyond that.
+    /// The reference had the digest already; no further request was made.
     pub unchanged: bool,
     pub uploaded: usize,
     pub uploaded_bytes: u64,
@@ -39,7 +39,7 @@ pub struct PushReport {
 }
 
 impl PushReport {
-    /// What a sync did: `synced`, `mounted` where nothing had to be sent, or `skipped`.
+    /// The word for the result of a sync: `synced`, `mounted` when no blob was sent, or `skipped`.
     pub fn sync_action(&self) -> &'static str {
         match self {
             Self { unchanged: true, .. } => "skipped",
@@ -198,7 +198,7 @@ impl Client {
         Ok(report)
     }
 
-    /// Whether a tag has a digest; one request, but for registries that do not tell digests.
+    /// Whether a tag has a digest: one request, or more for registries that do not send digests.
     pub(crate) async fn has(
         &self,
         at: &Repository,

@@ -45,7 +45,7 @@ pub struct RawManifest {
     pub digest: Digest,
 }
 
-/// What became of an attempt to mount a blob.
+/// The result of an attempt to mount a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mount {
     /// The repository has the blob now.
@@ -71,7 +71,7 @@ impl UploadSession {
     }
 }
 
-/// A registry's answer to the question where a tag points, asked once to see whether it is there.
+/// The result of a request for a tag's digest, made once to see whether the registry answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TagPing {
     /// No registry answers.
@@ -99,15 +99,16 @@ impl fmt::Debug for Upload<'_> {
     }
 }
 
-/// The requests that are made to image registries; one value speaks to all registries.
+/// The requests to image registries that a [`Client`](crate::Client) makes; one value serves all
+/// registries.
 ///
 /// [`DirectRegistry`](crate::DirectRegistry) implements it for registries on the network. Retrying
 /// is the implementation's part. `target` is a tag or a digest.
 pub trait Registry: Send + Sync + fmt::Debug {
     /// Asks for a manifest without its bytes; `None` when it is not there.
     ///
-    /// With [`Access::Push`] a registry that does not let us look counts as one that does not have
-    /// it: what is written afterwards tells whether we may.
+    /// With [`Access::Push`], a registry that denies reading counts as one that does not have it:
+    /// the write that follows fails if it is not permitted.
     fn manifest_head<'a>(
         &'a self,
         at: &'a Repository,
@@ -164,8 +165,8 @@ pub trait Registry: Send + Sync + fmt::Debug {
         session: Option<UploadSession>,
     ) -> BoxFuture<'a, Result<(), Error>>;
 
-    /// Lets a repository have a blob that another one of the same registry has. From itself it
-    /// is a question whose answer opens an upload where the blob is missing.
+    /// Mounts a blob from another repository of the same registry. With the same repository as
+    /// source it asks whether the blob is there, and opens an upload when it is not.
     ///
     /// By default nothing can be mounted.
     fn blob_mount<'a>(
@@ -179,7 +180,7 @@ pub trait Registry: Send + Sync + fmt::Debug {
 
     /// Finds out whether we may write to a repository, without writing anything.
     ///
-    /// By default we may: the first write tells.
+    /// By default it succeeds without a request: the first write fails if it is not permitted.
     fn may_push<'a>(&'a self, _to: &'a Repository) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(ready(Ok(())))
     }

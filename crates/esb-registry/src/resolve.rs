@@ -22,12 +22,12 @@ use crate::{
     source::{FirstAvailable, ImageSource, read_config},
 };
 
-/// An image as it was found.
+/// A resolved image and where it was found.
 #[derive(Debug, Clone)]
 pub struct ResolvedImage {
     /// As it was asked for.
     pub reference: Reference,
-    /// The image of the platform, its layers to be had where it was found.
+    /// The image for the platform; its layers are read from where it was found.
     pub image: Image,
     /// The digest of the platform's manifest.
     pub digest: Digest,

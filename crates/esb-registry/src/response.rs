@@ -77,7 +77,7 @@ impl Answer {
         Err(AttemptError { error: self.refusal(attempted, redactor()).await, retry })
     }
 
-    /// The error of an answer that is a refusal, in the words of whoever gave it.
+    /// The error of a response that is a refusal, with the server's message.
     pub(crate) async fn refusal(self, attempted: &Attempted, mut redactor: Redactor) -> Error {
         let status = self.status().as_u16();
         let Self { response, stranger, signatures } = self;

@@ -16,7 +16,7 @@ use crate::{
     retry::Retry,
 };
 
-/// A download and where it can be had.
+/// A download and its source.
 struct Download {
     registry: Arc<dyn Registry>,
     at: Repository,

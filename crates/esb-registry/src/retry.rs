@@ -6,16 +6,16 @@ use std::{future::Future, time::Duration};
 
 use crate::Error;
 
-/// How often and after which waits a request is repeated.
+/// How often, and after which delays, a request is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Attempts in all, the first included.
+    /// The number of attempts, the first included.
     pub attempts: u32,
-    /// Attempts in all where nobody accepts a connection.
+    /// The number of attempts while connections are refused.
     pub connects: u32,
     /// The longest wait before the first repetition; it doubles from one to the next.
     pub base: Duration,
-    /// The longest wait that we choose ourselves.
+    /// The longest delay that is chosen here.
     pub cap: Duration,
     /// The longest wait that a registry may ask for; where it asks for more, the request fails.
     pub patience: Duration,

@@ -40,7 +40,7 @@ impl KnownTag {
     }
 }
 
-/// The memory of one run, shared by all its pushes. Cheap to clone.
+/// What is known in one run of registries, shared by all its pushes. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct PushSession {
     memory: Arc<Mutex<Memory>>,
@@ -66,18 +66,18 @@ struct KnownBlob {
 }
 
 impl PushSession {
-    /// A memory of nothing.
+    /// An empty session.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A memory of what earlier runs wrote down.
+    /// A session that starts with the records of earlier runs.
     pub fn with_journal(journal: Journal) -> Self {
         Self { memory: Arc::default(), journal }
     }
 
-    /// The same memory, for work whose blobs are worth to be found by later runs: those of images
-    /// that are copied. What is built is found by its own content already.
+    /// The same session, which also records blobs for later runs: for images that are copied.
+    /// Images that are built are found by their content.
     #[must_use]
     pub fn noting(&self, journal: Journal) -> Self {
         Self { memory: Arc::clone(&self.memory), journal }
@@ -91,8 +91,8 @@ impl PushSession {
         look(self.memory().blobs.entry((registry.to_owned(), digest)).or_default())
     }
 
-    /// Tells where a tag pointed when an earlier run wrote or saw it. What the registry said in
-    /// this run counts more.
+    /// Notes where a tag pointed in an earlier run. An answer of the registry in this run takes
+    /// precedence.
     pub fn tag_recorded(&self, at: &Repository, tag: &str, digest: Digest) {
         let mut memory = self.memory();
         let known = memory.tags.entry(key(at, tag)).or_insert(KnownTag::Unknown);
@@ -101,7 +101,8 @@ impl PushSession {
         }
     }
 
-    /// Tells where a tag points as the registry itself said in this run; `None` is nowhere.
+    /// Notes where a tag points, as the registry answered in this run; `None` when there is no such
+    /// tag.
     pub fn tag_confirmed(&self, at: &Repository, tag: &str, digest: Option<Digest>) {
         let known = digest.map_or(KnownTag::Absent, KnownTag::Confirmed);
         self.memory().tags.insert(key(at, tag), known);
@@ -117,8 +118,8 @@ impl PushSession {
         self.memory().tags.get(&key(at, tag)).copied().unwrap_or(KnownTag::Unknown)
     }
 
-    /// Tells that a repository has a manifest, as the registry said in this run: a manifest does
-    /// not lie in a repository without its blobs.
+    /// Notes that a repository has a manifest, as the registry answered in this run, and so has its
+    /// blobs too.
     pub fn manifest_seen(&self, at: &Repository, digest: Digest, manifest: &Manifest) {
         self.memory().manifests.insert((at.registry.clone(), at.repository.clone(), digest));
         for blob in manifest.layers.iter().chain([&manifest.config]) {

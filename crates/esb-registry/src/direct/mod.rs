@@ -34,7 +34,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, \
      application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1";
 
-/// Speaks to registries with requests of our own.
+/// A [`Registry`] that implements the distribution protocol over HTTP.
 #[derive(Debug, Clone)]
 pub struct DirectRegistry {
     core: Arc<Core>,
@@ -53,7 +53,8 @@ struct Call<'a> {
     attempted: Attempted,
     scopes: Vec<String>,
     request: Request<'a>,
-    /// The registry is presumed to want nothing: no first contact is waited for.
+    /// The registry is presumed to require no authentication: requests do not wait for a first
+    /// response.
     is_presumed_open: bool,
     /// It goes where another host than the registry said.
     is_stray: bool,
@@ -276,7 +277,7 @@ fn digest(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
-/// Whether the answer to a plain request may come from a server that wants TLS.
+/// Whether the response to a plain HTTP request may come from a server that expects TLS.
 fn refuses_plain(response: &Result<Answer, AttemptError>) -> bool {
     match response {
         Ok(response) => response.status().as_u16() == 400,

@@ -16,7 +16,7 @@ const HOLDERS: &str = "sync-holders";
 /// The most repositories that are remembered of a blob: the latest.
 const HOLDERS_LIMIT: usize = 3;
 
-/// The memory of all runs of a user; without a store it remembers nothing.
+/// The records that all runs of a user share; without a store there are none.
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
     store: Option<ContentStore>,
@@ -33,7 +33,8 @@ impl Journal {
         self.store.as_ref()?.record(PLATFORM, platform_key(root, platform))
     }
 
-    /// Notes what [`Journal::platform`] tells; the caller has seen the image's own config say so.
+    /// Records the result of [`Journal::platform`]; the caller must have read it from the image's
+    /// own config.
     pub fn set_platform(&self, root: Digest, platform: Platform, manifest: Digest) {
         self.write(PLATFORM, platform_key(root, platform), &manifest);
     }

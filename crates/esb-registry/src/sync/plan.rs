@@ -24,13 +24,13 @@ pub struct SyncItem {
     pub source: Reference,
     /// Where it goes, by a tag.
     pub target: Reference,
-    /// What of it.
+    /// Whether one platform is copied or all of it.
     pub scope: CopyScope,
     /// The digest that the target will have, where a lock file says it.
     pub expected: Option<Digest>,
 }
 
-/// What will be done, image by image, in the order in which they were given.
+/// The steps of a sync, one for each image, in the order of the request.
 #[derive(Debug)]
 pub struct SyncPlan {
     pub images: Vec<PlannedImage>,
@@ -60,7 +60,7 @@ pub enum SyncStep {
 /// A copy that can be made.
 #[derive(Debug)]
 pub struct PlannedCopy {
-    /// What the target's tag will stand for.
+    /// The digest that the target's tag will have.
     pub digest: Digest,
     /// The index that it was found in, when it is one platform of it.
     pub index: Option<Digest>,
@@ -96,8 +96,8 @@ impl SyncPlan {
 }
 
 impl Client {
-    /// Finds out what has to be done for images, several at a time; all of them, whatever becomes
-    /// of the first. Nothing is written.
+    /// Plans the sync of images, several at a time; a failure for one does not end the others.
+    /// Nothing is written.
     ///
     /// An image that its target has costs one request where its source is pinned by a digest that
     /// the journal or the item knows the platform's manifest of, and two otherwise.
@@ -173,8 +173,8 @@ impl Client {
         None
     }
 
-    /// Whether what the target has is what the item wants, as far as that is known without the
-    /// source's manifests.
+    /// Whether the target has what the item asks for, as far as that is known without the source's
+    /// manifests.
     async fn suffices(
         &self,
         item: &SyncItem,

@@ -14,13 +14,13 @@ use crate::{
     SyncStep, registry::repository,
 };
 
-/// What a sync did, image by image, in the plan's order.
+/// The result of a sync, one entry for each image, in the plan's order.
 #[derive(Debug)]
 pub struct Synced {
     pub images: Vec<SyncedImage>,
 }
 
-/// What became of one image.
+/// The result for one image.
 #[derive(Debug)]
 pub struct SyncedImage {
     pub item: SyncItem,
@@ -31,9 +31,9 @@ pub struct SyncedImage {
 
 impl Client {
     /// Makes the copies of a plan, `jobs` at a time. Images whose step is an error keep it. Unless
-    /// `keep_going` is set, no further copy begins after a failure; those that go on end.
+    /// `keep_going` is set, no copy begins after a failure; those in progress finish.
     ///
-    /// Each target is asked afterwards whether it has the digest that was meant.
+    /// Each target is then checked for the expected digest.
     pub async fn sync(
         &self,
         plan: SyncPlan,
