@@ -15,7 +15,7 @@ use crate::{
     state::{OwnershipState, STATE_VERSION},
 };
 
-/// What a run writes for the platform.
+/// The configuration files that a run writes for the platform.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConfigSet {
     pub functions: FunctionsFile,
@@ -84,7 +84,7 @@ pub fn read(folder: impl Into<Folder>) -> Result<PublishedConfig, Error> {
 }
 
 impl PublishedConfig {
-    /// Takes what is published out of texts, for folders that are not on this machine.
+    /// Parses published files from their texts, for folders that are not on this machine.
     ///
     /// `load` gives the text of a file, with the path that messages shall name; none when there is
     /// no such file.

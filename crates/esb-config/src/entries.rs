@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl PublishedConfig {
-    /// Every entry with its owners, by section and key; no owner for entries that were written by a
-    /// person or by the earlier tool.
+    /// Lists every entry with its owners, by section and key; entries that a person or the earlier
+    /// tool wrote have no owner.
     pub fn entries(&self) -> Vec<(EntryKey, BTreeSet<Owner>)> {
         let config = &self.config;
         let named = |items: &[Value], name: &str| -> Vec<String> {

@@ -60,7 +60,8 @@ pub struct Conflict {
     pub wanted_by: Owner,
 }
 
-/// An owner of a run's name that published nothing which the run has.
+/// An owner with the name of the run that published none of the run's entries: probably another
+/// application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namesake {
     /// Without an application when it published before applications were recorded.
@@ -69,7 +70,7 @@ pub struct Namesake {
     pub published: Vec<EntryKey>,
     /// The run's template.
     pub run: Owner,
-    /// What the run has instead.
+    /// The entries of the run.
     pub wanted: Vec<EntryKey>,
 }
 

@@ -25,7 +25,7 @@ pub struct FunctionsFile {
     pub extra: Fields,
 }
 
-/// What holds for every function that does not say otherwise.
+/// Settings of every function that does not set them itself.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Defaults {
     pub environment: Environment,
@@ -64,14 +64,14 @@ pub struct Scaling {
     pub extra: Fields,
 }
 
-/// What calls a function; only schedules are known.
+/// An event that invokes a function; only schedules are known.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FunctionEvent {
     pub schedule: Option<ScheduleEntry>,
     pub extra: Fields,
 }
 
-/// A call by time, in UTC.
+/// A schedule that invokes a function, in UTC.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ScheduleEntry {
     /// `rate(…)` or `cron(…)`; the key is `rate` for both.

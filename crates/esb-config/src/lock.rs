@@ -16,7 +16,7 @@ use crate::{Error, is_same_folder};
 /// An exclusive lock on a folder's `.deploy.lock`, held until it is dropped
 /// (docs/contracts/platform.md#the-lock).
 ///
-/// The system lets go of it when the process ends, however it ends; the file stays.
+/// The system releases it when the process ends in any way; the file stays.
 #[derive(Debug)]
 pub struct Lock {
     folder: Folder,
@@ -27,8 +27,7 @@ const FILE_NAME: &str = ".deploy.lock";
 const RETRY: Duration = Duration::from_millis(100);
 
 impl Lock {
-    /// How long a run waits for another one unless it is told otherwise
-    /// (docs/contracts/platform.md#the-lock).
+    /// How long a run waits for another one by default (docs/contracts/platform.md#the-lock).
     pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 
     /// Creates the folder if it is not there and waits, at most `limit`, for its lock.

@@ -22,7 +22,7 @@ use crate::{
     value::Value,
 };
 
-/// What is to be published.
+/// The merged configuration, ready to be published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merged {
     pub config: ConfigSet,
@@ -33,7 +33,7 @@ pub struct Merged {
     pub(crate) interim_state: OwnershipState,
     /// In the order of sections, then keys.
     pub changes: Vec<Change>,
-    /// Entries that became the run's and were not before.
+    /// Entries that the run took over.
     pub adopted: Vec<Adopted>,
     /// Kept entries that belong to nobody: hand-written, or from the earlier tool.
     pub unowned: Vec<EntryKey>,
@@ -49,7 +49,7 @@ pub struct Merged {
     pub own_region: Option<OwnRegion>,
 }
 
-/// What happens to one entry.
+/// The change of one entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Change {
     pub entry: EntryKey,
@@ -59,11 +59,11 @@ pub struct Change {
     pub details: Vec<String>,
 }
 
-/// An entry that the run takes from somebody.
+/// An entry that the run takes over from another owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adopted {
     pub entry: EntryKey,
-    /// Who had it; none when it belonged to nobody.
+    /// The owner before; `None` when it had none.
     pub from: Option<Owner>,
 }
 
@@ -74,7 +74,7 @@ pub enum ChangeKind {
     Removed,
 }
 
-/// Joins a run's entries with the published ones.
+/// Merges a run's entries with the published ones.
 ///
 /// # Errors
 /// [`Error::Conflict`] when the run has a function, route or resource of another owner,

@@ -29,8 +29,8 @@ pub fn is_application_name(name: &str) -> bool {
         && !name.chars().any(is_refused)
 }
 
-/// The name that stands for a folder's: what a name may not have is replaced. None when nothing is
-/// left of it.
+/// Makes an application's name of a folder's: characters that a name may not have are replaced.
+/// `None` when nothing is left of it.
 pub fn application_of_folder(folder: &str) -> Option<String> {
     let name: String =
         folder.chars().map(|c| if is_refused(c) { '-' } else { c }).take(NAME_LIMIT).collect();
@@ -48,7 +48,7 @@ impl Owner {
         Self { application: Some(application.into()), template: template.into() }
     }
 
-    /// A template as it was recorded before applications were.
+    /// An owner that was recorded before applications were, by its template alone.
     pub fn without_application(template: impl Into<String>) -> Self {
         Self { application: None, template: template.into() }
     }

@@ -24,17 +24,17 @@ pub struct PublishStep {
     pub text: String,
 }
 
-/// What a publication did.
+/// The result of publishing: which files were written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Publication {
     /// Files with new content, once each.
     pub written: Vec<ConfigFile>,
-    /// Files that were as they had to be, and were not touched.
+    /// Files that had the right content already and were not touched.
     pub unchanged: Vec<ConfigFile>,
 }
 
 impl Merged {
-    /// What to replace, in order, where `current` gives the content that is there.
+    /// The files to replace, in order; `current` returns the content that a file has now.
     ///
     /// A reader that sees the files after any of the steps finds each route's function, and every
     /// entry's owner is known from the first step on, so that a run after a crash ends the work.

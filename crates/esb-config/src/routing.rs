@@ -71,7 +71,8 @@ impl RouteEntry {
         Value::Map(fields)
     }
 
-    /// What makes two routes the same: method and path without the names of its parameters.
+    /// The key by which two routes count as the same: method and path without the names of its
+    /// parameters.
     pub fn key(&self) -> String {
         format!("{} {}", self.method, shape(&self.path))
     }

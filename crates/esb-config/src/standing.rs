@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{EntryKey, Error, Namesake, Owner, Owners, OwnershipState, Section, error::Elsewhere};
 
-/// For whom a run acts.
+/// The owners that a run publishes for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunOwners {
     /// The run's templates, as [`crate::Rendered::state`] names them: an entry of theirs that the
@@ -18,7 +18,7 @@ pub struct RunOwners {
     pub owners: BTreeSet<Owner>,
     /// Whether the run takes over entries of others that it has too.
     pub adopt: bool,
-    /// What tells the run's project from others whose application has the same name.
+    /// An id that distinguishes the run's project from others whose application has the same name.
     pub project: Option<String>,
     /// Names of applications that other projects may have without meaning it.
     pub common_names: BTreeSet<String>,

@@ -23,7 +23,7 @@ pub enum Section {
     Layer,
     /// An entry of image-import.json.
     Image,
-    /// A schedule of a function: told in changes, owned by its function.
+    /// A schedule of a function: shown in changes, owned by its function.
     Schedule,
 }
 
@@ -120,8 +120,7 @@ impl OwnershipState {
 }
 
 impl Owners {
-    /// Who has published an entry; nobody for one that was written by a person or by the earlier
-    /// tool.
+    /// The owners of an entry; none for one that a person or the earlier tool wrote.
     pub fn of(&self, section: Section, key: &str) -> &BTreeSet<Owner> {
         let holders = self.0.get(&section).and_then(|entries| entries.get(key));
         holders.map_or(&NOBODY, |holders| &holders.0)
@@ -159,7 +158,7 @@ impl EntryKey {
 }
 
 impl Section {
-    /// What a person calls an entry of it.
+    /// The noun for an entry of this section, for messages.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Function => "function",

@@ -24,7 +24,7 @@ pub enum TextPart<'a> {
 }
 
 impl Text {
-    /// A text that comes out of the interpolation as it goes in here.
+    /// Makes a text that interpolation leaves as it is.
     pub fn literal(text: &str) -> Self {
         Self(text.replace('$', "$$"))
     }
@@ -36,13 +36,13 @@ impl Text {
         (identifier(name) == name.len() && !name.is_empty()).then(|| Self(format!("${{{name}}}")))
     }
 
-    /// The text with a literal one before it.
+    /// Puts a literal text in front.
     #[must_use]
     pub fn after(self, before: &str) -> Self {
         Self(Self::literal(before).0 + &self.0)
     }
 
-    /// A text as a file holds it.
+    /// Makes a text of what a file holds, with its placeholders.
     pub fn from_template(template: impl Into<String>) -> Self {
         Self(template.into())
     }

@@ -25,9 +25,9 @@ use crate::{
 /// Where a function's image is published.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PublishedImage {
-    /// What the runtime pulls: the text of `image`.
+    /// The reference that the runtime pulls: the text of `image`.
     pub reference: String,
-    /// The manifest that the reference is meant to lead to.
+    /// The digest of the manifest that the reference must point to.
     pub digest: String,
     /// Set for an external image that is copied to the internal registry.
     pub import: Option<ImportedImage>,
@@ -45,7 +45,7 @@ pub struct ImportedImage {
     pub image_ref: String,
 }
 
-/// What a run decides beside the templates.
+/// Settings of a run that are not in its templates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RenderSettings {
     /// For each template, the owner of what it publishes. Where one is missing, the template's name
@@ -61,7 +61,7 @@ pub struct RenderSettings {
     pub containerd_prefix: Option<String>,
 }
 
-/// What an application has to publish.
+/// The rendered configuration of an application.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Rendered {
     pub config: ConfigSet,
@@ -70,7 +70,7 @@ pub struct Rendered {
     pub findings: Vec<Finding>,
 }
 
-/// Gives the files of an application whose images are known.
+/// Renders the files of an application whose images are known.
 ///
 /// Functions without an image are left out with their routes and schedules.
 pub fn render(

@@ -34,7 +34,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, \
      application/vnd.docker.distribution.manifest.v1+prettyjws;q=0.1";
 
-/// A [`Registry`] that implements the distribution protocol over HTTP.
+/// A [`Registry`](crate::Registry) that implements the distribution protocol over HTTP.
 #[derive(Debug, Clone)]
 pub struct DirectRegistry {
     core: Arc<Core>,
