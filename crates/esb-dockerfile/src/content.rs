@@ -62,7 +62,7 @@ pub(crate) struct CopySource {
     manner: Manner,
 }
 
-/// Finds what `code` names. `what` says for whom, such as "code of function `Hello`".
+/// Locates what `code` names. `what` describes it for findings, such as "code of function `Hello`".
 pub(crate) fn find(
     project: &dyn Project,
     folder: &Path,

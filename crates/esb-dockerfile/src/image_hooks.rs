@@ -12,7 +12,7 @@ const FOLDER: &str = "opt/esb";
 const JVM_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
 const PYTHON_PATH: &str = "PYTHONPATH";
 
-/// The settings of an image.
+/// The settings in an image's config that decide which hooks it gets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageSettings<'a> {
     /// Its variables, in order.
@@ -21,7 +21,7 @@ pub struct ImageSettings<'a> {
     pub command: Vec<&'a str>,
 }
 
-/// What an image gets.
+/// The files and variables that add the hooks to an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageHooks {
     /// Files, by their path from the root without its slash, sorted.

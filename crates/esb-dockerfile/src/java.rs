@@ -20,7 +20,7 @@ const PROJECTS: [(&str, &str, &str); 3] = [
     ("build.gradle.kts", "Gradle", "build/libs"),
 ];
 
-/// Jars beside the one that is meant.
+/// Suffixes of jars that do not hold the compiled code of a project.
 const NOT_MEANT: [&str; 4] = ["-sources.jar", "-javadoc.jar", "-tests.jar", "-plain.jar"];
 
 /// A warning for a folder in which the runtime would find no class.

@@ -180,7 +180,7 @@ fn names(found: &LocatedCode, project: &dyn Project) -> std::io::Result<Vec<Stri
     Ok(names)
 }
 
-/// One folder name for each layer; two of the same name are told apart by a number.
+/// One folder name for each layer; a number distinguishes layers of the same name.
 fn folder_names(layers: &[Layer]) -> BTreeMap<(TemplateId, &str), String> {
     let mut taken = BTreeSet::new();
     let mut names = BTreeMap::new();

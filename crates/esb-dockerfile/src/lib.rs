@@ -29,7 +29,7 @@ pub use settings::RecipeSettings;
 
 use crate::{copied::Maker, ignore::Exclusions, layer::Layers, names::Names};
 
-/// What [`recipes`] makes.
+/// The result of [`recipes`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recipes {
     /// Base images first, one per runtime and platform in use; then functions by image name.

@@ -27,7 +27,7 @@ pub struct CopyRules {
 /// The most entries of one folder or archive.
 const MAX_ENTRIES: usize = 200_000;
 
-/// What lies at a path.
+/// The kind of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     Dir,
@@ -36,7 +36,7 @@ pub enum EntryKind {
     Other,
 }
 
-/// A path after symbolic links were followed.
+/// A path with symbolic links resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
     /// Relative to the project root when inside it (empty: the root itself), else absolute.
@@ -51,7 +51,7 @@ pub struct ProjectEntry {
     pub kind: EntryKind,
 }
 
-/// The disk as seen from the project root: relative paths count from there.
+/// Reads the files of a project; relative paths start at the project root.
 pub trait Project {
     /// Where a path leads.
     fn locate(&self, path: &Path) -> io::Result<Located>;

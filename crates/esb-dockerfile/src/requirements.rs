@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Requirements {
     /// Normalised names of distributions that are wanted anywhere.
     names: BTreeSet<String>,
-    /// Whether a line wants something that cannot be told by name: a file, a URL, another list.
+    /// Whether a line asks for something that has no name of a distribution: a file, a URL, another
+    /// list.
     opaque: bool,
     /// Whether a line depends on where it is installed.
     conditional: bool,

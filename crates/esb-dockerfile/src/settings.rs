@@ -18,7 +18,7 @@ pub(crate) const DEFAULT_HANDLER: &str = "lambda_function.lambda_handler";
 #[derive(Debug, Clone)]
 pub struct RecipeSettings<'a> {
     pub brand: &'a Brand,
-    /// One plain path segment.
+    /// The environment's name, which is one path segment.
     pub environment: &'a str,
     /// The value of `CONTAINER_REGISTRY`; without it Dockerfiles carry local names.
     pub registry_prefix: Option<&'a str>,

@@ -373,7 +373,7 @@ impl Evaluator<'_, '_> {
         number
     }
 
-    /// Says that a value stays symbolic, unless its place has a finding that tells why.
+    /// Reports that a value stays symbolic, unless its place has a finding that says why.
     pub(crate) fn kept(&mut self, span: Span, what: &dyn Display, symbolic: &str) {
         if self.run.findings.mentions(span) {
             return;

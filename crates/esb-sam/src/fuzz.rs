@@ -12,10 +12,10 @@ use crate::{
     yaml::{self, Node, NodeKind},
 };
 
-/// What an input made happen: names that are equal for inputs that are handled alike.
+/// Names of the behaviours that an input causes; inputs that are handled alike have equal ones.
 pub type Traits = BTreeSet<String>;
 
-/// Composes a text and checks the tree.
+/// Parses a text as YAML and checks the tree.
 ///
 /// # Errors
 /// Says which invariant is broken.

@@ -44,7 +44,7 @@ use evaluator::Run;
 use resource::Scope;
 use value::Value;
 
-/// What a template cannot know by itself.
+/// Values that a template does not contain: parameters, pseudo parameters, limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Values for parameters; they win over the template's defaults.
@@ -74,10 +74,10 @@ impl Default for Options {
     }
 }
 
-/// What was read.
+/// The result of reading a template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parsed {
-    /// Whatever could be extracted, also beside errors.
+    /// The application, as far as it could be read, even when there are errors.
     pub application: Application,
     /// All findings of the template and the files it includes, in the order of their places.
     pub findings: Vec<Finding>,

@@ -3,7 +3,7 @@
 //! Owns every bound that hostile or broken input runs into. The numbers lie far above what real
 //! templates need and far below what hurts.
 
-/// Bounds of one parse, nested templates and included files together.
+/// Limits of one parse, for the template with its nested templates and included files together.
 ///
 /// ```
 /// use esb_model::{SourceMap, TemplateId};
@@ -39,7 +39,7 @@ pub struct Limits {
     pub steps: usize,
     /// Intrinsics, conditions and resource names inside each other during evaluation.
     pub evaluation_depth: usize,
-    /// Bodies that all `Fn::ForEach` loops together give.
+    /// Iterations of all `Fn::ForEach` loops together.
     pub for_each: usize,
     /// `Fn::ForEach` loops inside each other.
     pub for_each_depth: usize,

@@ -25,7 +25,7 @@ pub struct Parameter {
     /// The default's text; hidden where `no_echo` is set.
     pub default: Option<String>,
     pub allowed: Vec<String>,
-    /// The value must never be shown.
+    /// Whether the value must never be shown.
     pub no_echo: bool,
     pub origin: ParameterOrigin,
 }

@@ -91,7 +91,7 @@ fn version(name: &str) -> Vec<u32> {
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
 }
 
-/// The help text for the name that was meant.
+/// The help text that suggests a name.
 pub(crate) fn help(name: &str) -> String {
     format!("did you mean {}?", quote(name))
 }
