@@ -1,9 +1,9 @@
 //! Determines the name of an application, which with a template's path is the owner of what a run
 //! publishes.
 //!
-//! Whoever opens a deployment may name it for each template. Else it is the name that an earlier
-//! run left in esb.lock, else that of the project's folder. The last is the same on another machine
-//! only by luck, so the first deploy records it.
+//! The caller that opens a deployment may name it for each template. Else it is the name that an
+//! earlier run left in esb.lock, else that of the project's folder. The last is the same on another
+//! machine only by luck, so the first deploy records it.
 
 use std::{
     path::Path,
@@ -26,13 +26,13 @@ const NAMELESS: &str = "project";
 /// An application's name and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplicationName {
-    /// As owners have it.
+    /// The name, as owners contain it.
     pub name: String,
-    /// What says it.
+    /// Where the name comes from.
     pub origin: Origin,
 }
 
-/// What says an application's name.
+/// Where an application's name comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// esb.toml, perhaps for the environment alone.
@@ -49,7 +49,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The place, as messages name it.
+    /// The origin as messages describe it.
     pub fn words(&self) -> String {
         match self {
             Self::Settings { of_environment: false } => settings::NAME.to_owned(),
@@ -62,7 +62,7 @@ impl Origin {
 }
 
 impl ApplicationName {
-    /// A name and the place that says it.
+    /// Checks a name and keeps it with its origin.
     ///
     /// # Errors
     /// When it cannot be a name.
@@ -75,8 +75,8 @@ impl ApplicationName {
             .hint("a name has 1 to 128 characters, no colon or slash, and no blanks at its ends"))
     }
 
-    /// The name of a template's application: as given, else `locked`, which esb.lock has, else that
-    /// of the project's folder.
+    /// Determines the name of a template's application: the given one, else `locked` from esb.lock,
+    /// else the name of the project's folder.
     ///
     /// # Errors
     /// When esb.lock has what cannot be a name.
@@ -111,7 +111,8 @@ impl ApplicationName {
     }
 }
 
-/// A text that tells a project from all others: its folder's name and what nobody else has.
+/// Makes an id that distinguishes a project from all others: its folder's name and a part that is
+/// unique.
 pub(crate) fn new_project(root: &Path) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let text = format!("{}\n{}\n{}", root.display(), now.as_nanos(), std::process::id());

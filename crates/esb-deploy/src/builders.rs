@@ -46,7 +46,7 @@ impl Builders {
 }
 
 impl Deployment {
-    /// The builder that hands recipes to the engine.
+    /// The builder that builds recipes in the Docker engine.
     async fn docker(&self) -> Result<&DockerBuilder, Error> {
         let builder = || async {
             let prefix = self.options.registry.configured.as_ref();

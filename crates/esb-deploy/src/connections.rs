@@ -22,7 +22,7 @@ pub struct Fleet {
     pub registry: Option<String>,
 }
 
-/// What a run works with. Nothing is contacted before it is needed.
+/// The store, clients and tools that a run uses. Nothing is contacted before it is needed.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Connections {

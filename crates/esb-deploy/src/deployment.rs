@@ -22,13 +22,13 @@ use crate::{
 
 /// One run of a project: opened once, then loaded, planned and run.
 pub struct Deployment {
-    /// Where the run works and for what.
+    /// The project and its environment.
     pub project: Project,
-    /// What is asked for.
+    /// The options of the run.
     pub options: Options,
     /// The compose project, which labels and the staging folder carry.
     pub compose_project: String,
-    /// What the run works with.
+    /// The store, clients and tools that the run uses.
     pub connections: Connections,
     pub(crate) builders: Builders,
     pub(crate) learned: Learned,
@@ -155,7 +155,7 @@ impl Deployment {
         templates.map(|(template, application)| application.owner(&template.owner)).collect()
     }
 
-    /// For whom the run publishes.
+    /// The owners that the run publishes for.
     pub(crate) fn run_owners(&self) -> RunOwners {
         let chosen = |named: &&ApplicationName| matches!(named.origin, Origin::Settings { .. });
         let by_chance = self.learned.applications.iter().filter(|named| !chosen(named));

@@ -24,7 +24,7 @@ pub async fn connect(
     Ok(engine.with_store(store.clone()).with_credentials(credentials))
 }
 
-/// The mode of a compose project that runs: its containers tell
+/// Reads the mode of a running compose project from its containers
 /// (docs/contracts/platform.md#compose-projects).
 ///
 /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What sort of thing is wrong; the command line has an exit code for each.
+/// The kind of an error; the command line has an exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -22,17 +22,17 @@ pub enum Kind {
     Local,
 }
 
-/// Why a run ends early: what was attempted on what, why, and what to do.
+/// The error of a run: what failed, why, and what to do.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Error {
-    /// What sort of thing is wrong.
+    /// The kind of the error.
     pub kind: Kind,
     /// A stable name for JSON, such as `IMAGE_PULL_FAILED` or `template`.
     pub code: String,
-    /// What was attempted on what.
+    /// What failed.
     pub message: String,
-    /// Why, the nearest cause first.
+    /// The causes, the nearest first.
     pub causes: Vec<String>,
     /// What to do.
     pub hint: Option<String>,
@@ -83,7 +83,7 @@ impl Error {
         [self.message.clone()].into_iter().chain(causes).collect()
     }
 
-    /// Puts a step in front: the former message becomes the first cause.
+    /// Makes the step that failed the message; the former message becomes the first cause.
     #[must_use]
     pub fn during(mut self, step: impl Into<String>) -> Self {
         let cause = std::mem::replace(&mut self.message, step.into());
@@ -212,12 +212,12 @@ impl From<esb_config::Error> for Error {
     }
 }
 
-/// Why an image cannot be synced.
+/// Makes the error for an image that cannot be synced.
 pub fn not_synced(source: &str, error: &esb_registry::Error) -> Error {
     Error::from(error).during(format!("could not sync `{source}`"))
 }
 
-/// One error for all images that cannot be synced, before any of them is.
+/// Makes one error for all images that cannot be synced, before any image is copied.
 pub fn none_synced(broken: Vec<Error>, total: usize) -> Option<Error> {
     let summary = |count| format!("{count} of {total} images cannot be synced; nothing was copied");
     Error::all(broken, summary)

@@ -31,8 +31,8 @@ pub struct Fetched {
     entry: LayoutEntry,
 }
 
-/// Resolves every image of the outside world, by `esb.lock` where it pins it, and writes all of
-/// them into a layout. Nothing is written unless all were found.
+/// Resolves every base image and external image, by its pin in `esb.lock` when there is one, and
+/// writes all of them into a layout. Nothing is written unless all were found.
 pub async fn fetch(
     run: &Deployment,
     templates: &Templates,

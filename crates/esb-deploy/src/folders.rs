@@ -16,7 +16,7 @@ impl Project {
         Folder::new(&self.root).with_links(self.links.clone())
     }
 
-    /// A folder that is written to, wherever it is.
+    /// Opens a folder that is written to, inside or outside of the project.
     pub fn folder_at(&self, path: &Path) -> Folder {
         let whole = normal(&self.current.join(path));
         match whole.strip_prefix(&self.root) {

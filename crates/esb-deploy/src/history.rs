@@ -1,9 +1,10 @@
 //! Records the images that runs of a project made, including those of earlier deploys.
 //!
-//! Owns that list, one for each environment, beside the generated files: labels only say for which
-//! platform an image is, which many applications share, and a tag that moved on names an earlier
-//! image no more. Also owns which other folders ran with the same content store, for what they
-//! published may name the same images. Refuses to judge what is used.
+//! There is one list for each environment, beside the generated files: labels only say which
+//! platform an image is for, which many applications share, and a tag that has moved no longer
+//! names an earlier image. It also records which other projects used the same content store,
+//! because their published configuration may name the same images. It does not decide which images
+//! are used.
 
 use std::path::{Path, PathBuf};
 
@@ -111,7 +112,7 @@ fn read(folder: &Folder) -> Result<History, Error> {
     Ok(serde_json::from_slice(&text).unwrap_or_default())
 }
 
-/// What runs of an environment made; `folder` is the one of its generated files.
+/// Lists the images that runs of an environment made; `folder` is that of its generated files.
 pub fn of_environment(folder: &Folder) -> Result<Vec<MadeHere>, Error> {
     let mut images = read(folder)?.images;
     // Runs of earlier versions left this of their last images.

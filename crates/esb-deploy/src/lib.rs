@@ -3,9 +3,9 @@
 //! # Modules
 //!
 //! [`Deployment`] is the face: open, [`Deployment::load`], [`Deployment::plan`],
-//! [`Deployment::run`]. Below it `release` makes images of templates, and `apply` brings a site to
-//! what was released. Nothing here prints, asks, or reads the environment: what the run works with
-//! comes in as [`Connections`], what goes on is told to a [`esb_model::Reporter`].
+//! [`Deployment::run`]. Below it `release` makes images of templates, and `apply` publishes them to
+//! a site. Nothing here prints, prompts, or reads the environment: stores, clients and tools come
+//! in as [`Connections`], progress goes to a [`esb_model::Reporter`].
 
 mod application_name;
 mod apply;
@@ -63,6 +63,6 @@ pub use project::{
 pub use record::{ImageRecord, Record, read as read_record};
 pub use release::target::Target;
 
-/// The bytes that a store may have before a run that built something collects, and what is left
-/// when nothing else is asked for.
+/// The size in bytes above which a run that built something collects the store, and the default
+/// limit of a collection.
 pub const STORE_LIMIT: u64 = 20_000_000_000;

@@ -18,7 +18,7 @@ use crate::{
     project::{Project, TemplateFile, read_limited},
 };
 
-/// What templates are read with.
+/// The inputs with which templates are read.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TemplateInputs {
@@ -54,7 +54,7 @@ const DUPLICATE_CODES: [(FindingCode, FindingCode); 6] = [
     (esb_config::codes::UNKNOWN_VARIABLE, codes::UNRESOLVED_VALUE),
 ];
 
-/// What the templates of a run come to.
+/// The result of reading the templates of a run.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Loaded {
@@ -127,7 +127,7 @@ impl Loaded {
         spans.filter(|span| span.source == at.source && span.start <= at.start).max()
     }
 
-    /// Makes every parameter without a value an error: what runs must not be guessed.
+    /// Turns every parameter without a value into an error.
     pub fn require_parameters(&mut self) {
         let is_missing = |parameter: &&Parameter| parameter.origin == ParameterOrigin::Missing;
         let open = self.open.iter().map(|(_, parameter)| parameter);

@@ -87,7 +87,7 @@ pub(crate) struct Pin {
     pub(crate) index: Option<Digest>,
 }
 
-/// What a run knows of the file. Several steps use it at once.
+/// The lock file as one run reads and extends it. Several steps use it at once.
 #[derive(Debug)]
 pub struct LockFile {
     /// The project's.
@@ -104,7 +104,7 @@ struct State {
     installed: Vec<Packages>,
     /// The application's name, when this run gives it one.
     named: Option<String>,
-    /// What tells the project from others, when this run says it first.
+    /// The id that distinguishes the project from others, when this run sets it first.
     project: Option<String>,
     /// What spares later runs some work.
     found: Found,
@@ -120,7 +120,7 @@ struct Content {
     /// The application's name, where nothing but the project's folder says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     application: Option<String>,
-    /// What tells the project from others whose application has the same name.
+    /// The id that distinguishes the project from others whose application has the same name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     project: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -200,13 +200,13 @@ impl LockFile {
         }
     }
 
-    /// What tells the project from others, as far as the file says it.
+    /// The id that distinguishes the project from others, when the file has it.
     pub(crate) fn project(&self) -> Option<String> {
         self.state().content.project.clone()
     }
 
-    /// Notes what tells the project from others, which stays from now on. `--locked` does without,
-    /// and so does a project that is only read.
+    /// Records the id that distinguishes the project from others; it is never changed. `--locked`
+    /// does without, and so does a project that is only read.
     pub(crate) fn name_project(&self, make: impl FnOnce() -> String) {
         let mut state = self.state();
         if state.content.project.is_none() {

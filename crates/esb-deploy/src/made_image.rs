@@ -16,14 +16,14 @@ pub struct MadeImage {
     pub tag: String,
     /// A further tag that the template asks for.
     pub(crate) extra_tag: Option<String>,
-    /// What it is for.
+    /// Whether it is a base or a function's image.
     pub kind: ImageKind,
-    /// What it runs on.
+    /// The platform that it runs on.
     pub platform: Platform,
     /// Its content.
     pub image: Image,
     action: Action,
-    /// Why it was built or not.
+    /// Why it was built, or was not.
     pub reason: String,
     /// The engine that built it.
     pub builder: &'static str,
@@ -98,17 +98,17 @@ impl MadeImage {
         matches!(self.kind, ImageKind::Function(_))
     }
 
-    /// Whether the store learnt something new.
+    /// Whether the image was built, and not found again.
     pub fn was_built(&self) -> bool {
         self.action == Action::Built
     }
 
-    /// Whether the registry learnt something new.
+    /// Whether the push changed the registry.
     pub fn was_uploaded(&self) -> bool {
         self.upload.is_some_and(|upload| !upload.unchanged)
     }
 
-    /// `built`, `cached`, `mounted` or `skipped` (`docs/reference`, JSON).
+    /// The word for it in JSON: `built`, `cached`, `mounted` or `skipped`.
     pub fn action(&self) -> &'static str {
         match (self.action, self.upload) {
             (Action::Built, _) => "built",
@@ -118,7 +118,7 @@ impl MadeImage {
         }
     }
 
-    /// The bytes that the registry got.
+    /// The number of bytes that were uploaded.
     pub fn sent(&self) -> u64 {
         self.upload.map_or(0, |upload| upload.bytes)
     }

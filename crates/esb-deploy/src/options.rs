@@ -21,7 +21,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// As flags and variables name it.
+    /// The name in flags and variables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Docker => "docker",
@@ -29,7 +29,7 @@ impl Mode {
         }
     }
 
-    /// The mode of that name.
+    /// Finds a mode by its name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Docker, Self::Containerd].into_iter().find(|mode| mode.name() == name)
     }
@@ -82,7 +82,7 @@ pub enum Pull {
     Off,
 }
 
-/// A place that images go to.
+/// A destination of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// The registry of [`RegistryNames`].
@@ -128,7 +128,7 @@ impl Default for RegistryNames {
     }
 }
 
-/// What a run is asked for. Start from the default and change what differs.
+/// The options of a run. Start from the default and change what differs.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
@@ -152,12 +152,12 @@ pub struct Options {
     pub image_ref: ImageRefForm,
     /// How esb.lock is used.
     pub lock: LockUse,
-    /// Whether what the registry says of our images is believed.
+    /// Whether annotations of images in the registry are trusted.
     pub trust_registry: bool,
     /// How long the run waits for another one; none for 10 minutes, and 30 seconds where both
     /// publish.
     pub lock_wait: Option<Duration>,
-    /// The platform's mode; none where the project that runs has to tell.
+    /// The platform's mode; `None` to read it from the running compose project.
     pub mode: Option<Mode>,
     /// The compose project; none for `<brand>-<environment>`.
     pub compose_project: Option<String>,
@@ -166,8 +166,7 @@ pub struct Options {
     pub applications: Vec<Option<ApplicationName>>,
     /// Whether the run only looks what it would do.
     pub dry_run: bool,
-    /// A folder that whoever opened the deployment copies the results to: neither an image nor a
-    /// Gateway may get it.
+    /// A folder that the caller copies the results to: neither an image nor a Gateway may get it.
     pub output: Option<PathBuf>,
     /// Whether external images are synced and configuration is published.
     pub publish: bool,
@@ -227,7 +226,7 @@ pub fn default_jobs() -> usize {
     std::thread::available_parallelism().map_or(8, usize::from).max(8)
 }
 
-/// How a site takes what is published.
+/// How published configuration reaches a site.
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent choices, each off unless asked for")]
 #[non_exhaustive]

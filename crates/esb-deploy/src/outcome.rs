@@ -16,7 +16,7 @@ use crate::{
     release::target::Target,
 };
 
-/// What the steps of a run gave. As long as it lives, no other run of the same environment begins.
+/// The results of a run. No other run of the same environment begins until it is dropped.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -32,7 +32,7 @@ pub struct Outcome {
     pub externals: Vec<External>,
     /// Where the configuration went.
     pub places: Places,
-    /// What was written.
+    /// The configuration files that were written.
     pub written: Written,
     /// What the Gateway's engine pulled.
     pub pulled: Pulled,

@@ -19,7 +19,7 @@ use crate::{
     release::{external_images, runnable, target, target::Target},
 };
 
-/// The templates of a run and what they lead to.
+/// The templates of a run and the recipes made from them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Templates {
@@ -31,7 +31,7 @@ pub struct Templates {
     pub(crate) preview: Rendered,
 }
 
-/// The decisions of a run. Nothing was built, pushed or written for it.
+/// The plan of a run. Making it builds, pushes and writes nothing.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Plan {
@@ -49,8 +49,8 @@ pub struct Plan {
 }
 
 impl Deployment {
-    /// Reads the templates, and makes recipes and findings of them. What the last run of the same
-    /// settings pushed is asked for from here on, on the runtime of whoever calls.
+    /// Reads the templates, and makes recipes and findings of them. From here on, the tags that the
+    /// last run with the same settings pushed are requested, on the caller's async runtime.
     ///
     /// # Errors
     /// When a file cannot be read. What is wrong in a template is a finding.
@@ -68,7 +68,7 @@ impl Deployment {
         Ok(Templates { loaded, recipes, preview })
     }
 
-    /// Decides where everything goes, and makes sure that it can go there.
+    /// Decides where images and configuration go, and checks that they can be written there.
     ///
     /// # Errors
     /// When the templates have errors, or what is asked for cannot be done.

@@ -12,10 +12,10 @@ use crate::{
     release::configuration,
 };
 
-/// What recipes take from the options of a run.
+/// The options of a run that recipes depend on.
 #[derive(Debug, Clone, Default)]
 pub struct Naming {
-    /// What precedes our images in Dockerfiles.
+    /// The prefix of image names in Dockerfiles.
     pub prefix: Option<String>,
     /// The tag of images.
     pub tag: String,
@@ -23,7 +23,7 @@ pub struct Naming {
     pub platform: Option<Platform>,
 }
 
-/// What an application leads to, before any work.
+/// The recipes and the configuration of an application, before any work.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Prediction {
@@ -34,7 +34,7 @@ pub struct Prediction {
 }
 
 /// Makes recipes and a preview of the configuration; their findings join those of the templates.
-/// Without owners nobody owns what the preview has.
+/// Without owners, the entries of the preview have none.
 ///
 /// # Errors
 /// When the project's folder cannot be opened.

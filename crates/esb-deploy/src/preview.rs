@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// What would happen.
+/// The result of a dry run.
 #[derive(Debug)]
 pub struct Preview {
     /// What would happen to each image.
@@ -30,7 +30,7 @@ pub struct Preview {
     pub merged: Option<Merged>,
 }
 
-/// What would happen to one image.
+/// What a run would do with one image.
 #[derive(Debug, Clone)]
 pub struct PlannedImage {
     /// As functions.yml or Dockerfiles would name it; without a content tag while that is unknown.

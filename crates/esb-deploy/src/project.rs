@@ -19,7 +19,7 @@ pub const TEMPLATE_NAMES: [&str; 3] = ["template.yaml", "template.yml", "templat
 /// The most bytes of a template, of a file of parameters, and of what they name.
 const FILE_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// A template that is there.
+/// A template file that exists.
 #[derive(Debug, Clone)]
 pub struct TemplateFile {
     /// As the user named it.
@@ -32,7 +32,7 @@ pub struct TemplateFile {
     pub owner: String,
 }
 
-/// Where a run works and for what.
+/// A project: its root, its templates, and the environment that a run is for.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Project {
@@ -52,7 +52,7 @@ pub struct Project {
     pub follow_links: FollowLinks,
     /// Whether the platform is said to run workers in containerd.
     pub containerd: bool,
-    /// What happens where links lie in folders that are written to.
+    /// What happens when folders that are written to contain symbolic links.
     pub links: Links,
 }
 
@@ -128,7 +128,7 @@ impl Project {
         format!("{}-{}", self.brand.slug(), self.environment)
     }
 
-    /// A path as short as it can be said from the project's root.
+    /// A path for messages: relative to the project's root when it is inside.
     pub fn short(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
@@ -184,7 +184,8 @@ pub fn project_root(
     Err(Error::new(Kind::Usage, "project-dir", text))
 }
 
-/// A path without `.` and `..`; links are left alone, so that paths stay as the user knows them.
+/// Removes `.` and `..` from a path; symbolic links are not resolved, so that paths stay as the
+/// user wrote them.
 pub fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
@@ -232,7 +233,7 @@ pub(crate) fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| error.to_string())
 }
 
-/// The text of a regular file of bounded size.
+/// Reads the text of a regular file of limited size.
 ///
 /// # Errors
 /// In words, when it is not regular, too large, or no text.

@@ -17,8 +17,8 @@ use crate::{
 };
 
 impl Deployment {
-    /// Does what was planned: builds and pushes images, and publishes the configuration where that
-    /// is asked for.
+    /// Carries out a plan: builds and pushes images, and publishes the configuration when the
+    /// options ask for it.
     ///
     /// # Errors
     /// The published configuration is as it was then, unless workers could not be replaced.
@@ -72,8 +72,8 @@ impl Deployment {
         })
     }
 
-    /// Ends a run: lets go of the store, which is made smaller once a day by a run that built
-    /// something.
+    /// Ends a run and releases the store. Once a day, a run that built something collects the
+    /// store's garbage.
     ///
     /// # Errors
     /// When the store cannot be read.

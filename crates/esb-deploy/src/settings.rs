@@ -42,7 +42,8 @@ pub const KEYS: [&str; 13] = [
 /// `follow-links` of the table `[code]`.
 const FOLLOW_LINKS: &str = "code.follow-links";
 
-/// Whether what a registry says of our images is believed. A decision of the whole project.
+/// The key that lets a run trust the annotations of images in a registry. It is set for the whole
+/// project.
 pub const TRUST_REGISTRY: &str = "trust-registry";
 
 /// Keys whose value is a list; a single text is a list of one.
@@ -56,7 +57,7 @@ pub struct Settings {
     values: BTreeMap<String, Setting>,
 }
 
-/// One value and where it stands.
+/// A setting with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
     pub values: Vec<String>,
@@ -151,7 +152,7 @@ impl SettingsFile {
         tables.any(|table| table.get("templates").is_some_and(|paths| !paths.is_empty()))
     }
 
-    /// What holds for an environment.
+    /// The settings of one environment.
     pub fn settings(&self, environment: &str) -> Settings {
         let of = |values: &BTreeMap<String, Vec<String>>, of_environment| {
             let one = |(key, values): (&String, &Vec<String>)| {

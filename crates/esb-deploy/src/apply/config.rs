@@ -18,17 +18,17 @@ use crate::{
     release::{bases::Made, configuration, target::Target},
 };
 
-/// Keeps other runs from publishing into a folder as long as the result lives, once they let go of
-/// it.
+/// Locks a folder for publishing, once other runs have released it; the lock is released when the
+/// result is dropped.
 ///
 /// # Errors
-/// When they do not let go of it in time.
+/// When they do not release it in time.
 pub fn lock_folder(run: &Deployment, folder: &Folder) -> Result<Lock, Error> {
     let limit = run.options.lock_wait.unwrap_or(Lock::DEFAULT_LIMIT);
     Ok(Lock::acquire(folder, limit)?)
 }
 
-/// Where the configuration goes beside the generated folder.
+/// The places that the configuration is published to: staging, and where a Gateway reads.
 #[derive(Debug)]
 pub struct Places {
     /// Merged configuration of this project and environment.
@@ -37,7 +37,7 @@ pub struct Places {
     pub found: Found,
 }
 
-/// What was written where.
+/// The files that were written, and what they changed.
 #[derive(Debug)]
 pub struct Written {
     /// The generated files, in order.
@@ -53,14 +53,14 @@ pub struct Written {
     pub capacities: Vec<String>,
 }
 
-/// Where configuration lies, for who only looks or mends.
+/// Finds the places of the published configuration, for commands that only read or repair it.
 pub async fn places(run: &Deployment) -> Result<Places, Error> {
     let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
     Ok(Places { staging, found: delivery::find(run).await? })
 }
 
 impl Places {
-    /// The place that counts, as messages name it.
+    /// The name of the place that counts, for messages.
     pub fn name(&self, run: &Deployment) -> String {
         match &self.found.place {
             Some(place) => place.name(run),
@@ -203,7 +203,7 @@ pub(crate) async fn publish(
     Ok(written)
 }
 
-/// What is published where a Gateway reads, else in staging.
+/// Reads the configuration that a Gateway reads, else the one in staging.
 pub async fn current(places: &Places) -> Result<PublishedConfig, Error> {
     if let Some(place) = &places.found.place
         && let Some(published) = place.read().await?

@@ -1,7 +1,7 @@
 //! Remembers, beside staging, the folder that a project's configuration was last delivered to.
 //!
-//! Others deliver there too, and what they published afterwards is not in this project's staging:
-//! who removes what nothing uses has to look there.
+//! Other projects deliver there too, and what they published afterwards is not in this project's
+//! staging: a command that removes unused images has to look there.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ const NAME: &str = "delivered.json";
 /// The most bytes of the file that are read.
 const LIMIT: u64 = 64 * 1024;
 
-/// Notes the folder.
+/// Records the folder.
 pub(crate) fn remember(staging: &Folder, folder: &Path) -> Result<(), Error> {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     if delivered(staging).as_ref() == Some(&folder) {
@@ -33,7 +33,7 @@ pub(crate) fn remember(staging: &Folder, folder: &Path) -> Result<(), Error> {
     Ok(esb_config::replace(&beside, NAME, format!("{text}\n").as_bytes(), esb_config::READABLE)?)
 }
 
-/// The folder, when there was one.
+/// Reads the recorded folder.
 pub fn delivered(staging: &Folder) -> Option<PathBuf> {
     let text = staging.above()?.read(NAME, LIMIT).ok()??;
     serde_json::from_slice::<Delivered>(&text).ok().map(|delivered| delivered.folder)

@@ -26,7 +26,7 @@ const GATEWAY_FOLDER: &str = "/app/runtime-config";
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
 
-/// Where the configuration goes beside staging.
+/// A place that configuration is delivered to.
 #[derive(Debug)]
 pub enum Place {
     /// A folder of this machine.
@@ -46,7 +46,7 @@ pub struct Inside {
     label: String,
 }
 
-/// The place of a run, and whether a Gateway of the project is there.
+/// The place that a run delivers to, and the project's Gateway.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Where it reads; none where nothing is delivered.
@@ -84,7 +84,7 @@ pub(crate) async fn find(run: &Deployment) -> Result<Found, Error> {
     Ok(found)
 }
 
-/// What every Gateway of the engine reads, of whichever compose project it is.
+/// Reads the configuration of every Gateway in the engine, of any compose project.
 pub async fn all_gateways_read(run: &Deployment) -> Result<Vec<PublishedConfig>, Error> {
     let Ok(engine) = run.engine().await else { return Ok(Vec::new()) };
     let labels = [(SERVICE.to_owned(), "gateway".to_owned())];

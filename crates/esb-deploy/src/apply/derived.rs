@@ -57,8 +57,8 @@ struct Hooked {
     loaded_by: Option<(String, String)>,
 }
 
-/// Adds the hooks to the images of all functions, each image once; gives what cannot be had
-/// as well. Nothing is pushed.
+/// Adds the hooks to the images of all functions, each image once; returns what cannot be read as
+/// well. Nothing is pushed.
 pub(crate) async fn with_hooks(
     run: &Deployment,
     registry: &PublishTarget,
@@ -145,7 +145,7 @@ async fn hook(
     Ok(Hooked { name, push, image, from, there, loaded_by })
 }
 
-/// The image without hooks, wherever it is at home.
+/// Reads the image without hooks, from a registry or from the container engine.
 async fn plain(
     run: &Deployment,
     registry: &PublishTarget,

@@ -29,7 +29,7 @@ use crate::{
 /// Pulls at a time.
 const PULLS: usize = 4;
 
-/// What the engine pulled.
+/// The images that the engine pulled.
 #[derive(Debug, Default)]
 pub struct Pulled {
     /// As functions.yml names them.
@@ -142,7 +142,7 @@ fn host(reference: &str) -> String {
     reference.map_or_else(String::new, |reference| reference.registry().to_owned())
 }
 
-/// An engine and what its failures are told with.
+/// An engine, and the texts for errors of its pulls.
 struct EngineRequest<'a> {
     engine: &'a DockerEngine,
     registry: &'a PublishTarget,

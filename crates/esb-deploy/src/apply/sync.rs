@@ -16,7 +16,7 @@ use crate::{
     release::functions::push_reference,
 };
 
-/// An image function and its image.
+/// The external image of one image function.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct External {
@@ -31,7 +31,7 @@ pub struct External {
     pub name: String,
     /// Where it goes; none when it lies in the internal registry already.
     pub target: Option<ImageRef>,
-    /// It gets the hooks on its way: no tool can bring it there but this one.
+    /// Whether it gets the hooks when it is copied, which other tools cannot do.
     pub hooks: bool,
     /// The variable that loads those hooks, and what its value has to begin with.
     pub(crate) hooks_loaded_by: Option<(String, String)>,
@@ -41,7 +41,7 @@ pub struct External {
     pub state: ExternalState,
 }
 
-/// How far the image of a function is.
+/// The state of the external image of a function.
 #[derive(Debug, Clone, Default)]
 pub enum ExternalState {
     /// Nobody asked.
@@ -109,8 +109,8 @@ impl Externals {
         Ok(by_target.into_iter().map(item).collect())
     }
 
-    /// Finds out what has to be done for every image, and reports all that cannot be had at once.
-    /// Nothing is written.
+    /// Plans the copy of every image, and reports together all that cannot be read. Nothing is
+    /// written.
     pub(crate) async fn preflight(
         &mut self,
         run: &Deployment,

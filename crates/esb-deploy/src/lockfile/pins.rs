@@ -1,8 +1,9 @@
 //! Entries of `esb.lock` for images and layers that an engine or a package manager made, so that
 //! other machines need not make them again.
 //!
-//! Owns those entries. They are shortcuts: one that is missing, or that was made for something
-//! else, costs the work and is no reason to fail. What a registry says of the same is not believed.
+//! They are shortcuts: when one is missing, or was made for other inputs, the work is done again
+//! and the run does not fail. A registry's annotations are no substitute, because whoever may push
+//! can write them.
 
 use esb_model::Platform;
 use esb_oci::Digest;

@@ -1,6 +1,6 @@
 //! Finds images of earlier runs in the target registry, whichever machine pushed them.
 //!
-//! Owns the questions to the registry before a build. A registry that does not tell is no reason
+//! Makes the requests to the registry before a build. A registry that does not answer is no reason
 //! to stop: the image is built, and the push says what is wrong.
 
 use esb_image::{ExpectedImage, PublishedImages};

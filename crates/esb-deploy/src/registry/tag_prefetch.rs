@@ -1,7 +1,7 @@
 //! Starts HEAD requests for the last run's tags while templates are parsed.
 //!
 //! Most images are what the last run of the same settings pushed, and one that is unchanged needs
-//! no other request. What a registry does not answer here is asked again by whoever needs it.
+//! no other request. What a registry does not answer here is requested again when it is needed.
 
 use std::{
     collections::HashMap,
@@ -158,8 +158,8 @@ impl TagPrefetch {
         *self.last() = last;
     }
 
-    /// Waits for the answer about an image, and tells whether there was one; none where nobody has
-    /// asked.
+    /// Waits for the answer about an image, and returns whether there was one; `None` when nobody
+    /// has asked.
     pub(crate) async fn wait(&self, at: &Repository, plain: &str) -> Option<PrefetchResult> {
         let named = (at.repository.clone(), plain.to_owned());
         let question = self.questions().get(&named).cloned()?;

@@ -132,7 +132,7 @@ pub(crate) fn own_reference(run: &Deployment, recipe: &ImageRecipe) -> String {
     }
 }
 
-/// What a build is asked for, as long as its request lives.
+/// The values that a build request borrows.
 pub(crate) struct BuildInputs<'a> {
     run: &'a Deployment,
     recipe: &'a ImageRecipe,

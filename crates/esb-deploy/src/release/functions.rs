@@ -220,7 +220,7 @@ async fn check_layers(image: &Image) -> Result<(), Error> {
     Ok(())
 }
 
-/// Names what was built in the store, which is an OCI layout for whoever looks into it.
+/// Names the built images in the index of the store, which other tools read as an OCI layout.
 pub(crate) fn list_in_store(run: &Deployment, made: &Made) -> Result<(), Error> {
     let built = made.images.iter().filter(|image| image.was_built());
     let named =

@@ -19,7 +19,7 @@ use crate::{
     release::{bases::Bases, target::Target},
 };
 
-/// How long a run waits for another one of the same project and environment unless it is told.
+/// How long a run waits by default for another one of the same project and environment.
 const LOCK_LIMIT: Duration = Duration::from_mins(10);
 
 /// How often it looks.

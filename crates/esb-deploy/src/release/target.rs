@@ -12,7 +12,7 @@ use crate::{
     release::functions,
 };
 
-/// The places of a run; at least one is there.
+/// The destinations of a run; there is at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Target {
@@ -38,7 +38,7 @@ impl Target {
         format!("{tag}-{}", digest.short())
     }
 
-    /// What functions.yml says.
+    /// The reference that functions.yml contains.
     pub fn written(&self, repository: &str, tag: &str, digest: Digest) -> String {
         match self.form {
             ImageRefForm::Content => self.plain(repository, &Self::content_tag(tag, digest)),

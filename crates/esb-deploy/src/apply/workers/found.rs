@@ -24,7 +24,7 @@ pub(super) struct Search {
     owner_label: String,
     /// Values of the environment's label that the Agent may have used.
     environments: BTreeSet<String>,
-    /// The Gateway's own name, which it gives as the owner unless it was told otherwise.
+    /// The Gateway's own name, which it gives as the owner by default.
     owner: String,
     /// Whether it was seen to give that name.
     has_own_name: bool,

@@ -31,7 +31,7 @@ use crate::{
     options::Mode,
 };
 
-/// The Gateway looks for a new configuration that often unless it was told otherwise, in seconds
+/// How often the Gateway looks for a new configuration by default, in seconds
 /// (docs/contracts/platform.md#hot-reload), and needs a moment to read it.
 const RELOAD: f64 = 1.0;
 const READING: Duration = Duration::from_secs(2);
@@ -40,7 +40,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How many workers are waited for at once.
 const WAITING: usize = 16;
 
-/// What happened to workers of changed functions.
+/// The result of replacing the workers of changed functions.
 #[derive(Debug, Default)]
 pub struct Replaced {
     /// Names of containers that are gone.
@@ -51,13 +51,14 @@ pub struct Replaced {
     pub kept: Vec<(String, String)>,
     /// Names of containers that are gone, and why somebody else may have their addresses.
     pub lost: Vec<(String, String)>,
-    /// Calls that began in the moment in which a worker ended.
+    /// The number of calls that were cut off because they began at the moment in which a worker was
+    /// stopped.
     pub cut: usize,
     /// The Gateway that was restarted.
     pub restarted: Option<String>,
     /// What a person has to run, where workers could not be replaced.
     pub command: Option<String>,
-    /// How no worker at all was found, although the Gateway runs.
+    /// How workers were looked for when none was found although the Gateway runs.
     pub none_found: Option<String>,
 }
 

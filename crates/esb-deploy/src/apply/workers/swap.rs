@@ -12,9 +12,9 @@ use crate::{deployment::Deployment, error::Error};
 /// How long a call may take when functions.yml does not say so
 /// (docs/contracts/platform.md#functionsyml).
 const CALL: i64 = 300;
-/// The Gateway forgets a worker that was idle for that many seconds, unless it was told otherwise.
+/// The seconds after which the Gateway forgets an idle worker by default.
 const IDLE: u64 = 300;
-/// How much longer a placeholder lives.
+/// The time that a placeholder stays beyond that.
 const LONGER: Duration = Duration::from_mins(2);
 /// The longest wait for the end of a call once a placeholder is there.
 const SHORT: Duration = Duration::from_secs(4);
