@@ -43,7 +43,7 @@ pub struct BuildRequest<'a> {
     pub recipe: &'a ImageRecipe,
     /// The project root, which the recipe's paths are relative to.
     pub root: &'a Path,
-    /// What each name after `FROM` stands for.
+    /// The image for each name after `FROM`.
     pub bases: &'a BTreeMap<String, Base>,
     /// Labels beside those of the Dockerfile; they win.
     pub labels: &'a BTreeMap<String, String>,
@@ -54,16 +54,16 @@ pub struct BuildRequest<'a> {
     pub label_prefix: &'a str,
     /// The time of all files and of the image, in seconds since 1970.
     pub epoch: i64,
-    /// Use nothing that an earlier build left.
+    /// Use no result of an earlier build.
     pub no_cache: bool,
     /// The output needs the layers of bases as well: those that are read from a registry are kept
     /// in the content store, so that they come once.
     pub keep_bases: bool,
-    /// Where the image goes, when that place can be asked what it has.
+    /// Finds images that are published already, where that is possible.
     pub published: Option<&'a dyn PublishedImages>,
-    /// What the caller vouches for.
+    /// Digests that the caller has found trustworthy.
     pub pins: &'a Pins,
-    /// What the place that images are published to says of them is believed.
+    /// Whether annotations of published images are trusted.
     pub trusts_published: bool,
 }
 
@@ -78,7 +78,7 @@ pub struct Base {
     pub name: String,
 }
 
-/// An image that was made, and where it is.
+/// An image that was built, and where it is.
 #[derive(Debug, Clone)]
 pub enum Built {
     /// In the content store and in the sources of its base's layers. The config of one that was
@@ -90,7 +90,7 @@ pub enum Built {
     Pushed { reference: ImageRef, digest: Digest },
 }
 
-/// What a build did, and why.
+/// The result of a build, with its reason.
 #[derive(Debug, Clone)]
 pub struct BuildReport {
     pub built: Built,
@@ -99,11 +99,11 @@ pub struct BuildReport {
     pub reason: String,
     /// The daemon of a fleet that built it.
     pub daemon: Option<String>,
-    /// What a later build elsewhere need not find out again, as far as it was found out here.
+    /// Digests that a later build on another machine need not find out again.
     pub pins: Pins,
 }
 
-/// What a build would do.
+/// The prediction of what a build would do.
 #[derive(Debug, Clone)]
 pub enum Prediction {
     /// An earlier image would be used.

@@ -7,7 +7,7 @@ use esb_oci::{ArchiveImage, BoxFuture, Image};
 
 use crate::Error;
 
-/// A container engine that answered.
+/// A container engine.
 pub trait Engine: Send + Sync {
     /// What it is and runs on.
     fn info(&self) -> &EngineInfo;

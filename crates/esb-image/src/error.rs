@@ -10,7 +10,7 @@ use esb_oci::{BlobError, Digest, FolderError, InvalidImage, LinkFault, StoreErro
 
 use crate::Unsupported;
 
-/// A build or an engine's work failed.
+/// The error of a build, or of another operation of an engine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -149,7 +149,7 @@ impl From<FolderError> for Error {
     }
 }
 
-/// Where a step stands and where it ran, as far as that is known.
+/// The line of a build step and the daemon that ran it, as far as they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StepPlace {
     /// The line in the Dockerfile, from 1.
@@ -170,7 +170,7 @@ impl fmt::Display for StepPlace {
     }
 }
 
-/// Who or what has to change for an [`Error`] to go away; decides the exit code.
+/// The cause of an [`Error`], from which a program can choose its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The template or the project's files.
@@ -184,7 +184,7 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// See [`ErrorKind`].
+    /// The cause of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::MissingSource { .. }
@@ -217,8 +217,8 @@ impl Error {
         }
     }
 
-    /// The code that a registry's own refusal has wherever it is met
-    /// (docs/contracts/command-line.md#streams); none for all else.
+    /// The code of a registry's refusal (docs/contracts/command-line.md#streams); none for all
+    /// else.
     pub fn code(&self) -> Option<&'static str> {
         matches!(self, Self::Denied { .. }).then_some("IMAGE_AUTH_FAILED")
     }

@@ -176,7 +176,7 @@ fn time(content: Digest, epoch: i64) -> i64 {
     (epoch + 1) * NANOS + bits % (SPAN * NANOS)
 }
 
-/// Answers one daemon until it has what it wants. Whatever goes wrong is told to the daemon.
+/// Answers the requests of one daemon until it has what it needs. Errors are sent to the daemon.
 pub(super) async fn serve(
     tree: Arc<FileTree>,
     mut asked: Streaming<Packet>,

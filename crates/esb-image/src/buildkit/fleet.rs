@@ -47,7 +47,7 @@ const DOCKERFILE: &str = "Dockerfile";
 /// What is left out was never sent; a file of the context shall not say otherwise.
 const DOCKERIGNORE: (&str, &str) = ("Dockerfile.dockerignore", "# nothing is left out\n");
 
-/// A fleet, and what its daemons are told.
+/// The settings of a fleet: its daemons, and what builds get.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct FleetSettings {
@@ -69,7 +69,8 @@ pub struct FleetSettings {
     pub credentials: Option<Arc<dyn CredentialSource>>,
 }
 
-/// Hands recipes to a fleet. Cheap to clone; clones share connections and what they know.
+/// A [`Builder`] that builds on a fleet of daemons. Cheap to clone; clones share connections and
+/// state.
 #[derive(Clone)]
 pub struct FleetBuilder(Arc<Inner>);
 
@@ -165,7 +166,7 @@ impl FleetBuilder {
         Self::of(settings, daemons, config, store)
     }
 
-    /// Asks every daemon whether it answers, all at a time; tells of those that do not.
+    /// Checks every daemon, all at the same time, and reports those that do not answer.
     ///
     /// # Errors
     /// [`Error::NoFleet`] when none does.
@@ -191,9 +192,9 @@ impl FleetBuilder {
         self.0.daemons.nodes.len() * AT_ONCE
     }
 
-    /// Gives each build a daemon, and names it: all builds of a run together, those that need
-    /// nothing too, so that the same build meets the same daemon in every run. What is wrong with a
-    /// build is told when it is built.
+    /// Assigns a daemon to each build and returns its name. All builds of a run are placed
+    /// together, including those that need no work, so that a build gets the same daemon in every
+    /// run. An invalid build is reported when it is built.
     pub async fn place(&self, requests: &[BuildRequest<'_>]) -> Vec<String> {
         let inner = &*self.0;
         // Futures do nothing before they are polled, which is a few at a time.

@@ -14,7 +14,7 @@ use esb_oci::Digest;
 /// The most that a daemon gets, in hundredths of the mean.
 const BOUND: usize = 115;
 
-/// Daemons by name, ready to be ranked.
+/// Ranks daemons by name for each key (rendezvous hashing).
 #[derive(Debug, Clone)]
 pub struct RendezvousHasher(Vec<u64>);
 
@@ -91,7 +91,7 @@ impl RendezvousHasher {
         placed
     }
 
-    /// What sorts daemons that an item's key belongs to, the one that the item wants most first.
+    /// The sort key of daemons for an item, the one with the highest weight first.
     fn wanted(&self, item: PlacementItem) -> impl Fn(&usize) -> Reverse<u64> {
         let own = number(item.key) ^ number(item.name);
         move |daemon| Reverse(weight(own, self.0[*daemon]))
@@ -111,9 +111,9 @@ fn portion(items: usize, daemons: usize) -> usize {
 /// Something to place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlacementItem {
-    /// What it shares with others.
+    /// The key that it shares with items that use the same cache.
     pub key: Digest,
-    /// What it alone is.
+    /// The key of the item alone.
     pub name: Digest,
 }
 
@@ -127,7 +127,7 @@ fn number(digest: Digest) -> u64 {
     u64::from_be_bytes(*digest.bytes().first_chunk().expect("a digest is longer"))
 }
 
-/// How much a key wants a daemon; splitmix64's finisher, as both halves are hashes already.
+/// The weight of a daemon for a key: splitmix64's finisher, as both inputs are hashes already.
 fn weight(key: u64, daemon: u64) -> u64 {
     let mut mixed = key ^ daemon.rotate_left(23);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -87,7 +87,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// A tree that a daemon may fetch as long as this lives.
+/// A tree that a daemon may fetch until this is dropped.
 pub(super) struct SharedTree {
     trees: SharedTrees,
     name: String,

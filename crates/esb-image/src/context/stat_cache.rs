@@ -1,8 +1,8 @@
 //! Remembers the digests of files by their stat, so that unchanged files are not read again.
 //!
-//! Owns a record for each folder that was walked: a file's digest is believed as long as its stat
-//! is the one that was seen, and the file was old enough then that a later change must show in it
-//! (as git does it). Records are hints in the content store: without one, files are read.
+//! There is a record for each folder that was walked: a file's digest is reused as long as its stat
+//! is unchanged, and the file was old enough then that a later change must show in it (as git does
+//! it). Records are hints in the content store: without one, files are read.
 
 use std::{
     collections::HashMap,

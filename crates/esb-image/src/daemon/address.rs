@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-/// Where an engine listens.
+/// The address of an engine or a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EngineAddress {
     /// A socket of this machine.
@@ -18,7 +18,7 @@ pub enum EngineAddress {
     Ssh(SshHost),
 }
 
-/// Whom `ssh` is asked for.
+/// The host that `ssh` connects to.
 #[cfg(feature = "ssh")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshHost {
@@ -85,7 +85,7 @@ impl EngineAddress {
 }
 
 impl Default for EngineAddress {
-    /// Where an engine listens unless it was told otherwise.
+    /// The default address of an engine.
     fn default() -> Self {
         Self::Unix(PathBuf::from("/var/run/docker.sock"))
     }

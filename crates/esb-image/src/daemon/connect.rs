@@ -1,6 +1,7 @@
 //! Connects to a daemon: to a socket, a port, or a port with TLS.
 //!
-//! Owns whom a connection trusts: one authority, and none of the machine's. Refuses protocols.
+//! A TLS connection trusts one certificate authority and none of the machine's. What is sent over a
+//! connection is not known here.
 
 use std::{fs, io, path::Path, pin::Pin, sync::Arc, time::Duration};
 

@@ -147,8 +147,8 @@ impl Job {
         }
     }
 
-    /// The image that lies where this one goes, when its digest is remembered here or pinned, or
-    /// when it is believed what it says of itself.
+    /// The published image, when its digest is remembered here or pinned, or when its annotations
+    /// are trusted.
     pub(crate) async fn published(
         &self,
         request: BuildRequest<'_>,
@@ -171,7 +171,8 @@ impl Job {
         Ok(found)
     }
 
-    /// The pin of the image that the build ended in, unless it may only have been believed.
+    /// The pin of the image that the build gave; none when the image may have been used on the word
+    /// of its annotations.
     pub(crate) fn pins(&self, request: BuildRequest<'_>, digest: Digest) -> Pins {
         if request.trusts_published {
             return Pins::default();

@@ -27,7 +27,7 @@ pub(super) struct Bases {
 impl Bases {
     /// Makes sure that the engine has `base`, and gives the name under which it is this very image
     /// and no other. It gets the name that the Dockerfile on disk has for it too, so that people
-    /// can build by hand; that one may be moved by whoever builds next.
+    /// can build by hand; the next build may move that one.
     pub(super) async fn ensure(
         &self,
         engine: &DockerEngine,

@@ -48,7 +48,7 @@ const RECORD: &str = "engine-image";
 /// Builds of the engine at a time, unless the caller says.
 const JOBS: usize = 8;
 
-/// Hands recipes to a Docker engine.
+/// A [`Builder`] that builds in a Docker engine.
 ///
 /// What is built gets the name `<prefix><repository>:<tag>` in the engine, and is taken out of it
 /// into the content store, where it no longer depends on the time of the build. Builds that run at
@@ -69,7 +69,7 @@ pub struct DockerBuilder {
 }
 
 impl DockerBuilder {
-    /// A builder that takes images out of `engine` into `store`.
+    /// Makes a builder that builds in `engine` and exports images into `store`.
     pub fn new(engine: DockerEngine, store: ContentStore) -> Self {
         let (prefix, arguments, secrets, bases) = Default::default();
         let stats = StatCache::new(store.clone());
@@ -88,14 +88,14 @@ impl DockerBuilder {
         }
     }
 
-    /// Lets the engine build at most so many images at a time, however many are asked for.
+    /// Limits the number of images that the engine builds at a time.
     #[must_use]
     pub fn with_jobs(mut self, jobs: usize) -> Self {
         self.jobs = Semaphore::new(jobs.max(1));
         self
     }
 
-    /// Leaves the images in the engine: a build ends in [`Built::InEngine`].
+    /// Leaves the images in the engine: builds give [`Built::InEngine`].
     #[must_use]
     pub fn in_engine(mut self) -> Self {
         self.export = false;

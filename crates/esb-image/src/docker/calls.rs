@@ -31,7 +31,7 @@ const LATE: Duration = Duration::from_millis(20);
 const LATE_ENDS: u32 = 20;
 /// A worker whose last call ended within that time gets calls: the best moment is the next `END`.
 const ACTIVE: Duration = Duration::from_secs(2);
-/// How much longer than it may a call is believed to run.
+/// The time beyond a function's timeout after which a call counts as ended.
 const OVERTIME: Duration = Duration::from_secs(2);
 /// The longest time and the most bytes that reading more lines may take.
 const OLDER: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ const OLDER_BYTES: usize = 256 * 1024 * 1024;
 /// Calls without an end that are remembered.
 const OPEN: usize = 8;
 
-/// What waiting for a moment without calls ended with.
+/// The result of waiting until a worker has no call in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// No call is under way, and as far as can be known none is about to begin.
@@ -267,7 +267,7 @@ impl Log {
         !self.open_for(now, timeout).is_zero()
     }
 
-    /// How long a call without an end will be believed to run.
+    /// How long a call without an end counts as running.
     fn open_for(&self, now: SystemTime, timeout: Duration) -> Duration {
         let left = |call: &Call| {
             let age = now.duration_since(call.begun).unwrap_or_default();
@@ -287,7 +287,7 @@ impl Log {
     }
 }
 
-/// The id behind the words of a mark, which may follow a line that a function did not end.
+/// The request id of a mark, which may follow a line that a function did not end.
 fn after<'a>(text: &'a [u8], words: &[u8]) -> Option<&'a [u8]> {
     let found = (0..text.len()).find(|at| {
         text[*at..].starts_with(words) && (*at == 0 || !text[at - 1].is_ascii_alphanumeric())

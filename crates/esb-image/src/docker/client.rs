@@ -18,7 +18,7 @@ use super::{EngineAddress, InvalidAddress, TlsFiles};
 /// The largest file of settings that is read, in bytes.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What a user told Docker's client. Empty values count as absent.
+/// The settings of Docker's client. Empty values count as absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientSettings {
     /// `DOCKER_HOST`; wins over every context.
@@ -34,7 +34,7 @@ pub struct ClientSettings {
     pub config: Option<PathBuf>,
 }
 
-/// The settings name no engine.
+/// Settings from which no engine's address follows.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {

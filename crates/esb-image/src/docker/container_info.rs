@@ -10,7 +10,7 @@ use std::{
 
 use bollard::models::{BollardDate, ContainerInspectResponse};
 
-/// A container of others.
+/// A container that another program started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerInfo {
     pub id: String,
@@ -37,7 +37,7 @@ pub struct ContainerInfo {
     pub networks: Vec<Attachment>,
 }
 
-/// A folder that is not the container's own.
+/// A volume or a folder of the engine's machine that is mounted into a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountedFolder {
     /// Where it is seen inside.

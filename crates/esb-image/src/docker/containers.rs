@@ -59,7 +59,7 @@ pub struct FileInside {
     pub owner: (u64, u64),
 }
 
-/// A file to be put into a folder, one after the other, each as a whole.
+/// A file to replace atomically.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
     pub file: FileInside,
@@ -129,7 +129,7 @@ impl DockerEngine {
         }
     }
 
-    /// Removes a container of others, even while it runs; one that is gone is no failure.
+    /// Removes a container, even while it runs; succeeds when it is gone already.
     ///
     /// # Errors
     /// When the engine refuses.
@@ -144,7 +144,7 @@ impl DockerEngine {
         }
     }
 
-    /// Restarts a container of others, which gets the time that it asks for to end.
+    /// Restarts a container, which gets its own stop timeout to end.
     ///
     /// # Errors
     /// When the engine refuses, or there is no such container.
@@ -211,8 +211,8 @@ impl DockerEngine {
     }
 
     /// Replaces files of a folder inside a running container, one after the other: first all
-    /// content under temporary names, then one rename each, in one go that our own end does not
-    /// cut off.
+    /// content under temporary names, then one rename each, in one program that finishes even when
+    /// this process ends.
     ///
     /// # Errors
     /// When the container has no `sh` and `mv`, or the folder is not writable.
@@ -295,8 +295,8 @@ impl DockerEngine {
             .map_err(api_error("run a program in container", container))
     }
 
-    /// A container of our own with the folders of another one, which does nothing but stay for
-    /// some minutes, so that programs can run beside a container that is stopped.
+    /// Starts a helper container with the folders of another one, which sleeps for some minutes, so
+    /// that programs can run beside a container that is stopped.
     ///
     /// # Errors
     /// When the other one's image has no `sleep`.

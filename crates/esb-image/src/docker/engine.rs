@@ -36,7 +36,7 @@ const SHORT: Duration = Duration::from_mins(1);
 /// The longest time until a request that transfers, builds or stops something begins to answer.
 pub(super) const LONG: Duration = Duration::from_hours(1);
 
-/// A Docker engine that answered. Cheap to clone.
+/// A connection to a Docker engine that has answered. Cheap to clone.
 #[derive(Clone)]
 pub struct DockerEngine {
     inner: Arc<Inner>,
@@ -103,14 +103,14 @@ impl DockerEngine {
         })
     }
 
-    /// With credentials for what the engine pulls for us.
+    /// Sets the credentials for images that the engine pulls.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Arc<dyn CredentialSource>) -> Self {
         self.credentials = Arc::new(DaemonCredentials::new(credentials));
         self
     }
 
-    /// With a store that images are exported into.
+    /// Sets the store that images are exported into.
     #[must_use]
     pub fn with_store(mut self, store: ContentStore) -> Self {
         self.store = Some(store);

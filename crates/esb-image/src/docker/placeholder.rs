@@ -1,9 +1,9 @@
 //! A container that holds the address of a worker that was stopped, so that no other container gets
 //! the address, and connections to it are refused until the Gateway has forgotten it.
 //!
-//! The engine gives a freed address to whoever asks next. So the placeholder runs before the worker
-//! ends, and is attached to the network in the moment in which the address gets free. It is made of
-//! the worker's own image, in which only a program of ours runs.
+//! The engine gives a freed address to the next container that starts. So the placeholder runs
+//! before the worker ends, and is attached to the network in the moment in which the address gets
+//! free. It is made of the worker's own image, in which only a program of ours runs.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -42,21 +42,21 @@ const PROGRAM: &str = "esb-placeholder";
 const FILLERS: usize = 16;
 /// How often an address is asked for that is not free yet.
 const LOOK: Duration = Duration::from_millis(2);
-/// The longest time in which an address that was left can be had.
+/// The longest time to wait for an address that was freed.
 const TAKES: Duration = Duration::from_secs(2);
 /// From that version on an address of the hardware goes with the network; engines before derive it
 /// from the IP address.
 const HARDWARE_ADDRESS: (usize, usize) = (1, 44);
 
-/// What a placeholder is, beside its worker's image and address.
+/// The settings of a placeholder.
 #[derive(Debug, Clone)]
 pub struct PlaceholderSpec {
     pub labels: BTreeMap<String, String>,
-    /// After that time it ends and is gone.
+    /// The time after which it ends and is removed.
     pub life: Duration,
 }
 
-/// A placeholder that waits for its worker's end. It is removed when it is dropped.
+/// A placeholder whose worker still runs. It is removed when it is dropped.
 pub struct Placeholder {
     engine: DockerEngine,
     running: StartedContainer,
@@ -77,7 +77,7 @@ enum Way {
     Lowest,
 }
 
-/// What became of a worker's address.
+/// Whether a placeholder has got a worker's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
     /// A placeholder has it.
@@ -320,7 +320,7 @@ impl Placeholder {
         }
     }
 
-    /// Removes it, for the worker stays.
+    /// Removes the placeholder when its worker is kept.
     ///
     /// # Errors
     /// When the engine refuses.

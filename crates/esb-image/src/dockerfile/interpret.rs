@@ -51,7 +51,7 @@ pub(crate) struct Step {
 pub(crate) enum StepAction {
     Nothing,
     Copy(CopyFiles),
-    /// `WORKDIR`: a clean path, and whom the folders that are missing belong to.
+    /// `WORKDIR`: a clean path, and the owner of the folders that are missing.
     MakeFolder {
         path: String,
         owner: Owner,
@@ -114,7 +114,7 @@ impl Plan {
         Ok(Self { stages })
     }
 
-    /// Whether what lies in a stage's base counts: something lands there, or is copied from there.
+    /// Whether the content of a stage's base matters: something is copied into it or from it.
     pub(crate) fn needs_index(&self, position: usize) -> bool {
         let steps = self.stages.values().flat_map(|stage| &stage.steps);
         let copied_from = |step: &Step| match &step.action {

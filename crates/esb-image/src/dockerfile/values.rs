@@ -5,7 +5,7 @@
 /// The most ports of one `EXPOSE` range.
 const MAX_PORTS: u16 = 1024;
 
-/// Whom files belong to, as a Dockerfile says it.
+/// The owner of files, as `--chown` and `USER` name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) user: Id,

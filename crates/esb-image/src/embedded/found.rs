@@ -55,7 +55,7 @@ impl EmbeddedBuilder {
 }
 
 impl Inner {
-    /// Uses an image whose digest says that it is the one, or that is believed.
+    /// Uses a published image whose digest is the expected one, or whose annotations are trusted.
     fn use_published(
         &self,
         job: &Job,
@@ -70,8 +70,8 @@ impl Inner {
         Ok(report(image, Action::Cached, reason, pins))
     }
 
-    /// What is known of an image that is used: all that its manifest says, and its pin; neither
-    /// when it was only believed.
+    /// Records what the manifest of a reused image says, and returns its pin; neither when only its
+    /// annotations were trusted.
     pub(super) fn accept(&self, job: &Job, image: &Image, fingerprint: Digest) -> Pins {
         if job.trusts_published {
             return Pins::default();

@@ -94,8 +94,8 @@ impl Job {
         Some(index)
     }
 
-    /// Under which an image is remembered: what was believed because somebody said so is not
-    /// known to who asks for more.
+    /// The key under which an image is remembered. Images that were used because annotations are
+    /// trusted have keys of their own, so that runs that do not trust annotations do not use them.
     pub(super) fn memory(&self, fingerprint: Digest) -> Digest {
         if !self.trusts_published {
             return fingerprint;

@@ -47,7 +47,7 @@ const NAME: &str = "embedded";
 /// The record's kind in the content store: what the last image of a recipe was made of.
 const LAST: &str = "last-image";
 
-/// How the embedded engine works.
+/// The settings of the embedded engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EmbeddedSettings {
@@ -55,7 +55,7 @@ pub struct EmbeddedSettings {
     pub unpack: UnpackLimits,
 }
 
-/// Builds without a daemon. Cheap to clone; clones share what they know.
+/// A [`Builder`] without a daemon. Cheap to clone; clones share state.
 #[derive(Debug, Clone)]
 pub struct EmbeddedBuilder {
     inner: Arc<Inner>,

@@ -52,8 +52,8 @@ pub(crate) async fn index(
     Ok(indexer.finish())
 }
 
-/// Makes sure that a layer unpacks to what its image's config says of it, for who hands it on
-/// without unpacking it.
+/// Checks that a layer's uncompressed digest is the one in its image's config, for callers that
+/// pass the layer on without unpacking it.
 ///
 /// # Errors
 /// When it does not, or cannot be read.

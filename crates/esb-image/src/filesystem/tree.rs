@@ -24,7 +24,7 @@ pub(crate) struct Tree {
     changes: Changes,
 }
 
-/// How something lands.
+/// Where a copy goes, with owner and mode.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CopyTarget<'a> {
     /// A clean path.

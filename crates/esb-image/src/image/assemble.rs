@@ -137,7 +137,7 @@ pub(crate) enum Remembered {
     Nothing,
 }
 
-/// The image that was remembered under `key`; with `read_config` its config is at hand.
+/// The image that was remembered under `key`; with `read_config` its config is read.
 pub(crate) fn remembered(
     base: Option<&Base>,
     store: &ContentStore,

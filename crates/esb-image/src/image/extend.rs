@@ -1,7 +1,7 @@
 //! Adds one layer to an image that others built, without reading its layers.
 //!
 //! Owns that image's new config and manifest. What its own layers hold is neither read nor known:
-//! files land where they are told to, and folders on their way get the usual attributes.
+//! files go to exactly the given paths, and folders on their way get the usual attributes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::{
     paths,
 };
 
-/// What an image gets.
+/// The files, variables and labels that are added to an image.
 #[derive(Debug, Clone, Default)]
 pub struct Extension<'a> {
     /// Files of root with mode 644, by their path from the root without its slash, sorted.
@@ -22,7 +22,7 @@ pub struct Extension<'a> {
     pub variables: Vec<(&'a str, &'a str)>,
     /// Labels that win over the image's.
     pub labels: BTreeMap<String, String>,
-    /// What the history says of the layer.
+    /// The text of the layer's history entry.
     pub created_by: &'a str,
 }
 

@@ -68,7 +68,7 @@ impl From<StoreError> for LayerError {
     }
 }
 
-/// What is known of a layer, or being found out by whoever holds the lock.
+/// What is known of a layer; the holder of the lock may be finding out the rest.
 #[derive(Debug, Default)]
 struct KnownLayer {
     layer: Option<Layer>,
@@ -151,8 +151,8 @@ impl Layers {
         Arc::clone(known.entry(key).or_default())
     }
 
-    /// Whether the blob that others say to be a layer is the one: whoever may push can put another
-    /// one there and call it so, and no engine would pull an image of it.
+    /// Whether a published blob is known to be the layer that its annotation names: anybody who may
+    /// push can annotate another blob so, and no engine would pull such an image.
     fn is_believed(&self, key: Digest, request: LayerRequest<'_>) -> bool {
         let Some(said) = request.earlier.get(key).map(|made| made.layer) else {
             return false;

@@ -1,10 +1,10 @@
 //! Reuses images and layers that were published before, so that a machine with an empty cache need
 //! not build them.
 //!
-//! Owns what our manifests say about themselves, in annotations: the image's fingerprint, and the
-//! content key of each layer of ours. Whoever may push can write them, so they are hints: what is
-//! believed is a digest that this machine remembers, that the caller pins, or that it makes itself
-//! ([`Pins`]). Refuses the network: who asks a registry is the caller's part, behind [`PublishedImages`].
+//! Annotations in the manifests of our images name the image's fingerprint and the content key of
+//! each layer of ours. Anybody who may push can write them, so they are hints: an image is used
+//! when its digest is remembered by this machine, pinned by the caller ([`Pins`]), or computed
+//! here. Makes no requests itself: the caller does, behind [`PublishedImages`].
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,13 +14,13 @@ use esb_oci::{Blob, BoxFuture, Descriptor, Digest, Image};
 
 use crate::image::layer::{Layer, LayerBlob};
 
-/// Finds what the place that images are published to has already.
+/// Finds images in the registry or layout that images are published to.
 pub trait PublishedImages: Send + Sync {
-    /// The image that lies there under the recipe's name, its blobs to be had there; `None` when
-    /// there is none, and when the place does not tell.
+    /// The image that is published under the recipe's name, its blobs readable there; `None` when
+    /// there is none, or when the registry does not answer.
     ///
-    /// When what is `wanted` lies there, it is the answer. The config is read for base images;
-    /// others may leave it unread.
+    /// When the `wanted` image is there, it is returned. The config of base images is read; that of
+    /// others may be left unread.
     fn find<'a>(
         &'a self,
         recipe: &'a ImageRecipe,
@@ -28,7 +28,7 @@ pub trait PublishedImages: Send + Sync {
     ) -> BoxFuture<'a, Option<Image>>;
 }
 
-/// The image that a build would end in, as far as that is known.
+/// The image that a build is expected to give, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExpectedImage {
     /// The manifest that this machine remembers for exactly this build.
@@ -38,15 +38,15 @@ pub struct ExpectedImage {
 }
 
 impl ExpectedImage {
-    /// Whether an image is what is wanted, by its digest.
+    /// Whether an image is the expected one, by its digest.
     pub(crate) fn is(&self, image: &Image) -> bool {
         let known = self.known.as_ref().map(|known| Digest::of(known));
         [known, self.pinned].contains(&Some(image.digest()))
     }
 }
 
-/// What takes work to know of an image, by the keys of what it was made of. A caller that keeps it
-/// where nobody else can write gives it to later builds, which believe it.
+/// Digests that an expensive build found, by the keys of its inputs. A caller keeps them where only
+/// trusted people can write, and passes them to later builds, which rely on them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pins {
     /// The fingerprint of an image, and its digest.

@@ -96,7 +96,7 @@ impl Inner {
         Exporter { r#type: "image".to_owned(), attrs }
     }
 
-    /// The registry that a daemon speaks of, by our name for it.
+    /// The name by which this machine knows a registry that a daemon names.
     pub(super) fn registry_in(&self, job: &Job, said: &str) -> Option<String> {
         let own = self.settings.target.as_ref().map(|target| target.push_host().to_owned());
         let of_base = |base: &Base| Some(base.pullable.as_ref()?.split_once('/')?.0.to_owned());

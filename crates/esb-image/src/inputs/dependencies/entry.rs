@@ -37,7 +37,7 @@ pub(crate) struct Entry {
     pub(crate) is_constraint: bool,
     pub(crate) source: Source,
     pub(crate) hashes: Vec<String>,
-    /// What its build is told: names of options, and values.
+    /// The options of its build, by name and value.
     pub(crate) build: Vec<(&'static str, String)>,
 }
 

@@ -50,7 +50,7 @@ const GIT: &str = "{ command -v git >/dev/null || microdnf install -y git || dnf
      missing in the base image and could not be installed: name a wheel instead, or copy the \
      package into the project' >&2; exit 1; }; } && ";
 
-/// Where the step runs. It sees the network of the machine that it runs on.
+/// The engine that runs the install step, on the network of the engine's machine.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum StepEngine<'a> {
@@ -221,7 +221,7 @@ impl Installer {
     }
 }
 
-/// What a step hears of this machine, and the addresses that the requirements name.
+/// The settings of this machine that a step gets, and the addresses that the requirements name.
 fn secrets(job: &Job<'_>, options: &str) -> StepSecrets {
     let step = job.settings.for_step(&job.requirements.variables);
     let mut secrets = StepSecrets::new();

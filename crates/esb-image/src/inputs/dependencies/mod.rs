@@ -46,7 +46,7 @@ use crate::{
 /// Where installed packages lie below the content store, by key.
 const FOLDER: &str = "dependencies";
 
-/// What tools say of a full disk, in the words of the system.
+/// The system's message for a full disk, as it appears in the output of tools.
 const NO_SPACE: &str = "No space left on device";
 
 /// The file that names pinned versions to a tool.
@@ -61,9 +61,9 @@ pub struct Tools {
     /// The whole environment. The programs see of it settings of package indexes, proxies,
     /// certificates, folders, and what requirements name.
     pub environment: Vec<(OsString, OsString)>,
-    /// Names of variables that a file of the project set: they never decide what is run.
+    /// Names of variables that a file of the project set: they never decide which program runs.
     pub env_file: BTreeSet<OsString>,
-    /// Where the user stands: relative paths in the environment count from there.
+    /// The user's current folder, which relative paths in the environment start from.
     pub folder: PathBuf,
     /// Whether uv may be fetched when it is not there.
     pub install_uv: bool,
@@ -97,7 +97,7 @@ impl fmt::Debug for Tools {
     }
 }
 
-/// Where packages were put.
+/// The result of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
     /// Relative to the project root.
@@ -125,7 +125,7 @@ impl Distribution {
     }
 }
 
-/// What is asked of an [`Installer`].
+/// A request to an [`Installer`].
 #[derive(Clone, Copy)]
 pub struct InstallRequest<'a> {
     pub recipe: &'a ImageRecipe,
@@ -133,7 +133,7 @@ pub struct InstallRequest<'a> {
     pub root: &'a Path,
     /// The versions that an earlier installation of the same resolved; empty when they are free.
     pub pins: &'a [Distribution],
-    /// Use nothing that an earlier installation left.
+    /// Use no result of an earlier installation.
     pub no_cache: bool,
     pub reporter: &'a dyn Reporter,
 }
@@ -172,7 +172,7 @@ impl Installer {
         Self { stager: self.stager.with_links(links), ..self }
     }
 
-    /// Whose generated folder is no part of a package, and whose labels images get.
+    /// Sets the brand, whose generated folder is no part of a package and whose labels images get.
     #[must_use]
     pub fn with_brand(self, brand: Brand) -> Self {
         Self { brand, ..self }
@@ -240,7 +240,7 @@ impl Installer {
         place(job.pins)
     }
 
-    /// The lock of one installation: of several that want it one works and the others wait.
+    /// The lock of one installation: one caller installs while the others wait.
     fn claim(&self, place: &Path) -> Arc<tokio::sync::Mutex<()>> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(running.entry(place.to_owned()).or_default())

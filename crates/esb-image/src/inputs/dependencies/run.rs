@@ -1,7 +1,7 @@
 //! Runs a program and captures its output.
 //!
-//! Owns its environment (only what it was given), its streams and its end: it is killed when
-//! nobody waits for it any more. Refuses a shell.
+//! The program gets only the given environment, and is killed when it is no longer waited for. No
+//! shell is used.
 
 use std::{collections::VecDeque, ffi::OsStr, io, path::Path, process::Stdio};
 
@@ -59,7 +59,7 @@ impl Program {
         self.0.current_dir(folder);
     }
 
-    /// Runs to the end; `tell` hears each line as it comes.
+    /// Runs the program to its end and calls `tell` with each line of output.
     pub(crate) async fn run(mut self, tell: &mut (dyn FnMut(&str) + Send)) -> io::Result<Log> {
         let mut child = self.0.spawn()?;
         let (sender, mut receiver) = mpsc::channel(64);

@@ -28,7 +28,7 @@ const MAX_FILE: u64 = 500 * 1024;
 /// Shorter values of a query are no secrets.
 const SHORTEST_SIGNATURE: usize = 8;
 
-/// Variables by which uv is told of an index; one of them means that uv has settings of its own.
+/// Variables that set an index for uv; one of them means that uv has settings of its own.
 const UV_INDEXES: [&str; 7] = [
     "UV_INDEX",
     "UV_DEFAULT_INDEX",
@@ -39,7 +39,7 @@ const UV_INDEXES: [&str; 7] = [
     "UV_CONFIG_FILE",
 ];
 
-/// What else uv may hear.
+/// Further variables that uv may get.
 const UV: [&str; 17] = [
     "UV_INDEX",
     "UV_DEFAULT_INDEX",
@@ -64,7 +64,7 @@ const UV: [&str; 17] = [
 const UV_CHOICES: [&str; 4] =
     ["UV_INDEX_STRATEGY", "UV_EXCLUDE_NEWER", "UV_PRERELEASE", "UV_RESOLUTION"];
 
-/// What every program may hear: proxies, certificates, places.
+/// Variables that every program may get: proxies, certificates, folders.
 const SHARED: [&str; 21] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -92,7 +92,8 @@ const SHARED: [&str; 21] = [
 /// Proxies, in the spelling that all programs know and in the other one.
 const PROXIES: &[&str] = SHARED.split_at(8).0;
 
-/// What a program hears only as this process has it: it decides what runs.
+/// Variables that a program gets only from this process's own environment, because they decide
+/// which programs run.
 const OF_PROCESS: [&str; 12] = [
     "PATH",
     "HOME",
@@ -281,7 +282,7 @@ impl<'a> Settings<'a> {
         all.map(|_| ("UV_NO_BINARY", ":all:".to_owned()))
     }
 
-    /// What both tools may hear, and the variables that requirements name.
+    /// The variables that both tools may get, and those that requirements name.
     pub(crate) fn shared(&self, named: &BTreeSet<String>) -> BTreeMap<String, OsString> {
         let mut variables = BTreeMap::new();
         let mut set =
@@ -312,7 +313,7 @@ impl<'a> Settings<'a> {
         variables
     }
 
-    /// What uv hears of uv's own settings, and of pip's as far as it was told nothing itself.
+    /// The variables for uv: its own settings, and pip's where it has none of its own.
     pub(crate) fn for_uv(&self) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
         let pip = |name: &str| self.pip.get(name).map(|value| one_line(value));
@@ -353,7 +354,7 @@ impl<'a> Settings<'a> {
         variables
     }
 
-    /// What pip hears on this machine.
+    /// The variables for pip on this machine.
     pub(crate) fn for_pip(&self) -> BTreeMap<String, String> {
         self.pip_variables(false)
     }

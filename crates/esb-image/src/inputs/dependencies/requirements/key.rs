@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Requirements {
-    /// What is asked for, whoever asks and from wherever: not where packages are found.
+    /// The key of what is requested, without the places where packages are found.
     pub(crate) fn describe_wish(&self, key: &mut Fingerprint) {
         for text in &self.texts {
             describe_text(text, key);
