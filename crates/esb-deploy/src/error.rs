@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::hints;
+
 /// The kind of an error; the command line has an exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -135,7 +137,8 @@ impl From<esb_image::Error> for Error {
             esb_image::ErrorKind::Local => (Kind::Local, "disk"),
         };
         let code = error.code().unwrap_or(code);
-        let mut own = Self::of(kind, code, &error).maybe_hint(error.hint());
+        let hint = error.remedy().and_then(hints::of_remedy);
+        let mut own = Self::of(kind, code, &error).maybe_hint(hint);
         if let esb_image::Error::Step { log, .. } = error {
             own.log = Some(log);
         }

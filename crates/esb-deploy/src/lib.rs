@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 mod fetch;
 mod folders;
+mod hints;
 pub mod history;
 mod load;
 mod local_code;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use esb_model::{ImageRecipe, ImageRef, Reporter};
-use esb_oci::{BoxFuture, Digest, Image};
+use esb_oci::{BoxFuture, DEFAULT_EPOCH, Digest, Image};
 
 use crate::{Error, Pins, PublishedImages};
 
@@ -37,8 +37,9 @@ pub trait Builder: Send + Sync {
     ) -> BoxFuture<'a, Result<BuildReport, Error>>;
 }
 
-/// Everything that a build needs beside the engine itself.
+/// Everything that a build needs beside the engine itself. [`BuildRequest::new`] makes one.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub struct BuildRequest<'a> {
     pub recipe: &'a ImageRecipe,
     /// The project root, which the recipe's paths are relative to.
@@ -67,6 +68,29 @@ pub struct BuildRequest<'a> {
     pub trusts_published: bool,
 }
 
+impl<'a> BuildRequest<'a> {
+    /// A request without labels of its own, for whom nothing is published yet; the other fields can
+    /// be set afterwards. Annotations start with `com.esb.`, and the time is [`DEFAULT_EPOCH`].
+    pub fn new(recipe: &'a ImageRecipe, root: &'a Path, bases: &'a BTreeMap<String, Base>) -> Self {
+        static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
+        static NO_PINS: Pins = Pins { image: None, packages: None };
+        Self {
+            recipe,
+            root,
+            bases,
+            labels: &NO_LABELS,
+            fingerprint_label: None,
+            label_prefix: "com.esb.",
+            epoch: DEFAULT_EPOCH,
+            no_cache: false,
+            keep_bases: false,
+            published: None,
+            pins: &NO_PINS,
+            trusts_published: false,
+        }
+    }
+}
+
 /// An image that others are built on.
 #[derive(Debug, Clone)]
 pub struct Base {
@@ -92,6 +116,7 @@ pub enum Built {
 
 /// The result of a build, with its reason.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct BuildReport {
     pub built: Built,
     pub action: Action,

@@ -54,7 +54,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     #[error("dependencies of `{}` could not be installed: {reason}", requirements.display())]
-    Dependencies { requirements: PathBuf, reason: String, hint: Option<String> },
+    Dependencies { requirements: PathBuf, reason: String, remedy: Option<Remedy> },
     #[error(
         "dependencies of `{}` could not be installed: there is no wheel of `{package}` for \
          {runtime} on {platform}", requirements.display()
@@ -74,7 +74,7 @@ pub enum Error {
         what: String,
     },
     #[error("{} is not valid: {reason}", LineOf(file, *line))]
-    Requirement { file: PathBuf, line: usize, reason: String, hint: Option<String> },
+    Requirement { file: PathBuf, line: usize, reason: String, remedy: Option<Remedy> },
     #[error("no container engine answers at `{address}`")]
     NoEngine {
         address: String,
@@ -223,44 +223,53 @@ impl Error {
         matches!(self, Self::Denied { .. }).then_some("IMAGE_AUTH_FAILED")
     }
 
-    /// What the user can do about it, when that is known.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unsupported { .. } => Some("use `--builder docker` with a running engine, or `--builder buildkit`".into()),
-            Self::NoEngine { .. } => {
-                Some("start the Docker engine, or name another with DOCKER_HOST".into())
+    /// What would help, when that is known.
+    pub fn remedy(&self) -> Option<Remedy> {
+        Some(match self {
+            Self::Unsupported { .. } => Remedy::UseAnotherBuilder,
+            Self::NoEngine { .. } => Remedy::StartEngine,
+            Self::NoFleet { .. } | Self::Fleet { .. } => Remedy::CheckFleet,
+            Self::Denied { registry, .. } => Remedy::LogIn { registry: registry.clone() },
+            Self::Dependencies { remedy, .. } | Self::Requirement { remedy, .. } => {
+                return remedy.clone();
             }
-            Self::NoFleet { .. } | Self::Fleet { .. } => Some(
-                "check the addresses of `--buildkit`, the certificates of `--buildkit-tls` and the \
-                 name of `--buildkit-server-name`"
-                    .into(),
-            ),
-            Self::Denied { registry, .. } => Some(format!("run `docker login {registry}`")),
-            Self::Dependencies { hint, .. } | Self::Requirement { hint, .. } => hint.clone(),
-            Self::Link { fault, .. } => Some(fault.hint().to_owned()),
-            Self::NoWheel { .. } => Some(
-                "check its name and version, or build it in the image: `--builder auto` with a \
-                 running Docker engine or `--buildkit ADDR`; `--allow-host-builds` runs its code \
-                 on this machine"
-                    .into(),
-            ),
-            Self::NeedsBuild { .. } => Some(
-                "build it in the image, with `--builder auto` and a running Docker engine or \
-                 `--buildkit ADDR`, or name a wheel instead; `--allow-host-builds` runs its code \
-                 on this machine"
-                    .into(),
-            ),
-            Self::NoInstaller { .. } => {
-                Some("install uv and Python, or Python with pip, on this machine, or use `--builder auto` with a running Docker engine".into())
+            Self::NoWheel { .. } => Remedy::CheckPackageOrBuildInImage,
+            Self::NeedsBuild { .. } => Remedy::BuildInImage,
+            Self::NoInstaller { .. } => Remedy::InstallPython,
+            Self::PublishedLayer { .. } => Remedy::BuildWithoutCache,
+            Self::Link { fault, .. } => Remedy::Advice(fault.hint().to_owned()),
+            Self::Folder(error) => Remedy::Advice(error.hint()?),
+            Self::Store(error) => Remedy::Advice(error.hint()?),
+            Self::Blob(error) => Remedy::Advice(error.hint()?),
+            Self::BaseLayer { source, .. } => {
+                Remedy::Advice(source.downcast_ref::<BlobError>()?.hint()?)
             }
-            Self::Folder(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Blob(error) => error.hint(),
-            Self::PublishedLayer { .. } => {
-                Some("build with `--no-cache`, which makes it again".into())
-            }
-            Self::BaseLayer { source, .. } => source.downcast_ref::<BlobError>()?.hint(),
-            _ => None,
-        }
+            _ => return None,
+        })
     }
+}
+
+/// What would help against an [`Error`]. The caller words it, for it knows how a user asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Another engine than the embedded one: Docker's, or a fleet.
+    UseAnotherBuilder,
+    StartEngine,
+    /// The addresses, certificates and names of the fleet's daemons.
+    CheckFleet,
+    LogIn {
+        registry: String,
+    },
+    /// The package's name and version; else it is built, in the image or on this machine.
+    CheckPackageOrBuildInImage,
+    /// What has to be built is built in the image or on this machine.
+    BuildInImage,
+    /// Python with uv or pip on this machine, or an engine.
+    InstallPython,
+    /// uv on this machine, or leave to fetch it.
+    InstallUv,
+    BuildWithoutCache,
+    /// In words that no caller could say otherwise.
+    Advice(String),
 }

@@ -174,20 +174,21 @@ impl<'a> BuildInputs<'a> {
 
     pub(crate) fn request<'b>(&'b self, bases: &'b Bases) -> BuildRequest<'b> {
         let of_function = matches!(self.recipe.kind, ImageKind::Function(_));
-        BuildRequest {
-            recipe: self.recipe,
-            root: &self.run.project.root,
-            bases: bases.get(&self.recipe.platform).unwrap_or(&self.none),
-            labels: &self.labels,
-            fingerprint_label: of_function.then_some(&*self.fingerprint),
-            label_prefix: &self.label_prefix,
-            epoch: self.run.options.epoch,
-            no_cache: self.run.options.no_cache,
-            keep_bases: self.keeps(bases),
-            published: self.registry.as_ref().map(|registry| registry as &dyn PublishedImages),
-            pins: &self.pins,
-            trusts_published: self.run.options.trust_registry,
-        }
+        let mut request = BuildRequest::new(
+            self.recipe,
+            &self.run.project.root,
+            bases.get(&self.recipe.platform).unwrap_or(&self.none),
+        );
+        request.labels = &self.labels;
+        request.fingerprint_label = of_function.then_some(&*self.fingerprint);
+        request.label_prefix = &self.label_prefix;
+        request.epoch = self.run.options.epoch;
+        request.no_cache = self.run.options.no_cache;
+        request.keep_bases = self.keeps(bases);
+        request.published = self.registry.as_ref().map(|registry| registry as &dyn PublishedImages);
+        request.pins = &self.pins;
+        request.trusts_published = self.run.options.trust_registry;
+        request
     }
 }
 
@@ -202,7 +203,7 @@ pub(crate) async fn build_one(
     let start = Instant::now();
     let inputs = BuildInputs::new(run, target, recipe);
     let report = builder.build(inputs.request(bases), &*run.reporter).await?;
-    let BuildReport { built, action, reason, daemon, pins } = report;
+    let BuildReport { built, action, reason, daemon, pins, .. } = report;
     pins::note(run, recipe, builder, &pins);
     let image: Image = match built {
         Built::Local(image) => *image,

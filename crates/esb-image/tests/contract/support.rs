@@ -116,20 +116,10 @@ impl Bench<'_> {
         no_cache: bool,
     ) -> Result<BuildReport, esb_image::Error> {
         let labels = BTreeMap::from([("com.example.managed".to_owned(), "true".to_owned())]);
-        let request = BuildRequest {
-            recipe,
-            root: self.root,
-            bases: &self.bases,
-            labels: &labels,
-            fingerprint_label: Some(FINGERPRINT),
-            label_prefix: "com.esb.",
-            keep_bases: false,
-            published: None,
-            pins: &esb_image::Pins::default(),
-            trusts_published: false,
-            epoch: DEFAULT_EPOCH,
-            no_cache,
-        };
+        let mut request = BuildRequest::new(recipe, self.root, &self.bases);
+        request.labels = &labels;
+        request.fingerprint_label = Some(FINGERPRINT);
+        request.no_cache = no_cache;
         self.builder.build(request, &self.heard).await
     }
 

@@ -7,7 +7,7 @@ use esb_image::{
     docker::{DockerBuilder, DockerEngine},
 };
 use esb_model::NullReporter;
-use esb_oci::{ArchiveImage, Blob, ContentStore, DEFAULT_EPOCH, Digest, Image, Manifest};
+use esb_oci::{ArchiveImage, Blob, ContentStore, Digest, Image, Manifest};
 use esb_test::skip;
 
 use crate::{
@@ -56,20 +56,9 @@ pub(crate) async fn a_base_is_loaded(
     let by_hand = engine.export("esb-by-hand:latest").await.unwrap();
     assert_eq!(by_hand.layers.len(), 2);
 
-    let request = BuildRequest {
-        recipe: &recipe,
-        root: &root,
-        bases: &BTreeMap::new(),
-        labels: &BTreeMap::new(),
-        fingerprint_label: None,
-        label_prefix: "com.esb.",
-        keep_bases: false,
-        published: None,
-        pins: &esb_image::Pins::default(),
-        trusts_published: false,
-        epoch: DEFAULT_EPOCH,
-        no_cache: false,
-    };
+    let none = BTreeMap::new();
+    let request = BuildRequest::new(&recipe, &root, &none);
+
     let error = builder.build(request, &NullReporter).await.unwrap_err();
     assert!(matches!(&error, Error::UnknownBase { base, .. } if base == name), "{error}");
 }

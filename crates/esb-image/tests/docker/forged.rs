@@ -8,9 +8,7 @@ use esb_image::{
     docker::{DockerBuilder, DockerEngine},
 };
 use esb_model::{ImageRecipe, NullReporter};
-use esb_oci::{
-    ArchiveImage, Blob, BoxFuture, ContentStore, DEFAULT_EPOCH, Digest, Image, Manifest, media_type,
-};
+use esb_oci::{ArchiveImage, Blob, BoxFuture, ContentStore, Digest, Image, Manifest, media_type};
 
 use crate::contract::support::{FINGERPRINT, File, flatten, image, local, recipe, write};
 
@@ -39,20 +37,12 @@ impl Bench<'_> {
         (pins, trusts_published): (Pins, bool),
     ) -> BuildReport {
         let builder = DockerBuilder::new(self.engine.clone(), ContentStore::open(store).unwrap());
-        let request = BuildRequest {
-            recipe: &self.recipe,
-            root: self.root,
-            bases: &BTreeMap::new(),
-            labels: &BTreeMap::new(),
-            fingerprint_label: Some(FINGERPRINT),
-            label_prefix: "com.esb.",
-            keep_bases: false,
-            published,
-            pins: &pins,
-            trusts_published,
-            epoch: DEFAULT_EPOCH,
-            no_cache: false,
-        };
+        let none = BTreeMap::new();
+        let mut request = BuildRequest::new(&self.recipe, self.root, &none);
+        request.fingerprint_label = Some(FINGERPRINT);
+        request.published = published;
+        request.pins = &pins;
+        request.trusts_published = trusts_published;
         builder.build(request, &NullReporter).await.unwrap()
     }
 }

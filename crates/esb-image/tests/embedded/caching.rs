@@ -155,20 +155,10 @@ fn many_images_share_a_layer() {
         .collect();
     let (root, pins) = (project.root(), esb_image::Pins::default());
     let builds = recipes.iter().map(|recipe| {
-        let request = esb_image::BuildRequest {
-            recipe,
-            root: &root,
-            bases: &project.bases,
-            labels: &project.labels,
-            fingerprint_label: None,
-            label_prefix: "com.esb.",
-            keep_bases: false,
-            published: None,
-            pins: &pins,
-            trusts_published: false,
-            epoch: 0,
-            no_cache: false,
-        };
+        let mut request = esb_image::BuildRequest::new(recipe, &root, &project.bases);
+        request.labels = &project.labels;
+        request.pins = &pins;
+        request.epoch = 0;
         esb_image::Builder::build(&project.builder, request, &esb_model::NullReporter)
     });
     let reports = crate::fixture::block_on(futures_util::future::try_join_all(builds)).unwrap();

@@ -7,7 +7,7 @@ use std::{
     sync::Mutex,
 };
 
-use esb_image::{Distribution, Error, InstallRequest, Installed, Installer, Tools};
+use esb_image::{Distribution, Error, InstallRequest, Installed, Installer, Remedy, Tools};
 use esb_model::{Brand, Dependencies, Event, Platform, Reporter};
 use esb_oci::ContentStore;
 
@@ -191,7 +191,7 @@ fn nothing_is_built_on_this_machine_unless_that_is_allowed() {
     let Error::NeedsBuild { line, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*line, 2);
     assert!(error.to_string().starts_with("line 2 of `code/requirements.txt`"), "{error}");
-    assert!(error.hint().unwrap().contains("--allow-host-builds"));
+    assert_eq!(error.remedy(), Some(Remedy::BuildInImage));
     assert_eq!(fixture.runs(), 0, "nothing was started");
 
     fixture.allow_builds = true;
@@ -253,7 +253,7 @@ fn failures_name_the_package() {
         text.ends_with("there is no wheel of `nowheel==1` for python3.13 on linux/amd64"),
         "{text}"
     );
-    assert!(error.hint().unwrap().contains("--buildkit ADDR"));
+    assert_eq!(error.remedy(), Some(Remedy::CheckPackageOrBuildInImage));
     let left = fs::read_dir(fixture.project.folder.path().join("store/dependencies")).unwrap();
     assert_eq!(left.count(), 0, "nothing half done stays");
     assert!(!fixture.project.root().join(TARGET).exists());
@@ -268,7 +268,7 @@ fn tools_that_are_missing_or_broken() {
         block_on(installer.install(fixture.request(&fixture.project.root())))
     };
     let error = install(Tools::default()).unwrap_err();
-    assert!(matches!(error, Error::NoInstaller { .. }) && error.hint().is_some());
+    assert!(matches!(error, Error::NoInstaller { .. }) && error.remedy().is_some());
     let with = |uv: &str| Tools {
         uv: Some(uv.into()),
         python: Some("/bin/false".into()),

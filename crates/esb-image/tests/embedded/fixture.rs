@@ -84,20 +84,13 @@ impl Project {
         pins: &Pins,
     ) -> Result<BuildReport, Error> {
         let root = self.root();
-        let request = BuildRequest {
-            recipe: &self.recipe,
-            root: &root,
-            bases: &self.bases,
-            labels: &self.labels,
-            fingerprint_label: Some("com.esb.image_fingerprint"),
-            label_prefix: "com.esb.",
-            keep_bases: false,
-            published,
-            pins,
-            trusts_published: false,
-            epoch: self.epoch,
-            no_cache: self.no_cache,
-        };
+        let mut request = BuildRequest::new(&self.recipe, &root, &self.bases);
+        request.labels = &self.labels;
+        request.fingerprint_label = Some("com.esb.image_fingerprint");
+        request.published = published;
+        request.pins = pins;
+        request.epoch = self.epoch;
+        request.no_cache = self.no_cache;
         block_on(self.builder.build(request, &NullReporter))
     }
 

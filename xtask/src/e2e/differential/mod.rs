@@ -24,7 +24,7 @@ use std::{
 
 use esb_image::{Base, BuildRequest, Builder, Built, EmbeddedBuilder, EmbeddedSettings, Error};
 use esb_model::{BaseRef, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId};
-use esb_oci::{ContentStore, DEFAULT_EPOCH, Digest, Image};
+use esb_oci::{ContentStore, Digest, Image};
 
 pub(crate) use peer::{Peer, through_fleet};
 
@@ -352,20 +352,9 @@ impl<'a> Suite<'a> {
     ) -> Outcome<Result<Box<Image>, Error>> {
         let labels = BTreeMap::new();
         let root = folder.join("context");
-        let request = BuildRequest {
-            recipe,
-            root: &root,
-            bases: &self.bases,
-            labels: &labels,
-            fingerprint_label: None,
-            label_prefix: "com.esb.",
-            keep_bases: false,
-            published: None,
-            pins: &esb_image::Pins::default(),
-            trusts_published: false,
-            epoch: DEFAULT_EPOCH,
-            no_cache,
-        };
+        let mut request = BuildRequest::new(recipe, &root, &self.bases);
+        request.labels = &labels;
+        request.no_cache = no_cache;
         match self.runtime.block_on(builder.build(request, &NullReporter)) {
             Ok(report) => match report.built {
                 Built::Local(image) => Ok(Ok(image)),

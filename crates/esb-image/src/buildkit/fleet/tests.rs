@@ -3,10 +3,9 @@
 use std::{fs, sync::mpsc, thread, time::Duration};
 
 use esb_model::BuildContext;
-use esb_oci::DEFAULT_EPOCH;
 
 use super::*;
-use crate::{Pins, context::stat_cache::FolderStats, dockerfile::rewrite::tests::recipe};
+use crate::{context::stat_cache::FolderStats, dockerfile::rewrite::tests::recipe};
 
 /// No test waits longer.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -27,21 +26,8 @@ async fn contexts_are_read_side_by_side() {
         let context = BuildContext { folder: name.into() };
         recipe("FROM scratch\nCOPY . /\n").with_repository(name.to_owned()).with_context(context)
     });
-    let (bases, labels, pins) = (BTreeMap::new(), BTreeMap::new(), Pins::default());
-    let request = |recipe| BuildRequest {
-        recipe,
-        root: &root,
-        bases: &bases,
-        labels: &labels,
-        fingerprint_label: None,
-        label_prefix: "com.esb.",
-        epoch: DEFAULT_EPOCH,
-        no_cache: false,
-        keep_bases: false,
-        published: None,
-        pins: &pins,
-        trusts_published: false,
-    };
+    let bases = BTreeMap::new();
+    let request = |recipe| BuildRequest::new(recipe, &root, &bases);
     let requests: Vec<_> = recipes.iter().map(request).collect();
 
     let (held, is_held) = mpsc::channel();

@@ -15,7 +15,7 @@ use super::{
     run::{Log, Program},
     tool::Tool,
 };
-use crate::{Error, blocking::blocking, error::io_error, fingerprint::Fingerprint, paths};
+use crate::{Error, Remedy, blocking::blocking, error::io_error, fingerprint::Fingerprint, paths};
 
 /// Names of the files that a tool gets.
 pub(super) const OPTIONS: &str = "options.txt";
@@ -79,9 +79,7 @@ impl Installer {
         }
         if may_build && matches!(tool, Tool::Pip { .. }) {
             let reason = "`--allow-host-builds` needs uv, which is not there";
-            let hint = "install uv on this machine, or have it fetched: leave out \
-                        `--no-uv-install` and `--offline`";
-            return Err(job.error(reason, Some(hint.to_owned())));
+            return Err(job.error(reason, Some(Remedy::InstallUv)));
         }
         let target = folder.path().join("packages");
         fs::create_dir(&target).map_err(io_error("create", &target))?;
@@ -165,7 +163,8 @@ impl Installer {
         if matches!(tool, Tool::Pip { .. }) {
             if !files.overrides.is_empty() {
                 let reason = "pip knows no overrides";
-                return Err(job.error(reason, Some("install uv on this machine".to_owned())));
+                return Err(job
+                    .error(reason, Some(Remedy::Advice("install uv on this machine".to_owned()))));
             }
             if job.requirements.options.pre {
                 program.arguments(&["--pre"]);
@@ -267,8 +266,9 @@ impl Installer {
             let Ok(relative) = whole.strip_prefix(&root) else {
                 let file = place.file.strip_prefix(job.root).unwrap_or(&place.file).to_owned();
                 let reason = format!("`{}` is outside of the project", path.display());
-                let hint = Some("copy it into the project, or name a wheel of it".to_owned());
-                return Err(Error::Requirement { file, line: place.line, reason, hint });
+                let advice = "copy it into the project, or name a wheel of it";
+                let remedy = Some(Remedy::Advice(advice.to_owned()));
+                return Err(Error::Requirement { file, line: place.line, reason, remedy });
             };
             copies.push((whole.clone(), to.join(relative)));
         }

@@ -28,7 +28,7 @@ use crate::buildkit::FleetBuilder;
 #[cfg(feature = "docker")]
 use crate::docker::{DockerBuilder, DockerEngine};
 use crate::{
-    Base, BuildReport, BuildRequest, Builder as _, Built, Error, Pins, UnpackLimits,
+    Base, BuildReport, BuildRequest, Builder as _, Built, Error, Remedy, UnpackLimits,
     archives::unpack::{TarKind, unpack_tar},
     blocking::blocking,
     daemon::StepSecrets,
@@ -143,8 +143,9 @@ impl Installer {
         let at = |path: &Path| inside(&sources, &root, path);
         let files = job.requirements.render(&at, true);
         if !files.overrides.is_empty() {
-            let hint = Some("name the versions in the requirements instead".to_owned());
-            return Err(job.error("pip, which builds its packages, knows no overrides", hint));
+            let advice = "name the versions in the requirements instead".to_owned();
+            let remedy = Some(Remedy::Advice(advice));
+            return Err(job.error("pip, which builds its packages, knows no overrides", remedy));
         }
         let mut write = vec![(REQUIREMENTS, files.requirements), (CONSTRAINTS, files.constraints)];
         if job.has_pins() {
@@ -193,23 +194,11 @@ impl Installer {
         )
         .with_folder(recipe.folder.clone())
         .with_context(BuildContext { folder: context });
-        let (bases, labels) = (BTreeMap::from([(name, base.clone())]), BTreeMap::new());
-        let pins = Pins::default();
-        let request = BuildRequest {
-            recipe: &packages,
-            root: job.root,
-            bases: &bases,
-            labels: &labels,
-            fingerprint_label: None,
-            label_prefix: &self.brand.label(""),
-            keep_bases: false,
-            published: None,
-            pins: &pins,
-            trusts_published: false,
-            epoch: esb_oci::DEFAULT_EPOCH,
-            // The engine would take what it knows of the same line.
-            no_cache: job.no_cache || job.requirements.moves(),
-        };
+        let (bases, label_prefix) = (BTreeMap::from([(name, base.clone())]), self.brand.label(""));
+        let mut request = BuildRequest::new(&packages, job.root, &bases);
+        request.label_prefix = &label_prefix;
+        // The engine would take what it knows of the same line.
+        request.no_cache = job.no_cache || job.requirements.moves();
         let hidden = job.hidden();
         let built = engine.build(self, request, secrets, &hidden).await;
         let report = built.map_err(|error| hidden.error(error))?;

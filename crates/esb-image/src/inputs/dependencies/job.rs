@@ -12,7 +12,8 @@ use super::{
     settings::{Settings, UvFile},
 };
 use crate::{
-    Error, blocking::blocking, fingerprint::Fingerprint, redacting_reporter::RedactingReporter,
+    Error, Remedy, blocking::blocking, fingerprint::Fingerprint,
+    redacting_reporter::RedactingReporter,
 };
 
 /// Patterns of what is in a package's folder, and is no part of the package.
@@ -148,9 +149,9 @@ impl<'a> Job<'a> {
         )
     }
 
-    pub(super) fn error(&self, reason: impl Into<String>, hint: Option<String>) -> Error {
+    pub(super) fn error(&self, reason: impl Into<String>, remedy: Option<Remedy>) -> Error {
         let requirements = self.dependencies.requirements.clone();
-        Error::Dependencies { requirements, reason: reason.into(), hint }
+        Error::Dependencies { requirements, reason: reason.into(), remedy }
     }
 
     /// What has to be built, as an error that says where that is asked for.
@@ -170,7 +171,7 @@ impl<'a> Job<'a> {
         if let Some(index) = run::index_out_of_reach(log.lines()) {
             let reason = format!("the index `{}` is out of reach", index.escape_debug());
             let hint = "start it, or name one that answers (`PIP_INDEX_URL`, `--index-url`)";
-            return self.error(reason, Some(hint.to_owned()));
+            return self.error(reason, Some(Remedy::Advice(hint.to_owned())));
         }
         match run::package_without_wheel(log.lines()) {
             Some(package) => Error::NoWheel {
@@ -200,9 +201,9 @@ fn read(
     let found = Requirements::read(&reader(image, root, &variable, &lists), &root.join(path));
     // As short as it can be said.
     found.map_err(|error| match error {
-        Error::Requirement { file, line, reason, hint } => {
+        Error::Requirement { file, line, reason, remedy } => {
             let file = file.strip_prefix(root).unwrap_or(&file).to_owned();
-            Error::Requirement { file, line, reason, hint }
+            Error::Requirement { file, line, reason, remedy }
         }
         other => other,
     })

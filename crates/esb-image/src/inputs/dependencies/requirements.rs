@@ -502,7 +502,7 @@ fn path_of(value: &str) -> Option<String> {
 }
 
 pub(crate) fn wrong(place: Place, reason: impl Into<String>) -> Error {
-    Error::Requirement { file: place.file, line: place.line, reason: reason.into(), hint: None }
+    Error::Requirement { file: place.file, line: place.line, reason: reason.into(), remedy: None }
 }
 
 /// A whole file within the limit.
