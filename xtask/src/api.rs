@@ -1,4 +1,5 @@
-//! The public API of every library as text, an item a line, so that a change of it shows in a diff.
+//! Lists the public API of every library as text, one item a line, so that a change of it shows in
+//! a diff.
 //!
 //! Read from rustdoc's JSON. Its format belongs to one version of the compiler, so that with another
 //! one the pages can be neither made nor checked.

@@ -1,4 +1,4 @@
-//! Running programs: their output shown or taken, their failure told with their own words.
+//! Runs programs: shows or captures their output, and reports failures with it.
 
 use std::{
     io::{self, Read as _},

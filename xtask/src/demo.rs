@@ -1,4 +1,5 @@
-//! `demo`: the product's main job on the embedded default, on a machine that has nothing.
+//! `demo`: deploys the quickstart with the embedded engine, on a machine without a registry and
+//! without base images.
 
 use std::{
     fs,

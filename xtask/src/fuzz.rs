@@ -1,4 +1,4 @@
-//! `fuzz`: made inputs for the readers of foreign text, until one breaks an invariant.
+//! `fuzz`: generates inputs for the parsers of foreign text until one breaks an invariant.
 //!
 //! Runs the targets beside each other, each in a process of its own, so that an overflow of the
 //! stack is a failure with an input and not the end of the task. The same seed gives the same

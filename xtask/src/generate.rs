@@ -1,5 +1,5 @@
-//! The reference pages of `docs/reference`, made from what `esb` says of itself and from the
-//! libraries' public items.
+//! Generates the reference pages of `docs/reference` from `esb` itself and from the libraries'
+//! public items.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 

@@ -1,4 +1,4 @@
-//! The suites of the Python hooks: under every Python of this machine, with aiobotocore, and
+//! Runs the suites of the Python hooks: under every Python of this machine, with aiobotocore, and
 //! against the real log store.
 
 use std::{

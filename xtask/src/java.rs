@@ -1,4 +1,4 @@
-//! The Java hooks: built, tested, and compared with the jars that are shipped.
+//! Builds and tests the Java hooks, and compares them with the jars that are shipped.
 //!
 //! Owns Maven's runs, in a copy of the sources below `target/java`, so that nothing is written
 //! beside them. Refuses to guess: bytes are compared only under the JDK that the jars are made with.

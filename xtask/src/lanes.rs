@@ -1,4 +1,4 @@
-//! Checks beside each other, in lanes.
+//! Runs checks in parallel, in lanes: those of one lane run one after the other.
 //!
 //! Owns the threads of the lanes, and that the lines of one topic come out together. Refuses to know
 //! what lanes share: checks of different lanes must not change the same registry, engine or folder.

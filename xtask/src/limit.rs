@@ -1,4 +1,4 @@
-//! Time limits: what hangs is a failure that says where, not a task without an end.
+//! Time limits: a task that hangs fails and says where.
 //!
 //! Owns how long a command or a check may take. Daemons that a check started end with the process
 //! (see `esb-test`).

@@ -1,4 +1,4 @@
-//! Development tasks of esb: one module for each, and nothing here but the choice among them.
+//! Development tasks of esb, one module for each.
 
 mod api;
 mod base_image;

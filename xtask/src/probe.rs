@@ -1,4 +1,4 @@
-//! Whether the real AWS base images can be had here.
+//! Checks whether the real AWS base images can be reached here.
 //!
 //! Owns one short question to their registry. Refuses to pull anything.
 

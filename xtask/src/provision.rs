@@ -1,4 +1,5 @@
-//! What the platform's Provisioner makes of resources.yml, with boto3 against services that behave.
+//! Checks what the platform's Provisioner creates from resources.yml, with boto3 against emulated
+//! services.
 //!
 //! Owns a template with every property of tables and buckets that we pass on, and what has to exist
 //! afterwards.

@@ -1,5 +1,5 @@
-//! The machine's Pythons, and packages for checks and benchmarks in virtual environments below
-//! `target/python`.
+//! Finds the machine's Pythons, and installs packages for checks and benchmarks in virtual
+//! environments below `target/python`.
 
 use std::{
     env, fs,

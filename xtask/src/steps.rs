@@ -1,4 +1,4 @@
-//! What a task tells the person who runs it.
+//! Progress messages of a task.
 //!
 //! Owns the terminal: every line that a task prints goes through here. Refuses to decide anything.
 

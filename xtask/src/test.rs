@@ -1,4 +1,4 @@
-//! `test`: everything that must pass, with the minutes of each step.
+//! `test`: runs everything that must pass, and prints the minutes of each step.
 
 use std::{
     path::PathBuf,

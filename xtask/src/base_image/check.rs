@@ -1,4 +1,4 @@
-//! Whether a stand-in behaves as AWS's image does.
+//! Checks that a stand-in behaves as AWS's image does.
 //!
 //! Owns one container with one handler, invoked once through the interface emulator. Refuses to
 //! check what our own images add: that is e2e's part.

@@ -1,4 +1,4 @@
-//! What can go wrong while a stand-in is made.
+//! Errors of making a stand-in.
 
 use esb_test::Missing;
 use std::{io, path::PathBuf};

@@ -1,4 +1,4 @@
-//! From one archive of a root file system to layers.
+//! Splits one archive of a root file system into layers.
 //!
 //! Owns what is left out, which layer a path belongs to, and bytes that depend on the content
 //! alone: sorted paths, one time for all, owners and modes as they are. Refuses devices, which a

@@ -1,4 +1,4 @@
-//! The OCI layout of a stand-in.
+//! Writes the OCI layout of a stand-in.
 //!
 //! Owns its config, its manifest, its index, and the mark of the recipe that it was made by.
 //! Refuses to leave half a layout under its final name.

@@ -1,4 +1,4 @@
-//! Where Debian packages come from on this machine.
+//! Finds the mirror of Debian packages that this machine uses.
 //!
 //! Owns the reading of apt's own sources, in both of their formats, so that no file of ours names a
 //! package host. Refuses sources of other distributions and of add-ons.

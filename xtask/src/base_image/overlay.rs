@@ -1,4 +1,5 @@
-//! What comes on top of Debian: scripts, the runtime client, the emulator, an interpreter.
+//! Adds to Debian what an AWS base image has: scripts, the runtime client, the emulator, an
+//! interpreter.
 //!
 //! Owns one tar archive, all of it owned by root, for mmdebstrap to unpack over the new root.
 //! Refuses times: the layers set them.

@@ -1,4 +1,4 @@
-//! The root file system: mmdebstrap, pip, and the programs that they need.
+//! Makes the root file system with mmdebstrap and pip.
 //!
 //! Owns the running of other programs. Refuses to change what they give: that is the overlay's and
 //! the layers' part.

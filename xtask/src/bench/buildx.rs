@@ -1,4 +1,5 @@
-//! The peer of builds with a process, `docker buildx bake`, on an engine or on a daemon of its own.
+//! The tool to compare with for builds that run processes: `docker buildx bake`, on an engine or on
+//! a daemon of its own.
 //!
 //! Owns its configuration, apart from the user's, and the daemon that it is the client of. Refuses to
 //! know what is built.

@@ -1,4 +1,4 @@
-//! The frame of all benchmarks: contenders in turn, in one run, and the medians of their times.
+//! Runs the tools of a benchmark in turn, and takes the medians of their times.
 //!
 //! Owns the order of the runs and the figures. Knows nothing of what is measured. A figure means
 //! something only as a ratio to another one of the same run.

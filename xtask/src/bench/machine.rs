@@ -1,4 +1,4 @@
-//! The machine that figures are of, in words that name none.
+//! Describes the machine on which figures were measured, without its name.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The most memory that a process ever had.
+//! Measures the peak memory of a process.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! `bench`: ratios against real peers, measured in one run.
+//! `bench`: ratios against other tools, measured in one run.
 
 mod buildx;
 mod fleet;

@@ -1,4 +1,4 @@
-//! The floor under a push: the very same requests again, with their bytes in memory.
+//! The lower bound of a push: the same requests again, with their bytes in memory.
 //!
 //! Owns the plan of a replay (which request waits for which) and its run over kept connections.
 //! The plan comes from a proxy's record and the registry's own storage. Refuses to judge: a status

@@ -1,4 +1,4 @@
-//! What a benchmark comes to, as JSON and as Markdown.
+//! Writes the results of a benchmark as JSON and as Markdown.
 //!
 //! Owns the figures that mean something, ratios of one run, and whether they are what they should
 //! be. Refuses to fail for a figure: a machine under load may miss any of them.

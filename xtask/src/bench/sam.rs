@@ -1,5 +1,5 @@
-//! Reading templates: the whole `esb inspect` process, beside the official translator that is
-//! loaded and warm.
+//! Measures the reading of templates: the whole `esb inspect` process, beside the official
+//! translator, loaded and warmed up.
 //!
 //! The translator's seconds are those of the translation alone: it is handed a template that is
 //! parsed already, while `esb` starts, reads the text and prints the document.

@@ -1,4 +1,4 @@
-//! Where one contender works: a registry, a project and a cache of its own.
+//! The registry, the project and the cache of one tool in a benchmark.
 //!
 //! Owns the state from which a cold run starts: a registry that holds the base images and nothing
 //! else, and an empty cache. Refuses to share: no contender finds what another one has pushed.

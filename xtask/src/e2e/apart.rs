@@ -1,4 +1,5 @@
-//! What must not meet: environments and projects on one registry, brands, and secrets.
+//! Checks that environments and projects on one registry, brands, and secrets are isolated from
+//! each other.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! Applications on one platform: none removes or takes what is another's; and a Gateway that reads
-//! the staging folder itself.
+//! Applications on one platform: no application removes or takes over entries of another; and a
+//! Gateway that reads the staging folder itself.
 
 use std::{
     collections::BTreeSet,

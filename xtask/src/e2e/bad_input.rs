@@ -1,5 +1,5 @@
-//! What goes wrong on a user's side: each with its words and exit code, and with the published
-//! configuration as it was.
+//! Errors of users: each has its message and exit code, and leaves the published configuration as
+//! it was.
 
 use std::{
     collections::BTreeMap,

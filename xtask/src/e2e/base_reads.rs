@@ -1,4 +1,4 @@
-//! How often the layers of a base are fetched: once where an output needs them, else never.
+//! Counts how often the layers of a base are fetched: once when an output needs them, else never.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

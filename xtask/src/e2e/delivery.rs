@@ -1,5 +1,4 @@
-//! Delivery to where a Gateway reads: readers that watch many deploys, and a container with a
-//! volume.
+//! Delivery to where a Gateway reads: readers during many deploys, and a container with a volume.
 
 use std::{
     collections::BTreeSet,

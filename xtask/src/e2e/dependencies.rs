@@ -1,4 +1,4 @@
-//! A package without a wheel, from an index that wants a password: pip builds it in the engine.
+//! A package without a wheel, from an index that requires a password: pip builds it in the engine.
 
 use std::{
     fs,

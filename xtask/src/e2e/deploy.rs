@@ -1,4 +1,5 @@
-//! Checks that a deploy makes images that run, once, and the same ones everywhere.
+//! Checks that a deploy makes images that run, builds each once, and makes the same ones
+//! everywhere.
 
 use std::{
     collections::BTreeMap,

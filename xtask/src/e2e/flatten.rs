@@ -1,4 +1,4 @@
-//! Flattened file systems and configs of images, as `docker save` gives them.
+//! Flattens the file system and reads the config of images that `docker save` gives.
 //!
 //! Two images are equal when every path has the same type, mode, owner, link target and content
 //! after the normalisation of `docs/architecture.md` (invariant 4), and the config says the same.

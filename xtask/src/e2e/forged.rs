@@ -1,4 +1,5 @@
-//! Images with `RUN` steps: believed as `esb.lock` pins them, never for what they say of themselves.
+//! Images with `RUN` steps are reused when `esb.lock` pins them, never because of their
+//! annotations.
 
 use std::fs;
 

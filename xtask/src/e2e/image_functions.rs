@@ -1,4 +1,4 @@
-//! A function that is an image, built from its own Dockerfile with arguments and a target.
+//! An image function that is built from its own Dockerfile with arguments and a target.
 
 use serde_json::json;
 

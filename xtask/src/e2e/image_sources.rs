@@ -1,5 +1,5 @@
-//! Image functions whose image is no plain copy: with the hooks as a layer of its own, and one that
-//! only the container engine has.
+//! Image functions whose image is not copied unchanged: one that gets a layer with the hooks, and
+//! one that only the container engine has.
 
 use std::{fs, path::Path, process::Command};
 

@@ -1,4 +1,5 @@
-//! Runs images with the engine's own client and asks them through the Runtime Interface Emulator.
+//! Runs images with the engine's own client and invokes them through the Runtime Interface
+//! Emulator.
 
 use std::{
     path::Path,

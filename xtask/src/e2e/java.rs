@@ -1,5 +1,5 @@
 //! Checks of Java functions: with the wrapper and the agent they answer as they do without, and
-//! what they log and ask of the platform arrives.
+//! their log records and requests reach the platform.
 
 use serde_json::{Value, json};
 

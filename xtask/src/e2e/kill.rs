@@ -1,4 +1,4 @@
-//! Kills `esb deploy` at every step, and looks at what is published each time.
+//! Kills `esb deploy` at every step and checks what is published each time.
 //!
 //! The steps are system calls: strace lets the N-th one of a thread end in SIGKILL, for every N
 //! until a run gets through. What is published then names only images that exist, whichever step

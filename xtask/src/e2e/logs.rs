@@ -1,4 +1,4 @@
-//! Checks what the real log store has of functions that say everything in every way: from init,
+//! Checks which records the real log store has of functions that log in every way: from init,
 //! handler, thread and task, each record once and with the ids of its invocation.
 
 use std::{collections::BTreeMap, fs};

@@ -1,4 +1,4 @@
-//! The mode of the platform, where nothing but its running containers say it.
+//! The mode of the platform, where only its running containers show it.
 
 use super::{
     parts::{Parts, expect},

@@ -1,4 +1,4 @@
-//! Builds and deploys where there is no network at all.
+//! Builds and deploys without any network.
 
 use std::{
     fs,

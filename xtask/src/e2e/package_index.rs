@@ -1,4 +1,4 @@
-//! A package index on loopback with packages that a check makes.
+//! A package index on loopback, with packages made by a check.
 
 use std::{
     collections::BTreeMap,

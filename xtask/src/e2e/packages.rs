@@ -1,5 +1,5 @@
-//! Packages: nothing that a project or an index brings is run on this machine or written beside the
-//! project's files, and an image gets what its own platform asks for.
+//! Packages: no code of a project or an index runs on this machine or writes beside the project's
+//! files, and an image gets packages for its own platform.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! What a deploy asks the platform's engine before it publishes, and what it says of the platform
-//! that runs: a Gateway's container with the labels that compose gives it.
+//! The pulls that a deploy requests from the platform's engine before it publishes, and its
+//! messages about a running platform: a Gateway's container with the labels that compose sets.
 
 use std::fs;
 

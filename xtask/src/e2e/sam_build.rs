@@ -1,4 +1,4 @@
-//! The output of `sam build`: deployed as it is, nothing installed again.
+//! The output of `sam build` is deployed unchanged, and nothing is installed again.
 
 use std::{fs, path::Path, process::Command};
 

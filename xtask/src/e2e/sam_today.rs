@@ -1,5 +1,5 @@
-//! What `sam build` makes today of the sources of the fixture: the files that are kept there, and
-//! deployed as they are.
+//! Runs the current `sam build` on the sources of the fixture: it gives the files that are kept
+//! there, and they are deployed unchanged.
 //!
 //! SAM is installed once, below `target/python`. A language whose tools are not here, or cannot
 //! reach their packages, is told and left out; without Python or SAM nothing is checked.

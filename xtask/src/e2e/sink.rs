@@ -1,5 +1,5 @@
-//! A stand-in for the log store, and for the platform's services, that containers reach: it takes
-//! requests and the records in them, and keeps both.
+//! A server in place of the log store and of the platform's services: it keeps the requests of
+//! containers and the log records in them.
 //!
 //! Listens on the bridge's own address of this machine, because a container's loopback is another
 //! one. Answers every request alike; what a real store makes of the records is checked elsewhere.

@@ -1,4 +1,4 @@
-//! A project that checks change and deploy many times, and what they look at afterwards.
+//! A small project that checks change and deploy many times, and what they compare afterwards.
 
 use std::{
     collections::BTreeSet,

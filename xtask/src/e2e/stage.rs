@@ -1,5 +1,5 @@
-//! A small project whose functions a Gateway of the tests' own runs: the containers that `esb` finds,
-//! and the Gateway that really calls.
+//! A small project whose functions run behind a test Gateway, which starts the containers that
+//! `esb` finds and calls them.
 
 use std::{fs, path::PathBuf, time::Duration};
 

@@ -1,5 +1,5 @@
 //! Checks of external images: two registries, one of them with TLS and a password, a proxy between
-//! them that does harm, and skopeo as the witness.
+//! them that injects faults, and skopeo to verify the results.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! What ends a sync in the middle: SIGKILL, a full disk, another sync; and how much memory a large
+//! Interrupts a sync: by SIGKILL, a full disk, another sync; and checks how much memory a large
 //! layer takes.
 
 use std::{

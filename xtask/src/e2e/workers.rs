@@ -1,4 +1,4 @@
-//! Workers of changed functions: found, waited for, replaced, and their addresses held.
+//! Workers of changed functions are found, waited for and replaced, and their addresses are held.
 
 use std::{
     thread,

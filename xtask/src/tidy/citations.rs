@@ -1,4 +1,4 @@
-//! Whether what comments and pages refer to exists: files, and headings in them.
+//! Checks that files and headings that comments and pages refer to exist.
 //!
 //! A citation is a path below `docs/` as in `docs/contracts/platform.md#labels`; a link in a page is
 //! relative to the page.

@@ -1,4 +1,4 @@
-//! What may depend on what.
+//! Checks which crates depend on which.
 //!
 //! A stage never depends on a stage, values on nothing of ours but values; the terminal's packages
 //! belong to the command line; and the workspace lists no package that no crate uses.

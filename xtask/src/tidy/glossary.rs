@@ -1,4 +1,4 @@
-//! Whether each type that the glossary names exists.
+//! Checks that each type that the glossary names exists.
 
 use std::{fs, path::Path};
 

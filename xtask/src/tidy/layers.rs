@@ -1,4 +1,4 @@
-//! Whether folders of one crate use each other only downwards.
+//! Checks that folders of one crate use only those below them.
 //!
 //! `docs/architecture.md` has a table with a line for each crate: its folders in their order, from
 //! the lowest to the highest, with ` < ` between them; those with a comma between them do not use

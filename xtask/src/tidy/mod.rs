@@ -1,4 +1,4 @@
-//! Holds the invariants of `docs/architecture.md` as checks.
+//! Checks the invariants of `docs/architecture.md`.
 
 mod citations;
 mod dependencies;

@@ -1,5 +1,5 @@
-//! Functions that need a process, built by daemons: `esb` beside `docker buildx bake` on the same
-//! `BuildKit` daemon, four daemons, and placement on a large fleet.
+//! Builds of functions that need a process, on daemons: `esb` beside `docker buildx bake` on the
+//! same `BuildKit` daemon, four daemons, and placement on a large fleet.
 //!
 //! Owns the phases and the targets.
 

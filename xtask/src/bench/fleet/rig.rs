@@ -1,4 +1,4 @@
-//! What both contenders build with: one daemon, one registry, and each its own client.
+//! What both tools build with: one daemon, one registry, and a client for each.
 //!
 //! Owns the state from which a cold run starts: a registry that holds the base and nothing else, a
 //! daemon that knows nothing, and an empty cache of `esb`.

@@ -1,5 +1,5 @@
-//! Four daemons: which share of the functions meets its own dependency layer after an edit of each,
-//! beside the share when daemons are drawn by lot.
+//! Four daemons: the share of functions that find their own dependency layer in the cache after an
+//! edit of each, beside the share with daemons chosen at random.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A function in a container, asked over one kept connection.
+//! A function in a container, invoked over one connection.
 
 use std::{
     thread,

@@ -1,4 +1,4 @@
-//! What the hooks of the Java base image cost: the start of a JVM, and an invocation.
+//! Measures the hooks of the Java base image: the start of a JVM, and an invocation.
 //!
 //! Owns the two images, the measured programs and their targets.
 

@@ -1,5 +1,5 @@
-//! What the hooks of the base images cost, beside the same bases without them: start-up, an
-//! invocation, and the way of log lines to a real `VictoriaLogs`.
+//! Measures the hooks of the base images against the same bases without them: start-up, an
+//! invocation, and the delivery of log lines to a real `VictoriaLogs`.
 //!
 //! Owns the measured programs and the targets. Runs in containers of the base images themselves,
 //! under the interface emulator.

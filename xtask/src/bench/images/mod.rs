@@ -1,5 +1,5 @@
-//! Building and pushing 50 functions, and 500: `esb` beside the best that others can do, and
-//! beside a replay of its own requests.
+//! Builds and pushes 50 and 500 functions: `esb` beside other tools, and beside a replay of its own
+//! requests.
 //!
 //! Owns the phases and the targets. Every contender has a registry, a project and caches of its
 //! own, so that the order of the runs does not matter.

@@ -1,5 +1,5 @@
-//! The peers, each at its best: buildx with the Docker engine, buildx with a `BuildKit` daemon,
-//! and crane.
+//! The tools to compare with, each in its fastest setup: buildx with the Docker engine, buildx with
+//! a `BuildKit` daemon, and crane.
 //!
 //! Owns how each is told to build and push the whole project, and what it must forget for a cold
 //! run. Refuses to help `esb`: whatever a peer would do beside the measured work is prepared.

@@ -1,4 +1,4 @@
-//! The images that the Dockerfiles of the suite start from, made of nothing.
+//! Makes the base images of the suite's Dockerfiles.
 //!
 //! Owns what lies in them: links, owners, modes, whiteouts, accounts, and settings that an image
 //! passes on. Refuses registries: the engine gets them as an archive.

@@ -1,4 +1,4 @@
-//! Build contexts from text, a line for each entry.
+//! Makes build contexts from text, one entry a line.
 //!
 //! Owns what lies on the disk, twice where it matters: as a person may have it, and with the modes
 //! that an image of ours gives it (architecture, invariant 4), for the engine that keeps modes.

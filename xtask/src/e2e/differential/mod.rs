@@ -1,5 +1,5 @@
-//! The embedded engine beside BuildKit: whatever the one accepts, the other builds to the same
-//! file system and the same config.
+//! Compares the embedded engine with BuildKit: every Dockerfile that the embedded engine accepts
+//! gives the same file system and the same config with both.
 //!
 //! Owns how cases are built by both and compared. BuildKit gets the context with the modes of an
 //! image (architecture, invariant 4), so that everything else has to be equal to the bit.

@@ -1,5 +1,5 @@
-//! Who builds beside the embedded engine: the Docker engine through its own client, or a fleet of
-//! daemons through ours.
+//! The builder that the embedded engine is compared with: the Docker engine through its own client,
+//! or a fleet of daemons through `esb`.
 
 use std::{fs, path::Path};
 

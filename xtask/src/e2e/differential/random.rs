@@ -1,4 +1,4 @@
-//! Contexts and Dockerfiles at random. The same seed gives the same case.
+//! Makes random contexts and Dockerfiles. The same seed gives the same case.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! What goes wrong with a fleet: the right words and exit code, nothing published, nothing lost when
-//! another daemon is left, nothing left running.
+//! Faults of a fleet: the right message and exit code, nothing published, no failure while another
+//! daemon is left, and no process left running.
 
 use std::{
     fs,

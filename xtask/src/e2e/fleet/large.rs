@@ -1,5 +1,5 @@
-//! A context of any size takes little memory, on its way to a daemon and as an image on its way
-//! back.
+//! A context of any size takes little memory, both on its way to a daemon and as an image on its
+//! way back.
 
 use std::{fs, process::Command};
 

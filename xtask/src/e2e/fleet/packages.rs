@@ -1,5 +1,5 @@
-//! A package without a wheel, from an index that wants a password: pip builds it on a daemon, to the
-//! bytes that the Docker engine gives.
+//! A package without a wheel, from an index that requires a password: pip builds it on a daemon,
+//! with the same bytes as in the Docker engine.
 
 use std::{
     collections::BTreeMap,

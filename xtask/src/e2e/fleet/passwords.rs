@@ -1,5 +1,5 @@
-//! A registry that wants a password: daemons ask for it in their session, and nobody hears it. What
-//! only they are denied is told as what we are denied.
+//! A registry that requires a password: daemons get it through their session, and it appears
+//! nowhere else. A refusal to a daemon is reported as one to `esb` is.
 
 use std::fs;
 

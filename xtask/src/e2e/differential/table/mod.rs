@@ -1,4 +1,4 @@
-//! The Dockerfiles of the suite that were chosen, by topic.
+//! Hand-written Dockerfiles of the suite, by topic.
 
 mod landing;
 mod saying;

@@ -1,4 +1,4 @@
-//! What a Dockerfile says beside files: settings, variables, and how it is written.
+//! Instructions beside those for files: settings, variables, and syntax.
 
 use super::{super::Expected, Case, case, refused, same, wrong};
 

@@ -1,4 +1,4 @@
-//! Where files come from: stages, archives, contexts with and without rules.
+//! Sources of files: stages, archives, contexts with and without ignore rules.
 
 use super::{super::Expected, Case, case, old, refused, same, wrong};
 
