@@ -1,4 +1,4 @@
-//! Debian packages: which programs are here, and how to get those that are not.
+//! Finds programs of Debian packages, and installs those that are missing.
 //!
 //! Owns the calls of `dpkg-query` and `apt-get`. Refuses other package managers, `sudo`, and
 //! downloads that apt does not verify.

@@ -1,4 +1,4 @@
-//! A Docker engine of the tests' own, or one that is already there.
+//! A Docker engine that tests start, or one that runs already.
 //!
 //! Owns `dockerd` with private data, sockets and state, and ends it with its containers. Refuses to
 //! touch another engine of the machine, and to run containers itself: that is `docker`'s part.

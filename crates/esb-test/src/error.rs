@@ -1,4 +1,4 @@
-//! What can go wrong while a part is started or asked.
+//! Errors of starting a part or of requests to it.
 //!
 //! Owns the one error type of the crate. Refuses to decide what a failure means for a test.
 

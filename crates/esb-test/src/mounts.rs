@@ -1,4 +1,4 @@
-//! Mounts that a daemon left behind.
+//! Detaches mounts that a daemon left behind.
 
 use std::{
     fs,

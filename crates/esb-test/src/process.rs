@@ -1,4 +1,4 @@
-//! Daemons: started with a log, stopped with everything that they started.
+//! Daemons: started with a log, stopped with all their child processes.
 //!
 //! Owns the process group of each daemon. Refuses to know what a daemon is for.
 //!

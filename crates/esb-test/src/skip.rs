@@ -1,4 +1,4 @@
-//! Checks that a machine cannot run, and why.
+//! Reports tests that could not run here, and why.
 //!
 //! A check is skipped for want of a part ([`Missing`]). Tests say so with [`skip`] or [`or_skip`];
 //! runs of many checks collect it in [`Skips`].

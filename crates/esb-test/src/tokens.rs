@@ -1,5 +1,5 @@
-//! Who may do what in a registry: an identity for TLS, passwords, and a server that hands out
-//! tokens (distribution's token specification).
+//! Access to a registry: a TLS identity, passwords, and a server that issues tokens (distribution's
+//! token specification).
 //!
 //! Owns the one user `user` with the password `secret`, its identity token `refresh`, and the
 //! signature of tokens, which the `openssl` program makes. Refuses to keep keys longer than a test.

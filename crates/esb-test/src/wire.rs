@@ -1,4 +1,4 @@
-//! HTTP/1.1 on the wire: where a head ends, and which bytes of a body are payload.
+//! HTTP/1.1 messages as bytes: where a head ends, and which bytes of a body are payload.
 //!
 //! Owns the framing (length, chunks, until close) for the client and the proxy. Keeps every byte
 //! as it came, so that the proxy can pass it on unchanged. Refuses HTTP/2 and upgrades.

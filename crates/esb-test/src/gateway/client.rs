@@ -1,4 +1,4 @@
-//! The HTTP client of a Gateway: it keeps connections open, and looks at one only before it takes it
+//! The HTTP client of a Gateway, which keeps connections open and checks each before it uses it
 //! again.
 
 use std::{

@@ -1,5 +1,5 @@
-//! A Gateway of the tests' own, with real workers on a real engine: what the platform's Gateway does
-//! with its workers, and no more.
+//! A Gateway for tests, with real workers on a real engine: it manages its pool of workers as the
+//! platform's Gateway does.
 //!
 //! Owns the pool's rules. An idle worker is handed out by its remembered address, and nobody looks
 //! whether it lives. A refused connection evicts it, and the call is tried with another; every other

@@ -1,4 +1,4 @@
-//! The workers of one function: which of them a call gets.
+//! The pool of workers of one function, which assigns a worker to each call.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! What the Agent does for a Gateway: starts and removes containers of functions.
+//! Starts and removes the containers of functions, as the Agent does.
 
 use std::{
     fmt,

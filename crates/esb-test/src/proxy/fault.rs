@@ -1,4 +1,4 @@
-//! Harm on demand: which requests suffer, how, and how often.
+//! Faults that a proxy injects: which requests, how, and how often.
 //!
 //! Owns rules and the choice among them. Refuses to touch a connection: that is the relay's part.
 

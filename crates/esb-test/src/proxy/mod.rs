@@ -1,4 +1,4 @@
-//! A proxy between a client and a registry: it records everything and does harm on demand.
+//! A proxy between a client and a registry that records all requests and injects faults.
 //!
 //! Owns the listening socket and its threads. Passes bytes on as they are: the `Host` header is
 //! the client's, so that a registry names the proxy in each `Location`, and an upload goes on

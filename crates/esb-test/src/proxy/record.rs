@@ -1,4 +1,4 @@
-//! What went through the proxy.
+//! The requests that went through a proxy.
 //!
 //! Owns the record of each exchange. An entry exists from the moment its request's head is read,
 //! and its counts grow before the bytes are passed on, so that whoever has seen a byte of an answer

@@ -1,4 +1,4 @@
-//! One client's connection, request after request.
+//! Relays one client's connection, request after request.
 //!
 //! Owns the passing on of bytes and the harm that a rule asks for. Each request gets a connection
 //! of its own to upstream, so that no idle one can be stale; the client's is kept alive as the
