@@ -22,7 +22,7 @@ pub(crate) use self::pins::{Made, MadeImage};
 use crate::error::{Error, Kind};
 
 /// The file's name.
-pub const NAME: &str = "esb.lock";
+pub const NAME: &str = esb_model::LOCK_FILE;
 
 /// The form that is written once something is added, and the newest that is read. The first one
 /// had no application.

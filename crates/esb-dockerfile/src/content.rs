@@ -175,7 +175,8 @@ impl CopySource {
             }
         }
         let name = if is_file { path.file_name().map(Path::new) } else { None };
-        let exclude = if is_file { Vec::new() } else { exclusions.patterns(&manner.left_out) };
+        let exclude =
+            if is_file { Vec::new() } else { exclusions.patterns(path, &manner.left_out) };
         let source = StagedSource::Copy { from: path.clone(), exclude, follow: manner.follow };
         let staged = staged(source, name);
         Ok(Self { path: own_folder, is_file: false, staged, manner })
@@ -204,7 +205,7 @@ impl CopySource {
             return false;
         }
         let from = PathBuf::from(&self.path);
-        let exclude = exclusions.patterns(&self.manner.left_out);
+        let exclude = exclusions.patterns(&from, &self.manner.left_out);
         let source = StagedSource::Copy { from, exclude, follow: self.manner.follow };
         self.staged = Some(Staged { target: target.to_owned(), source });
         self.path = plain(target);

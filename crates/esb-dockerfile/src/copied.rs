@@ -80,7 +80,7 @@ impl Maker<'_> {
     fn links(&self, found: &LocatedCode, manner: &Manner) -> std::io::Result<esb_oci::CopiedLinks> {
         let LocatedCode::Folder(folder) = found else { return Ok(esb_oci::CopiedLinks::default()) };
         let rules = CopyRules {
-            exclude: self.exclusions.patterns(&manner.left_out),
+            exclude: self.exclusions.patterns(folder, &manner.left_out),
             follow: manner.follow,
             generated: self.settings.brand.folder_name(),
         };

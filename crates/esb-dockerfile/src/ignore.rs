@@ -4,9 +4,13 @@
 //! folder of code or of a layer. The file replaces a project's own `.dockerignore` (Docker's rule),
 //! so that nothing there can hide what a recipe copies.
 
-use std::{ffi::OsStr, io, path::Path};
+use std::{
+    ffi::OsStr,
+    io,
+    path::{Component, Path},
+};
 
-use esb_model::{Brand, decode_text};
+use esb_model::{Brand, LOCK_FILE, decode_text};
 
 use crate::{
     content::LocatedCode,
@@ -99,10 +103,12 @@ impl Exclusions {
         path.iter().any(tool) || is_leftover(path)
     }
 
-    /// The patterns for a copy of a folder, relative to it, with those of the user.
-    pub(crate) fn patterns(&self, left_out: &[String]) -> Vec<String> {
+    /// The patterns for a copy of a folder of the project, relative to it, with those of the user.
+    pub(crate) fn patterns(&self, folder: &Path, left_out: &[String]) -> Vec<String> {
         let folders = self.folders.iter().map(|folder| format!("**/{folder}"));
-        folders.chain(LEFTOVERS.map(str::to_owned)).chain(left_out.iter().cloned()).collect()
+        let lock = is_root(folder).then(|| LOCK_FILE.to_owned());
+        let patterns = folders.chain(LEFTOVERS.map(str::to_owned)).chain(lock);
+        patterns.chain(left_out.iter().cloned()).collect()
     }
 
     /// The text of a function's `Dockerfile.dockerignore`. The last pattern that matches wins.
@@ -116,6 +122,9 @@ impl Exclusions {
         lines.extend(LEFTOVERS.map(str::to_owned));
         let leftovers = included.real.iter().filter(|path| is_leftover(Path::new(path)));
         lines.extend(leftovers.map(|path| format!("!{path}")));
+        if included.folders.iter().any(|(folder, _)| is_root(Path::new(folder))) {
+            lines.push(LOCK_FILE.to_owned());
+        }
         for (folder, patterns) in &included.folders {
             let new = patterns.iter().map(|pattern| below(folder, pattern));
             let new: Vec<_> = new.filter(|line| !lines.contains(line)).collect();
@@ -124,6 +133,12 @@ impl Exclusions {
         lines.extend(included.staged.iter().map(|path| format!("!{path}")));
         lines.join("\n") + "\n"
     }
+}
+
+/// Whether a folder is the project's root, where a run writes esb.lock: an image with it would be
+/// another one after each run that pins something.
+fn is_root(folder: &Path) -> bool {
+    folder.components().all(|part| part == Component::CurDir)
 }
 
 /// Whether [`LEFTOVERS`] match a path or a folder on the way to it.

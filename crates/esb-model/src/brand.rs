@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// The file in a project's root that pins what images are built on.
+pub const LOCK_FILE: &str = "esb.lock";
+
 /// The product's name in paths, image names, labels and variables
 /// (docs/contracts/platform.md#branding).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,7 @@ mod source;
 mod text;
 
 pub use application::{Application, Layer, TemplateId};
-pub use brand::{Brand, InvalidBrand};
+pub use brand::{Brand, InvalidBrand, LOCK_FILE};
 pub use finding::{Code as FindingCode, Finding, Severity};
 pub use function::{
     Code, DockerBuild, EnvValue, Function, FunctionId, ImagePackage, LayerRef, Package, ZipPackage,

@@ -1,5 +1,7 @@
 //! An image function that is built from its own Dockerfile with arguments and a target.
 
+use std::fs;
+
 use serde_json::json;
 
 use super::{
@@ -42,5 +44,18 @@ pub(crate) fn built_from_metadata(parts: &Parts) -> Outcome {
         return Err(Trouble::Failed(format!("the second deploy made {}", second["images"][0])));
     }
     let refused = expect(&mut deploy(&["--builder", "embedded"]), 3)?;
-    refused.tells(&["an image function's own Dockerfile", "--builder docker"])
+    refused.tells(&["an image function's own Dockerfile", "--builder docker"])?;
+
+    // An image that gets esb.lock is the same as long as nothing else changes.
+    let template = fs::read_to_string(root.join("template.yaml"))?;
+    let template = template
+        .replace("DockerContext: ./greet", "DockerContext: .")
+        .replace("Dockerfile: docker/", "Dockerfile: greet/docker/");
+    fs::write(root.join("template.yaml"), template)?;
+    let image = || Ok::<_, Trouble>(expect(&mut deploy(&[]), 0)?.json()?["images"][0].take());
+    let (_with_the_lock, _of_before, third) = (image()?, image()?, image()?);
+    match third["action"].as_str() {
+        Some("skipped") => Ok(()),
+        _ => Err(Trouble::Failed(format!("an image with esb.lock: the third deploy made {third}"))),
+    }
 }

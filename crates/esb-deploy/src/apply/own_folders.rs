@@ -18,6 +18,7 @@ use crate::{
     apply::{config::Places, delivery::Place},
     deployment::Deployment,
     error::{Error, Kind},
+    lockfile,
     release::target::Target,
 };
 
@@ -170,6 +171,17 @@ impl Copied<'_> {
             !rules.excludes(&rules.matched_from_root(path.trim_end_matches('/')))
         })
     }
+}
+
+/// Whether an image gets the project's esb.lock. What the file says of such an image would make
+/// another one of it.
+pub(crate) fn takes_lock(run: &Deployment, recipe: &ImageRecipe) -> bool {
+    let above = FoldersAbove::of(&run.project.root);
+    copied(run, recipe).iter().any(|copied| {
+        let folder = fs::metadata(&copied.folder).ok();
+        let root = folder.and_then(|folder| above.seen_from(&folder));
+        root.is_some_and(|root| copied.takes(&root.join(lockfile::NAME)))
+    })
 }
 
 /// What a recipe takes from the folders of the user.

@@ -7,6 +7,7 @@ use esb_image::{Builder, Pins};
 use esb_model::{ImageKind, ImageRecipe};
 
 use crate::{
+    apply::own_folders,
     deployment::Deployment,
     lockfile::{Made, MadeImage},
 };
@@ -32,6 +33,7 @@ pub(crate) fn note(run: &Deployment, recipe: &ImageRecipe, builder: &dyn Builder
             (builder.name() != run.builders.embedded.name()).then_some(Made::Steps)
         }
     };
+    let made = made.filter(|_| !own_folders::takes_lock(run, recipe));
     if let (Some(made), Some(pin)) = (made, found.image) {
         let image = MadeImage::new(name(recipe), recipe.platform, &run.project.environment, pin);
         run.learned.lock.found_made(made, image);

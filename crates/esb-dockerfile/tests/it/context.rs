@@ -187,3 +187,25 @@ fn what_a_folder_leaves_out_hides_nothing_that_others_copy() {
     let made = make_clean(vec![function("Hello", path("[f]"))], vec![], &odd);
     assert!(staged(only(&made)).contains("<- copy `[f]`"));
 }
+
+#[test]
+fn the_lock_of_a_project_is_no_part_of_code_in_its_root() {
+    let files = ["app.py", "esb.lock", "f/app.py", "f/esb.lock"];
+    let made = make_clean(
+        vec![function("Root", path("./")), function("Below", path("f/"))],
+        vec![],
+        &Memory::new(&files),
+    );
+    let of = |name: &str| made.images.iter().find(|image| image.repository == name).unwrap();
+    check(&of("esb-root").dockerignore, &["app.py", "f/esb.lock"], &["esb.lock"]);
+    check(&of("esb-below").dockerignore, &["f/app.py", "f/esb.lock"], &[]);
+
+    // What is staged around something else leaves it out too.
+    let project = Memory::new(&["app.py", ".aws-sam/build/Common/python/common.py"]);
+    let made = make_clean(
+        vec![function("Hello", path("./")).layers(&["Common"])],
+        vec![layer("Common", path(".aws-sam/build/Common"))],
+        &project,
+    );
+    assert!(staged(only(&made)).contains("esb.lock"), "{}", staged(only(&made)));
+}
