@@ -4,93 +4,15 @@ use std::collections::BTreeSet;
 
 use esb_config::{ConfigFile, ImportedImage, Owner, RenderSettings, render};
 use esb_model::{
-    Api, Attribute, AttributeType, Bucket, Code, EnvValue, GlobalIndex, Key, KeyType, Layer,
-    LifecycleRule, Method, Projection, Secret, Table, TemplateId, Throughput,
+    Api, Application, Attribute, AttributeType, Bucket, Code, EnvValue, GlobalIndex, Key, KeyType,
+    Layer, LifecycleRule, Method, Projection, Secret, Table, TemplateId, Throughput,
 };
 
 use crate::sample::{app, findings, id, images, route, schedule, span};
 
 #[test]
 fn everything() {
-    let mut app = app(&["OrdersFunction", "Nightly", "External"]);
-    app.region = "eu-west-1".into();
-    let orders = &mut app.functions[0];
-    orders.name = Some("orders-api".into());
-    orders.timeout = Some(15);
-    orders.memory = Some(256);
-    orders.reserved_concurrency = Some(4);
-    orders.provisioned_concurrency = Some(1);
-    orders.environment = [
-        ("PRICE_FMT".to_owned(), EnvValue::Known("${amount}".into())),
-        ("DB_PASSWORD".to_owned(), EnvValue::Secret(Secret::new("p\"$w".into()))),
-        ("API_KEY".to_owned(), EnvValue::Secret(Secret::new("never".into()))),
-        ("STREAM".to_owned(), EnvValue::Symbolic("!GetAtt Orders.StreamArn".into())),
-    ]
-    .into();
-    app.routes = vec![
-        route("OrdersFunction", "any", "/orders/{proxy+}"),
-        route("OrdersFunction", "get", "/orders/{id}"),
-        route("OrdersFunction", "get", "/orders/v1.0"),
-    ];
-    let mut url = route("Nightly", "any", "/");
-    url.api = Api::FunctionUrl;
-    url.method = Method::Any;
-    app.routes.push(url);
-    let mut nightly = schedule("Nightly", "cron(0 3 * * ? *)");
-    nightly.input = Some("{\"cost\":\"$5\"}".into());
-    let mut off = schedule("Nightly", "rate(1 hour)");
-    off.enabled = false;
-    app.schedules = vec![schedule("Nightly", "rate(5 minutes)"), nightly, off];
-    app.tables.push(Table {
-        template: TemplateId(0),
-        logical_id: "Orders".into(),
-        span: span(0),
-        name: "orders".into(),
-        keys: vec![
-            Key { attribute: "id".into(), kind: KeyType::Hash },
-            Key { attribute: "at".into(), kind: KeyType::Range },
-        ],
-        attributes: vec![
-            Attribute { name: "id".into(), kind: AttributeType::String },
-            Attribute { name: "at".into(), kind: AttributeType::Number },
-        ],
-        indexes: vec![GlobalIndex {
-            name: "by-at".into(),
-            keys: vec![Key { attribute: "at".into(), kind: KeyType::Hash }],
-            projection: Projection::Include(vec!["total".into()]),
-            throughput: None,
-        }],
-        on_demand: false,
-        throughput: Some(Throughput { read: 5, write: 2 }),
-    });
-    let mut second = app.tables[0].clone();
-    second.name = "carts".into();
-    second.indexes[0].projection = Projection::All;
-    second.on_demand = true;
-    app.tables.push(second);
-    app.buckets.push(Bucket {
-        template: TemplateId(0),
-        logical_id: "Uploads".into(),
-        span: span(0),
-        name: "uploads".into(),
-        lifecycle: vec![
-            LifecycleRule {
-                id: None,
-                enabled: true,
-                prefix: "tmp/".into(),
-                expiration_days: Some(7),
-            },
-            LifecycleRule { id: None, enabled: true, prefix: String::new(), expiration_days: None },
-        ],
-    });
-    app.layers.push(Layer {
-        template: TemplateId(0),
-        logical_id: "Common".into(),
-        span: span(0),
-        name: None,
-        content: Code::Path { path: "layers/common/".into(), span: None },
-        compatible_architectures: vec!["x86_64".into()],
-    });
+    let app = shop();
     let mut images = images(&app);
     let external = images.get_mut(&id("External")).unwrap();
     external.reference = "registry:5010/ghcr.io/acme/app:1".into();
@@ -129,6 +51,95 @@ fn everything() {
     }
     let side = rendered.state.to_json();
     assert!(!side.contains("p\\\"") && !side.contains("never"), "{side}");
+}
+
+/// An application with something of every kind.
+fn shop() -> Application {
+    let mut app = app(&["OrdersFunction", "Nightly", "External"]);
+    app.region = "eu-west-1".into();
+    let orders = &mut app.functions[0];
+    orders.name = Some("orders-api".into());
+    orders.timeout = Some(15);
+    orders.memory = Some(256);
+    orders.reserved_concurrency = Some(4);
+    orders.provisioned_concurrency = Some(1);
+    orders.environment = [
+        ("PRICE_FMT".to_owned(), EnvValue::Known("${amount}".into())),
+        ("DB_PASSWORD".to_owned(), EnvValue::Secret(Secret::new("p\"$w".into()))),
+        ("API_KEY".to_owned(), EnvValue::Secret(Secret::new("never".into()))),
+        ("STREAM".to_owned(), EnvValue::Symbolic("!GetAtt Orders.StreamArn".into())),
+    ]
+    .into();
+    app.routes = vec![
+        route("OrdersFunction", "any", "/orders/{proxy+}"),
+        route("OrdersFunction", "get", "/orders/{id}"),
+        route("OrdersFunction", "get", "/orders/v1.0"),
+    ];
+    let mut url = route("Nightly", "any", "/");
+    url.api = Api::FunctionUrl;
+    url.method = Method::Any;
+    app.routes.push(url);
+    let mut nightly = schedule("Nightly", "cron(0 3 * * ? *)");
+    nightly.input = Some("{\"cost\":\"$5\"}".into());
+    let mut off = schedule("Nightly", "rate(1 hour)");
+    off.enabled = false;
+    app.schedules = vec![schedule("Nightly", "rate(5 minutes)"), nightly, off];
+    app.tables = tables();
+    app.buckets.push(Bucket {
+        template: TemplateId(0),
+        logical_id: "Uploads".into(),
+        span: span(0),
+        name: "uploads".into(),
+        lifecycle: vec![
+            LifecycleRule {
+                id: None,
+                enabled: true,
+                prefix: "tmp/".into(),
+                expiration_days: Some(7),
+            },
+            LifecycleRule { id: None, enabled: true, prefix: String::new(), expiration_days: None },
+        ],
+    });
+    app.layers.push(Layer {
+        template: TemplateId(0),
+        logical_id: "Common".into(),
+        span: span(0),
+        name: None,
+        content: Code::Path { path: "layers/common/".into(), span: None },
+        compatible_architectures: vec!["x86_64".into()],
+    });
+    app
+}
+
+/// One table with capacities, and one on demand.
+fn tables() -> Vec<Table> {
+    let orders = Table {
+        template: TemplateId(0),
+        logical_id: "Orders".into(),
+        span: span(0),
+        name: "orders".into(),
+        keys: vec![
+            Key { attribute: "id".into(), kind: KeyType::Hash },
+            Key { attribute: "at".into(), kind: KeyType::Range },
+        ],
+        attributes: vec![
+            Attribute { name: "id".into(), kind: AttributeType::String },
+            Attribute { name: "at".into(), kind: AttributeType::Number },
+        ],
+        indexes: vec![GlobalIndex {
+            name: "by-at".into(),
+            keys: vec![Key { attribute: "at".into(), kind: KeyType::Hash }],
+            projection: Projection::Include(vec!["total".into()]),
+            throughput: None,
+        }],
+        on_demand: false,
+        throughput: Some(Throughput { read: 5, write: 2 }),
+    };
+    let mut carts = orders.clone();
+    carts.name = "carts".into();
+    carts.indexes[0].projection = Projection::All;
+    carts.on_demand = true;
+    vec![orders, carts]
 }
 
 const FUNCTIONS: &str = r#""defaults":
