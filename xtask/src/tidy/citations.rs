@@ -1,7 +1,7 @@
 //! Checks that files and headings that comments and pages refer to exist.
 //!
 //! A citation is a path below `docs/` as in `docs/contracts/platform.md#labels`; a link in a page is
-//! relative to the page.
+//! relative to the page. Files of code that a page names by the end of their path exist somewhere.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -25,9 +25,9 @@ pub(super) fn check(root: &Path, wrong: &mut Vec<String>) -> Outcome {
     let mut files = Vec::new();
     collect(root, &mut files)?;
     let mut pages = Pages { root, anchors: HashMap::new() };
-    for file in files {
-        let Ok(text) = fs::read_to_string(&file) else { continue };
-        let place = file.strip_prefix(root).unwrap_or(&file);
+    for file in &files {
+        let Ok(text) = fs::read_to_string(file) else { continue };
+        let place = file.strip_prefix(root).unwrap_or(file);
         if place == Path::new(file!()) {
             continue;
         }
@@ -39,8 +39,13 @@ pub(super) fn check(root: &Path, wrong: &mut Vec<String>) -> Outcome {
             let folder = file.parent().unwrap_or(root);
             let linked = linked(line).into_iter().filter(|_| is_page);
             for (from, target) in cited.chain(linked.map(|path| (folder.to_owned(), path))) {
-                if let Some(reason) = pages.missing(&from, &file, target) {
+                if let Some(reason) = pages.missing(&from, file, target) {
                     tell(format!("`{target}` leads nowhere: {reason}"));
+                }
+            }
+            for code in sources(line).into_iter().filter(|_| is_page) {
+                if !files.iter().any(|file| file.ends_with(code)) {
+                    tell(format!("there is no file `{code}`"));
                 }
             }
             for number in numbers(line) {
@@ -97,6 +102,14 @@ fn linked(line: &str) -> Vec<&str> {
     let targets = line.match_indices("](").map(|(start, _)| &line[start + 2..]);
     let targets = targets.filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
     targets.filter(|target| !target.is_empty() && !target.contains("://")).collect()
+}
+
+/// Files of code that a line names in backticks.
+fn sources(line: &str) -> Vec<&str> {
+    let words = line.split('`').skip(1).step_by(2);
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_/.".contains(c);
+    let is_code = |word: &str| Path::new(word).extension().is_some_and(|end| end == "rs");
+    words.filter(|word| is_code(word) && word.chars().all(plain)).collect()
 }
 
 /// Numbers of sections that a line cites without a page.
@@ -225,7 +238,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let docs = root.path().join("docs/contracts");
         fs::create_dir_all(&docs).unwrap();
-        fs::write(docs.join("platform.md"), "# Platform\n\n## Labels\n[x](sam.md)\n").unwrap();
+        fs::write(
+            docs.join("platform.md"),
+            "# Platform\n\n## Labels\n[x](sam.md)\n`a.rs`, `b/c.rs`\n",
+        )
+        .unwrap();
         let code = "//! docs/contracts/platform.md#labels\n//! docs/contracts/platform.md#tags\n\
                     //! docs/contracts/cli.md#a\n//! (contracts, section 2.4)\n";
         fs::write(root.path().join("a.rs"), code).unwrap();
@@ -238,6 +255,7 @@ mod tests {
                 "a.rs:3: `docs/contracts/cli.md#a` leads nowhere: there is no such file",
                 "a.rs:4: cite a heading, as in `docs/contracts/platform.md#labels`, not 2.4",
                 "docs/contracts/platform.md:4: `sam.md` leads nowhere: there is no such file",
+                "docs/contracts/platform.md:5: there is no file `b/c.rs`",
             ]
         );
     }
