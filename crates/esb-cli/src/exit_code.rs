@@ -40,8 +40,6 @@ impl Exit {
     ];
 }
 
-/// Why a run ends early: what was attempted on what, why, and what to do.
-
 impl From<Kind> for Exit {
     fn from(kind: Kind) -> Self {
         match kind {

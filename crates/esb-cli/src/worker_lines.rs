@@ -72,8 +72,7 @@ mod tests {
     #[test]
     fn a_restart_of_the_gateway_ends_what_was_kept() {
         let kept = vec![("w".to_owned(), "why".to_owned())];
-        let mut replaced = Replaced::default();
-        replaced.kept = kept;
+        let mut replaced = Replaced { kept, ..Replaced::default() };
         assert_eq!(lines(&replaced), ["worker w was not replaced: why"]);
         replaced.restarted = Some("g".to_owned());
         assert_eq!(lines(&replaced), ["Gateway `g` was restarted, and all workers with it"]);

@@ -207,9 +207,8 @@ pub trait Registry: Send + Sync + fmt::Debug {
         Box::pin(async move {
             match self.manifest_head(at, tag, Access::Push).await {
                 Ok(Some(ManifestHead { digest: Some(digest) })) => TagPing::Found(digest),
-                Ok(_) => TagPing::Answered,
                 Err(error) if error.kind() == ErrorKind::Unreachable => TagPing::NoAnswer,
-                Err(_) => TagPing::Answered,
+                Ok(_) | Err(_) => TagPing::Answered,
             }
         })
     }

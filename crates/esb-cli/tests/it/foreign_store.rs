@@ -56,9 +56,9 @@ impl Reader {
         for gone in [".esb", "esb.lock"] {
             let path = project.path().join(gone);
             if path.is_dir() {
-                fs::remove_dir_all(path).unwrap()
+                fs::remove_dir_all(path).unwrap();
             } else {
-                fs::remove_file(path).unwrap()
+                fs::remove_file(path).unwrap();
             }
         }
         let folder = tempfile::tempdir().unwrap();

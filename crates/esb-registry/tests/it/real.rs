@@ -33,7 +33,7 @@ async fn an_unchanged_image_costs_one_request() {
     // A new process that remembers where the extra tag points, and one that does not.
     let remembers = PushSession::new();
     remembers.tag_recorded(&repository(&target), "latest", image.digest());
-    let manifests = format!("/v2/team/app/manifests");
+    let manifests = "/v2/team/app/manifests";
     let (content, plain) = (format!("{manifests}/latest-0123"), format!("{manifests}/latest"));
     let head = |target| ("HEAD", target);
     for (session, expected) in [

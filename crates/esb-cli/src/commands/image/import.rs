@@ -166,7 +166,7 @@ impl EngineOnlyImages {
             .map_err(|error| Error::of(Kind::Remote, "image", &error))?;
         check_platform(item, config.architecture())?;
         let pushed = client.push(&image, &item.target, &[], session, events).await;
-        pushed.map_err(|error| Error::from(error))
+        pushed.map_err(Error::from)
     }
 }
 

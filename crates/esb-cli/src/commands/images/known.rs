@@ -101,7 +101,7 @@ impl Known {
             if let Some(image) = &entry.image {
                 let name = image.resolve(|_| None);
                 if own.is_some() {
-                    self.repositories.extend(repository(&name));
+                    self.repositories.insert(repository(&name));
                 }
                 if let Some((_, digest)) = name.split_once('@') {
                     self.digests.entry(digest.to_owned()).or_insert_with(|| owner.clone());
@@ -149,9 +149,8 @@ impl Known {
     /// repository in an engine, which may know the image by another digest.
     pub(super) fn has(&self, name: &str) -> bool {
         let repository = repository(name);
-        let by_digest = |other: &String| {
-            other.split_once('@').is_some_and(|(named, _)| Some(named) == repository.as_deref())
-        };
+        let by_digest =
+            |other: &String| other.split_once('@').is_some_and(|(named, _)| named == repository);
         self.names.contains_key(name) || self.names.keys().any(by_digest)
     }
 
@@ -166,12 +165,12 @@ impl Known {
 }
 
 /// A name without its tag and digest.
-fn repository(name: &str) -> Option<String> {
+fn repository(name: &str) -> String {
     let name = name.split_once('@').map_or(name, |(name, _)| name);
-    Some(match name.rsplit_once(':') {
+    match name.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => repository.to_owned(),
         _ => name.to_owned(),
-    })
+    }
 }
 
 /// By which an engine, a store or a registry may know an image.
@@ -187,7 +186,7 @@ mod tests {
     fn published(text: &str, owners: &[(&str, &str)]) -> PublishedConfig {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("functions.yml"), text).unwrap();
-        let mut published = esb_config::read(&esb_oci::Folder::new(folder.path())).unwrap();
+        let mut published = esb_config::read(esb_oci::Folder::new(folder.path())).unwrap();
         for (function, application) in owners {
             let owner = Owner::new(*application, "template.yaml");
             published.state.owners.add(Section::Function, *function, owner);

@@ -267,16 +267,13 @@ impl Requirements {
         is_constraint: bool,
         value: String,
     ) {
-        match path_of(&value) {
-            Some(path) => {
-                let is_list_of_constraints = is_constraint && kind != Kind::Overrides;
-                let kind = if is_list_of_constraints { Kind::Constraints } else { kind };
-                found.files.push((folder.join(path), kind));
-            }
-            None => {
-                found.builds = Some(REMOTE_LIST);
-                self.lists.push((is_constraint, value));
-            }
+        if let Some(path) = path_of(&value) {
+            let is_list_of_constraints = is_constraint && kind != Kind::Overrides;
+            let kind = if is_list_of_constraints { Kind::Constraints } else { kind };
+            found.files.push((folder.join(path), kind));
+        } else {
+            found.builds = Some(REMOTE_LIST);
+            self.lists.push((is_constraint, value));
         }
     }
 
