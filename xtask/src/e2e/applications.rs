@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     parts::{Parts, expect},
-    small::{Small, dead_routes, exist, images},
+    small_project::{SmallProject, dead_routes, exist, images},
 };
 use crate::{
     checks::{Outcome, Trouble, chain},
@@ -31,12 +31,12 @@ impl Platform {
         Ok(Self { folder, to })
     }
 
-    fn deploys(&self, small: &Small<'_>, more: &[&str]) -> Outcome<serde_json::Value> {
+    fn deploys(&self, small: &SmallProject<'_>, more: &[&str]) -> Outcome<serde_json::Value> {
         small.deployed(&[&["--config-to", &*self.to], more].concat())
     }
 
     /// Deploys, which is refused with these words; nothing that is published changes.
-    fn refuses(&self, small: &Small<'_>, words: &[&str]) -> Outcome {
+    fn refuses(&self, small: &SmallProject<'_>, words: &[&str]) -> Outcome {
         let before = self.texts()?;
         expect(&mut small.deploy(&["--config-to", &self.to]), 1)?.tells(words)?;
         if self.texts()? == before {
@@ -72,8 +72,8 @@ fn of_sam_init<'a>(
     name: &str,
     stack: &str,
     functions: &[&str],
-) -> Outcome<Small<'a>> {
-    let small = Small::new(parts, name, "small")?;
+) -> Outcome<SmallProject<'a>> {
+    let small = SmallProject::new(parts, name, "small")?;
     let text = format!("version = 0.1\n\n[default.global.parameters]\nstack_name = \"{stack}\"\n");
     fs::write(small.root.join("samconfig.toml"), text)?;
     small.write("template.yaml", functions, name)?;
@@ -131,7 +131,7 @@ pub(crate) fn staging_is_read(parts: &Parts) -> Outcome {
 }
 
 /// A bind mount of it, in a mount namespace of its own.
-fn mounted_twice(small: &Small<'_>, staging: &Path, deploy: &Command) -> Outcome {
+fn mounted_twice(small: &SmallProject<'_>, staging: &Path, deploy: &Command) -> Outcome {
     let mounted = small.root.join("mounted");
     fs::create_dir_all(&mounted)?;
     let mut command = Command::new("unshare");
@@ -151,7 +151,7 @@ fn mounted_twice(small: &Small<'_>, staging: &Path, deploy: &Command) -> Outcome
 }
 
 /// The Gateway's container has staging mounted, as `CONFIG_DIR` of its compose file says.
-fn gateway_reads(parts: &Parts, small: &Small<'_>, staging: &Path) -> Outcome {
+fn gateway_reads(parts: &Parts, small: &SmallProject<'_>, staging: &Path) -> Outcome {
     let image = images(staging)?.pop_first().ok_or("no image is published")?;
     parts.engine.output(["pull", "--quiet", &image])?;
     let mount = format!("{}:/app/runtime-config", staging.display());

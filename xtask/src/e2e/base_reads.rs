@@ -11,7 +11,7 @@ use esb_test::{Fault, LoggingProxy, Registry, Rule};
 use super::{
     bad_input::blobs_are_whole,
     parts::{Parts, expect},
-    small::Small,
+    small_project::SmallProject,
 };
 use crate::{
     checks::{Outcome, Trouble},
@@ -55,7 +55,7 @@ pub(crate) fn once_or_never(parts: &Parts) -> Outcome {
         return Ok(());
     };
     let layers = layers(&registry)?;
-    let small = Small::new(parts, "base-reads", "base-reads")?;
+    let small = SmallProject::new(parts, "base-reads", "base-reads")?;
     small.write("template.yaml", &["A", "B"], "one")?;
     let build = |cache: &str, to: &[&str]| {
         proxy.clear();
@@ -82,7 +82,7 @@ pub(crate) fn kept_when_needed(parts: &Parts) -> Outcome {
         return Ok(());
     };
     let layers = layers(&registry)?;
-    let small = Small::new(parts, "base-reads-own", "base-reads-own")?;
+    let small = SmallProject::new(parts, "base-reads-own", "base-reads-own")?;
     small.write("template.yaml", &["A"], "one")?;
     let build = |to: &str| {
         proxy.clear();
@@ -105,8 +105,8 @@ pub(crate) fn by_two_at_once(parts: &Parts) -> Outcome {
     // Slow enough that the second one comes while the first one reads.
     proxy.inject(Rule::on("GET", "/blobs/", Fault::Hang { time: Duration::from_millis(300) }));
     let projects = [
-        Small::new(parts, "base-reads-one", "base-reads-one")?,
-        Small::new(parts, "base-reads-other", "base-reads-other")?,
+        SmallProject::new(parts, "base-reads-one", "base-reads-one")?,
+        SmallProject::new(parts, "base-reads-other", "base-reads-other")?,
     ];
     for (small, text) in projects.iter().zip(["one", "other"]) {
         small.write("template.yaml", &["A"], text)?;

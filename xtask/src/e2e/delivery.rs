@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     parts::{Parts, expect},
-    small::{Small, exist},
+    small_project::{SmallProject, exist},
 };
 use crate::{
     checks::{Outcome, Trouble},
@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// A reader on this machine watches deploys into a folder.
 pub(crate) fn folder_is_watched(parts: &Parts) -> Outcome {
-    let small = Small::new(parts, "watched", "small")?;
+    let small = SmallProject::new(parts, "watched", "small")?;
     let folder = small.root.join("gateway");
     small.write("template.yaml", &["A", "B"], "first")?;
     small.deployed(&["--config-to", &text(&folder)])?;
@@ -48,7 +48,7 @@ pub(crate) fn folder_is_watched(parts: &Parts) -> Outcome {
 
 /// A Gateway's container with a named volume is found by its labels; a reader inside watches.
 pub(crate) fn volume_is_watched(parts: &Parts) -> Outcome {
-    let small = Small::new(parts, "volume", "small")?;
+    let small = SmallProject::new(parts, "volume", "small")?;
     small.write("template.yaml", &["A", "B"], "first")?;
     let first = small.deployed(&["--config-to", "none"])?;
     let image = image_of(&first, "A")?;
@@ -60,7 +60,7 @@ pub(crate) fn volume_is_watched(parts: &Parts) -> Outcome {
     places(parts, &small, &image)
 }
 
-fn watch_volume(parts: &Parts, small: &Small<'_>) -> Outcome {
+fn watch_volume(parts: &Parts, small: &SmallProject<'_>) -> Outcome {
     let logs = || -> Outcome<String> { Ok(parts.engine.output(["logs", "esb-dev-gateway"])?) };
     wait(|| Ok(logs()?.contains("started")))?;
     many_deploys(small, 20, &["--pull", "off"])?;
@@ -90,7 +90,7 @@ fn watch_volume(parts: &Parts, small: &Small<'_>) -> Outcome {
 }
 
 /// A stopped Gateway gets the configuration too, for its next start.
-fn stopped(parts: &Parts, small: &Small<'_>) -> Outcome {
+fn stopped(parts: &Parts, small: &SmallProject<'_>) -> Outcome {
     parts.engine.output(["stop", "--time", "0", "esb-dev-gateway"])?;
     small.write("template.yaml", &["D"], "while it stands")?;
     // None of the functions is left, so the run has to say that it is the same application.
@@ -116,7 +116,7 @@ fn stopped(parts: &Parts, small: &Small<'_>) -> Outcome {
 
 /// A bind mount is written directly; what cannot be written is told before the build; local names
 /// are refused while a Gateway runs.
-fn places(parts: &Parts, small: &Small<'_>, image: &str) -> Outcome {
+fn places(parts: &Parts, small: &SmallProject<'_>, image: &str) -> Outcome {
     let bound = small.root.join("bound");
     fs::create_dir_all(&bound)?;
     gateway(parts, image, &["--volume", &format!("{}:{FOLDER}", bound.display())])?;
@@ -191,7 +191,7 @@ fn packages(python: &Path) -> Outcome<PathBuf> {
 }
 
 /// Deploys again and again: code changes each time, functions and their routes come and go.
-fn many_deploys(small: &Small<'_>, count: usize, arguments: &[&str]) -> Outcome {
+fn many_deploys(small: &SmallProject<'_>, count: usize, arguments: &[&str]) -> Outcome {
     for number in 0..count {
         let own: &[&str] = match number % 3 {
             0 => &["A", "B"],

@@ -11,7 +11,7 @@ use super::{
     invoke::{invoke, invoke_with},
     parts::{Parts, expect},
     sink::Sink,
-    small::images,
+    small_project::images,
     sync::equal,
 };
 use crate::{

@@ -10,7 +10,7 @@ use esb_test::{ensure_packages, find_program};
 
 use super::{
     parts::Parts,
-    small::{Small, dead_routes, exist, images},
+    small_project::{SmallProject, dead_routes, exist, images},
 };
 use crate::checks::{Outcome, Trouble};
 
@@ -25,7 +25,7 @@ pub(crate) fn at_every_step(parts: &Parts) -> Outcome {
     if find_program("strace").is_none() {
         ensure_packages(&["strace"])?;
     }
-    let small = Small::new(parts, "killed", "small")?;
+    let small = SmallProject::new(parts, "killed", "small")?;
     let delivered = small.root.join("gateway");
     let to = delivered.display().to_string();
     small.write("template.yaml", &["A", "B"], "first")?;
@@ -81,7 +81,7 @@ fn traced(command: &Command, step: usize) -> Command {
 }
 
 /// What is published is whole, and all of its images exist.
-fn look(small: &Small<'_>, delivered: &std::path::Path) -> Outcome {
+fn look(small: &SmallProject<'_>, delivered: &std::path::Path) -> Outcome {
     for folder in [small.staging(), PathBuf::from(delivered)] {
         exist(images(&folder)?)?;
         let dead = dead_routes(&folder)?;
@@ -95,7 +95,7 @@ fn look(small: &Small<'_>, delivered: &std::path::Path) -> Outcome {
 }
 
 /// A run without harm publishes exactly what the template has.
-fn ends_the_work(small: &Small<'_>, delivered: &std::path::Path, own: &[&str]) -> Outcome {
+fn ends_the_work(small: &SmallProject<'_>, delivered: &std::path::Path, own: &[&str]) -> Outcome {
     small.deployed(&["--config-to", &delivered.display().to_string()])?;
     look(small, delivered)?;
     let published = esb_config::read(delivered).map_err(|error| crate::checks::chain(&error))?;

@@ -1,6 +1,5 @@
 //! End-to-end checks of `esb` against a real registry and a real engine.
 
-mod apart;
 mod applications;
 mod bad_input;
 mod base_reads;
@@ -11,10 +10,12 @@ pub(crate) mod differential;
 mod flatten;
 mod fleet;
 mod forged;
+mod gateway_project;
 mod hooks;
 mod image_functions;
 mod image_sources;
 mod invoke;
+mod isolation;
 mod java;
 mod kill;
 mod links;
@@ -31,8 +32,7 @@ mod sam_build;
 mod sam_today;
 mod sink;
 mod sitecustomize;
-mod small;
-mod stage;
+mod small_project;
 mod sync;
 mod sync_ends;
 pub(crate) mod workers;
@@ -200,9 +200,9 @@ fn of_configuration(checks: &mut Checks, parts: &Parts) {
         ("config: the mode of the running project", mode::of_the_running_project),
         ("image prune: only ours", prune::only_ours),
         ("image prune: registry and store", prune::registry_and_store),
-        ("environments and projects on one registry", apart::environments_and_projects),
-        ("another brand", apart::brands),
-        ("secrets are in functions.yml alone", apart::secrets),
+        ("environments and projects on one registry", isolation::environments_and_projects),
+        ("another brand", isolation::brands),
+        ("secrets are in functions.yml alone", isolation::secrets),
     ];
     for (name, check) in list {
         checks.run(name, || check(parts));

@@ -2,19 +2,19 @@
 
 use super::{
     parts::{Parts, expect},
-    small::Small,
+    small_project::SmallProject,
     sync::equal,
 };
 use crate::checks::Outcome;
 
-/// The compose project of [`Small`]'s environment, and the images of its containers here.
+/// The compose project of [`SmallProject`]'s environment, and the images of its containers here.
 const PROJECT: &str = "esb-dev";
 const IMAGE: &str = "esb-mode-of-project:latest";
 
 /// Names of images follow the service that runs, of this project alone: containerd's has a registry
 /// by name, Docker's one on this machine.
 pub(crate) fn of_the_running_project(parts: &Parts) -> Outcome {
-    let small = Small::new(parts, "mode", "small")?;
+    let small = SmallProject::new(parts, "mode", "small")?;
     small.write("template.yaml", &["A"], "mode")?;
     let image = super::delivery::image_of(&small.deployed(&["--config-to", "none"])?, "A")?;
     parts.engine.output(["pull", "--quiet", &image])?;

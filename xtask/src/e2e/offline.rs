@@ -8,13 +8,13 @@ use std::{
 
 use super::{
     parts::{Parts, expect},
-    small::{Small, images},
+    small_project::{SmallProject, images},
     sync::equal,
 };
 use crate::checks::Outcome;
 
 /// `esb build` into a layout of that name, with the base from a given mirror.
-fn build(small: &Small<'_>, cache: &str, mirror: &str, layout: &str) -> Command {
+fn build(small: &SmallProject<'_>, cache: &str, mirror: &str, layout: &str) -> Command {
     let mut command = small.parts.esb(&small.root, cache);
     command.env("ESB_MIRRORS", mirror).args(["build", "-e", "dev", "--quiet", "--to"]);
     command.arg(format!("oci:{layout}"));
@@ -29,7 +29,7 @@ pub(crate) fn without_network(parts: &Parts) -> Outcome {
         return Ok(()); // nothing was carried here: the real registry answers
     };
     let mirror = format!("{host}={layout}");
-    let small = Small::new(parts, "no-network", "no-network")?;
+    let small = SmallProject::new(parts, "no-network", "no-network")?;
     small.write("template.yaml", &["A"], "one")?;
     expect(&mut build(&small, "no-network", &mirror, "images"), 0)?;
     small.write("template.yaml", &["A"], "two")?;
@@ -52,7 +52,7 @@ pub(crate) fn deploy_without_network(parts: &Parts) -> Outcome {
     };
     let carried = format!("{host}={layout}");
     let gone = format!("{host}=127.0.0.1:9");
-    let small = Small::new(parts, "shut-off", "shut-off")?;
+    let small = SmallProject::new(parts, "shut-off", "shut-off")?;
     small.write("template.yaml", &["A", "B"], "one")?;
     expect(&mut build(&small, "shut-off", &carried, "images"), 0)?;
     let esb = |cache: &str, mirror: &str, arguments: &[&str]| {
@@ -103,12 +103,12 @@ const INSIDE: &str = "127.0.0.1:5010";
 
 /// A registry's data, served where there is no other network.
 struct Site<'a> {
-    small: &'a Small<'a>,
+    small: &'a SmallProject<'a>,
     config: PathBuf,
 }
 
 impl<'a> Site<'a> {
-    fn new(small: &'a Small<'a>, name: &str) -> Outcome<Self> {
+    fn new(small: &'a SmallProject<'a>, name: &str) -> Outcome<Self> {
         let folder = small.parts.work.join("sites").join(name);
         fs::create_dir_all(&folder)?;
         let data = folder.join("data").display().to_string();
@@ -151,7 +151,7 @@ fn index(root: &Path) -> Outcome<String> {
 }
 
 /// The same command with `--offline`, where there is no network at all.
-fn apart(small: &Small<'_>, command: &mut Command) -> Command {
+fn apart(small: &SmallProject<'_>, command: &mut Command) -> Command {
     let mut unshare = Command::new("unshare");
     unshare.arg("-n").arg(command.get_program()).args(command.get_args()).arg("--offline");
     unshare.current_dir(&small.root).env_clear();

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     parts::{Parts, expect},
-    small::{Small, exist, images},
+    small_project::{SmallProject, exist, images},
 };
 use crate::checks::{Outcome, Trouble};
 
@@ -15,14 +15,14 @@ const PROJECT: &str = "pruned-dev";
 
 /// An application of the platform, whose images its engine pulls.
 struct Application<'a> {
-    small: Small<'a>,
+    small: SmallProject<'a>,
     to: String,
 }
 
 impl<'a> Application<'a> {
     fn new(parts: &'a Parts, name: &str) -> Outcome<Self> {
         // A store of its own, so that other checks' projects are not among those it knows.
-        let small = Small::new(parts, name, "pruned")?;
+        let small = SmallProject::new(parts, name, "pruned")?;
         let to = parts.work.join("small/pruned-gateway").display().to_string();
         Ok(Self { small, to })
     }
@@ -134,8 +134,8 @@ fn pruned(parts: &Parts, one: &Application<'_>, two: &Application<'_>, contained
 
 /// In the registry and the store too, what is published stays, and what others have.
 pub(crate) fn registry_and_store(parts: &Parts) -> Outcome {
-    let project = |name: &str| -> Outcome<(Small<'_>, String, PathBuf)> {
-        let small = Small::new(parts, name, "emptied")?;
+    let project = |name: &str| -> Outcome<(SmallProject<'_>, String, PathBuf)> {
+        let small = SmallProject::new(parts, name, "emptied")?;
         let project = format!("{name}-dev");
         let config = small.root.join(format!(".esb/staging/{project}/dev/config"));
         for text in ["first", "second"] {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     delivery::image_of,
     parts::{Parts, Said, expect},
-    small::Small,
+    small_project::SmallProject,
 };
 use crate::checks::{Outcome, Trouble};
 
@@ -29,7 +29,12 @@ impl Drop for Gateway<'_> {
 
 impl<'a> Gateway<'a> {
     /// Starts it for a compose project, with a bind mount where it reads.
-    fn start(small: &Small<'a>, image: &str, project: &str, environment: &[&str]) -> Outcome<Self> {
+    fn start(
+        small: &SmallProject<'a>,
+        image: &str,
+        project: &str,
+        environment: &[&str],
+    ) -> Outcome<Self> {
         let bound = small.root.join("bound");
         fs::create_dir_all(&bound)?;
         let label = |name: &str, value: &str| format!("com.docker.compose.{name}={value}");
@@ -53,7 +58,7 @@ impl<'a> Gateway<'a> {
 const COMPOSE: &str = "docker compose --project-directory '/srv/the platform' -f \
                        '/srv/the platform/a.yml' -f /srv/b.yml -p esb-dev";
 
-fn published(small: &Small<'_>) -> Outcome<String> {
+fn published(small: &SmallProject<'_>) -> Outcome<String> {
     Ok(fs::read_to_string(small.root.join("bound/functions.yml"))?)
 }
 
@@ -69,7 +74,7 @@ fn is(what: &str, fine: bool, summary: &dyn std::fmt::Display) -> Outcome {
 /// The engine that holds the Gateway is asked for what is new, pulls it, and where it cannot,
 /// nothing is published.
 pub(crate) fn before_publishing(parts: &Parts) -> Outcome {
-    let small = Small::new(parts, "pulls", "small")?;
+    let small = SmallProject::new(parts, "pulls", "small")?;
     small.write("template.yaml", &["A", "B"], "first")?;
     let image = image_of(&small.deployed(&["--config-to", "none"])?, "A")?;
     parts.engine.output(["pull", "--quiet", &image])?;
@@ -136,7 +141,7 @@ pub(crate) fn before_publishing(parts: &Parts) -> Outcome {
 /// Commands for the compose project as it was started, capacities that a Gateway reads once,
 /// secrets that it has to have, and a Gateway of another project.
 pub(crate) fn the_platform_that_runs(parts: &Parts) -> Outcome {
-    let small = Small::new(parts, "platform", "small")?;
+    let small = SmallProject::new(parts, "platform", "small")?;
     small.write("template.yaml", &["A"], "first")?;
     let template = small.root.join("template.yaml");
     let plain = fs::read_to_string(&template)?;

@@ -71,9 +71,9 @@ fn kept_bytes(folder: &Path) -> u64 {
 }
 
 /// A folder of a limited size.
-struct Small<'a>(&'a Path);
+struct SmallDisk<'a>(&'a Path);
 
-impl<'a> Small<'a> {
+impl<'a> SmallDisk<'a> {
     fn mount(folder: &'a Path, size: &str) -> Outcome<Self> {
         fs::create_dir_all(folder)?;
         let size = format!("size={size}");
@@ -87,7 +87,7 @@ impl<'a> Small<'a> {
     }
 }
 
-impl Drop for Small<'_> {
+impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
         let _left_behind = Command::new("umount").arg("--lazy").arg(self.0).status();
     }
@@ -97,7 +97,7 @@ impl Drop for Small<'_> {
 pub(crate) fn full_disk(parts: &Parts) -> Outcome {
     let mut sites = Sites::start(parts, "full")?;
     let (disk, cache) = (sites.folder.join("small"), parts.work.join("caches/sync-no-room"));
-    let small = Small::mount(&disk, "1m")?;
+    let small = SmallDisk::mount(&disk, "1m")?;
     sites.target = Registry::start(&disk)?;
     let file = sites.file(sites.source.address(), &["one"])?;
     let said = expect(&mut sites.import(parts, &file, "full"), 4)?;
@@ -106,7 +106,7 @@ pub(crate) fn full_disk(parts: &Parts) -> Outcome {
     small.grow()?;
     expect(&mut sites.import(parts, &file, "full"), 0)?;
     sites.agree("one")?;
-    let _no_room = Small::mount(&cache, "16k")?;
+    let _no_room = SmallDisk::mount(&cache, "16k")?;
     let file = sites.file(sites.source.address(), &["two"])?;
     expect(&mut sites.import(parts, &file, "no-room"), 0)?;
     sites.agree("two")

@@ -8,8 +8,8 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    gateway_project::{GATEWAY, GatewayProject, Settings},
     parts::{Parts, expect},
-    stage::{GATEWAY, Settings, Stage},
 };
 use crate::{checks::Outcome, steps::say};
 
@@ -28,7 +28,7 @@ pub(crate) fn are_replaced(parts: &Parts) -> Outcome {
         network: &["--subnet", "10.215.33.0/24"],
         environment: "default",
     };
-    let stage = Stage::new(parts, &settings)?;
+    let stage = GatewayProject::new(parts, &settings)?;
     stage.write(1)?;
     let summary = stage.small.deployed(&[])?;
     let told = summary["workers"]["none_found"].as_str().unwrap_or_default();
@@ -86,7 +86,7 @@ pub(crate) fn are_listed(parts: &Parts) -> Outcome {
         network: &["--subnet", "10.215.34.0/24"],
         environment: "dev",
     };
-    let stage = Stage::new(parts, &settings)?;
+    let stage = GatewayProject::new(parts, &settings)?;
     let owner = format!("com.esb.owner={}", stage.owner);
     let calls = "while :; do echo START RequestId: $(date +%N); sleep 1; done";
     other_worker(&stage, "busy", &owner, calls)?;
@@ -133,7 +133,7 @@ pub(crate) fn under_load(parts: &Parts, load: Load) -> Outcome {
         network: subnet,
         environment: "dev",
     };
-    let stage = Stage::new(parts, &settings)?;
+    let stage = GatewayProject::new(parts, &settings)?;
     stage.wait_until_known(&stage.first)?;
     answers(&stage, "a", 0)?;
     answers(&stage, "b", 0)?;
@@ -167,7 +167,7 @@ struct Deploy {
     cut: u64,
 }
 
-fn deploy(stage: &Stage<'_>, count: usize) -> Outcome<Vec<Deploy>> {
+fn deploy(stage: &GatewayProject<'_>, count: usize) -> Outcome<Vec<Deploy>> {
     let mut deploys = Vec::new();
     for number in 1..=count {
         stage.write(number)?;
@@ -187,7 +187,7 @@ fn deploy(stage: &Stage<'_>, count: usize) -> Outcome<Vec<Deploy>> {
 
 /// Sends requests until it is told to stop; each has its own thread, as a server's have.
 fn request(
-    stage: &Stage<'_>,
+    stage: &GatewayProject<'_>,
     function: &'static str,
     interval: Duration,
     load: Load,
@@ -286,7 +286,7 @@ fn is_overloaded() -> bool {
 }
 
 /// Calls a function, which has to answer as the deploy of that number.
-fn answers(stage: &Stage<'_>, function: &str, number: usize) -> Outcome<esb_test::Called> {
+fn answers(stage: &GatewayProject<'_>, function: &str, number: usize) -> Outcome<esb_test::Called> {
     let called = stage.call(function, QUICK);
     expect_answer(&called, function, number)?;
     Ok(called)
@@ -302,7 +302,7 @@ fn expect_answer(called: &esb_test::Called, function: &str, number: usize) -> Ou
 }
 
 /// A container with the Agent's labels that runs a script.
-fn other_worker(stage: &Stage<'_>, name: &str, owner: &str, script: &str) -> Outcome {
+fn other_worker(stage: &GatewayProject<'_>, name: &str, owner: &str, script: &str) -> Outcome {
     let image = super::delivery::image_of(&stage.first, "A")?;
     let mut run = vec!["run", "--detach", "--network", &stage.network, "--name", name];
     let environment = format!("esb_env={}", stage.environment);

@@ -5,14 +5,14 @@
 
 mod placement;
 mod project;
-mod rig;
+mod setup;
 mod warm;
 
 use std::{cell::RefCell, fs, path::Path};
 
 use self::{
     project::Project,
-    rig::{Rig, fetched},
+    setup::{Setup, fetched},
 };
 use super::{
     frame::{Contender, contest},
@@ -37,14 +37,14 @@ pub(crate) fn measure(rounds: usize, quick: bool, esb: &Path) -> Outcome<Report>
     let work = target().join("bench/fleet");
     remove(&work)?;
     fs::create_dir_all(&work)?;
-    let rig = Rig::new(&work, esb)?;
-    let project = |name: &str| Project::write(&work.join(name), functions, &rig.base);
+    let setup = Setup::new(&work, esb)?;
+    let project = |name: &str| Project::write(&work.join(name), functions, &setup.base);
     let (own, peers, four) = (project("esb")?, project("peer")?, project("four-project")?);
-    let mut contest = Contest { rig: RefCell::new(rig), own, peers };
+    let mut contest = Contest { setup: RefCell::new(setup), own, peers };
     contest.run(rounds, &mut report)?;
     // What the registry has would not be built again.
-    contest.rig.get_mut().reset()?;
-    warm::measure(contest.rig.get_mut(), &four, &mut report)?;
+    contest.setup.get_mut().reset()?;
+    warm::measure(contest.setup.get_mut(), &four, &mut report)?;
     report.notes = vec![format!(
         "{functions} image functions of 10 small files, each with a Dockerfile that lets pip \
          install a wheel of its own beside it (21 modules) in a `RUN`. `esb` and `docker buildx \
@@ -61,7 +61,7 @@ pub(crate) fn measure(rounds: usize, quick: bool, esb: &Path) -> Outcome<Report>
 
 /// Both clients of one daemon, each with a project of its own.
 struct Contest {
-    rig: RefCell<Rig>,
+    setup: RefCell<Setup>,
     own: Project,
     peers: Project,
 }
@@ -69,7 +69,7 @@ struct Contest {
 impl Contest {
     fn run(&self, rounds: usize, report: &mut Report) -> Outcome {
         say("cold");
-        let reset = || self.rig.borrow_mut().reset();
+        let reset = || self.setup.borrow_mut().reset();
         let cold = self.phase("cold: build and push", rounds, [&reset, &reset])?;
         report.ratios.extend(faster("cold", &cold, 1.0));
 
@@ -84,7 +84,7 @@ impl Contest {
         say("one function changed");
         let bytes = self.own.edit(EDITED, "counted")?;
         let more = ["-v", "--progress", "json"];
-        let fetched = fetched(&self.rig.borrow().esb(&self.own, &more)?);
+        let fetched = fetched(&self.setup.borrow().esb(&self.own, &more)?);
         report.ratios.push(Ratio::new(
             "one function changed: bytes sent, to those of the changed file",
             count_u64(fetched) / count_u64(bytes),
@@ -118,11 +118,11 @@ impl Contest {
     }
 
     fn build(&self) -> Outcome {
-        self.rig.borrow().esb(&self.own, &QUIET).map(drop)
+        self.setup.borrow().esb(&self.own, &QUIET).map(drop)
     }
 
     fn bake(&self) -> Outcome {
-        self.rig.borrow().bake(&self.peers)
+        self.setup.borrow().bake(&self.peers)
     }
 }
 

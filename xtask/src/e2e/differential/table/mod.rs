@@ -1,7 +1,7 @@
 //! Hand-written Dockerfiles of the suite, by topic.
 
-mod landing;
-mod saying;
+mod copy;
+mod instructions;
 mod sources;
 
 use super::{Case, Expected};
@@ -33,21 +33,21 @@ layer/file = l";
 /// All of them.
 pub(super) fn cases() -> Vec<Case> {
     let topics = [
-        landing::files(),
-        landing::folders(),
-        landing::patterns(),
-        landing::links(),
-        landing::replacing(),
-        landing::owners_and_modes(),
-        landing::work_folders(),
+        copy::files(),
+        copy::folders(),
+        copy::patterns(),
+        copy::links(),
+        copy::replacing(),
+        copy::owners_and_modes(),
+        copy::work_folders(),
         sources::stages(),
         sources::archives(),
         sources::names(),
         sources::ignored(),
-        saying::settings(),
-        saying::variables(),
-        saying::spelling(),
-        saying::left_to_the_engine(),
+        instructions::settings(),
+        instructions::variables(),
+        instructions::spelling(),
+        instructions::left_to_the_engine(),
     ];
     topics.into_iter().flatten().collect()
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     delivery::{image_of, wait},
     parts::Parts,
-    small::Small,
+    small_project::SmallProject,
 };
 use crate::checks::Outcome;
 
@@ -27,9 +27,9 @@ pub(super) struct Settings<'a> {
 }
 
 /// Everything is removed when it is dropped.
-pub(super) struct Stage<'a> {
+pub(super) struct GatewayProject<'a> {
     pub(super) parts: &'a Parts,
-    pub(super) small: Small<'a>,
+    pub(super) small: SmallProject<'a>,
     functions: &'a [&'a str],
     pub(super) network: String,
     pub(super) environment: &'a str,
@@ -40,10 +40,10 @@ pub(super) struct Stage<'a> {
     pub(super) first: Value,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> GatewayProject<'a> {
     /// Deploys the functions, each of which answers with its name and 0.
     pub(super) fn new(parts: &'a Parts, settings: &Settings<'a>) -> Outcome<Self> {
-        let small = Small::new(parts, settings.name, "small")?;
+        let small = SmallProject::new(parts, settings.name, "small")?;
         let network = format!("esb-{}", settings.name);
         let mut create = vec!["network", "create"];
         create.extend(settings.network);
@@ -164,7 +164,7 @@ impl<'a> Stage<'a> {
     }
 }
 
-impl Drop for Stage<'_> {
+impl Drop for GatewayProject<'_> {
     fn drop(&mut self) {
         drop(self.gateway.take());
         let docker = |arguments: &[&str]| self.parts.engine.docker().args(arguments).output();

@@ -12,15 +12,15 @@ use std::{
 
 use super::{
     parts::{Parts, expect},
-    small::{Small, exist, images},
+    small_project::{SmallProject, exist, images},
 };
 use crate::checks::{Outcome, Trouble};
 
 /// Two environments and two projects have a function of the same name on one registry: a deploy of
 /// one changes no reference, no digest and no file of the others.
 pub(crate) fn environments_and_projects(parts: &Parts) -> Outcome {
-    let first = Small::new(parts, "first", "small")?;
-    let second = Small::new(parts, "second", "small")?;
+    let first = SmallProject::new(parts, "first", "small")?;
+    let second = SmallProject::new(parts, "second", "small")?;
     first.write("template.yaml", &["A"], "first, dev")?;
     first.deployed(&["--config-to", "none"])?;
     let file = first.staging().join("functions.yml");
@@ -54,7 +54,7 @@ fn digests(folder: &Path) -> Outcome<Vec<(String, Option<String>)>> {
 
 /// Under another brand nothing that is written carries the default one.
 pub(crate) fn brands(parts: &Parts) -> Outcome {
-    let small = Small::new(parts, "branded", "branded")?;
+    let small = SmallProject::new(parts, "branded", "branded")?;
     small.write("template.yaml", &["A"], "branded")?;
     let mut command = parts.esb_to_registry(&small.root, "branded");
     command
@@ -110,7 +110,7 @@ Resources:
 /// The value of a `NoEcho` parameter reaches functions.yml and nothing else; with `--secret-env`
 /// not even that.
 pub(crate) fn secrets(parts: &Parts) -> Outcome {
-    let small = Small::new(parts, "secret", "secret")?;
+    let small = SmallProject::new(parts, "secret", "secret")?;
     small.write("template.yaml", &["A"], "secret")?;
     fs::write(small.root.join("template.yaml"), TEMPLATE)?;
     let deploy = |arguments: &[&str]| -> Command {

@@ -13,13 +13,13 @@ use super::parts::{Parts, expect};
 use crate::checks::{Outcome, Trouble, chain};
 
 /// A project of small Python functions with one route each.
-pub(crate) struct Small<'a> {
+pub(crate) struct SmallProject<'a> {
     pub(crate) parts: &'a Parts,
     pub(crate) root: PathBuf,
     cache: String,
 }
 
-impl<'a> Small<'a> {
+impl<'a> SmallProject<'a> {
     /// An empty project; projects of one cache share their base image.
     pub(crate) fn new(parts: &'a Parts, name: &str, cache: &str) -> Outcome<Self> {
         let root = parts.work.join("small").join(name);

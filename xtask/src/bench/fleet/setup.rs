@@ -22,7 +22,7 @@ use crate::{
     e2e::parts::{Said, copy_tree, expect},
 };
 
-pub(super) struct Rig {
+pub(super) struct Setup {
     pub(super) work: PathBuf,
     /// The base image in the registry.
     pub(super) base: String,
@@ -31,7 +31,7 @@ pub(super) struct Rig {
     esb: PathBuf,
 }
 
-impl Rig {
+impl Setup {
     pub(super) fn new(work: &Path, esb: &Path) -> Outcome<Self> {
         let mut registry = Registry::start(&work.join("registry"))?;
         let base = copy_base(Version::Python313, registry.address())?;
@@ -40,9 +40,9 @@ impl Rig {
         registry.restart()?;
         let docker = find_program("docker").unwrap_or_else(|| "docker".into());
         let daemon = OnDaemon::new(docker, work)?;
-        let mut rig = Self { work: work.to_owned(), base, registry, daemon, esb: esb.to_owned() };
-        rig.reset()?;
-        Ok(rig)
+        let mut setup = Self { work: work.to_owned(), base, registry, daemon, esb: esb.to_owned() };
+        setup.reset()?;
+        Ok(setup)
     }
 
     /// The state from which a cold run starts.
@@ -65,7 +65,7 @@ impl Rig {
         self.esb_through(project, &[self.daemon.address()?], more)
     }
 
-    /// As [`Rig::esb`], through other daemons.
+    /// As [`Setup::esb`], through other daemons.
     pub(super) fn esb_through(
         &self,
         project: &Project,
