@@ -97,7 +97,7 @@ impl Saved {
     }
 
     /// Writes the file. Of what was read in the earlier form only the `known` names of parameters
-    /// stay: whether another one is a secret cannot be told.
+    /// stay: whether another one is a secret is not known.
     ///
     /// # Errors
     /// When the folder or the file cannot be written, or a link is in the way.

@@ -1,7 +1,7 @@
 //! Asks questions on a terminal.
 //!
-//! Owns when a person may be asked, and the forms of a question. Refuses to ask where nobody sits.
-//! What is asked before a run is in `questions.rs`.
+//! Decides when a person may be asked, and has the forms of a question. Never asks without a
+//! terminal. What is asked before a run is in `questions.rs`.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -12,7 +12,7 @@ use crate::{cli::GlobalArgs, environment::Environment, escape};
 /// How often a value that is not allowed is asked for again.
 const TRIES: usize = 5;
 
-/// Whether there is somebody to ask.
+/// Whether a person can be asked.
 pub(crate) fn may_ask(global: &GlobalArgs, environment: &Environment) -> bool {
     io::stdin().is_terminal()
         && io::stderr().is_terminal()

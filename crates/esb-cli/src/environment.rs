@@ -96,7 +96,7 @@ pub(crate) fn of_setting(key: &str) -> &'static [&'static str] {
 /// The variables of this process, completed from an env file.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
-    /// The folder that the process was started in; none where it cannot be told.
+    /// The folder that the process was started in; `None` where it is not known.
     current: Option<PathBuf>,
     variables: BTreeMap<String, String>,
     /// Variables that came from an env file.
@@ -284,7 +284,7 @@ impl Environment {
         }
     }
 
-    /// How long a run waits for another one, where somebody says how long.
+    /// How long a run waits for another one, where it is set.
     ///
     /// # Errors
     /// When what is said is no whole number of seconds.

@@ -62,7 +62,7 @@ pub(crate) struct CliError {
     pub(crate) error: Option<Error>,
     /// What was found in the templates, as JSON has it; people have seen it by then.
     pub(crate) findings: Vec<Value>,
-    /// Whether the result on stdout tells it, so that JSON stays one document.
+    /// Whether the result on stdout contains the error, so that JSON stays one document.
     pub(crate) is_told: bool,
 }
 

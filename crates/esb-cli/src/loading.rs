@@ -44,7 +44,7 @@ pub(crate) fn load_templates(
     Ok(templates)
 }
 
-/// Reads the templates of a deployment, and asks for what nobody gave a value, where somebody can
+/// Reads the templates of a deployment, and asks for parameters without a value, where a person can
 /// be asked.
 pub(crate) fn load_or_ask(
     deployment: &Deployment,

@@ -16,7 +16,7 @@ pub(crate) fn owner_json(owner: &Owner) -> Value {
     json!({"application": owner.application(), "template": owner.template()})
 }
 
-/// For whom a run publishes, with where the application's name comes from.
+/// The owner that a run publishes for, and where the application's name comes from.
 pub(crate) fn owners_json(run: &Deployment) -> Vec<Value> {
     let owners = run.owners();
     let with_origin = |(owner, named): (&Owner, &ApplicationName)| {

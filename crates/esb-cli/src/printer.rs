@@ -13,7 +13,7 @@ use crate::{
     escape,
 };
 
-/// What goes out, and how. Decided once; those who print hold it, so that nobody else does.
+/// The settings and streams of all output. Decided once; only code that has a printer can print.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "four independent facts about two streams")]
 pub(crate) struct Printer {
@@ -150,7 +150,7 @@ impl Printer {
     }
 }
 
-/// Columns of the terminal; none where it does not tell.
+/// The terminal's width in columns; `None` where it is not known.
 fn columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)

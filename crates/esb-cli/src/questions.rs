@@ -45,7 +45,7 @@ pub(crate) fn build_args(command: &mut Command) -> Option<&mut BuildArgs> {
     }
 }
 
-/// Whether a command asks, and somebody can answer.
+/// Whether a command asks questions, and a person can answer.
 pub(crate) fn is_asking(cli: &mut Cli, environment: &Environment) -> bool {
     build_args(&mut cli.command).is_some() && ask::may_ask(&cli.global, environment)
 }

@@ -17,7 +17,7 @@ use crate::{
 /// The bars of what goes on now.
 type OpenBars = BTreeMap<(String, Activity), ProgressBar>;
 
-/// Shows events as the printer's settings want them.
+/// A reporter that shows events according to the printer's settings.
 pub(crate) struct TerminalReporter {
     printer: Printer,
     bars: MultiProgress,

@@ -166,7 +166,7 @@ impl Summary {
         Self { document, text, exit: Exit::Success }
     }
 
-    /// Ends with an exit code of its own where there are changes that have to be told by one.
+    /// Sets the exit code for changes, when there are any.
     pub(crate) fn with_changes(mut self, has_changes: bool) -> Self {
         if has_changes {
             self.exit = Exit::Changes;

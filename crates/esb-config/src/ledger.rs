@@ -229,7 +229,7 @@ fn may_share(section: Section) -> bool {
     matches!(section, Section::Table | Section::Bucket | Section::Layer)
 }
 
-/// Whether nobody reads what an entry says: the first one's stays.
+/// Whether the value of an entry is not used by any reader; then the first owner's stays.
 fn is_only_listed(section: Section) -> bool {
     section == Section::Layer
 }

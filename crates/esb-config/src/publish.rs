@@ -156,7 +156,8 @@ pub fn check_writable(folder: impl Into<Folder>) -> Result<(), Error> {
     check_owners(own, owners)
 }
 
-/// Root gives files back to their owner; nobody else can.
+/// Fails when a file belongs to another user: only root can give the replaced file back to its
+/// owner.
 fn check_owners(own: u32, owners: Vec<(u32, PathBuf)>) -> Result<(), Error> {
     let other = owners.into_iter().find(|(owner, _)| own != 0 && *owner != own);
     other.map_or(Ok(()), |(owner, path)| Err(Error::Owner { owner, own, path }))

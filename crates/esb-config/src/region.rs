@@ -1,7 +1,7 @@
 //! Keeps the published region when a run has another one: the run's own functions get theirs.
 //!
-//! Owns the rule that a published region is nobody's to change: the run's own functions get theirs
-//! instead of the defaults of all (docs/contracts/platform.md#region).
+//! A published region is never changed: the run's own functions get theirs in their own variables
+//! instead of in the defaults (docs/contracts/platform.md#region).
 
 use crate::functions::FunctionsFile;
 

@@ -35,7 +35,7 @@ pub struct Deployment {
     pub(crate) reporter: Arc<dyn Reporter>,
 }
 
-/// What a run finds out on its way and later steps use.
+/// The state that the steps of a run share.
 pub(crate) struct Learned {
     pub(crate) lock: LockFile,
     /// The application of each template.

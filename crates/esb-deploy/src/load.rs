@@ -64,7 +64,7 @@ pub struct Loaded {
     pub sources: SourceMap,
     /// What was found in the templates.
     pub findings: Vec<Finding>,
-    /// Parameters that nobody gave a value, each with the place of its template: those without a
+    /// Parameters without a given value, each with the index of its template: those without a
     /// default, and those with one.
     pub open: Vec<(usize, Parameter)>,
     /// The names of the parameters that each template declares.

@@ -27,7 +27,7 @@ const MAX_OWN: u64 = 1024 * 1024;
 /// The default exclusions of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Exclusions {
-    /// Folders of tools: nobody means them, unless a path leads into one.
+    /// Folders of tools, which are excluded unless a path leads into one.
     folders: [String; 4],
 }
 

@@ -19,7 +19,7 @@ use crate::{
     layout,
 };
 
-/// What exists of a store that somebody builds with: the holder has a shared lock on it.
+/// The lock file of a store; a process that builds with the store holds a shared lock on it.
 pub(crate) const LOCK: &str = "lock";
 
 /// Its time is that of the last look at the store's size.

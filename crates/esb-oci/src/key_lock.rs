@@ -91,7 +91,7 @@ struct LockRequest {
     is_cancelled: bool,
 }
 
-/// Tells the thread that nobody waits any more.
+/// Signals the thread that the lock is no longer waited for.
 struct CancelOnDrop<'a>(&'a Mutex<LockRequest>);
 
 impl Drop for CancelOnDrop<'_> {

@@ -1,7 +1,8 @@
 //! The names of the files and folders in a content store.
 //!
-//! Owns the one list of the names that a store gives, which decides what may be removed from it
-//! and whether a folder without a marker is a store. What has another name is somebody else's.
+//! Owns the one list of the names that a store gives, which decides what may be removed from it and
+//! whether a folder without a marker is a store. A file with another name does not belong to a
+//! store.
 
 use std::{
     ffi::OsStr,

@@ -1,8 +1,7 @@
 //! Responses of registries: which host sent them, their bodies, and error messages.
 //!
-//! Owns the rule that only the registry's own answers tell anything about the registry: where it
-//! redirects to another host, that host's challenges and places do not count. Refuses to know
-//! connections.
+//! Only responses of the registry itself say anything about the registry: where it redirects to
+//! another host, that host's challenges and places do not count. Refuses to know connections.
 
 use bytes::Bytes;
 use esb_oci::{Digest, Redactor};

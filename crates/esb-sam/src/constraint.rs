@@ -1,8 +1,8 @@
 //! Checks values of parameters against the constraints that a template declares for them.
 //!
-//! A broken constraint is a warning here: the caller decides whether to go on. Patterns are
-//! matched in time linear in the value, so that no pattern can hang a run; those that need more
-//! (look-around, back references) are told and left out.
+//! A broken constraint is a warning here: the caller decides whether to go on. Patterns are matched
+//! in time linear in the value, so that no pattern can hang a run; those that need more
+//! (look-around, back references) are reported and not checked.
 
 use std::collections::HashSet;
 

@@ -119,8 +119,8 @@ pub(super) async fn remove(
     Ok(())
 }
 
-/// The owner that is meant: `APPLICATION:PATH`, `:PATH` for one from before applications were
-/// recorded, `PATH` for a template of this project's application.
+/// The owner that an argument names: `APPLICATION:PATH`, `:PATH` for one from before applications
+/// were recorded, `PATH` for a template of this project's application.
 fn find(given: &str, application: &str, published: &PublishedConfig) -> Result<Owner, Error> {
     let owners: BTreeSet<&Owner> = published.state.owners.iter().map(|(_, owner)| owner).collect();
     let full =

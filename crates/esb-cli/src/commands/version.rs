@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::printer::Printer;
 
-/// The commit that the build was told, when it was.
+/// The commit that was given to the build, if any.
 const COMMIT: Option<&str> = option_env!("ESB_COMMIT");
 
 pub(crate) fn run(printer: Printer) {

@@ -33,7 +33,8 @@ pub(super) enum Language {
 }
 
 impl Language {
-    /// The language that a file's name tells; without a telling one it is YAML, which most JSON is.
+    /// The language of a file by its name; for any other name it is YAML, as which most JSON can be
+    /// read.
     pub(super) fn of(path: &Path) -> Self {
         match path.extension().and_then(OsStr::to_str) {
             Some("json") => Self::Json,

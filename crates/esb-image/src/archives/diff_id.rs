@@ -1,6 +1,6 @@
 //! Reads the uncompressed content of layers and computes its digest, the diff ID.
 //!
-//! Owns how compressed layers are told apart. Refuses to look into the archive.
+//! Recognises how a layer is compressed. The archive inside is not read here.
 
 use std::io::{self, Read};
 

@@ -42,7 +42,7 @@ const STATUS: &str = "unexpected status";
 const DENIED_STATUS: [&str; 2] = [": 401", ": 403"];
 
 impl SolveError {
-    /// `step` is the step that failed, with the end of its log, as far as the daemon told.
+    /// `step` is the step that failed, with the end of its log, as far as the daemon sent them.
     pub(super) fn of(status: &Status, step: Option<(String, String)>) -> Self {
         let said = words(status);
         // Only a connection has causes; what a daemon says comes without.

@@ -1,7 +1,7 @@
 //! Containers that others run: found by their labels, and files exchanged with a folder inside.
 //!
-//! Owns the way in: archives for content, one `sh` for renames. Knows neither the platform's
-//! labels nor the files' meaning, and never starts, stops or changes a container of others but by
+//! Transfers content as archives and renames files by one `sh`. Knows neither the platform's labels
+//! nor the files' meaning, and never starts, stops or changes a container of others but by
 //! [`DockerEngine::remove_container`] and [`DockerEngine::restart`].
 
 use std::{collections::HashMap, io::Read as _, time::Duration};

@@ -82,7 +82,7 @@ enum Way {
 pub enum Taken {
     /// A placeholder has it.
     Held,
-    /// The worker ended, and somebody else may have it.
+    /// The worker ended, and another container may have its address.
     Lost(String),
 }
 

@@ -125,7 +125,7 @@ impl Plan {
             || steps.into_iter().any(copied_from)
     }
 
-    /// Whether a stage gives files to somebody by a name that only its base's accounts resolve.
+    /// Whether a stage sets an owner by a name that only its base's accounts resolve.
     pub(crate) fn names_owners(&self, position: usize) -> bool {
         let owner = |step: &Step| match &step.action {
             StepAction::Copy(copy) => copy.owner.clone(),

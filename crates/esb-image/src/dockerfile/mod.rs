@@ -257,7 +257,7 @@ pub(crate) fn readable(text: &str) -> Cow<'_, str> {
     changed
 }
 
-/// The parser's words without the place, which is told apart.
+/// The parser's message without the position, which is kept separately.
 fn syntax_reason(error: &parse_dockerfile::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" at line ") {

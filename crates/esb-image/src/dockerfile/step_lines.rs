@@ -1,7 +1,7 @@
 //! Finds the line of a build step from the position in its name: `BuildKit`'s `[build 2/5] RUN
 //! make` is the second step of the stage `build`.
 //!
-//! A daemon tells the line beside its error only at times, and an engine never; the place in a name
+//! A daemon sends the line with its error only sometimes, and an engine never; the place in a name
 //! is always there. Refuses to guess: a name that does not fit the Dockerfile has no line.
 
 /// The steps of each stage that are counted, by their lines.

@@ -94,7 +94,8 @@ impl Tree {
         Ok(())
     }
 
-    /// Lands what an archive holds: links on the way are followed for each entry.
+    /// Copies the entries of an archive into the tree: links in their paths are followed for each
+    /// entry.
     pub(crate) fn unpack(
         &mut self,
         items: &[Item],

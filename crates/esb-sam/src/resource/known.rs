@@ -286,7 +286,7 @@ pub(super) const ATTRIBUTES: &[&str] = &[
     "UpdateReplacePolicy",
 ];
 
-/// The properties of a resource type; `None` when they are nobody's business here.
+/// The properties of a resource type; `None` when they are not checked here.
 pub(super) fn properties(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "AWS::Serverless::Function" => SERVERLESS_FUNCTION,
@@ -302,7 +302,7 @@ pub(super) fn properties(kind: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-/// The properties of an event type; `None` when they are nobody's business here.
+/// The properties of an event type; `None` when they are not checked here.
 pub(super) fn event_properties(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {
         "Api" => API_EVENT,

@@ -46,7 +46,7 @@ impl Error {
     }
 }
 
-/// One document with what is worth saying about it.
+/// The tree of one document, with its findings.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) root: Rc<Node>,

@@ -144,7 +144,7 @@ impl EngineOnlyImages {
         Ok(Some(Self { engine, images }))
     }
 
-    /// Exports an image as one stream and pushes it, when it is the one that is meant.
+    /// Exports an image as one stream and pushes it, when it is the expected one.
     async fn push(
         &self,
         client: &Client,

@@ -103,7 +103,7 @@ enum Answer {
     Missing(String),
     /// It is another image than the one that was published.
     Other(Digest),
-    /// Nobody can tell.
+    /// It could not be found out.
     Unknown(String),
 }
 

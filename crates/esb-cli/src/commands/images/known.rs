@@ -92,7 +92,7 @@ impl Known {
         }
     }
 
-    /// What is published, by whoever it was.
+    /// Everything that is published, by any owner.
     pub(super) fn published(&mut self, published: &PublishedConfig) {
         for (function, entry) in &published.config.functions.functions {
             let owners = published.state.owners.of(Section::Function, function);

@@ -49,7 +49,7 @@ pub struct Replaced {
     pub busy: Vec<String>,
     /// Names of containers that still run old code, and why their addresses cannot be held.
     pub kept: Vec<(String, String)>,
-    /// Names of containers that are gone, and why somebody else may have their addresses.
+    /// Names of containers that are gone, and why another container may have their addresses.
     pub lost: Vec<(String, String)>,
     /// The number of calls that were cut off because they began at the moment in which a worker was
     /// stopped.

@@ -146,8 +146,8 @@ fn name_in_session(base: &Base) -> String {
     format!("base-{}", base.image.descriptor.digest.hex())
 }
 
-/// What every exporter is told. Times of files in an image that comes back are set here, where its
-/// base's layers are known and stay as they are.
+/// The attributes that every exporter gets. Times of files in an exported image are set here, where
+/// its base's layers are known and stay as they are.
 pub(super) fn attributes(job: &Job) -> HashMap<String, String> {
     let attributes = [
         ("compression", "gzip".to_owned()),

@@ -23,7 +23,7 @@ pub(super) const REQUIREMENTS: &str = "requirements.txt";
 pub(super) const CONSTRAINTS: &str = "constraints.txt";
 
 impl Installer {
-    /// A folder for what is not whole yet, which nobody else can read.
+    /// A folder for incomplete files, readable by its owner alone.
     pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
         let parent = self.store.root().join(FOLDER);
         fs::create_dir_all(&parent).map_err(io_error("create", &parent))?;
@@ -225,7 +225,8 @@ impl Installer {
         Ok(())
     }
 
-    /// What a lock comes to, as uv tells it. Of the project only its two files are shown to it.
+    /// Reads the requirements that uv exports from a project's `uv.lock`. uv sees only the
+    /// project's two files.
     pub(super) async fn read_lock(
         &self,
         job: &mut Job<'_>,
