@@ -33,7 +33,7 @@ pub(crate) struct Saved {
     pub(crate) templates: BTreeMap<String, OfTemplate>,
 }
 
-/// What was answered for one template.
+/// The saved answers for one template.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct OfTemplate {

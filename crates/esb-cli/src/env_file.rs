@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt};
 /// How deep defaults of references may nest.
 const MAX_DEPTH: usize = 32;
 
-/// What is wrong in an env file, and where.
+/// A fault of an env file, with its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) line: usize,

@@ -54,7 +54,7 @@ impl From<Kind> for Exit {
     }
 }
 
-/// Why a command does not end with success.
+/// The error of a command.
 #[derive(Debug)]
 pub(crate) struct CliError {
     pub(crate) exit: Exit,

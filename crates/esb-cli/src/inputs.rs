@@ -140,7 +140,7 @@ pub(crate) fn environment_name(
     Ok(name.to_owned())
 }
 
-/// What names the registry on a command line.
+/// The flags that name the registry.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RegistryFlags<'a> {
     pub(crate) registry: Option<&'a str>,

@@ -27,7 +27,7 @@ pub(crate) struct Printer {
     pub(crate) width: Option<usize>,
 }
 
-/// How progress shows.
+/// The style of progress output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProgressStyle {
     Bars,

@@ -28,7 +28,7 @@ pub(crate) type Answers = BTreeMap<usize, Values>;
 const FOLDERS: usize = 500;
 const OFFERED: usize = 20;
 
-/// What was asked before the templates were read.
+/// The fields that are asked for before the templates are read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PromptedFields {
     environment: bool,
@@ -131,7 +131,7 @@ fn before(project: &Project) -> Option<crate::answers::OfTemplate> {
     saved.templates.remove(&project.templates.first()?.owner)
 }
 
-/// What is asked of one run.
+/// The questions of one run.
 pub(crate) struct Interview<'a> {
     pub(crate) asked: &'a PromptedFields,
     pub(crate) project: &'a Project,

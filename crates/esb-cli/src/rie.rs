@@ -17,7 +17,7 @@ const RESPONSE_LIMIT: u64 = 64 * 1024 * 1024;
 /// How long the emulator may take to listen (docs/contracts/platform.md#what-a-worker-needs).
 const READY_LIMIT: Duration = Duration::from_secs(10);
 
-/// What a function answered.
+/// The response of a function.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,

@@ -24,7 +24,7 @@ pub struct ConfigSet {
     pub images: ImageImportFile,
 }
 
-/// What is published in a folder: the files and our own side file.
+/// The published files of a folder, with `state.json`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PublishedConfig {
     pub config: ConfigSet,

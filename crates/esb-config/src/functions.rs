@@ -52,7 +52,7 @@ pub struct FunctionEntry {
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Environment(pub BTreeMap<String, Text>);
 
-/// How many containers of a function there are, and how long calls wait for one.
+/// The limits on containers of a function, and how long calls wait for one.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Scaling {
     pub max_capacity: Option<i64>,

@@ -22,7 +22,7 @@ pub(crate) struct Ledger<'a> {
     conflicts: Vec<Conflict>,
 }
 
-/// What a merge leads to, over all sections.
+/// The result of a merge, over all sections.
 #[derive(Default)]
 pub(crate) struct Settlement {
     pub(crate) owners: Owners,
@@ -34,7 +34,7 @@ pub(crate) struct Settlement {
     pub(crate) left: Vec<(EntryKey, Owner)>,
 }
 
-/// What becomes of a published entry.
+/// What a merge does with a published entry.
 enum Fate {
     /// The run's entry takes its place.
     Replaced,

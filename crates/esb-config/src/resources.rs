@@ -49,7 +49,7 @@ impl ResourcesFile {
     }
 }
 
-/// What stands below `resources`.
+/// The map below `resources`.
 #[derive(Default)]
 struct Inner {
     dynamodb: Vec<Value>,

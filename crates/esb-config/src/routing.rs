@@ -108,7 +108,7 @@ fn parameter(text: &str) -> Option<(usize, &'static str)> {
     (name > 0).then_some((start.len() + name + end.len(), form))
 }
 
-/// How early a path has to stand: less is earlier.
+/// The sort key of a path: a smaller one comes first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Specificity {
     /// The least specific of the segments.

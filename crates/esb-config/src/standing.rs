@@ -38,7 +38,8 @@ impl RunOwners {
     }
 }
 
-/// What a merge did with functions of another project under the name of one of the run's.
+/// Functions of other projects that have the same application's name, and what a merge does with
+/// them.
 #[derive(Default)]
 pub(crate) struct OfOthers {
     /// The project that published each function last, after the run.

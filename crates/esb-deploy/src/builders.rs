@@ -17,7 +17,7 @@ use crate::{
     release::target::Target,
 };
 
-/// What builds images and prepares their inputs.
+/// The engines that build images, with the stager and the installer of their inputs.
 pub(crate) struct Builders {
     pub(crate) stager: Stager,
     pub(crate) installer: Installer,

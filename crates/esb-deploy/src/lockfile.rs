@@ -46,7 +46,7 @@ pub enum LockUse {
     Locked,
 }
 
-/// What an image is for.
+/// The kind of a pinned image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pinned {
     /// Named by `FROM`.

@@ -34,7 +34,7 @@ pub struct MadeImage {
     upload: Option<Upload>,
 }
 
-/// What the registry got of an image.
+/// The upload of an image.
 #[derive(Debug, Clone, Copy)]
 struct Upload {
     bytes: u64,

@@ -10,7 +10,7 @@ use crate::{
     lockfile::LockUse,
 };
 
-/// How the platform runs workers.
+/// The platform's mode: how it runs workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// Containers of the Docker engine.
@@ -35,7 +35,7 @@ impl Mode {
     }
 }
 
-/// Which engine builds images.
+/// The engine that builds images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BuilderChoice {
     /// The embedded engine wherever it can build a recipe, else the fleet when one is named, else
@@ -112,7 +112,7 @@ impl std::str::FromStr for Destination {
     }
 }
 
-/// Which registry names a run uses.
+/// The names of the registry that a run uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryNames {
     /// What the user asked for; Dockerfiles carry its prefix.

@@ -84,7 +84,7 @@ impl Preview {
     }
 }
 
-/// What is known of an image that would be used.
+/// The images that would be reused, by name.
 type Known = BTreeMap<String, Image>;
 
 impl Deployment {

@@ -19,7 +19,7 @@ use crate::{
     quote,
 };
 
-/// What the template names, found on disk.
+/// The code that a template names, located on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LocatedCode {
     /// The path is relative to the root when inside it, else absolute; so are the next two.
@@ -35,7 +35,7 @@ pub(crate) enum LocatedCode {
     },
 }
 
-/// Why there is nothing to copy.
+/// The reason why there is nothing to copy.
 pub(crate) enum NotFound {
     /// It lies in S3: skipped, with the place that says so.
     S3 {
@@ -51,7 +51,7 @@ impl From<Finding> for NotFound {
     }
 }
 
-/// What one `COPY` reads.
+/// The source of one `COPY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CopySource {
     /// Relative to the root, as text; a folder unless `is_file`. Empty: the root itself.

@@ -14,14 +14,14 @@ use crate::{
     project::{CopyRules, Project},
 };
 
-/// What every part of an image is looked up with.
+/// The inputs that are shared while the parts of an image are located.
 pub(crate) struct Maker<'a> {
     pub(crate) settings: &'a RecipeSettings<'a>,
     pub(crate) project: &'a dyn Project,
     pub(crate) exclusions: &'a Exclusions,
 }
 
-/// How a folder is copied.
+/// The way in which a folder is copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Manner {
     /// What the user leaves out of the folder, relative to it.

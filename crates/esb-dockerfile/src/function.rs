@@ -152,7 +152,7 @@ impl Maker<'_> {
     }
 }
 
-/// What a function's image is put together from.
+/// The parts of a function's image.
 struct Parts {
     code: CopySource,
     code_target: PathBuf,

@@ -34,7 +34,7 @@ pub(crate) struct Exclusions {
 /// What Python leaves behind: it depends on the machine and the moment.
 const LEFTOVERS: [&str; 2] = ["**/__pycache__", "**/*.pyc"];
 
-/// What one function's context must hold although it may be excluded.
+/// Paths that one function's context must contain even when they are excluded elsewhere.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Included {
     /// Real folders and files of the user, as text relative to the root.

@@ -31,7 +31,7 @@ pub(crate) struct ReadyLayer {
     pub(crate) layout: Layout,
 }
 
-/// What became of a layer.
+/// The state of a layer.
 #[derive(Debug, Clone)]
 enum LayerState {
     Ready(Box<ReadyLayer>),

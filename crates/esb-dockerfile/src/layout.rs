@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use esb_model::{Family, Runtime};
 
-/// How the root of a layer looks to Python.
+/// The layout of a layer's root, as Python sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// As AWS wants it, or nothing that Python could import.

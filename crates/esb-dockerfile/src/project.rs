@@ -14,7 +14,7 @@ use std::{
 use esb_model::FollowLinks;
 use esb_oci::{CopiedLinks, IgnoreRules, LinkRules, look_at_links};
 
-/// What a copy of a folder leaves out and which links it follows.
+/// The rules for copying a folder: exclusions, and which links are followed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct CopyRules {
     /// Patterns in the language of `.dockerignore`.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-/// What a requirements file asks for.
+/// The requirements in a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Requirements {
     /// Normalised names of distributions that are wanted anywhere.

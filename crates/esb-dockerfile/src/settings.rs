@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_RUNTIME: &str = "python3.12";
 /// The handler of a function without one (docs/contracts/platform.md#runtimes).
 pub(crate) const DEFAULT_HANDLER: &str = "lambda_function.lambda_handler";
 
-/// What recipes depend on besides the application and the disk.
+/// The settings that recipes depend on besides the application and the disk.
 #[derive(Debug, Clone)]
 pub struct RecipeSettings<'a> {
     pub brand: &'a Brand,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::quote;
 
-/// What a function's Dockerfile says.
+/// The values for the template of a function's Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct View {
     pub(crate) base: String,

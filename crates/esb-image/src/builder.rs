@@ -137,7 +137,7 @@ pub enum Prediction {
     Build { reason: String },
 }
 
-/// What happened to an image.
+/// Whether an image was built or found again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     Built,

@@ -249,7 +249,7 @@ impl Error {
     }
 }
 
-/// What would help against an [`Error`]. The caller words it, for it knows how a user asks for it.
+/// A remedy for an [`Error`]. The caller words it, because only it knows its own flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {

@@ -133,7 +133,7 @@ pub struct Staged {
     pub source: StagedSource,
 }
 
-/// What is staged. Sources are relative to the project root, or absolute when outside it.
+/// The source of a staged input: a path relative to the project root, or absolute when outside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StagedSource {
     /// The content of an archive.

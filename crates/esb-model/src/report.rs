@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// What is done to an item.
+/// The kind of work that is reported on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Activity {

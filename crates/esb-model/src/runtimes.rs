@@ -3,7 +3,7 @@
 //! Owns the one table of their names and of the tags of their base images below
 //! `public.ecr.aws/lambda/`. A name that is not in it can be one that AWS announced later.
 
-/// What AWS says of a runtime.
+/// AWS's support for a runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Support {
     /// In use; these names are suggested for a wrong one.

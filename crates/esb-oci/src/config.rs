@@ -8,7 +8,7 @@ use crate::{Digest, InvalidImage};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageConfig(Map<String, Value>);
 
-/// What one layer of ours adds to the history.
+/// The history entry of one added layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History<'a> {
     /// RFC 3339 time.

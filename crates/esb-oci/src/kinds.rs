@@ -60,7 +60,7 @@ pub(crate) struct Found {
     pub(crate) is_folder: bool,
 }
 
-/// What lies in a folder.
+/// The names in a folder, by whether they belong to a store.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     pub(crate) found: Vec<Found>,

@@ -39,7 +39,7 @@ pub(crate) struct Records {
     kinds: Mutex<HashMap<String, RecordKind>>,
 }
 
-/// What is known of one kind.
+/// The records of one kind in memory.
 #[derive(Debug, Default)]
 struct RecordKind {
     values: HashMap<Digest, Bytes>,

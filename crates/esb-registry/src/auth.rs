@@ -46,7 +46,7 @@ pub(crate) struct Authenticator {
     hosts: Mutex<HashMap<String, Arc<Host>>>,
 }
 
-/// What is known of one registry.
+/// The authentication state of one registry.
 #[derive(Debug)]
 pub(crate) struct Host {
     registry: String,
@@ -81,7 +81,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What a request is authorized with.
+/// The authorization of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Authorization {
     Basic { username: String, password: Secret<String> },

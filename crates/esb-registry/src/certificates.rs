@@ -15,7 +15,7 @@ use crate::Error;
 const FILES: usize = 100;
 const LIMIT: u64 = 1024 * 1024;
 
-/// What a registry's folder holds.
+/// The certificates in a registry's folder.
 #[derive(Debug, Default)]
 pub(crate) struct Certificates {
     pub(crate) roots: Vec<Certificate>,

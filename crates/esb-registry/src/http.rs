@@ -46,7 +46,7 @@ pub(crate) struct Request<'a> {
     pub(crate) is_confined: bool,
 }
 
-/// What a request carries; it can be sent again.
+/// The body of a request; it can be sent again.
 #[derive(Debug, Clone)]
 pub(crate) enum Payload<'a> {
     Nothing,

@@ -16,7 +16,7 @@ use crate::{
     summary::Summary,
 };
 
-/// What a command line asks for.
+/// The request of `esb deploy` or `esb build`, from its command line.
 pub(crate) struct DeployRequest<'a> {
     pub(crate) global: &'a GlobalArgs,
     pub(crate) build: &'a BuildArgs,

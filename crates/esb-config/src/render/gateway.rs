@@ -33,7 +33,7 @@ const OWN: &[Own] = &[
     own(PAGE, &[Some("openapi.json")]),
 ];
 
-/// What the Gateway takes of a route.
+/// The part of a route that the Gateway answers itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Taken {
     /// Every request with one of these methods.

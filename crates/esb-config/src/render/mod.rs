@@ -22,7 +22,7 @@ use crate::{
     state::{OwnershipState, Section},
 };
 
-/// Where a function's image is published.
+/// The published image of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PublishedImage {
     /// The reference that the runtime pulls: the text of `image`.

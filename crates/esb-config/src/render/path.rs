@@ -6,7 +6,7 @@ use crate::{
     text::identifier,
 };
 
-/// Why the Gateway cannot have a path.
+/// The reason why the Gateway does not support a path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PathError {
     #[error(

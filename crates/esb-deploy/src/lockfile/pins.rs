@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Content, LockFile, LockUse, Packages};
 
-/// What an image of ours is pinned for.
+/// The kind of an image that `esb` built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Made {
     /// Functions are built on it: the base that it is made of need not be read.
@@ -59,7 +59,7 @@ pub(crate) struct PackageLayer {
     diff_id: Digest,
 }
 
-/// What a run found out beside what it has to pin.
+/// New shortcuts that a run found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     images: Vec<(Made, MadeImage)>,

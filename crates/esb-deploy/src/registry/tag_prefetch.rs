@@ -29,7 +29,7 @@ use crate::{
 /// The record's kind in the content store: the names under which a run pushed, by its settings.
 const RECORD: &str = "pushed-names-2";
 
-/// What a run pushed.
+/// The record of what a run pushed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Last {
     /// Whether the registry wanted no authentication: then all questions can be asked at once.
@@ -77,7 +77,7 @@ impl Question {
     }
 }
 
-/// What the registry said of one image.
+/// The registry's answer about one image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PrefetchResult {
     /// Whether the registry answered.

@@ -17,10 +17,10 @@ use crate::{
     release::{fleet, functions, inputs, pins, target::Target},
 };
 
-/// What names after `FROM` stand for, for each platform.
+/// The images behind the names after `FROM`, for each platform.
 pub(crate) type Bases = BTreeMap<Platform, BTreeMap<String, Base>>;
 
-/// What a run made so far.
+/// The images that a run has made so far.
 #[derive(Default)]
 pub(crate) struct Made {
     pub(crate) bases: Bases,

@@ -14,7 +14,7 @@ use zip::CompressionMethod;
 
 use crate::{Error, error::io_error, paths};
 
-/// How much an archive may hold.
+/// Limits for unpacking an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnpackLimits {
     pub entries: usize,
@@ -32,7 +32,7 @@ impl Default for UnpackLimits {
 /// The longest target of a link, in bytes.
 const MAX_LINK: u64 = 4096;
 
-/// How a file can be unpacked by `ADD`.
+/// The kinds of archives that `ADD` unpacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TarKind {
     Plain,

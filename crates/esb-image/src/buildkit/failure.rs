@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 
 use crate::daemon::chain;
 
-/// Why a solve gave no image.
+/// The error of a solve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SolveError {
     /// The daemon cannot; another one may.

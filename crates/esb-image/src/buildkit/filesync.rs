@@ -37,7 +37,7 @@ const NANOS: i64 = 1_000_000_000;
 /// Files get times within a year after the image's.
 const SPAN: i64 = 1 << 25;
 
-/// What a daemon may fetch under one name.
+/// The files that a daemon may fetch under one name.
 #[derive(Debug, Default)]
 pub(super) struct FileTree {
     entries: Vec<Sent>,

@@ -84,7 +84,7 @@ struct Inner {
     placed: Mutex<HashMap<String, PlacedBuild>>,
 }
 
-/// What builders of one fleet share.
+/// The daemons of a fleet, shared by its builders.
 struct Daemons {
     nodes: Vec<Node>,
     ring: RendezvousHasher,
@@ -99,7 +99,7 @@ struct PlacedBuild {
     node: usize,
 }
 
-/// What a daemon made of a build.
+/// The result of a build on a daemon.
 enum BuildOutput {
     Pushed(Digest),
     Exported(Box<Image>),

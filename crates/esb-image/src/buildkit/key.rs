@@ -36,7 +36,7 @@ pub(super) fn key(job: &Job) -> Digest {
     key.finish()
 }
 
-/// What lies before the code.
+/// The inputs of a build that come before its code.
 #[derive(Debug, PartialEq, Eq)]
 struct Shared {
     /// The Dockerfile up to the end of the last `RUN`.

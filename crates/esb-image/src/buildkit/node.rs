@@ -38,7 +38,7 @@ pub(super) const AT_ONCE: usize = 4;
 /// A daemon with TLS has to speak HTTP/2, and says so.
 const PROTOCOL: &[u8] = b"h2";
 
-/// See the module.
+/// One daemon of a fleet.
 pub(super) struct Node {
     /// Its address, as people write it.
     pub(super) name: String,

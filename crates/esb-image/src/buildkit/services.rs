@@ -34,7 +34,7 @@ const DOCKER_HUB: (&str, &str) = ("registry-1.docker.io", "docker.io");
 /// Where an image goes; taken by the one export of a build, whose end is the archive's.
 type Exported = Arc<Mutex<Option<mpsc::Sender<Result<Bytes, Status>>>>>;
 
-/// See the module.
+/// The gRPC services of one session.
 #[derive(Clone)]
 pub(super) struct Services {
     config: SessionConfig,

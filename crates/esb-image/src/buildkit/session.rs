@@ -49,7 +49,7 @@ const PIPE: usize = 256 * 1024;
 /// Bytes that travel at a time.
 const BLOCK: usize = 32 * 1024;
 
-/// What the services know, beside files.
+/// The configuration of a session's services.
 #[derive(Clone)]
 pub(super) struct SessionConfig {
     pub(super) credentials: Arc<DaemonCredentials>,
@@ -60,7 +60,7 @@ pub(super) struct SessionConfig {
     pub(super) contents: Contents,
 }
 
-/// What one session may answer.
+/// The files that a session may send, by name.
 pub(super) type SharedTrees = Arc<Mutex<HashMap<String, Arc<FileTree>>>>;
 
 /// A session that answers until it is dropped.

@@ -25,7 +25,7 @@ const DIGITS: usize = 16;
 /// Folders alone are no reason that helps.
 pub(crate) type Files = BTreeMap<String, String>;
 
-/// What is different in a part of an image, and how: ``("code/app.py", "changed")``.
+/// The files of a part that changed, and how: ``("code/app.py", "changed")``.
 pub(crate) type PartChanges = Vec<(String, &'static str)>;
 
 /// What is kept of a file or a symbolic link; none of a folder.

@@ -29,7 +29,7 @@ pub(crate) struct ScanKey {
     pub(crate) trust: bool,
 }
 
-/// What a source holds.
+/// The content of a source.
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) found: Vec<Selected>,

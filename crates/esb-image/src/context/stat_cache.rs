@@ -35,7 +35,7 @@ pub(crate) struct StatCache {
     folders: Arc<Mutex<HashMap<PathBuf, Arc<Mutex<FolderStats>>>>>,
 }
 
-/// What is known of the files below one folder.
+/// The remembered stats and digests of the files below one folder.
 #[derive(Debug)]
 pub(crate) struct FolderStats {
     key: Digest,

@@ -51,7 +51,7 @@ impl Place {
     }
 }
 
-/// What an entry of a folder is in the image.
+/// The kind of an entry of a folder, as the image has it.
 enum Found {
     Folder(Place),
     Leaf(PathBuf),

@@ -36,7 +36,7 @@ const DOCUMENTS: u64 = 16 * DOCUMENT_LIMIT;
 /// The kind of the records that say what was made of a layer.
 const RECORD: &str = "docker-layer";
 
-/// How an image is taken out.
+/// Options for exporting an image.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ExportOptions {
     /// Layers that exist elsewhere already, by their uncompressed and their compressed digests.
@@ -49,7 +49,7 @@ pub(crate) struct ExportOptions {
     pub(crate) normal: Option<Normalization>,
 }
 
-/// What makes the bytes of an image depend on its content alone.
+/// The normalisation by which an image's bytes depend on its content alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Normalization {
     /// The time of all that is new, in seconds since 1970 and as RFC 3339.
@@ -88,7 +88,7 @@ struct Layer {
     diff_id: Option<Digest>,
 }
 
-/// What was read of an archive so far.
+/// Reads an archive; holds what has been read so far.
 struct ArchiveReader {
     store: ContentStore,
     /// What is exported, as messages name it.

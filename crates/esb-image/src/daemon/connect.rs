@@ -20,7 +20,7 @@ use super::address::{EngineAddress, TlsFiles};
 /// The longest time until a connection stands.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
-/// What a daemon with TLS has to be.
+/// The identity that a daemon with TLS must prove.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Expected {
     /// The name in its certificate; that of the address without one.

@@ -13,7 +13,7 @@ use esb_oci::{CredentialError, CredentialSource, Credentials, Redactor};
 
 use crate::Error;
 
-/// See the module.
+/// The registry credentials that daemons may have, and a record of those that they got.
 pub(crate) struct DaemonCredentials {
     source: Arc<dyn CredentialSource>,
     granted: Mutex<Granted>,

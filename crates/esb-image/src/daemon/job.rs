@@ -29,7 +29,7 @@ const RECORD: &str = "docker-image-2";
 /// The kind of the records that say what the last image of a recipe was made of.
 const LAST: &str = "docker-last-image";
 
-/// What a builder adds to a request.
+/// Settings of the builder for a job.
 #[derive(Clone, Copy)]
 pub(crate) struct JobSettings<'a> {
     pub(crate) prefix: &'a str,
@@ -37,7 +37,7 @@ pub(crate) struct JobSettings<'a> {
     pub(crate) stats: &'a StatCache,
 }
 
-/// See the module.
+/// One build, with everything that its result depends on.
 pub(crate) struct Job {
     /// As messages name it.
     pub(crate) image: String,

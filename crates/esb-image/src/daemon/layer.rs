@@ -102,7 +102,7 @@ fn has_capabilities(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<bool> {
     Ok(false)
 }
 
-/// How a blob is compressed, by its first bytes.
+/// The compression of a blob, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
     Tar,

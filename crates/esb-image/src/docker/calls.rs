@@ -214,14 +214,14 @@ impl Clock {
     }
 }
 
-/// What a line says about a call.
+/// The mark in a log line: the start or the end of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Start,
     End,
 }
 
-/// What the lines so far say.
+/// The state of calls after the lines that have been read.
 #[derive(Debug, Default)]
 struct Log {
     lines: u32,

@@ -68,7 +68,7 @@ pub struct Placeholder {
     fillers: Vec<StartedContainer>,
 }
 
-/// How a network gives addresses.
+/// The way in which a network assigns addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// The one that is asked for.

@@ -25,7 +25,7 @@ pub(crate) struct Plan {
     pub(crate) stages: BTreeMap<usize, StagePlan>,
 }
 
-/// What one stage does. A stage that starts from another holds that one's steps too.
+/// The plan of one stage. A stage that starts from another contains that one's steps too.
 #[derive(Debug, Clone)]
 pub(crate) struct StagePlan {
     /// The name after `FROM`; none for `scratch`.
@@ -46,7 +46,7 @@ pub(crate) struct Step {
     pub(crate) action: StepAction,
 }
 
-/// What a step does to the file system.
+/// The change that a step makes to the file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StepAction {
     Nothing,

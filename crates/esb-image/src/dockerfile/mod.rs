@@ -97,7 +97,7 @@ pub(crate) struct Stage {
     pub(crate) instructions: Vec<Line>,
 }
 
-/// What a stage starts from.
+/// The base of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum From {
     Scratch,

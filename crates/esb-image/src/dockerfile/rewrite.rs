@@ -42,7 +42,7 @@ pub(crate) const CONTEXT_DIR: &str = ".build-context";
 /// The Dockerfile's name in the archive.
 pub(crate) const DOCKERFILE_NAME: &str = ".build-dockerfile";
 
-/// What a Dockerfile asks of its surroundings.
+/// The images and the sources that a Dockerfile refers to, and where in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DockerfileRewrite {
     text: String,
@@ -212,7 +212,7 @@ struct StageNeeds {
     needs: CopiedPaths,
 }
 
-/// What a name after `FROM` or `--from` is.
+/// The kind of a name after `FROM` or `--from`.
 enum Origin {
     Nothing,
     StageNeeds(usize),

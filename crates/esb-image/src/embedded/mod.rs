@@ -83,7 +83,7 @@ struct Inner {
     configs: Mutex<HashMap<Digest, ImageConfig>>,
 }
 
-/// What is known before anything is made.
+/// The plan, the sources and the keys of a build before its layers are made.
 struct Prepared {
     plan: Plan,
     sources: Sources,

@@ -32,7 +32,7 @@ use crate::{
     error::io_error,
 };
 
-/// What each step of an image changed in its file system.
+/// The changes that each step of an image made to its file system.
 #[derive(Debug)]
 pub(crate) struct AppliedSteps {
     /// The index of the target's base, when it was needed.

@@ -14,10 +14,10 @@ pub(crate) struct Node {
     pub(crate) kind: ItemKind,
 }
 
-/// What one step changed, by clean path; folders stand before what is in them.
+/// The changes of one step, by clean path; folders come before their content.
 pub(crate) type Changes = BTreeMap<String, Node>;
 
-/// What is at a path, without contents.
+/// The entry at a path, without its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IndexEntry<'a> {
     Folder,

@@ -15,8 +15,8 @@ use crate::{
     dockerfile::interpret::{Plan, StepAction},
 };
 
-/// What the context gives to each step, by stage and position of the step; one list for each
-/// source.
+/// The files of the context that each step copies, by stage and position of the step; one list for
+/// each source.
 #[derive(Debug, Default)]
 pub(crate) struct Sources(HashMap<(usize, usize), Vec<Arc<Scan>>>);
 

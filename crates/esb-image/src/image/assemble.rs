@@ -128,7 +128,7 @@ pub(crate) fn remember(image: &Image, store: &ContentStore, key: Digest) -> Resu
     Ok(store.set_record(RECORD, key, &text)?)
 }
 
-/// What is left of an image that was remembered.
+/// An image that was recorded earlier, as far as the store still has it.
 pub(crate) enum Remembered {
     /// All of it is here, or in its base.
     Whole(Box<Image>),

@@ -77,7 +77,7 @@ struct KnownLayer {
 
 type LayerSlot = Arc<Mutex<KnownLayer>>;
 
-/// What a layer is made for.
+/// The request for a layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LayerRequest<'a> {
     pub(crate) epoch: i64,

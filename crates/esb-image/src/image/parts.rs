@@ -112,7 +112,7 @@ fn detailed(what: &str, mut changes: PartChanges) -> String {
     first_of(&changes).map_or_else(|| what.to_owned(), |first| format!("{what} ({first})"))
 }
 
-/// What is asked of an image beside its recipe.
+/// Settings of an image that are not in its recipe.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ImageSettings<'a> {
     pub(crate) labels: &'a BTreeMap<String, String>,

@@ -56,7 +56,7 @@ impl Put {
     }
 }
 
-/// Where an input goes, and where it is made.
+/// The target of an input, and the temporary place where it is made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) scratch: &'a Folder,
@@ -72,7 +72,7 @@ impl Place<'_> {
     }
 }
 
-/// What a copy leaves out and what it does with links.
+/// The rules for copying a folder: exclusions and links.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Copying<'a> {
     /// Patterns in `.dockerignore` syntax.

@@ -64,7 +64,7 @@ impl From<&PathBuf> for Folder {
     }
 }
 
-/// What an entry of a folder is.
+/// The kind of an entry of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     File,

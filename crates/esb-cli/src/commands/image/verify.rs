@@ -96,7 +96,7 @@ fn read(dir: &Path, project: &Project) -> Result<PublishedConfig, Error> {
     Ok(esb_config::read(project.configuration_at(dir))?)
 }
 
-/// What one side says of an image.
+/// The answer of a registry or an engine about one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
     Pullable,

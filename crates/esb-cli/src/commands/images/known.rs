@@ -9,7 +9,7 @@ use esb_config::{Owner, PublishedConfig, Section};
 use esb_deploy::history::MadeHere;
 use esb_oci::Digest;
 
-/// Whose an image is.
+/// The owner of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Whose {
     /// This project's, with the application and template of its function where they are known.
@@ -45,7 +45,7 @@ impl Whose {
     }
 }
 
-/// What records and published configuration say.
+/// The images that records and published configuration name.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// What runs in this folder made, by each id.

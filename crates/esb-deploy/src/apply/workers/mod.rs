@@ -188,7 +188,7 @@ fn reload(gateway: &ContainerInfo) -> Duration {
     interval.min(LIMIT) + READING
 }
 
-/// Which workers run something old.
+/// The criteria by which workers run old code.
 struct Old<'a> {
     merged: &'a Merged,
     /// Workers of changed functions that ran before the Gateway noticed.

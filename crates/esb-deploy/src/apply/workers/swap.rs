@@ -21,7 +21,7 @@ const SHORT: Duration = Duration::from_secs(4);
 /// How often a worker that got the address of another one is ended in its turn.
 const TRIES: usize = 3;
 
-/// What became of a worker.
+/// The result of replacing one worker.
 #[derive(Debug)]
 pub(super) enum Fate {
     /// It is gone; perhaps a call began just then.

@@ -41,7 +41,7 @@ pub(crate) struct Entry {
     pub(crate) build: Vec<(&'static str, String)>,
 }
 
-/// Where a package comes from.
+/// The source of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// An index, by name.

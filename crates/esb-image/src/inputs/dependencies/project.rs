@@ -14,7 +14,7 @@ use super::{
 };
 use crate::Error;
 
-/// What a project says.
+/// The dependencies that a project declares.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Project {
     /// `pyproject.toml`, and the lock.

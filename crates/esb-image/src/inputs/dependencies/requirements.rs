@@ -34,7 +34,7 @@ const NO_WORD: &str = "the value of an option is one word without blanks, quotes
 const MAX_FILES: usize = 100;
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What reading depends on beside the files.
+/// Reads requirements files; holds the settings for it.
 pub(crate) struct Reader<'a> {
     pub(crate) image: &'a str,
     /// The project root: the last place where a path is looked for.
@@ -67,7 +67,7 @@ pub(crate) struct Requirements {
     contents: Vec<Digest>,
 }
 
-/// What the options of one line say about its requirement.
+/// The options on the line of one requirement.
 #[derive(Debug, Default)]
 struct LineOptions {
     files: Vec<(PathBuf, Kind)>,

@@ -21,7 +21,7 @@ const MAX_LINES: usize = 200;
 /// A program with its arguments.
 pub(crate) struct Program(Command);
 
-/// What a program said, and how it ended.
+/// The output of a program and its exit status.
 #[derive(Debug)]
 pub(crate) struct Log {
     lines: Vec<String>,

@@ -125,7 +125,7 @@ const UV_KEYS: [&str; 12] = [
     "native-tls",
 ];
 
-/// What a build step gets of this machine's settings.
+/// The settings of this machine for a build step.
 #[derive(Default)]
 pub(crate) struct StepSettings {
     /// Variables of pip and of what it is made of.
