@@ -69,7 +69,7 @@ fn settings(
         .with_offline(args.offline))
 }
 
-/// What `docker login` and `podman login` left for this user.
+/// Reads the credentials that `docker login` and `podman login` saved for this user.
 pub(crate) fn docker_credentials(
     environment: &Environment,
 ) -> Result<Arc<dyn esb_oci::CredentialSource>, Error> {

@@ -65,7 +65,7 @@ struct EarlierTemplate {
 }
 
 impl Saved {
-    /// What lies in a brand's folder of a project; nothing where it cannot be read.
+    /// Reads the saved answers of a project; empty when they cannot be read.
     pub(crate) fn read(folder: &Folder, root: &Path) -> Self {
         let text = folder.read(NAME, LIMIT).ok().flatten().unwrap_or_default();
         Self::parse(&String::from_utf8(text).unwrap_or_default(), root)

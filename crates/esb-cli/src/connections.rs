@@ -70,7 +70,7 @@ pub(crate) fn open_store(environment: &Environment, brand: &Brand) -> Result<Con
     Ok(ContentStore::open_held(dir)?)
 }
 
-/// What names the container engine.
+/// The settings that name the container engine.
 fn engine_settings(environment: &Environment) -> ClientSettings {
     let get = |name| environment.get(name).map(str::to_owned);
     ClientSettings {

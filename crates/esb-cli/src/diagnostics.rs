@@ -29,7 +29,7 @@ pub(crate) fn print(findings: &[Finding], sources: &SourceMap, lowest: Severity,
     }
 }
 
-/// By file and place; findings without a place come first.
+/// Sorts findings by file and place; those without a place come first.
 pub(crate) fn sorted(findings: &[Finding]) -> Vec<&Finding> {
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by_key(|finding| (finding.span, std::cmp::Reverse(finding.severity)));

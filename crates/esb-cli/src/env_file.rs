@@ -283,7 +283,7 @@ fn braced<'t>(
     Ok((value, after))
 }
 
-/// Where the brace closes that a text stands in; within its line.
+/// Finds the closing brace of a variable, within its line.
 fn closing(inner: &str) -> Option<usize> {
     let mut open = 1_usize;
     for (at, c) in inner.char_indices() {

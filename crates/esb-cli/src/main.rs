@@ -106,7 +106,7 @@ fn take_running_mode(
     Ok(())
 }
 
-/// What `esb.toml` says, for commands that work on a project.
+/// Reads `esb.toml`, for commands that work on a project.
 fn project_settings(cli: &Cli, environment: &Environment) -> Result<SettingsFile, Error> {
     let Some(template) = cli.command.template() else { return Ok(SettingsFile::default()) };
     let current = environment.current_folder()?;

@@ -191,8 +191,8 @@ fn warn(run: &Deployment, merged: Option<&esb_config::Merged>, printer: Printer,
     lines.into_iter().flatten().for_each(|line| printer.warning(&line));
 }
 
-/// What creates new tables and buckets (docs/contracts/platform.md#resourcesyml), when there may be
-/// some.
+/// The command that creates new tables and buckets (docs/contracts/platform.md#resourcesyml), when
+/// there may be some.
 fn provisioner(
     run: &Deployment,
     written: &Written,
@@ -202,13 +202,13 @@ fn provisioner(
         .then(|| compose_command(run, gateway, "--profile deploy run --rm provisioner"))
 }
 
-/// What makes a Gateway take what it reads only once.
+/// The command that restarts a Gateway, for settings that it reads only at its start.
 fn restart(run: &Deployment, written: &Written, gateway: Option<&ContainerInfo>) -> Option<String> {
     let gateway = gateway.filter(|gateway| gateway.running && written.delivered.is_some())?;
     (!written.capacities.is_empty()).then(|| compose_command(run, Some(gateway), "restart gateway"))
 }
 
-/// Why no Gateway reads what was written, and what to do.
+/// The text that says why no Gateway reads the written files, and what to do.
 fn nobody_reads(run: &Deployment, elsewhere: &[String]) -> String {
     match elsewhere {
         [] => "no Gateway reads it: name its folder with `--config-to DIR`".to_owned(),
@@ -225,7 +225,7 @@ fn nobody_reads(run: &Deployment, elsewhere: &[String]) -> String {
     }
 }
 
-/// Where the region of a run is not the published one.
+/// The line for a run whose region is not the published one.
 fn region_line(merged: Option<&esb_config::Merged>) -> Option<String> {
     let region = merged?.own_region.as_ref()?;
     let line = format!(
@@ -241,7 +241,7 @@ fn region_json(merged: Option<&esb_config::Merged>) -> Option<Value> {
     Some(json!({ "published": region.published, "own": region.own }))
 }
 
-/// What is published and stays, for no template is known to have published it.
+/// The published entries that are kept because no template is known to have published them.
 fn unowned(merged: Option<&esb_config::Merged>) -> Vec<String> {
     merged.map_or(&[][..], |merged| &merged.unowned).iter().map(ToString::to_string).collect()
 }

@@ -6,7 +6,7 @@ use esb_deploy::Replaced;
 
 use crate::escape;
 
-/// For people.
+/// The lines for people.
 pub(crate) fn lines(replaced: &Replaced) -> Vec<String> {
     let mut lines = Vec::new();
     if !replaced.idle.is_empty() {
@@ -45,7 +45,7 @@ pub(crate) fn lines(replaced: &Replaced) -> Vec<String> {
     lines.iter().map(|line| escape::terminal(line).into_owned()).collect()
 }
 
-/// For programs.
+/// The JSON for programs.
 pub(crate) fn json(replaced: &Replaced) -> Value {
     json!({
         "replaced": replaced.idle,

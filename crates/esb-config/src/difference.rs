@@ -12,7 +12,7 @@ use crate::{
     value::Value,
 };
 
-/// What differs between two states of a function; schedules are entries of their own.
+/// Lists what differs between two states of a function; schedules are entries of their own.
 pub(crate) fn of_function(old: &FunctionEntry, new: &FunctionEntry) -> Vec<String> {
     let mut words = Vec::new();
     let image =

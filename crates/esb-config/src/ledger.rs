@@ -95,7 +95,7 @@ impl<'a> Ledger<'a> {
         result
     }
 
-    /// What it all leads to, unless two owners claim the same.
+    /// Returns the result, or an error when two owners claim the same entry.
     pub(crate) fn close(mut self) -> Result<Settlement, Error> {
         if self.conflicts.is_empty() {
             self.release();

@@ -100,8 +100,9 @@ impl Deployment {
         self.connections.fleet.is_some() || self.options.builder == BuilderChoice::Buildkit
     }
 
-    /// Who builds a recipe: the embedded engine wherever it can, else the fleet when one is named,
-    /// else the Docker engine, unless the user chose. With the reason, where there is a choice.
+    /// Chooses the engine for a recipe: the embedded engine wherever it can, else the fleet when
+    /// one is named, else the Docker engine, unless the user chose. With the reason, where there is
+    /// a choice.
     pub(crate) fn engine_for(&self, recipe: &ImageRecipe) -> (BuilderChoice, String) {
         match self.options.builder {
             BuilderChoice::Auto => match self.builders.embedded.supports(recipe) {

@@ -165,7 +165,7 @@ async fn make(run: &Deployment, plan: &Plan) -> Result<Preview, Error> {
     Ok(Preview { images, merged })
 }
 
-/// What would happen to the image of a recipe, and the image when it is known.
+/// Predicts what would happen to the image of a recipe, and returns the image when it is known.
 async fn one(
     run: &Deployment,
     target: &Target,

@@ -32,7 +32,7 @@ pub(crate) struct Manner {
 }
 
 impl Maker<'_> {
-    /// What a `COPY` of what was found reads, staged in `target` where it has to be; none when
+    /// Makes the source of a `COPY` for located code, staged in `target` when needed; `None` when
     /// findings say why.
     pub(crate) fn content(
         &self,

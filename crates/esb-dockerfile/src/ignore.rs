@@ -45,7 +45,7 @@ pub(crate) struct Included {
     pub(crate) folders: Vec<(String, Vec<String>)>,
 }
 
-/// What the user leaves out of a folder, relative to it; nothing where the folder does not say.
+/// Reads the user's exclusions for a folder, relative to it; nothing where the folder does not say.
 ///
 /// # Errors
 /// When its file cannot be read.

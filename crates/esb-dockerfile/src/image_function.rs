@@ -141,8 +141,8 @@ impl Maker<'_> {
         decode_text(bytes).map(Some).map_err(io::Error::other)
     }
 
-    /// What the context goes without: our own folder, and what the user's file says. A file named
-    /// after the Dockerfile wins over the folder's, as in Docker.
+    /// The exclusions of the context: the folder of generated files, and those of the user's ignore
+    /// file. A file named after the Dockerfile wins over the folder's, as in Docker.
     fn exclusions_of(&self, dockerfile: &Path, context: &Path) -> io::Result<String> {
         let mut named = dockerfile.as_os_str().to_owned();
         named.push(".dockerignore");

@@ -53,7 +53,7 @@ pub struct ProjectEntry {
 
 /// Reads the files of a project; relative paths start at the project root.
 pub trait Project {
-    /// Where a path leads.
+    /// Resolves the symbolic links of a path.
     fn locate(&self, path: &Path) -> io::Result<Located>;
 
     /// The entries of a folder, sorted by name.
@@ -65,7 +65,7 @@ pub trait Project {
     /// The names in a zip archive, as they are stored: `/` between parts and after folders.
     fn archive_names(&self, path: &Path) -> io::Result<Vec<String>>;
 
-    /// What the links of a folder mean for a copy of it.
+    /// Looks at the symbolic links of a folder that is to be copied.
     fn links(&self, path: &Path, rules: &CopyRules) -> io::Result<CopiedLinks>;
 }
 

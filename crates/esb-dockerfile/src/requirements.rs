@@ -28,7 +28,7 @@ impl Requirements {
         wanted
     }
 
-    /// What `[project] dependencies` of a `pyproject.toml` asks for.
+    /// Reads `[project] dependencies` of a `pyproject.toml`.
     ///
     /// # Errors
     /// With the reason, when the text is no TOML.

@@ -21,7 +21,7 @@ pub trait Builder: Send + Sync {
     /// [`Unsupported`] with the instruction that needs another engine.
     fn supports(&self, recipe: &ImageRecipe) -> Result<(), Unsupported>;
 
-    /// What [`Builder::build`] would do, without doing it; `None` when only the engine knows.
+    /// Predicts what [`Builder::build`] would do; `None` when only the engine knows.
     fn predict<'a>(
         &'a self,
         _request: BuildRequest<'a>,

@@ -9,7 +9,7 @@ use crate::Error;
 
 /// A container engine.
 pub trait Engine: Send + Sync {
-    /// What it is and runs on.
+    /// The engine's name and platform.
     fn info(&self) -> &EngineInfo;
 
     /// Loads images under their names, in one stream; layers that the engine has may be left out.
@@ -37,7 +37,7 @@ pub trait Engine: Send + Sync {
 /// A container that runs. It is removed by [`Container::stop`], and when it is dropped as far as
 /// the engine still answers then.
 pub trait Container: Send + Sync {
-    /// Where its published port answers.
+    /// The address of its published port on this machine.
     fn address(&self) -> SocketAddr;
 
     /// All that it wrote so far, both streams in order, as text.

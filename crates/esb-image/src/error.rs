@@ -223,7 +223,7 @@ impl Error {
         matches!(self, Self::Denied { .. }).then_some("IMAGE_AUTH_FAILED")
     }
 
-    /// What would help, when that is known.
+    /// The remedy, when one is known.
     pub fn remedy(&self) -> Option<Remedy> {
         Some(match self {
             Self::Unsupported { .. } => Remedy::UseAnotherBuilder,

@@ -325,7 +325,7 @@ pub(crate) fn forget_missing(store: &ContentStore) -> Result<(), FolderError> {
     if entries.len() == before { Ok(()) } else { write_index(store, entries) }
 }
 
-/// Of several that change an index at once, one works and the others wait.
+/// Locks the index of a layout, so that one process changes it at a time.
 fn lock(store: &ContentStore) -> Result<Option<fs::File>, FolderError> {
     let folder = store.folder().open_folder()?;
     // Without locks, as on some network disks, the last one wins.

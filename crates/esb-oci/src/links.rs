@@ -132,7 +132,7 @@ impl LinkRules {
         CopiedFolder::start(path, Vec::new())
     }
 
-    /// What a copy has in the place of the link `name` in `folder`.
+    /// Decides what a copy has in place of the link `name` in `folder`.
     ///
     /// # Errors
     /// When the link leads out of what is copied to where it must not, or cannot be read.

@@ -182,8 +182,8 @@ impl ContentStore {
         Ok(Self::of(folder, None))
     }
 
-    /// What writes the blobs of a layout: no store, for a layout has no marker and nothing of it
-    /// is ever collected.
+    /// Opens a layout's folder to write its blobs. It is not a store: a layout has no marker, and
+    /// nothing in it is ever collected.
     pub(crate) fn of_layout(folder: &Folder) -> Result<Self, StoreError> {
         folder.join(kinds::SHA256).make()?;
         for entry in folder.entries()? {

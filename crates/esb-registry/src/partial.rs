@@ -34,7 +34,7 @@ impl Partials {
         Self { folder: store.folder().join(FOLDER), slow }
     }
 
-    /// What an earlier run left of a blob, and the place for more.
+    /// Opens what an earlier run left of a blob, and the file for more.
     pub(crate) fn open(&self, blob: &Descriptor) -> Kept {
         let (folder, name) = (self.folder.clone(), blob.digest.hex());
         let state = match existing(&folder, &name, blob.size) {

@@ -109,7 +109,7 @@ impl<'n> Constraints<'n> {
         }
     }
 
-    /// What a value breaks, in words, each with the constraint.
+    /// Describes each constraint that a value violates.
     fn broken(&self, run: &mut Run<'_>, text: &Text) -> Vec<(String, Option<&'n MapEntry>)> {
         let mut broken = Vec::new();
         if let Some((allowed, entry, listed)) = &self.allowed

@@ -218,8 +218,8 @@ fn brand_folder(project: &Project, root: Option<&PathBuf>) -> Folder {
     folder.join(project.brand.folder_name())
 }
 
-/// What every merged configuration of a project names, `staging/<project>/<env>/config`, and each
-/// folder that one was delivered to last.
+/// Collects the images that every merged configuration of a project names, in
+/// `staging/<project>/<env>/config` and in each folder that one was last delivered to.
 fn published_from(project: &Project, brand: &Folder, known: &mut Known) -> Result<(), Error> {
     for compose_project in folders(&brand.join("staging"))? {
         for environment in folders(&compose_project)? {

@@ -131,7 +131,8 @@ async fn bring(engine: &esb_image::docker::DockerEngine, image: &ImageRecord) ->
     Err(Error::new(Kind::Input, "invoke", text).hint("run `esb build --to docker` again"))
 }
 
-/// What `--secret-env` names of a function, from this process's environment where that has it.
+/// Reads the variables of a function that `--secret-env` names from this process's environment, as
+/// far as they are set.
 fn secrets<'a>(
     project: &'a Project,
     function: &Function,
@@ -142,7 +143,7 @@ fn secrets<'a>(
     own.filter_map(|(_, variable)| Some((variable.as_str(), environment.get(variable)?))).collect()
 }
 
-/// What the Gateway would give a worker.
+/// The variables that the Gateway would set for a worker.
 fn function_environment(
     loaded: &Loaded,
     function: &Function,

@@ -42,7 +42,7 @@ pub(super) enum Taken {
     Some(Vec<String>),
 }
 
-/// What the Gateway takes of a route of a template; nothing for most.
+/// The part of a template's route that the Gateway answers itself; `None` for most routes.
 pub(super) fn taken(path: &str, method: &Method) -> Option<Taken> {
     let segments = Segments::of(path)?;
     let asked = |own: &Own| -> Vec<&'static str> {

@@ -122,7 +122,7 @@ async fn gateway(run: &Deployment) -> Result<Option<ContainerInfo>, Error> {
     Ok(found.into_iter().next())
 }
 
-/// What a container sees at the Gateway's folder.
+/// Finds what is mounted at the Gateway's folder in a container.
 async fn mounted(run: &Deployment, container: &ContainerInfo) -> Result<Place, Error> {
     let name = &container.name;
     let mount = container.mounts.iter().find(|mount| mount.target == GATEWAY_FOLDER);
@@ -164,7 +164,7 @@ fn place_of(
 }
 
 impl Place {
-    /// As messages name it.
+    /// The name for messages.
     pub(crate) fn name(&self, run: &Deployment) -> String {
         match self {
             Self::Folder(folder) => run.short(&folder.path()),
@@ -172,7 +172,7 @@ impl Place {
         }
     }
 
-    /// What forbids to write there, before any work.
+    /// Checks, before any work, that the place can be written to.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
             Self::Folder(folder) => Ok(esb_config::check_writable(folder)?),
@@ -180,7 +180,7 @@ impl Place {
         }
     }
 
-    /// What is published there; none when nothing ever was.
+    /// Reads what is published there; `None` when nothing ever was.
     pub(crate) async fn read(&self) -> Result<Option<PublishedConfig>, Error> {
         match self {
             Self::Folder(folder) if folder.kind(ConfigFile::Functions.name())?.is_none() => {
@@ -242,7 +242,8 @@ impl Inside {
         Ok(published?)
     }
 
-    /// Under temporary names first, then one rename each, in the order of the merge's steps.
+    /// Publishes the files: writes all under temporary names, then renames each, in the order of
+    /// the merge's steps.
     async fn publish(&self, merged: &Merged) -> Result<Publication, Error> {
         let files = self.files().await?;
         let steps = merged.steps(|file| files.get(&file).map(|found| found.content.clone()));

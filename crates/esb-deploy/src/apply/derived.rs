@@ -197,7 +197,7 @@ pub(crate) async fn in_engine(run: &Deployment, external: &External) -> Option<S
     engine.find(&external.source).await.ok()?
 }
 
-/// What has to be done for an image that only the engine has.
+/// Plans the push of an image that only the engine has.
 pub(crate) async fn of_engine(
     run: &Deployment,
     externals: &mut [External],

@@ -184,7 +184,7 @@ pub(crate) fn takes_lock(run: &Deployment, recipe: &ImageRecipe) -> bool {
     })
 }
 
-/// What a recipe takes from the folders of the user.
+/// The folders of the user that a recipe copies.
 fn copied<'a>(run: &Deployment, recipe: &'a ImageRecipe) -> Vec<Copied<'a>> {
     let root = &run.project.root;
     let staged = recipe.staged.iter().filter_map(|staged| match &staged.source {

@@ -97,7 +97,7 @@ pub(crate) async fn ahead(
     Ok(Pulled { images, time: start.elapsed() })
 }
 
-/// What the published functions.yml does not name with the same content.
+/// Lists images that the published functions.yml does not name with the same content.
 async fn new_names(
     target: &Target,
     made: &Made,
@@ -176,7 +176,7 @@ impl EngineRequest<'_> {
     }
 }
 
-/// What lets an engine reach the registry under `name`.
+/// The hint that says how an engine can reach the registry under `name`.
 fn advice(name: &str, registry: &PublishTarget, default: &PublishTarget, reason: &str) -> String {
     let denied = ["unauthorized", "denied", "no basic auth", "authentication required"];
     if denied.iter().any(|word| reason.contains(word)) {

@@ -11,7 +11,7 @@ use crate::error::Error;
 /// The record's kind in the content store.
 const RECORD: &str = "pushed-tag";
 
-/// Where a tag led.
+/// The digest that a tag had.
 pub(crate) fn last(store: &ContentStore, at: &Repository, tag: &str) -> Option<Digest> {
     store.record(RECORD, key(at, tag))
 }

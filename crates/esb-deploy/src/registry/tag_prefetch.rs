@@ -102,7 +102,7 @@ pub(crate) struct TagPrefetch {
 pub(crate) struct PushedNames(Digest);
 
 impl PushedNames {
-    /// Of the folder of generated files, the registry with the tag, and the templates.
+    /// Makes a key of the folder of generated files, the registry with the tag, and the templates.
     pub(crate) fn new(
         generated: &Path,
         (registry, tag): (&PublishTarget, &str),

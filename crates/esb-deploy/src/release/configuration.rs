@@ -67,7 +67,8 @@ pub(crate) fn of_run(
     render(&run.project, &run.owners(), app, &images, push_target)
 }
 
-/// What would be published, where the images of functions are known as far as they are.
+/// Merges the configuration that would be published, with the images of functions as far as they
+/// are known.
 pub(crate) async fn planned(
     run: &Deployment,
     app: &Application,

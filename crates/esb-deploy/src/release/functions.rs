@@ -137,8 +137,8 @@ pub(crate) async fn push_base(
     Ok(made)
 }
 
-/// What a run without earlier ones asks first: where the tag of a base image leads, else that of
-/// what was pushed for a function.
+/// Chooses the first tag that a run asks a new registry for: that of a base image, else that of a
+/// function's image.
 pub(crate) fn first_question(
     run: &Deployment,
     registry: &PublishTarget,

@@ -133,8 +133,8 @@ pub(crate) async fn prepare(
     run.learned.lock.write()
 }
 
-/// What a recipe's requirements led to, as far as `esb.lock` pins it; none when there is nothing
-/// to be pinned.
+/// The versions that `esb.lock` pins for a recipe's requirements; `None` when there is nothing to
+/// pin.
 pub(crate) async fn packages(
     run: &Deployment,
     recipe: &ImageRecipe,
@@ -165,7 +165,7 @@ pub(crate) fn pins(packages: Option<&Packages>) -> Vec<Distribution> {
     packages.into_iter().flat_map(|found| &found.versions).filter_map(named).collect()
 }
 
-/// What the installer is asked for.
+/// Makes the request to the installer.
 pub(crate) fn install_request<'a>(
     run: &'a Deployment,
     recipe: &'a ImageRecipe,

@@ -87,7 +87,7 @@ fn is_base(name: &str) -> bool {
     name.split_once("] ").is_some_and(|(_, step)| step.starts_with("FROM "))
 }
 
-/// What a daemon or the connection to it says, in one line.
+/// Formats the message of a daemon or of the connection to it in one line.
 pub(super) fn words(status: &Status) -> String {
     let mut text = status.message().trim().escape_debug().to_string();
     if let Some(cause) = std::error::Error::source(status) {

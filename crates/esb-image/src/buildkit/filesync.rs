@@ -99,7 +99,7 @@ impl FileTree {
         (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 
-    /// What could not be read on this machine.
+    /// Takes the error of the file that could not be read on this machine.
     pub(super) fn take_failure(&self) -> Option<(PathBuf, io::Error)> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -202,7 +202,7 @@ impl Session {
         SharedTree { trees: Arc::clone(&self.trees), name, tree }
     }
 
-    /// Why the daemon is gone; empty while it is not.
+    /// The reason why the connection to the daemon ended; empty while it has not.
     pub(super) fn why(&self) -> String {
         self.why.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -69,7 +69,7 @@ impl Listings {
         }
     }
 
-    /// What is different from what the source held under its earlier key, in the order of paths.
+    /// Lists the files that differ from those of the source under its earlier key, sorted by path.
     /// Empty when that is not known, or no file tells it.
     pub(crate) fn changes(&self, earlier: Digest, now: &Files) -> PartChanges {
         let Some(before) = self.store.record::<Files>(RECORD, earlier) else { return Vec::new() };

@@ -220,7 +220,8 @@ impl Job {
         Ok(Some(Image::new(manifest_bytes.into(), config_bytes.into(), config, layers)?))
     }
 
-    /// Why the image has to be made; `lost` says it of one that was made before.
+    /// The reason why the image has to be built; `lost` is the reason for one that was built
+    /// before.
     pub(crate) fn reason(
         &self,
         store: &ContentStore,

@@ -227,7 +227,7 @@ impl DockerEngine {
         Ok((docker, transport, end.drop_guard()))
     }
 
-    /// What the engine knows about an image; `None` when it has none.
+    /// Reads what the engine knows about an image; `None` when it does not have it.
     pub(super) async fn inspect(&self, reference: &str) -> Result<Option<ImageInspect>, Error> {
         checked("find", reference)?;
         match self.docker().inspect_image(reference).await {

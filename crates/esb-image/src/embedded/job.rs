@@ -172,7 +172,7 @@ impl Job {
         }
     }
 
-    /// What a part of the image holds, so that the next build can say what is different.
+    /// Lists the files of a part of the image, so that the next build can say what changed.
     pub(super) fn listing(&self, part: Part<'_>, plan: &Plan, sources: &Sources) -> Files {
         match part {
             Part::Base => list_bases(plan.stages.values().filter_map(|stage| self.base(stage))),

@@ -40,7 +40,7 @@ impl Tree {
         Self { base, changes: Changes::new() }
     }
 
-    /// What lies at a path; a link is not followed.
+    /// The entry at a path; a link is not followed.
     pub(crate) fn get(&self, path: &str) -> Option<IndexEntry<'_>> {
         match self.changes.get(path) {
             Some(node) => Some(match &node.kind {
@@ -193,7 +193,7 @@ impl Tree {
         paths
     }
 
-    /// What lies at a path that is no pattern; a link is followed.
+    /// The entry at a path that is not a pattern; a link is followed.
     fn one(&self, source: &str) -> Result<Selected, CopyError> {
         let name = paths::name(source).to_owned();
         let real = self.resolve(source)?;

@@ -52,8 +52,8 @@ impl ImageParts {
         own.into_iter().chain(self.sources.iter().map(|(place, key)| (Part::Source(place), *key)))
     }
 
-    /// Why the image has to be made although `earlier` was. `differences` says what in a part is
-    /// different from what its earlier key stands for, as far as it knows.
+    /// The reason why the image has to be built although `earlier` was. `differences` says what in
+    /// a part is different from what its earlier key stands for, as far as it knows.
     pub(crate) fn reason(
         &self,
         earlier: Option<&Self>,

@@ -112,7 +112,7 @@ impl Stager {
         Self { stats: StatCache::new(store.clone()), store, limits, links }
     }
 
-    /// What happens where links lie in the folder of generated files.
+    /// Sets what happens when the folder of generated files contains symbolic links.
     #[must_use]
     pub fn with_links(self, links: Links) -> Self {
         Self { links, ..self }
@@ -271,7 +271,7 @@ impl Stager {
         self.replace(place, key, trust, |place| write_items(&selected, place))
     }
 
-    /// What a folder or file holds, as a key.
+    /// Computes a key of the content of a folder or file.
     pub(crate) fn content(
         &self,
         image: &str,

@@ -109,7 +109,7 @@ impl Place {
         FolderError::io(action, &self.path)
     }
 
-    /// That a link is here.
+    /// The error for a symbolic link at this place.
     pub(super) fn link(&self) -> FolderError {
         let target = rustix::fs::readlinkat(&self.folder, &self.name, Vec::new()).ok();
         let target = target.map(|text| PathBuf::from(OsString::from_vec(text.into_bytes())));
@@ -120,7 +120,7 @@ impl Place {
         FolderError::Link { path: self.path.clone(), target, unless }
     }
 
-    /// That something else than what is wanted is here.
+    /// The error for an entry of another kind at this place.
     pub(super) fn other(&self, found: EntryKind, expected: &'static str) -> FolderError {
         match found {
             EntryKind::Link => self.link(),

@@ -208,7 +208,7 @@ impl DirectRegistry {
         error
     }
 
-    /// Where an upload goes on.
+    /// Reads the URL where an upload continues.
     fn session(response: &Answer, attempted: &Attempted) -> Result<UploadSession, Error> {
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let base = response.response.url();

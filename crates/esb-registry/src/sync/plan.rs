@@ -162,8 +162,8 @@ impl Client {
         }
     }
 
-    /// What a source stands for, as the first place that has it says; `None` where that has to be
-    /// found out with its manifest.
+    /// Finds the digest of a source at the first place that has it; `None` when its manifest is
+    /// needed to know it.
     async fn root_digest(&self, source: &Reference) -> Option<Digest> {
         for (_, place) in self.places(source) {
             if let Ok(Some(digest)) = place.ok()?.head(source).await {

@@ -58,8 +58,8 @@ pub(super) fn get_att(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &
     attribute(this, node, &id, &name).unwrap_or_else(unknown)
 }
 
-/// What a name gives: a parameter, a pseudo parameter, or a resource. `None` for a name that
-/// means nothing, which is reported.
+/// Evaluates a name: a parameter, a pseudo parameter, or a resource. `None` for a name that means
+/// nothing, which is reported.
 pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -> Option<Value> {
     if let Some(value) = this.parameters.get(name).cloned() {
         if let Value::List(items) = &value

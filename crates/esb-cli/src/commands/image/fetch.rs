@@ -89,7 +89,7 @@ fn registries(fetched: &[Fetched]) -> BTreeSet<&str> {
     fetched.iter().map(|image| &*image.registry).collect()
 }
 
-/// What `--to` names.
+/// Parses the folder of `--to`.
 fn folder(to: &str) -> Result<&Path, Error> {
     let dir = to.strip_prefix("oci:").filter(|dir| !dir.is_empty());
     dir.map(Path::new).ok_or_else(|| {

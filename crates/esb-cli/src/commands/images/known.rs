@@ -21,7 +21,7 @@ pub(super) enum Whose {
 }
 
 impl Whose {
-    /// As a table shows it.
+    /// The text for a table.
     pub(super) fn words(&self) -> &str {
         match self {
             Self::Own(owner) => owner.as_deref().unwrap_or("this project"),
@@ -66,7 +66,7 @@ impl Known {
         Self { applications, ..Self::default() }
     }
 
-    /// What a run in this folder made.
+    /// Adds the images that runs in this folder made.
     pub(super) fn made_here(&mut self, made: Vec<MadeHere>) {
         for image in made {
             self.repositories.extend(image.pushed.clone());
@@ -79,7 +79,7 @@ impl Known {
         }
     }
 
-    /// What a run in another folder made.
+    /// Adds the images that runs in another folder made.
     pub(super) fn made_elsewhere(&mut self, folder: &str, made: Vec<MadeHere>) {
         for image in made {
             let name = match &image.owner {
@@ -118,7 +118,7 @@ impl Known {
         owner.application().is_some_and(|name| self.applications.contains(name))
     }
 
-    /// Whose an image is that has these names and ids.
+    /// Finds the owner of an image with these names and ids.
     pub(super) fn whose(&self, names: &[String], ids: &[&str]) -> Whose {
         if let Some(owner) = ids.iter().find_map(|id| self.own.get(*id)) {
             return Whose::Own(owner.clone());
@@ -138,7 +138,7 @@ impl Known {
         }
     }
 
-    /// What published configuration uses of these names and ids.
+    /// Finds published entries that use one of these names and ids.
     pub(super) fn used(&self, names: &[String], ids: &[&str]) -> Option<String> {
         let is_used = names.iter().any(|name| self.has(name))
             || ids.iter().any(|id| self.digests.contains_key(*id));
@@ -173,7 +173,7 @@ fn repository(name: &str) -> String {
     }
 }
 
-/// By which an engine, a store or a registry may know an image.
+/// The ids by which an engine, a store or a registry may know an image.
 fn ids(image: &MadeHere) -> impl Iterator<Item = String> + use<> {
     let ids: [Option<Digest>; 2] = [Some(image.digest), image.config];
     ids.into_iter().flatten().map(|digest| digest.to_string())

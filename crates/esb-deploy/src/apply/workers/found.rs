@@ -127,7 +127,7 @@ impl Workers {
         worker.labels.get(&self.function_label).map(String::as_str)
     }
 
-    /// Those of some functions.
+    /// Selects the workers of some functions.
     pub(super) fn of(&self, functions: &BTreeSet<&str>) -> impl Iterator<Item = &ContainerInfo> {
         self.all.iter().filter(|worker| {
             self.function(worker).is_some_and(|function| functions.contains(function))

@@ -237,7 +237,7 @@ impl StagePlan {
         Ok(Step { line, created_by, action })
     }
 
-    /// Who the folders of `WORKDIR` belong to.
+    /// The owner of folders that `WORKDIR` makes.
     fn user(&self, line: usize) -> Result<Owner, Problem> {
         match self.config.text("User") {
             "" => Ok(Owner { user: Id::Number(0), group: None }),

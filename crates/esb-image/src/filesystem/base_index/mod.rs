@@ -38,7 +38,7 @@ pub(crate) struct BaseIndex {
 }
 
 impl BaseIndex {
-    /// What lies at a clean path. The root is always a folder.
+    /// The entry at a clean path. The root is always a folder.
     pub(crate) fn get(&self, path: &str) -> Option<IndexEntry<'_>> {
         if path.is_empty() || self.folders.contains_key(path) {
             Some(IndexEntry::Folder)

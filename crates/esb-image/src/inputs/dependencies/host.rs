@@ -33,8 +33,8 @@ impl Installer {
         })
     }
 
-    /// What a program of ours sees of this machine: a folder without anything of the project, and
-    /// of the environment only what finds and reaches packages.
+    /// Sets what a program sees of this machine: a folder without files of the project, and only
+    /// those variables that find and reach packages.
     pub(super) fn surround(&self, program: &mut Program, job: &Job<'_>, folder: &Path) {
         program.folder(folder);
         for (name, value) in job.settings.shared(&job.requirements.variables) {

@@ -63,7 +63,7 @@ pub enum StepEngine<'a> {
 }
 
 impl StepEngine<'_> {
-    /// As messages name it.
+    /// The name for messages.
     pub fn name(self) -> &'static str {
         match self {
             #[cfg(feature = "docker")]

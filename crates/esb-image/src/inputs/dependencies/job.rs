@@ -139,7 +139,7 @@ impl<'a> Job<'a> {
         key.finish()
     }
 
-    /// What keeps secrets out of what is said.
+    /// A reporter that removes the secrets of this installation.
     pub(super) fn hidden(&self) -> RedactingReporter<'a> {
         let mut secrets = self.settings.secrets(&self.requirements.variables);
         secrets.extend(self.requirements.secrets());

@@ -166,7 +166,7 @@ impl Installer {
         Self { store, tools: Arc::new(tools), stager, brand, running }
     }
 
-    /// What happens where links lie in the folder of generated files.
+    /// Sets what happens when the folder of generated files contains symbolic links.
     #[must_use]
     pub fn with_links(self, links: Links) -> Self {
         Self { stager: self.stager.with_links(links), ..self }
