@@ -6,10 +6,7 @@ use std::{
     path::Path,
 };
 
-use esb_dockerfile::codes as recipe_codes;
-use esb_model::{
-    Application, Finding, FindingCode, Severity, SourceMap, Span, TemplateId, decode_text,
-};
+use esb_model::{Application, Finding, Severity, SourceMap, Span, TemplateId, decode_text};
 use esb_sam::{LoadError, Loader, Options, Parameter, ParameterOrigin, codes};
 
 use crate::{
@@ -43,16 +40,6 @@ impl Default for TemplateInputs {
         }
     }
 }
-
-/// Findings of later stages, and those that reading a template gives for the same cause.
-const DUPLICATE_CODES: [(FindingCode, FindingCode); 6] = [
-    (recipe_codes::UNKNOWN_RUNTIME, codes::UNKNOWN_RUNTIME),
-    (recipe_codes::S3_CONTENT, codes::CODE_NOT_LOCAL),
-    (recipe_codes::DEFAULT_RUNTIME, codes::MISSING_PROPERTY),
-    (recipe_codes::DEFAULT_HANDLER, codes::MISSING_PROPERTY),
-    (recipe_codes::PUBLISHED_LAYER, codes::LAYER),
-    (esb_config::codes::UNKNOWN_VARIABLE, codes::UNRESOLVED_VALUE),
-];
 
 /// The result of reading the templates of a run.
 #[derive(Debug)]
@@ -88,21 +75,16 @@ impl Loaded {
         Err(Error::new(Kind::Input, "template", text))
     }
 
-    /// Adds the findings of a later stage. What the template's own findings said already of the same
-    /// function or place is not said twice: the weightier severity of both stays.
+    /// Adds the findings of a later stage. A fault of one function or place that the template's own
+    /// findings report already is not reported twice: the weightier severity of both stays.
     pub(crate) fn merge_findings(&mut self, findings: Vec<Finding>) {
-        let is_duplicate =
-            |own: &Finding| DUPLICATE_CODES.iter().any(|(_, code)| *code == own.code);
-        let own = self.findings.iter().enumerate().filter(|(_, own)| is_duplicate(own));
+        let own = self.findings.iter().enumerate().filter(|(_, own)| own.cause.is_some());
         let mut open: Vec<_> = own.map(|(at, own)| (at, self.place(own))).collect();
         for finding in findings {
-            let duplicate = DUPLICATE_CODES.iter().find(|(later, _)| *later == finding.code);
-            let said = duplicate.and_then(|(_, code)| {
-                open.iter().position(|(at, place)| {
-                    let own = &self.findings[*at];
-                    let same = own.span == finding.span || *place == finding.span;
-                    own.code == *code && same
-                })
+            let said = open.iter().position(|(at, place)| {
+                let own = &self.findings[*at];
+                let is_same_place = own.span == finding.span || *place == finding.span;
+                finding.cause.is_some() && own.cause == finding.cause && is_same_place
             });
             match said {
                 Some(position) => {

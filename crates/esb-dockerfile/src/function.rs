@@ -6,8 +6,8 @@
 use std::{error::Error, io, path::PathBuf};
 
 use esb_model::{
-    BaseRef, Dependencies, Family, Finding, Function, ImageKind, ImageRecipe, Platform, Runtime,
-    Severity, Span, ZipPackage,
+    BaseRef, Cause, Dependencies, Family, Finding, Function, ImageKind, ImageRecipe, Platform,
+    Runtime, Severity, Span, ZipPackage,
 };
 
 use crate::{
@@ -233,7 +233,8 @@ fn innermost(error: &dyn Error) -> &dyn Error {
 fn skipped(function: &Function, what: &str, uri: &str, span: Span) -> Finding {
     let message = format!("the {what} is in S3 (`{uri}`); the function is skipped");
     let help = format!("give a local folder with `--code {}=PATH`", function.id.logical_id);
-    Finding::new(Severity::Warning, codes::S3_CONTENT, span, message).help(help)
+    let finding = Finding::new(Severity::Warning, codes::S3_CONTENT, span, message);
+    finding.help(help).cause(Cause::ContentElsewhere)
 }
 
 fn runtime(
@@ -249,13 +250,14 @@ fn runtime(
                 format!("function `{name}` runs on `{runtime}`, of which AWS made no base image");
             let code = codes::UNKNOWN_RUNTIME;
             let finding = Finding::new(Severity::Error, code, function.span, message);
-            findings.push(finding.help("name a later runtime"));
+            findings.push(finding.help("name a later runtime").cause(Cause::UnknownRuntime));
             None
         }
         Some(Err(unknown)) => {
             let message = format!("function `{name}` has the unknown runtime `{unknown}`");
             let code = codes::UNKNOWN_RUNTIME;
-            let finding = Finding::new(Severity::Error, code, function.span, message);
+            let finding = Finding::new(Severity::Error, code, function.span, message)
+                .cause(Cause::UnknownRuntime);
             findings.push(match nearest(unknown, Runtime::names()) {
                 Some(known) => finding.help(format!("did you mean `{known}`?")),
                 None => finding,
@@ -265,7 +267,8 @@ fn runtime(
         None => {
             let message = format!("function `{name}` has no Runtime; {DEFAULT_RUNTIME} is taken");
             let code = codes::DEFAULT_RUNTIME;
-            findings.push(Finding::new(Severity::Warning, code, function.span, message));
+            let finding = Finding::new(Severity::Warning, code, function.span, message);
+            findings.push(finding.cause(Cause::MissingProperty));
             Some(DEFAULT_RUNTIME.parse().expect("the default is a runtime's name"))
         }
     }
@@ -276,7 +279,8 @@ fn handler(function: &Function, package: &ZipPackage, findings: &mut Vec<Finding
         let name = function.effective_name();
         let message = format!("function `{name}` has no Handler; {DEFAULT_HANDLER} is taken");
         let code = codes::DEFAULT_HANDLER;
-        findings.push(Finding::new(Severity::Warning, code, function.span, message));
+        let finding = Finding::new(Severity::Warning, code, function.span, message);
+        findings.push(finding.cause(Cause::MissingProperty));
         DEFAULT_HANDLER.to_owned()
     })
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use esb_model::{
-    Application, Finding, Function, Layer, LayerRef, Severity, TemplateId, image_name,
+    Application, Cause, Finding, Function, Layer, LayerRef, Severity, TemplateId, image_name,
 };
 
 use crate::{
@@ -89,7 +89,9 @@ impl<'a> Layers<'a> {
             };
             let who = function.effective_name();
             let message = format!("the image of `{who}` lacks the layer {problem}");
-            findings.push(Finding::new(Severity::Warning, code, function.span, message));
+            let mut finding = Finding::new(Severity::Warning, code, function.span, message);
+            finding.cause = (code == codes::PUBLISHED_LAYER).then_some(Cause::PublishedLayer);
+            findings.push(finding);
         }
         right.then_some(layers)
     }
@@ -114,7 +116,8 @@ impl<'a> Layers<'a> {
             Err(NotFound::S3 { uri, span }) => {
                 let message = format!("the {what} is in S3 (`{uri}`); images are made without it");
                 let code = codes::S3_CONTENT;
-                findings.push(Finding::new(Severity::Warning, code, span, message));
+                let finding = Finding::new(Severity::Warning, code, span, message);
+                findings.push(finding.cause(Cause::ContentElsewhere));
                 return LayerState::Skipped;
             }
             Err(NotFound::Wrong(finding)) => {

@@ -19,6 +19,23 @@ pub enum Severity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(pub &'static str);
 
+/// A fault of the input that more than one stage notices. Of findings with the same cause about the
+/// same function or layer, only the first stage's is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Code or the content of a layer is not on this machine.
+    ContentElsewhere,
+    /// A layer is published in AWS.
+    PublishedLayer,
+    /// A property is missing, and a default is used.
+    MissingProperty,
+    /// No Lambda runtime has the name.
+    UnknownRuntime,
+    /// Only AWS knows the value.
+    UnknownValue,
+}
+
 /// An error, a warning or a note about the input, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -33,6 +50,8 @@ pub struct Finding {
     pub help: Option<String>,
     /// Further places, each with a text.
     pub related: Vec<(Span, String)>,
+    /// The fault, where other stages notice it too.
+    pub cause: Option<Cause>,
 }
 
 impl Finding {
@@ -51,6 +70,7 @@ impl Finding {
             label: None,
             help: None,
             related: Vec::new(),
+            cause: None,
         }
     }
 
@@ -65,6 +85,13 @@ impl Finding {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Says which fault it is, where other stages notice it too.
+    #[must_use]
+    pub fn cause(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
         self
     }
 

@@ -22,7 +22,7 @@ mod text;
 
 pub use application::{Application, Layer, TemplateId};
 pub use brand::{Brand, InvalidBrand, LOCK_FILE};
-pub use finding::{Code as FindingCode, Finding, Severity};
+pub use finding::{Cause, Code as FindingCode, Finding, Severity};
 pub use function::{
     Code, DockerBuild, EnvValue, Function, FunctionId, ImagePackage, LayerRef, Package, ZipPackage,
 };

@@ -5,7 +5,7 @@ use std::{
     hash::Hasher,
 };
 
-use esb_model::{Finding, FindingCode, Severity, SourceId, Span};
+use esb_model::{Cause, Finding, FindingCode, Severity, SourceId, Span};
 
 use crate::{
     codes,
@@ -40,7 +40,8 @@ impl Findings {
     }
 
     /// Keeps a finding unless the same was said about the same place before.
-    pub(crate) fn push(&mut self, finding: Finding) {
+    pub(crate) fn push(&mut self, mut finding: Finding) {
+        finding.cause = cause(finding.code);
         // Errors always find room, so that a flood of warnings cannot hide them.
         let room = finding.severity == Severity::Error && self.list.len() < 2 * self.limit;
         if self.list.len() >= self.limit && !room {
@@ -109,6 +110,18 @@ impl Findings {
         }
         self.list.sort_by_key(|finding| finding.span.map(|span| (span.source, span.start)));
         self.list
+    }
+}
+
+/// The fault behind a code, where the stages after this one notice it too.
+fn cause(code: FindingCode) -> Option<Cause> {
+    match code {
+        codes::CODE_NOT_LOCAL => Some(Cause::ContentElsewhere),
+        codes::LAYER => Some(Cause::PublishedLayer),
+        codes::MISSING_PROPERTY => Some(Cause::MissingProperty),
+        codes::UNKNOWN_RUNTIME => Some(Cause::UnknownRuntime),
+        codes::UNRESOLVED_VALUE => Some(Cause::UnknownValue),
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_model::{EnvValue, Finding, Function, FunctionId, Package, Severity};
+use esb_model::{Cause, EnvValue, Finding, Function, FunctionId, Package, Severity};
 
 use super::{Context, FunctionNames, PublishedImage, containerd};
 use crate::{
@@ -163,8 +163,8 @@ fn environment(
                          stays empty: `{symbolic}`"
                     );
                     let help = "give it a value with `--env-vars`";
-                    context
-                        .find(warn(Severity::Warning, codes::UNKNOWN_VARIABLE, message).help(help));
+                    let finding = warn(Severity::Warning, codes::UNKNOWN_VARIABLE, message);
+                    context.find(finding.help(help).cause(Cause::UnknownValue));
                     Text::default()
                 }
             }
