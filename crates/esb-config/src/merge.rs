@@ -1,8 +1,8 @@
 //! Merges the entries of a run with those that are published, by owner.
 //!
-//! Pure: gives the new state of the files as values, what changed, and what stands between.
-//! Removes what the run's templates published earlier and have no longer; never touches what
-//! belongs to another template or application; keeps what belongs to nobody
+//! Pure: returns the new state of the files as values, the changes, and the conflicts. Removes what
+//! the run's templates published earlier and have no longer; never touches what belongs to another
+//! template or application; keeps what belongs to nobody
 //! (docs/contracts/platform.md#merge-and-ownership).
 
 use std::collections::{BTreeMap, BTreeSet};

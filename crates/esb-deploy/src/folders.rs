@@ -1,8 +1,8 @@
 //! The folders that a run writes to, and which of them may be reached through symbolic links.
 //!
-//! A repository may bring links, and a clone of it must not lead elsewhere what is written into it:
-//! in the project nothing is followed. What lies outside is the user's own, and links may lead to
-//! it; below it none is followed either.
+//! A repository may contain symbolic links, which must not redirect what a run writes: inside the
+//! project none is followed. A folder outside of the project is the user's own and may be reached
+//! through links; below it none is followed either.
 
 use std::path::Path;
 

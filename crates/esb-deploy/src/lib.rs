@@ -2,7 +2,7 @@
 //!
 //! # Modules
 //!
-//! [`Deployment`] is the face: open, [`Deployment::load`], [`Deployment::plan`],
+//! [`Deployment`] is the entry point: open, [`Deployment::load`], [`Deployment::plan`],
 //! [`Deployment::run`]. Below it `release` makes images of templates, and `apply` publishes them to
 //! a site. Nothing here prints, prompts, or reads the environment: stores, clients and tools come
 //! in as [`Connections`], progress goes to a [`esb_model::Reporter`].

@@ -1,7 +1,7 @@
 //! Reads `esb.toml`: settings of a project, with exceptions for some environments.
 //!
-//! Owns the file's keys and their check. What they mean is that of the flag with the same name;
-//! flags and variables are stronger, and who asks decides that (`environment.rs`).
+//! Owns the file's keys and their check. Each key means the same as the flag of that name. Flags
+//! and variables take precedence, which the command line applies.
 
 use std::{
     collections::BTreeMap,

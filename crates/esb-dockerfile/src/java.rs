@@ -1,7 +1,7 @@
 //! Warns of Java code that was not compiled or packaged: the runtime would find no class in it.
 //!
-//! Owns the look of folders that hold a project instead of what was built of it. Refuses to build:
-//! what reads the code is `content`.
+//! Recognises folders that hold a project's sources instead of its build output. Builds nothing;
+//! `content` reads the code.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! Removes credentials from texts of servers and programs before they are shown.
 //!
 //! Owns what of a text is a credential: each known value, in the encodings in which a server may
-//! send it back, and what looks like one. Refuses to know where a text comes from.
+//! send it back, and what looks like one. Where a text comes from does not matter.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! The retry policy: which requests are repeated, how often, and after which delay.
 //!
-//! Owns numbers and decisions. Refuses to know what a request is.
+//! Owns the numbers and the decisions. Knows nothing of what is requested.
 
 use std::{future::Future, time::Duration};
 

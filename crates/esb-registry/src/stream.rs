@@ -1,6 +1,6 @@
 //! Streams of blobs that count and report progress and fail when no data arrives for too long.
 //!
-//! Owns the streams between a source and a connection. Refuses to know what is at either end.
+//! Owns the streams between a source and a connection, and knows nothing of either end.
 
 use std::{
     fmt,

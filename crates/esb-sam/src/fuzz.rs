@@ -1,7 +1,7 @@
 //! Invariants that hold for any input, as checks for fuzz targets and tests.
 //!
 //! Only there with the feature `fuzz`. Gives, for each input, the traits that tell a new kind of
-//! behaviour from one that was seen before; whoever makes inputs keeps those with new traits.
+//! behaviour from one that was seen before; a fuzzer keeps inputs with new traits.
 
 use std::{collections::BTreeSet, rc::Rc};
 

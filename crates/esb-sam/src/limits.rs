@@ -1,7 +1,7 @@
 //! Limits on the work that one template may cause.
 //!
 //! Owns every bound that hostile or broken input runs into. The numbers lie far above what real
-//! templates need and far below what hurts.
+//! templates need and far below what would slow a machine down.
 
 /// Limits of one parse, for the template with its nested templates and included files together.
 ///

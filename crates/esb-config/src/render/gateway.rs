@@ -1,8 +1,8 @@
 //! The paths that the Gateway answers itself, in front of every route of a template.
 //!
-//! Owns which requests of a route never reach its function. A route of which only some requests
-//! are the Gateway's, such as `/{proxy+}`, loses what nobody expects there, and is not reported,
-//! unless it names the same folder.
+//! Owns which requests of a route never reach its function. A route of which only some requests are
+//! the Gateway's, such as `/{proxy+}`, loses only requests that its author would not expect there,
+//! and is not reported, unless it names the same folder.
 
 use esb_model::Method;
 

@@ -1,7 +1,7 @@
 //! Builds the `docker compose` commands that messages suggest, for the compose project that runs.
 //!
-//! Owns the way from the labels that compose gave the Gateway's container to a command that works
-//! in any folder.
+//! Derives, from the labels that compose gave the Gateway's container, a command that works in any
+//! folder.
 
 use std::{collections::HashMap, path::Path};
 

@@ -1,8 +1,8 @@
 //! The place where a Gateway reads its configuration: a folder of this machine, or a folder inside
 //! a container that is reached through the engine.
 //!
-//! Owns how that place is found, looked at before the build, read and written. What is written is
-//! the merge's.
+//! Finds that place, checks it before the build, reads it and writes to it. The merge decides what
+//! is written.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

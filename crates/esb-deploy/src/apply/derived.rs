@@ -1,8 +1,8 @@
 //! External images that are not copied unchanged: those that get a layer with the hooks, and those
 //! that only the container engine has.
 //!
-//! Owns how they come about and the name of an image with hooks. An image's own layers go from
-//! registry to registry or stay where they are; nothing of them is kept here.
+//! Makes these images, and the name of an image with hooks. An image's own layers are copied from
+//! registry to registry or stay where they are; none is kept on this machine.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

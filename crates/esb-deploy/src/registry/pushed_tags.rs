@@ -1,7 +1,7 @@
 //! Remembers the digest that each tag had when this machine pushed it last.
 //!
-//! Owns that fact, which is kept once: one record for each tag, whichever run wrote it. It is a
-//! hint: others may have moved the tag since.
+//! There is one record for each tag, whichever run wrote it. It is a hint: others may have moved
+//! the tag since.
 
 use esb_oci::{ContentStore, Digest};
 use esb_registry::Repository;

@@ -1,7 +1,7 @@
 //! Unpacks archives into folders: zip for code and layers, tar for `ADD`.
 //!
-//! Owns the limits and the walls: nothing is written outside of the target, not even through a
-//! link that the archive brought itself. Modes become those of an image, links stay links.
+//! Enforces limits, and writes nothing outside of the target, not even through a link that the
+//! archive itself contains. Modes become those of an image, links stay links.
 
 use std::{
     fs::{self, File},

@@ -2,8 +2,8 @@
 //! layers.
 //!
 //! Owns the key that placement works with. It does not change when code changes that is copied
-//! after the last `RUN`, nor when folders change that are copied before it, for then the cache
-//! below is all the same the one to meet.
+//! after the last `RUN`, nor when folders change that are copied before it, because the cached
+//! layers below are then still the ones to reuse.
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! Chooses the daemon for each build, so that the daemon has the cache of the last one: rendezvous
 //! hashing with bounded load.
 //!
-//! Pure: keys and names in, numbers out; the same for whoever asks, whatever the order of daemons
-//! on a command line. Refuses to know which daemons answer: who is left out is not among the names.
+//! Pure: keys and names in, numbers out. The result does not depend on the order of daemons on a
+//! command line. The caller leaves out daemons that do not answer.
 
 use std::{
     cmp::Reverse,

@@ -2,8 +2,7 @@
 //! the file that changed.
 //!
 //! Owns these lists in the content store, one for each key of a part, and how two of them differ.
-//! Refuses to be asked where nothing is made: a run that finds everything there writes and reads
-//! no list.
+//! Lists are used only when something is built: a run that reuses everything writes and reads none.
 
 use std::{
     collections::{BTreeMap, HashSet},

@@ -1,7 +1,7 @@
 //! Selects the registry credentials that a daemon may have, and records those that it got.
 //!
-//! Owns the rule that a daemon gets the credentials of those registries alone that it was sent to,
-//! and that what it got is not quoted from its words. Refuses to know how a daemon asks.
+//! A daemon gets the credentials of only those registries that its build refers to, and its
+//! messages are quoted without the credentials that it got. How a daemon asks is not known here.
 
 use std::{
     collections::BTreeSet,

@@ -1,8 +1,8 @@
 //! What the engines with a daemon have in common: where a daemon listens and how it is reached,
 //! what a build sends to it, and what is said while it works.
 //!
-//! Owns a build as data ([`job::Job`]), the Dockerfile as a daemon gets it, and the words of its
-//! progress. Refuses to talk to a daemon: each engine has its own way.
+//! Owns a build as data ([`job::Job`]), the Dockerfile as a daemon gets it, and its progress
+//! messages. Requests to a daemon are made by each engine's own modules.
 
 pub(crate) mod address;
 pub(crate) mod archive;

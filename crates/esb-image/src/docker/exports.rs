@@ -1,7 +1,7 @@
 //! Collects exports until no build runs, then reads all images from the engine in one stream.
 //!
 //! Owns which images share a stream: an engine that is asked for one image gives all of its base
-//! with it, and one that is asked for many gives each layer once. Refuses to know what a build is.
+//! with it, and one that is asked for many gives each layer once. Knows nothing of builds.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

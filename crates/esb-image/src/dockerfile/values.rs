@@ -1,6 +1,6 @@
 //! Parses owners, modes, ports and signals.
 //!
-//! Owns telling a value from what is none. Refuses names that only the files of an image resolve.
+//! Reports what is not a valid value. Refuses names that only the files of an image resolve.
 
 /// The most ports of one `EXPOSE` range.
 const MAX_PORTS: u16 = 1024;

@@ -1,7 +1,7 @@
 //! Applies `COPY`, `ADD` and `WORKDIR` to a file tree in memory.
 //!
 //! Owns the trees of a plan's stages and the archives that `ADD` unpacks on the way. Writes no
-//! layers: it says what each has to hold.
+//! layers: it returns what each must contain.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -1,8 +1,8 @@
 //! Reads layers as they stream in: those of a base image for its index.
 //!
 //! Owns the bridge from an asynchronous stream to a blocking reader, of bounded size, and the check
-//! that a layer unpacks to what its config says. Nothing of the layers is kept, unless somebody
-//! needs them after.
+//! that a layer unpacks to what its config says. The layers are not kept, unless a caller asks for
+//! it.
 
 use std::{future::poll_fn, io};
 

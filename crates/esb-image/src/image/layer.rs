@@ -1,6 +1,7 @@
 //! Builds layers; concurrent requests for one layer share one build.
 //!
-//! Owns a layer's key and its record in the content store. Refuses to decide what is in a layer.
+//! Owns a layer's key and its record in the content store. The caller decides what a layer
+//! contains.
 
 use std::{
     collections::HashMap,

@@ -1,7 +1,7 @@
 //! Stages the inputs of a recipe in its folder before the build.
 //!
 //! Owns the Dockerfile on disk, unpacked archives, copies and carried files. Each input appears
-//! whole or not at all, and one that did not change is not touched. What is not whole yet lies
+//! complete or not at all, and one that did not change is not touched. Incomplete files are kept
 //! outside of every build context, so that a killed run leaves nothing that gets into an image.
 //! Refuses to decide what a recipe needs.
 

@@ -1,7 +1,6 @@
 //! The names that templates may use: resource types, and the properties of those that are read.
 //!
-//! Facts of SAM and CloudFormation only; what is done about a name that is none of them is the
-//! business of others.
+//! Facts of SAM and CloudFormation only; other modules decide what to do about unknown names.
 
 const SERVERLESS_FUNCTION: &[&str] = &[
     "Architectures",

@@ -1,6 +1,6 @@
 //! Makes the solve request of one build: its exporter, and the names of its bases.
 //!
-//! Owns the attributes of the `dockerfile.v0` frontend and of exporters. Refuses to speak to anyone.
+//! Owns the attributes of the `dockerfile.v0` frontend and of exporters. Sends nothing.
 
 use std::collections::{BTreeMap, HashMap};
 
