@@ -87,7 +87,7 @@ impl Buildkitd {
         &self.address
     }
 
-    /// The client, told to talk to this daemon.
+    /// The client, configured for this daemon.
     pub fn buildctl(&self) -> Result<Command, Error> {
         let mut command = Command::new(go_program(MODULE, "buildctl")?);
         command.args(["--addr", &self.address]).envs(NO_TRACES);
@@ -102,12 +102,12 @@ impl Buildkitd {
         self.daemon.kill();
     }
 
-    /// Stops it where it stands, its connections open.
+    /// Suspends the process, with its connections open.
     pub fn freeze(&self) -> Result<(), Error> {
         self.signal("-STOP")
     }
 
-    /// Lets it go on.
+    /// Resumes the process.
     pub fn thaw(&self) -> Result<(), Error> {
         self.signal("-CONT")
     }

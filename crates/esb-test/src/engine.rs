@@ -39,7 +39,7 @@ struct Own {
 }
 
 impl DockerEngine {
-    /// Where an engine of the machine listens unless it was told otherwise.
+    /// The default address of the machine's engine.
     pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
     /// Makes sure that the engine and its client are installed, from Debian where that is possible.
@@ -156,7 +156,7 @@ impl DockerEngine {
         self.own.as_ref().map(|own| own.daemon.log())
     }
 
-    /// The client, told to talk to this engine and to nothing else.
+    /// The client, configured for this engine alone.
     pub fn docker(&self) -> Command {
         let mut command = Command::new(client());
         command

@@ -5,7 +5,7 @@
 use crate::Missing;
 use std::{io, path::PathBuf};
 
-/// A part that did not do its part.
+/// The error of a part that could not be started or did not answer as expected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -28,7 +28,7 @@ pub struct Registry {
     daemon: Daemon,
 }
 
-/// What a registry is guarded by.
+/// The authentication that a registry requires.
 #[derive(Debug, Clone)]
 pub enum Guard {
     /// TLS, and the password `secret` of `user`.
@@ -126,7 +126,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Ends the registry; whoever asks it from now on is refused.
+    /// Stops the registry; further connections are refused.
     pub fn stop(&mut self) {
         self.daemon.stop();
     }

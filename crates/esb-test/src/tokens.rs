@@ -142,7 +142,7 @@ impl TokenServer {
         format!("http://{}/token", self.address)
     }
 
-    /// Whose tokens a registry shall believe.
+    /// The certificate of the token issuer that a registry must trust.
     pub fn certificate(&self) -> &Path {
         &self.shared.identity.certificate
     }
@@ -152,7 +152,7 @@ impl TokenServer {
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets the next tokens be over already, although it says that they are not.
+    /// Issues the next tokens as expired, although the response says that they are not.
     pub fn stale(&self, count: usize) {
         *self.shared.stale.lock().unwrap_or_else(PoisonError::into_inner) = count;
     }

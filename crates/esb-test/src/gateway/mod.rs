@@ -49,7 +49,7 @@ pub struct GatewayFunction {
 /// Reads the functions of a configuration's folder; none when it is broken, and the old one stays.
 pub type Load = Box<dyn Fn(&Path) -> Option<BTreeMap<String, GatewayFunction>> + Send + Sync>;
 
-/// What a Gateway is told when it starts.
+/// The settings of a Gateway.
 #[derive(Debug, Clone)]
 pub struct GatewaySettings {
     /// Where the configuration lies.
@@ -61,7 +61,7 @@ pub struct GatewaySettings {
     pub owner: String,
 }
 
-/// What a call came to.
+/// The result of a call.
 #[derive(Debug, Clone)]
 pub struct Called {
     pub status: u16,

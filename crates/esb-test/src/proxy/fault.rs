@@ -56,7 +56,7 @@ pub struct Rule {
     chance: Option<Chance>,
 }
 
-/// Harm that looks random and is the same in every run.
+/// Pseudo-random faults that are the same in every run.
 #[derive(Debug)]
 struct Chance {
     percent: u64,
@@ -73,7 +73,7 @@ impl Chance {
 }
 
 impl Rule {
-    /// Harms every request for which `matches` holds.
+    /// Applies a fault to every request for which `matches` holds.
     pub fn new(
         matches: impl Fn(&RequestHead) -> bool + Send + Sync + 'static,
         fault: Fault,
@@ -81,7 +81,7 @@ impl Rule {
         Self { fault, matches: Box::new(matches), skip: 0, left: usize::MAX, chance: None }
     }
 
-    /// Harms every request of that method whose path and query contain `part`.
+    /// Applies a fault to every request of that method whose path and query contain `part`.
     pub fn on(method: &str, part: &str, fault: Fault) -> Self {
         let (method, part) = (method.to_owned(), part.to_owned());
         Self::new(move |head| head.method == method && head.target.contains(&part), fault)
@@ -94,14 +94,14 @@ impl Rule {
         self
     }
 
-    /// Harms that many of a hundred requests, at random; a seed always chooses the same.
+    /// Applies the fault to that percentage of requests, at random; a seed always chooses the same.
     #[must_use]
     pub fn chance(mut self, percent: u64, seed: u64) -> Self {
         self.chance = Some(Chance { percent, state: seed });
         self
     }
 
-    /// Harms at most `count` requests.
+    /// Applies the fault to at most `count` requests.
     #[must_use]
     pub fn times(mut self, count: usize) -> Self {
         self.left = count;

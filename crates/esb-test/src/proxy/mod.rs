@@ -110,12 +110,12 @@ impl LoggingProxy {
         self.shared.log.clear();
     }
 
-    /// Adds a rule after those in force; the first that applies to a request harms it.
+    /// Adds a rule after those in force; the first that matches a request applies its fault.
     pub fn inject(&self, rule: Rule) {
         self.shared.rules.add(rule);
     }
 
-    /// Takes back every rule. What is already stalled stays so.
+    /// Removes every rule. Requests that are already stalled stay so.
     pub fn heal(&self) {
         self.shared.rules.clear();
     }

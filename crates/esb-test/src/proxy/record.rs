@@ -23,7 +23,7 @@ pub struct Exchange {
     pub response_bytes: u64,
     /// How many requests were under way when this one came, itself included.
     pub beside: usize,
-    /// Whether a rule did harm to it.
+    /// Whether a fault was applied to it.
     pub harmed: bool,
 }
 
