@@ -76,6 +76,7 @@ impl Maker<'_> {
                 target: folder.join("dependencies"),
                 runtime: runtime.clone(),
                 platform,
+                follow: self.settings.follow_links,
             }),
             Err(cause) => {
                 let message = format!("could not read what the {who} depends on: {cause}");

@@ -162,4 +162,6 @@ pub struct Dependencies {
     pub target: PathBuf,
     pub runtime: Runtime,
     pub platform: Platform,
+    /// How far links may lead out of a package of the project that is built.
+    pub follow: FollowLinks,
 }

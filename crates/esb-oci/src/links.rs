@@ -105,10 +105,10 @@ impl LinkFault {
     pub fn hint(&self) -> &'static str {
         match self.reason {
             LinkReason::Outside => {
-                "move it into the project, leave the link out with a `.samignore`, or allow it in \
-                 esb.toml: `[code]` with `follow-links = \"anywhere\"`"
+                "move it into the project, leave the link out of code with a `.samignore`, or allow \
+                 it in esb.toml: `[code]` with `follow-links = \"anywhere\"`"
             }
-            _ => "change or remove the link, or leave it out with a `.samignore`",
+            _ => "change or remove the link, or leave it out of code with a `.samignore`",
         }
     }
 }

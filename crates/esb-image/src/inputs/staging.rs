@@ -81,7 +81,11 @@ pub(crate) struct Copying<'a> {
     pub(crate) links: Option<LinkRules>,
 }
 
-fn link_rules(root: &Path, target: &Path, follow: FollowLinks) -> Result<LinkRules, Error> {
+pub(crate) fn link_rules(
+    root: &Path,
+    target: &Path,
+    follow: FollowLinks,
+) -> Result<LinkRules, Error> {
     let generated: PathBuf = target.components().take(1).collect();
     let root = root.canonicalize().map_err(io_error("open", root))?;
     Ok(LinkRules::new(root, &generated, follow))
@@ -276,11 +280,10 @@ impl Stager {
         &self,
         image: &str,
         from: &Path,
-        exclude: &[String],
+        copy: &Copying<'_>,
         trust: bool,
     ) -> Result<Digest, Error> {
-        let copy = Copying { exclude, links: None };
-        self.select(image, from, &copy, trust).map(|(key, _)| key)
+        self.select(image, from, copy, trust).map(|(key, _)| key)
     }
 
     /// Copies a folder or file to where nothing is, and remembers nothing of it.
@@ -288,11 +291,10 @@ impl Stager {
         &self,
         image: &str,
         from: &Path,
-        exclude: &[String],
+        copy: &Copying<'_>,
         to: &Path,
     ) -> Result<(), Error> {
-        let copy = Copying { exclude, links: None };
-        let (_, selected) = self.select(image, from, &copy, true)?;
+        let (_, selected) = self.select(image, from, copy, true)?;
         // It lies in a temporary folder that nobody else has.
         let folder = to.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(io_error("create", folder))?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use esb_image::{Base, Error, InstallRequest, Installer, StepEngine, Tools, docker::DockerEngine};
-use esb_model::{Dependencies, FunctionId, ImageKind, Platform, TemplateId};
+use esb_model::{Dependencies, FollowLinks, FunctionId, ImageKind, Platform, TemplateId};
 use esb_oci::ContentStore;
 
 use crate::contract::support::{File, Heard, image, recipe, write};
@@ -53,6 +53,7 @@ pub(crate) async fn pip_runs_in_a_step(
         target: ".esb/dev/functions/Hello/dependencies".into(),
         runtime,
         platform: Platform::default(),
+        follow: FollowLinks::default(),
     });
     let environment = BTreeMap::from([
         ("HOME", root.join("home").to_str().unwrap().to_owned()),

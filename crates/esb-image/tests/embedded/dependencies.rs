@@ -8,7 +8,7 @@ use std::{
 };
 
 use esb_image::{Distribution, Error, InstallRequest, Installed, Installer, Remedy, Tools};
-use esb_model::{Brand, Dependencies, Event, Platform, Reporter};
+use esb_model::{Brand, Dependencies, Event, FollowLinks, Platform, Reporter};
 use esb_oci::ContentStore;
 
 use crate::fixture::{Project, block_on};
@@ -25,6 +25,9 @@ env > "$COUNT.environment"
 while [ "$1" != --target ]; do shift; done
 cat "$4" > "$COUNT.requirements"
 cat "${6:-/dev/null}" > "$COUNT.options"
+if [ -d sources ]; then
+  find sources -type f | while read -r file; do echo "$file $(cat "$file")"; done > "$COUNT.sources"
+fi
 if grep -q nowheel "$4"; then
   echo "ERROR: No matching distribution found for nowheel==1" >&2
   exit 1
@@ -65,6 +68,7 @@ impl Fixture {
             target: TARGET.into(),
             runtime: "python3.13".parse().unwrap(),
             platform: Platform::default(),
+            follow: FollowLinks::default(),
         });
         let tool = project.folder.path().join("tool");
         fs::write(&tool, TOOL).unwrap();
@@ -206,6 +210,54 @@ fn nothing_is_built_on_this_machine_unless_that_is_allowed() {
     assert!(fixture.install().unwrap().unwrap().cached);
     fixture.project.write("code/package/setup.py import sys");
     assert!(!fixture.install().unwrap().unwrap().cached, "what it holds changed");
+}
+
+#[test]
+fn a_package_is_copied_with_what_its_links_lead_to() {
+    let mut fixture = Fixture::new("../vendored");
+    fixture.allow_builds = true;
+    let project = &fixture.project;
+    for line in [
+        "libs/x/setup.py import os",
+        "libs/x/src/xpkg/static/node_modules/lib/a.js a",
+        "libs/x/node_modules/tool.js t",
+        "libs/x/.git/config token",
+        "shared/util.py one",
+        "shared/more/m.py m",
+        "vendored->libs/x",
+        "libs/x/src/xpkg/util.py->../../../../shared/util.py",
+        "libs/x/src/xpkg/more->../../../../shared/more",
+        "libs/x/src/xpkg/same->static",
+    ] {
+        project.write(line);
+    }
+    assert!(!fixture.install().unwrap().unwrap().cached);
+    let built = fixture.heard("sources");
+    for (part, expected) in [
+        ("/libs/x/src/xpkg/util.py one", true),
+        ("/libs/x/src/xpkg/more/m.py m", true),
+        ("/libs/x/src/xpkg/static/node_modules/lib/a.js a", true),
+        ("/libs/x/src/xpkg/same/node_modules/lib/a.js a", false),
+        ("/libs/x/node_modules/tool.js", false),
+        (".git", false),
+    ] {
+        assert_eq!(built.contains(part), expected, "{part}: {built}");
+    }
+    assert!(fixture.install().unwrap().unwrap().cached);
+    fixture.project.write("shared/util.py two");
+    assert!(!fixture.install().unwrap().unwrap().cached, "what a link leads to changed");
+
+    fs::write(project.folder.path().join("outside.py"), "o").unwrap();
+    project.write("libs/x/absolute->/usr/bin/python3");
+    fixture.install().unwrap();
+    project.write("libs/x/src/xpkg/out.py->../../../../../outside.py");
+    let error = fixture.install().unwrap_err();
+    assert!(matches!(error, Error::Link { .. }), "{error:?}");
+    assert!(error.to_string().contains("`libs/x/src/xpkg/out.py` leads to"), "{error}");
+    let dependencies = fixture.project.recipe.dependencies.as_mut().unwrap();
+    dependencies.follow = FollowLinks::Anywhere;
+    assert!(!fixture.install().unwrap().unwrap().cached);
+    assert!(fixture.heard("sources").contains("/libs/x/src/xpkg/out.py o"));
 }
 
 #[test]

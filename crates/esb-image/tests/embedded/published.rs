@@ -3,7 +3,7 @@
 use std::fs;
 
 use esb_image::{Action, ExpectedImage, Pins, PublishedImages};
-use esb_model::{Dependencies, ImageRecipe, Platform};
+use esb_model::{Dependencies, FollowLinks, ImageRecipe, Platform};
 use esb_oci::{Blob, BoxFuture, Digest, Image};
 
 use crate::fixture::{Project, builder, image};
@@ -26,6 +26,7 @@ fn project() -> (Project, Image, Pins) {
         target: "packages".into(),
         runtime: "python3.12".parse().unwrap(),
         platform: Platform::default(),
+        follow: FollowLinks::default(),
     });
     let report = project.build().unwrap();
     let image = image(&report);

@@ -11,7 +11,7 @@ use esb_oci::StoreError;
 
 use super::{
     FOLDER, Installer, PINS, constraints, finish,
-    job::{Job, not_packaged},
+    job::Job,
     run::{Log, Program},
     tool::Tool,
 };
@@ -291,9 +291,10 @@ impl Installer {
             !inner
         });
         let (stager, image) = (self.stager.clone(), job.image.to_owned());
-        let exclude = not_packaged(&self.brand);
+        let copy = job.package_copy(&self.brand)?;
         blocking(move || {
-            copies.iter().try_for_each(|(from, to)| stager.copy_new(&image, from, &exclude, to))
+            let copy = copy.copying();
+            copies.iter().try_for_each(|(from, to)| stager.copy_new(&image, from, &copy, to))
         })
         .await
     }

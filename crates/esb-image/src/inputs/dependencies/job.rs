@@ -1,9 +1,12 @@
 //! One installation: its inputs and its cache key.
 
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use esb_model::{Brand, Dependencies, ImageRecipe, Reporter};
-use esb_oci::Digest;
+use esb_oci::{Digest, LinkRules};
 
 use super::{
     Distribution, InstallRequest, Installer, NO_SPACE, constraints,
@@ -12,14 +15,33 @@ use super::{
     settings::{Settings, UvFile},
 };
 use crate::{
-    Error, Remedy, blocking::blocking, fingerprint::Fingerprint,
+    Error, Remedy,
+    blocking::blocking,
+    fingerprint::Fingerprint,
+    inputs::staging::{Copying, link_rules},
     redacting_reporter::RedactingReporter,
 };
 
-/// Patterns of what is in a package's folder, and is no part of the package.
-pub(super) fn not_packaged(brand: &Brand) -> [String; 5] {
-    [".git", &brand.folder_name(), ".venv", "__pycache__", "node_modules"]
-        .map(|name| format!("**/{name}"))
+/// Patterns of what is in a package's folder, and is no part of the package: a repository changes
+/// with each look at it, and may hold tokens. The packages of npm are left out only where its own
+/// tools put them: further down they may be files that a program serves.
+fn not_packaged(brand: &Brand) -> Vec<String> {
+    let folders = [".git", &brand.folder_name(), ".venv", "__pycache__"];
+    let mut patterns: Vec<_> = folders.iter().map(|name| format!("**/{name}")).collect();
+    patterns.push("node_modules".to_owned());
+    patterns
+}
+
+/// How packages of this machine are copied.
+pub(super) struct PackageCopy {
+    exclude: Vec<String>,
+    links: LinkRules,
+}
+
+impl PackageCopy {
+    pub(super) fn copying(&self) -> Copying<'_> {
+        Copying { exclude: &self.exclude, links: Some(self.links.clone()) }
+    }
 }
 
 pub(super) struct Job<'a> {
@@ -86,22 +108,40 @@ impl<'a> Job<'a> {
     async fn read_contents(&mut self, installer: &Installer) -> Result<(), Error> {
         let mut paths = Vec::new();
         for (path, _) in self.requirements.local() {
-            paths.push(path.to_owned());
+            paths.push((path.to_owned(), false));
         }
         let of_lock = self.requirements.project.iter().flat_map(|project| &project.local);
-        paths.extend(of_lock.filter(|path| path.exists()).cloned());
+        paths.extend(of_lock.filter(|path| path.exists()).map(|path| (path.clone(), true)));
         if paths.is_empty() {
             return Ok(());
         }
         let (stager, image, trust) =
             (installer.stager.clone(), self.image.to_owned(), !self.no_cache);
-        let exclude = not_packaged(&installer.brand);
+        let copy = self.package_copy(&installer.brand)?;
         let contents = blocking(move || {
-            let key = |path: &std::path::PathBuf| stager.content(&image, path, &exclude, trust);
+            let whole = copy.copying();
+            let key = |(path, is_of_lock): &(PathBuf, bool)| {
+                match stager.content(&image, path, &whole, trust) {
+                    // Not all that a lock names is built.
+                    Err(Error::Link { .. }) if *is_of_lock => {
+                        let as_it_lies = Copying { links: None, ..whole.clone() };
+                        stager.content(&image, path, &as_it_lies, trust)
+                    }
+                    found => found,
+                }
+            };
             paths.iter().map(key).collect::<Result<Vec<_>, Error>>()
         });
         self.requirements.set_contents(contents.await?);
         Ok(())
+    }
+
+    /// How packages of this machine are copied: in the place of a link that leads out of a package
+    /// they have what it leads to.
+    pub(super) fn package_copy(&self, brand: &Brand) -> Result<PackageCopy, Error> {
+        let Dependencies { target, follow, .. } = self.dependencies;
+        let links = link_rules(self.root, target, *follow)?;
+        Ok(PackageCopy { exclude: not_packaged(brand), links })
     }
 
     /// The same with what a lock comes to.
