@@ -134,4 +134,16 @@ mod tests {
              skipped a load: no Docker engine here: this is not Debian\n"
         );
     }
+
+    #[test]
+    fn only_a_missing_part_skips() {
+        let missing =
+            || Err::<(), _>(Missing::new("part for this test", "it was never meant to be"));
+        let skipped = std::panic::catch_unwind(|| or_skip(missing()));
+        let is_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+        assert_eq!(skipped.ok(), (!is_ci).then_some(None), "a skip is a failure with `CI=true`");
+        assert_eq!(or_skip(Ok::<_, Error>(1)), Some(1));
+        let silent = || Error::Silent { program: "p".into(), seconds: 1, log: String::new() };
+        std::panic::catch_unwind(|| or_skip(Err::<(), _>(silent()))).unwrap_err();
+    }
 }
