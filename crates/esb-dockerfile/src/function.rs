@@ -133,14 +133,12 @@ impl Maker<'_> {
         }
         let entries = self.project.entries(folder)?;
         let file = |name: &str| entries.iter().any(|e| e.name == name && e.kind == EntryKind::File);
-        let text = |name: &str| {
-            let bytes = self.project.read(&folder.join(name), MAX_REQUIREMENTS)?;
-            Ok::<_, io::Error>(String::from_utf8_lossy(&bytes).into_owned())
-        };
+        let bytes = |name: &str| self.project.read(&folder.join(name), MAX_REQUIREMENTS);
         let (name, wanted) = if file("requirements.txt") {
-            ("requirements.txt", Requirements::parse(&text("requirements.txt")?))
+            ("requirements.txt", Requirements::parse(&bytes("requirements.txt")?, runtime.name()))
         } else if file("pyproject.toml") {
-            let wanted = Requirements::of_project(&text("pyproject.toml")?);
+            let text = String::from_utf8_lossy(&bytes("pyproject.toml")?).into_owned();
+            let wanted = Requirements::of_project(&text, runtime.name());
             let wanted = wanted.map_err(|reason| {
                 io::Error::new(io::ErrorKind::InvalidData, format!("`pyproject.toml`: {reason}"))
             })?;

@@ -12,6 +12,7 @@ mod platform;
 mod publish;
 mod recipe;
 mod report;
+pub mod requirements;
 mod resource;
 mod route;
 mod runtime;

@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use esb_model::requirements::shown;
+
 use super::lines;
 use crate::fingerprint::Fingerprint;
 
@@ -308,14 +310,6 @@ pub(crate) fn without_user(text: &str) -> String {
 /// A text with each address in it as it is without its password.
 pub(crate) fn without_users(text: &str) -> String {
     text.split_inclusive(char::is_whitespace).map(without_user).collect()
-}
-
-/// A word as errors show it: escaped, and what may be a password before an `@` left out.
-pub(crate) fn shown(word: &str) -> String {
-    match word.rsplit_once('@') {
-        Some((before, after)) if before.contains(':') => format!("***@{}", after.escape_debug()),
-        _ => word.escape_debug().to_string(),
-    }
 }
 
 /// What stands before the `@` of an address's host, when there is a password or a token.
