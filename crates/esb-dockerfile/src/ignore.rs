@@ -11,6 +11,7 @@ use std::{
 };
 
 use esb_model::{Brand, LOCK_FILE, decode_text};
+use esb_oci::NEVER_COPIED;
 
 use crate::{
     content::LocatedCode,
@@ -94,7 +95,8 @@ fn below(folder: &str, pattern: &str) -> String {
 
 impl Exclusions {
     pub(crate) fn new(brand: &Brand) -> Self {
-        Self { folders: [".git".into(), brand.folder_name(), ".aws-sam".into(), ".venv".into()] }
+        let [git, sam, python] = NEVER_COPIED.map(str::to_owned);
+        Self { folders: [git, brand.folder_name(), sam, python] }
     }
 
     /// Whether something on the way to a path is excluded.

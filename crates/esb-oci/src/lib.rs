@@ -46,7 +46,7 @@ pub use layout::{
     LayoutEntry, LayoutError, OciLayout, REF_NAME, check_layout, write_entries, write_layout,
 };
 pub use links::{
-    CopiedFolder, CopiedLinks, LinkError, LinkFault, LinkReason, LinkRules, Way,
+    CopiedFolder, CopiedLinks, LinkError, LinkFault, LinkReason, LinkRules, NEVER_COPIED, Way,
     look as look_at_links,
 };
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};

@@ -5,6 +5,7 @@
 //! links alone: they mean a path of the image.
 
 use std::{
+    ffi::OsStr,
     fmt, fs,
     io::{self, ErrorKind},
     path::{Component, Path, PathBuf},
@@ -25,6 +26,9 @@ const MAX_FOLLOWED: usize = 10_000;
 
 /// The most links that one look finds fault with.
 const MAX_FAULTS: usize = 20;
+
+/// Folders of tools that no copy has, whatever name a link gives them.
+pub const NEVER_COPIED: [&str; 3] = [".git", ".aws-sam", ".venv"];
 
 /// Where links that lead out of a copied folder may lead.
 #[derive(Debug, Clone)]
@@ -80,6 +84,8 @@ pub enum LinkReason {
     /// A chain of links that has no end counts too.
     Missing,
     Generated,
+    /// A folder of [`NEVER_COPIED`], or something in one.
+    NeverCopied,
     Special,
 }
 
@@ -91,6 +97,7 @@ impl fmt::Display for LinkFault {
             LinkReason::HoldsLink => "a folder that holds the link",
             LinkReason::Missing => "where there is nothing",
             LinkReason::Generated => "which is made anew by every build",
+            LinkReason::NeverCopied => "which is never part of an image",
             LinkReason::Special => "which is neither a folder nor a file",
         };
         let (link, target) = (link.escape_debug(), target.escape_debug());
@@ -161,6 +168,9 @@ impl LinkRules {
         if real.starts_with(&self.generated) {
             return Err(fault(LinkReason::Generated));
         }
+        if self.is_never_copied(&real, folder) {
+            return Err(fault(LinkReason::NeverCopied));
+        }
         let kind = fs::metadata(&real).map_err(LinkError::Io)?;
         if kind.is_dir() {
             Ok(Way::Folder(CopiedFolder::start(real, passed)))
@@ -169,6 +179,22 @@ impl LinkRules {
         } else {
             Err(fault(LinkReason::Special))
         }
+    }
+}
+
+impl LinkRules {
+    /// Whether a path is or lies in a folder that no copy has. What is copied from within one, as a
+    /// build of SAM is, may have links to more of it.
+    fn is_never_copied(&self, real: &Path, folder: &CopiedFolder) -> bool {
+        let generated = self.generated.file_name();
+        let is_named = |name: &OsStr| {
+            NEVER_COPIED.iter().any(|never| name == *never) || Some(name) == generated
+        };
+        real.ancestors().any(|above| {
+            above.file_name().is_some_and(is_named)
+                && !self.root.starts_with(above)
+                && !folder.start.path.starts_with(above)
+        })
     }
 }
 
@@ -412,6 +438,22 @@ mod tests {
         // Two folders with links to one another.
         check("project/common/back->../src\nproject/src/l->../common", "common/back HoldsLink");
         check("project/src/l->../.esb/dev\nproject/.esb/dev/x", "src/l Generated");
+        let git = "project/.git/config\n";
+        check(&format!("{git}project/src/l->../.git"), "src/l NeverCopied");
+        check(&format!("{git}project/src/l->../.git/config"), "src/l NeverCopied");
+        check(&format!("{git}project/g->.git\nproject/src/l->../g"), "src/l NeverCopied");
+        check(&format!("{git}project/d/l->../.git\nproject/src/d->../d"), "d/l NeverCopied");
+        for tool in [".aws-sam", ".venv", "more/.esb"] {
+            check(&format!("project/{tool}/x\nproject/src/l->../{tool}/x"), "src/l NeverCopied");
+        }
+        check("project/src/.venv/a/l->../b/x\nproject/src/.venv/b/x", "in");
+        check("project/.gitignore\nproject/src/l->../.gitignore", "out");
+        check_all(
+            "elsewhere/.git/config\nproject/src/l->../../elsewhere/.git",
+            &[],
+            FollowLinks::Anywhere,
+            "src/l NeverCopied",
+        );
         check("project/src/l->../../../../../../../../../../dev/null", "src/l Outside");
         check_all(
             "project/src/l->../../../../../../../../../../dev/null",
@@ -440,6 +482,22 @@ mod tests {
         check(deep, "common/tests/y Missing");
         check_all(deep, &["l/tests"], within, "out");
         check_all(deep, &["**/tests"], within, "out");
+    }
+
+    #[test]
+    fn what_is_copied_from_a_folder_of_a_tool_has_more_of_it() {
+        let (_folder, all) = disk(
+            "project/.aws-sam/deps/x.py\nproject/.git/config\n\
+             project/.aws-sam/build/l->../deps\nproject/.aws-sam/build/g->../../.git",
+        );
+        let root = all.join("project");
+        let rules = LinkRules::new(root.clone(), Path::new(".esb"), FollowLinks::WithinProject);
+        let ignore = IgnoreRules::new([]).unwrap();
+        let found = look(&root.join(".aws-sam/build"), &ignore, &rules);
+        let faults: Vec<_> =
+            found.faults.iter().map(|fault| (&*fault.link, fault.reason)).collect();
+        let git = Path::new(".aws-sam/build/g");
+        assert_eq!((found.lead_out, &faults[..]), (true, &[(git, LinkReason::NeverCopied)][..]));
     }
 
     #[test]

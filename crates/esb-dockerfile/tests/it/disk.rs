@@ -142,6 +142,8 @@ fn links_that_lead_out_are_staged() {
     fs::create_dir(temp.path().join("out")).unwrap();
     symlink("../../out", root.join("src/out")).unwrap();
     symlink("..", root.join("src/up")).unwrap();
+    fs::create_dir(root.join(".git")).unwrap();
+    symlink("../.git", root.join("src/git")).unwrap();
     symlink(root.join("common"), root.join("src/absolute")).unwrap();
     let project = DiskProject::open(&root).unwrap();
     let made = |change: &dyn Fn(&mut esb_dockerfile::RecipeSettings<'_>)| {
@@ -156,6 +158,8 @@ fn links_that_lead_out_are_staged() {
          symbolic link `src/out` leads to `../../out`, which lies outside of the project | move it",
         "error esb::recipe::unusable-link @5: the code of function `Hello` cannot be copied: the \
          symbolic link `src/up` leads to `..`, a folder that holds the link | change or remove",
+        "error esb::recipe::unusable-link @5: the code of function `Hello` cannot be copied: the \
+         symbolic link `src/git` leads to `../.git`, which is never part of an image | change or",
     ] {
         assert!(told.contains(expected), "{told}");
     }
@@ -163,10 +167,10 @@ fn links_that_lead_out_are_staged() {
     assert!(
         !findings(&anywhere).contains("link-outside") && findings(&anywhere).contains("`src/up`")
     );
-    fs::write(root.join("src/.samignore"), "up\nout\nabsolute\n").unwrap();
+    fs::write(root.join("src/.samignore"), "up\ngit\nout\nabsolute\n").unwrap();
     let left_out = make_clean(vec![function("Hello", path("src"))], vec![], &project);
     assert!(staged(only(&left_out)).contains("copy `src` without"));
-    fs::write(root.join("src/.samignore"), "up\nout\nabsolute\ncommon\n").unwrap();
+    fs::write(root.join("src/.samignore"), "up\ngit\nout\nabsolute\ncommon\n").unwrap();
     let left_out = make_clean(vec![function("Hello", path("src"))], vec![], &project);
     assert_eq!(staged(only(&left_out)), "");
 }
