@@ -27,6 +27,8 @@ const TOKEN: usize = 8;
 pub struct Redactor {
     /// The longest first.
     patterns: Vec<String>,
+    /// As they are, for texts in which any of their characters are escaped.
+    values: Vec<String>,
 }
 
 impl fmt::Debug for Redactor {
@@ -91,7 +93,11 @@ impl Redactor {
         let known = self.patterns.iter().find(|pattern| {
             rest.starts_with(&***pattern) && (pattern.len() >= SHORT || apart(pattern.len()))
         });
-        known.map(String::len).or_else(|| like_a_credential(before, rest))
+        let escaped = self.values.iter().filter_map(|value| {
+            let length = escaped_length(value, rest)?;
+            (value.len() >= SHORT || apart(length)).then_some(length)
+        });
+        known.map(String::len).max(escaped.max()).or_else(|| like_a_credential(before, rest))
     }
 
     fn add_once(&mut self, value: &str) {
@@ -99,6 +105,7 @@ impl Redactor {
             return;
         }
         self.patterns.push(value.to_owned());
+        self.values.push(value.to_owned());
         let json = serde_json::Value::from(value).to_string();
         let json = json.trim_matches('"').to_owned();
         let percent = percent_encoded(value);
@@ -113,6 +120,8 @@ impl Redactor {
             ),
             escaped(value, &[("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;")]),
             json,
+            hex(value.as_bytes()),
+            hex(value.as_bytes()).to_uppercase(),
         ];
         self.patterns.extend(encoded.into_iter().filter(|encoded| encoded != value));
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
@@ -134,6 +143,54 @@ fn piece(value: &str, shift: usize, engine: &GeneralPurpose) -> String {
     // The last character of an incomplete group depends on what follows.
     let last = if bytes.len().is_multiple_of(3) { encoded.len() } else { encoded.len() - 1 };
     encoded.get(first..last).unwrap_or_default().to_owned()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// How much of a text's start is a value of which some or all characters are escaped, each in the
+/// way of a URL, a form, JSON or a page. Programs differ in what they escape and in the case of
+/// digits.
+fn escaped_length(value: &str, text: &str) -> Option<usize> {
+    let rest = value.chars().try_fold(text, |rest, c| after_escaped(c, rest))?;
+    Some(text.len() - rest.len())
+}
+
+/// What follows a character at the start of a text, escaped or not.
+fn after_escaped(c: char, text: &str) -> Option<&str> {
+    let mut bytes = [0; 4];
+    let mut by_percent = || {
+        c.encode_utf8(&mut bytes).bytes().try_fold(text, |rest, byte| {
+            // Twice, where a URL is part of another one.
+            let mut signs = ["%25", "%"].into_iter();
+            signs.find_map(|sign| after_digits(rest.strip_prefix(sign)?, 2, byte.into()))
+        })
+    };
+    let by_json = || {
+        let mut units = [0; 2];
+        c.encode_utf16(&mut units).iter().try_fold(text, |rest, unit| {
+            let digits = rest.strip_prefix("\\u").or_else(|| rest.strip_prefix("\\\\u"))?;
+            after_digits(digits, 4, (*unit).into())
+        })
+    };
+    let by_slash = || text.strip_prefix('\\').filter(|_| matches!(c, '"' | '\\' | '/'));
+    let of_page = || {
+        let digits = text.strip_prefix("&#")?;
+        digits.strip_prefix(&*u32::from(c).to_string())?.strip_prefix(';')
+    };
+    by_percent()
+        .or_else(by_json)
+        .or_else(|| by_slash()?.strip_prefix(c))
+        .or_else(of_page)
+        .or_else(|| text.strip_prefix('+').filter(|_| c == ' '))
+        .or_else(|| text.strip_prefix(c))
+}
+
+/// What follows a number of so many hexadecimal digits.
+fn after_digits(text: &str, count: usize, number: u32) -> Option<&str> {
+    let (digits, rest) = text.split_at_checked(count)?;
+    u32::from_str_radix(digits, 16).is_ok_and(|found| found == number).then_some(rest)
 }
 
 fn escaped(value: &str, escapes: &[(&str, &str)]) -> String {
@@ -232,9 +289,28 @@ mod tests {
             "a&lt;b&amp;c&gt;d&quot;e'f",
             "a%3Cb%26c%3Ed%22e%27f",
             "a%253Cb%2526c%253Ed%2522e%2527f",
+            // As .NET and JavaScript write it.
+            "a%3cb%26c%3ed%22e%27f",
+            "a%3Cb%26c%3Ed%22e'f",
+            "a%253cb%2526c%253ed%2522e%2527f",
+            "a&#60;b&#38;c&#62;d&#34;e&#39;f",
+            "613c6226633e6422652766",
         ] {
             assert_eq!(redactor.hide(text), MASK, "{text}");
         }
+        let redactor = basic("user", "é/ p\u{1f600}\"w");
+        for text in [
+            r#"\u00e9/ p\ud83d\ude00\"w"#,
+            r#"\u00E9\/ p\uD83D\uDE00\u0022w"#,
+            r#"\\u00e9/ p\\ud83d\\ude00\u0022w"#,
+            "%c3%a9%2f+p%f0%9f%98%80%22w",
+            "%C3%A9/%20p%F0%9F%98%80%22w",
+            "c3a92f2070f09f98802277",
+            "C3A92F2070F09F98802277",
+        ] {
+            assert_eq!(redactor.hide(text), MASK, "{text}");
+        }
+        assert_eq!(redactor.hide("%c3%a9%2f+q"), "%c3%a9%2f+q");
     }
 
     #[test]
