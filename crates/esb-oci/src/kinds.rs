@@ -150,14 +150,20 @@ fn blobs(root: &Folder, scan: &mut Scan) -> Result<(), FolderError> {
     Ok(())
 }
 
-/// Records of a kind are lines of one file, and large ones have files of their own.
+/// Records of a kind are lines of one file, and large ones have files of their own. Others too name
+/// a file `notes.log`: what it begins with tells whose it is.
 fn of_records(root: &Folder, scan: &mut Scan) -> Result<(), FolderError> {
     let named = |name: &str| format!("{}/{name}", records::FOLDER);
-    for entry in root.join(records::FOLDER).entries()? {
+    let folder = root.join(records::FOLDER);
+    for entry in folder.entries()? {
         let path = Path::new(records::FOLDER).join(&entry.name);
         let name = entry.text().unwrap_or_default();
         match (entry.kind, name.strip_suffix(records::ENDING)) {
-            (EntryKind::File, Some(kind)) if is_word(kind) => scan.add(path, &entry, &named(kind)),
+            (EntryKind::File, Some(kind))
+                if is_word(kind) && records::is_file_of_records(&folder, name) =>
+            {
+                scan.add(path, &entry, &named(kind));
+            }
             (EntryKind::File, _) if is_unfinished(&entry) => scan.add(path, &entry, LEFTOVERS),
             (EntryKind::Folder, _) if is_word(name) => {
                 let kind = named(name);

@@ -9,7 +9,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::Write as _,
+    io::{Read as _, Write as _},
     sync::{Mutex, PoisonError},
 };
 
@@ -150,6 +150,20 @@ impl Records {
         }
         self.folder.replace(name, |file| file.write_all(&text))
     }
+}
+
+/// Whether a file begins as one of records does; one that nothing was written to yet may be one.
+pub(crate) fn is_file_of_records(folder: &Folder, name: &str) -> bool {
+    let mut start = Vec::new();
+    let read = |file: File| file.take(66).read_to_end(&mut start).ok();
+    if folder.open(name).ok().flatten().and_then(read).is_none() {
+        return false;
+    }
+    start.iter().enumerate().all(|(at, byte)| match at {
+        0 => *byte == b'\n',
+        65 => *byte == b' ',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    })
 }
 
 /// Where a large record lies in the folder of all records.

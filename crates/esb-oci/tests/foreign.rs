@@ -90,6 +90,7 @@ fn a_folder_of_somebody_else_is_refused_and_stays_as_it_is() {
         &["lock", "tmp/", "Downloads/"],
         &["records/2024/letter"],
         &["records/letter.txt"],
+        &["records/notes.log"],
         &["dependencies/package.json"],
         &["blobs/sha512/"],
         &[&photo],
@@ -184,6 +185,7 @@ fn collection_takes_only_names_that_a_store_gives() {
         // The name of a file, and it is a folder.
         format!("blobs/sha256/{}/letter", Digest::of(b"other").hex()),
         "records/letter.txt".to_owned(),
+        "records/notes.log".to_owned(),
         "records/layer-2/letter".to_owned(),
         "dependencies/letter".to_owned(),
         "dependencies/installing-/letter".to_owned(),
