@@ -12,9 +12,9 @@ use crate::{
     connections::Connections,
     deployment::Deployment,
     error::{Error, Kind},
+    image_names::Target,
     options::BuilderChoice,
     project::Project,
-    release::target::Target,
 };
 
 /// The engines that build images, with the stager and the installer of their inputs.

@@ -14,8 +14,7 @@ use crate::{
     engine,
     error::{Error, Kind},
     lockfile::{LockFile, Pin, Pinned},
-    options::{Mode, Options},
-    predict::Naming,
+    options::{Mode, Naming, Options},
     project::Project,
     registry::tag_prefetch::TagPrefetch,
 };

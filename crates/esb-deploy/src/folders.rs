@@ -6,9 +6,13 @@
 
 use std::path::Path;
 
+use esb_config::READABLE;
 use esb_oci::{Folder, FolderError};
 
-use crate::project::{Project, normal};
+use crate::{
+    error::Error,
+    project::{Project, normal},
+};
 
 impl Project {
     /// The project's folder, with `esb.lock` and the folder of generated files.
@@ -47,4 +51,12 @@ impl Project {
             Folder::new(path).with_links(self.links.clone())
         }
     }
+}
+
+/// Writes a file unless it has that content already.
+pub(crate) fn put(folder: &Folder, name: &str, content: &[u8]) -> Result<(), Error> {
+    if folder.holds(name, content) {
+        return Ok(());
+    }
+    Ok(folder.write(name, content, READABLE)?)
 }

@@ -15,15 +15,11 @@ use serde_json::Value;
 use crate::{
     deployment::Deployment,
     error::Error,
+    folders::put,
+    image_names::{Target, function_of, push_reference},
     made_image::MadeImage,
     project::Project,
     record,
-    release::{
-        bases::Made,
-        functions::{function_of, push_reference},
-        inputs::put,
-        target::Target,
-    },
 };
 
 /// An image that a run made.
@@ -67,12 +63,12 @@ const PROJECTS: &str = "project-folders";
 const MOST_PROJECTS: usize = 256;
 
 /// Adds what a run made, before any of it is published.
-pub(crate) fn note(run: &Deployment, target: &Target, made: &Made) -> Result<(), Error> {
+pub(crate) fn note(run: &Deployment, target: &Target, made: &[MadeImage]) -> Result<(), Error> {
     note_folder(run)?;
     let folder = run.project.folder_at(&run.project.generated());
     let mut history = read(&folder)?;
     let before = history.images.len();
-    for image in &made.images {
+    for image in made {
         let one = of_image(run, target, image)?;
         if !history.images.contains(&one) {
             history.images.push(one);

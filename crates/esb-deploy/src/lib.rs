@@ -14,10 +14,12 @@ mod connections;
 mod deployment;
 pub mod engine;
 pub mod error;
+mod external;
 mod fetch;
 mod folders;
 mod hints;
 pub mod history;
+mod image_names;
 mod load;
 mod local_code;
 pub mod lockfile;
@@ -31,6 +33,7 @@ mod project;
 mod record;
 mod registry;
 mod release;
+mod revision;
 mod run;
 pub mod settings;
 
@@ -41,28 +44,29 @@ pub use apply::{
     delivered::delivered,
     delivery::{Found, Place, all_gateways_read},
     pull::Pulled,
-    sync::{External, ExternalState},
     workers::Replaced,
 };
 pub use connections::{Connections, Fleet};
 pub use deployment::Deployment;
 pub use error::{Error, Kind};
+pub use external::{External, ExternalState};
 pub use fetch::{Fetched, fetch};
+pub use image_names::Target;
 pub use load::{Loaded, TemplateInputs, load};
 pub use made_image::MadeImage;
 pub use options::{
-    BuilderChoice, Destination, ImageRefForm, Mode, Options, Prewarm, Pull, RegistryNames,
+    BuilderChoice, Destination, ImageRefForm, Mode, Naming, Options, Prewarm, Pull, RegistryNames,
     SiteOptions, default_jobs,
 };
 pub use outcome::Outcome;
 pub use plan::{Plan, Templates};
-pub use predict::{Naming, Prediction, predict};
+pub use predict::{Prediction, predict};
 pub use preview::{PlannedAction, PlannedImage, Preview};
 pub use project::{
     Project, TEMPLATE_NAMES, TemplateFile, find_template, normal, project_root, read_text,
 };
 pub use record::{ImageRecord, Record, read as read_record};
-pub use release::target::Target;
+pub use revision::{ExternalImage, FunctionImage, Revision};
 
 /// The size in bytes above which a run that built something collects the store, and the default
 /// limit of a collection.

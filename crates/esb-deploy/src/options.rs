@@ -251,3 +251,14 @@ pub struct SiteOptions {
     /// Whether the Gateway is restarted where workers cannot be replaced one by one.
     pub restart_gateway: bool,
 }
+
+/// The options of a run that recipes depend on.
+#[derive(Debug, Clone, Default)]
+pub struct Naming {
+    /// The prefix of image names in Dockerfiles.
+    pub prefix: Option<String>,
+    /// The tag of images.
+    pub tag: String,
+    /// The platform to build for, instead of each function's own.
+    pub platform: Option<Platform>,
+}

@@ -8,12 +8,13 @@ use crate::{
     apply::{
         config::{Places, Written},
         pull::Pulled,
-        sync::External,
         workers::Replaced,
     },
+    external::External,
+    image_names::Target,
     load::Loaded,
     made_image::MadeImage,
-    release::target::Target,
+    revision::Revision,
 };
 
 /// The results of a run. No other run of the same environment begins until it is dropped.
@@ -28,6 +29,8 @@ pub struct Outcome {
     pub target: Target,
     /// The images that were built or found again: base images, then functions'.
     pub images: Vec<MadeImage>,
+    /// What the site was brought to.
+    pub revision: Revision,
     /// External images of image functions.
     pub externals: Vec<External>,
     /// Where the configuration went.

@@ -5,18 +5,15 @@ use esb_config::Rendered;
 use esb_model::{Finding, ImageRecipe, PublishTarget};
 
 use crate::{
-    apply::{
-        config::{self, Places},
-        own_folders,
-        sync::Externals,
-    },
+    apply::{Site, config, own_folders, sync::Externals},
     deployment::Deployment,
     error::Error,
+    image_names::Target,
     load::{self, Loaded, TemplateInputs},
     options::Destination,
     predict::{self, Prediction},
     registry::tag_prefetch::PushedNames,
-    release::{external_images, runnable, target, target::Target},
+    release::{external_images, runnable, target},
 };
 
 /// The templates of a run and the recipes made from them.
@@ -41,11 +38,9 @@ pub struct Plan {
     pub recipes: Vec<ImageRecipe>,
     /// Where images go.
     pub target: Target,
-    /// Where the configuration goes.
-    pub places: Places,
     /// What was found after the templates were read; also among those of `loaded`.
     pub findings: Vec<Finding>,
-    pub(crate) externals: Externals,
+    pub(crate) site: Site,
 }
 
 impl Deployment {
@@ -77,6 +72,7 @@ impl Deployment {
         loaded.check()?;
         let target = target::choose(self, &recipes).await?;
         let externals = external_images::find(self, &loaded.app, &target)?;
+        let externals = Externals::new(externals, self.options.site.all_platforms);
         let places = config::prepare(self, &target, &preview).await?;
         let output = self.options.output.as_deref();
         let written = own_folders::written(self, &target, &places, output);
@@ -86,7 +82,8 @@ impl Deployment {
         }
         let findings = runnable::findings(self, &loaded.app, &recipes);
         loaded.findings.extend(findings.clone());
-        Ok(Plan { loaded, recipes, target, places, findings, externals })
+        let site = Site { registry: target.registry.clone(), places, externals };
+        Ok(Plan { loaded, recipes, target, findings, site })
     }
 
     /// Whether images may go to a registry, as far as that is known before anything is looked at.

@@ -3,25 +3,15 @@
 
 use esb_config::{Owner, Rendered};
 use esb_dockerfile::{DiskProject, Recipes};
-use esb_model::{Application, ImageRecipe, Platform};
+use esb_model::{Application, ImageRecipe};
 
 use crate::{
     error::{Error, Kind},
     load::Loaded,
+    options::Naming,
     project::Project,
     release::configuration,
 };
-
-/// The options of a run that recipes depend on.
-#[derive(Debug, Clone, Default)]
-pub struct Naming {
-    /// The prefix of image names in Dockerfiles.
-    pub prefix: Option<String>,
-    /// The tag of images.
-    pub tag: String,
-    /// The platform to build for, instead of each function's own.
-    pub platform: Option<Platform>,
-}
 
 /// The recipes and the configuration of an application, before any work.
 #[derive(Debug)]

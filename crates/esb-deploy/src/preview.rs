@@ -10,14 +10,15 @@ use esb_model::{BaseRef, ImageKind, ImageRecipe};
 use esb_oci::Image;
 
 use crate::{
-    apply::sync::ExternalState,
+    apply::config,
     deployment::Deployment,
     error::Error,
+    external::ExternalState,
+    image_names::{Target, function_of, push_reference},
     plan::Plan,
     release::{
         bases::{self, Bases, BuildInputs},
-        configuration, fleet, functions, inputs,
-        target::Target,
+        configuration, fleet, inputs,
     },
 };
 
@@ -93,16 +94,14 @@ impl Deployment {
     /// # Errors
     /// When it would end with an error before any work.
     pub async fn preview(&self, plan: &mut Plan) -> Result<Preview, Error> {
-        if self.options.publish {
-            plan.externals.preflight(self, plan.target.registry.as_ref()).await?;
-        }
+        self.preflight(&mut plan.site).await?;
         make(self, plan).await
     }
 }
 
 async fn make(run: &Deployment, plan: &Plan) -> Result<Preview, Error> {
-    let Plan { target, places, recipes, .. } = plan;
-    let (app, externals) = (&plan.loaded.app, &plan.externals.images);
+    let Plan { target, recipes, site, .. } = plan;
+    let (app, externals, places) = (&plan.loaded.app, &site.externals.images, &site.places);
     let mut images = Vec::new();
     let mut known = Known::new();
     let (mut found, missing) = match bases::resolve(run, recipes).await {
@@ -154,11 +153,14 @@ async fn make(run: &Deployment, plan: &Plan) -> Result<Preview, Error> {
     let merged = if run.options.publish {
         let mut published = BTreeMap::new();
         for recipe in inputs::of_kind(recipes, false) {
-            let Some(id) = functions::function_of(&recipe.kind) else { continue };
+            let Some(id) = function_of(&recipe.kind) else { continue };
             let image = known.get(&id.logical_id);
             published.insert(id.clone(), configuration::of_image(target, recipe, image));
         }
-        Some(configuration::planned(run, app, published, externals, places).await?)
+        let rendered = configuration::with_images(run, app, published, externals);
+        let current = config::current(places).await?;
+        let merged = esb_config::merge(&current, &rendered, &run.run_owners());
+        Some(merged.map_err(|error| config::merge_failure(error, run.project.brand.slug()))?)
     } else {
         None
     };
@@ -177,7 +179,7 @@ async fn one(
     let mut planned = PlannedImage {
         reference: target.plain(&recipe.repository, &recipe.tag),
         name: format!("{}:{}", recipe.repository, recipe.tag),
-        function: functions::function_of(&recipe.kind).map(|id| id.logical_id.clone()),
+        function: function_of(&recipe.kind).map(|id| id.logical_id.clone()),
         platform: recipe.platform.to_string(),
         from: recipe.base.reference().unwrap_or("its Dockerfile").to_owned(),
         action: PlannedAction::Build,
@@ -206,7 +208,7 @@ async fn one(
     };
     (planned.action, planned.reason) = match &target.registry {
         Some(registry) => {
-            let reference = functions::push_reference(&registry.image(&recipe.repository, &tag))?;
+            let reference = push_reference(&registry.image(&recipe.repository, &tag))?;
             match run.connections.client.verify(&reference, digest).await {
                 Ok(()) => (PlannedAction::Reuse, "the registry has it".to_owned()),
                 Err(_) => (PlannedAction::Push, "the registry does not have it".to_owned()),

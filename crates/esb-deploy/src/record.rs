@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use crate::{
     deployment::Deployment,
     error::{Error, Kind},
+    folders::put,
+    image_names::{Target, function_of},
+    made_image::MadeImage,
     project::Project,
-    release::{bases::Made, functions::function_of, inputs::put, target::Target},
 };
 
 /// The images of the last run.
@@ -36,9 +38,9 @@ pub(crate) const NAME: &str = "images.json";
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Writes the record of a run.
-pub(crate) fn write(run: &Deployment, target: &Target, made: &Made) -> Result<(), Error> {
+pub(crate) fn write(run: &Deployment, target: &Target, made: &[MadeImage]) -> Result<(), Error> {
     let mut images = Vec::new();
-    for image in &made.images {
+    for image in made {
         let Some(function) = function_of(&image.kind) else { continue };
         let digest = image.image.digest();
         let pull =

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use esb_config::{ConfigFile, Lock, Merged, Publication, PublishedConfig, Rendered};
-use esb_model::Application;
 use esb_oci::Folder;
 
 use crate::{
@@ -11,11 +10,11 @@ use crate::{
         compose, delivered,
         delivery::{self, Found, Place},
         own_folders,
-        sync::External,
     },
     deployment::Deployment,
     error::{Error, Kind},
-    release::{bases::Made, configuration, target::Target},
+    image_names::Target,
+    revision::Revision,
 };
 
 /// Locks a folder for publishing, once other runs have released it; the lock is released when the
@@ -154,13 +153,10 @@ fn changed_capacities(before: &PublishedConfig, after: &Merged) -> Vec<String> {
 /// Writes the generated configuration and publishes it, when the run publishes.
 pub(crate) async fn publish(
     run: &Deployment,
-    app: &Application,
-    target: &Target,
-    made: &Made,
-    externals: &[External],
+    revision: &Revision,
     places: &Places,
 ) -> Result<Written, Error> {
-    let rendered = configuration::of_run(run, app, target, made, externals);
+    let rendered = revision.rendered();
     let generated = run.project.generated().join("config");
     let mut publication =
         esb_config::write_generated(run.project.folder_at(&generated), &rendered.config)?;
@@ -181,7 +177,8 @@ pub(crate) async fn publish(
             None => None,
         };
         let published = current(places).await?;
-        let merged = esb_config::merge(&published, &rendered, &run.run_owners())
+        let owners = revision.run_owners(run.options.site.adopt);
+        let merged = esb_config::merge(&published, &rendered, &owners)
             .map_err(|error| merge_failure(error, run.project.brand.slug()))?;
         publication = esb_config::publish(&lock, &merged)?;
         if let Some((place, lock)) = &place {

@@ -16,11 +16,11 @@ use esb_registry::PushSession;
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
-    apply::sync::{External, ExternalState},
     deployment::Deployment,
     error::{Error, Kind, not_synced},
+    external::{External, ExternalState},
+    image_names::{labels_of, push_reference},
     lockfile::Pinned,
-    release::{bases, functions::push_reference},
 };
 
 /// The longest tag that registries take.
@@ -123,7 +123,7 @@ async fn hook(
     let extension = Extension {
         files: hooks.files.iter().map(|(path, content)| (&**path, *content)).collect(),
         variables: hooks.variables.iter().map(|(name, value)| (*name, &**value)).collect(),
-        labels: bases::labels_of(run, true),
+        labels: labels_of(run, true),
         created_by: "esb: the platform's hooks",
     };
     let base = Base { image, pullable: None, name: external.source.clone() };

@@ -18,8 +18,8 @@ use crate::{
     apply::{config::Places, delivery::Place},
     deployment::Deployment,
     error::{Error, Kind},
+    image_names::Target,
     lockfile,
-    release::target::Target,
 };
 
 /// Folders below that of an environment which each build makes anew.

@@ -16,14 +16,11 @@ use esb_oci::{Digest, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
-    apply::{
-        config::{self, Places},
-        sync::External,
-    },
+    apply::config::{self, Places},
     deployment::Deployment,
     error::{Error, Kind},
     options::{Mode, Pull},
-    release::{bases::Made, functions::function_of, target::Target},
+    revision::Revision,
 };
 
 /// Pulls at a time.
@@ -51,20 +48,19 @@ struct Named {
 /// Asks the engine for what is new, and lets it pull that.
 pub(crate) async fn ahead(
     run: &Deployment,
-    target: &Target,
-    made: &Made,
-    externals: &[External],
+    registry: Option<&PublishTarget>,
+    revision: &Revision,
     places: &Places,
 ) -> Result<Pulled, Error> {
     let nothing = Pulled::default();
-    let (Some(registry), Some(gateway)) = (&target.registry, &places.found.gateway) else {
+    let (Some(registry), Some(gateway)) = (registry, &places.found.gateway) else {
         return Ok(nothing);
     };
     let pull = run.options.site.pull;
     if !run.options.publish || run.mode().await? == Mode::Containerd {
         return Ok(nothing);
     }
-    let new = new_names(target, made, externals, places).await?;
+    let new = new_names(revision, places).await?;
     let engine = run.engine().await?;
     let request = EngineRequest {
         engine,
@@ -98,12 +94,7 @@ pub(crate) async fn ahead(
 }
 
 /// Lists images that the published functions.yml does not name with the same content.
-async fn new_names(
-    target: &Target,
-    made: &Made,
-    externals: &[External],
-    places: &Places,
-) -> Result<BTreeSet<Named>, Error> {
+async fn new_names(revision: &Revision, places: &Places) -> Result<BTreeSet<Named>, Error> {
     let published = config::current(places).await?;
     let digests = &published.state.digests;
     let known: BTreeSet<(String, Option<String>)> = published
@@ -115,18 +106,15 @@ async fn new_names(
             Some((entry.image.as_ref()?.resolve(|_| None), digests.get(name).cloned()))
         })
         .collect();
-    let own = made.images.iter().filter(|image| function_of(&image.kind).is_some()).map(|image| {
-        let digest = image.image.digest();
-        Named {
-            reference: target.written(&image.repository, &image.tag, digest),
-            platform: image.platform.to_string(),
-            digest: Some(digest),
-            is_exact: true,
-        }
+    let own = revision.images.iter().map(|image| Named {
+        reference: image.reference.clone(),
+        platform: image.platform.clone(),
+        digest: Some(image.digest),
+        is_exact: true,
     });
-    let copied = externals.iter().map(|external| Named {
-        reference: external.name.clone(),
-        platform: external.platform.to_string(),
+    let copied = revision.external_images.iter().map(|external| Named {
+        reference: external.reference.clone(),
+        platform: external.platform.clone(),
         digest: external.digest,
         is_exact: false,
     });

@@ -9,7 +9,7 @@ use esb_oci::{BoxFuture, Digest, Image, Reference};
 
 use crate::{
     deployment::Deployment,
-    release::{functions::push_reference, target::Target},
+    image_names::{Target, push_reference},
 };
 
 /// The registry that a run publishes to.

@@ -22,8 +22,8 @@ use tokio::{
 use super::pushed_tags;
 use crate::{
     error::Error,
+    image_names::{Target, push_reference},
     made_image::MadeImage,
-    release::{functions::push_reference, target::Target},
 };
 
 /// The record's kind in the content store: the names under which a run pushed, by its settings.

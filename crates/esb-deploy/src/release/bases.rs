@@ -11,10 +11,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use crate::{
     deployment::Deployment,
     error::Error,
+    image_names::{Target, labels_of},
     lockfile::Pinned,
     made_image::MadeImage,
     registry::published::Registry,
-    release::{fleet, functions, inputs, pins, target::Target},
+    release::{fleet, functions, inputs, pins},
 };
 
 /// The images behind the names after `FROM`, for each platform.
@@ -222,18 +223,4 @@ pub(crate) async fn build_one(
 /// The labels of an image of ours.
 pub(crate) fn labels(run: &Deployment, recipe: &ImageRecipe) -> BTreeMap<String, String> {
     labels_of(run, matches!(recipe.kind, ImageKind::Function(_)))
-}
-
-/// The labels of a function's image or of another (docs/contracts/platform.md#labels).
-pub(crate) fn labels_of(run: &Deployment, function: bool) -> BTreeMap<String, String> {
-    let brand = &run.project.brand;
-    let mut labels = BTreeMap::from([
-        (brand.label("managed"), "true".to_owned()),
-        (brand.label("project"), run.compose_project.clone()),
-        (brand.label("env"), run.project.environment.clone()),
-    ]);
-    if function {
-        labels.insert(brand.label("kind"), "function".to_owned());
-    }
-    labels
 }

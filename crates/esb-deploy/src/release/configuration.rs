@@ -3,18 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use esb_config::{ImportedImage, Merged, Owner, PublishedImage, Rendered};
+use esb_config::{ImportedImage, Owner, PublishedImage, Rendered};
 use esb_model::{Application, FunctionId, ImageKind, ImageRecipe, Package};
 
 use crate::{
-    apply::{
-        config::{self, Places},
-        sync::External,
-    },
     deployment::Deployment,
-    error::Error,
+    external::External,
+    image_names::{Target, function_of},
     project::Project,
-    release::{bases::Made, functions::function_of, target::Target},
+    release::bases::Made,
 };
 
 /// Renders the configuration as if all images were there, for its findings.
@@ -67,24 +64,6 @@ pub(crate) fn of_run(
     render(&run.project, &run.owners(), app, &images, push_target)
 }
 
-/// Merges the configuration that would be published, with the images of functions as far as they
-/// are known.
-pub(crate) async fn planned(
-    run: &Deployment,
-    app: &Application,
-    mut images: BTreeMap<FunctionId, PublishedImage>,
-    externals: &[External],
-    places: &Places,
-) -> Result<Merged, Error> {
-    for external in externals {
-        images.insert(external.function.clone(), published_external(external));
-    }
-    let rendered = render(&run.project, &run.owners(), app, &images, "");
-    let published = config::current(places).await?;
-    esb_config::merge(&published, &rendered, &run.run_owners())
-        .map_err(|error| config::merge_failure(error, run.project.brand.slug()))
-}
-
 /// A function's image as functions.yml would name it; one that has to be built has no tag yet.
 pub(crate) fn of_image(
     target: &Target,
@@ -128,4 +107,17 @@ fn render(
             .then(|| format!("{}-{}-", project.brand.slug(), project.environment)),
     };
     esb_config::render(app, images, &settings)
+}
+
+/// The configuration where the images of functions are known as far as they are.
+pub(crate) fn with_images(
+    run: &Deployment,
+    app: &Application,
+    mut images: BTreeMap<FunctionId, PublishedImage>,
+    externals: &[External],
+) -> Rendered {
+    for external in externals {
+        images.insert(external.function.clone(), published_external(external));
+    }
+    render(&run.project, &run.owners(), app, &images, "")
 }

@@ -5,12 +5,12 @@ use esb_oci::Reference;
 use esb_registry::Internal;
 
 use crate::{
-    apply::sync::{External, ExternalState, Externals},
     deployment::Deployment,
     error::{Error, Kind},
+    external::{External, ExternalState},
+    image_names::Target,
     lockfile::Pinned,
     options::Prewarm,
-    release::target::Target,
 };
 
 /// Finds all external images, and what forbids their sync, before any work.
@@ -18,7 +18,7 @@ pub(crate) fn find(
     run: &Deployment,
     app: &Application,
     target: &Target,
-) -> Result<Externals, Error> {
+) -> Result<Vec<External>, Error> {
     let mut images = Vec::new();
     for function in &app.functions {
         let Package::Image(package) = &function.package else { continue };
@@ -77,5 +77,5 @@ pub(crate) fn find(
         return Err(Error::new(Kind::Input, "prewarm", text)
             .hint("leave the flag out, so that the image is synced into the internal registry"));
     }
-    Ok(Externals::new(images, run.options.site.all_platforms))
+    Ok(images)
 }

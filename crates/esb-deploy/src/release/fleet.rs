@@ -10,12 +10,11 @@ use esb_oci::{Digest, Image, Reference};
 use crate::{
     deployment::Deployment,
     error::{Error, Kind},
+    image_names::{Target, push_reference},
     options::BuilderChoice,
     release::{
         bases::{self, Bases, BuildInputs},
-        functions::push_reference,
         inputs,
-        target::Target,
     },
 };
 

@@ -3,20 +3,19 @@
 use std::time::Instant;
 
 use esb_image::{Builder, Engine as _};
-use esb_model::{ImageKind, ImageRecipe, PublishTarget};
-use esb_oci::{ArchiveImage, Image, Reference};
-use esb_registry::KnownTag;
+use esb_model::{ImageRecipe, PublishTarget};
+use esb_oci::{ArchiveImage, Image};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
     deployment::Deployment,
     error::Error,
+    image_names::{Target, function_of, push_reference},
     made_image::MadeImage,
     registry::pushed_tags,
     release::{
         bases::{Made, build_one},
         inputs,
-        target::Target,
     },
 };
 
@@ -239,46 +238,4 @@ fn names(target: &Target, made: &MadeImage) -> Vec<String> {
         names.push(target.plain(&made.repository, &content));
     }
     names
-}
-
-/// Makes sure that every reference which will be written leads to the digest that we mean.
-pub(crate) async fn verify(run: &Deployment, target: &Target, made: &Made) -> Result<(), Error> {
-    // What was found under its name in this run need not be asked for again.
-    let fresh = made.images.iter().filter(|made| made.is_function() && made.was_uploaded());
-    stream::iter(fresh)
-        .map(|made| async move {
-            let digest = made.image.digest();
-            let Some([content, _]) = target.pushed(&made.repository, &made.tag, digest) else {
-                return Ok(());
-            };
-            let content = push_reference(&content)?;
-            let at = esb_registry::repository(&content);
-            if run.learned.session.tag(&at, content.tag().unwrap_or_default())
-                == KnownTag::Confirmed(digest)
-            {
-                return Ok(()); // the registry said so when it took the manifest
-            }
-            run.connections
-                .client
-                .verify(&content, digest)
-                .await
-                .map_err(|error| Error::from(&error))
-        })
-        .buffer_unordered(run.jobs())
-        .try_collect::<Vec<()>>()
-        .await?;
-    Ok(())
-}
-
-/// The function that an image is for.
-pub(crate) fn function_of(kind: &ImageKind) -> Option<&esb_model::FunctionId> {
-    match kind {
-        ImageKind::Function(id) => Some(id),
-        ImageKind::Base(_) => None,
-    }
-}
-
-/// The reference that this machine pushes to.
-pub(crate) fn push_reference(image: &esb_model::ImageRef) -> Result<Reference, Error> {
-    esb_registry::push_reference(image).map_err(|error| Error::from(&error))
 }

@@ -6,17 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use esb_config::READABLE;
 use esb_image::{Distribution, Error as BuildError, InstallRequest, Installed};
 use esb_model::{Event, ImageKind, ImageRecipe};
-use esb_oci::{EntryKind, Folder};
+use esb_oci::EntryKind;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
     deployment::Deployment,
     error::{Error, Kind},
+    folders::put,
+    image_names::Target,
     lockfile::Packages,
-    release::{bases::Bases, target::Target},
+    release::bases::Bases,
 };
 
 /// How long a run waits by default for another one of the same project and environment.
@@ -224,12 +225,4 @@ async fn install_anywhere(
 /// Recipes of base images, or of functions.
 pub(crate) fn of_kind(recipes: &[ImageRecipe], base: bool) -> impl Iterator<Item = &ImageRecipe> {
     recipes.iter().filter(move |recipe| matches!(recipe.kind, ImageKind::Base(_)) == base)
-}
-
-/// Writes a file unless it has that content already.
-pub(crate) fn put(folder: &Folder, name: &str, content: &[u8]) -> Result<(), Error> {
-    if folder.holds(name, content) {
-        return Ok(());
-    }
-    Ok(folder.write(name, content, READABLE)?)
 }

@@ -1,81 +1,16 @@
-//! Where the images of a run go, and the references that they get there.
+//! Chooses where images go, and makes sure that it answers.
 
 use std::path::PathBuf;
 
-use esb_model::{ImageRecipe, ImageRef, PublishTarget};
-use esb_oci::Digest;
+use esb_model::{ImageRecipe, PublishTarget};
 
 use crate::{
     deployment::Deployment,
     error::{Error, Kind},
-    options::{Destination, ImageRefForm},
+    image_names::Target,
+    options::Destination,
     release::functions,
 };
-
-/// The destinations of a run; there is at least one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Target {
-    /// The registry, when they go to one.
-    pub registry: Option<PublishTarget>,
-    /// Whether they go to the container engine.
-    pub engine: bool,
-    /// The OCI layout, when they go to one.
-    pub layout: Option<PathBuf>,
-    /// What precedes names in functions.yml, pushed there or not; none for local names.
-    prefix: Option<String>,
-    form: ImageRefForm,
-}
-
-impl Target {
-    /// The plain name: `<repository>:<tag>` with the prefix.
-    pub fn plain(&self, repository: &str, tag: &str) -> String {
-        self.name(repository, &format!(":{tag}"))
-    }
-
-    /// The tag that changes with the content (docs/contracts/platform.md#tags).
-    pub fn content_tag(tag: &str, digest: Digest) -> String {
-        format!("{tag}-{}", digest.short())
-    }
-
-    /// The reference that functions.yml contains.
-    pub fn written(&self, repository: &str, tag: &str, digest: Digest) -> String {
-        match self.form {
-            ImageRefForm::Content => self.plain(repository, &Self::content_tag(tag, digest)),
-            ImageRefForm::Tag => self.plain(repository, tag),
-            ImageRefForm::Digest => self.name(repository, &format!("@{digest}")),
-        }
-    }
-
-    /// The references of an image in the registry: by content, and the plain one.
-    pub fn pushed(&self, repository: &str, tag: &str, digest: Digest) -> Option<[ImageRef; 2]> {
-        let registry = self.registry.as_ref()?;
-        let content = Self::content_tag(tag, digest);
-        Some([registry.image(repository, &content), registry.image(repository, tag)])
-    }
-
-    /// Why the platform's Agent cannot pull the images under their names; none where they are
-    /// pushed.
-    pub fn unreachable(&self) -> Option<String> {
-        match (&self.registry, &self.prefix) {
-            (Some(_), _) => None,
-            (None, Some(prefix)) => Some(format!(
-                "the images have names in `{prefix}` and are not pushed there: the platform's \
-                 Agent cannot pull them"
-            )),
-            (None, None) => Some(
-                "the images have local names, which the platform's Agent cannot pull".to_owned(),
-            ),
-        }
-    }
-
-    fn name(&self, repository: &str, suffix: &str) -> String {
-        match &self.prefix {
-            Some(prefix) => format!("{prefix}/{repository}{suffix}"),
-            None => format!("{repository}{suffix}"),
-        }
-    }
-}
 
 /// Chooses the places (`docs/reference`, "Where images go"), and makes sure that they answer.
 pub(crate) async fn choose(run: &Deployment, recipes: &[ImageRecipe]) -> Result<Target, Error> {
