@@ -106,7 +106,7 @@ pub struct Base {
 #[derive(Debug, Clone)]
 pub enum Built {
     /// In the content store and in the sources of its base's layers. The config of one that was
-    /// made before may not have been read ([`Image::read`]).
+    /// made before may not have been read ([`Image::read_config`]).
     Local(Box<Image>),
     /// In an engine, under its id.
     InEngine { id: String },
