@@ -18,7 +18,7 @@ use esb_oci::{Digest, Folder};
 use serde::{Deserialize, Serialize};
 
 use self::pins::{Found, PackageLayer};
-pub(crate) use self::pins::{Made, MadeImage};
+pub(crate) use self::pins::{PinPurpose, PinnedImage};
 use crate::error::{Error, Kind};
 
 /// The file's name.
@@ -31,7 +31,7 @@ const VERSION: u32 = 2;
 /// The most bytes that are read.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-const HEAD: &str = "# Made by esb, to be committed: what images are built on and hold.\n\
+const HEAD: &str = "# PinPurpose by esb, to be committed: what images are built on and hold.\n\
                     # `--update-lock` resolves it anew, `--locked` fails when it would change.\n\n";
 
 /// How a run uses the file.
@@ -130,9 +130,9 @@ struct Content {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     dependencies: Vec<Packages>,
     #[serde(default, rename = "own-base", skip_serializing_if = "Vec::is_empty")]
-    own_base: Vec<MadeImage>,
+    own_base: Vec<PinnedImage>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    built: Vec<MadeImage>,
+    built: Vec<PinnedImage>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

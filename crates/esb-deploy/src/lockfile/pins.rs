@@ -13,7 +13,7 @@ use super::{Content, LockFile, LockUse, Packages};
 
 /// The kind of an image that `esb` built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Made {
+pub(crate) enum PinPurpose {
     /// Functions are built on it: the base that it is made of need not be read.
     Base,
     /// An engine runs steps for it.
@@ -23,7 +23,7 @@ pub(crate) enum Made {
 /// An image of ours, as one environment builds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct MadeImage {
+pub(crate) struct PinnedImage {
     /// `repository:tag`.
     image: String,
     platform: String,
@@ -33,7 +33,7 @@ pub(crate) struct MadeImage {
     digest: Digest,
 }
 
-impl MadeImage {
+impl PinnedImage {
     pub(crate) fn new(
         image: String,
         platform: Platform,
@@ -62,7 +62,7 @@ pub(crate) struct PackageLayer {
 /// New shortcuts that a run found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    images: Vec<(Made, MadeImage)>,
+    images: Vec<(PinPurpose, PinnedImage)>,
     /// By the place of their requirements.
     layers: Vec<([String; 3], PackageLayer)>,
 }
@@ -98,10 +98,10 @@ fn parts([requirements, runtime, platform]: &[String; 3]) -> (&str, &str, &str) 
 }
 
 impl Content {
-    fn made(&mut self, made: Made) -> &mut Vec<MadeImage> {
+    fn made(&mut self, made: PinPurpose) -> &mut Vec<PinnedImage> {
         match made {
-            Made::Base => &mut self.own_base,
-            Made::Steps => &mut self.built,
+            PinPurpose::Base => &mut self.own_base,
+            PinPurpose::Steps => &mut self.built,
         }
     }
 }
@@ -110,7 +110,7 @@ impl LockFile {
     /// The fingerprint and digest that an image of ours is pinned with.
     pub(crate) fn made(
         &self,
-        made: Made,
+        made: PinPurpose,
         (image, platform, environment): (&str, Platform, &str),
     ) -> Option<(Digest, Digest)> {
         let mut state = self.state();
@@ -121,7 +121,7 @@ impl LockFile {
     }
 
     /// Notes what an image of ours was made of and has become.
-    pub(crate) fn found_made(&self, made: Made, image: MadeImage) {
+    pub(crate) fn found_made(&self, made: PinPurpose, image: PinnedImage) {
         let mut state = self.state();
         if self.usage != LockUse::Locked && !state.content.made(made).contains(&image) {
             state.found.images.push((made, image));
@@ -166,9 +166,9 @@ mod tests {
         Digest::of(text.as_bytes())
     }
 
-    fn image(name: &str, environment: &str, content: &str) -> MadeImage {
+    fn image(name: &str, environment: &str, content: &str) -> PinnedImage {
         let pin = (digest(content), digest(&format!("image of {content}")));
-        MadeImage::new(format!("{name}:latest"), Platform::default(), environment, pin)
+        PinnedImage::new(format!("{name}:latest"), Platform::default(), environment, pin)
     }
 
     fn packages(version: &str) -> Packages {
@@ -193,9 +193,9 @@ mod tests {
         let open = |usage| LockFile::open(folder.path(), usage).unwrap();
         let named = ("base:latest", Platform::default(), "dev");
         let lock = open(LockUse::Add);
-        lock.found_made(Made::Base, image("base", "prod", "p"));
-        lock.found_made(Made::Base, image("base", "dev", "d"));
-        lock.found_made(Made::Steps, image("base", "dev", "s"));
+        lock.found_made(PinPurpose::Base, image("base", "prod", "p"));
+        lock.found_made(PinPurpose::Base, image("base", "dev", "d"));
+        lock.found_made(PinPurpose::Steps, image("base", "dev", "s"));
         lock.write().unwrap();
         let first = text();
         assert!(first.contains("[[own-base]]") && first.contains("[[built]]"), "{first}");
@@ -203,24 +203,24 @@ mod tests {
 
         // The same is not written again, in whatever order it is found.
         let lock = open(LockUse::Add);
-        lock.found_made(Made::Base, image("base", "dev", "d"));
-        lock.found_made(Made::Steps, image("base", "dev", "s"));
+        lock.found_made(PinPurpose::Base, image("base", "dev", "d"));
+        lock.found_made(PinPurpose::Steps, image("base", "dev", "s"));
         lock.write().unwrap();
         assert_eq!(text(), first);
-        assert_eq!(lock.made(Made::Base, named).unwrap().0, digest("d"));
-        assert_eq!(lock.made(Made::Steps, named).unwrap().0, digest("s"));
-        assert_eq!(open(LockUse::Update).made(Made::Base, named), None);
+        assert_eq!(lock.made(PinPurpose::Base, named).unwrap().0, digest("d"));
+        assert_eq!(lock.made(PinPurpose::Steps, named).unwrap().0, digest("s"));
+        assert_eq!(open(LockUse::Update).made(PinPurpose::Base, named), None);
 
         let locked = open(LockUse::Locked);
-        locked.found_made(Made::Base, image("base", "dev", "other"));
+        locked.found_made(PinPurpose::Base, image("base", "dev", "other"));
         locked.check().unwrap();
         locked.write().unwrap();
         assert_eq!(text(), first, "a shortcut that is outdated is no reason to fail");
 
         let lock = open(LockUse::Add);
-        lock.found_made(Made::Base, image("base", "dev", "other"));
+        lock.found_made(PinPurpose::Base, image("base", "dev", "other"));
         lock.write().unwrap();
-        assert_eq!(open(LockUse::Add).made(Made::Base, named).unwrap().0, digest("other"));
+        assert_eq!(open(LockUse::Add).made(PinPurpose::Base, named).unwrap().0, digest("other"));
         assert_eq!(text().matches("[[own-base]]").count(), 2);
     }
 
@@ -257,7 +257,7 @@ mod tests {
     fn a_project_that_cannot_be_written_builds_all_the_same() {
         // Nobody makes a folder there.
         let lock = LockFile::open(std::path::Path::new("/proc/none"), LockUse::Add).unwrap();
-        lock.found_made(Made::Base, image("base", "dev", "d"));
+        lock.found_made(PinPurpose::Base, image("base", "dev", "d"));
         lock.write().unwrap();
         lock.found_packages(packages("1"));
         lock.write().unwrap_err();

@@ -23,7 +23,7 @@ pub(crate) type Bases = BTreeMap<Platform, BTreeMap<String, Base>>;
 
 /// The images that a run has made so far.
 #[derive(Default)]
-pub(crate) struct Made {
+pub(crate) struct BuiltImages {
     pub(crate) bases: Bases,
     pub(crate) images: Vec<MadeImage>,
 }
@@ -83,7 +83,7 @@ pub(crate) async fn build(
     target: &Target,
     recipes: &[ImageRecipe],
     sources: Bases,
-) -> Result<Made, Error> {
+) -> Result<BuiltImages, Error> {
     let sources = &sources;
     // A base exists once for each platform, under one name.
     let mut named: BTreeMap<(&str, &str), Vec<&ImageRecipe>> = BTreeMap::new();
@@ -104,7 +104,7 @@ pub(crate) async fn build(
         .buffer_unordered(run.jobs())
         .try_collect()
         .await?;
-    let mut made = Made { bases: sources.clone(), images: built.concat() };
+    let mut made = BuiltImages { bases: sources.clone(), images: built.concat() };
     made.images.sort_by(|a, b| (&a.repository, &a.tag).cmp(&(&b.repository, &b.tag)));
     for (recipe, image) in inputs::of_kind(recipes, true).filter_map(|recipe| {
         let image = made.images.iter().find(|image| image.is_of(recipe))?;

@@ -11,7 +11,7 @@ use crate::{
     external::External,
     image_names::{Target, function_of},
     project::Project,
-    release::bases::Made,
+    release::bases::BuiltImages,
 };
 
 /// Renders the configuration as if all images were there, for its findings.
@@ -41,7 +41,7 @@ pub(crate) fn of_run(
     run: &Deployment,
     app: &Application,
     target: &Target,
-    made: &Made,
+    made: &BuiltImages,
     externals: &[External],
 ) -> Rendered {
     let mut images: BTreeMap<FunctionId, PublishedImage> = BTreeMap::new();

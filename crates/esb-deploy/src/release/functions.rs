@@ -14,7 +14,7 @@ use crate::{
     made_image::MadeImage,
     registry::pushed_tags,
     release::{
-        bases::{Made, build_one},
+        bases::{BuiltImages, build_one},
         inputs,
     },
 };
@@ -25,7 +25,7 @@ pub(crate) async fn build(
     run: &Deployment,
     target: &Target,
     recipes: &[ImageRecipe],
-    made: &mut Made,
+    made: &mut BuiltImages,
 ) -> Result<(), Error> {
     let bases = &made.bases;
     let _batch = run.builders.embedded.batch();
@@ -163,7 +163,7 @@ pub(crate) fn first_question(
 pub(crate) async fn hand_over(
     run: &Deployment,
     target: &Target,
-    made: &mut Made,
+    made: &mut BuiltImages,
 ) -> Result<(), Error> {
     if target.engine || target.layout.is_some() {
         for made in &mut made.images {
@@ -220,7 +220,7 @@ async fn check_layers(image: &Image) -> Result<(), Error> {
 }
 
 /// Names the built images in the index of the store, which other tools read as an OCI layout.
-pub(crate) fn list_in_store(run: &Deployment, made: &Made) -> Result<(), Error> {
+pub(crate) fn list_in_store(run: &Deployment, made: &BuiltImages) -> Result<(), Error> {
     let built = made.images.iter().filter(|image| image.was_built());
     let named =
         |image: &MadeImage| (format!("{}:{}", image.repository, image.tag), image.image.clone());

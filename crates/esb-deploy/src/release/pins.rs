@@ -9,14 +9,14 @@ use esb_model::{ImageKind, ImageRecipe};
 use crate::{
     apply::own_folders,
     deployment::Deployment,
-    lockfile::{Made, MadeImage},
+    lockfile::{PinPurpose, PinnedImage},
 };
 
 /// The pins of a recipe.
 pub(crate) fn of(run: &Deployment, recipe: &ImageRecipe) -> Pins {
     let made = match recipe.kind {
-        ImageKind::Base(_) => Made::Base,
-        ImageKind::Function(_) => Made::Steps,
+        ImageKind::Base(_) => PinPurpose::Base,
+        ImageKind::Function(_) => PinPurpose::Steps,
     };
     let named = (&*name(recipe), recipe.platform, &*run.project.environment);
     Pins {
@@ -28,14 +28,14 @@ pub(crate) fn of(run: &Deployment, recipe: &ImageRecipe) -> Pins {
 /// Notes what a build found out.
 pub(crate) fn note(run: &Deployment, recipe: &ImageRecipe, builder: &dyn Builder, found: &Pins) {
     let made = match recipe.kind {
-        ImageKind::Base(_) => Some(Made::Base),
+        ImageKind::Base(_) => Some(PinPurpose::Base),
         ImageKind::Function(_) => {
-            (builder.name() != run.builders.embedded.name()).then_some(Made::Steps)
+            (builder.name() != run.builders.embedded.name()).then_some(PinPurpose::Steps)
         }
     };
     let made = made.filter(|_| !own_folders::takes_lock(run, recipe));
     if let (Some(made), Some(pin)) = (made, found.image) {
-        let image = MadeImage::new(name(recipe), recipe.platform, &run.project.environment, pin);
+        let image = PinnedImage::new(name(recipe), recipe.platform, &run.project.environment, pin);
         run.learned.lock.found_made(made, image);
     }
     if let (Some(place), Some(pin)) = (place(recipe), found.packages) {
