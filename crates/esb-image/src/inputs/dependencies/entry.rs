@@ -312,13 +312,6 @@ pub(crate) fn without_users(text: &str) -> String {
     text.split_inclusive(char::is_whitespace).map(without_user).collect()
 }
 
-/// What stands before the `@` of an address's host, when there is a password or a token.
-pub(crate) fn user(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("://")?;
-    let end = rest.find(['/', '?', '#', ' ']).unwrap_or(rest.len());
-    rest[..end].rsplit_once('@').map(|(user, _)| user)
-}
-
 pub(crate) fn percent_decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let [first, after @ ..] = rest {
@@ -403,8 +396,6 @@ mod tests {
             assert_eq!((entry.builds(), entry.moves()), (builds, moves), "{text}");
         }
         assert_eq!(without_user("x @ https://u:p@h/a@b"), "x @ https://h/a@b");
-        assert_eq!(user("https://u:p@h/a@b"), Some("u:p"));
-        assert_eq!(user("https://h/a@b"), None);
     }
 
     #[test]

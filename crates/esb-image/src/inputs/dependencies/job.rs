@@ -9,7 +9,9 @@ use esb_model::{Brand, Dependencies, ImageRecipe, Reporter};
 use esb_oci::{Digest, LinkRules};
 
 use super::{
-    Distribution, InstallRequest, Installer, NO_SPACE, constraints,
+    Distribution, InstallRequest, Installer, NO_SPACE,
+    address::secrets_of,
+    constraints,
     requirements::{Reader, Requirements},
     run::{self, Log},
     settings::{Settings, UvFile},
@@ -183,6 +185,7 @@ impl<'a> Job<'a> {
     pub(super) fn hidden(&self) -> RedactingReporter<'a> {
         let mut secrets = self.settings.secrets(&self.requirements.variables);
         secrets.extend(self.requirements.secrets());
+        secrets.extend(secrets_of_config(&self.config));
         RedactingReporter::of(
             self.reporter,
             secrets.iter().map(|secret| (&**secret, "***".to_owned())),
@@ -209,6 +212,7 @@ impl<'a> Job<'a> {
             return Error::NoInstaller { requirements };
         }
         if let Some(index) = run::index_out_of_reach(log.lines()) {
+            let index = self.hidden().text(&index);
             let reason = format!("the index `{}` is out of reach", index.escape_debug());
             let hint = "start it, or name one that answers (`PIP_INDEX_URL`, `--index-url`)";
             return self.error(reason, Some(Remedy::Advice(hint.to_owned())));
@@ -256,6 +260,19 @@ fn reader<'r>(
     (constraints, overrides): &'r (Vec<String>, Vec<String>),
 ) -> Reader<'r> {
     Reader { image, root, variable, constraints, overrides }
+}
+
+/// Passwords and tokens in uv's own settings.
+fn secrets_of_config(table: &toml::Table) -> Vec<String> {
+    fn of(value: &toml::Value) -> Vec<String> {
+        match value {
+            toml::Value::String(text) => secrets_of(text),
+            toml::Value::Array(list) => list.iter().flat_map(of).collect(),
+            toml::Value::Table(table) => table.values().flat_map(of).collect(),
+            _ => Vec::new(),
+        }
+    }
+    table.values().flat_map(of).collect()
 }
 
 /// `[tool.uv]` or `uv.toml` of the nearest folder from the requirements up to the project root.

@@ -6,6 +6,7 @@
 //! packages from source here: that runs what a project or an index brings, and needs the image's
 //! own platform; an engine with a daemon has both.
 
+mod address;
 mod entry;
 mod fetch;
 mod host;

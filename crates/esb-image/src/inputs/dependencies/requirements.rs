@@ -16,6 +16,7 @@ use esb_oci::Digest;
 
 pub(crate) use self::key::describe_links;
 use super::{
+    address::secrets_of,
     entry::{self, Entry, Place, Source},
     lines::{self, Name, Parsed},
     project::Project,
@@ -483,7 +484,7 @@ impl Requirements {
         let addresses = index.iter().chain(extra).cloned().chain(links);
         let addresses = addresses.chain(self.lists.iter().map(|(_, list)| list.clone()));
         let addresses = addresses.chain(self.entries.iter().filter_map(of_entry));
-        addresses.flat_map(|address| super::settings::secrets_of(&address)).collect()
+        addresses.flat_map(|address| secrets_of(&address)).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, ffi::OsStr, io, path::Path, process::Stdio};
 
-use super::entry;
+use super::address::shown_address;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::Command,
@@ -167,8 +167,8 @@ pub(crate) fn index_out_of_reach(lines: &[String]) -> Option<String> {
         let start = line.find("https://").or_else(|| line.find("http://"))?;
         let rest = &line[start..];
         let ends = |c: char| c.is_whitespace() || "`'\"),".contains(c);
-        let address = rest[..rest.find(ends).unwrap_or(rest.len())].split(['?', '#']).next()?;
-        Some(entry::without_user(address))
+        let address = &rest[..rest.find(ends).unwrap_or(rest.len())];
+        Some(shown_address(address))
     };
     let fits = |address: &String| host.is_none_or(|host| address.contains(host));
     let found = [line].into_iter().chain(lines).filter_map(address).find(fits);

@@ -14,7 +14,9 @@ use std::{
 };
 
 use super::{
-    Tools, entry,
+    Tools,
+    address::{forms, secrets_of},
+    entry,
     lines::VARIABLE,
     pip_conf::{KNOWN, one_line, parse},
     requirements::describe_links,
@@ -24,9 +26,6 @@ use crate::fingerprint::Fingerprint;
 /// The largest file of settings or certificates that is read, in bytes: a build's secret holds
 /// no more.
 const MAX_FILE: u64 = 500 * 1024;
-
-/// Shorter values of a query are no secrets.
-const SHORTEST_SIGNATURE: usize = 8;
 
 /// Variables that set an index for uv; one of them means that uv has settings of its own.
 const UV_INDEXES: [&str; 7] = [
@@ -458,13 +457,14 @@ impl<'a> Settings<'a> {
         for (name, value) in &self.tools.environment {
             let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
             if name.starts_with("UV_") || PROXIES.contains(&name) {
+                // A comma parts addresses, or is one of a password.
                 secrets.extend(value.split([' ', ',']).flat_map(secrets_of));
+                let one = value.split_whitespace().filter(|word| word.matches("://").count() == 1);
+                secrets.extend(one.flat_map(secrets_of));
             }
             if named.contains(name) || is_uv_credential(name) && name.ends_with("_PASSWORD") {
-                // What tools make of it when it ends a host's name before its time.
-                let parts = value.split(['/', '?', '#']).map(str::to_owned);
-                secrets.extend(parts.chain([value.to_owned()]));
-                secrets.push(entry::percent_decoded(value));
+                // What tools make of it when it ends a host's name before its time, too.
+                secrets.extend(forms(value));
             }
         }
         secrets
@@ -518,19 +518,6 @@ fn make_absolute(value: &mut toml::Value, key: &str, folder: &Path) {
             _ => {}
         }
     }
-}
-
-/// The password or token of an address and long values of its query, as they are written and as
-/// they are meant.
-pub(crate) fn secrets_of(address: &str) -> Vec<String> {
-    let user = entry::user(address);
-    let user = user.map(|user| user.split_once(':').map_or(user, |(_, password)| password));
-    let before_fragment = address.split('#').next().unwrap_or_default();
-    let query = before_fragment.split_once('?').map_or("", |(_, query)| query);
-    let query = query.split_whitespace().next().unwrap_or_default().split('&');
-    let signed = query.filter_map(|pair| pair.split_once('=')).map(|(_, value)| value);
-    let secrets = user.into_iter().chain(signed.filter(|value| value.len() >= SHORTEST_SIGNATURE));
-    secrets.flat_map(|secret| [secret.to_owned(), entry::percent_decoded(secret)]).collect()
 }
 
 fn is_uv_credential(name: &str) -> bool {
