@@ -169,7 +169,7 @@ impl<'a> Job<'a> {
     }
 
     pub(super) fn key(&self, pins: &[Distribution]) -> Digest {
-        let mut key = Fingerprint::new("dependencies-2");
+        let mut key = Fingerprint::new("dependencies-3");
         key.text(self.dependencies.runtime.name());
         key.text(&self.dependencies.platform.to_string());
         self.requirements.describe(&mut key);

@@ -18,7 +18,10 @@ const INTERPRETER: &str = "#!/var/lang/bin/python3";
 const MAX_FILES: usize = 500_000;
 
 /// Notes that say how and from where it was installed.
-const NOTES: [&str; 5] = ["INSTALLER", "REQUESTED", "uv_cache.json", "uv_build.json", ".lock"];
+///
+/// An address that a package came from may hold a password, or a signature that differs each time.
+const NOTES: [&str; 6] =
+    ["INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json", ".lock"];
 
 /// The largest text that is rewritten, in bytes.
 const MAX_TEXT: u64 = 64 * 1024 * 1024;
@@ -81,10 +84,7 @@ impl<'a> Installation<'a> {
 
     fn file(&mut self, path: &Path, name: String, own: &str) -> Result<(), Error> {
         let in_metadata = paths::parent(&name).ends_with(".dist-info");
-        let drop = is_bytecode(own)
-            || name == ".lock"
-            || in_metadata && NOTES.contains(&own)
-            || in_metadata && own == "direct_url.json" && read(path)?.contains("file:");
+        let drop = is_bytecode(own) || name == ".lock" || in_metadata && NOTES.contains(&own);
         if drop {
             fs::remove_file(path).map_err(io_error("remove", path))?;
             self.removed.insert(name);
@@ -183,8 +183,11 @@ mod tests {
         write("p-1.dist-info/INSTALLER", "pip\n");
         write("p-1.dist-info/REQUESTED", "");
         write("p-1.dist-info/direct_url.json", "{\"url\": \"file:///home/me/p\"}");
-        write("q-1.dist-info/direct_url.json", "{\"url\": \"https://host/q\"}");
-        write("q-1.dist-info/RECORD", "q.py,sha256=a,1\n");
+        write("q-1.dist-info/direct_url.json", "{\"url\": \"https://host/q?sig=hunter2\"}");
+        write(
+            "q-1.dist-info/RECORD",
+            "q-1.dist-info/direct_url.json,sha256=b,9\nq.py,sha256=a,1\n",
+        );
         write("INSTALLER", "a file of the package");
         write(".lock", "");
         write(
@@ -211,11 +214,11 @@ mod tests {
             "p-1.dist-info/INSTALLER",
             "p-1.dist-info/REQUESTED",
             "p-1.dist-info/direct_url.json",
+            "q-1.dist-info/direct_url.json",
         ] {
             assert!(!folder.path().join(gone).exists(), "{gone}");
         }
-        for kept in ["INSTALLER", "q-1.dist-info/direct_url.json"] {
-            assert!(folder.path().join(kept).exists(), "{kept}");
-        }
+        assert_eq!(read("q-1.dist-info/RECORD"), "q.py,sha256=a,1\n");
+        assert!(folder.path().join("INSTALLER").exists());
     }
 }
