@@ -1,6 +1,6 @@
 //! What an installation is known by: all that its packages depend on, without secrets.
 
-use std::{collections::BTreeMap, fs, path::Path, time::UNIX_EPOCH};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use super::{Links, Options, Requirements, path_of, read};
 use crate::{
@@ -67,7 +67,10 @@ fn describe_text(bytes: &[u8], key: &mut Fingerprint) {
     };
 }
 
-/// Names, sizes and times of a folder's archives; of a page of links also what it says.
+/// Names, sizes, times and inodes of a folder's archives; of a page of links also what it says.
+///
+/// Tools that want builds to be reproducible give every file the same time of modification; the time
+/// of change and the inode tell of another file all the same.
 fn describe_folder<'k>(folder: &Path, key: &'k mut Fingerprint) -> &'k mut Fingerprint {
     let mut folder = folder;
     if folder.is_file() {
@@ -77,13 +80,14 @@ fn describe_folder<'k>(folder: &Path, key: &'k mut Fingerprint) -> &'k mut Finge
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten().take(100_000) {
         let Ok(metadata) = entry.path().metadata() else { continue };
-        let time = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let time = time.unwrap_or_default().as_nanos().to_string();
-        found.insert(entry.file_name(), (metadata.len(), time));
+        let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime()];
+        let times = times.map(|time| time.to_string()).join(" ");
+        let stat = format!("{times} {} {}", metadata.ctime_nsec(), metadata.ino());
+        found.insert(entry.file_name(), (metadata.len(), stat));
     }
     key.number(found.len() as u64);
-    for (name, (size, time)) in found {
-        key.text(&name.to_string_lossy()).number(size).text(&time);
+    for (name, (size, stat)) in found {
+        key.text(&name.to_string_lossy()).number(size).text(&stat);
     }
     key
 }

@@ -225,8 +225,20 @@ fn the_key_sees_what_is_read_and_no_secret() {
     folder.write("links/x.html", "<a href='b.whl'>");
     assert_ne!(key("-f links/x.html\nsix"), page);
     let page = key("-f links/x.html\nsix");
-    folder.write("links/a.whl", "1");
+    let wheel = folder.write("links/a.whl", "1");
     assert_ne!(key("-f links/x.html\nsix"), page);
+    // Another file of equal size and time.
+    let date = |path: &Path| {
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    };
+    date(&wheel);
+    let links = key("-f links\nsix");
+    assert_eq!(key("-f links\nsix"), links);
+    let other = folder.write("other.whl", "2");
+    date(&other);
+    fs::rename(other, &wheel).unwrap();
+    assert_ne!(key("-f links\nsix"), links);
     let wish = |text: &str| {
         folder.write("r.txt", text);
         let mut key = Fingerprint::new("test");
