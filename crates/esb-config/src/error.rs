@@ -74,7 +74,7 @@ pub struct Namesake {
     pub wanted: Vec<EntryKey>,
 }
 
-/// A function that another project published under the name of the run's application.
+/// An entry that another project published under the name of the run's application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elsewhere {
     pub entry: EntryKey,

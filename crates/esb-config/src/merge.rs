@@ -40,7 +40,7 @@ pub struct Merged {
     /// Kept entries that a template with the path of one of the run's published before
     /// applications were recorded.
     pub left: Vec<(EntryKey, Owner)>,
-    /// Functions whose entry replaced what another project published under the same name.
+    /// Entries that replaced what another project published under the same name.
     pub replaced: Vec<EntryKey>,
     /// Defaults that are not ours and differ from what this run would write, such as
     /// `environment.AWS_REGION`.
@@ -79,7 +79,7 @@ pub enum ChangeKind {
 /// # Errors
 /// [`Error::Conflict`] when the run has a function, route or resource of another owner,
 /// [`Error::Namesakes`] when another application published under the run's name,
-/// [`Error::Elsewhere`] when functions of another project of that name would be removed; none of
+/// [`Error::Elsewhere`] when entries of another project of that name would be removed; none of
 /// them when the run takes over on purpose.
 pub fn merge(
     published: &PublishedConfig,
@@ -123,7 +123,11 @@ pub fn merge(
         change.details.extend(details(&change.entry, old, &config));
     }
     changes.sort();
-    let is_changed = |name: &str| {
+    let is_changed = |entry: &EntryKey| {
+        if entry.section != Section::Function {
+            return changes.iter().any(|change| change.entry == *entry);
+        }
+        let name = &*entry.key;
         let digest = |digests: &Digests| digests.get(name).cloned();
         old.functions.functions.get(name) != config.functions.functions.get(name)
             || digest(&published.state.digests) != digest(&digests)
@@ -135,13 +139,15 @@ pub fn merge(
         run,
         is_changed,
     )?;
-    let state = OwnershipState {
+    let mut state = OwnershipState {
         owners: settlement.owners,
         digests,
-        projects: others.projects,
         defaults: settled.ours,
         ..OwnershipState::default()
     };
+    for (entry, project) in others.projects {
+        state.record_project(entry, project);
+    }
     Ok(Merged {
         interim_functions: with_old_functions(config.functions.clone(), &old.functions),
         interim_state: with_old_owners(state.clone(), &published.state),
@@ -296,8 +302,11 @@ fn with_old_owners(mut new: OwnershipState, old: &OwnershipState) -> OwnershipSt
             new.owners.add(entry.section, entry.key, owner.clone());
         }
     }
-    for (name, project) in &old.projects {
-        new.projects.entry(name.clone()).or_insert_with(|| project.clone());
+    let known = new.recorded_projects();
+    for (entry, project) in old.recorded_projects() {
+        if !known.contains_key(&entry) {
+            new.record_project(entry, project);
+        }
     }
     for (name, digest) in &old.digests {
         new.digests.entry(name.clone()).or_insert_with(|| digest.clone());

@@ -38,66 +38,94 @@ impl RunOwners {
     }
 }
 
-/// Functions of other projects that have the same application's name, and what a merge does with
-/// them.
+/// Entries of other projects that have the same application's name, and what a merge does with them.
 #[derive(Default)]
 pub(crate) struct OfOthers {
-    /// The project that published each function last, after the run.
-    pub(crate) projects: BTreeMap<String, String>,
-    /// Functions whose entry is the run's now and was another project's.
+    /// The project that published each entry last, after the run.
+    pub(crate) projects: BTreeMap<EntryKey, String>,
+    /// Entries that are the run's now and were another project's.
     pub(crate) replaced: Vec<EntryKey>,
 }
 
 /// Looks at the projects that published what the run replaces and removes. `is_changed` tells
-/// whether a function of the run differs from what is published.
+/// whether an entry of the run differs from what is published.
 ///
 /// # Errors
-/// [`Error::Elsewhere`] when the run would remove a function that another project published.
+/// [`Error::Elsewhere`] when the run would remove what another project published.
 pub(crate) fn of_other_projects(
     before: &OwnershipState,
     after: &Owners,
     wanted: &Owners,
     run: &RunOwners,
-    is_changed: impl Fn(&str) -> bool,
+    is_changed: impl Fn(&EntryKey) -> bool,
 ) -> Result<OfOthers, Error> {
-    let of = |owners: &Owners, name: &str| owners.of(Section::Function, name).clone();
+    let has = |owners: &Owners, entry: &EntryKey| !owners.of(entry.section, &entry.key).is_empty();
+    let is_other = |project: &String| run.project.as_ref() != Some(project);
+    let recorded = before.recorded_projects();
+    let of_functions = projects_of_functions(before, &recorded, is_other);
     let mut others = OfOthers::default();
     let mut lost = Vec::new();
-    for (name, project) in &before.projects {
-        let is_other = run.project.as_ref() != Some(project);
-        let owners = of(&before.owners, name);
+    let published = before.owners.iter().map(|(entry, _)| entry).filter(is_recorded);
+    for entry in published.collect::<BTreeSet<_>>() {
+        let owners = before.owners.of(entry.section, &entry.key);
         let common = owners.iter().find(|own| run.owners.contains(*own) && run.is_common(own));
-        let is_wanted = !of(wanted, name).is_empty();
-        if let Some(owner) = common.filter(|_| is_other && !run.adopt) {
-            let entry = EntryKey::new(Section::Function, name);
-            if of(after, name).is_empty() {
+        let known = recorded.get(&entry);
+        // Earlier versions recorded those of functions alone.
+        let by_owner = || common.and_then(|owner| of_functions.get(owner).copied());
+        let project = known.or_else(|| by_owner().filter(|_| entry.section != Section::Function));
+        if let Some((owner, project)) = common.zip(project)
+            && is_other(project)
+            && !run.adopt
+        {
+            if !has(after, &entry) {
                 lost.push(Elsewhere {
-                    entry,
+                    entry: entry.clone(),
                     owner: owner.clone(),
                     published_by: project.clone(),
                     project: run.project.clone(),
                 });
-            } else if is_wanted && is_changed(name) {
-                others.replaced.push(entry);
+            } else if has(wanted, &entry) && is_changed(&entry) {
+                others.replaced.push(entry.clone());
             }
         }
-        if !of(after, name).is_empty() {
-            others.projects.insert(name.clone(), project.clone());
+        if let Some(project) = known.filter(|_| has(after, &entry)) {
+            others.projects.insert(entry, project.clone());
         }
     }
     if !lost.is_empty() {
         return Err(Error::Elsewhere(lost));
     }
-    for (entry, owner) in wanted.iter().filter(|(entry, _)| entry.section == Section::Function) {
+    for (entry, owner) in wanted.iter().filter(|(entry, _)| is_recorded(entry)) {
         if !run.is_common(owner) {
-            others.projects.remove(&entry.key);
+            others.projects.remove(&entry);
         } else if let Some(project) = &run.project
-            && (run.adopt || is_changed(&entry.key) || !others.projects.contains_key(&entry.key))
+            && (run.adopt || is_changed(&entry) || !others.projects.contains_key(&entry))
         {
-            others.projects.insert(entry.key, project.clone());
+            others.projects.insert(entry, project.clone());
         }
     }
     Ok(others)
+}
+
+/// Whether it is recorded which project published an entry: images and schedules go with their
+/// functions.
+fn is_recorded(entry: &EntryKey) -> bool {
+    !matches!(entry.section, Section::Image | Section::Schedule)
+}
+
+/// Another project that published a function of each owner last.
+fn projects_of_functions<'a>(
+    before: &'a OwnershipState,
+    recorded: &'a BTreeMap<EntryKey, String>,
+    is_other: impl Fn(&String) -> bool,
+) -> BTreeMap<&'a Owner, &'a String> {
+    let functions = recorded.iter().filter(|(entry, _)| entry.section == Section::Function);
+    let others = functions.filter(|(_, project)| is_other(project));
+    let owned = others.flat_map(|(entry, project)| {
+        let owners = before.owners.of(entry.section, &entry.key);
+        owners.iter().map(move |owner| (owner, project))
+    });
+    owned.collect()
 }
 
 /// The owners without an application whose entries the run may take as its own.

@@ -89,6 +89,9 @@ pub struct OwnershipState {
     /// say it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub projects: BTreeMap<String, String>,
+    /// The same of routes and resources.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub projects_of_others: BTreeMap<Section, BTreeMap<String, String>>,
     /// The part of functions.yml's `defaults` that came from us: only that may change.
     #[serde(default)]
     pub defaults: Defaults,
@@ -105,12 +108,34 @@ impl Default for OwnershipState {
             owners: Owners::default(),
             digests: BTreeMap::new(),
             projects: BTreeMap::new(),
+            projects_of_others: BTreeMap::new(),
             defaults: Defaults::default(),
         }
     }
 }
 
 impl OwnershipState {
+    /// The project that published each entry last, as far as that is recorded.
+    pub(crate) fn recorded_projects(&self) -> BTreeMap<EntryKey, String> {
+        let others = self.projects_of_others.iter().map(|(section, projects)| (*section, projects));
+        let all = std::iter::once((Section::Function, &self.projects)).chain(others);
+        let entries = all.flat_map(|(section, projects)| {
+            projects
+                .iter()
+                .map(move |(key, project)| (EntryKey::new(section, key), project.clone()))
+        });
+        entries.collect()
+    }
+
+    /// Records a project as the one that published an entry last.
+    pub(crate) fn record_project(&mut self, entry: EntryKey, project: String) {
+        let projects = match entry.section {
+            Section::Function => &mut self.projects,
+            section => self.projects_of_others.entry(section).or_default(),
+        };
+        projects.insert(entry.key, project);
+    }
+
     /// The text of the file.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("strings and maps are JSON");

@@ -270,3 +270,54 @@ fn an_import_of_another_application_stands_in_the_way_as_its_function_does() {
         "function `b` of `two:template.yaml` is already published by `one:template.yaml`"
     );
 }
+
+/// A run of a project whose application has a name that others may have too.
+fn twin(published: &PublishedConfig, app: &Application, project: &str) -> Result<Merged, Error> {
+    let run = RunOwners {
+        project: Some(project.to_owned()),
+        common_names: ["sam-app".to_owned()].into(),
+        ..run_of("sam-app:template.yaml")
+    };
+    merge(published, &rendered(app, "sam-app:template.yaml"), &run)
+}
+
+#[test]
+fn a_twin_removes_no_routes_and_resources() {
+    let with = |routes: &[&str], buckets: &[&str], functions: &[&str]| {
+        let mut app = app(functions);
+        app.routes = routes.iter().map(|path| route("Hello", "GET", path)).collect();
+        app.buckets = buckets.iter().map(|name| bucket(name)).collect();
+        app
+    };
+    let nothing = PublishedConfig::default();
+    let lost = |published: &PublishedConfig, app: &Application, project: &str| match twin(
+        published, app, project,
+    ) {
+        Err(Error::Elsewhere(lost)) => {
+            texts(&lost.iter().map(|one| &one.entry).collect::<Vec<_>>())
+        }
+        other => panic!("{other:?}"),
+    };
+    let all = with(&["/a", "/b"], &["invoices"], &["Hello"]);
+    let mut of_a = after(&twin(&nothing, &all, "a").unwrap());
+    let less = with(&["/a"], &[], &["Hello"]);
+    let expected = ["route `GET /b`", "bucket `invoices`"];
+    assert_eq!(lost(&of_a, &less, "b"), expected);
+    // Its own project removes what it has no longer.
+    assert_eq!(twin(&of_a, &less, "a").unwrap().changes.len(), 2);
+    // What earlier versions published has a record of functions alone.
+    of_a.state.projects_of_others.clear();
+    assert_eq!(lost(&of_a, &less, "b"), expected);
+    assert_eq!(twin(&of_a, &less, "a").unwrap().changes.len(), 2);
+
+    // Without functions, a resource of both does not make them the same application.
+    let of_one = with(&[], &["shared", "one"], &[]);
+    let of_two = with(&[], &["shared", "two"], &[]);
+    let one = after(&twin(&nothing, &of_one, "one").unwrap());
+    assert_eq!(lost(&one, &of_two, "two"), ["bucket `one`"]);
+    let again = after(&twin(&one, &of_one, "one").unwrap());
+    assert_eq!(again, one);
+    let both = with(&[], &["shared", "one", "two"], &[]);
+    let both = after(&twin(&one, &both, "two").unwrap());
+    assert_eq!(lost(&both, &of_one, "one"), ["bucket `two`"]);
+}
