@@ -245,6 +245,12 @@ fn what_builds_generate_is_no_place_and_a_place_is_no_output() {
             ".esb/later/config",
             "generated/config/below",
             ".esb/dev/functions/x",
+            ".esb/dev/images",
+            ".esb/later/images",
+            "store",
+            "store/conf",
+            ".git",
+            ".git/conf",
         ] {
             let output = run(&deploy, Some(place));
             assert_eq!(output.status.code(), Some(1), "{place}");

@@ -99,7 +99,7 @@ pub(crate) async fn prepare(
         esb_config::check_writable(&places.staging)?;
         if let Some(place) = &places.found.place {
             place.check()?;
-            own_folders::check_place(run, place)?;
+            own_folders::check_place(run, target, place)?;
         }
         let published = current(&places).await?;
         esb_config::merge(&published, preview, &run.run_owners())?;

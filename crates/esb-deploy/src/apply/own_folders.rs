@@ -22,13 +22,24 @@ use crate::{
     lockfile,
 };
 
-/// Folders below that of an environment which each build makes anew.
-const GENERATED: [&str; 3] = ["config", "functions", "base"];
+/// Folders below that of an environment which builds write into.
+const GENERATED: [&str; 5] = ["config", "functions", "base", "images", "layers"];
 
-/// Refuses a place inside what builds generate, of any environment.
-pub(crate) fn check_place(run: &Deployment, place: &Place) -> Result<(), Error> {
+/// Refuses a place inside what builds generate, of any environment, and among files of others: the
+/// store's, a layout's, and those of git.
+pub(crate) fn check_place(run: &Deployment, target: &Target, place: &Place) -> Result<(), Error> {
     let Place::Folder(folder) = place else { return Ok(()) };
     let dir = &folder.path();
+    if let Some((folder, words)) = among_others(run, target, dir) {
+        let text = format!(
+            "`{}` cannot be where a Gateway reads: `{}` is {words}",
+            run.short(dir),
+            run.short(&folder)
+        );
+        return Err(
+            Error::new(Kind::Input, "config-to", text).hint("deliver to a folder of its own")
+        );
+    }
     let staging = run.project.staging(&run.compose_project);
     if is_same_folder(dir, &staging) {
         return Ok(());
@@ -43,6 +54,32 @@ pub(crate) fn check_place(run: &Deployment, place: &Place) -> Result<(), Error> 
     );
     Err(Error::new(Kind::Input, "config-to", text)
         .hint(format!("deliver to `{}`, or to a folder of its own", run.short(&staging))))
+}
+
+/// A folder around `dir` whose files something else looks after, with what it is.
+fn among_others(run: &Deployment, target: &Target, dir: &Path) -> Option<(PathBuf, &'static str)> {
+    let store = run.connections.store.root();
+    if is_within(dir, store) {
+        return Some((store.to_owned(), "the store of what was built"));
+    }
+    let is_of =
+        |layout: &Path| is_same_folder(dir, layout) || is_within(dir, &layout.join("blobs"));
+    let layout = target.layout.as_ref().map(|path| run.project.folder_at(path).path());
+    if let Some(layout) = layout.filter(|layout| is_of(layout)) {
+        return Some((layout, "the layout of `--to oci`"));
+    }
+    // Wherever links lead; of what is not there yet, by its name.
+    let there = dir.ancestors().find_map(|above| above.canonicalize().ok());
+    let mut above = dir.ancestors().chain(there.iter().flat_map(|path| path.ancestors()));
+    above.find_map(|folder| {
+        if folder.ends_with(".git") {
+            Some((folder.to_owned(), "a folder of git"))
+        } else if folder.join("oci-layout").exists() && is_of(folder) {
+            Some((folder.to_owned(), "an OCI layout"))
+        } else {
+            None
+        }
+    })
 }
 
 fn generated(run: &Deployment) -> Vec<PathBuf> {
