@@ -10,7 +10,7 @@ use esb_oci::Links;
 
 use crate::{
     error::{Error, Kind},
-    settings,
+    lockfile, settings,
 };
 
 /// Names that a folder given as a template may hold one under, in that order.
@@ -83,8 +83,8 @@ impl Project {
     }
 
     /// The project of one template; `current` is the folder that its path is seen from. The root is
-    /// the nearest folder from the template upwards that holds `esb.toml` or `.git`, else the
-    /// template's own.
+    /// the nearest folder from the template upwards that holds `esb.toml` or `.git`, else the nearest
+    /// that holds `esb.lock`, else the template's own.
     ///
     /// # Errors
     /// When there is no such template.
@@ -162,7 +162,8 @@ pub fn find_template(current: &Path, given: &Path, is_default: bool) -> Result<P
 }
 
 /// The root as given, else the nearest folder from the template upwards that holds `esb.toml` or
-/// `.git`, else the template's own.
+/// `.git`, else the nearest that holds `esb.lock`, as in a copy of a repository without `.git`, else
+/// the template's own.
 ///
 /// # Errors
 /// When the given folder does not exist.
@@ -173,8 +174,11 @@ pub fn project_root(
 ) -> Result<PathBuf, Error> {
     let folder = template.parent().unwrap_or(current);
     let Some(given) = given else {
-        let marked = |dir: &&Path| dir.join(settings::NAME).exists() || dir.join(".git").exists();
-        return Ok(folder.ancestors().find(marked).unwrap_or(folder).to_owned());
+        let marked = |names: &[&str]| {
+            folder.ancestors().find(|dir| names.iter().any(|name| dir.join(name).exists()))
+        };
+        let root = marked(&[settings::NAME, ".git"]).or_else(|| marked(&[lockfile::NAME]));
+        return Ok(root.unwrap_or(folder).to_owned());
     };
     let root = normal(&current.join(given));
     if root.is_dir() {
@@ -264,6 +268,23 @@ mod tests {
         ] {
             assert_eq!(owner_path(root, &template), expected, "{}", template.display());
         }
+    }
+
+    #[test]
+    fn esb_lock_marks_the_root_where_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("shop");
+        let template = root.join("svc/template.yaml");
+        std::fs::create_dir_all(root.join("svc")).unwrap();
+        let found = || project_root(folder.path(), None, &template).unwrap();
+        assert_eq!(found(), root.join("svc"));
+        std::fs::write(root.join("esb.lock"), "").unwrap();
+        assert_eq!(found(), root);
+        // What an earlier run left further down is no root of its own.
+        std::fs::write(root.join("svc/esb.lock"), "").unwrap();
+        assert_eq!(found(), root.join("svc"));
+        std::fs::write(root.join("esb.toml"), "").unwrap();
+        assert_eq!(found(), root);
     }
 
     #[test]
