@@ -46,7 +46,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// Project root [default: the nearest folder above the template with esb.toml or .git]
+    /// Project root [default: the nearest folder above the template with esb.toml or .git, else with
+    /// esb.lock]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) project_dir: Option<PathBuf>,
     /// Environment the images and the configuration are for [default: default]
@@ -217,8 +218,10 @@ pub(crate) enum ImageCommand {
     /// Remove this project's images that nothing uses: no published functions.yml of any
     /// environment, no container
     ///
-    /// Only what carries the labels of this project is looked at. What another machine publishes
-    /// under the same project name cannot be seen from here: mind that before `--in registry`.
+    /// Only what runs in this folder brought to an engine or a registry that did not have it is
+    /// removed there. What another machine, or another user of the engine, deployed from the same
+    /// code afterwards cannot be seen from here: mind that before `--in registry`, which a default
+    /// run leaves alone.
     Prune(PruneArgs),
     /// Copy every image of an image-import.json into the internal registry
     Import(ImportArgs),

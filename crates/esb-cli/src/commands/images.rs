@@ -72,6 +72,12 @@ pub(crate) async fn prune(
             "{unknown} more images stay: no project on this machine is known to have made them"
         ));
     }
+    if !printer.json && held.iter().any(InventoryItem::is_in_registry) {
+        printer.warning(
+            "what other machines publish cannot be seen from here: of these images, those in the \
+             registry that another one deployed from the same code would be missing there",
+        );
+    }
     let go = !args.dry_run && !held.is_empty() && (args.yes || asked(&held, global, environment)?);
     if go {
         held::remove(&run, &held).await?;
@@ -163,13 +169,13 @@ async fn look(
     let mut known = Known::new(applications(run, environment)?);
     let brand = brand_folder(&run.project, None);
     for environment in folders(&brand)? {
-        known.made_here(history::of_environment(&environment)?);
+        known.made_here(history::of_environment(run, &environment)?);
     }
     published_from(&run.project, &brand, &mut known)?;
     for root in history::other_projects(run) {
         let brand = brand_folder(&run.project, Some(&root));
         for environment in folders(&brand)? {
-            let made = history::of_environment(&environment)?;
+            let made = history::of_environment(run, &environment)?;
             known.made_elsewhere(&root.display().to_string(), made);
         }
         published_from(&run.project, &brand, &mut known)?;
@@ -219,15 +225,15 @@ fn brand_folder(project: &Project, root: Option<&PathBuf>) -> Folder {
 }
 
 /// Collects the images that every merged configuration of a project names, in
-/// `staging/<project>/<env>/config` and in each folder that one was last delivered to.
+/// `staging/<project>/<env>/config` and in each folder that one was delivered to.
 fn published_from(project: &Project, brand: &Folder, known: &mut Known) -> Result<(), Error> {
     for compose_project in folders(&brand.join("staging"))? {
         for environment in folders(&compose_project)? {
             let staging = environment.join("config");
             // Other applications publish there as well.
-            let folder = delivered(&staging);
-            let delivered = folder.map(|folder| project.configuration_at(&folder));
-            for folder in delivered.into_iter().chain([staging]) {
+            let delivered = delivered(&staging)?;
+            let delivered = delivered.iter().map(|folder| project.configuration_at(folder));
+            for folder in delivered.chain([staging]) {
                 let read = esb_config::read(&folder);
                 known.published(&read?);
             }

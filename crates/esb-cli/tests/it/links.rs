@@ -151,7 +151,6 @@ const PLACES: &[(&[&str], &[&str])] = &[
         &[
             ".esb",
             ".esb/dev",
-            ".esb/dev/images.json",
             ".esb/dev/made.json",
             ".esb/staging",
             ".esb/staging/p",

@@ -149,6 +149,48 @@ fn all_takes_what_projects_of_this_machine_made_and_nobody_publishes() {
     assert!(has(two.path(), &current) && has(two.path(), &old), "the record stays");
 }
 
+#[test]
+fn what_another_machine_may_use_is_not_offered() {
+    let Some(platform) = Platform::start() else { return };
+    let deploy = |project: &Project, code: &str, to: &str| {
+        project.write("functions/f0/app.py", &format!("{code} = True\n"));
+        let done =
+            document(&mut platform.command(project, "store", &["deploy", "--config-to", to]));
+        let mut images = done["images"].as_array().unwrap().iter();
+        let image = images.find(|image| image["function"] == "F0").unwrap();
+        image["digest"].as_str().unwrap().to_owned()
+    };
+    // Two machines with copies of one project: the digest says nothing of who brought it.
+    let (ci, laptop) = (application("one", "fn-0"), application("one", "fn-0"));
+    let live = deploy(&ci, "first", "site");
+    assert_eq!(deploy(&laptop, "first", "site"), live);
+    let next = deploy(&laptop, "second", "site");
+    for all in [&[][..], &["--all"]] {
+        assert_eq!(platform.unused(&laptop, "store", all), set(&[]), "{all:?}");
+    }
+    // One folder that delivers to two sites.
+    let other = deploy(&laptop, "third", "other");
+    assert_eq!(platform.unused(&laptop, "store", &[]), set(&[]));
+    deploy(&laptop, "fourth", "site");
+    assert_eq!(platform.unused(&laptop, "store", &[]), set(&[&next]));
+
+    // A list that a repository brings names what others made.
+    let clone = application("two", "fn-0");
+    let pushed = format!("{}/esb-fn-0", platform.registry.proxy.address());
+    for version in [1, 2] {
+        let list = serde_json::json!({
+            "version": version,
+            "images": [{"digest": live, "pushed": pushed}, {"digest": other, "pushed": pushed}],
+        });
+        clone.write(".esb/dev/made.json", &list.to_string());
+        assert_eq!(platform.unused(&clone, "store", &["--all"]), set(&[]), "{version}");
+    }
+    // Nor is it taken over by a run there, whose own images are its own.
+    let old = deploy(&clone, "fifth", "site");
+    deploy(&clone, "sixth", "site");
+    assert_eq!(platform.unused(&clone, "store", &[]), set(&[&old]));
+}
+
 fn has(project: &Path, digest: &str) -> bool {
     fs::read_to_string(project.join(".esb/dev/made.json")).unwrap().contains(digest)
 }

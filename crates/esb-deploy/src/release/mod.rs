@@ -41,10 +41,11 @@ impl Deployment {
         self.learned.lock.write()?;
         fleet::prepare(self, target, recipes, &mut sources).await?;
         inputs::prepare(self, target, recipes, &sources).await?;
+        let before = history::in_engine(self, target, recipes).await?;
         let mut made = bases::build(self, target, recipes, sources).await?;
         fleet::place(self, target, recipes, &made.bases).await?;
         functions::build(self, target, recipes, &mut made).await?;
-        history::note(self, target, &made.images)?;
+        history::note(self, target, &made.images, &before)?;
         self.learned.lock.write()?;
         functions::hand_over(self, target, &mut made).await?;
         let rendered = configuration::of_run(self, app, target, &made, externals);

@@ -9,7 +9,7 @@ use esb_oci::{Digest, ImageConfig, Manifest, Reference};
 use esb_registry::{KnownTag, PushSession, Repository};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::known::{Known, Whose};
+use super::known::{Known, Location, Whose};
 
 /// An image, whose it is, and whether something uses it.
 #[derive(Debug)]
@@ -30,6 +30,10 @@ enum At {
 }
 
 impl InventoryItem {
+    pub(super) fn is_in_registry(&self) -> bool {
+        matches!(self.at, At::Registry(..))
+    }
+
     /// The place, as `--in` names it.
     pub(super) fn place(&self) -> &'static str {
         match self.at {
@@ -66,7 +70,7 @@ pub(super) async fn in_engine(
         } else {
             None
         };
-        let whose = known.whose(&image.names, &[&image.id]);
+        let whose = known.whose(&[Location::Engine], &image.names, &[&image.id]);
         let (id, names, bytes) = (image.id, image.names, image.size);
         InventoryItem { id, names, bytes, whose, used, at: At::Engine }
     });
@@ -95,7 +99,7 @@ pub(super) fn in_store(run: &Deployment, known: &Known) -> Vec<InventoryItem> {
         }
         let names = vec![name];
         let id = entry.digest.to_string();
-        let whose = known.whose(&names, &[&id]);
+        let whose = known.whose(&[Location::Store], &names, &[&id]);
         let used = known.used(&names, &[&id]);
         let bytes = manifest.layers.last().map_or(0, |layer| layer.size);
         held.push(InventoryItem { id, names, bytes, whose, used, at: At::Store(entry.digest) });
@@ -168,8 +172,10 @@ async fn in_repository(
         });
         held.names.push(format!("{runtime}/{}:{tag}", at.repository));
     }
+    let places =
+        [host, runtime].map(|host| Location::Registry(format!("{host}/{}", at.repository)));
     for held in found.values_mut() {
-        held.whose = known.whose(&held.names, &[&held.id]);
+        held.whose = known.whose(&places, &held.names, &[&held.id]);
         held.used = known.used(&held.names, &[&held.id]);
     }
     Ok(found.into_values().collect())

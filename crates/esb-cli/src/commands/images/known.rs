@@ -1,7 +1,8 @@
 //! Whose an image is, and what published configuration names it.
 //!
-//! An image is this project's when a run in its folder made it, or when its own application has
-//! published it. Labels say neither: applications of one platform share them.
+//! An image is this project's when a run in its folder brought it to where it is, or when its own
+//! application has published it. Labels say neither: applications of one platform share them. Nor
+//! does a digest: equal code makes the same image for everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,13 +46,22 @@ impl Whose {
     }
 }
 
+/// Where an image lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Location {
+    Engine,
+    Store,
+    /// A registry and repository.
+    Registry(String),
+}
+
 /// The images that records and published configuration name.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// What runs in this folder made, by each id.
-    own: BTreeMap<String, Option<String>>,
+    /// What runs in this folder made, by where they brought it and each id.
+    own: BTreeMap<(Location, String), Option<String>>,
     /// What runs in other folders made.
-    others: BTreeMap<String, String>,
+    others: BTreeMap<(Location, String), String>,
     /// The published names and digests, each with an owner of its entry.
     names: BTreeMap<String, Option<Owner>>,
     digests: BTreeMap<String, Option<Owner>>,
@@ -118,9 +128,10 @@ impl Known {
         owner.application().is_some_and(|name| self.applications.contains(name))
     }
 
-    /// Finds the owner of an image with these names and ids.
-    pub(super) fn whose(&self, names: &[String], ids: &[&str]) -> Whose {
-        if let Some(owner) = ids.iter().find_map(|id| self.own.get(*id)) {
+    /// Finds the owner of an image that lies at one of these places, with these names and ids.
+    pub(super) fn whose(&self, at: &[Location], names: &[String], ids: &[&str]) -> Whose {
+        let keys = || at.iter().flat_map(|at| ids.iter().map(|id| (at.clone(), (*id).to_owned())));
+        if let Some(owner) = keys().find_map(|key| self.own.get(&key)) {
             return Whose::Own(owner.clone());
         }
         let by_name = names.iter().filter_map(|name| self.names.get(name));
@@ -129,7 +140,7 @@ impl Known {
         if let Some(owner) = published.iter().find(|owner| self.is_own(owner)) {
             return Whose::Own(Some(owner.to_string()));
         }
-        if let Some(name) = ids.iter().find_map(|id| self.others.get(*id)) {
+        if let Some(name) = keys().find_map(|key| self.others.get(&key)) {
             return Whose::Other { name: name.clone(), is_recorded: true };
         }
         match published.first() {
@@ -173,10 +184,15 @@ fn repository(name: &str) -> String {
     }
 }
 
-/// The ids by which an engine, a store or a registry may know an image.
-fn ids(image: &MadeHere) -> impl Iterator<Item = String> + use<> {
+/// Where runs brought an image, with each id by which an engine, a store or a registry may know it.
+fn ids(image: &MadeHere) -> impl Iterator<Item = (Location, String)> + use<> {
     let ids: [Option<Digest>; 2] = [Some(image.digest), image.config];
-    ids.into_iter().flatten().map(|digest| digest.to_string())
+    let pushed = image.pushed.clone().map(Location::Registry);
+    let engine = image.engine.then_some(Location::Engine);
+    let places = [Some(Location::Store), engine, pushed].into_iter().flatten();
+    places.flat_map(move |place| {
+        ids.into_iter().flatten().map(move |digest| (place.clone(), digest.to_string()))
+    })
 }
 
 #[cfg(test)]
@@ -216,6 +232,7 @@ mod tests {
             digest: Digest::of(text.as_bytes()),
             config: Some(Digest::of(format!("{text} config").as_bytes())),
             pushed: Some(format!("r:5010/esb-{text}")),
+            engine: text == "old",
             owner: owner.map(str::to_owned),
         };
         let mut known = Known::new(["shop".to_owned()].into());
@@ -225,14 +242,24 @@ mod tests {
             "functions:\n  a: {image: 'r:5010/esb-a:1'}\n  b: {image: 'r:5010/esb-b:1'}\n",
             &[("a", "shop"), ("b", "stock")],
         ));
-        let of_id = |text: &str| known.whose(&[], &[&Digest::of(text.as_bytes()).to_string()]);
+        let at = |place: Location, text: &str| {
+            known.whose(&[place], &[], &[&Digest::of(text.as_bytes()).to_string()])
+        };
+        let of_id = |text: &str| at(Location::Store, text);
         assert_eq!(of_id("old"), Whose::Own(Some("shop:template.yaml".to_owned())));
         assert_eq!(of_id("old config"), of_id("old"));
         assert_eq!(of_id("base"), Whose::Own(None));
         assert_eq!(of_id("stock").words(), "stock:template.yaml in /srv/stock");
         assert!(of_id("stock").is_recorded());
         assert_eq!(of_id("other"), Whose::Unknown);
-        let of_name = |name: &str| known.whose(&[name.to_owned()], &[]);
+        // Where nobody here brought it, it is somebody else's.
+        let pushed = |name: &str| Location::Registry(format!("r:5010/{name}"));
+        assert_eq!(at(pushed("esb-old"), "old"), of_id("old"));
+        assert_eq!(at(pushed("esb-other"), "old"), Whose::Unknown);
+        assert_eq!(at(Location::Engine, "old config"), of_id("old"));
+        assert_eq!(at(Location::Engine, "base"), Whose::Unknown);
+        assert_eq!(at(Location::Engine, "stock"), Whose::Unknown);
+        let of_name = |name: &str| known.whose(&[Location::Engine], &[name.to_owned()], &[]);
         assert_eq!(of_name("r:5010/esb-a:1").words(), "shop:template.yaml");
         assert!(!of_name("r:5010/esb-b:1").is_recorded());
         assert_eq!(of_name("r:5010/esb-a:2"), Whose::Unknown, "only its name is alike");
