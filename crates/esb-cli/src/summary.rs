@@ -56,27 +56,7 @@ impl Summary {
         text.extend(unowned_line(&unowned, run.project.brand.slug()));
         warn(run, written.merged.as_ref(), printer, false);
         text.extend(target.unreachable());
-        let changed = match written.changed.len() {
-            0 => "configuration unchanged".to_owned(),
-            n => format!("{n} configuration {} written", if n == 1 { "file" } else { "files" }),
-        };
-        let mut folders: Vec<String> = Vec::new();
-        folders.extend(written.staging.iter().map(|dir| run.project.short(dir)));
-        folders.extend(written.delivered.clone().filter(|dir| !folders.contains(dir)));
-        if folders.is_empty() {
-            let dir = run.project.short(&run.project.generated().join("config"));
-            text.push(format!("{changed}: {dir}"));
-            text.push(format!(
-                "nothing is live yet: run `{} deploy -e {}`",
-                run.project.brand.slug(),
-                run.project.environment
-            ));
-        } else {
-            text.push(format!("{changed}: {}", folders.join(", ")));
-            if written.delivered.is_none() {
-                text.push(nobody_reads(run, &found.elsewhere));
-            }
-        }
+        text.extend(configuration_lines(run, written, &found.elsewhere));
         text.extend(region_line(written.merged.as_ref()));
         let provisioner = provisioner(run, written, found.gateway.as_ref());
         if let Some(command) = &provisioner {
@@ -206,6 +186,30 @@ fn provisioner(
 fn restart(run: &Deployment, written: &Written, gateway: Option<&ContainerInfo>) -> Option<String> {
     let gateway = gateway.filter(|gateway| gateway.running && written.delivered.is_some())?;
     (!written.capacities.is_empty()).then(|| compose_command(run, Some(gateway), "restart gateway"))
+}
+
+/// Where the configuration was written, and whether it is live there.
+fn configuration_lines(run: &Deployment, written: &Written, elsewhere: &[String]) -> Vec<String> {
+    let changed = match written.changed.len() {
+        0 => "configuration unchanged".to_owned(),
+        n => format!("{n} configuration {} written", if n == 1 { "file" } else { "files" }),
+    };
+    let mut folders: Vec<String> = Vec::new();
+    folders.extend(written.staging.iter().map(|dir| run.project.short(dir)));
+    folders.extend(written.delivered.clone().filter(|dir| !folders.contains(dir)));
+    if folders.is_empty() {
+        let dir = run.project.short(&run.project.generated().join("config"));
+        let (brand, environment) = (run.project.brand.slug(), &run.project.environment);
+        return vec![
+            format!("{changed}: {dir}"),
+            format!("nothing is live yet: run `{brand} deploy -e {environment}`"),
+        ];
+    }
+    let mut lines = vec![format!("{changed}: {}", folders.join(", "))];
+    if written.delivered.is_none() {
+        lines.push(nobody_reads(run, elsewhere));
+    }
+    lines
 }
 
 /// The text that says why no Gateway reads the written files, and what to do.
