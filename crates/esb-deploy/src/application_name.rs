@@ -96,11 +96,11 @@ impl ApplicationName {
     pub(crate) fn of_templates(
         project: &Project,
         given: &[Option<Self>],
-        locked: Option<String>,
+        locked: Option<&str>,
     ) -> Result<Vec<Self>, Error> {
         let of = |number| {
             let given = given.get(number).and_then(Option::as_ref);
-            Self::of_template(project, given, locked.clone())
+            Self::of_template(project, given, locked.map(str::to_owned))
         };
         (0..project.templates.len()).map(of).collect()
     }

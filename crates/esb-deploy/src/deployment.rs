@@ -71,8 +71,11 @@ impl Deployment {
     ) -> Result<Self, Error> {
         project.containerd = options.mode == Some(Mode::Containerd);
         let lock = LockFile::open(project.folder(), options.lock)?;
-        let applications =
-            ApplicationName::of_templates(&project, &options.applications, lock.application())?;
+        let applications = ApplicationName::of_templates(
+            &project,
+            &options.applications,
+            lock.application().as_deref(),
+        )?;
         let compose_project =
             options.compose_project.clone().unwrap_or_else(|| project.compose_project());
         esb_model::check_environment_name(&compose_project).map_err(|_| {

@@ -131,6 +131,7 @@ impl Default for RegistryNames {
 /// The options of a run. Start from the default and change what differs.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "independent choices, each off unless asked for")]
 pub struct Options {
     /// Where images go; without any, the run chooses.
     pub destinations: Vec<Destination>,

@@ -138,10 +138,14 @@ impl TagPrefetch {
             } else {
                 plain.clone()
             };
-            let (answer, asked) = oneshot::channel();
-            let asked = Mutex::new(Some(asked));
+            let (answer, reply) = oneshot::channel();
             let named = (at.repository.clone(), plain);
-            let question = Question { tag: tag.clone(), digest, asked, answered: OnceCell::new() };
+            let question = Question {
+                tag: tag.clone(),
+                digest,
+                asked: Mutex::new(Some(reply)),
+                answered: OnceCell::new(),
+            };
             self.questions().insert(named, Arc::new(question));
             asks.push((at, tag, answer));
         }
