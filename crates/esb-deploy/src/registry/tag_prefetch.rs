@@ -138,16 +138,16 @@ impl TagPrefetch {
             } else {
                 plain.clone()
             };
-            let (answer, reply) = oneshot::channel();
+            let (sender, receiver) = oneshot::channel();
             let named = (at.repository.clone(), plain);
             let question = Question {
                 tag: tag.clone(),
                 digest,
-                asked: Mutex::new(Some(reply)),
+                asked: Mutex::new(Some(receiver)),
                 answered: OnceCell::new(),
             };
             self.questions().insert(named, Arc::new(question));
-            asks.push((at, tag, answer));
+            asks.push((at, tag, sender));
         }
         let (client, session) = (self.client.clone(), self.session.clone());
         let is_open = last.is_open;
