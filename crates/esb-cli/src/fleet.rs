@@ -4,6 +4,7 @@ use std::path::Path;
 
 use esb_deploy::{Error, Fleet, Kind};
 use esb_image::docker::{EngineAddress, TlsFiles};
+use esb_model::without_user;
 
 use crate::{cli::FleetArgs, environment::Environment};
 
@@ -30,6 +31,7 @@ pub(crate) fn fleet(args: &FleetArgs, environment: &Environment) -> Result<Optio
     if let Some(host) = args.buildkit_registry.as_deref()
         && !esb_model::is_registry_host(host)
     {
+        let host = without_user(host);
         let text = format!("`{host}` is no registry: expected HOST[:PORT]");
         return Err(Error::new(Kind::Usage, "buildkit-registry", text));
     }
@@ -51,7 +53,7 @@ fn address(text: &str) -> Result<EngineAddress, Error> {
         _ => {
             let text = format!(
                 "`{}` is no address of a BuildKit daemon: expected tcp://HOST:PORT or unix:///PATH",
-                text.escape_debug()
+                without_user(text).escape_debug()
             );
             Err(Error::new(Kind::Usage, "buildkit", text))
         }

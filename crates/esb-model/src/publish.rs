@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::without_user;
+
 /// A registry with the name by which the runtime pulls and the address to which this machine
 /// pushes.
 ///
@@ -29,7 +31,9 @@ pub struct ImageRef {
 
 /// A text that does not name a registry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not a registry: expected HOST[:PORT][/PREFIX]", .0.escape_debug())]
+#[error(
+    "`{}` is not a registry: expected HOST[:PORT][/PREFIX]", without_user(.0).escape_debug()
+)]
 pub struct InvalidTarget(pub String);
 
 impl PublishTarget {
@@ -154,6 +158,10 @@ mod tests {
         for bad in ["", "/x", "a b", "host:port", "host/UP", "h/a//b", "h:1\nRUN x"] {
             assert_eq!(PublishTarget::parse(bad, None), Err(InvalidTarget(bad.into())), "{bad:?}");
         }
+        let error = PublishTarget::parse("http://user:s3cret@h/x", None).unwrap_err();
+        assert!(error.to_string().starts_with("`http://****@h/x` is not"), "{error}");
+        let error = PublishTarget::parse("h", Some("user:s3cret@h")).unwrap_err();
+        assert!(error.to_string().starts_with("`****@h` is not"), "{error}");
         for good in ["[::1]:5010", "[fe80::1:2]", "registry", "h_1.x-y:1/team"] {
             assert!(PublishTarget::parse(good, None).is_ok(), "{good}");
         }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use esb_model::is_registry_host;
+use esb_model::{is_registry_host, without_user};
 
 use crate::Digest;
 
@@ -18,7 +18,7 @@ pub struct Reference {
 
 /// A text that is not an image reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not an image reference: {reason}", text.escape_debug())]
+#[error("`{}` is not an image reference: {reason}", without_user(text).escape_debug())]
 pub struct InvalidReference {
     pub text: String,
     pub reason: &'static str,

@@ -110,7 +110,7 @@ pub struct TriedPlace {
 pub enum Error {
     #[error(transparent)]
     Reference(#[from] InvalidReference),
-    #[error("`{}` is not a mirror: {reason}", text.escape_debug())]
+    #[error("`{}` is not a mirror: {reason}", crate::mirror::shown(text).escape_debug())]
     Mirror { text: String, reason: &'static str },
     #[error("the registry settings are not usable: {reason}")]
     Settings {

@@ -4,6 +4,7 @@
 
 use std::{path::PathBuf, str::FromStr};
 
+use esb_model::without_user;
 use esb_oci::Reference;
 
 use crate::Error;
@@ -60,6 +61,14 @@ impl FromStr for Mirror {
             return Err(invalid("the prefix is no repository path"));
         }
         Ok(Self { registry, place: MirrorPlace::Registry { host, prefix } })
+    }
+}
+
+/// A mirror's text in messages, without passwords.
+pub(crate) fn shown(text: &str) -> String {
+    match text.split_once('=') {
+        Some((registry, place)) => format!("{}={}", without_user(registry), without_user(place)),
+        None => without_user(text),
     }
 }
 
@@ -138,5 +147,7 @@ mod tests {
         ] {
             assert!(bad.parse::<Mirror>().is_err(), "{bad:?}");
         }
+        let error = "public.ecr.aws=user:s3cret@h".parse::<Mirror>().unwrap_err();
+        assert!(error.to_string().starts_with("`public.ecr.aws=****@h` is not"), "{error}");
     }
 }

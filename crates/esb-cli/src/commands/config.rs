@@ -5,6 +5,7 @@ use esb_deploy::{
     lockfile::{LockFile, LockUse},
     settings,
 };
+use esb_model::without_user;
 use serde_json::{Value, json};
 
 use super::owners;
@@ -30,6 +31,9 @@ pub(crate) async fn run(
         }
     }
 }
+
+/// Settings that are addresses: nobody may have a user in one, and what is refused is shown too.
+const ADDRESSES: [&str; 4] = ["registry", "push-registry", "mirrors", "buildkit"];
 
 /// A setting as `show` prints it.
 struct Shown {
@@ -123,6 +127,9 @@ fn settings(
         ("cache-dir", &["ESB_CACHE_DIR"], &*cache),
     ] {
         shown.push(of_variables(name, variables, environment, default));
+    }
+    for one in shown.iter_mut().filter(|one| ADDRESSES.contains(&one.name)) {
+        one.value = one.value.iter().map(|address| without_user(address)).collect();
     }
     Ok(shown)
 }

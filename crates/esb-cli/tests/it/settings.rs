@@ -41,6 +41,38 @@ fn where_settings_come_from() {
 }
 
 #[test]
+fn passwords_in_refused_settings_are_not_shown() {
+    let context = Context::new(TEMPLATE);
+    let build = ["build", "-e", "dev", "--builder", "docker"];
+    let mirror = ["--mirror", "public.ecr.aws=user:s3cret@h"];
+    let buildkit = ["--buildkit", "tcp://user:s3cret@h:1"];
+    let host = ["--buildkit", "tcp://h:1", "--buildkit-registry", "user:s3cret@h"];
+    for (arguments, variable, value) in [
+        (&mirror[..], "A", ""),
+        (&buildkit, "A", ""),
+        (&host, "A", ""),
+        (&[], "CONTAINER_REGISTRY", "http://user:s3cret@h/x"),
+        (&[], "BUILDKIT_HOST", "tcp://user:s3cret@h"),
+    ] {
+        let mut command = context.command(&build);
+        let output = command.args(arguments).env(variable, value).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{arguments:?} {variable}");
+        assert!(said.contains("****@h") && !said.contains("s3cret"), "{said}");
+    }
+    let settings = "registry = 'user:s3cret@h'\nmirrors = ['a=user:s3cret@h']\n";
+    context.write("esb.toml", settings);
+    for format in ["text", "json"] {
+        let mut command = context.command(&["config", "show", "--origin", "--format", format]);
+        command.env("HOST_REGISTRY_ADDR", "user:s3cret@h");
+        let output = command.env("BUILDKIT_HOST", "tcp://user:s3cret@h").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(said.matches("****@h").count(), 4, "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+}
+
+#[test]
 fn an_unknown_setting() {
     let context = Context::new(TEMPLATE);
     context.write("esb.toml", "registri = 'a'\n");

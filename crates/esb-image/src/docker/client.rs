@@ -197,6 +197,10 @@ mod tests {
         assert_eq!(host("tcp://[::1]", "0", ""), format!("tls://::1:2376 with {config}"));
         assert_eq!(host("unix:///s", "1", "/certs"), "unix:///s");
         assert!(host("nonsense", "", "").contains("no address"));
+        for refused in ["ssh://user:s3cret@h", "tcp://user:s3cret@h", "https://user:s3cret@h"] {
+            let said = host(refused, "", "");
+            assert!(said.contains("://****@h` is no address"), "{said}");
+        }
     }
 
     #[test]
