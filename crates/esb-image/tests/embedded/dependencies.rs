@@ -44,8 +44,8 @@ struct Heard(Mutex<Vec<String>>);
 
 impl Reporter for Heard {
     fn event(&self, event: &Event<'_>) {
-        if let Event::Output { line, .. } = event {
-            self.0.lock().unwrap().push((*line).to_owned());
+        if let Event::Output { line: text, .. } | Event::Warning { text } = event {
+            self.0.lock().unwrap().push((*text).to_owned());
         }
     }
 }
@@ -388,5 +388,16 @@ fn the_generated_folder_is_no_part_of_a_package() {
         assert!(fixture.install().unwrap().unwrap().cached, "{generated}");
         fixture.project.write(&format!("code/package/{source}/dev/x source"));
         assert!(!fixture.install().unwrap().unwrap().cached, "{source}");
+    }
+}
+
+#[test]
+fn a_marker_that_asks_for_a_patch_version_is_warned_of() {
+    let fixture = Fixture::new("a\nsix ; python_full_version >= '3.13.1'");
+    for _ in 0..2 {
+        fixture.install().unwrap();
+        let heard = std::mem::take(&mut *fixture.heard.0.lock().unwrap());
+        let warned = "`code/requirements.txt`, line 2: its marker asks for a patch version";
+        assert!(heard.iter().any(|line| line.starts_with(warned)), "{heard:?}");
     }
 }

@@ -107,6 +107,46 @@ impl Entry {
         }
     }
 
+    /// Whether the marker leaves it out in the first patch version of a Python such as `3.13`, and
+    /// may not in a later one.
+    pub(crate) fn is_for_later_patch(&self, version: &str) -> bool {
+        const NAMES: [&str; 2] = ["python_full_version", "implementation_version"];
+        let marker = match &self.source {
+            Source::Index(text) | Source::Wheel(text) | Source::Remote(text) => {
+                split_marker(text).1
+            }
+            Source::Local(local) => &local.marker,
+        };
+        let parts: Vec<_> = marker.split(['\'', '"']).map(str::trim).collect();
+        (1..parts.len()).step_by(2).any(|at| {
+            let patch = parts[at].strip_prefix(version).and_then(|rest| rest.strip_prefix('.'));
+            let Some(patch) = patch else { return false };
+            let (before, after) = (parts[at - 1], parts.get(at + 1).copied().unwrap_or_default());
+            let is_operator = |c: char| "<>=!~".contains(c);
+            let name = before.trim_end_matches(is_operator);
+            let operator = &before[name.len()..];
+            if NAMES.iter().any(|known| name.trim_end().ends_with(known)) {
+                return match operator {
+                    ">" => true,
+                    "!=" => patch == "0",
+                    ">=" | "==" | "===" | "~=" => !["0", "*"].contains(&patch),
+                    _ => false,
+                };
+            }
+            // `'3.13.1' <= python_full_version`
+            let name = after.trim_start_matches(is_operator);
+            let operator = &after[..after.len() - name.len()];
+            let is_reversed = NAMES.iter().any(|known| name.trim_start().starts_with(known));
+            is_reversed
+                && match operator {
+                    "<" => true,
+                    "!=" => patch == "0",
+                    "<=" | "==" | "===" => patch != "0",
+                    _ => false,
+                }
+        })
+    }
+
     /// Whether a tool reads of the rendered line what was read here, and no option beside.
     pub(crate) fn is_rendered_whole(&self) -> bool {
         let name_fits = match &self.source {
@@ -396,6 +436,33 @@ mod tests {
             assert_eq!((entry.builds(), entry.moves()), (builds, moves), "{text}");
         }
         assert_eq!(without_user("x @ https://u:p@h/a@b"), "x @ https://h/a@b");
+    }
+
+    #[test]
+    fn patch_versions() {
+        for (marker, expected) in [
+            ("python_full_version >= '3.13.1'", true),
+            ("sys_platform == 'linux' and (python_full_version>\"3.13.0\")", true),
+            ("'3.13.2' <= python_full_version", true),
+            ("python_full_version == '3.13.4'", true),
+            ("python_full_version != '3.13.0'", true),
+            ("implementation_version >= '3.13.1'", true),
+            ("python_full_version >= '3.13.0'", false),
+            ("python_full_version < '3.13.3'", false),
+            ("'3.13.2' > python_full_version", false),
+            ("python_full_version == '3.13.*'", false),
+            ("python_full_version >= '3.12.1'", false),
+            ("python_full_version >= '3.130.1'", false),
+            ("python_version >= '3.13'", false),
+            ("python_full_version >= '", false),
+        ] {
+            let place = Place { file: "r".into(), line: 1 };
+            for requirement in ["six", "six @ https://h/six.whl"] {
+                let source = read(&format!("{requirement} ; {marker}")).unwrap();
+                let entry = Entry::new(place.clone(), false, source);
+                assert_eq!(entry.is_for_later_patch("3.13"), expected, "{marker}");
+            }
+        }
     }
 
     #[test]

@@ -74,6 +74,9 @@ impl Installer {
         let folder = self.scratch()?;
         let tool = self.tool(job, folder.path()).await?;
         self.read_lock(job, &tool, folder.path()).await?;
+        if job.is_locked() {
+            job.warn_of_patch_versions();
+        }
         if let Some(error) = job.needs_build().filter(|_| !may_build) {
             return Err(error);
         }

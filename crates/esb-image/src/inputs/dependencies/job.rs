@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_model::{Brand, Dependencies, ImageRecipe, Reporter};
+use esb_model::{Brand, Dependencies, Event, ImageRecipe, Reporter};
 use esb_oci::{Digest, LinkRules};
 
 use super::{
@@ -179,6 +179,25 @@ impl<'a> Job<'a> {
             key.text(&constraints(pins));
         }
         key.finish()
+    }
+
+    /// Warns of requirements that are left out only because of a patch version that is not known.
+    pub(super) fn warn_of_patch_versions(&self) {
+        let version = self.dependencies.runtime.version();
+        for entry in &self.requirements.entries {
+            if entry.is_constraint || !entry.is_for_later_patch(version) {
+                continue;
+            }
+            let file = entry.place.file.strip_prefix(self.root).unwrap_or(&entry.place.file);
+            let text = format!(
+                "`{}`, line {}: its marker asks for a patch version of Python {version}, and that \
+                 of the base image is not known; {version}.0 is taken, which may leave the package \
+                 out (compare `python_version` instead)",
+                file.display().to_string().escape_debug(),
+                entry.place.line,
+            );
+            self.reporter.event(&Event::Warning { text: &text });
+        }
     }
 
     /// A reporter that removes the secrets of this installation.

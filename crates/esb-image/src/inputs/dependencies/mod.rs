@@ -187,6 +187,9 @@ impl Installer {
     /// package that has no wheel when that is why.
     pub async fn install(&self, request: InstallRequest<'_>) -> Result<Option<Installed>, Error> {
         let Some(mut job) = self.job(request).await? else { return Ok(None) };
+        if !job.is_locked() {
+            job.warn_of_patch_versions();
+        }
         let place = self.place(&job);
         let running = self.claim(&place);
         let _working = running.lock().await;
