@@ -188,7 +188,8 @@ fn repository(name: &str) -> String {
 fn ids(image: &MadeHere) -> impl Iterator<Item = (Location, String)> + use<> {
     let ids: [Option<Digest>; 2] = [Some(image.digest), image.config];
     let pushed = image.pushed.clone().map(Location::Registry);
-    let engine = image.engine.then_some(Location::Engine);
+    // An engine pulls what was sent to a registry.
+    let engine = (image.engine || pushed.is_some()).then_some(Location::Engine);
     let places = [Some(Location::Store), engine, pushed].into_iter().flatten();
     places.flat_map(move |place| {
         ids.into_iter().flatten().map(move |digest| (place.clone(), digest.to_string()))
@@ -237,6 +238,7 @@ mod tests {
         };
         let mut known = Known::new(["shop".to_owned()].into());
         known.made_here(vec![made("old", Some("shop:template.yaml")), made("base", None)]);
+        known.made_here(vec![MadeHere { pushed: None, ..made("layout", None) }]);
         known.made_elsewhere("/srv/stock", vec![made("stock", Some("stock:template.yaml"))]);
         known.published(&published(
             "functions:\n  a: {image: 'r:5010/esb-a:1'}\n  b: {image: 'r:5010/esb-b:1'}\n",
@@ -257,8 +259,9 @@ mod tests {
         assert_eq!(at(pushed("esb-old"), "old"), of_id("old"));
         assert_eq!(at(pushed("esb-other"), "old"), Whose::Unknown);
         assert_eq!(at(Location::Engine, "old config"), of_id("old"));
-        assert_eq!(at(Location::Engine, "base"), Whose::Unknown);
-        assert_eq!(at(Location::Engine, "stock"), Whose::Unknown);
+        assert_eq!(at(Location::Engine, "base"), Whose::Own(None), "pulled from there");
+        assert_eq!(of_id("layout"), Whose::Own(None));
+        assert_eq!(at(Location::Engine, "layout"), Whose::Unknown);
         let of_name = |name: &str| known.whose(&[Location::Engine], &[name.to_owned()], &[]);
         assert_eq!(of_name("r:5010/esb-a:1").words(), "shop:template.yaml");
         assert!(!of_name("r:5010/esb-b:1").is_recorded());
