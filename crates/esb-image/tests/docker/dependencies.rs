@@ -1,6 +1,6 @@
 //! Packages that this machine cannot install: a step in the engine does, with settings as secrets.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::symlink, path::Path};
 
 use esb_image::{Base, Error, InstallRequest, Installer, StepEngine, Tools, docker::DockerEngine};
 use esb_model::{Dependencies, FollowLinks, FunctionId, ImageKind, Platform, TemplateId};
@@ -17,6 +17,7 @@ test "$(busybox cat "$4" "$6" "$8")" = "$(busybox printf -- '# options\n--index-
   { echo "other requirements"; busybox cat "$4" "$6" "$8"; exit 1; }
 test "$ESB_REQUIREMENT_TOKEN" = hunter4 || { echo "no token"; exit 1; }
 test -f /esb/install/sources/f/lib/setup.py || { echo "no package"; exit 1; }
+test "$(busybox cat /esb/install/sources/f/lib/util.py)" = shared || { echo "no file"; exit 1; }
 echo "I was told $ESB_REQUIREMENT_TOKEN"
 echo "Collecting six"
 busybox mkdir -p "$2/six-1.17.0.dist-info"
@@ -34,6 +35,8 @@ pub(crate) async fn pip_runs_in_a_step(
     let requirements = "six\n-e lib\n-i http://u:${TOKEN}@i/\n-c limits.txt\n";
     write(&root, &[("f/requirements.txt", requirements), ("f/limits.txt", "six<2\n")]);
     write(&root, &[("f/lib/setup.py", "raise"), ("f/lib/.git/config", "x")]);
+    write(&root, &[("shared/util.py", "shared")]);
+    symlink("../../shared/util.py", root.join("f/lib/util.py")).unwrap();
     write(&root, &[("home/.netrc", "machine host password hunter3\n")]);
     let files = [
         File("bin/busybox", 0o755, busybox),
