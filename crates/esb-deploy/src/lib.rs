@@ -11,6 +11,7 @@ mod application_name;
 mod apply;
 mod builders;
 mod connections;
+mod copied_source;
 mod deployment;
 pub mod engine;
 pub mod error;

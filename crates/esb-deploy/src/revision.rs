@@ -215,8 +215,8 @@ Resources:
         };
         let images = [(app.functions[0].id.clone(), image)].into();
         let owner = Owner::new("shop", "t.yaml");
-        let mut settings = esb_config::RenderSettings::default();
-        settings.owners = vec![owner.clone()];
+        let settings =
+            esb_config::RenderSettings { owners: vec![owner.clone()], ..Default::default() };
         let rendered = esb_config::render(&app, &images, &settings);
         Revision {
             version: VERSION,

@@ -33,7 +33,7 @@ pub struct Redactor {
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redactor").field("patterns", &self.patterns.len()).finish()
+        f.debug_struct("Redactor").field("patterns", &self.patterns.len()).finish_non_exhaustive()
     }
 }
 
@@ -146,7 +146,7 @@ fn piece(value: &str, shift: usize, engine: &GeneralPurpose) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// How much of a text's start is a value of which some or all characters are escaped, each in the
@@ -301,8 +301,8 @@ mod tests {
         let redactor = basic("user", "é/ p\u{1f600}\"w");
         for text in [
             r#"\u00e9/ p\ud83d\ude00\"w"#,
-            r#"\u00E9\/ p\uD83D\uDE00\u0022w"#,
-            r#"\\u00e9/ p\\ud83d\\ude00\u0022w"#,
+            r"\u00E9\/ p\uD83D\uDE00\u0022w",
+            r"\\u00e9/ p\\ud83d\\ude00\u0022w",
             "%c3%a9%2f+p%f0%9f%98%80%22w",
             "%C3%A9/%20p%F0%9F%98%80%22w",
             "c3a92f2070f09f98802277",

@@ -11,15 +11,14 @@ use std::{
 };
 
 use esb_config::{ConfigFile, FoldersAbove, is_same_folder, is_within};
-use esb_model::{ImageRecipe, StagedSource};
-use esb_oci::IgnoreRules;
+use esb_model::ImageRecipe;
 
 use crate::{
     apply::{config::Places, delivery::Place},
+    copied_source::CopiedSource,
     deployment::Deployment,
     error::{Error, Kind},
     image_names::Target,
-    lockfile,
 };
 
 /// Folders below that of an environment which builds write into.
@@ -165,7 +164,7 @@ pub(crate) fn check_code(
 ) -> Result<(), Error> {
     let above: Vec<_> = written.iter().map(|written| FoldersAbove::of(&written.path)).collect();
     for recipe in recipes {
-        for copied in copied(run, recipe) {
+        for copied in CopiedSource::of(recipe, &run.project.root) {
             let Ok(folder) = fs::metadata(&copied.folder) else { continue };
             let has = |above: &FoldersAbove| {
                 above.seen_from(&folder).is_some_and(|path| copied.takes(path))
@@ -187,57 +186,4 @@ pub(crate) fn check_code(
         }
     }
     Ok(())
-}
-
-/// A file or folder that an image gets.
-struct Copied<'a> {
-    folder: PathBuf,
-    /// Its name in the folder where the patterns start.
-    name: String,
-    /// The patterns of what is left out.
-    left_out: Vec<&'a str>,
-}
-
-impl Copied<'_> {
-    /// Whether the image gets what is at a path in it.
-    fn takes(&self, path: &Path) -> bool {
-        let path = Path::new(&self.name).join(path);
-        let path = path.to_string_lossy();
-        let rules = IgnoreRules::new(self.left_out.iter().copied());
-        rules.is_ok_and(|rules| {
-            !rules.excludes(&rules.matched_from_root(path.trim_end_matches('/')))
-        })
-    }
-}
-
-/// Whether an image gets the project's esb.lock. What the file says of such an image would make
-/// another one of it.
-pub(crate) fn takes_lock(run: &Deployment, recipe: &ImageRecipe) -> bool {
-    let above = FoldersAbove::of(&run.project.root);
-    copied(run, recipe).iter().any(|copied| {
-        let folder = fs::metadata(&copied.folder).ok();
-        let root = folder.and_then(|folder| above.seen_from(&folder));
-        root.is_some_and(|root| copied.takes(&root.join(lockfile::NAME)))
-    })
-}
-
-/// The folders of the user that a recipe copies.
-fn copied<'a>(run: &Deployment, recipe: &'a ImageRecipe) -> Vec<Copied<'a>> {
-    let root = &run.project.root;
-    let staged = recipe.staged.iter().filter_map(|staged| match &staged.source {
-        StagedSource::Copy { from, exclude, .. } => Some(Copied {
-            folder: root.join(from),
-            name: String::new(),
-            left_out: exclude.iter().map(String::as_str).collect(),
-        }),
-        StagedSource::Unpack(_) | StagedSource::Content(_) => None,
-    });
-    let context = root.join(&recipe.context.folder);
-    let sources = esb_image::docker::sources(recipe).unwrap_or_else(|| [String::new()].into());
-    let sources = sources.into_iter().map(|name| Copied {
-        folder: context.join(&name),
-        name,
-        left_out: recipe.dockerignore.lines().collect(),
-    });
-    staged.chain(sources).collect()
 }

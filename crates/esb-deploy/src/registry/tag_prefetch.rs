@@ -139,14 +139,14 @@ impl TagPrefetch {
                 plain.clone()
             };
             let (sender, receiver) = oneshot::channel();
-            let named = (at.repository.clone(), plain);
+            let repository_and_tag = (at.repository.clone(), plain);
             let question = Question {
                 tag: tag.clone(),
                 digest,
                 asked: Mutex::new(Some(receiver)),
                 answered: OnceCell::new(),
             };
-            self.questions().insert(named, Arc::new(question));
+            self.questions().insert(repository_and_tag, Arc::new(question));
             asks.push((at, tag, sender));
         }
         let (client, session) = (self.client.clone(), self.session.clone());

@@ -7,7 +7,7 @@ use esb_image::{Builder, Pins};
 use esb_model::{ImageKind, ImageRecipe};
 
 use crate::{
-    apply::own_folders,
+    copied_source::takes_lock,
     deployment::Deployment,
     lockfile::{PinPurpose, PinnedImage},
 };
@@ -33,7 +33,7 @@ pub(crate) fn note(run: &Deployment, recipe: &ImageRecipe, builder: &dyn Builder
             (builder.name() != run.builders.embedded.name()).then_some(PinPurpose::Steps)
         }
     };
-    let made = made.filter(|_| !own_folders::takes_lock(run, recipe));
+    let made = made.filter(|_| !takes_lock(recipe, &run.project.root));
     if let (Some(made), Some(pin)) = (made, found.image) {
         let image = PinnedImage::new(name(recipe), recipe.platform, &run.project.environment, pin);
         run.learned.lock.found_made(made, image);
