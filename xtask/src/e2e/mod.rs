@@ -184,7 +184,7 @@ type Check = fn(&Parts, &Deployed) -> Outcome;
 /// Checks of the configuration: how it is published and delivered.
 fn of_configuration(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 16] = [
+    let list: [(&str, OfParts); 17] = [
         ("config: two applications on one platform", applications::two_on_one_platform),
         ("config: staging is what the Gateway reads", applications::staging_is_read),
         ("config: killed at every step", kill::at_every_step),
@@ -199,6 +199,7 @@ fn of_configuration(checks: &mut Checks, parts: &Parts) {
         ("config: the platform that runs", pulls::the_platform_that_runs),
         ("config: the mode of the running project", mode::of_the_running_project),
         ("image prune: only ours", prune::only_ours),
+        ("image prune: of another user", prune::of_another_user),
         ("image prune: registry and store", prune::registry_and_store),
         ("environments and projects on one registry", isolation::environments_and_projects),
         ("another brand", isolation::brands),

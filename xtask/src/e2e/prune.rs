@@ -132,6 +132,42 @@ fn pruned(parts: &Parts, one: &Application<'_>, two: &Application<'_>, contained
     Err("an image that is used or nobody's is gone".into())
 }
 
+/// What another user, with a store of its own, brought into the engine first stays.
+pub(crate) fn of_another_user(parts: &Parts) -> Outcome {
+    let user = |name: &str| -> Outcome<Application<'_>> {
+        let to = parts.work.join("small").join(format!("{name}-gateway")).display().to_string();
+        Ok(Application { small: SmallProject::new(parts, name, name)?, to })
+    };
+    let (one, two) = (user("pruned-first")?, user("pruned-second")?);
+    let deploys = |user: &Application<'_>, code: &str| -> Outcome<String> {
+        user.small.write("template.yaml", &["Same"], code)?;
+        let into = ["--to", "docker", "--allow-local", "-p", PROJECT, "--config-to", &user.to];
+        let summary = user.small.deployed(&into)?;
+        let mut images = summary["images"].as_array().into_iter().flatten();
+        let image = images.find(|image| image["function"] == "Same");
+        let name = image.and_then(|image| image["reference"].as_str()).ok_or("no image")?;
+        Ok(parts.engine.output(["inspect", "--format", "{{.Id}}", name])?)
+    };
+    let of_one = deploys(&one, "same")?;
+    if deploys(&two, "same")? != of_one {
+        return Err("equal code made two images".into());
+    }
+    let old = deploys(&two, "old")?;
+    deploys(&two, "current")?;
+    let mut command = two.small.parts.esb_to_registry(&two.small.root, "pruned-second");
+    command.args(["image", "prune", "--yes", "--in", "engine", "-e", "dev", "-p", PROJECT]);
+    let before = two.engine_has()?;
+    expect(&mut command, 0)?;
+    let after = two.engine_has()?;
+    let gone: Vec<&String> = before.difference(&after).collect();
+    if gone == [&old] {
+        return Ok(());
+    }
+    Err(Trouble::Failed(format!(
+        "{gone:?} are gone instead of {old}, with {of_one} of another user"
+    )))
+}
+
 /// In the registry and the store too, what is published stays, and what others have.
 pub(crate) fn registry_and_store(parts: &Parts) -> Outcome {
     let project = |name: &str| -> Outcome<(SmallProject<'_>, String, PathBuf)> {
