@@ -227,9 +227,10 @@ impl Client {
             parts.blobs.iter().map(|blob| (blob.descriptor.digest, blob)).collect();
         let mut report = self.push_blobs(&blobs, at, session, reporter).await?;
         match self.put_all(parts, at, targets, session).await {
-            // A blob was collected, or a mount came too early: look again, once.
+            // A blob was collected, a mount came too early, or another run pushes the same blob and
+            // the registry read its half-written link: look again, once.
             Err(Error::Refused { message, .. } | Error::NotFound { message, .. })
-                if MISSING.contains(&message.code.as_str()) =>
+                if MISSING.iter().any(|code| message.has_code(code)) =>
             {
                 for digest in blobs.keys() {
                     session.absent(at, *digest);

@@ -8,11 +8,16 @@ use esb_oci::Redactor;
 /// The most characters of a registry's own words that a message quotes.
 const WORDS_LIMIT: usize = 300;
 
+/// The most errors of one answer that are looked at.
+const MAX_ERRORS: usize = 100;
+
 /// The text with which a registry refused a request (OCI distribution specification, "Error Codes").
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerMessage {
     /// The first error's code: `DENIED`, `MANIFEST_UNKNOWN`; empty when there is none.
     pub code: String,
+    /// The codes of the errors after the first.
+    more_codes: Vec<String>,
     text: String,
     /// The other host that said it, where the registry redirects to it.
     stranger: Option<String>,
@@ -34,7 +39,9 @@ impl ServerMessage {
             message: String,
         }
         if let Ok(Envelope { errors }) = serde_json::from_slice(body) {
-            let code = errors.first().map(|entry| redactor.hide(&entry.code)).unwrap_or_default();
+            let mut codes = errors.iter().take(MAX_ERRORS).map(|entry| redactor.hide(&entry.code));
+            let code = codes.next().unwrap_or_default();
+            let more_codes = codes.collect();
             let texts: Vec<String> = errors
                 .into_iter()
                 .take(5)
@@ -43,7 +50,8 @@ impl ServerMessage {
                     _ => format!("{code}{message}"),
                 })
                 .collect();
-            return Self { code, text: redactor.hide(&texts.join("; ")), stranger: None };
+            let text = redactor.hide(&texts.join("; "));
+            return Self { code, more_codes, text, stranger: None };
         }
         // Written anew, JSON of another form has no escapes that hide a credential from the redactor.
         let text = match serde_json::from_slice::<serde_json::Value>(body) {
@@ -56,6 +64,11 @@ impl ServerMessage {
     /// A message without a code. It is shown as it is: no credential is removed from it.
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
+    }
+
+    /// Whether one of the errors has this code.
+    pub fn has_code(&self, code: &str) -> bool {
+        self.code == code || self.more_codes.iter().any(|other| other == code)
     }
 
     /// Tells which other host than the registry sent the message.
@@ -104,6 +117,10 @@ mod tests {
         let json = br#"{"errors":[{"code":"DENIED","message":"no \u001b[31m\"pull\""}]}"#;
         check(json, "DENIED", r#"DENIED: no \u{1b}[31m"pull""#);
         check(br#"{"errors":[{"code":"UNKNOWN"}]}"#, "UNKNOWN", "UNKNOWN");
+        let two = br#"{"errors":[{"code":"DIGEST_INVALID"},{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#;
+        let two = ServerMessage::read(two, &Redactor::default());
+        assert!(two.has_code("DIGEST_INVALID") && two.has_code("MANIFEST_BLOB_UNKNOWN"));
+        assert!(!two.has_code("DENIED"));
         check(b" plain\n", "", "plain");
         check(b"", "", "no reason given");
         let long = ServerMessage::read(&[b'x'; 1000], &Redactor::default()).to_string();

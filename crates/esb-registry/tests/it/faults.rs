@@ -20,7 +20,17 @@ async fn a_push_survives_trouble_and_repeats_only_what_failed() {
         headers: vec![("Retry-After".to_owned(), "0".to_owned())],
         body: Vec::new(),
     };
+    // What distribution says while it reads the half-written link of a blob that two runs push.
+    let half_written = || {
+        Fault::Answer {
+        status: 400,
+        headers: Vec::new(),
+        body: br#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest"},{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown"}]}"#
+            .to_vec(),
+    }
+    };
     for (name, rule) in [
+        ("half-written", Rule::on("PUT", "/manifests/", half_written()).times(1)),
         ("head", Rule::on("HEAD", "/manifests/", Fault::status(503)).times(2)),
         ("blob-head", Rule::on("HEAD", "/blobs/", busy()).times(3)),
         ("open", Rule::on("POST", "/uploads/", Fault::status(500)).times(2)),
