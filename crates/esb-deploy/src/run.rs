@@ -21,6 +21,11 @@ impl Deployment {
     /// # Errors
     /// The published configuration is as it was then, unless workers could not be replaced.
     pub async fn run(&self, plan: Plan) -> Result<Outcome, Error> {
+        // The future of a whole run is large for a caller's stack.
+        Box::pin(self.release_and_apply(plan)).await
+    }
+
+    async fn release_and_apply(&self, plan: Plan) -> Result<Outcome, Error> {
         let Plan { loaded, recipes, target, mut site, .. } = plan;
         self.preflight(&mut site).await?;
         let lock = inputs::alone(self).await?;

@@ -1,5 +1,7 @@
 //! The example deploys a function into an OCI layout, by nothing but the library.
 
+#![cfg(test)]
+
 #[path = "../../esb-cli/tests/it/bases.rs"]
 mod bases;
 #[path = "../examples/deploy_to_layout.rs"]
