@@ -30,13 +30,13 @@ pub(crate) type Values = BTreeMap<String, String>;
 pub(crate) struct Saved {
     version: u32,
     /// By the template's path relative to the project root.
-    pub(crate) templates: BTreeMap<String, OfTemplate>,
+    pub(crate) templates: BTreeMap<String, TemplateAnswers>,
 }
 
 /// The saved answers for one template.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct OfTemplate {
+pub(crate) struct TemplateAnswers {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) environment: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +90,7 @@ impl Saved {
                 one.params.into_iter().map(|(name, value)| (name, text(value))).collect();
             let environment = one.env.clone().unwrap_or_else(|| "default".to_owned());
             let parameters = BTreeMap::from([(environment, values)]);
-            let of = OfTemplate { environment: one.env, mode: one.mode, parameters };
+            let of = TemplateAnswers { environment: one.env, mode: one.mode, parameters };
             saved.templates.insert(owner, of);
         }
         saved

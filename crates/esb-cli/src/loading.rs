@@ -14,7 +14,7 @@ use crate::{
     inspect,
     parameters::Parameters,
     printer::Printer,
-    questions::{Interview, PromptedFields},
+    questions::{PromptedFields, Questions},
 };
 
 /// Values of variables by function.
@@ -57,7 +57,7 @@ pub(crate) fn load_or_ask(
     let (mut inputs, values) = inputs(project, &args.template, environment)?;
     let mut templates = deployment.load(&inputs)?;
     if templates.loaded.readable && ask::may_ask(global, environment) {
-        let interview = Interview { asked, project, args, global };
+        let interview = Questions { asked, project, args, global };
         let answers = interview.parameters(&templates.loaded.open)?;
         if !answers.is_empty() {
             for (number, answered) in answers {

@@ -126,20 +126,20 @@ pub(crate) fn mode(
     Ok(())
 }
 
-fn before(project: &Project) -> Option<crate::answers::OfTemplate> {
+fn before(project: &Project) -> Option<crate::answers::TemplateAnswers> {
     let mut saved = Saved::read(&project.folder().join(project.brand.folder_name()), &project.root);
     saved.templates.remove(&project.templates.first()?.owner)
 }
 
 /// The questions of one run.
-pub(crate) struct Interview<'a> {
+pub(crate) struct Questions<'a> {
     pub(crate) asked: &'a PromptedFields,
     pub(crate) project: &'a Project,
     pub(crate) args: &'a BuildArgs,
     pub(crate) global: &'a GlobalArgs,
 }
 
-impl Interview<'_> {
+impl Questions<'_> {
     /// Asks for each parameter, with what was answered before, then whether to begin with all
     /// that was asked. What is not answered stays without a value.
     ///

@@ -10,7 +10,7 @@ use crate::{
     value::Fields,
 };
 
-pub(crate) struct Settled {
+pub(crate) struct MergedDefaults {
     pub(crate) defaults: Defaults,
     /// The part that is ours from now on.
     pub(crate) ours: Defaults,
@@ -19,7 +19,7 @@ pub(crate) struct Settled {
 }
 
 /// Joins the defaults of the file with those of the run; `ours` is what we wrote last time.
-pub(crate) fn settle(file: &Defaults, run: &Defaults, ours: &Defaults) -> Settled {
+pub(crate) fn settle(file: &Defaults, run: &Defaults, ours: &Defaults) -> MergedDefaults {
     let mut kept = Vec::new();
     let mut environment = BTreeMap::new();
     let mut our_environment = BTreeMap::new();
@@ -51,7 +51,7 @@ pub(crate) fn settle(file: &Defaults, run: &Defaults, ours: &Defaults) -> Settle
         )+};
     }
     settle_scaling!(max_capacity, min_capacity, idle_timeout, acquire_timeout);
-    Settled {
+    MergedDefaults {
         defaults: Defaults {
             environment: Environment(environment),
             scaling,

@@ -18,13 +18,13 @@ pub(crate) struct Ledger<'a> {
     run: &'a RunOwners,
     /// Owners without an application whose entries the run takes as its own.
     inherited: BTreeSet<Owner>,
-    settlement: Settlement,
+    result: MergeResult,
     conflicts: Vec<Conflict>,
 }
 
 /// The result of a merge, over all sections.
 #[derive(Default)]
-pub(crate) struct Settlement {
+pub(crate) struct MergeResult {
     pub(crate) owners: Owners,
     pub(crate) changes: Vec<Change>,
     pub(crate) adopted: Vec<Adopted>,
@@ -35,7 +35,7 @@ pub(crate) struct Settlement {
 }
 
 /// What a merge does with a published entry.
-enum Fate {
+enum EntryDecision {
     /// The run's entry takes its place.
     Replaced,
     /// It stays, and the run is one of its owners.
@@ -52,8 +52,8 @@ impl<'a> Ledger<'a> {
         run: &'a RunOwners,
     ) -> Result<Self, Error> {
         let inherited = standing::inherited(before, wanted, run)?;
-        let settlement = Settlement::default();
-        Ok(Self { before, wanted, run, inherited, settlement, conflicts: Vec::new() })
+        let result = MergeResult::default();
+        Ok(Self { before, wanted, run, inherited, result, conflicts: Vec::new() })
     }
 
     /// The entries of a section after the run: those kept in their order, then the run's.
@@ -69,14 +69,14 @@ impl<'a> Ledger<'a> {
         for (key, entry) in old {
             let first = !seen.contains_key(&key);
             match self.fate(section, &key, &entry, wanted.get(&key), first) {
-                Fate::Removed if first => self.change(section, &key, ChangeKind::Removed),
-                Fate::Removed | Fate::Replaced => {}
-                Fate::Shared => {
+                EntryDecision::Removed if first => self.change(section, &key, ChangeKind::Removed),
+                EntryDecision::Removed | EntryDecision::Replaced => {}
+                EntryDecision::Shared => {
                     wanted.remove(&key);
                     self.own(section, &key, self.wanted.of(section, &key));
                     result.push((key.clone(), entry.clone()));
                 }
-                Fate::Kept => {
+                EntryDecision::Kept => {
                     self.keep(section, &key);
                     result.push((key.clone(), entry.clone()));
                 }
@@ -96,10 +96,10 @@ impl<'a> Ledger<'a> {
     }
 
     /// Returns the result, or an error when two owners claim the same entry.
-    pub(crate) fn close(mut self) -> Result<Settlement, Error> {
+    pub(crate) fn close(mut self) -> Result<MergeResult, Error> {
         if self.conflicts.is_empty() {
             self.release();
-            return Ok(self.settlement);
+            return Ok(self.result);
         }
         // An image has its function's name, and one of both says enough.
         let all: BTreeSet<EntryKey> =
@@ -115,22 +115,21 @@ impl<'a> Ledger<'a> {
     /// Takes from an owner whose last functions and routes were taken over the resources that the
     /// run has too: nobody publishes under its name any more.
     fn release(&mut self) {
-        let from =
-            self.settlement.adopted.iter().filter(|adopted| !may_share(adopted.entry.section));
+        let from = self.result.adopted.iter().filter(|adopted| !may_share(adopted.entry.section));
         let from: BTreeSet<Owner> = from.filter_map(|adopted| adopted.from.clone()).collect();
-        let remaining = self.settlement.owners.iter();
+        let remaining = self.result.owners.iter();
         let remaining = remaining.filter(|(entry, _)| !may_share(entry.section));
         let alive: BTreeSet<Owner> = remaining.map(|(_, owner)| owner.clone()).collect();
         for owner in from.difference(&alive).filter(|owner| !self.run.owners.contains(*owner)) {
-            let all = self.settlement.owners.iter();
+            let all = self.result.owners.iter();
             let entries = all.filter(|(entry, of)| *of == owner && may_share(entry.section));
             let entries = entries.map(|(entry, _)| entry);
             let shared: Vec<EntryKey> = entries
                 .filter(|entry| !self.wanted.of(entry.section, &entry.key).is_empty())
                 .collect();
             for entry in shared {
-                self.settlement.owners.drop(&entry, owner);
-                self.settlement.adopted.push(Adopted { entry, from: Some(owner.clone()) });
+                self.result.owners.drop(&entry, owner);
+                self.result.adopted.push(Adopted { entry, from: Some(owner.clone()) });
             }
         }
     }
@@ -143,42 +142,46 @@ impl<'a> Ledger<'a> {
         entry: &T,
         wanted: Option<&T>,
         first: bool,
-    ) -> Fate {
+    ) -> EntryDecision {
         let owners = self.before.of(section, key);
         let is_other = |owner: &&Owner| !self.run.owners.contains(*owner);
         let others: BTreeSet<Owner> = owners.iter().filter(is_other).cloned().collect();
         let Some(wanted) = wanted else {
             let ours = others.len() < owners.len();
-            return if ours && others.is_empty() { Fate::Removed } else { Fate::Kept };
+            return if ours && others.is_empty() {
+                EntryDecision::Removed
+            } else {
+                EntryDecision::Kept
+            };
         };
         let entry_key = || EntryKey::new(section, key);
         if owners.is_empty() {
             if first {
-                self.settlement.adopted.push(Adopted { entry: entry_key(), from: None });
+                self.result.adopted.push(Adopted { entry: entry_key(), from: None });
             }
-            return Fate::Replaced;
+            return EntryDecision::Replaced;
         }
         let (inherited, others): (BTreeSet<Owner>, BTreeSet<Owner>) =
             others.into_iter().partition(|owner| self.inherited.contains(owner));
         if may_share(section) && (wanted == entry || is_only_listed(section)) && !others.is_empty()
         {
             self.own(section, key, &others);
-            return Fate::Shared;
+            return EntryDecision::Shared;
         }
         if !self.run.adopt && !others.is_empty() {
             if first {
                 self.conflict(entry_key(), &others);
             }
-            return Fate::Replaced;
+            return EntryDecision::Replaced;
         }
         if may_share(section) {
             // What the others need stays when the run lets go of it.
             self.own(section, key, &others);
         }
         for owner in inherited.into_iter().chain(others).filter(|_| first) {
-            self.settlement.adopted.push(Adopted { entry: entry_key(), from: Some(owner) });
+            self.result.adopted.push(Adopted { entry: entry_key(), from: Some(owner) });
         }
-        Fate::Replaced
+        EntryDecision::Replaced
     }
 
     /// Keeps an entry that the run does not have.
@@ -186,7 +189,7 @@ impl<'a> Ledger<'a> {
         let owners = self.before.of(section, key);
         let entry = EntryKey::new(section, key);
         if owners.is_empty() {
-            self.settlement.unowned.push(entry);
+            self.result.unowned.push(entry);
             return;
         }
         let others: Vec<&Owner> =
@@ -196,15 +199,15 @@ impl<'a> Ledger<'a> {
             owner.application().is_none() && run.any(|own| own.template() == owner.template())
         };
         let left = others.iter().find(is_left).map(|owner| (entry, Owner::clone(owner)));
-        self.settlement.left.extend(left);
+        self.result.left.extend(left);
         for owner in others {
-            self.settlement.owners.add(section, key, owner.clone());
+            self.result.owners.add(section, key, owner.clone());
         }
     }
 
     fn own(&mut self, section: Section, key: &str, owners: &BTreeSet<Owner>) {
         for owner in owners {
-            self.settlement.owners.add(section, key, owner.clone());
+            self.result.owners.add(section, key, owner.clone());
         }
     }
 
@@ -220,7 +223,7 @@ impl<'a> Ledger<'a> {
 
     fn change(&mut self, section: Section, key: &str, kind: ChangeKind) {
         let entry = EntryKey::new(section, key);
-        self.settlement.changes.push(Change { entry, kind, details: Vec::new() });
+        self.result.changes.push(Change { entry, kind, details: Vec::new() });
     }
 }
 

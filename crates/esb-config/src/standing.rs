@@ -40,7 +40,7 @@ impl RunOwners {
 
 /// Entries of other projects that have the same application's name, and what a merge does with them.
 #[derive(Default)]
-pub(crate) struct OfOthers {
+pub(crate) struct ForeignFunctions {
     /// The project that published each entry last, after the run.
     pub(crate) projects: BTreeMap<EntryKey, String>,
     /// Entries that are the run's now and were another project's.
@@ -58,12 +58,12 @@ pub(crate) fn of_other_projects(
     wanted: &Owners,
     run: &RunOwners,
     is_changed: impl Fn(&EntryKey) -> bool,
-) -> Result<OfOthers, Error> {
+) -> Result<ForeignFunctions, Error> {
     let has = |owners: &Owners, entry: &EntryKey| !owners.of(entry.section, &entry.key).is_empty();
     let is_other = |project: &String| run.project.as_ref() != Some(project);
     let recorded = before.recorded_projects();
     let of_functions = projects_of_functions(before, &recorded, is_other);
-    let mut others = OfOthers::default();
+    let mut others = ForeignFunctions::default();
     let mut lost = Vec::new();
     let published = before.owners.iter().map(|(entry, _)| entry).filter(is_recorded);
     for entry in published.collect::<BTreeSet<_>>() {

@@ -30,12 +30,12 @@ pub struct Deployment {
     /// The store, clients and tools that the run uses.
     pub connections: Connections,
     pub(crate) builders: Builders,
-    pub(crate) learned: Learned,
+    pub(crate) learned: RunState,
     pub(crate) reporter: Arc<dyn Reporter>,
 }
 
 /// The state that the steps of a run share.
-pub(crate) struct Learned {
+pub(crate) struct RunState {
     pub(crate) lock: LockFile,
     /// The application of each template.
     pub(crate) applications: Vec<ApplicationName>,
@@ -85,7 +85,7 @@ impl Deployment {
         let builders = Builders::new(&project, &connections);
         let Connections { client, store, .. } = &connections;
         let session = PushSession::new();
-        let learned = Learned {
+        let learned = RunState {
             lock,
             applications,
             journal: Journal::new(store.clone()),

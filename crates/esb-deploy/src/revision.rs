@@ -18,7 +18,8 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Revision {
-    /// The form of this value.
+    /// The form of this value; a newer one than this crate knows is not read.
+    #[serde(deserialize_with = "read_version")]
     version: u32,
     /// The environment that it was made for.
     pub environment: String,
@@ -160,6 +161,15 @@ fn write_files<S: Serializer>(config: &PublishedConfig, serializer: S) -> Result
     texts?.serialize(serializer)
 }
 
+fn read_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let version = u32::deserialize(deserializer)?;
+    if version <= VERSION {
+        return Ok(version);
+    }
+    let text = format!("a revision of form {version}, and this program reads up to {VERSION}");
+    Err(de::Error::custom(text))
+}
+
 fn read_files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublishedConfig, D::Error> {
     let mut texts = BTreeMap::<String, String>::deserialize(deserializer)?;
     PublishedConfig::parse(|file| Ok(texts.remove(file.name()).map(|text| (file.name(), text))))
@@ -249,6 +259,10 @@ Resources:
         let mut broken: serde_json::Value = serde_json::from_str(&text).unwrap();
         broken["config"]["functions.yml"] = "[".into();
         assert!(serde_json::from_value::<Revision>(broken).is_err());
+        let mut newer: serde_json::Value = serde_json::from_str(&text).unwrap();
+        newer["version"] = (VERSION + 1).into();
+        let error = serde_json::from_value::<Revision>(newer).unwrap_err();
+        assert!(error.to_string().contains("a revision of form 2"), "{error}");
     }
 
     #[test]

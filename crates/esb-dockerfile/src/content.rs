@@ -13,7 +13,7 @@ use esb_model::{Code, Finding, Severity, Span, Staged, StagedSource};
 
 use crate::{
     codes,
-    copied::Manner,
+    copied::CopyMode,
     ignore::{Exclusions, Included},
     project::{EntryKind, Project},
     quote,
@@ -59,7 +59,7 @@ pub(crate) struct CopySource {
     is_file: bool,
     /// `None`: the user's own file or folder.
     staged: Option<Staged>,
-    manner: Manner,
+    manner: CopyMode,
 }
 
 /// Locates what `code` names. `what` describes it for findings, such as "code of function `Hello`".
@@ -141,7 +141,7 @@ impl CopySource {
     /// With the path when it lies in the project and no Dockerfile can name it.
     pub(crate) fn new(
         found: &LocatedCode,
-        manner: Manner,
+        manner: CopyMode,
         target: &Path,
         exclusions: &Exclusions,
     ) -> Result<Self, PathBuf> {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The inputs that are shared while the parts of an image are located.
-pub(crate) struct Maker<'a> {
+pub(crate) struct SourceContext<'a> {
     pub(crate) settings: &'a RecipeSettings<'a>,
     pub(crate) project: &'a dyn Project,
     pub(crate) exclusions: &'a Exclusions,
@@ -23,7 +23,7 @@ pub(crate) struct Maker<'a> {
 
 /// The way in which a folder is copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Manner {
+pub(crate) struct CopyMode {
     /// What the user leaves out of the folder, relative to it.
     pub(crate) left_out: Vec<String>,
     /// Links in it stand for something outside of it, which only a copy of ours has.
@@ -31,7 +31,7 @@ pub(crate) struct Manner {
     pub(crate) follow: FollowLinks,
 }
 
-impl Maker<'_> {
+impl SourceContext<'_> {
     /// Makes the source of a `COPY` for located code, staged in `target` when needed; `None` when
     /// findings say why.
     pub(crate) fn content(
@@ -41,7 +41,7 @@ impl Maker<'_> {
         (what, span): (&str, Span),
         findings: &mut Vec<Finding>,
     ) -> Option<CopySource> {
-        let mut manner = Manner { follow: self.settings.follow_links, ..Manner::default() };
+        let mut manner = CopyMode { follow: self.settings.follow_links, ..CopyMode::default() };
         let unreadable = |cause: std::io::Error| {
             let message = format!("could not read what the {what} leaves out: {cause}");
             Finding::new(Severity::Error, codes::UNREADABLE, span, message)
@@ -77,7 +77,11 @@ impl Maker<'_> {
         }
     }
 
-    fn links(&self, found: &LocatedCode, manner: &Manner) -> std::io::Result<esb_oci::CopiedLinks> {
+    fn links(
+        &self,
+        found: &LocatedCode,
+        manner: &CopyMode,
+    ) -> std::io::Result<esb_oci::CopiedLinks> {
         let LocatedCode::Folder(folder) = found else { return Ok(esb_oci::CopiedLinks::default()) };
         let rules = CopyRules {
             exclude: self.exclusions.patterns(folder, &manner.left_out),

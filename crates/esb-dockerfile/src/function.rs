@@ -13,7 +13,7 @@ use esb_model::{
 use crate::{
     codes,
     content::{CopySource, LocatedCode, NotFound, find, plain},
-    copied::Maker,
+    copied::SourceContext,
     finding::nearest,
     ignore::{Exclusions, Included},
     java::unbuilt,
@@ -33,7 +33,7 @@ const JAVA_WRAPPER: &str = "com.runtime.lambda.HandlerWrapper::handleRequest";
 /// The most bytes of a requirements file.
 const MAX_REQUIREMENTS: u64 = 1024 * 1024;
 
-impl Maker<'_> {
+impl SourceContext<'_> {
     /// The recipe of one function, or nothing when findings say why.
     pub(crate) fn recipe(
         &self,

@@ -17,7 +17,7 @@ use esb_model::{
 use crate::{
     codes,
     content::{LocatedCode, NotFound, find, plain},
-    copied::Maker,
+    copied::SourceContext,
     project::EntryKind,
     quote,
 };
@@ -25,7 +25,7 @@ use crate::{
 /// The most bytes of a Dockerfile, and of its exclusions.
 const MAX_TEXT: u64 = 1024 * 1024;
 
-impl Maker<'_> {
+impl SourceContext<'_> {
     /// The recipe of an image function that is built, or nothing when findings say why.
     pub(crate) fn image_recipe(
         &self,

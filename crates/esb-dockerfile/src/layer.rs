@@ -15,7 +15,7 @@ use esb_model::{
 use crate::{
     codes,
     content::{CopySource, LocatedCode, NotFound, find},
-    copied::Maker,
+    copied::SourceContext,
     layout::Layout,
     project::Project,
 };
@@ -44,13 +44,13 @@ enum LayerState {
 /// The layers of an application, found on first use.
 pub(crate) struct Layers<'a> {
     app: &'a Application,
-    maker: &'a Maker<'a>,
+    maker: &'a SourceContext<'a>,
     folders: BTreeMap<(TemplateId, &'a str), String>,
     states: BTreeMap<(TemplateId, &'a str), LayerState>,
 }
 
 impl<'a> Layers<'a> {
-    pub(crate) fn new(app: &'a Application, maker: &'a Maker<'a>) -> Self {
+    pub(crate) fn new(app: &'a Application, maker: &'a SourceContext<'a>) -> Self {
         let folders = folder_names(&app.layers);
         Self { app, maker, folders, states: BTreeMap::new() }
     }
@@ -109,7 +109,7 @@ impl<'a> Layers<'a> {
     fn find(&self, layer: &Layer, findings: &mut Vec<Finding>) -> LayerState {
         let name = layer.name.as_deref().unwrap_or(&layer.logical_id);
         let what = format!("content of layer `{name}`");
-        let Maker { settings, project, .. } = *self.maker;
+        let SourceContext { settings, project, .. } = *self.maker;
         let folder = settings.template_folder(layer.template);
         let found = match find(project, &folder, &layer.content, &what, layer.span) {
             Ok(found) => found,

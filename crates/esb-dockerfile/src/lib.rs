@@ -27,7 +27,7 @@ pub use image_hooks::{ImageHooks, ImageSettings, image_hooks};
 pub use project::{CopyRules, DiskProject, EntryKind, Located, Project, ProjectEntry};
 pub use settings::RecipeSettings;
 
-use crate::{copied::Maker, ignore::Exclusions, layer::Layers, names::Names};
+use crate::{copied::SourceContext, ignore::Exclusions, layer::Layers, names::Names};
 
 /// The result of [`recipes`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Recipes {
 /// may stage the same layer: equal entries of [`ImageRecipe::staged`] are one piece of work.
 pub fn recipes(app: &Application, settings: &RecipeSettings<'_>, project: &dyn Project) -> Recipes {
     let exclusions = Exclusions::new(settings.brand);
-    let maker = Maker { settings, project, exclusions: &exclusions };
+    let maker = SourceContext { settings, project, exclusions: &exclusions };
     let mut layers = Layers::new(app, &maker);
     let mut names = Names::default();
     let mut findings = Vec::new();

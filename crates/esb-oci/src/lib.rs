@@ -46,8 +46,8 @@ pub use layout::{
     LayoutEntry, LayoutError, OciLayout, REF_NAME, check_layout, write_entries, write_layout,
 };
 pub use links::{
-    CopiedFolder, CopiedLinks, LinkError, LinkFault, LinkReason, LinkRules, NEVER_COPIED, Way,
-    look as look_at_links,
+    CopiedFolder, CopiedLinks, LinkAction, LinkError, LinkFault, LinkReason, LinkRules,
+    NEVER_COPIED, look as look_at_links,
 };
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
 pub use redact::Redactor;

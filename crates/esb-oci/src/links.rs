@@ -57,7 +57,7 @@ struct Start {
 
 /// What a copy has in place of a symbolic link.
 #[derive(Debug, Clone)]
-pub enum Way {
+pub enum LinkAction {
     /// The link itself.
     Link,
     /// What lies in a folder.
@@ -120,7 +120,7 @@ impl LinkFault {
     }
 }
 
-/// Why a link has no [`Way`].
+/// Why a link has no [`LinkAction`].
 #[derive(Debug)]
 pub enum LinkError {
     Fault(LinkFault),
@@ -143,11 +143,11 @@ impl LinkRules {
     ///
     /// # Errors
     /// When the link leads out of what is copied to where it must not, or cannot be read.
-    pub fn way(&self, folder: &CopiedFolder, name: &str) -> Result<Way, LinkError> {
+    pub fn way(&self, folder: &CopiedFolder, name: &str) -> Result<LinkAction, LinkError> {
         let link = folder.path.join(name);
         let target = fs::read_link(&link).map_err(LinkError::Io)?;
         if stays(&folder.start.path, &folder.path, &target) {
-            return Ok(Way::Link);
+            return Ok(LinkAction::Link);
         }
         let fault = |reason| {
             let link = link.strip_prefix(&self.root).unwrap_or(&link).to_owned();
@@ -173,9 +173,9 @@ impl LinkRules {
         }
         let kind = fs::metadata(&real).map_err(LinkError::Io)?;
         if kind.is_dir() {
-            Ok(Way::Folder(CopiedFolder::start(real, passed)))
+            Ok(LinkAction::Folder(CopiedFolder::start(real, passed)))
         } else if kind.is_file() {
-            Ok(Way::File(real))
+            Ok(LinkAction::File(real))
         } else {
             Err(fault(LinkReason::Special))
         }
@@ -304,8 +304,8 @@ impl Look<'_> {
                 continue;
             }
             match self.rules.way(folder, &name) {
-                Ok(Way::Link) => self.absolute(folder, &name),
-                Ok(Way::Folder(inner)) => {
+                Ok(LinkAction::Link) => self.absolute(folder, &name),
+                Ok(LinkAction::Folder(inner)) => {
                     self.followed += 1;
                     self.links.lead_out = true;
                     self.folder(&inner, &path, &matched, depth + 1);
@@ -315,7 +315,7 @@ impl Look<'_> {
                         self.links.faults.push(fault);
                     }
                 }
-                Ok(Way::File(_)) | Err(LinkError::Io(_)) => self.links.lead_out = true,
+                Ok(LinkAction::File(_)) | Err(LinkError::Io(_)) => self.links.lead_out = true,
             }
         }
     }

@@ -35,7 +35,7 @@ impl Partials {
     }
 
     /// Opens what an earlier run left of a blob, and the file for more.
-    pub(crate) fn open(&self, blob: &Descriptor) -> Kept {
+    pub(crate) fn open(&self, blob: &Descriptor) -> PartialBlob {
         let (folder, name) = (self.folder.clone(), blob.digest.hex());
         let state = match existing(&folder, &name, blob.size) {
             Existing::File(file, length) => DownloadState::Replaying { file, left: length },
@@ -48,7 +48,7 @@ impl Partials {
             DownloadState::Replaying { left, .. } => *left,
             _ => 0,
         };
-        Kept { folder, name, slow: self.slow, state, start, size: blob.size, done: 0 }
+        PartialBlob { folder, name, slow: self.slow, state, start, size: blob.size, done: 0 }
     }
 }
 
@@ -75,7 +75,7 @@ fn existing(folder: &Folder, name: &str, size: u64) -> Existing {
 
 /// The first bytes of one blob on disk, as its download goes on.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct PartialBlob {
     folder: Folder,
     name: String,
     slow: Duration,
@@ -103,7 +103,7 @@ enum DownloadState {
     Off,
 }
 
-impl Kept {
+impl PartialBlob {
     /// Where the download has to begin.
     pub(crate) fn start(&self) -> u64 {
         self.start

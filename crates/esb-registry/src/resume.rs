@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::{
     Registry, RetryPolicy,
-    partial::Kept,
+    partial::PartialBlob,
     registry::{Repository, name},
     retry::Retry,
 };
@@ -22,9 +22,9 @@ struct Download {
     at: Repository,
     blob: Descriptor,
     policy: RetryPolicy,
-    /// What the registry sends, from [`Kept::start`] on.
+    /// What the registry sends, from [`PartialBlob::start`] on.
     stream: BlobStream,
-    kept: Option<Kept>,
+    kept: Option<PartialBlob>,
     /// Bytes that are here, or were passed on.
     done: u64,
     /// Attempts since the last byte.
@@ -37,9 +37,9 @@ pub(crate) async fn resuming(
     at: Repository,
     blob: Descriptor,
     policy: RetryPolicy,
-    kept: Option<Kept>,
+    kept: Option<PartialBlob>,
 ) -> Result<BlobStream, BlobError> {
-    let done = kept.as_ref().map_or(0, Kept::start);
+    let done = kept.as_ref().map_or(0, PartialBlob::start);
     let mut download =
         Download { registry, at, blob, policy, stream: nothing(), kept, done, attempts: 1 };
     if done == 0 || done < download.blob.size {
@@ -56,7 +56,7 @@ fn nothing() -> BlobStream {
 
 impl Download {
     async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
-        if let Some(bytes) = self.kept.as_mut().and_then(Kept::replay) {
+        if let Some(bytes) = self.kept.as_mut().and_then(PartialBlob::replay) {
             return bytes.map(Some).map_err(|error| self.failed(error));
         }
         loop {

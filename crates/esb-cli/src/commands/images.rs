@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use self::{
     held::InventoryItem,
-    known::{Known, Whose},
+    known::{ImageOwner, Known},
 };
 use crate::{
     ask,
@@ -198,7 +198,7 @@ async fn look(
             Holder::Registry => all.extend(held::in_registry(run, &known, args.all).await?),
         }
     }
-    all.retain(|held| args.all || matches!(held.whose, Whose::Own(_)));
+    all.retain(|held| args.all || matches!(held.whose, ImageOwner::Own(_)));
     Ok(all)
 }
 
@@ -292,7 +292,7 @@ fn document(held: &InventoryItem) -> Value {
         "names": held.names,
         "bytes": held.bytes,
         "used_by": held.used,
-        "own": matches!(held.whose, Whose::Own(_)),
+        "own": matches!(held.whose, ImageOwner::Own(_)),
         "owner": held.whose.name(),
     })
 }

@@ -35,7 +35,7 @@ const OWN: &[Own] = &[
 
 /// The part of a route that the Gateway answers itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum GatewayRoutes {
     /// Every request with one of these methods.
     All(Vec<&'static str>),
     /// Requests for these paths, each with its method.
@@ -43,7 +43,7 @@ pub(super) enum Taken {
 }
 
 /// The part of a template's route that the Gateway answers itself; `None` for most routes.
-pub(super) fn taken(path: &str, method: &Method) -> Option<Taken> {
+pub(super) fn taken(path: &str, method: &Method) -> Option<GatewayRoutes> {
     let segments = Segments::of(path)?;
     let asked = |own: &Own| -> Vec<&'static str> {
         let wanted = |name: &&str| match method {
@@ -67,9 +67,9 @@ pub(super) fn taken(path: &str, method: &Method) -> Option<Taken> {
         }
     }
     if !all.is_empty() {
-        return Some(Taken::All(all));
+        return Some(GatewayRoutes::All(all));
     }
-    (!some.is_empty()).then_some(Taken::Some(some))
+    (!some.is_empty()).then_some(GatewayRoutes::Some(some))
 }
 
 fn own_path(own: &Own) -> String {
@@ -144,12 +144,13 @@ mod tests {
 
     #[test]
     fn what_the_gateway_takes() {
-        let check = |route: &str, expected: Option<Taken>| {
+        let check = |route: &str, expected: Option<GatewayRoutes>| {
             let (method, path) = route.split_once(' ').unwrap();
             assert_eq!(taken(path, &method.parse().unwrap()), expected, "{route}");
         };
-        let all = |methods: &[&'static str]| Some(Taken::All(methods.to_vec()));
-        let some = |paths: &[&str]| Some(Taken::Some(paths.iter().map(|p| (*p).into()).collect()));
+        let all = |methods: &[&'static str]| Some(GatewayRoutes::All(methods.to_vec()));
+        let some =
+            |paths: &[&str]| Some(GatewayRoutes::Some(paths.iter().map(|p| (*p).into()).collect()));
         check("GET /health", all(&["GET"]));
         check("ANY /health", all(&["GET"]));
         check("get health", all(&["GET"]));

@@ -6,7 +6,7 @@ use esb_model::{Api, Finding, Method, Route, Severity};
 
 use super::{
     Context, FunctionNames,
-    gateway::{self, Taken},
+    gateway::{self, GatewayRoutes},
     path,
 };
 use crate::{codes, routing::RouteEntry, state::Section};
@@ -96,9 +96,9 @@ fn encode(context: &mut Context<'_>, route: &Route, name: &str) -> Option<String
     }
 }
 
-fn gateways_own(route: &Route, name: &str, taken: &Taken) -> Finding {
+fn gateways_own(route: &Route, name: &str, taken: &GatewayRoutes) -> Finding {
     let (severity, message) = match taken {
-        Taken::All(methods) => {
+        GatewayRoutes::All(methods) => {
             let message = format!(
                 "the Gateway answers `{} {}` itself: function `{name}` is never called for it",
                 methods.join(", "),
@@ -106,7 +106,7 @@ fn gateways_own(route: &Route, name: &str, taken: &Taken) -> Finding {
             );
             (Severity::Warning, message)
         }
-        Taken::Some(paths) => {
+        GatewayRoutes::Some(paths) => {
             let message = format!(
                 "the Gateway answers some requests of `{} {}` itself: `{}`",
                 route.method,

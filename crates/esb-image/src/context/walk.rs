@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_oci::{Attributes, CopiedFolder, LinkError, Matched, Way};
+use esb_oci::{Attributes, CopiedFolder, LinkAction, LinkError, Matched};
 
 use super::{Content, Context, ContextError, Item, ItemKind, stat_cache::FolderStats};
 use crate::{error::io_error, paths};
@@ -140,9 +140,9 @@ impl<'a> Walk<'a> {
             return Ok(Found::Leaf(on_disk));
         };
         match links.way(folder, name) {
-            Ok(Way::Link) => Ok(Found::Leaf(on_disk)),
-            Ok(Way::File(path)) => Ok(Found::Leaf(path)),
-            Ok(Way::Folder(folder)) => Ok(Found::Folder(Place::Followed(folder))),
+            Ok(LinkAction::Link) => Ok(Found::Leaf(on_disk)),
+            Ok(LinkAction::File(path)) => Ok(Found::Leaf(path)),
+            Ok(LinkAction::Folder(folder)) => Ok(Found::Folder(Place::Followed(folder))),
             Err(LinkError::Fault(fault)) => Err(ContextError::Link(fault)),
             Err(LinkError::Io(source)) => Err(io_error("follow", &on_disk)(source).into()),
         }

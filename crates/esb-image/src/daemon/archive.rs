@@ -20,7 +20,7 @@ use esb_oci::{
 use serde_json::{Value, json};
 
 use super::{
-    layer::{self, Packing},
+    layer::{self, Compression},
     pipe::BlockingReader,
 };
 use crate::{
@@ -195,12 +195,12 @@ impl ArchiveReader {
             return Ok(Layer { blob: blob.clone(), diff_id: None });
         }
         let (mut file, digest, size) = self.spool(&mut start.chain(rest)).map_err(self.broken())?;
-        match Packing::of(start) {
-            Packing::Tar => self.tar_layer(&mut file, digest),
+        match Compression::of(start) {
+            Compression::Tar => self.tar_layer(&mut file, digest),
             _ if self.known.contains_key(&digest) => {
                 Ok(Layer { blob: self.known[&digest].clone(), diff_id: None })
             }
-            Packing::Gzip if self.epoch.is_some() => {
+            Compression::Gzip if self.epoch.is_some() => {
                 file.rewind().map_err(self.broken())?;
                 let mut plain = flate2::read::MultiGzDecoder::new(file);
                 let (mut file, diff_id, _) = self.spool(&mut plain).map_err(self.broken())?;
@@ -212,7 +212,7 @@ impl ArchiveReader {
                 io::copy(&mut file, &mut writer).map_err(layer::failed(&self.store))?;
                 writer.commit(digest)?;
                 let kind = match packing {
-                    Packing::Zstd => media_type::OCI_LAYER_ZSTD,
+                    Compression::Zstd => media_type::OCI_LAYER_ZSTD,
                     _ => media_type::OCI_LAYER_GZIP,
                 };
                 let blob = self.store.blob(Descriptor::new(kind, digest, size));

@@ -104,13 +104,13 @@ fn has_capabilities(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<bool> {
 
 /// The compression of a blob, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packing {
+pub(crate) enum Compression {
     Tar,
     Gzip,
     Zstd,
 }
 
-impl Packing {
+impl Compression {
     pub(crate) fn of(start: &[u8]) -> Self {
         match start {
             [0x1f, 0x8b, ..] => Self::Gzip,

@@ -41,7 +41,7 @@ const OPEN: usize = 8;
 
 /// The result of waiting until a worker has no call in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum WorkerState {
     /// No call is under way, and as far as can be known none is about to begin.
     Idle,
     /// A call is under way, or one follows the other.
@@ -62,7 +62,7 @@ impl DockerEngine {
         worker: &str,
         timeout: Duration,
         patience: Duration,
-    ) -> Result<Moment, Error> {
+    ) -> Result<WorkerState, Error> {
         checked("read the log of container", worker)?;
         let failed = || api_error("read the log of container", worker);
         let clock = self.clock().await?;
@@ -95,7 +95,7 @@ impl DockerEngine {
                         status_code: 404 | 409,
                         ..
                     })),
-                ) => return Ok(Moment::Gone),
+                ) => return Ok(WorkerState::Gone),
                 Ok(Some(Err(error))) => return Err(failed()(error)),
                 Err(_) if !drained && !left.is_zero() => {
                     drained = true;
@@ -103,7 +103,7 @@ impl DockerEngine {
                         && !log.has_marks
                         && !self.read_older(worker, clock.now(), timeout, &mut log).await?
                     {
-                        return Ok(Moment::Busy);
+                        return Ok(WorkerState::Busy);
                     }
                 }
                 Err(_) => {
@@ -117,10 +117,10 @@ impl DockerEngine {
                         None => log.quiet_in(now).is_zero(),
                     };
                     if drained && quiet && !log.is_open(now, timeout) {
-                        return Ok(Moment::Idle);
+                        return Ok(WorkerState::Idle);
                     }
                     if start.elapsed() >= patience {
-                        return Ok(Moment::Busy);
+                        return Ok(WorkerState::Busy);
                     }
                 }
             }

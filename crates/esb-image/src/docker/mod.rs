@@ -27,9 +27,9 @@ pub use crate::{
     dockerfile::rewrite::{bases, sources},
 };
 pub use build::DockerBuilder;
-pub use calls::Moment;
+pub use calls::WorkerState;
 pub use client::{ClientError, ClientSettings};
 pub use container_info::{Attachment, ContainerInfo, MountedFolder, Variables};
 pub use containers::{FileInside, HelperContainer, Replacement};
 pub use engine::DockerEngine;
-pub use placeholder::{Placeholder, PlaceholderSpec, Taken};
+pub use placeholder::{AddressResult, Placeholder, PlaceholderSpec};

@@ -61,7 +61,7 @@ pub struct Placeholder {
     engine: DockerEngine,
     running: StartedContainer,
     attachments: Vec<(Attachment, Ipv4Addr)>,
-    way: Way,
+    way: AddressPolicy,
     /// The worker's.
     process: Option<Process>,
     /// Hold lower addresses, so that the worker's is the next one.
@@ -70,7 +70,7 @@ pub struct Placeholder {
 
 /// The way in which a network assigns addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum AddressPolicy {
     /// The one that is asked for.
     Asked,
     /// The lowest that is free.
@@ -79,7 +79,7 @@ enum Way {
 
 /// Whether a placeholder has got a worker's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
+pub enum AddressResult {
     /// A placeholder has it.
     Held,
     /// The worker ended, and another container may have its address.
@@ -126,10 +126,10 @@ impl DockerEngine {
             let lower = self.address_of(&running.id, first).await?.is_some_and(|at| at < *address);
             self.detach(&running.id, first).await?;
             let way = self.way(&running.id, first, *address).await?;
-            if way == Way::Lowest && attachments.len() > 1 {
+            if way == AddressPolicy::Lowest && attachments.len() > 1 {
                 return Err(refused("it is in several networks, one without a subnet of its own"));
             }
-            if way == Way::Asked || !lower {
+            if way == AddressPolicy::Asked || !lower {
                 let (engine, process) = (self.clone(), Process::of(worker));
                 return Ok(Placeholder { engine, running, attachments, way, process, fillers });
             }
@@ -198,14 +198,19 @@ impl DockerEngine {
     }
 
     /// How a network gives addresses, found out with one that is taken.
-    async fn way(&self, id: &str, network: &Attachment, taken: Ipv4Addr) -> Result<Way, Error> {
+    async fn way(
+        &self,
+        id: &str,
+        network: &Attachment,
+        taken: Ipv4Addr,
+    ) -> Result<AddressPolicy, Error> {
         match self.try_attach(id, network, Some(taken)).await {
             Err(DockerApiError::DockerResponseServerError { message, .. })
                 if message.contains("user specified IP address is supported") =>
             {
-                Ok(Way::Lowest)
+                Ok(AddressPolicy::Lowest)
             }
-            Err(_) => Ok(Way::Asked),
+            Err(_) => Ok(AddressPolicy::Asked),
             Ok(()) => {
                 self.detach(id, network).await?;
                 let reason = format!("nobody has {taken} in the network {}", network.network);
@@ -289,7 +294,7 @@ impl Placeholder {
     ///
     /// # Errors
     /// When the engine refuses to end the worker, which then still runs.
-    pub async fn replace(mut self, worker: &ContainerInfo) -> Result<Taken, Error> {
+    pub async fn replace(mut self, worker: &ContainerInfo) -> Result<AddressResult, Error> {
         let (tell, told) = oneshot::channel();
         if let Some(process) = &self.process {
             process.kill();
@@ -311,11 +316,11 @@ impl Placeholder {
             }
             (Ok(()), Ok(())) => {
                 self.running.keep();
-                Ok(Taken::Held)
+                Ok(AddressResult::Held)
             }
             (Ok(()), Err(error)) => {
                 self.running.remove().await?;
-                Ok(Taken::Lost(error.to_string()))
+                Ok(AddressResult::Lost(error.to_string()))
             }
         }
     }
@@ -358,7 +363,7 @@ impl Placeholder {
         let (engine, id) = (&self.engine, &self.running.id);
         let start = Instant::now();
         loop {
-            let asked = (self.way == Way::Asked).then_some(address);
+            let asked = (self.way == AddressPolicy::Asked).then_some(address);
             let failed = match engine.try_attach(id, network, asked).await {
                 Ok(()) if engine.address_of(id, network).await? == Some(address) => return Ok(()),
                 Ok(()) => {

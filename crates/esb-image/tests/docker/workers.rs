@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use esb_image::docker::{ContainerInfo, DockerEngine, Moment, PlaceholderSpec, Taken};
+use esb_image::docker::{AddressResult, ContainerInfo, DockerEngine, PlaceholderSpec, WorkerState};
 
 const IMAGE: &str = "esb-server:latest";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -28,7 +28,7 @@ pub(crate) async fn addresses_are_held(daemon: &esb_test::DockerEngine, engine: 
         assert_eq!(connected(address, true).await, None, "{network}");
 
         let held = replaced(engine, &worker, 600).await;
-        assert_eq!(held, Taken::Held, "{network}");
+        assert_eq!(held, AddressResult::Held, "{network}");
         engine.remove_container(&worker.id).await.unwrap();
         let refused = Some(io::ErrorKind::ConnectionRefused);
         assert_eq!(connected(address, false).await, refused, "{network}");
@@ -42,7 +42,7 @@ pub(crate) async fn addresses_are_held(daemon: &esb_test::DockerEngine, engine: 
         let next = engine.container("next").await.unwrap().unwrap();
         assert_ne!(next.networks[0].address, Some(address), "{network}");
         // A short life ends by itself.
-        assert_eq!(replaced(engine, &next, 1).await, Taken::Held, "{network}");
+        assert_eq!(replaced(engine, &next, 1).await, AddressResult::Held, "{network}");
         for id in [&placeholder.id, &next.id] {
             engine.remove_container(id).await.unwrap();
         }
@@ -66,23 +66,23 @@ pub(crate) async fn busy_is_what_the_log_says(
     let short = Duration::from_secs(1);
     let noise = "for i in $(seq 3000); do echo line $i; done";
     for (script, expected) in [
-        ("echo INIT", Moment::Idle),
-        ("echo START RequestId: a Version: x", Moment::Busy),
-        ("echo START RequestId: a; echo END RequestId: a", Moment::Idle),
-        ("echo START RequestId: a >&2; sleep 0.2; echo END RequestId: a", Moment::Idle),
-        (&format!("echo START RequestId: a; {noise}"), Moment::Busy),
-        (&format!("echo START RequestId: a; {noise}; echo END RequestId: a"), Moment::Idle),
-        (&format!("echo START RequestId: a; echo END RequestId: a; {noise}"), Moment::Idle),
+        ("echo INIT", WorkerState::Idle),
+        ("echo START RequestId: a Version: x", WorkerState::Busy),
+        ("echo START RequestId: a; echo END RequestId: a", WorkerState::Idle),
+        ("echo START RequestId: a >&2; sleep 0.2; echo END RequestId: a", WorkerState::Idle),
+        (&format!("echo START RequestId: a; {noise}"), WorkerState::Busy),
+        (&format!("echo START RequestId: a; {noise}; echo END RequestId: a"), WorkerState::Idle),
+        (&format!("echo START RequestId: a; echo END RequestId: a; {noise}"), WorkerState::Idle),
     ] {
         start(daemon, "none", "worker", &format!("sh -c '{script}; echo done; exec sleep 600'"));
         wait(async || daemon.output(["logs", "worker"]).unwrap().ends_with("done")).await;
-        let patience = if expected == Moment::Idle { LIMIT } else { short };
+        let patience = if expected == WorkerState::Idle { LIMIT } else { short };
         let found = engine.quiet_moment("worker", timeout, patience).await.unwrap();
         assert_eq!(found, expected, "{script}");
-        if expected == Moment::Busy {
+        if expected == WorkerState::Busy {
             // It is older than a function with that time limit can run.
             let found = engine.quiet_moment("worker", Duration::ZERO, LIMIT).await.unwrap();
-            assert_eq!(found, Moment::Idle, "{script}");
+            assert_eq!(found, WorkerState::Idle, "{script}");
             let begun = engine.was_cut("worker", SystemTime::UNIX_EPOCH).await.unwrap();
             assert_eq!(begun, script.ends_with('x'), "{script}");
         }
@@ -93,16 +93,16 @@ pub(crate) async fn busy_is_what_the_log_says(
                  echo END RequestId: $i; sleep 0.2; done";
     start(daemon, "none", "worker", &format!("sh -c '{calls}'"));
     let found = engine.quiet_moment("worker", timeout, LIMIT).await.unwrap();
-    assert_eq!(found, Moment::Idle);
+    assert_eq!(found, WorkerState::Idle);
     let wait = engine.quiet_moment("worker", timeout, LIMIT);
     let (gone, ()) = tokio::join!(wait, async {
         daemon.output(["rm", "--force", "worker"]).unwrap();
     });
-    assert!(matches!(gone, Ok(Moment::Gone | Moment::Idle)), "{gone:?}");
-    assert_eq!(engine.quiet_moment("worker", timeout, LIMIT).await.unwrap(), Moment::Gone);
+    assert!(matches!(gone, Ok(WorkerState::Gone | WorkerState::Idle)), "{gone:?}");
+    assert_eq!(engine.quiet_moment("worker", timeout, LIMIT).await.unwrap(), WorkerState::Gone);
 }
 
-async fn replaced(engine: &DockerEngine, worker: &ContainerInfo, seconds: u64) -> Taken {
+async fn replaced(engine: &DockerEngine, worker: &ContainerInfo, seconds: u64) -> AddressResult {
     let placeholder = engine.placeholder(worker, &spec(seconds)).await.unwrap();
     placeholder.replace(worker).await.unwrap()
 }

@@ -9,7 +9,7 @@ use esb_oci::{Digest, ImageConfig, Manifest, Reference};
 use esb_registry::{KnownTag, PushSession, Repository};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::known::{Known, Location, Whose};
+use super::known::{ImageOwner, Known, Location};
 
 /// An image, whose it is, and whether something uses it.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct InventoryItem {
     pub(super) id: String,
     pub(super) names: Vec<String>,
     pub(super) bytes: u64,
-    pub(super) whose: Whose,
+    pub(super) whose: ImageOwner,
     pub(super) used: Option<String>,
     at: At,
 }
@@ -166,7 +166,7 @@ async fn in_repository(
             id: digest.to_string(),
             names: Vec::new(),
             bytes,
-            whose: Whose::Unknown,
+            whose: ImageOwner::Unknown,
             used: None,
             at: At::Registry(at.clone(), digest),
         });

@@ -12,7 +12,7 @@ use esb_oci::Digest;
 
 /// The owner of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum ImageOwner {
     /// This project's, with the application and template of its function where they are known.
     Own(Option<String>),
     /// What another folder of this machine made, or another application published.
@@ -21,7 +21,7 @@ pub(super) enum Whose {
     Unknown,
 }
 
-impl Whose {
+impl ImageOwner {
     /// The text for a table.
     pub(super) fn words(&self) -> &str {
         match self {
@@ -129,23 +129,23 @@ impl Known {
     }
 
     /// Finds the owner of an image that lies at one of these places, with these names and ids.
-    pub(super) fn whose(&self, at: &[Location], names: &[String], ids: &[&str]) -> Whose {
+    pub(super) fn whose(&self, at: &[Location], names: &[String], ids: &[&str]) -> ImageOwner {
         let keys = || at.iter().flat_map(|at| ids.iter().map(|id| (at.clone(), (*id).to_owned())));
         if let Some(owner) = keys().find_map(|key| self.own.get(&key)) {
-            return Whose::Own(owner.clone());
+            return ImageOwner::Own(owner.clone());
         }
         let by_name = names.iter().filter_map(|name| self.names.get(name));
         let by_digest = ids.iter().filter_map(|id| self.digests.get(*id));
         let published: Vec<&Owner> = by_name.chain(by_digest).flatten().collect();
         if let Some(owner) = published.iter().find(|owner| self.is_own(owner)) {
-            return Whose::Own(Some(owner.to_string()));
+            return ImageOwner::Own(Some(owner.to_string()));
         }
         if let Some(name) = keys().find_map(|key| self.others.get(&key)) {
-            return Whose::Other { name: name.clone(), is_recorded: true };
+            return ImageOwner::Other { name: name.clone(), is_recorded: true };
         }
         match published.first() {
-            Some(owner) => Whose::Other { name: owner.to_string(), is_recorded: false },
-            None => Whose::Unknown,
+            Some(owner) => ImageOwner::Other { name: owner.to_string(), is_recorded: false },
+            None => ImageOwner::Unknown,
         }
     }
 
@@ -248,24 +248,24 @@ mod tests {
             known.whose(&[place], &[], &[&Digest::of(text.as_bytes()).to_string()])
         };
         let of_id = |text: &str| at(Location::Store, text);
-        assert_eq!(of_id("old"), Whose::Own(Some("shop:template.yaml".to_owned())));
+        assert_eq!(of_id("old"), ImageOwner::Own(Some("shop:template.yaml".to_owned())));
         assert_eq!(of_id("old config"), of_id("old"));
-        assert_eq!(of_id("base"), Whose::Own(None));
+        assert_eq!(of_id("base"), ImageOwner::Own(None));
         assert_eq!(of_id("stock").words(), "stock:template.yaml in /srv/stock");
         assert!(of_id("stock").is_recorded());
-        assert_eq!(of_id("other"), Whose::Unknown);
+        assert_eq!(of_id("other"), ImageOwner::Unknown);
         // Where nobody here brought it, it is somebody else's.
         let pushed = |name: &str| Location::Registry(format!("r:5010/{name}"));
         assert_eq!(at(pushed("esb-old"), "old"), of_id("old"));
-        assert_eq!(at(pushed("esb-other"), "old"), Whose::Unknown);
+        assert_eq!(at(pushed("esb-other"), "old"), ImageOwner::Unknown);
         assert_eq!(at(Location::Engine, "old config"), of_id("old"));
-        assert_eq!(at(Location::Engine, "base"), Whose::Own(None), "pulled from there");
-        assert_eq!(of_id("layout"), Whose::Own(None));
-        assert_eq!(at(Location::Engine, "layout"), Whose::Unknown);
+        assert_eq!(at(Location::Engine, "base"), ImageOwner::Own(None), "pulled from there");
+        assert_eq!(of_id("layout"), ImageOwner::Own(None));
+        assert_eq!(at(Location::Engine, "layout"), ImageOwner::Unknown);
         let of_name = |name: &str| known.whose(&[Location::Engine], &[name.to_owned()], &[]);
         assert_eq!(of_name("r:5010/esb-a:1").words(), "shop:template.yaml");
         assert!(!of_name("r:5010/esb-b:1").is_recorded());
-        assert_eq!(of_name("r:5010/esb-a:2"), Whose::Unknown, "only its name is alike");
+        assert_eq!(of_name("r:5010/esb-a:2"), ImageOwner::Unknown, "only its name is alike");
         let of_registry = known.repositories(["r:5010", "127.0.0.1:5010"]);
         assert_eq!(of_registry.into_iter().collect::<Vec<_>>(), ["esb-a", "esb-base", "esb-old"]);
     }

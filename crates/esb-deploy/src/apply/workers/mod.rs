@@ -19,7 +19,7 @@ use futures_util::{StreamExt as _, stream};
 
 use self::{
     found::{Search, Workers},
-    swap::{Fate, Swapper},
+    swap::{ReplaceResult, Swapper},
 };
 use crate::{
     apply::{
@@ -210,16 +210,16 @@ impl Old<'_> {
 }
 
 impl Replaced {
-    fn note(&mut self, worker: &ContainerInfo, fate: Fate) {
+    fn note(&mut self, worker: &ContainerInfo, fate: ReplaceResult) {
         let name = worker.name.clone();
         match fate {
-            Fate::Replaced { cut } => {
+            ReplaceResult::Replaced { cut } => {
                 self.cut += usize::from(cut);
                 self.idle.push(name);
             }
-            Fate::Busy => self.busy.push(name),
-            Fate::Kept(reason) => self.kept.push((name, reason)),
-            Fate::Lost(reason) => self.lost.push((name, reason)),
+            ReplaceResult::Busy => self.busy.push(name),
+            ReplaceResult::Kept(reason) => self.kept.push((name, reason)),
+            ReplaceResult::Lost(reason) => self.lost.push((name, reason)),
         }
     }
 }

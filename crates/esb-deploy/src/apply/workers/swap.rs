@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use esb_config::Merged;
-use esb_image::docker::{ContainerInfo, DockerEngine, Moment, PlaceholderSpec, Taken};
+use esb_image::docker::{AddressResult, ContainerInfo, DockerEngine, PlaceholderSpec, WorkerState};
 use tokio::sync::Mutex;
 
 use super::found::{self, Search, Workers};
@@ -23,7 +23,7 @@ const TRIES: usize = 3;
 
 /// The result of replacing one worker.
 #[derive(Debug)]
-pub(super) enum Fate {
+pub(super) enum ReplaceResult {
     /// It is gone; perhaps a call began just then.
     Replaced { cut: bool },
     /// It is never idle.
@@ -67,65 +67,77 @@ impl<'a> Swapper<'a> {
     }
 
     /// Ends a worker as soon as it is idle, until `end` at the latest.
-    pub(super) async fn swap(&self, worker: &ContainerInfo, end: Instant) -> Result<Fate, Error> {
+    pub(super) async fn swap(
+        &self,
+        worker: &ContainerInfo,
+        end: Instant,
+    ) -> Result<ReplaceResult, Error> {
         let (engine, timeout) = (self.engine, self.timeout(worker));
         if !worker.running || !self.gateway.running {
             // Nobody remembers its address, or nobody can hold it any more.
             engine.remove_container(&worker.id).await?;
-            return Ok(Fate::Replaced { cut: false });
+            return Ok(ReplaceResult::Replaced { cut: false });
         }
         loop {
             let left = end.saturating_duration_since(Instant::now()).max(SHORT);
             match engine.quiet_moment(&worker.id, timeout, left).await? {
-                Moment::Idle => {}
-                Moment::Busy => return Ok(Fate::Busy),
-                Moment::Gone => return Ok(Fate::Replaced { cut: false }),
+                WorkerState::Idle => {}
+                WorkerState::Busy => return Ok(ReplaceResult::Busy),
+                WorkerState::Gone => return Ok(ReplaceResult::Replaced { cut: false }),
             }
             let _turn = self.turn.lock().await;
             if let Some(fate) = self.now(worker, timeout).await? {
                 return Ok(fate);
             }
             if Instant::now() >= end {
-                return Ok(Fate::Busy);
+                return Ok(ReplaceResult::Busy);
             }
         }
     }
 
     /// Ends a worker when it gets idle soon; none when it does not. Where another worker was faster
     /// to get its address, that one ends too: the Gateway would call it for this one's function.
-    async fn now(&self, worker: &ContainerInfo, timeout: Duration) -> Result<Option<Fate>, Error> {
+    async fn now(
+        &self,
+        worker: &ContainerInfo,
+        timeout: Duration,
+    ) -> Result<Option<ReplaceResult>, Error> {
         let mut fate = self.once(worker, timeout).await?;
         for _ in 0..TRIES {
-            let Some(Fate::Lost(_)) = fate else { break };
+            let Some(ReplaceResult::Lost(_)) = fate else { break };
             let Some(faster) = self.search.at(self.engine, worker).await? else { break };
-            if let Some(Fate::Replaced { cut }) = self.once(&faster, timeout).await? {
-                fate = Some(Fate::Replaced { cut });
+            if let Some(ReplaceResult::Replaced { cut }) = self.once(&faster, timeout).await? {
+                fate = Some(ReplaceResult::Replaced { cut });
             }
         }
         Ok(fate)
     }
 
-    async fn once(&self, worker: &ContainerInfo, timeout: Duration) -> Result<Option<Fate>, Error> {
+    async fn once(
+        &self,
+        worker: &ContainerInfo,
+        timeout: Duration,
+    ) -> Result<Option<ReplaceResult>, Error> {
         let engine = self.engine;
         let placeholder = match engine.placeholder(worker, &self.spec(worker)).await {
             Ok(placeholder) => placeholder,
-            Err(error) => return Ok(Some(Fate::Kept(error.to_string()))),
+            Err(error) => return Ok(Some(ReplaceResult::Kept(error.to_string()))),
         };
         let before = engine.now().await?;
         match engine.quiet_moment(&worker.id, timeout, SHORT).await? {
-            Moment::Idle => {}
+            WorkerState::Idle => {}
             moment => {
                 placeholder.discard().await?;
-                let is_gone = moment == Moment::Gone;
-                return Ok(is_gone.then_some(Fate::Replaced { cut: false }));
+                let is_gone = moment == WorkerState::Gone;
+                return Ok(is_gone.then_some(ReplaceResult::Replaced { cut: false }));
             }
         }
         let taken = placeholder.replace(worker).await?;
         let cut = engine.was_cut(&worker.id, before).await?;
         engine.remove_container(&worker.id).await?;
         Ok(Some(match taken {
-            Taken::Held => Fate::Replaced { cut },
-            Taken::Lost(reason) => Fate::Lost(reason),
+            AddressResult::Held => ReplaceResult::Replaced { cut },
+            AddressResult::Lost(reason) => ReplaceResult::Lost(reason),
         }))
     }
 
