@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod apt;
+mod bridges;
 mod buildkit;
 mod engine;
 mod error;
@@ -17,6 +18,7 @@ mod tools;
 mod wire;
 
 pub use apt::{ensure_packages, find_program};
+pub use bridges::remove_unused_bridges;
 pub use buildkit::{Buildkitd, NO_TRACES};
 pub use engine::DockerEngine;
 pub use error::Error;

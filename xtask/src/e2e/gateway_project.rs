@@ -45,6 +45,9 @@ impl<'a> GatewayProject<'a> {
     pub(super) fn new(parts: &'a Parts, settings: &Settings<'a>) -> Outcome<Self> {
         let small = SmallProject::new(parts, settings.name, "small")?;
         let network = format!("esb-{}", settings.name);
+        if let ["--subnet", subnet] = settings.network {
+            esb_test::remove_unused_bridges(subnet);
+        }
         let mut create = vec!["network", "create"];
         create.extend(settings.network);
         create.push(&network);

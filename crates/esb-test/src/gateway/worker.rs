@@ -14,7 +14,10 @@ use crate::{DockerEngine, Error};
 
 const PORT: u16 = 8080;
 /// A worker listens within that time.
-const READY: Duration = Duration::from_secs(10);
+const READY: Duration = Duration::from_secs(30);
+/// Of one attempt to connect: the first packet to an address that another container had just before
+/// may get lost, and the kernel repeats it ever more slowly.
+const ATTEMPT: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A container of a function, by what a Gateway remembers of it.
@@ -79,7 +82,7 @@ impl Agent {
         let start = Instant::now();
         loop {
             let address: Option<SocketAddr> = worker.address.parse().ok();
-            let connected = address.map(|address| TcpStream::connect_timeout(&address, READY));
+            let connected = address.map(|address| TcpStream::connect_timeout(&address, ATTEMPT));
             if matches!(connected, Some(Ok(_))) {
                 return Ok(());
             }
