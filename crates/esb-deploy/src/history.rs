@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_config::Owner;
 use esb_image::Engine as _;
 use esb_model::ImageRecipe;
 use esb_oci::{Digest, Folder};
@@ -102,8 +103,9 @@ pub(crate) fn note(
     let folder = run.project.folder_at(&run.project.generated());
     let mut history = read(run, &folder)?;
     let count = history.images.len();
+    let owners = run.owners();
     for image in made {
-        let one = of_image(run, target, image, before)?;
+        let one = of_image(image, target, &owners, before)?;
         let is_made = image.was_built() || one.engine || one.pushed.is_some();
         if is_made && !history.images.iter().any(|known| known.covers(&one)) {
             history.images.push(one);
@@ -132,9 +134,9 @@ impl MadeHere {
 }
 
 fn of_image(
-    run: &Deployment,
-    target: &Target,
     made: &MadeImage,
+    target: &Target,
+    owners: &[Owner],
     before: &BTreeSet<String>,
 ) -> Result<MadeHere, Error> {
     let pushed = match &target.registry {
@@ -146,7 +148,7 @@ fn of_image(
         }
         _ => None,
     };
-    let owner = function_of(&made.kind).and_then(|id| run.owners().get(id.template.0).cloned());
+    let owner = function_of(&made.kind).and_then(|id| owners.get(id.template.0));
     let (digest, config) = (made.image.digest(), made.image.config.descriptor.digest);
     let had = [digest, config].iter().any(|id| before.contains(&id.to_string()));
     Ok(MadeHere {
@@ -154,7 +156,7 @@ fn of_image(
         config: Some(config),
         pushed,
         engine: !had && (target.engine || made.builder == "docker"),
-        owner: owner.map(|owner| owner.to_string()),
+        owner: owner.map(ToString::to_string),
     })
 }
 

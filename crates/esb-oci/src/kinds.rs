@@ -225,7 +225,7 @@ fn is_word(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_letter)
 }
 
-/// Whether something has the name of what is not whole yet: `.tmpXXXXXX`, or that of
+/// Whether something has the name of what is not whole yet: `.tmp` and six letters or digits, or that of
 /// [`Folder::replace`] for a file of ours.
 fn is_unfinished(entry: &FolderEntry) -> bool {
     let Some(name) = entry.text() else { return false };

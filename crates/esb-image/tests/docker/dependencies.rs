@@ -35,8 +35,8 @@ pub(crate) async fn pip_runs_in_a_step(
     let requirements = "six\n-e lib\n-i http://u:${TOKEN}@i/\n-c limits.txt\n";
     write(&root, &[("f/requirements.txt", requirements), ("f/limits.txt", "six<2\n")]);
     write(&root, &[("f/lib/setup.py", "raise"), ("f/lib/.git/config", "x")]);
-    write(&root, &[("shared/util.py", "shared")]);
-    symlink("../../shared/util.py", root.join("f/lib/util.py")).unwrap();
+    write(&root, &[("common/util.py", "shared")]);
+    symlink("../../common/util.py", root.join("f/lib/util.py")).unwrap();
     write(&root, &[("home/.netrc", "machine host password hunter3\n")]);
     let files = [
         File("bin/busybox", 0o755, busybox),

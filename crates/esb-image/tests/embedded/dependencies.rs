@@ -222,11 +222,11 @@ fn a_package_is_copied_with_what_its_links_lead_to() {
         "libs/x/src/xpkg/static/node_modules/lib/a.js a",
         "libs/x/node_modules/tool.js t",
         "libs/x/.git/config token",
-        "shared/util.py one",
-        "shared/more/m.py m",
+        "common/util.py one",
+        "common/more/m.py m",
         "vendored->libs/x",
-        "libs/x/src/xpkg/util.py->../../../../shared/util.py",
-        "libs/x/src/xpkg/more->../../../../shared/more",
+        "libs/x/src/xpkg/util.py->../../../../common/util.py",
+        "libs/x/src/xpkg/more->../../../../common/more",
         "libs/x/src/xpkg/same->static",
     ] {
         project.write(line);
@@ -244,7 +244,7 @@ fn a_package_is_copied_with_what_its_links_lead_to() {
         assert_eq!(built.contains(part), expected, "{part}: {built}");
     }
     assert!(fixture.install().unwrap().unwrap().cached);
-    fixture.project.write("shared/util.py two");
+    fixture.project.write("common/util.py two");
     assert!(!fixture.install().unwrap().unwrap().cached, "what a link leads to changed");
 
     fs::write(project.folder.path().join("outside.py"), "o").unwrap();
