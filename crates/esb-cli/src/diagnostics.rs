@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use esb_model::{Finding, Severity, SourceMap};
 
-use crate::{escape, printer::Printer};
+use crate::{escape, hints, printer::Printer};
 
 /// Prints findings from a severity on, sorted by place, and a line that counts them.
 pub(crate) fn print(findings: &[Finding], sources: &SourceMap, lowest: Severity, printer: Printer) {
@@ -79,7 +79,8 @@ fn report<'a>(finding: &'a Finding, sources: &'a SourceMap) -> Vec<Group<'a>> {
         group = group.element(snippet);
     }
     if let Some(help) = &finding.help {
-        group = group.element(Level::HELP.message(escape::terminal(help)));
+        let help = hints::of_finding(help);
+        group = group.element(Level::HELP.message(escape::terminal(&help).into_owned()));
     }
     vec![group]
 }

@@ -3,6 +3,8 @@
 use esb_deploy::{Error, Kind};
 use serde_json::Value;
 
+use crate::hints;
+
 /// How a run ends; the numbers are a contract (`docs/reference/exit-codes.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -110,6 +112,6 @@ pub(crate) fn json(error: &Error) -> Value {
         "exit": Exit::from(error.kind) as u8,
         "message": error.message,
         "causes": error.causes,
-        "hint": error.hint,
+        "hint": error.hint.as_ref().map(hints::of_error),
     })
 }

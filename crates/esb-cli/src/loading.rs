@@ -1,6 +1,9 @@
 //! Reads templates with the values that flags, environment and files give, and shows what was found.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use esb_deploy::{Deployment, Error, Kind, Loaded, Project, TemplateInputs, Templates, read_text};
 use esb_model::{Finding, Severity};
@@ -108,7 +111,7 @@ fn inputs(
     inputs.parameters = (0..project.templates.len()).map(|number| values.of(number)).collect();
     inputs.env_vars = args.env_vars.as_deref().map(env_vars).transpose()?.unwrap_or_default();
     inputs.region = region(args, environment);
-    inputs.code.clone_from(&args.code);
+    inputs.code = local_code(&args.code)?;
     Ok((inputs, values))
 }
 
@@ -141,4 +144,16 @@ fn region(args: &TemplateArgs, environment: &Environment) -> String {
         .or_else(|| environment.get("AWS_DEFAULT_REGION"))
         .unwrap_or("us-east-1")
         .to_owned()
+}
+
+/// The functions and paths of `--code FUNCTION=PATH`.
+fn local_code(given: &[String]) -> Result<Vec<(String, PathBuf)>, Error> {
+    let parse = |text: &String| match text.split_once('=') {
+        Some((function, path)) if !path.is_empty() => Ok((function.to_owned(), path.into())),
+        _ => {
+            let text = format!("`--code {text}` has no path: expected FUNCTION=PATH");
+            Err(Error::new(Kind::Usage, "code", text))
+        }
+    };
+    given.iter().map(parse).collect()
 }

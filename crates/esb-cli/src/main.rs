@@ -12,6 +12,7 @@ mod environment;
 mod escape;
 mod exit_code;
 mod fleet;
+mod hints;
 mod inputs;
 mod inspect;
 mod loading;

@@ -10,7 +10,7 @@ use esb_deploy::Error;
 use crate::{
     cli::{Color, Format, GlobalArgs, Progress},
     environment::Environment,
-    escape,
+    escape, hints,
 };
 
 /// The settings and streams of all output. Decided once; only code that has a printer can print.
@@ -144,7 +144,7 @@ impl Printer {
         }
         if let Some(hint) = &error.hint {
             let head = self.styled_err("hint", Style::Good);
-            let _ = write!(text, "\n{head}: {}", escape::terminal(hint));
+            let _ = write!(text, "\n{head}: {}", escape::terminal(&hints::of_error(hint)));
         }
         self.err(&text);
     }

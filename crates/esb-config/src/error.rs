@@ -1,9 +1,14 @@
 //! Errors of reading, merging and publishing the configuration.
 //!
-//! Owns the crate's error type and its hints. Wrong input of a template is no error here: it is a
+//! Owns the crate's error type and its remedies. Wrong input of a template is no error here: it is a
 //! finding of [`crate::render()`].
 
-use std::{error::Error as StdError, fmt, io, path::PathBuf, time::Duration};
+use std::{
+    error::Error as StdError,
+    fmt, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use esb_oci::FolderError;
 
@@ -38,11 +43,11 @@ pub enum Error {
     #[error("{}", Conflicts(.0))]
     Conflict(Vec<Conflict>),
     /// Another application published under a name of the run's.
-    #[error("{}", Namesakes(.0))]
-    Namesakes(Vec<Namesake>),
+    #[error("{}", NameCollisions(.0))]
+    NameCollision(Vec<NameCollision>),
     /// A run would remove what another project published under the same name.
-    #[error("{}", Elsewheres(.0))]
-    Elsewhere(Vec<Elsewhere>),
+    #[error("{}", OtherProjectEntries(.0))]
+    OtherProject(Vec<OtherProjectEntry>),
     #[error(
         "`{}` is held by another run{} for more than {} s", path.display(),
         Holder(*holder), limit.as_secs()
@@ -63,7 +68,7 @@ pub struct Conflict {
 /// An owner with the name of the run that published none of the run's entries: probably another
 /// application.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Namesake {
+pub struct NameCollision {
     /// Without an application when it published before applications were recorded.
     pub published_by: Owner,
     /// What it published.
@@ -76,7 +81,7 @@ pub struct Namesake {
 
 /// An entry that another project published under the name of the run's application.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Elsewhere {
+pub struct OtherProjectEntry {
     pub entry: EntryKey,
     pub owner: Owner,
     /// The project that published it.
@@ -87,36 +92,41 @@ pub struct Elsewhere {
 
 impl Error {
     /// What the user can do about it, when that is known.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Io { path, source, .. } => io_hint(source.kind(), path),
+    pub fn remedy(&self) -> Option<Remedy> {
+        Some(match self {
+            Self::Io { path, source, .. } => return io_remedy(source.kind(), path),
             Self::Parse { path, .. }
                 if path.file_name() == Some(ConfigFile::State.name().as_ref()) =>
             {
-                Some(format!(
+                Remedy::Advice(format!(
                     "fix `{0}`, or use the version of the command that wrote it; without it nobody \
                      is known to own what is published, and nothing is removed",
                     path.display()
                 ))
             }
-            Self::Folder(error) => error.hint(),
-            Self::TooLarge { path, .. } | Self::Parse { path, .. } => Some(format!(
+            Self::Folder(error) => Remedy::Advice(error.hint()?),
+            Self::TooLarge { path, .. } | Self::Parse { path, .. } => Remedy::Advice(format!(
                 "fix `{0}`, or move it away to publish only what this run's templates have",
                 path.display()
             )),
-            Self::Owner { path, owner, own } => Some(format!(
+            Self::Owner { path, owner, own } => Remedy::Advice(format!(
                 "deploy as user {owner}, or `chown {own}` the folder of `{}` and its files; the \
                  Gateway only has to read them",
                 path.display()
             )),
-            Self::Conflict(conflicts) => conflicts.first().map(Conflict::hint),
-            Self::Namesakes(namesakes) => namesakes.first().map(Namesake::hint),
-            Self::Elsewhere(all) => all.first().map(Elsewhere::hint),
-            Self::Locked { holder, .. } => Some(match holder {
-                Some(pid) => format!("wait for process {pid}, or end it if it hangs"),
-                None => "wait for the other run to end".to_owned(),
-            }),
-        }
+            Self::Conflict(conflicts) => conflicts.first()?.remedy(),
+            Self::NameCollision(collisions) => collisions.first()?.remedy(),
+            Self::OtherProject(all) => {
+                let application = all.first()?.owner.application().unwrap_or_default().to_owned();
+                Remedy::NameOneOrJoin { application }
+            }
+            Self::Locked { holder: Some(pid), .. } => {
+                Remedy::Advice(format!("wait for process {pid}, or end it if it hangs"))
+            }
+            Self::Locked { holder: None, .. } => {
+                Remedy::Advice("wait for the other run to end".to_owned())
+            }
+        })
     }
 
     pub(crate) fn io(
@@ -129,22 +139,14 @@ impl Error {
 }
 
 impl Conflict {
-    fn hint(&self) -> String {
+    fn remedy(&self) -> Remedy {
         let Self { published_by, wanted_by, .. } = self;
         match published_by.application() {
-            Some(application) if wanted_by.application() == Some(application) => format!(
-                "rename one of them; `--adopt` takes it over, and `config rm --owner \
-                 '{published_by}'` removes what a template published that was renamed or is no \
-                 longer deployed"
-            ),
-            Some(application) => format!(
-                "rename one of them; if both are one application, set `application = \"{}\"` in \
-                 esb.toml, or take over with `--adopt`",
-                application.escape_debug()
-            ),
-            None => "it was published before applications were recorded: if it is this \
-                     application's, take it over with `--adopt`, else rename one of them"
-                .to_owned(),
+            Some(application) if wanted_by.application() == Some(application) => {
+                Remedy::RenameOrRemove { published_by: published_by.clone() }
+            }
+            Some(application) => Remedy::RenameOrJoin { application: application.to_owned() },
+            None => Remedy::RenameOrTakeOver,
         }
     }
 }
@@ -158,46 +160,51 @@ impl From<FolderError> for Error {
     }
 }
 
-impl Namesake {
-    fn hint(&self) -> String {
+impl NameCollision {
+    fn remedy(&self) -> Remedy {
         let Self { published_by, run, .. } = self;
-        if published_by.application().is_none() {
-            return format!(
-                "it was published before applications were recorded. `--adopt` goes on: it takes \
-                 over what both have, and removes nothing; `config rm --owner ':{published_by}'` \
-                 removes the rest"
-            );
+        match published_by.application() {
+            None => Remedy::TakeOverOrRemove { published_by: published_by.clone() },
+            Some(_) => Remedy::NameOneOrTakeOver { run: run.clone() },
         }
-        format!(
-            "they count as two applications: give this one a name of its own, `application = \
-             \"NAME\"` in esb.toml. If it is the same one under other names, `--adopt` goes on and \
-             removes what `{run}` no longer has"
-        )
     }
 }
 
-impl Elsewhere {
-    fn hint(&self) -> String {
-        let name = self.owner.application().unwrap_or_default().escape_debug();
-        format!(
-            "if these are two applications, give this one a name of its own, `application = \
-             \"NAME\"` in esb.toml. If they are one, commit the esb.lock of the project that \
-             published it, or set `application = \"{name}\"` in esb.toml. `--adopt` goes on and \
-             removes it"
-        )
-    }
+/// What helps against an [`Error`]. The caller words it, because only it knows its own flags and
+/// commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Rename one of two entries of one application, take it over, or remove what the template
+    /// that published it left.
+    RenameOrRemove { published_by: Owner },
+    /// Rename one of two entries, or give both templates the name of one application.
+    RenameOrJoin { application: String },
+    /// Rename one of two entries, or take over what was published before applications were
+    /// recorded.
+    RenameOrTakeOver,
+    /// Take over what was published before applications were recorded, or remove it.
+    TakeOverOrRemove { published_by: Owner },
+    /// Give the run's application a name of its own; if it is the published one, take that over.
+    NameOneOrTakeOver { run: Owner },
+    /// Give the run's application a name of its own, or say that both projects are `application`.
+    NameOneOrJoin { application: String },
+    /// Let this user write into the folder, or deliver to another one.
+    MakeWritable { folder: PathBuf },
+    /// In words that name no setting of the caller.
+    Advice(String),
 }
 
-fn io_hint(kind: io::ErrorKind, path: &std::path::Path) -> Option<String> {
-    let folder = path.parent().unwrap_or(path).display();
+fn io_remedy(kind: io::ErrorKind, path: &Path) -> Option<Remedy> {
+    let folder = path.parent().unwrap_or(path);
     match kind {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Some(format!("free space on the file system of `{folder}`"))
+            let folder = folder.display();
+            Some(Remedy::Advice(format!("free space on the file system of `{folder}`")))
         }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(format!(
-            "make `{folder}` and its files writable for this user, or deliver to another folder \
-             with `--config-to`"
-        )),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            Some(Remedy::MakeWritable { folder: folder.to_owned() })
+        }
         _ => None,
     }
 }
@@ -223,13 +230,13 @@ impl fmt::Display for Conflicts<'_> {
     }
 }
 
-struct Namesakes<'a>(&'a [Namesake]);
+struct NameCollisions<'a>(&'a [NameCollision]);
 
-impl fmt::Display for Namesakes<'_> {
+impl fmt::Display for NameCollisions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, namesake) in self.0.iter().take(SHOWN).enumerate() {
-            let (owner, run) = (namesake.published_by.to_string(), namesake.run.to_string());
-            let (published, wanted) = (Entries(&namesake.published), Entries(&namesake.wanted));
+        for (at, collision) in self.0.iter().take(SHOWN).enumerate() {
+            let (owner, run) = (collision.published_by.to_string(), collision.run.to_string());
+            let (published, wanted) = (Entries(&collision.published), Entries(&collision.wanted));
             f.write_str(if at == 0 { "" } else { "; " })?;
             write!(f, "`{owner}` has published {published}, and ")?;
             if owner == run {
@@ -242,11 +249,11 @@ impl fmt::Display for Namesakes<'_> {
     }
 }
 
-struct Elsewheres<'a>(&'a [Elsewhere]);
+struct OtherProjectEntries<'a>(&'a [OtherProjectEntry]);
 
-impl fmt::Display for Elsewheres<'_> {
+impl fmt::Display for OtherProjectEntries<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Elsewhere { owner, published_by, project, .. }) = self.0.first() else {
+        let Some(OtherProjectEntry { owner, published_by, project, .. }) = self.0.first() else {
             return Ok(());
         };
         let entries: Vec<EntryKey> = self.0.iter().map(|lost| lost.entry.clone()).collect();
@@ -293,18 +300,19 @@ mod tests {
     use crate::Section;
 
     #[test]
-    fn failures_of_the_disk_have_hints() {
-        for (kind, words) in [
-            (io::ErrorKind::StorageFull, "free space on the file system of `/srv/config`"),
-            (io::ErrorKind::PermissionDenied, "make `/srv/config` and its files writable"),
-            (io::ErrorKind::ReadOnlyFilesystem, "--config-to"),
+    fn failures_of_the_disk_have_remedies() {
+        let space = "free space on the file system of `/srv/config`".to_owned();
+        let writable = Remedy::MakeWritable { folder: "/srv/config".into() };
+        for (kind, remedy) in [
+            (io::ErrorKind::StorageFull, Remedy::Advice(space)),
+            (io::ErrorKind::PermissionDenied, writable.clone()),
+            (io::ErrorKind::ReadOnlyFilesystem, writable),
         ] {
             let error = Error::io("write", "/srv/config/functions.yml")(kind.into());
             assert_eq!(error.to_string(), "could not write `/srv/config/functions.yml`");
-            let hint = error.hint().unwrap();
-            assert!(hint.contains(words), "{hint}");
+            assert_eq!(error.remedy(), Some(remedy));
         }
-        assert_eq!(Error::io("write", "x")(io::ErrorKind::Other.into()).hint(), None);
+        assert_eq!(Error::io("write", "x")(io::ErrorKind::Other.into()).remedy(), None);
     }
 
     #[test]

@@ -34,7 +34,7 @@ mod value;
 mod write;
 
 pub use config::{ConfigFile, ConfigSet, PublishedConfig, read};
-pub use error::{Conflict, Elsewhere, Error, Namesake};
+pub use error::{Conflict, Error, NameCollision, OtherProjectEntry, Remedy};
 pub use functions::{
     Defaults, Environment, FunctionEntry, FunctionEvent, FunctionsFile, Scaling, ScheduleEntry,
 };

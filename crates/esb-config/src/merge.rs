@@ -78,8 +78,8 @@ pub enum ChangeKind {
 ///
 /// # Errors
 /// [`Error::Conflict`] when the run has a function, route or resource of another owner,
-/// [`Error::Namesakes`] when another application published under the run's name,
-/// [`Error::Elsewhere`] when entries of another project of that name would be removed; none of
+/// [`Error::NameCollision`] when another application published under the run's name,
+/// [`Error::OtherProject`] when entries of another project of that name would be removed; none of
 /// them when the run takes over on purpose.
 pub fn merge(
     published: &PublishedConfig,

@@ -221,6 +221,7 @@ fn remove_leftovers(folder: &Folder) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Remedy;
 
     #[test]
     fn another_owner_is_told_unless_root_can_give_back() {
@@ -233,7 +234,10 @@ mod tests {
         check(0).unwrap();
         let error = check(own + 1).unwrap_err();
         assert!(error.to_string().contains(&format!("belongs to user {own}")), "{error}");
-        assert!(error.hint().unwrap().contains("chown"), "{error}");
+        assert!(
+            matches!(error.remedy(), Some(Remedy::Advice(text)) if text.contains("chown")),
+            "{error}"
+        );
     }
 
     #[test]

@@ -8,7 +8,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{EntryKey, Error, Namesake, Owner, Owners, OwnershipState, Section, error::Elsewhere};
+use crate::{
+    EntryKey, Error, NameCollision, Owner, Owners, OwnershipState, Section,
+    error::OtherProjectEntry,
+};
 
 /// The owners that a run publishes for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,7 +54,7 @@ pub(crate) struct ForeignFunctions {
 /// whether an entry of the run differs from what is published.
 ///
 /// # Errors
-/// [`Error::Elsewhere`] when the run would remove what another project published.
+/// [`Error::OtherProject`] when the run would remove what another project published.
 pub(crate) fn of_other_projects(
     before: &OwnershipState,
     after: &Owners,
@@ -78,7 +81,7 @@ pub(crate) fn of_other_projects(
             && !run.adopt
         {
             if !has(after, &entry) {
-                lost.push(Elsewhere {
+                lost.push(OtherProjectEntry {
                     entry: entry.clone(),
                     owner: owner.clone(),
                     published_by: project.clone(),
@@ -93,7 +96,7 @@ pub(crate) fn of_other_projects(
         }
     }
     if !lost.is_empty() {
-        return Err(Error::Elsewhere(lost));
+        return Err(Error::OtherProject(lost));
     }
     for (entry, owner) in wanted.iter().filter(|(entry, _)| is_recorded(entry)) {
         if !run.is_common(owner) {
@@ -131,7 +134,7 @@ fn projects_of_functions<'a>(
 /// The owners without an application whose entries the run may take as its own.
 ///
 /// # Errors
-/// [`Error::Namesakes`] when the run is another application than what it is called, unless it
+/// [`Error::NameCollision`] when the run is another application than what it is called, unless it
 /// takes over on purpose.
 pub(crate) fn inherited(
     before: &Owners,
@@ -139,7 +142,7 @@ pub(crate) fn inherited(
     run: &RunOwners,
 ) -> Result<BTreeSet<Owner>, Error> {
     let mut inherited = BTreeSet::new();
-    let mut namesakes = Vec::new();
+    let mut collisions = Vec::new();
     for owner in run.owners.iter().filter(|owner| owner.application().is_some()) {
         let own = Comparison::new(before, owner, wanted, owner);
         let earlier = Owner::without_application(owner.template());
@@ -155,9 +158,9 @@ pub(crate) fn inherited(
         } else {
             Some(old).filter(|old| old.is_published() && !old.shares())
         };
-        namesakes.extend(stranger.map(|stranger| stranger.into_namesake(owner)));
+        collisions.extend(stranger.map(|stranger| stranger.into_collision(owner)));
     }
-    if namesakes.is_empty() { Ok(inherited) } else { Err(Error::Namesakes(namesakes)) }
+    if collisions.is_empty() { Ok(inherited) } else { Err(Error::NameCollision(collisions)) }
 }
 
 /// What an owner published beside what the run has for the same application: functions, and where
@@ -192,8 +195,8 @@ impl Comparison {
         !self.published.is_disjoint(&self.wanted)
     }
 
-    fn into_namesake(self, run: &Owner) -> Namesake {
-        Namesake {
+    fn into_collision(self, run: &Owner) -> NameCollision {
+        NameCollision {
             published_by: self.owner,
             published: self.published.into_iter().collect(),
             run: run.clone(),

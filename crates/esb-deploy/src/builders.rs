@@ -9,6 +9,7 @@ use esb_model::{Event, ImageRecipe, PublishTarget};
 use tokio::sync::OnceCell;
 
 use crate::{
+    Remedy,
     connections::Connections,
     deployment::Deployment,
     error::{Error, Kind},
@@ -65,7 +66,7 @@ impl Deployment {
     pub(crate) async fn fleet(&self, target: &Target) -> Result<&FleetBuilder, Error> {
         let Some(daemons) = &self.connections.fleet else {
             return Err(Error::new(Kind::Usage, "buildkit", "no BuildKit daemon is named")
-                .hint("name them with `--buildkit ADDR` or BUILDKIT_HOST"));
+                .hint(Remedy::NameDaemons));
         };
         let builder = || async {
             let mut settings = FleetSettings::default();

@@ -8,6 +8,7 @@ use esb_model::{Event, Platform, Reporter};
 use esb_registry::{Journal, PushSession};
 
 use crate::{
+    Remedy,
     application_name::{ApplicationName, Origin, new_project},
     builders::Builders,
     connections::Connections,
@@ -112,15 +113,13 @@ impl Deployment {
         let pin = self.learned.lock.pin(kind, name, platform);
         let wanted = pin.map_or_else(|| reference.clone(), |digest| reference.with_digest(digest));
         let found = self.connections.client.resolve(&wanted, platform).await.map_err(|error| {
-            let failure = Error::from(&error);
-            let hint = failure.hint.clone().unwrap_or_default();
-            match pin {
-                Some(_) => failure.hint(format!(
-                    "{hint}; `--update-lock` takes what `{reference}` is now instead of what \
-                     esb.lock pins"
-                )),
-                None => failure,
+            let mut failure = Error::from(&error);
+            if pin.is_some() {
+                let (otherwise, reference) = (failure.hint.take(), reference.to_string());
+                let otherwise = otherwise.map(Box::new);
+                failure.hint = Some(Remedy::PinAnew { otherwise, reference });
             }
+            failure
         })?;
         let index = found.index.or_else(|| self.learned.lock.index(kind, name, found.digest));
         self.learned.lock.found(kind, name, platform, Pin { digest: found.digest, index });

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::hints;
+use crate::Remedy;
 
 /// The kind of an error; the command line has an exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Error {
     /// The causes, the nearest first.
     pub causes: Vec<String>,
     /// What to do.
-    pub hint: Option<String>,
+    pub hint: Option<Remedy>,
     /// Lines of a program's own output that explain the error.
     pub log: Option<String>,
     /// The errors that this one sums up.
@@ -95,15 +95,15 @@ impl Error {
 
     /// Says what to do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Remedy>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Says what to do about it, when that is known.
     #[must_use]
-    pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint.or(self.hint);
+    pub fn maybe_hint(mut self, hint: Option<impl Into<Remedy>>) -> Self {
+        self.hint = hint.map(Into::into).or(self.hint);
         self
     }
 
@@ -137,8 +137,7 @@ impl From<esb_image::Error> for Error {
             esb_image::ErrorKind::Local => (Kind::Local, "disk"),
         };
         let code = error.code().unwrap_or(code);
-        let hint = error.remedy().and_then(hints::of_remedy);
-        let mut own = Self::of(kind, code, &error).maybe_hint(hint);
+        let mut own = Self::of(kind, code, &error).maybe_hint(error.remedy());
         if let esb_image::Error::Step { log, .. } = error {
             own.log = Some(log);
         }
@@ -154,7 +153,7 @@ impl From<esb_oci::StoreError> for Error {
             error if error.is_local() => Kind::Local,
             _ => Kind::Remote,
         };
-        Self::of(kind, "store", &error).maybe_hint(error.hint())
+        Self::of(kind, "store", &error).maybe_hint(error.remedy())
     }
 }
 
@@ -179,7 +178,7 @@ impl From<esb_oci::LayoutError> for Error {
             esb_oci::LayoutError::Store(error) if error.is_local() => Kind::Local,
             _ => Kind::Remote,
         };
-        Self::of(kind, "layout", &error).maybe_hint(error.hint())
+        Self::of(kind, "layout", &error).maybe_hint(error.remedy())
     }
 }
 
@@ -190,7 +189,7 @@ impl From<&esb_registry::Error> for Error {
             esb_registry::ErrorKind::Local => Kind::Local,
             _ => Kind::Remote,
         };
-        Self::of(kind, error.code().unwrap_or("registry"), error).maybe_hint(error.hint())
+        Self::of(kind, error.code().unwrap_or("registry"), error).maybe_hint(error.remedy())
     }
 }
 
@@ -205,13 +204,13 @@ impl From<esb_config::Error> for Error {
         let (kind, code) = match &error {
             esb_config::Error::Locked { .. } => (Kind::Locked, "locked"),
             esb_config::Error::Conflict(_)
-            | esb_config::Error::Namesakes(_)
-            | esb_config::Error::Elsewhere(_) => (Kind::Input, "conflict"),
+            | esb_config::Error::NameCollision(_)
+            | esb_config::Error::OtherProject(_) => (Kind::Input, "conflict"),
             esb_config::Error::Folder(_) => (Kind::Input, "disk"),
             esb_config::Error::Io { .. } | esb_config::Error::Owner { .. } => (Kind::Local, "disk"),
             _ => (Kind::Input, "config"),
         };
-        Self::of(kind, code, &error).maybe_hint(error.hint())
+        Self::of(kind, code, &error).maybe_hint(error.remedy())
     }
 }
 

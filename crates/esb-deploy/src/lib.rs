@@ -18,7 +18,6 @@ pub mod error;
 mod external;
 mod fetch;
 mod folders;
-mod hints;
 pub mod history;
 mod image_names;
 mod load;
@@ -34,6 +33,7 @@ mod project;
 mod record;
 mod registry;
 mod release;
+mod remedy;
 mod revision;
 mod run;
 pub mod settings;
@@ -67,6 +67,7 @@ pub use project::{
     Project, TEMPLATE_NAMES, TemplateFile, find_template, normal, project_root, read_text,
 };
 pub use record::{ImageRecord, Record, read as read_record};
+pub use remedy::Remedy;
 pub use revision::{ExternalImage, FunctionImage, Revision};
 
 /// The size in bytes above which a run that built something collects the store, and the default

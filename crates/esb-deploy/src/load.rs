@@ -3,10 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use esb_model::{Application, Finding, Severity, SourceMap, Span, TemplateId, decode_text};
+use esb_model::{Application, Finding, Remedy, Severity, SourceMap, Span, TemplateId, decode_text};
 use esb_sam::{LoadError, Loader, Options, Parameter, ParameterOrigin, codes};
 
 use crate::{
@@ -26,8 +26,8 @@ pub struct TemplateInputs {
     /// Values of variables that AWS would compute, by function, or for all functions under
     /// `Parameters`.
     pub env_vars: BTreeMap<String, BTreeMap<String, String>>,
-    /// `FUNCTION=PATH`: local code for functions whose code is elsewhere.
-    pub code: Vec<String>,
+    /// Functions, and the local code that they get in place of code that is not on this machine.
+    pub code: Vec<(String, PathBuf)>,
 }
 
 impl Default for TemplateInputs {
@@ -116,7 +116,7 @@ impl Loaded {
         for Parameter { name, span, .. } in open.filter(is_missing) {
             let message = format!("the parameter `{name}` has no value");
             let finding = Finding::new(Severity::Error, codes::MISSING_PARAMETER, *span, message)
-                .help(format!("give it with `--parameter {name}=VALUE`"));
+                .help(Remedy::GiveParameter { name: name.clone() });
             self.findings.push(finding);
         }
     }

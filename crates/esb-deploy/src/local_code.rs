@@ -1,4 +1,4 @@
-//! `--code FUNCTION=PATH`: local code for functions whose code is not on this machine.
+//! Local code for functions whose code is not on this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -16,25 +16,21 @@ const NAMES_SHOWN: usize = 20;
 /// Gives functions their local code; what was found about the code they had is settled.
 pub(crate) fn apply(
     project: &Project,
-    given: &[String],
+    given: &[(String, PathBuf)],
     app: &mut Application,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Error> {
     if given.is_empty() {
         return Ok(());
     }
-    for text in given {
-        let Some((wanted, path)) = text.split_once('=').filter(|(_, path)| !path.is_empty()) else {
-            let text = format!("`--code {text}` has no path: expected FUNCTION=PATH");
-            return Err(Error::new(Kind::Usage, "code", text));
-        };
+    for (wanted, path) in given {
         let path = normal(&project.current.join(path));
         if !path.exists() {
             let text = format!("the code of `{wanted}` does not exist: `{}`", path.display());
             return Err(Error::new(Kind::Input, "code", text));
         }
         let fits = |function: &Function| {
-            function.id.logical_id == wanted || function.effective_name() == wanted
+            function.id.logical_id == *wanted || function.effective_name() == *wanted
         };
         let mut found = false;
         for function in app.functions.iter_mut().filter(|function| fits(function)) {
@@ -65,7 +61,7 @@ pub(crate) fn apply(
 }
 
 fn unknown(wanted: &str, app: &Application) -> Error {
-    let text = format!("`--code {wanted}=…` is for a function that no template has");
+    let text = format!("local code is given for `{wanted}`, and no template has this function");
     let names = app.functions.iter().map(Function::effective_name);
     let mut shown: Vec<_> = names.take(NAMES_SHOWN).collect();
     if app.functions.len() > NAMES_SHOWN {

@@ -19,7 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use self::pins::{Found, PackageLayer};
 pub(crate) use self::pins::{PinPurpose, PinnedImage};
-use crate::error::{Error, Kind};
+use crate::{
+    Remedy,
+    error::{Error, Kind},
+};
 
 /// The file's name.
 pub const NAME: &str = esb_model::LOCK_FILE;
@@ -31,8 +34,7 @@ const VERSION: u32 = 2;
 /// The most bytes that are read.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
-const HEAD: &str = "# PinPurpose by esb, to be committed: what images are built on and hold.\n\
-                    # `--update-lock` resolves it anew, `--locked` fails when it would change.\n\n";
+const HEAD: &str = "# Pinned by esb, to be committed: what images are built on and hold.\n\n";
 
 /// How a run uses the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -311,7 +313,7 @@ impl LockFile {
         }
     }
 
-    /// Ends the run when `--locked` does not allow what it needs.
+    /// Ends the run when [`LockUse::Locked`] does not allow what it needs.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let state = self.state();
         if state.missing.is_empty() {
@@ -320,7 +322,7 @@ impl LockFile {
         let mut failure =
             Error::new(Kind::Difference, "locked-file", format!("`{NAME}` would change"));
         failure.causes.clone_from(&state.missing);
-        Err(failure.hint(format!("run once without `--locked`, and commit `{NAME}`")))
+        Err(failure.hint(Remedy::ChangeLockFile))
     }
 
     /// Writes what was found, when that changes the file. What another run added meanwhile stays.

@@ -236,7 +236,7 @@ async fn predict(
         };
     }
     if run.options.no_cache {
-        return build("`--no-cache`".to_owned());
+        return build("the cache is off".to_owned());
     }
     if let Some(stale) = run.builders.stager.stale(recipe, &run.project.root).await? {
         return build(format!("`{}` is new", stale.display()));

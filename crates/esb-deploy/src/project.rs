@@ -9,6 +9,7 @@ use esb_model::{Brand, FollowLinks, check_environment_name, decode_text};
 use esb_oci::Links;
 
 use crate::{
+    Remedy,
     error::{Error, Kind},
     lockfile, settings,
 };
@@ -145,7 +146,7 @@ pub fn find_template(current: &Path, given: &Path, is_default: bool) -> Result<P
         let text = format!("could not read the template `{}`", display_name(current, path));
         let mut error = Error::new(Kind::Input, "template", text);
         error.causes.extend(source.map(|error| error.to_string()));
-        error.hint("name a template, or a folder that holds one, with `--template PATH`")
+        error.hint(Remedy::NameTemplate)
     };
     let metadata = std::fs::metadata(&path).map_err(|error| missing(&path, Some(error)))?;
     if !metadata.is_dir() {
@@ -156,8 +157,7 @@ pub fn find_template(current: &Path, given: &Path, is_default: bool) -> Result<P
         let place =
             if is_default { "this folder".to_owned() } else { format!("`{}`", given.display()) };
         let text = format!("{place} holds no {}", TEMPLATE_NAMES.join(", "));
-        Error::new(Kind::Input, "template", text)
-            .hint("name a template, or a folder that holds one, with `--template PATH`")
+        Error::new(Kind::Input, "template", text).hint(Remedy::NameTemplate)
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::{
+    Remedy,
     deployment::Deployment,
     error::{Error, Kind},
     folders::put,
@@ -70,7 +71,7 @@ pub fn read(project: &Project) -> Result<Record, Error> {
         let text = format!("nothing was built for the environment `{}`", project.environment);
         let mut failure = Error::new(Kind::Input, "invoke", text);
         failure.causes.push(format!("could not read `{}`: {cause}", path.display()));
-        failure.hint("run `esb build` or `esb deploy` with the same `-e` first")
+        failure.hint(Remedy::BuildFirst)
     };
     let text = folder.read(NAME, LIMIT)?.ok_or_else(|| missing("it is not there".to_owned()))?;
     let document: Value =

@@ -7,7 +7,7 @@ use std::{error::Error, io, path::PathBuf};
 
 use esb_model::{
     BaseRef, Cause, Dependencies, Family, Finding, Function, ImageKind, ImageRecipe, Platform,
-    Runtime, Severity, Span, ZipPackage,
+    Remedy, Runtime, Severity, Span, ZipPackage,
 };
 
 use crate::{
@@ -231,7 +231,7 @@ fn innermost(error: &dyn Error) -> &dyn Error {
 
 fn skipped(function: &Function, what: &str, uri: &str, span: Span) -> Finding {
     let message = format!("the {what} is in S3 (`{uri}`); the function is skipped");
-    let help = format!("give a local folder with `--code {}=PATH`", function.id.logical_id);
+    let help = Remedy::GiveCode { function: Some(function.id.logical_id.clone()) };
     let finding = Finding::new(Severity::Warning, codes::S3_CONTENT, span, message);
     finding.help(help).cause(Cause::ContentElsewhere)
 }

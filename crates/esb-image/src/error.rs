@@ -239,11 +239,9 @@ impl Error {
             Self::PublishedLayer { .. } => Remedy::BuildWithoutCache,
             Self::Link { fault, .. } => Remedy::Advice(fault.hint().to_owned()),
             Self::Folder(error) => Remedy::Advice(error.hint()?),
-            Self::Store(error) => Remedy::Advice(error.hint()?),
-            Self::Blob(error) => Remedy::Advice(error.hint()?),
-            Self::BaseLayer { source, .. } => {
-                Remedy::Advice(source.downcast_ref::<BlobError>()?.hint()?)
-            }
+            Self::Store(error) => error.remedy()?.into(),
+            Self::Blob(error) => error.remedy()?.into(),
+            Self::BaseLayer { source, .. } => source.downcast_ref::<BlobError>()?.remedy()?.into(),
             _ => return None,
         })
     }
@@ -270,6 +268,17 @@ pub enum Remedy {
     /// uv on this machine, or leave to fetch it.
     InstallUv,
     BuildWithoutCache,
+    /// The blob is fetched once where there is a network, or comes from an OCI layout that has it.
+    FetchBlob,
     /// In words that no caller could say otherwise.
     Advice(String),
+}
+
+impl From<esb_oci::Remedy> for Remedy {
+    fn from(remedy: esb_oci::Remedy) -> Self {
+        match remedy {
+            esb_oci::Remedy::Advice(advice) => Self::Advice(advice),
+            _ => Self::FetchBlob,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Span;
+use crate::{Remedy, Span};
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +47,7 @@ pub struct Finding {
     /// The text under the marked place in the excerpt.
     pub label: Option<String>,
     /// What to do about it.
-    pub help: Option<String>,
+    pub help: Option<Remedy>,
     /// Further places, each with a text.
     pub related: Vec<(Span, String)>,
     /// The fault, where other stages notice it too.
@@ -81,9 +81,9 @@ impl Finding {
         self
     }
 
-    /// Sets the text that says what to do.
+    /// Says what to do.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    pub fn help(mut self, help: impl Into<Remedy>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -11,6 +11,7 @@ mod name;
 mod platform;
 mod publish;
 mod recipe;
+mod remedy;
 mod report;
 pub mod requirements;
 mod resource;
@@ -34,6 +35,7 @@ pub use recipe::{
     BaseRef, BuildContext, Dependencies, FollowLinks, ImageKind, ImageRecipe, OwnDockerfile,
     Staged, StagedSource,
 };
+pub use remedy::Remedy;
 pub use report::{Activity, ActivityGuard, Event, NullReporter, Reporter};
 pub use resource::{
     Attribute, AttributeType, Bucket, GlobalIndex, Key, KeyType, LifecycleRule, Projection, Table,

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::{Descriptor, Digest, digest::Hasher};
+use crate::{Descriptor, Digest, Remedy, digest::Hasher};
 
 /// The bytes of one blob, in order; an error ends it.
 pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, BlobError>> + Send>>;
@@ -41,13 +41,8 @@ pub enum BlobError {
 
 impl BlobError {
     /// What the user can do about it, when that is known.
-    pub fn hint(&self) -> Option<String> {
-        let Self::Missing { .. } = self else { return None };
-        Some(
-            "run once where there is a network, or name an OCI layout that has it with \
-             `--mirror HOST=oci:DIR`"
-                .to_owned(),
-        )
+    pub fn remedy(&self) -> Option<Remedy> {
+        matches!(self, Self::Missing { .. }).then_some(Remedy::FetchBlob)
     }
 }
 

@@ -11,8 +11,8 @@ use bytes::Bytes;
 
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor, Digest, Folder,
-    FolderError, Image, Index, InvalidImage, StoreError, blob::file_stream, image::DOCUMENT_LIMIT,
-    kinds, manifest::media_type, marker,
+    FolderError, Image, Index, InvalidImage, Remedy, StoreError, blob::file_stream,
+    image::DOCUMENT_LIMIT, kinds, manifest::media_type, marker,
 };
 
 /// The annotation of an index entry that names an image in a layout.
@@ -67,17 +67,17 @@ impl From<FolderError> for LayoutError {
 
 impl LayoutError {
     /// What the user can do about it, when that is known.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Blob(error) => error.hint(),
-            Self::Store(error) => error.hint(),
-            Self::Foreign { path } => Some(format!(
+    pub fn remedy(&self) -> Option<Remedy> {
+        Some(Remedy::Advice(match self {
+            Self::Blob(error) => return error.remedy(),
+            Self::Store(error) => return error.remedy(),
+            Self::Foreign { path } => format!(
                 "name another folder for the layout, such as `{}`",
                 path.with_file_name("layout").display()
-            )),
-            Self::IsStore { .. } => Some("name another folder for the layout".to_owned()),
-            _ => None,
-        }
+            ),
+            Self::IsStore { .. } => "name another folder for the layout".to_owned(),
+            _ => return None,
+        }))
     }
 }
 

@@ -24,6 +24,7 @@ mod marker;
 mod records;
 mod redact;
 mod reference;
+mod remedy;
 mod store;
 
 pub use archive::{ArchiveImage, docker_archive};
@@ -52,4 +53,5 @@ pub use links::{
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
 pub use redact::Redactor;
 pub use reference::{InvalidReference, Reference};
+pub use remedy::Remedy;
 pub use store::{BlobWriter, ContentStore, StoreError, hash_file};

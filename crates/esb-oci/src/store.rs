@@ -23,7 +23,7 @@ use tempfile::NamedTempFile;
 
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest, Folder,
-    FolderError, TemporaryFolder,
+    FolderError, Remedy, TemporaryFolder,
     blob::file_stream,
     collect,
     digest::Hasher,
@@ -66,23 +66,23 @@ impl StoreError {
     }
 
     /// What the user can do about it, when that is known.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Blob(error) => error.hint(),
-            Self::InUse { .. } => Some("wait until the builds that use it are done".to_owned()),
-            Self::Foreign { path, .. } => Some(format!(
+    pub fn remedy(&self) -> Option<Remedy> {
+        Some(Remedy::Advice(match self {
+            Self::Blob(error) => return error.remedy(),
+            Self::InUse { .. } => "wait until the builds that use it are done".to_owned(),
+            Self::Foreign { path, .. } => format!(
                 "name a folder of its own for it, such as `{}`",
                 path.join("store").display()
-            )),
-            Self::Version { .. } => Some("name another folder for it, or remove it".to_owned()),
-            Self::Folder(error) => error.hint(),
-            Self::Io { source, .. } if marker::is_read_only(source.kind()) => Some(
+            ),
+            Self::Version { .. } => "name another folder for it, or remove it".to_owned(),
+            Self::Folder(error) => error.hint()?,
+            Self::Io { source, .. } if marker::is_read_only(source.kind()) => {
                 "what is there can be read, and what is new has to be written: give this user the \
                  right to, or name another folder"
-                    .to_owned(),
-            ),
-            Self::Io { .. } => None,
-        }
+                    .to_owned()
+            }
+            Self::Io { .. } => return None,
+        }))
     }
 
     /// Whether the folder that the user named cannot be a store.

@@ -11,7 +11,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use esb_oci::{ContentStore, Digest, Folder, LayoutError, StoreError, check_layout, write_entries};
+use esb_oci::{
+    ContentStore, Digest, Folder, LayoutError, Remedy, StoreError, check_layout, write_entries,
+};
 
 const MARKER: &str = "content-store.json";
 
@@ -107,8 +109,8 @@ fn a_folder_of_somebody_else_is_refused_and_stays_as_it_is() {
         let error = refused(folder.path());
         let told = matches!(&error, StoreError::Foreign { names, .. } if !names.is_empty());
         assert!(told, "{files:?}: {error:?}");
-        let hint = error.hint().unwrap();
-        assert!(hint.contains(folder.path().join("store").to_str().unwrap()), "{hint}");
+        let Some(Remedy::Advice(advice)) = error.remedy() else { panic!("{error:?}") };
+        assert!(advice.contains(folder.path().join("store").to_str().unwrap()), "{advice}");
         assert_eq!(tree(folder.path()), before);
     }
 }

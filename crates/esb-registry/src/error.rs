@@ -1,6 +1,6 @@
 //! Errors of requests to registries, with what the user can do about each.
 //!
-//! Owns the crate's one error type, its codes, kinds and hints.
+//! Owns the crate's one error type, its codes, kinds and remedies.
 
 use std::{
     fmt::{self, Write as _},
@@ -335,62 +335,68 @@ impl Error {
     }
 
     /// What the user can do about it, when that is known.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Mirror { .. } => {
-                Some("write `--mirror HOST=HOST[:PORT][/PREFIX]` or `--mirror HOST=oci:DIR`".into())
-            }
-            Self::Unauthorized { attempted, withheld: true, .. } => Some(format!(
+    pub fn remedy(&self) -> Option<Remedy> {
+        Some(match self {
+            Self::Mirror { .. } => Remedy::WriteMirror,
+            Self::Unauthorized { attempted, withheld: true, .. } => Remedy::Advice(format!(
                 "credentials are not sent over plain HTTP; let `{}` use TLS",
                 attempted.registry
             )),
             Self::Unauthorized { attempted, .. } | Self::Credentials { attempted, .. } => {
-                Some(format!("run `docker login {}`", attempted.registry))
+                Remedy::Advice(format!("run `docker login {}`", attempted.registry))
             }
-            Self::Unreachable { attempted, source } if speaks_plain_http(&**source) => {
-                Some(format!(
-                    "`{0}` seems to speak plain HTTP: allow it with `--registry-insecure {0}`",
-                    attempted.registry
-                ))
+            Self::Unreachable { attempted, source } => {
+                let registry = attempted.registry.clone();
+                match attempted.access {
+                    _ if speaks_plain_http(&**source) => Remedy::AllowPlainHttp { registry },
+                    _ if distrusts(&**source) => Remedy::GiveCertificate { registry },
+                    Access::Push => Remedy::StartRegistry { registry },
+                    Access::Pull => Remedy::GiveCopy { host: registry },
+                }
             }
-            Self::Unreachable { attempted, source } if distrusts(&**source) => Some(format!(
-                "give the certificate authority of `{}` with `--ca-file FILE`",
-                attempted.registry
-            )),
-            Self::Unreachable { attempted, .. } if attempted.access == Access::Push => {
-                Some(format!(
-                    "start the registry at `{}`, or name another with `--registry`",
-                    attempted.registry
-                ))
+            Self::Schema1 { .. } => {
+                Remedy::Advice("push the image again with a current tool".into())
             }
-            Self::Unreachable { attempted, .. } => Some(mirror_hint(&attempted.registry)),
-            Self::Schema1 { .. } => Some("push the image again with a current tool".into()),
-            Self::Source { source, .. } => source.hint(),
+            Self::Source { source, .. } => match source.remedy()? {
+                esb_oci::Remedy::Advice(advice) => Remedy::Advice(advice),
+                _ => Remedy::FetchBlob,
+            },
             Self::Unresolved { reference, tried, offline } => {
                 let precise =
                     tried.iter().map(|tried| &tried.error).find(|error| error.is_precise());
-                let host = reference.split('/').next().unwrap_or_default();
-                precise.and_then(Self::hint).or_else(|| {
-                    Some(if *offline {
-                        format!(
-                            "run once without `--offline` where there is a network, or give a \
-                             copy with `--mirror {host}=oci:DIR` (an OCI layout)"
-                        )
-                    } else {
-                        mirror_hint(host)
-                    })
-                })
+                let host = reference.split('/').next().unwrap_or_default().to_owned();
+                let copy = if *offline {
+                    Remedy::GoOnlineOrGiveCopy { host }
+                } else {
+                    Remedy::GiveCopy { host }
+                };
+                precise.and_then(Self::remedy).unwrap_or(copy)
             }
-            _ => None,
-        }
+            _ => return None,
+        })
     }
 }
 
-fn mirror_hint(host: &str) -> String {
-    format!(
-        "give a copy with `--mirror {host}=oci:DIR` (an OCI layout) or \
-         `--mirror {host}=HOST[:PORT][/PREFIX]` (another registry)"
-    )
+/// What helps against an [`Error`]. The caller words it, because only it knows its own flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Write the mirror as `HOST=HOST[:PORT][/PREFIX]` or `HOST=oci:DIR`.
+    WriteMirror,
+    /// Allow plain HTTP for the registry.
+    AllowPlainHttp { registry: String },
+    /// Give the certificate authority of the registry.
+    GiveCertificate { registry: String },
+    /// Start the registry, or name another.
+    StartRegistry { registry: String },
+    /// Name a mirror of the host that has a copy.
+    GiveCopy { host: String },
+    /// Run once where there is a network, or name a layout that has a copy.
+    GoOnlineOrGiveCopy { host: String },
+    /// The blob is fetched once where there is a network, or comes from a layout that has it.
+    FetchBlob,
+    /// In words that name no setting of the caller.
+    Advice(String),
 }
 
 /// Whether any text of a chain has one of the words.
@@ -439,24 +445,27 @@ mod tests {
     }
 
     #[test]
-    fn codes_kinds_and_hints() {
-        let check = |error: Error, kind: ErrorKind, code: Option<&str>, hint: &str| {
+    fn codes_kinds_and_remedies() {
+        let check = |error: Error, kind: ErrorKind, code: Option<&str>, remedy: Option<Remedy>| {
             assert_eq!((error.kind(), error.code()), (kind, code), "{error}");
-            assert!(error.hint().unwrap_or_default().contains(hint), "{:?}", error.hint());
+            assert_eq!(error.remedy(), remedy, "{error}");
         };
+        let advice = |text: &str| Some(Remedy::Advice(text.to_owned()));
+        let login = advice("run `docker login r.example`");
         let message = ServerMessage::default;
         let pull = || Box::new(attempted(RequestAction::ReadManifest, Access::Pull));
         let push = || Box::new(attempted(RequestAction::UploadBlob, Access::Push));
         let digest = esb_oci::Digest::of(b"");
         let gone = BlobError::Missing { digest, place: "the content store".to_owned() };
         let gone = Error::Source { attempted: push(), source: gone };
-        check(gone, ErrorKind::NotFound, Some("IMAGE_PULL_FAILED"), "--mirror HOST=oci:DIR");
+        check(gone, ErrorKind::NotFound, Some("IMAGE_PULL_FAILED"), Some(Remedy::FetchBlob));
         let denied =
             |withheld| Error::Unauthorized { attempted: pull(), message: message(), withheld };
-        check(denied(false), ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), "docker login r.example");
-        check(denied(true), ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), "plain HTTP");
+        check(denied(false), ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), login.clone());
+        let tls = advice("credentials are not sent over plain HTTP; let `r.example` use TLS");
+        check(denied(true), ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), tls);
         let refused = Error::Refused { attempted: push(), status: 507, message: message() };
-        check(refused, ErrorKind::Refused, Some("IMAGE_PUSH_FAILED"), "");
+        check(refused, ErrorKind::Refused, Some("IMAGE_PUSH_FAILED"), None);
         let tried = vec![
             TriedPlace {
                 place: "oci:x".to_owned(),
@@ -467,14 +476,10 @@ mod tests {
         let reference = "r.example/a:1".to_owned();
         let error = Error::Unresolved { reference: reference.clone(), tried, offline: false };
         assert!(error.to_string().contains("tried oci:x ("), "{error}");
-        check(error, ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), "docker login");
+        check(error, ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), login);
         let offline = Error::Unresolved { reference, tried: Vec::new(), offline: true };
         assert!(offline.to_string().ends_with("no registry is asked while offline"), "{offline}");
-        check(
-            offline,
-            ErrorKind::NotFound,
-            Some("IMAGE_PULL_FAILED"),
-            "--mirror r.example=oci:DIR",
-        );
+        let copy = Some(Remedy::GoOnlineOrGiveCopy { host: "r.example".to_owned() });
+        check(offline, ErrorKind::NotFound, Some("IMAGE_PULL_FAILED"), copy);
     }
 }

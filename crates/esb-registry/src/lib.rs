@@ -34,7 +34,7 @@ pub use client::Client;
 pub use copy::CopyScope;
 pub use direct::DirectRegistry;
 pub use docker_config::{CredentialFiles, DockerConfig};
-pub use error::{Access, Attempted, Error, ErrorKind, RequestAction, TriedPlace};
+pub use error::{Access, Attempted, Error, ErrorKind, Remedy, RequestAction, TriedPlace};
 pub use mapping::{Internal, internal_reference};
 pub use mirror::{Mirror, MirrorPlace, Mirrors};
 pub use push::{PushReport, push_reference};

@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 
-use esb_model::{Finding, FindingCode, Severity, SourceMap, Span};
+use esb_model::{Finding, FindingCode, Remedy, Severity, SourceMap, Span};
 
 use crate::{
     Loader, Options, codes,
@@ -193,7 +193,7 @@ impl Evaluator<'_, '_> {
         code: FindingCode,
         span: Span,
         message: impl Into<String>,
-        help: Option<String>,
+        help: Option<impl Into<Remedy>>,
     ) {
         let finding = Finding::new(Severity::Warning, code, span, message);
         self.run.findings.push(match help {

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, rc::Rc};
 
-use esb_model::{Finding, SourceMap, Span, TemplateId};
+use esb_model::{Finding, Remedy, SourceMap, Span, TemplateId};
 
 use crate::{
     Limits, Loader, Options, parse,
@@ -123,8 +123,9 @@ impl Walk<'_> {
 
 fn finding(finding: &Finding, sources: &SourceMap, traits: &mut Traits) -> Result<(), String> {
     let texts = finding.related.iter().map(|(_, words)| words);
-    let texts = texts.chain(&finding.help).chain(&finding.label).chain([&finding.message]);
-    for text in texts {
+    let texts = texts.chain(&finding.label).chain([&finding.message]);
+    let help = finding.help.as_ref().and_then(Remedy::advice);
+    for text in texts.map(String::as_str).chain(help) {
         if text.contains(char::is_control) {
             return Err(format!("a finding holds a control character: {text:?}"));
         }

@@ -4,6 +4,7 @@ mod citations;
 mod dependencies;
 mod glossary;
 mod layers;
+mod own_flags;
 
 use std::{
     fs,
@@ -84,6 +85,7 @@ pub(crate) fn tidy() -> Outcome {
     dependencies::check(&root, &mut wrong)?;
     glossary::check(&root, &mut wrong)?;
     layers::check(&root, &mut wrong)?;
+    own_flags::check(&root, &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(Trouble::Failed(wrong.join("\n"))) }
 }
 

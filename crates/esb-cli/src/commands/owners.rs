@@ -176,7 +176,11 @@ mod tests {
         let check = |given: &str, expected: &str| {
             let found = match find(given, "shop", &published) {
                 Ok(owner) => format!("{owner:?}"),
-                Err(failure) => format!("{}; {}", failure.message, failure.hint.unwrap()),
+                Err(failure) => format!(
+                    "{}; {}",
+                    failure.message,
+                    crate::hints::of_error(&failure.hint.unwrap())
+                ),
             };
             assert!(found.contains(expected), "{given}: {found}");
         };

@@ -3,7 +3,7 @@
 //! Values that cannot be known without AWS are null; secrets are `****`. The document is written
 //! from the application as it is, without a tree in between: applications can be large.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use esb_model::{
     Api, Application, Code, EnvValue, Finding, Function, FunctionId, LayerRef, Package, Route,
@@ -12,7 +12,7 @@ use esb_model::{
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::Value;
 
-use crate::diagnostics;
+use crate::{diagnostics, hints};
 
 /// The version of the document's shape.
 const SCHEMA: u32 = 1;
@@ -276,7 +276,7 @@ struct FindingFields<'a> {
     line: Option<usize>,
     column: Option<usize>,
     message: &'a str,
-    help: Option<&'a str>,
+    help: Option<Cow<'a, str>>,
 }
 
 fn sorted<'a>(
@@ -292,7 +292,7 @@ fn sorted<'a>(
             line: place.map(|(_, place)| place.line),
             column: place.map(|(_, place)| place.column),
             message: &finding.message,
-            help: finding.help.as_deref(),
+            help: finding.help.as_ref().map(hints::of_finding),
         }
     })
 }

@@ -263,7 +263,7 @@ mod tests {
                 "the template does not declare the parameter `C`",
             ]
         );
-        assert_eq!(findings[2].help.as_deref(), Some("declared are A, B, C, S"));
+        assert_eq!(findings[2].help, Some("declared are A, B, C, S".into()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_model::{Cause, EnvValue, Finding, Function, FunctionId, Package, Severity};
+use esb_model::{Cause, EnvValue, Finding, Function, FunctionId, Package, Remedy, Severity};
 
 use super::{Context, FunctionNames, PublishedImage, containerd};
 use crate::{
@@ -84,12 +84,15 @@ pub(super) fn render(
         names.insert(function.id.clone(), name.to_owned());
     }
     for (function, variable) in context.settings.secret_env.difference(&used) {
-        context.rendered.findings.push(Finding::new(
-            Severity::Error,
-            codes::SECRET_ENV,
-            None,
-            format!("`{function}.{variable}` of `--secret-env` names no variable of a function"),
-        ));
+        context.rendered.findings.push(
+            Finding::new(
+                Severity::Error,
+                codes::SECRET_ENV,
+                None,
+                format!("`{function}.{variable}` names no variable of a function"),
+            )
+            .help(Remedy::CheckFilledIn),
+        );
     }
     names
 }
@@ -110,7 +113,7 @@ fn hooks_loaded_by<'a>(
     }
 }
 
-/// The variables of a function; `used` collects the `--secret-env` entries that name one.
+/// The variables of a function; `used` collects the entries of `secret_env` that name one.
 fn environment(
     context: &mut Context<'_>,
     function: &Function,
@@ -146,10 +149,10 @@ fn environment(
                         "the secret value of `{variable}` of function `{name}` is written into \
                          functions.yml"
                     );
-                    let help = format!(
-                        "with `--secret-env {name}.{variable}` the Gateway fills it in from its \
-                         own environment"
-                    );
+                    let help = Remedy::FillInFromGateway {
+                        function: name.to_owned(),
+                        variable: variable.clone(),
+                    };
                     context.find(warn(Severity::Note, codes::SECRET_IN_CONFIG, message).help(help));
                     Text::literal(secret.reveal())
                 }
@@ -162,9 +165,8 @@ fn environment(
                         "the value of `{variable}` of function `{name}` is known to AWS alone and \
                          stays empty: `{symbolic}`"
                     );
-                    let help = "give it a value with `--env-vars`";
                     let finding = warn(Severity::Warning, codes::UNKNOWN_VARIABLE, message);
-                    context.find(finding.help(help).cause(Cause::UnknownValue));
+                    context.find(finding.help(Remedy::GiveVariable).cause(Cause::UnknownValue));
                     Text::default()
                 }
             }

@@ -1,7 +1,7 @@
 //! Applications that share one place: none takes, changes or removes what is another's.
 
 use esb_config::{
-    EntryKey, Error, FunctionEntry, Merged, PublishedConfig, RunOwners, Section, merge,
+    EntryKey, Error, FunctionEntry, Merged, PublishedConfig, Remedy, RunOwners, Section, merge,
     remove_owner,
 };
 use esb_model::{Application, Bucket, Code, Layer, TemplateId};
@@ -104,8 +104,8 @@ fn the_same_function_of_two_applications_is_an_error_unless_adopted() {
         "function `a` of `two:template.yaml` is already published by `one:template.yaml`; route \
          `GET /a` of `two:template.yaml` is already published by `one:template.yaml`"
     );
-    let hint = error.hint().unwrap();
-    assert!(hint.contains("--adopt") && hint.contains("application = \"one\""), "{hint}");
+    let join = Remedy::RenameOrJoin { application: "one".to_owned() };
+    assert_eq!(error.remedy(), Some(join));
 
     let adopted = run(true).unwrap();
     assert_eq!(
@@ -133,14 +133,14 @@ fn two_applications_of_one_name_do_not_remove_each_other() {
     let one = first(&routed(&["a", "b"]), "sam-app:template.yaml");
     let run = |adopt| deploy(&one, &routed(&["c"]), "sam-app:template.yaml", adopt);
     let error = run(false).unwrap_err();
-    assert!(matches!(error, Error::Namesakes(_)), "{error:?}");
+    assert!(matches!(error, Error::NameCollision(_)), "{error:?}");
     assert_eq!(
         error.to_string(),
         "`sam-app:template.yaml` has published function `a`, function `b`, and \
          this run's template has none of that but function `c`"
     );
-    let hint = error.hint().unwrap();
-    assert!(hint.contains("--adopt") && hint.contains("application ="), "{hint}");
+    let name = Remedy::NameOneOrTakeOver { run: owner("sam-app:template.yaml") };
+    assert_eq!(error.remedy(), Some(name));
     let same = run(true).unwrap();
     assert_eq!(same.config.functions.functions.keys().collect::<Vec<_>>(), ["c"]);
 
@@ -209,10 +209,11 @@ fn what_was_published_without_an_application() {
     // The path alone agrees, then the function alone.
     let error = deploy(&old, &routed(&["c"]), "two:template.yaml", false).unwrap_err();
     assert!(error.to_string().starts_with("`template.yaml` has published function `a`"));
-    assert!(error.hint().unwrap().contains("--adopt"));
+    let remove = Remedy::TakeOverOrRemove { published_by: owner(":template.yaml") };
+    assert_eq!(error.remedy(), Some(remove));
     let error = deploy(&old, &routed(&["a"]), "two:other.yaml", false).unwrap_err();
     assert!(error.to_string().contains("already published by `template.yaml`"), "{error}");
-    assert!(error.hint().unwrap().contains("--adopt"));
+    assert_eq!(error.remedy(), Some(Remedy::RenameOrTakeOver));
 
     let beside = deploy(&old, &routed(&["c"]), "two:template.yaml", true).unwrap();
     assert_eq!(beside.config.functions.functions.len(), 3, "nothing is removed");
@@ -293,7 +294,7 @@ fn a_twin_removes_no_routes_and_resources() {
     let lost = |published: &PublishedConfig, app: &Application, project: &str| match twin(
         published, app, project,
     ) {
-        Err(Error::Elsewhere(lost)) => {
+        Err(Error::OtherProject(lost)) => {
             texts(&lost.iter().map(|one| &one.entry).collect::<Vec<_>>())
         }
         other => panic!("{other:?}"),

@@ -1,7 +1,7 @@
 //! Several templates, several runs, and what others wrote.
 
 use esb_config::{
-    ChangeKind, Error, Merged, PublishedConfig, Rendered, RunOwners, Section, merge, read,
+    ChangeKind, Error, Merged, PublishedConfig, Remedy, Rendered, RunOwners, Section, merge, read,
     remove_owner,
 };
 use esb_model::{Application, Table, TemplateId};
@@ -101,7 +101,8 @@ fn two_templates_cannot_have_the_same() {
         error.to_string(),
         "function `A` of `shop:b.yaml` is already published by `shop:a.yaml`"
     );
-    assert!(error.hint().unwrap().contains("config rm --owner 'shop:a.yaml'"), "{error:?}");
+    let remove = Remedy::RenameOrRemove { published_by: owner("shop:a.yaml") };
+    assert_eq!(error.remedy(), Some(remove), "{error:?}");
 
     let mut b = app(&["B"]);
     b.routes = vec![route("B", "GET", "/x/{other}")];

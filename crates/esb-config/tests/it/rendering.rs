@@ -165,8 +165,7 @@ fn variables_that_do_not_do_what_they_say() {
              `not-a-name`",
             "warning esb::platform::no-capacity: no container of function `F` may run: every call \
              of it times out",
-            "error esb::platform::secret-env: `F.TYPO` of `--secret-env` names no variable of a \
-             function",
+            "error esb::platform::secret-env: `F.TYPO` names no variable of a function",
         ]
     );
 }

@@ -6,6 +6,7 @@ use esb_config::{ConfigFile, Lock, Merged, Publication, PublishedConfig, Rendere
 use esb_oci::Folder;
 
 use crate::{
+    Remedy,
     apply::{
         compose, delivered,
         delivery::{self, Found, Place},
@@ -113,10 +114,7 @@ fn refuse_local(run: &Deployment, target: &Target, found: &Found) -> Result<(), 
     let running = found.gateway.as_ref().filter(|gateway| gateway.running && !allowed);
     let (Some(gateway), Some(reason)) = (running, target.unreachable()) else { return Ok(()) };
     let text = format!("the Gateway `{}` runs, and {reason}", gateway.name);
-    Err(Error::new(Kind::Input, "local-names", text).hint(
-        "start the platform's registry or name one with `--registry HOST[:PORT]`, and push there \
-         (`--to registry`), or insist with `--allow-local`",
-    ))
+    Err(Error::new(Kind::Input, "local-names", text).hint(Remedy::PushWhereAgentPulls))
 }
 
 /// A Gateway would leave the placeholder of a secret that it does not have as it is.
@@ -126,8 +124,8 @@ fn refuse_unset(run: &Deployment, found: &Found) -> Result<(), Error> {
     let absent = run.project.secret_env.iter().filter(|(_, variable)| !has(variable));
     let failures = absent.map(|(function, variable)| {
         let text = format!(
-            "the Gateway `{}` has no variable `{variable}`, which `--secret-env \
-             {function}.{variable}` leaves to it",
+            "the Gateway `{}` has no variable `{variable}`, from which it is to fill in \
+             `{function}.{variable}`",
             gateway.name
         );
         let up = compose::command(run, Some(gateway), "up -d gateway");
@@ -135,7 +133,7 @@ fn refuse_unset(run: &Deployment, found: &Found) -> Result<(), Error> {
             "add it to the `environment` of the service `gateway` in the compose file, then: {up}"
         ))
     });
-    let summary = |count| format!("{count} variables of `--secret-env` are not there");
+    let summary = |count| format!("{count} variables that the Gateway is to fill in are not there");
     Error::all(failures.collect(), summary).map_or(Ok(()), Err)
 }
 
@@ -213,8 +211,8 @@ pub async fn current(places: &Places) -> Result<PublishedConfig, Error> {
 /// The error of a merge, with the program in the commands that the hint names.
 pub(crate) fn merge_failure(error: esb_config::Error, program: &str) -> Error {
     let mut failure = Error::from(error);
-    if let Some(hint) = &mut failure.hint {
-        *hint = hint.replace("`config rm", &format!("`{program} config rm"));
+    if let Some(Remedy::Config { program: own, .. }) = &mut failure.hint {
+        *own = Some(program.to_owned());
     }
     failure
 }

@@ -15,6 +15,7 @@ use esb_image::docker::{ContainerInfo, DockerEngine, FileInside, MountedFolder, 
 use esb_oci::Folder;
 
 use crate::{
+    Remedy,
     apply::config,
     deployment::Deployment,
     error::{Error, Kind},
@@ -128,15 +129,12 @@ async fn mounted(run: &Deployment, container: &ContainerInfo) -> Result<Place, E
     let mount = container.mounts.iter().find(|mount| mount.target == GATEWAY_FOLDER);
     let mount = mount.ok_or_else(|| {
         let text = format!("container `{name}` has nothing mounted at {GATEWAY_FOLDER}");
-        Error::new(Kind::Input, "config-to", text).hint(
-            "name the place with `--config-to DIR`, or deliver nowhere with `--config-to none`",
-        )
+        Error::new(Kind::Input, "config-to", text).hint(Remedy::NameDelivery)
     })?;
     let place = place_of(run, run.engine().await?, container, mount);
     if matches!(place, Place::Container(_)) && !mount.writable {
         let text = format!("container `{name}` may only read what is mounted at {GATEWAY_FOLDER}");
-        return Err(Error::new(Kind::Local, "config-to", text)
-            .hint("mount it without `ro`, or deliver to a folder with `--config-to DIR`"));
+        return Err(Error::new(Kind::Local, "config-to", text).hint(Remedy::MountWritable));
     }
     Ok(place)
 }

@@ -65,7 +65,7 @@ fn among_others(run: &Deployment, target: &Target, dir: &Path) -> Option<(PathBu
         |layout: &Path| is_same_folder(dir, layout) || is_within(dir, &layout.join("blobs"));
     let layout = target.layout.as_ref().map(|path| run.project.folder_at(path).path());
     if let Some(layout) = layout.filter(|layout| is_of(layout)) {
-        return Some((layout, "the layout of `--to oci`"));
+        return Some((layout, "the layout for images"));
     }
     // Wherever links lead; of what is not there yet, by its name.
     let there = dir.ancestors().find_map(|above| above.canonicalize().ok());
@@ -98,7 +98,7 @@ fn generated_later(run: &Deployment, dir: &Path) -> Option<PathBuf> {
     found.map(Path::to_path_buf)
 }
 
-/// Refuses an `--output` whose configuration is a published one: the copy has this run's entries
+/// Refuses a copy of what is generated whose configuration is a published one: the copy has this run's entries
 /// alone.
 pub(crate) fn check_output(run: &Deployment, places: &Places, output: &Path) -> Result<(), Error> {
     let config = output.join("config");
@@ -115,7 +115,8 @@ pub(crate) fn check_output(run: &Deployment, places: &Places, output: &Path) -> 
         return Ok(());
     }
     let text = format!(
-        "`--output` would replace the published configuration in `{}` by this run's part of it",
+        "a copy of what is generated would replace the published configuration in `{}` by this run's \
+         part of it",
         run.short(&config)
     );
     Err(Error::new(Kind::Input, "output", text).hint("name another folder"))
@@ -141,15 +142,15 @@ pub(crate) fn written(
         let name = format!("{name} `{}`", run.short(&path));
         Written { code, name, path }
     };
-    let layout =
-        target.layout.iter().map(|path| named("to", "the layout of `--to oci`", path.into()));
+    let layout = target.layout.iter().map(|path| named("to", "the layout for images", path.into()));
     let config = match &places.found.place {
         Some(Place::Folder(folder)) => {
             Some(named("config-to", "the folder where a Gateway reads,", folder.path()))
         }
         _ => None,
     };
-    let output = output.map(|path| named("output", "the folder of `--output`,", path.into()));
+    let output = output
+        .map(|path| named("output", "the folder for the copy of what is generated,", path.into()));
     let variable = format!("{}_CACHE_DIR", run.project.brand.variable_prefix());
     let store = format!("the store of what was built (`{variable}`),");
     let store = named("store", &store, run.connections.store.root().to_owned());

@@ -16,6 +16,7 @@ use esb_oci::{Digest, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
+    Remedy,
     apply::config::{self, Places},
     deployment::Deployment,
     error::{Error, Kind},
@@ -160,15 +161,15 @@ impl EngineRequest<'_> {
         );
         let mut failure = Error::new(Kind::Remote, "engine-pull", text);
         failure.causes.push(reason.to_owned());
-        failure.hint(advice(&host(&named.reference), self.registry, self.default, reason))
+        failure.hint(remedy(&host(&named.reference), self.registry, self.default, reason))
     }
 }
 
-/// The hint that says how an engine can reach the registry under `name`.
-fn advice(name: &str, registry: &PublishTarget, default: &PublishTarget, reason: &str) -> String {
+/// Says how an engine can reach the registry under `name`.
+fn remedy(name: &str, registry: &PublishTarget, default: &PublishTarget, reason: &str) -> Remedy {
     let denied = ["unauthorized", "denied", "no basic auth", "authentication required"];
     if denied.iter().any(|word| reason.contains(word)) {
-        return format!("run `docker login {name}`");
+        return format!("run `docker login {name}`").into();
     }
     let push = registry.push_host();
     let bare = |host: &str| host.rsplit_once(':').map_or(host, |(bare, _)| bare).to_owned();
@@ -190,10 +191,8 @@ fn advice(name: &str, registry: &PublishTarget, default: &PublishTarget, reason:
         ));
     }
     let reached = if is_loopback(push) { push } else { default.push_host() };
-    if reached != name && is_loopback(reached) {
-        ways.push(format!("publish the name that it reaches: `--registry {reached}`"));
-    }
-    ways.join("; or ")
+    let is_other = reached != name && is_loopback(reached);
+    Remedy::LetEngineReach { ways, registry: is_other.then(|| reached.to_owned()) }
 }
 
 #[cfg(test)]
@@ -205,7 +204,13 @@ mod tests {
         let check = |name: &str, push: &str, reason: &str, expected: &[&str], absent: &[&str]| {
             let registry = PublishTarget::parse(name, Some(push)).unwrap();
             let default = PublishTarget::parse("127.0.0.1:5010", None).unwrap();
-            let said = advice(name, &registry, &default, reason);
+            let said = match remedy(name, &registry, &default, reason) {
+                Remedy::LetEngineReach { ways, registry } => {
+                    ways.into_iter().chain(registry).collect::<Vec<_>>().join("; or ")
+                }
+                Remedy::Advice(advice) => advice,
+                other => format!("{other:?}"),
+            };
             for part in expected {
                 assert!(said.contains(part), "{part}: {said}");
             }
@@ -215,7 +220,7 @@ mod tests {
         };
         let unknown = "lookup registry: no such host";
         let hosts = "`127.0.0.1 registry` to /etc/hosts";
-        let own = "`--registry 127.0.0.1:5010`";
+        let own = "; or 127.0.0.1:5010";
         let plain = "http: server gave HTTP response to HTTPS client";
         let entry = r#""insecure-registries": ["registry:5010"]"#;
         check("registry:5010", "127.0.0.1:5010", unknown, &[hosts, entry, own], &[]);

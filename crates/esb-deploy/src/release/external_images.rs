@@ -5,6 +5,7 @@ use esb_oci::Reference;
 use esb_registry::Internal;
 
 use crate::{
+    Remedy,
     deployment::Deployment,
     error::{Error, Kind},
     external::{External, ExternalState},
@@ -29,8 +30,7 @@ pub(crate) fn find(
             Some(EnvValue::Secret(uri)) => uri.reveal().clone(),
             Some(EnvValue::Symbolic(symbolic)) => {
                 let text = format!("the image of `{name}` is `{symbolic}`, which only AWS knows");
-                return Err(Error::new(Kind::Input, "image-uri", text)
-                    .hint("give the parameters that it depends on with `--parameter`"));
+                return Err(Error::new(Kind::Input, "image-uri", text).hint(Remedy::GiveParameters));
             }
         };
         let reference: Reference = source.parse().map_err(|error| {
@@ -40,8 +40,9 @@ pub(crate) fn find(
         let Some(registry) = &target.registry else {
             let text =
                 format!("`{name}` is an image function, and there is no registry to sync to");
-            return Err(Error::new(Kind::Input, "registry", text)
-                .hint("name the internal registry with `--registry HOST[:PORT]`"));
+            return Err(
+                Error::new(Kind::Input, "registry", text).hint(Remedy::NameInternalRegistry)
+            );
         };
         let (name, target) = match esb_registry::internal_reference(&reference, registry) {
             Internal::Own(name) => (name, None),
@@ -71,11 +72,10 @@ pub(crate) fn find(
         && let Some(external) = images.iter().find(|external| external.target.is_some())
     {
         let text = format!(
-            "`--image-prewarm=off`, but `{}` needs the external image `{}`",
+            "`{}` needs the external image `{}`, and external images are not to be copied",
             external.function.logical_id, external.source
         );
-        return Err(Error::new(Kind::Input, "prewarm", text)
-            .hint("leave the flag out, so that the image is synced into the internal registry"));
+        return Err(Error::new(Kind::Input, "prewarm", text).hint(Remedy::AllowSync));
     }
     Ok(images)
 }

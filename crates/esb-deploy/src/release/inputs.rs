@@ -12,6 +12,7 @@ use esb_oci::EntryKind;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
+    Remedy,
     deployment::Deployment,
     error::{Error, Kind},
     folders::put,
@@ -51,8 +52,9 @@ pub(crate) async fn alone(run: &Deployment) -> Result<Option<File>, Error> {
             }
             Err(TryLockError::WouldBlock) => {
                 let text = format!("another run works in `{}`", folder.path().display());
-                return Err(Error::new(Kind::Locked, "locked", text)
-                    .hint("wait for it, or build for another environment with `-e`"));
+                return Err(
+                    Error::new(Kind::Locked, "locked", text).hint(Remedy::UseAnotherEnvironment)
+                );
             }
         }
     }

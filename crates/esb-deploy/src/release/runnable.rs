@@ -4,7 +4,7 @@ use std::path::Path;
 
 use esb_dockerfile::codes::FOREIGN_ARCHITECTURE;
 use esb_image::{Engine as _, docker::EngineAddress};
-use esb_model::{Application, Architecture, Finding, ImageKind, ImageRecipe, Severity};
+use esb_model::{Application, Architecture, Finding, ImageKind, ImageRecipe, Remedy, Severity};
 
 use crate::deployment::Deployment;
 
@@ -35,10 +35,7 @@ pub(crate) fn findings(
             info.architecture
         );
         let finding = Finding::new(Severity::Warning, FOREIGN_ARCHITECTURE, function.span, message);
-        Some(finding.help(
-            "run it where its architecture is, register an emulator (binfmt_misc) with the \
-             engine's machine, or choose another with `Architectures` or `--platform`",
-        ))
+        Some(finding.help(Remedy::MatchArchitecture))
     });
     foreign.collect()
 }

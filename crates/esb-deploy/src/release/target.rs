@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use esb_model::{ImageRecipe, PublishTarget};
 
 use crate::{
+    Remedy,
     deployment::Deployment,
     error::{Error, Kind},
     image_names::Target,
@@ -113,10 +114,7 @@ async fn answers(
     }
     let failure = Error::new(Kind::Remote, "registry", format!("no registry answers at {host}"));
     Err(match &run.options.registry.configured {
-        Some(_) => failure.hint(
-            "start it, or name the address that this machine reaches with `--push-registry \
-             HOST:PORT`; a registry of plain HTTP needs `--registry-insecure HOST:PORT`",
-        ),
-        None => failure.hint("start it, or name another with `--registry HOST[:PORT]`"),
+        Some(_) => failure.hint(Remedy::StartOrNamePushAddress),
+        None => failure.hint(Remedy::StartOrNameRegistry),
     })
 }

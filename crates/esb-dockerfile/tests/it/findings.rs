@@ -115,7 +115,7 @@ fn what_lies_in_s3_or_is_an_image_is_skipped() {
     external.package = Package::Image(ImagePackage::default());
     let app = application(vec![function("Remote", s3).runtime("cobol85"), external], vec![]);
     let made = make(&app, &Memory::new(&["f/app.py"]));
-    insta::assert_snapshot!(findings(&made), @"warning esb::platform::s3-content @6: the code of function `Remote` is in S3 (`s3://bucket/key.zip`); the function is skipped | give a local folder with `--code Remote=PATH`");
+    insta::assert_snapshot!(findings(&made), @"warning esb::platform::s3-content @6: the code of function `Remote` is in S3 (`s3://bucket/key.zip`); the function is skipped | GiveCode { function: Some(\"Remote\") }");
     assert!(made.images.is_empty());
 }
 

@@ -1,7 +1,7 @@
 //! Java functions: the wrapper in front of the handler, layouts of code and layers, and folders
 //! that nobody built.
 
-use esb_model::StagedSource;
+use esb_model::{Remedy, StagedSource};
 
 use crate::support::{
     Memory, With as _, application, findings, function, images, layer, make, only, path, staged,
@@ -111,6 +111,6 @@ fn what_was_built_is_named() {
     let project = Memory::new(&["a/pom.xml", "a/target/original-app.jar", "a/target/app.jar"]);
     let app = application(vec![function("A", path("a")).runtime("java21")], vec![]);
     let made = make(&app, &project);
-    let help = made.findings[0].help.as_deref();
+    let help = made.findings[0].help.as_ref().and_then(Remedy::advice);
     assert_eq!(help, Some("name what was built: `a/target/app.jar`"));
 }

@@ -283,7 +283,10 @@ pub(crate) fn findings(made: &Recipes) -> String {
         write!(text, "{} {} @{place}: {}", finding.severity, finding.code, finding.message)
             .unwrap();
         if let Some(help) = &finding.help {
-            write!(text, " | {help}").unwrap();
+            match help.advice() {
+                Some(advice) => write!(text, " | {advice}").unwrap(),
+                None => write!(text, " | {help:?}").unwrap(),
+            }
         }
         for (span, words) in &finding.related {
             write!(text, " | @{}: {words}", span.start).unwrap();

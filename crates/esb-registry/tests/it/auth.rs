@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use esb_oci::{Credentials, Digest};
-use esb_registry::{Client, Error, ErrorKind, KnownTag, PushSession, Repository};
+use esb_registry::{Client, Error, ErrorKind, KnownTag, PushSession, Remedy, Repository};
 use futures_util::future::join_all;
 
 use crate::{
@@ -105,13 +105,14 @@ async fn name_and_password() {
     let error = bad.push(&image, &target, &[], &PushSession::new(), &quiet()).await;
     let error = error.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Auth, Some("IMAGE_AUTH_FAILED")));
-    let login = format!("docker login {}", registry.server.address());
-    assert!(error.hint().unwrap().contains(&login), "{:?}", error.hint());
+    let login = format!("run `docker login {}`", registry.server.address());
+    let login = Some(Remedy::Advice(login));
+    assert_eq!(error.remedy(), login);
     registry.server.clear();
     let error = bad.resolve(&target, esb_model::Platform::default()).await.unwrap_err();
     assert_eq!(error.code(), Some("IMAGE_AUTH_FAILED"));
     assert!(error.to_string().contains("the fake says no"), "{error}");
-    assert!(error.hint().unwrap().contains(&login));
+    assert_eq!(error.remedy(), login);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,8 +183,8 @@ async fn plain_http_is_allowed_by_name_and_carries_no_credentials() {
     };
     let error = push(allow(&[], &[])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
-    let hint = error.hint().unwrap();
-    assert!(hint.contains(&format!("--registry-insecure {host}")), "{hint} {error:?}");
+    let allow_http = Remedy::AllowPlainHttp { registry: host.clone() };
+    assert_eq!(error.remedy(), Some(allow_http), "{error:?}");
 
     registry.server.clear();
     let error = push(allow(&[&host], &[])).await.unwrap_err();

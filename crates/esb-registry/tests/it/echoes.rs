@@ -44,7 +44,7 @@ fn echo(request: &Request, form: usize) -> Response {
 
 /// All that a message says, its causes and what developers see included.
 fn everything(error: &Error) -> String {
-    let mut text = format!("{error:?} {error} {:?}", error.hint());
+    let mut text = format!("{error:?} {error} {:?}", error.remedy());
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         write!(text, " {inner} {inner:?}").unwrap();

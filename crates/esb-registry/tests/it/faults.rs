@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use esb_model::{Event, Platform, Reporter};
-use esb_registry::{CopyScope, ErrorKind, PushSession};
+use esb_registry::{CopyScope, ErrorKind, PushSession, Remedy};
 use esb_test::{Fault, LoggingProxy, Rule};
 
 use crate::{
@@ -128,7 +128,8 @@ async fn a_registry_that_does_not_answer_is_named() {
     let push = client.push(&image, &target, &[], &PushSession::new(), &quiet()).await;
     let error = push.unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Unreachable, Some("IMAGE_PUSH_FAILED")));
-    assert!(error.hint().unwrap().contains(&format!("127.0.0.1:{free}")), "{error}");
+    let start = Remedy::StartRegistry { registry: format!("127.0.0.1:{free}") };
+    assert_eq!(error.remedy(), Some(start), "{error}");
 }
 
 /// Keeps what was begun and has not ended.

@@ -2,7 +2,7 @@
 
 use esb_model::Platform;
 use esb_oci::{ContentStore, write_layout};
-use esb_registry::{Client, ErrorKind, Mirrors, PushSession};
+use esb_registry::{Client, ErrorKind, Mirrors, PushSession, Remedy};
 
 use crate::{
     images::{client, image, noise, quiet, reference, settings},
@@ -51,7 +51,8 @@ async fn mirrors_are_tried_in_order_and_all_named() {
     let text = error.to_string();
     assert!(text.contains("nowhere") && text.contains("is not in the OCI layout"), "{text}");
     assert!(text.ends_with("no registry is asked while offline"), "{text}");
-    assert!(error.hint().unwrap().contains("--mirror public.ecr.aws=oci:DIR"));
+    let copy = Remedy::GoOnlineOrGiveCopy { host: "public.ecr.aws".to_owned() };
+    assert_eq!(error.remedy(), Some(copy));
     assert_eq!(registry.server.requests().len(), 0);
 
     let arm = client.resolve(&python("3.12"), "linux/arm64".parse().unwrap()).await.unwrap_err();

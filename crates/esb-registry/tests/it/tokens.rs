@@ -5,7 +5,7 @@ use std::{fs, sync::Arc};
 
 use esb_model::Platform;
 use esb_oci::Credentials;
-use esb_registry::{Client, CopyScope, PushSession};
+use esb_registry::{Client, CopyScope, PushSession, Remedy};
 use esb_test::{Guard, Identity, LoggingProxy, Registry, TokenServer};
 
 use crate::images::{Fixed, copy, image, noise, quiet, real_registry, reference, settings};
@@ -61,7 +61,8 @@ async fn tokens_are_had_for_each_repository_mounted_with_both_and_replaced_when_
     let at = reference(&format!("{}/password-0/one:1", registry.address()));
     let error = stranger.resolve(&at, Platform::default()).await.unwrap_err();
     assert_eq!(error.code(), Some("IMAGE_AUTH_FAILED"), "{error}");
-    assert!(error.hint().unwrap().contains(&format!("docker login {}", registry.address())));
+    let login = format!("run `docker login {}`", registry.address());
+    assert_eq!(error.remedy(), Some(Remedy::Advice(login)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +86,8 @@ async fn a_password_over_tls_with_a_private_authority() {
     };
     let error = push(with(Vec::new(), "secret")).await.unwrap_err();
     assert_eq!(error.code(), Some("IMAGE_PUSH_FAILED"), "{error}");
-    assert!(error.hint().unwrap().contains("--ca-file"), "{error:?}");
+    let certificate = matches!(error.remedy(), Some(Remedy::GiveCertificate { .. }));
+    assert!(certificate, "{error:?}");
     let error = push(with(vec![ca.clone()], "wrong")).await.unwrap_err();
     assert_eq!(error.code(), Some("IMAGE_AUTH_FAILED"), "{error}");
     push(with(vec![ca.clone()], "secret")).await.unwrap();

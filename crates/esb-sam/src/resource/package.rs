@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, rc::Rc};
 
-use esb_model::{Code, Family, Runtime, Span};
+use esb_model::{Code, Family, Remedy, Runtime, Span};
 
 use super::{Resource, lower::Lowering};
 use crate::{
@@ -153,7 +153,7 @@ fn object(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &dyn Display) 
 
 fn not_local(this: &mut Lowering<'_, '_, '_>, what: &dyn Display, span: Span) {
     let message = format!("{what} lies in S3 and cannot be built here");
-    let help = "give a local folder with `--code FUNCTION=PATH`".to_owned();
+    let help = Remedy::GiveCode { function: None };
     this.ev.warning_with_help(codes::CODE_NOT_LOCAL, span, message, Some(help));
 }
 

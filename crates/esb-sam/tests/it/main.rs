@@ -16,7 +16,7 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
-use esb_model::{EnvValue, Function, SourceMap, TemplateId};
+use esb_model::{EnvValue, Function, Remedy, SourceMap, TemplateId};
 use esb_sam::{NoLoader, Options, Parsed, parse};
 
 /// Reads a template with nothing around it.
@@ -42,7 +42,11 @@ fn findings_with(text: &str, options: &Options) -> Vec<String> {
     let describe = |finding: esb_model::Finding| {
         let place = finding.span.map(place).unwrap_or_default();
         let code = finding.code.0.trim_start_matches("esb::");
-        let help = finding.help.map(|help| format!(" ({help})")).unwrap_or_default();
+        let help = match &finding.help {
+            Some(Remedy::Advice(advice)) => format!(" ({advice})"),
+            Some(help) => format!(" ({help:?})"),
+            None => String::new(),
+        };
         format!("{} {code} {place} {}{help}", finding.severity, finding.message)
     };
     parsed.findings.into_iter().map(describe).collect()

@@ -81,7 +81,7 @@ impl Installer {
             return Err(error);
         }
         if may_build && matches!(tool, Tool::Pip { .. }) {
-            let reason = "`--allow-host-builds` needs uv, which is not there";
+            let reason = "packages are built on this machine with uv, which is not there";
             return Err(job.error(reason, Some(Remedy::InstallUv)));
         }
         let target = folder.path().join("packages");
