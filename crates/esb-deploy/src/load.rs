@@ -28,6 +28,9 @@ pub struct TemplateInputs {
     pub env_vars: BTreeMap<String, BTreeMap<String, String>>,
     /// Functions, and the local code that they get in place of code that is not on this machine.
     pub code: Vec<(String, PathBuf)>,
+    /// Whether the application is to be deployed: names that nothing has are then errors also where
+    /// the platform ignores them.
+    pub strict: bool,
 }
 
 impl Default for TemplateInputs {
@@ -37,6 +40,7 @@ impl Default for TemplateInputs {
             region: "us-east-1".to_owned(),
             env_vars: BTreeMap::new(),
             code: Vec::new(),
+            strict: false,
         }
     }
 }
@@ -142,6 +146,7 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
             parameters: inputs.parameters.get(number).cloned().unwrap_or_default(),
             region: inputs.region.clone(),
             env_vars: inputs.env_vars.clone(),
+            strict: inputs.strict,
             ..Options::default()
         };
         let files = ProjectFiles { project, template };

@@ -56,7 +56,8 @@ impl Deployment {
             let registry = names.configured.as_ref().unwrap_or(&names.default);
             self.learned.tags.start(self.pushed_names(registry), self.jobs());
         }
-        let mut loaded = load::load(&self.project, inputs)?;
+        let inputs = TemplateInputs { strict: true, ..inputs.clone() };
+        let mut loaded = load::load(&self.project, &inputs)?;
         let Prediction { recipes, preview } =
             predict::predict(&self.project, &self.naming(), &self.owners(), &mut loaded)?;
         loaded.require_parameters();

@@ -42,6 +42,10 @@ impl Conditions {
         Self { entries, open: Vec::new() }
     }
 
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(|name| &**name)
+    }
+
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
@@ -65,10 +69,7 @@ impl Evaluator<'_, '_> {
     /// The truth of a condition by its name.
     pub(crate) fn condition(&mut self, name: &Rc<str>, span: Span) -> Truth {
         let Some((node, place, state)) = self.conditions.entries.get(name).cloned() else {
-            let message = format!("there is no condition {}", quote(name));
-            let finding = Finding::new(Severity::Error, codes::UNKNOWN_CONDITION, span, message);
-            let names = self.conditions.entries.keys().map(|name| &**name);
-            self.run.findings.push_wrong(finding, name, names);
+            self.unknown_condition(name, span, Severity::Error);
             return None;
         };
         match state {
@@ -91,6 +92,13 @@ impl Evaluator<'_, '_> {
         self.conditions.open.pop();
         self.set(name, ConditionState::Done(truth));
         truth
+    }
+
+    /// Reports a condition that the template does not define.
+    pub(crate) fn unknown_condition(&mut self, name: &str, span: Span, severity: Severity) {
+        let message = format!("there is no condition {}", quote(name));
+        let finding = Finding::new(severity, codes::UNKNOWN_CONDITION, span, message);
+        self.run.findings.push_wrong(finding, name, self.conditions.names());
     }
 
     fn set(&mut self, name: &Rc<str>, state: ConditionState) {

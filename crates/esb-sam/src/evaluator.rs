@@ -61,6 +61,8 @@ pub(crate) struct Evaluator<'a, 'r> {
     pub(crate) depth: usize,
     /// Conditions whose undecided state was reported.
     pub(crate) undecided: HashSet<Rc<str>>,
+    /// Whether something that is not read here, such as a macro, may add names.
+    pub(crate) may_have_more_names: bool,
 }
 
 /// Where a structure goes on after the intrinsics that choose it.

@@ -1,7 +1,7 @@
 //! Collects findings: none twice, and no more than a limit.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::Hasher,
 };
 
@@ -16,7 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Findings {
     list: Vec<Finding>,
-    seen: HashSet<(FindingCode, Option<Span>, u64)>,
+    /// Where each thing that was said is in the list.
+    seen: HashMap<(FindingCode, Option<Span>, u64), usize>,
     /// What was said once for the whole run.
     once: HashSet<(FindingCode, u64)>,
     /// Places about which something was said.
@@ -30,7 +31,7 @@ impl Findings {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             list: Vec::new(),
-            seen: HashSet::new(),
+            seen: HashMap::new(),
             once: HashSet::new(),
             places: BTreeSet::new(),
             limit,
@@ -39,14 +40,18 @@ impl Findings {
         }
     }
 
-    /// Keeps a finding unless the same was said about the same place before.
+    /// Keeps a finding. Of several that say the same about one place the weightiest stays.
     pub(crate) fn push(&mut self, mut finding: Finding) {
         finding.cause = cause(finding.code);
         // Errors always find room, so that a flood of warnings cannot hide them.
         let room = finding.severity == Severity::Error && self.list.len() < 2 * self.limit;
-        if self.list.len() >= self.limit && !room {
+        let key = (finding.code, finding.span, hash(&finding.message));
+        if let Some(&said) = self.seen.get(&key) {
+            self.list[said].severity = self.list[said].severity.max(finding.severity);
+        } else if self.list.len() >= self.limit && !room {
             self.left_out += 1;
-        } else if self.seen.insert((finding.code, finding.span, hash(&finding.message))) {
+        } else {
+            self.seen.insert(key, self.list.len());
             self.places.extend(finding.span.map(|span| (span.source, span.start)));
             self.list.push(finding);
         }
@@ -66,12 +71,23 @@ impl Findings {
         wrong: &str,
         names: impl IntoIterator<Item = &'a str>,
     ) {
-        let kept = finding.severity == Severity::Error || self.list.len() < self.limit;
-        let meant = if kept { suggest::nearest(&mut self.suggestions, wrong, names) } else { None };
+        let meant = self.nearest(wrong, names);
         self.push(match meant {
             Some(name) => finding.help(suggest::help(name)),
             None => finding,
         });
+    }
+
+    /// The nearest of some names to a wrong one.
+    pub(crate) fn nearest<'a>(
+        &mut self,
+        wrong: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        if self.list.len() >= 2 * self.limit {
+            return None;
+        }
+        suggest::nearest(&mut self.suggestions, wrong, names)
     }
 
     /// Keeps a finding about a name only when it is nearly another one. Whether it is.

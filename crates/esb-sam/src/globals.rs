@@ -84,6 +84,11 @@ impl Globals {
         globals
     }
 
+    /// The properties that each kind of resource gets.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = (&'static str, &Rc<Node>)> {
+        self.0.iter().map(|(kind, section)| (*kind, &section.properties))
+    }
+
     /// A resource's properties with the globals of its kind.
     pub(crate) fn apply(
         &self,

@@ -24,6 +24,7 @@ mod loader;
 mod parameter;
 mod platform;
 mod pseudo;
+mod references;
 mod resource;
 mod suggest;
 mod template;
@@ -58,6 +59,9 @@ pub struct Options {
     /// Values for environment variables that AWS would compute: by function (logical id or name),
     /// or by `Parameters` for all of them; then by variable.
     pub env_vars: BTreeMap<String, BTreeMap<String, String>>,
+    /// Whether the application is to be deployed: a name that nothing has is then an error
+    /// wherever CloudFormation would refuse it, also where the platform ignores it.
+    pub strict: bool,
     pub limits: Limits,
 }
 
@@ -69,6 +73,7 @@ impl Default for Options {
             account_id: "123456789012".to_owned(),
             stack_name: "local".to_owned(),
             env_vars: BTreeMap::new(),
+            strict: false,
             limits: Limits::default(),
         }
     }

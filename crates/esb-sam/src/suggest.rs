@@ -96,24 +96,48 @@ pub(crate) fn help(name: &str) -> String {
     format!("did you mean {}?", quote(name))
 }
 
-/// Levenshtein's distance; letters that differ only in case cost nothing.
+/// Whether a name is another one with a mistake in typing: one letter, or two of a longer name.
+/// Names that differ only in their digits are names of a series.
+pub(crate) fn is_slip(wrong: &str, meant: &str) -> bool {
+    let letters: Vec<char> = wrong.chars().take(LONGEST + 1).collect();
+    let allowed = if letters.len() < 6 { 1 } else { 2 };
+    let without_digits = |name: &str| name.replace(|c: char| c.is_ascii_digit(), "");
+    let is_near = letters.len() <= LONGEST && meant.len() <= (letters.len() + allowed) * 4;
+    is_near
+        && distance(meant, &letters) <= allowed
+        && (without_digits(wrong) != without_digits(meant))
+}
+
+/// The edit distance with swapped neighbours as one mistake; letters that differ only in case cost
+/// nothing.
 fn distance(a: &str, b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let is_same = |x: char, y: char| x.eq_ignore_ascii_case(&y);
+    let mut two_back: Vec<usize> = Vec::new();
+    let mut previous: Vec<usize> = (0..=b.len()).collect();
+    let mut before = None;
     for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let same = x.eq_ignore_ascii_case(y);
-            let next = (diagonal + usize::from(!same)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], next);
+        let mut row = vec![i + 1];
+        for (j, &y) in b.iter().enumerate() {
+            let changed = previous[j] + usize::from(!is_same(x, y));
+            let mut cost = changed.min(previous[j + 1] + 1).min(row[j] + 1);
+            if let Some(before) = before
+                && j > 0
+                && is_same(x, b[j - 1])
+                && is_same(before, y)
+            {
+                cost = cost.min(two_back[j - 1] + 1);
+            }
+            row.push(cost);
         }
+        two_back = std::mem::replace(&mut previous, row);
+        before = Some(x);
     }
-    row[b.len()]
+    previous[b.len()]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Budget, nearest, within};
+    use super::{Budget, is_slip, nearest, within};
 
     #[test]
     fn finds_what_was_meant() {
@@ -143,6 +167,21 @@ mod tests {
         ] {
             let names = ["AWS::S3::Bucket", "AWS::SNS::Topic"];
             assert_eq!(within(&mut budget, 2, name, names), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn tells_mistakes_in_typing_from_other_names() {
+        for (wrong, meant) in [
+            ("Tabel", "Table"),
+            ("table", "Table"),
+            ("Stge", "Stage"),
+            ("CommonLayr", "CommonLayer"),
+        ] {
+            assert!(is_slip(wrong, meant), "{wrong} {meant}");
+        }
+        for (other, name) in [("Egg", "Api"), ("Queue1", "Queue2"), ("Runtime", "Function")] {
+            assert!(!is_slip(other, name), "{other} {name}");
         }
     }
 

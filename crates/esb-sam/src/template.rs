@@ -16,7 +16,9 @@ use crate::{
     globals::Globals,
     parameter::{self, Given},
     pseudo::Pseudo,
+    references,
     resource::{self, Lowered, Resource, Resources, Scope},
+    suggest,
     value::Value,
     yaml::{MapEntry, Node},
 };
@@ -65,9 +67,11 @@ pub(crate) fn read(
         outputs: HashMap::new(),
         depth: 0,
         undecided: HashSet::new(),
+        may_have_more_names: false,
     };
     let root = if for_each::may_occur(text) { for_each::expand(&mut ev, &root) } else { root };
     check_transform(&mut ev, &root, text);
+    ev.may_have_more_names |= may_have_more_names(&root);
     if let Some(conditions) = root.get("Conditions") {
         if let Some(entries) = conditions.entries() {
             ev.conditions = Conditions::new(entries);
@@ -76,8 +80,11 @@ pub(crate) fn read(
             ev.error(codes::WRONG_TYPE, conditions.span(), message);
         }
     }
+    references::check_conditions(&mut ev, &root);
     ev.decide_all();
-    let readable = read_resources(&mut ev, &root);
+    let globals = Globals::read(ev.run, root.get("Globals"));
+    let readable = read_resources(&mut ev, &root, &globals);
+    references::check_resources(&mut ev, &root, &globals);
     let (mut ev, mut application) = resource::lower(ev, scope);
     application.region = ev.pseudo.region.to_string();
     let outputs = if scope.depth > 0 { outputs(&mut ev, &root) } else { HashMap::new() };
@@ -91,9 +98,28 @@ fn check_sections(run: &mut Run<'_>, sections: &[MapEntry]) {
         }
         let message = format!("{} is no section of a template", quote(&entry.key));
         let span = entry.place.span();
-        let finding = Finding::new(Severity::Warning, codes::UNKNOWN_SECTION, span, message);
+        let is_error = run.options.strict && is_misspelt(&entry.key);
+        let severity = if is_error { Severity::Error } else { Severity::Warning };
+        let finding = Finding::new(severity, codes::UNKNOWN_SECTION, span, message);
         run.findings.push_wrong(finding, &entry.key, SECTIONS.iter().copied());
     }
+}
+
+/// Whether a section is meant that has a name nearly like this.
+fn is_misspelt(section: &str) -> bool {
+    !SECTIONS.contains(&section) && SECTIONS.iter().any(|known| suggest::is_slip(section, known))
+}
+
+/// Whether names may come from what is not read here: a section with a misspelt name, or a macro
+/// beside the entries of a section.
+fn may_have_more_names(root: &Node) -> bool {
+    let is_macro = |entry: &MapEntry| entry.key.starts_with("Fn::");
+    let sections = root.entries().unwrap_or_default();
+    sections.iter().any(|section| {
+        let is_read = matches!(&*section.key, "Conditions" | "Parameters" | "Resources");
+        let entries = section.value.entries().filter(|_| is_read).unwrap_or_default();
+        is_macro(section) || is_misspelt(&section.key) || entries.iter().any(is_macro)
+    })
 }
 
 /// Macros: SAM's own are assumed wherever its resources are used; others are left out.
@@ -110,6 +136,7 @@ fn check_transform(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>, text: &str) {
                 Some(other) => {
                     let message = format!("the macro {} is left out", quote(other));
                     ev.warn(codes::TRANSFORM, node.span(), message);
+                    ev.may_have_more_names = true;
                 }
                 None => {
                     ev.warn(
@@ -142,8 +169,7 @@ fn first_serverless(root: &Node) -> Option<&MapEntry> {
 }
 
 /// Fills the table of resources. `false` when there is none to read.
-fn read_resources(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>) -> bool {
-    let globals = Globals::read(ev.run, root.get("Globals"));
+fn read_resources(ev: &mut Evaluator<'_, '_>, root: &Node, globals: &Globals) -> bool {
     let Some(section) = root.get("Resources") else {
         ev.error(codes::NO_RESOURCES, root.span(), "the template has no resources");
         return false;
@@ -154,7 +180,7 @@ fn read_resources(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>) -> bool {
         return false;
     };
     for entry in entries {
-        if let Some(resource) = read_resource(ev, &globals, entry) {
+        if let Some(resource) = read_resource(ev, globals, entry) {
             ev.resources.push(resource);
         }
     }
@@ -180,6 +206,7 @@ fn read_resource(
     };
     let condition = match body.get("Condition") {
         None => Some(true),
+        Some(node) if is_cdk_metadata(&kind) => cdk_condition(ev, node),
         Some(node) => resource_condition(ev, &entry.key, node),
     };
     let properties = match body.get("Properties") {
@@ -204,6 +231,21 @@ fn read_resource(
         properties,
         condition,
     })
+}
+
+/// The CDK's record of itself, which makes nothing; tools that shorten templates take away its
+/// condition.
+fn is_cdk_metadata(kind: &str) -> bool {
+    kind == "AWS::CDK::Metadata"
+}
+
+fn cdk_condition(ev: &mut Evaluator<'_, '_>, node: &Rc<Node>) -> Truth {
+    let name = node.scalar()?.clone();
+    if ev.conditions.contains(&name) {
+        return ev.condition(&name, node.span());
+    }
+    ev.unknown_condition(&name, node.span(), Severity::Warning);
+    Some(false)
 }
 
 fn resource_condition(ev: &mut Evaluator<'_, '_>, id: &str, node: &Rc<Node>) -> Truth {

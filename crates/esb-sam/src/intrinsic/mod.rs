@@ -23,12 +23,12 @@ use crate::{
     yaml::Node,
 };
 
-pub(crate) use sub::{Part, parts};
+pub(crate) use sub::{LETTERS_A_STEP, Part, can_be_filled_in, parts};
 pub(crate) use symbolic::symbolic;
 pub(crate) use text::json;
 
 /// Keys of a large map that are looked at for one step.
-const KEYS_A_STEP: usize = 64;
+pub(crate) const KEYS_A_STEP: usize = 64;
 
 /// A map that is a call of an intrinsic function.
 #[derive(Debug, Clone, Copy)]

@@ -2,14 +2,13 @@
 
 use std::rc::Rc;
 
-use esb_model::{Finding, Severity};
-
 use super::symbolic;
 use crate::{
     codes,
     evaluator::Evaluator,
     findings::quote,
-    pseudo::{self, Pseudo},
+    pseudo::Pseudo,
+    references::{Wanted, Weight, report_missing},
     resource::Generated,
     value::{Origin, Text, Unknown, Value},
     yaml::Node,
@@ -71,10 +70,7 @@ pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -
     }
     if name.starts_with("AWS::") {
         return Some(this.pseudo.get(name).unwrap_or_else(|| {
-            let message = format!("there is no pseudo parameter {}", quote(name));
-            let finding =
-                Finding::new(Severity::Warning, codes::UNRESOLVED_REF, node.span(), message);
-            this.run.findings.push_wrong(finding, name, pseudo::NAMES.iter().copied());
+            no_such_name(this, node, name, Wanted::Any);
             Pseudo::unknown(name)
         }));
     }
@@ -95,7 +91,7 @@ pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -
         Generated::Known(text) => Some(Value::text(text)),
         Generated::Unknown => unknown(None),
         Generated::No => {
-            no_such_name(this, node, name);
+            no_such_name(this, node, name, Wanted::Any);
             None
         }
     }
@@ -133,7 +129,7 @@ pub(super) fn attribute(
         Generated::Known(text) => Some(Value::text(text)),
         Generated::Unknown => unknown(None),
         Generated::No => {
-            no_such_name(this, node, id);
+            no_such_name(this, node, id, Wanted::Resource);
             None
         }
     }
@@ -144,9 +140,9 @@ fn not_created(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) {
     this.warn(codes::UNRESOLVED_REF, node.span(), message);
 }
 
-fn no_such_name(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) {
-    let message = format!("the template has no parameter or resource {}", quote(name));
-    let finding = Finding::new(Severity::Warning, codes::UNRESOLVED_REF, node.span(), message);
-    let names = this.resources.ids().chain(this.parameters.keys().map(|name| &**name));
-    this.run.findings.push_wrong(finding, name, names);
+/// Reports a name in a file that the template includes; those of the template are checked before.
+fn no_such_name(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str, wanted: Wanted) {
+    if !this.run.findings.mentions(node.span()) {
+        report_missing(this, node.span(), name, wanted, Weight::Light);
+    }
 }

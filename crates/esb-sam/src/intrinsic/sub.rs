@@ -6,7 +6,7 @@ use super::{KEYS_A_STEP, lists::Pieces, reference, symbolic};
 use crate::{codes, evaluator::Evaluator, findings::quote, value::Value, yaml::Node};
 
 /// Bytes of a text that are read for one step.
-const LETTERS_A_STEP: usize = 256;
+pub(crate) const LETTERS_A_STEP: usize = 256;
 
 /// A piece of a text with placeholders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,11 +105,16 @@ pub(super) fn sub(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<N
     pieces.finish(this, node)
 }
 
+/// Whether a placeholder can name something; others are text that somebody forgot to escape.
+pub(crate) fn can_be_filled_in(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_' | '-');
+    !name.is_empty() && name.chars().all(allowed)
+}
+
 /// The value of `${name}` that is no variable of the call.
 fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, written: &str, name: &str) -> Value {
     let verbatim = || Value::text(format!("${{{written}}}"));
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_' | '-');
-    if name.is_empty() || !name.chars().all(allowed) {
+    if !can_be_filled_in(name) {
         let message = format!("{} is no name that `Fn::Sub` can fill in", quote(written));
         let literal = quote(&format!("${{!{written}}}"));
         let help = format!("write {literal} where the text itself is meant");

@@ -33,6 +33,7 @@ use crate::{
 
 pub(crate) use lower::{Lowered, Scope, lower};
 pub(crate) use naming::{Generated, NameStates};
+pub(crate) use package::code_is_elsewhere;
 
 /// A resource of a template, with its globals merged.
 #[derive(Debug)]
@@ -99,6 +100,11 @@ impl Resources {
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
         self.order.iter().map(|resource| &*resource.id)
+    }
+
+    /// All resources, in the template's order.
+    pub(crate) fn all(&self) -> Vec<Rc<Resource>> {
+        self.order.clone()
     }
 
     /// All resources whose condition is not false, in the template's order.

@@ -32,6 +32,43 @@ pub(crate) enum Generated {
     Known(Rc<str>),
 }
 
+/// Whether SAM makes something for a resource whose name ends like this.
+fn is_made(resource: &Resource, rest: &str) -> bool {
+    const OF_FUNCTIONS: &[&str] = &[
+        ".Alias",
+        ".DestinationQueue",
+        ".DestinationTopic",
+        ".Version",
+        "Alias",
+        "Cognito",
+        "DeploymentGroup",
+        "EventInvokeConfig",
+        "Role",
+        "URL",
+        "Url",
+        "Version",
+    ];
+    let starts_with_entry = |entries: Option<&Rc<Node>>| {
+        let entries = entries.and_then(|node| node.entries()).unwrap_or_default();
+        entries.iter().any(|entry| rest.starts_with(&*entry.key))
+    };
+    let of_connectors = || starts_with_entry(resource.body.get("Connectors"));
+    match &*resource.kind {
+        "AWS::Serverless::Function" => {
+            OF_FUNCTIONS.iter().any(|made| rest.starts_with(made))
+                || starts_with_entry(resource.property("Events"))
+                || of_connectors()
+        }
+        "AWS::Serverless::Application"
+        | "AWS::Serverless::LayerVersion"
+        | "AWS::Serverless::SimpleTable" => of_connectors(),
+        kind if kind.starts_with("AWS::Serverless::") => {
+            rest.starts_with(|c: char| c == '.' || c.is_ascii_uppercase())
+        }
+        _ => of_connectors(),
+    }
+}
+
 /// The property that holds a resource's name, for kinds whose name shows in references.
 fn name_property(kind: &str) -> Option<&'static str> {
     Some(match kind {
@@ -206,10 +243,7 @@ impl Evaluator<'_, '_> {
         let made = boundaries
             .take(256)
             .filter_map(|at| Some((self.resources.get(&name[..at])?, &name[at..])))
-            .filter(|(resource, rest)| {
-                let made = rest.starts_with(|c: char| c == '.' || c.is_ascii_uppercase());
-                made && resource.kind.starts_with("AWS::Serverless::")
-            })
+            .filter(|(resource, rest)| is_made(resource, rest))
             .last();
         let Some((resource, rest)) = made else { return Generated::No };
         if !resource.is_function() {

@@ -72,6 +72,18 @@ fn asset(
     Some(Code::Path { path: this.path(text), span: Some(path.span()) })
 }
 
+/// Whether the code of a function or the content of a layer is in S3, as far as the template
+/// itself says it: such a thing is not deployed from here.
+pub(crate) fn code_is_elsewhere(resource: &Resource) -> bool {
+    let names = ["CodeUri", "Code", "ContentUri", "Content"];
+    let Some(node) = names.iter().find_map(|name| resource.property(name)) else { return false };
+    let is_object = ["Bucket", "S3Bucket"].iter().any(|name| node.get(name).is_some());
+    let is_uri = node.scalar().is_some_and(|text| text.starts_with("s3://"));
+    (is_object || is_uri)
+        && resource.property("InlineCode").is_none()
+        && resource.metadata("aws:asset:path").is_none()
+}
+
 fn inline(
     this: &mut Lowering<'_, '_, '_>,
     resource: &Rc<Resource>,

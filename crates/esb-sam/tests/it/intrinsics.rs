@@ -166,9 +166,9 @@ fn what_is_wrong_is_said_at_its_place() {
     assert_eq!(
         findings(&text),
         [
-            "warning sam::unresolved-ref 32:14 the template has no parameter or resource `Nam` (did you mean `Name`?)",
+            "error sam::unresolved-ref 32:14 the template has no parameter or resource `Nam` (did you mean `Name`?)",
             "warning sam::mapping-key 33:38 there is no second key `kee` (did you mean `key`?)",
-            "warning sam::unresolved-ref 34:14 the template has no parameter or resource `Tabel` (did you mean `Table`?)",
+            "error sam::unresolved-ref 34:14 the template has no resource `Tabel` (did you mean `Table`?)",
             "warning sam::unknown-intrinsic 35:14 there is no function `Fn::Joyn` (did you mean `Fn::Join`?)",
             "error sam::wrong-type 36:14 variable `E` of `F` must be text, not a list",
             "warning sam::unresolved-value 37:14 variable `F` of `F` cannot be known without AWS: `!Ref Missing`",

@@ -11,6 +11,7 @@ mod hostile;
 mod intrinsics;
 mod loops;
 mod parameters;
+mod references;
 mod resources;
 mod yaml;
 
