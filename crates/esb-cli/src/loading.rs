@@ -11,7 +11,7 @@ use esb_model::{Finding, Severity};
 use crate::{
     ask,
     cli::{BuildArgs, GlobalArgs, TemplateArgs},
-    diagnostics,
+    diagnostics::{self, Counts},
     environment::Environment,
     exit_code::CliError,
     inspect,
@@ -76,8 +76,13 @@ pub(crate) fn load_or_ask(
 
 /// Prints what was found; an error among it ends the command.
 pub(crate) fn check(loaded: &Loaded, printer: Printer) -> Result<(), CliError> {
-    report(loaded, printer);
-    loaded.check().map_err(|error| {
+    let lowest = lowest(printer);
+    let counts = diagnostics::print(&loaded.findings, &loaded.sources, lowest, printer);
+    if counts.errors == 0 {
+        print_counts(counts, printer);
+    }
+    loaded.check().map_err(|mut error| {
+        error.message = format!("the template has {counts}");
         let findings = inspect::findings(&loaded.findings, &loaded.sources);
         CliError { findings, ..error.into() }
     })
@@ -85,13 +90,24 @@ pub(crate) fn check(loaded: &Loaded, printer: Printer) -> Result<(), CliError> {
 
 /// Prints what was found; notes are for `validate`, and for who asks.
 pub(crate) fn report(loaded: &Loaded, printer: Printer) {
-    let lowest = if printer.verbose > 0 { Severity::Note } else { Severity::Warning };
-    diagnostics::print(&loaded.findings, &loaded.sources, lowest, printer);
+    let counts = diagnostics::print(&loaded.findings, &loaded.sources, lowest(printer), printer);
+    print_counts(counts, printer);
 }
 
 /// Prints what was found after the others were printed.
 pub(crate) fn print_late(findings: &[Finding], loaded: &Loaded, printer: Printer) {
-    diagnostics::print(findings, &loaded.sources, Severity::Warning, printer);
+    let counts = diagnostics::print(findings, &loaded.sources, Severity::Warning, printer);
+    print_counts(counts, printer);
+}
+
+fn lowest(printer: Printer) -> Severity {
+    if printer.verbose > 0 { Severity::Note } else { Severity::Warning }
+}
+
+fn print_counts(counts: Counts, printer: Printer) {
+    if !counts.is_empty() {
+        printer.note(&counts.to_string());
+    }
 }
 
 fn add_unused(loaded: &mut Loaded, values: &Parameters) {

@@ -26,6 +26,7 @@ mod rie;
 mod runtime;
 mod summary;
 mod worker_lines;
+mod wrap;
 
 use std::process::ExitCode;
 

@@ -25,6 +25,8 @@ pub(crate) struct Printer {
     pub(crate) progress: ProgressStyle,
     /// Columns of the terminal that stdout is; none for files and pipes.
     pub(crate) width: Option<usize>,
+    /// Columns of the terminal that stderr is.
+    pub(crate) width_err: Option<usize>,
 }
 
 /// The style of progress output.
@@ -71,7 +73,8 @@ impl Printer {
             color_out: colored(io::stdout().is_terminal()),
             color_err: colored(terminal),
             progress,
-            width: io::stdout().is_terminal().then(columns).flatten(),
+            width: columns(&io::stdout()),
+            width_err: columns(&io::stderr()),
         }
     }
 
@@ -150,9 +153,9 @@ impl Printer {
     }
 }
 
-/// The terminal's width in columns; `None` where it is not known.
-fn columns() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+/// The width in columns of the terminal that a stream is.
+fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
@@ -222,6 +225,7 @@ mod tests {
                 color_err: false,
                 progress: ProgressStyle::None,
                 width,
+                width_err: None,
             };
             let cells = |row: [&str; 3]| row.map(str::to_owned).to_vec();
             let rows = [cells(["esb-a:latest", "12 B", "built"]), cells(["b", "", "a\u{1b}[1m"])];

@@ -29,10 +29,10 @@ esb_model::finding_codes! {
     ROUTE_PATH = "esb::platform::route-path";
     /// The platform's scheduler cannot do this expression; the schedule is left out.
     SCHEDULE_EXPRESSION = "esb::platform::schedule-expression";
-    /// A variable that shall come from the Gateway's environment is none of the function's.
+    /// A variable that `--secret-env` names is not one of the function's.
     SECRET_ENV = "esb::platform::secret-env";
     /// The value of a NoEcho parameter is written into functions.yml.
     SECRET_IN_CONFIG = "esb::platform::secret-in-config";
-    /// The value of a variable is known to AWS alone; it is empty here.
+    /// The value of a variable is known only to AWS; it is empty here.
     UNKNOWN_VARIABLE = "esb::platform::unknown-variable";
 }

@@ -9,21 +9,21 @@ esb_model::finding_codes! {
     NO_HOOKS = "esb::platform::no-hooks";
     /// A published layer cannot be fetched without AWS; it is left out.
     PUBLISHED_LAYER = "esb::platform::published-layer";
-    /// Code or layer content lies in S3 and is skipped.
+    /// Code or layer content is in S3 and is skipped.
     S3_CONTENT = "esb::platform::s3-content";
     /// An absolute link leads to a path of this machine, which no image has.
     ABSOLUTE_LINK = "esb::recipe::absolute-link";
-    /// Names in an archive have backslashes, which part no folders.
+    /// Names in an archive have backslashes, which do not separate folders.
     BACKSLASH_NAME = "esb::recipe::backslash-name";
-    /// A file that is named as an archive is none.
+    /// A file that is named as an archive is not one.
     BROKEN_ARCHIVE = "esb::recipe::broken-archive";
-    /// The template names no handler; the default is taken.
+    /// The template names no handler; the default is used.
     DEFAULT_HANDLER = "esb::recipe::default-handler";
-    /// The template names no runtime; the default is taken.
+    /// The template names no runtime; the default is used.
     DEFAULT_RUNTIME = "esb::recipe::default-runtime";
     /// Two functions would have the same image name.
     DUPLICATE_IMAGE = "esb::recipe::duplicate-image";
-    /// A name cannot stand in a Dockerfile.
+    /// A name cannot be written in a Dockerfile.
     INVALID_NAME = "esb::recipe::invalid-name";
     /// A layer's folder has a requirements file that nothing installs.
     LAYER_REQUIREMENTS = "esb::recipe::layer-requirements";
@@ -33,7 +33,7 @@ esb_model::finding_codes! {
     MISSING_CODE = "esb::recipe::missing-code";
     /// A function refers to a layer that the template does not have.
     MISSING_LAYER = "esb::recipe::missing-layer";
-    /// Nothing of the function's name may stand in an image name.
+    /// No character of the function's name can be used in an image name.
     NO_IMAGE_NAME = "esb::recipe::no-image-name";
     /// The function's image would have the name of the base image.
     RESERVED_IMAGE = "esb::recipe::reserved-image";
@@ -41,7 +41,7 @@ esb_model::finding_codes! {
     SECRET_ARGUMENT = "esb::recipe::secret-argument";
     /// The code of a Java function is a project's folder, or a jar in a folder, and cannot be loaded.
     UNBUILT_JAVA = "esb::recipe::unbuilt-java";
-    /// The place of code or of a layer is not known without AWS.
+    /// The location of code or of a layer is known only to AWS.
     UNKNOWN_CODE = "esb::recipe::unknown-code";
     /// No Lambda runtime has this name, or AWS made no base image of it.
     UNKNOWN_RUNTIME = "esb::recipe::unknown-runtime";

@@ -83,7 +83,7 @@ pub(crate) fn find(
             Err(Finding::new(Severity::Error, codes::UNUSABLE_PATH, owner, message).into())
         }
         Code::Unknown { symbolic, span } => {
-            let message = format!("where the {what} lies is not known without AWS: `{symbolic}`");
+            let message = format!("the location of the {what} is known only to AWS: `{symbolic}`");
             let span = span.unwrap_or(owner);
             Err(Finding::new(Severity::Error, codes::UNKNOWN_CODE, span, message).into())
         }
@@ -100,7 +100,8 @@ fn find_path(
     let error = |code, message: String| Finding::new(Severity::Error, code, span, message);
     let place = plain(&folder.join(path));
     if quote::has_control(path) {
-        let message = format!("the {what} lies at `{path}`, which no Dockerfile can name");
+        let message =
+            format!("the path of the {what}, `{path}`, cannot be written in a Dockerfile");
         return Err(error(codes::UNUSABLE_PATH, message).label("has a control character").into());
     }
     let located = project.locate(&folder.join(path)).map_err(|cause| {
@@ -108,8 +109,8 @@ fn find_path(
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 let message = format!("the {what} does not exist: there is no `{place}`");
                 error(codes::MISSING_CODE, message)
-                    .label("names a folder or file that is not there")
-                    .help("paths count from the template's folder")
+                    .label("no such file or folder")
+                    .help("paths are relative to the template's folder")
             }
             _ => error(
                 codes::UNREADABLE,
@@ -122,7 +123,7 @@ fn find_path(
         EntryKind::File if Code::is_archive(path) => match project.archive_names(&located.path) {
             Ok(names) => Ok(LocatedCode::Archive { path: located.path, names }),
             Err(cause) => {
-                let message = format!("the {what}, `{place}`, is no readable archive: {cause}");
+                let message = format!("the {what}, `{place}`, is not a readable archive: {cause}");
                 Err(error(codes::BROKEN_ARCHIVE, message).into())
             }
         },

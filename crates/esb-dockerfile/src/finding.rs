@@ -8,7 +8,8 @@ use crate::{codes, content::plain};
 
 /// A real path that no Dockerfile can name.
 pub(crate) fn unusable_path(path: &Path, what: &str, span: Span) -> Finding {
-    let message = format!("the {what} lies at `{}`, which no Dockerfile can name", plain(path));
+    let message =
+        format!("the path of the {what}, `{}`, cannot be written in a Dockerfile", plain(path));
     Finding::new(Severity::Error, codes::UNUSABLE_PATH, span, message)
         .help("rename it: line breaks, control characters and broken encodings are not possible")
 }

@@ -79,7 +79,7 @@ impl SourceContext<'_> {
                 follow: self.settings.follow_links,
             }),
             Err(cause) => {
-                let message = format!("could not read what the {who} depends on: {cause}");
+                let message = format!("could not read the dependencies of the {who}: {cause}");
                 let code = codes::UNREADABLE;
                 findings.push(Finding::new(Severity::Error, code, function.span, message));
                 return None;
@@ -246,10 +246,10 @@ fn runtime(
         Some(Ok(runtime)) if runtime.has_aws_base_image() => Some(runtime.clone()),
         Some(Ok(runtime)) => {
             let message =
-                format!("function `{name}` runs on `{runtime}`, of which AWS made no base image");
+                format!("function `{name}` runs on `{runtime}`, for which AWS has no base image");
             let code = codes::UNKNOWN_RUNTIME;
             let finding = Finding::new(Severity::Error, code, function.span, message);
-            findings.push(finding.help("name a later runtime").cause(Cause::UnknownRuntime));
+            findings.push(finding.help("use a later runtime").cause(Cause::UnknownRuntime));
             None
         }
         Some(Err(unknown)) => {
@@ -264,7 +264,7 @@ fn runtime(
             None
         }
         None => {
-            let message = format!("function `{name}` has no Runtime; {DEFAULT_RUNTIME} is taken");
+            let message = format!("function `{name}` has no Runtime; {DEFAULT_RUNTIME} is used");
             let code = codes::DEFAULT_RUNTIME;
             let finding = Finding::new(Severity::Warning, code, function.span, message);
             findings.push(finding.cause(Cause::MissingProperty));
@@ -276,7 +276,7 @@ fn runtime(
 fn handler(function: &Function, package: &ZipPackage, findings: &mut Vec<Finding>) -> String {
     package.handler.clone().unwrap_or_else(|| {
         let name = function.effective_name();
-        let message = format!("function `{name}` has no Handler; {DEFAULT_HANDLER} is taken");
+        let message = format!("function `{name}` has no Handler; {DEFAULT_HANDLER} is used");
         let code = codes::DEFAULT_HANDLER;
         let finding = Finding::new(Severity::Warning, code, function.span, message);
         findings.push(finding.cause(Cause::MissingProperty));

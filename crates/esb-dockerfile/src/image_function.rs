@@ -63,7 +63,8 @@ impl SourceContext<'_> {
                     (codes::UNREADABLE, message)
                 };
                 let finding = Finding::new(Severity::Error, code, function.span, message);
-                findings.push(finding.help("`Metadata: Dockerfile` counts from `DockerContext`"));
+                findings
+                    .push(finding.help("`Metadata: Dockerfile` is relative to `DockerContext`"));
                 return None;
             }
         };
@@ -81,8 +82,9 @@ impl SourceContext<'_> {
         let (dockerfile, target) = match configured(text, package, build.target.clone()) {
             Ok(configured) => configured,
             Err(problem) => {
-                let message =
-                    format!("the ImageConfig of `{name}` cannot stand in a Dockerfile: {problem}");
+                let message = format!(
+                    "the ImageConfig of `{name}` cannot be written in a Dockerfile: {problem}"
+                );
                 let code = codes::INVALID_NAME;
                 findings.push(Finding::new(Severity::Error, code, function.span, message));
                 return None;
@@ -120,7 +122,7 @@ impl SourceContext<'_> {
             Ok(LocatedCode::Folder(folder)) => Ok(folder),
             Err(NotFound::Wrong(finding)) => Err(finding),
             Ok(_) | Err(NotFound::S3 { .. }) => {
-                let message = format!("the {what}, `{}`, is no folder", path.escape_debug());
+                let message = format!("the {what}, `{}`, is not a folder", path.escape_debug());
                 let code = codes::MISSING_CODE;
                 Err(Box::new(Finding::new(Severity::Error, code, function.span, message)))
             }
@@ -135,7 +137,7 @@ impl SourceContext<'_> {
             Err(error) => return Err(error),
         };
         if located.kind != EntryKind::File {
-            return Err(io::Error::other("it is no file"));
+            return Err(io::Error::other("it is not a file"));
         }
         let bytes = self.project.read(&located.path, MAX_TEXT)?;
         decode_text(bytes).map(Some).map_err(io::Error::other)
@@ -166,7 +168,7 @@ impl SourceContext<'_> {
         let starts = tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
         if !starts || tag.len() > 128 || !tag.chars().all(plain) {
             let message = format!(
-                "the DockerTag of `{}`, `{}`, is no tag; it is left out",
+                "the DockerTag of `{}`, `{}`, is not a valid tag; it is ignored",
                 function.effective_name(),
                 tag.escape_debug()
             );

@@ -44,7 +44,7 @@ pub(crate) fn unbuilt(
         let message = format!("the {what} is a {tool} project: no class in it can be loaded");
         return Some(
             warn(message).help(match jar_in(project, &folder.join(output)) {
-                Some(jar) => format!("name what was built: `{jar}`"),
+                Some(jar) => format!("use what was built: `{jar}`"),
                 None => {
                     "run `sam build` and deploy its template, or build a jar with all it needs and \
                  name that"
@@ -54,8 +54,9 @@ pub(crate) fn unbuilt(
         );
     }
     let jar = meant(&entries)?;
-    let message = format!("the {what} has its jar `{jar}` where no class in it can be loaded");
-    let help = format!("name the jar: `{}`", plain(&folder.join(jar)));
+    let message =
+        format!("the {what} has the jar `{jar}` in a place where its classes are not loaded");
+    let help = format!("use the jar itself: `{}`", plain(&folder.join(jar)));
     Some(warn(message).help(help))
 }
 

@@ -29,7 +29,7 @@ impl Names {
             |code, message: String| Finding::new(Severity::Error, code, function.span, message);
         let Ok(image) = image_name(&name) else {
             let message = format!(
-                "the function name `{name}` has no letter or digit that an image name could keep"
+                "the function name `{name}` has no letter or digit to use in an image name"
             );
             findings.push(
                 error(codes::NO_IMAGE_NAME, message).help("give the function a `FunctionName`"),
@@ -48,8 +48,8 @@ impl Names {
             );
             findings.push(
                 error(codes::DUPLICATE_IMAGE, message)
-                    .label("the second function of this image name")
-                    .related(*place, "the first function of this image name")
+                    .label("second function with this image name")
+                    .related(*place, "first function with this image name")
                     .help("rename one of them with `FunctionName`"),
             );
             return None;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// A text that cannot stand in its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` cannot stand in a Dockerfile", .0.escape_debug())]
+#[error("`{}` cannot be written in a Dockerfile", .0.escape_debug())]
 pub(crate) struct Unwritable(pub(crate) String);
 
 /// Whether `COPY` can name this source exactly.

@@ -2,7 +2,7 @@
 
 /// A name without any character that an image name may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` has no letter or digit that an image name could keep", .0.escape_debug())]
+#[error("`{}` has no letter or digit to use in an image name", .0.escape_debug())]
 pub struct EmptyName(pub String);
 
 /// The environment's name cannot be a folder of the project.

@@ -53,13 +53,13 @@ esb_model::finding_codes! {
     INCLUDE = "esb::sam::include";
     /// A nested application is not read.
     NESTED = "esb::sam::nested-application";
-    /// A resource is not a map with a type.
+    /// A resource must be a map with a `Type`.
     RESOURCE_SHAPE = "esb::sam::resource-shape";
     /// There is no such resource type.
     UNKNOWN_TYPE = "esb::sam::unknown-resource-type";
     /// A resource has a property that its type does not know.
     UNKNOWN_PROPERTY = "esb::sam::unknown-property";
-    /// A runtime is none that Lambda could have.
+    /// Lambda has no such runtime.
     UNKNOWN_RUNTIME = "esb::sam::unknown-runtime";
     /// A property that the resource needs is missing.
     MISSING_PROPERTY = "esb::sam::missing-property";
@@ -67,7 +67,7 @@ esb_model::finding_codes! {
     PACKAGE = "esb::sam::package";
     /// An image function names neither an image nor a Dockerfile.
     IMAGE_SOURCE = "esb::sam::image-source";
-    /// The code lies in S3 and cannot be built here.
+    /// The code is in S3 and cannot be built here.
     CODE_NOT_LOCAL = "esb::sam::code-not-local";
     /// A layer cannot be used.
     LAYER = "esb::sam::layer";

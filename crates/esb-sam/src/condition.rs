@@ -118,7 +118,7 @@ impl Evaluator<'_, '_> {
                 Value::Text(text) if &*text.text == "true" => Some(true),
                 Value::Text(text) if &*text.text == "false" => Some(false),
                 _ => {
-                    self.error(codes::INTRINSIC, span, "this is no condition");
+                    self.error(codes::INTRINSIC, span, "this is not a condition");
                     None
                 }
             };
@@ -134,7 +134,7 @@ impl Evaluator<'_, '_> {
             }
             "Fn::Equals" => {
                 let Some([left, right]) = argument.items() else {
-                    self.error(codes::INTRINSIC, span, "`Fn::Equals` compares exactly two values");
+                    self.error(codes::INTRINSIC, span, "`Fn::Equals` needs exactly two values");
                     return None;
                 };
                 let (left, right) = (self.eval(left), self.eval(right));
@@ -150,7 +150,7 @@ impl Evaluator<'_, '_> {
             "Fn::And" => self.all(&argument, span, true),
             "Fn::Or" => self.all(&argument, span, false),
             _ => {
-                let message = format!("{} is no condition", quote(&symbolic(node)));
+                let message = format!("{} is not a condition", quote(&symbolic(node)));
                 self.error(codes::INTRINSIC, span, message);
                 None
             }

@@ -46,7 +46,7 @@ pub(crate) fn check(
             let mut finding =
                 Finding::new(Severity::Warning, codes::PARAMETER_CONSTRAINT, place, message);
             if let Some(entry) = entry {
-                finding = finding.related(entry.place.span(), "the template demands this");
+                finding = finding.related(entry.place.span(), "required here");
             }
             if let Some(help) = &constraints.help {
                 finding = finding.help(&**help);
@@ -115,11 +115,11 @@ impl<'n> Constraints<'n> {
         if let Some((allowed, entry, listed)) = &self.allowed
             && !allowed.contains(&*text.text)
         {
-            broken.push((format!("is none of the allowed values {listed}"), Some(*entry)));
+            broken.push((format!("must be one of {listed}"), Some(*entry)));
         }
         let number = text.text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
         if self.number && number.is_none() {
-            broken.push(("is no number".to_owned(), None));
+            broken.push(("is not a number".to_owned(), None));
         }
         for (entry, limit, bound) in &self.bounds {
             let length = || f64::from(u32::try_from(text.text.chars().count()).unwrap_or(u32::MAX));
@@ -130,7 +130,13 @@ impl<'n> Constraints<'n> {
                 Bound::Most => number.is_none_or(|number| number <= *limit),
             };
             if !fits {
-                broken.push((format!("breaks {} {limit}", entry.key), Some(*entry)));
+                let words = match bound {
+                    Bound::Shortest => format!("must have at least {limit} characters"),
+                    Bound::Longest => format!("must have at most {limit} characters"),
+                    Bound::Least => format!("must be at least {limit}"),
+                    Bound::Most => format!("must be at most {limit}"),
+                };
+                broken.push((words, Some(*entry)));
             }
         }
         if let Some((pattern, entry)) = &self.pattern

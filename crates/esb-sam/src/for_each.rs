@@ -94,7 +94,7 @@ impl Loops {
         let mut seen = HashSet::new();
         for entry in &expanded {
             if !seen.insert(entry.key.clone()) {
-                let message = format!("the loop gives the key {} twice", quote(&entry.key));
+                let message = format!("the loop creates the key {} twice", quote(&entry.key));
                 this.error(codes::FOR_EACH, entry.place.span(), message);
             }
         }
@@ -127,12 +127,17 @@ impl Loops {
         };
         for item in items.iter() {
             let Value::Text(item) = item else {
-                this.error(codes::FOR_EACH, collection.span(), "a loop goes over a list of texts");
+                this.error(
+                    codes::FOR_EACH,
+                    collection.span(),
+                    "the list of a loop must have texts only",
+                );
                 return;
             };
             self.bodies += 1;
             if self.bodies > this.run.limits().for_each {
-                let message = format!("loops give more than {} bodies", this.run.limits().for_each);
+                let message =
+                    format!("loops expand to more than {} entries", this.run.limits().for_each);
                 this.error(codes::LIMIT, span, message);
                 return;
             }

@@ -74,7 +74,7 @@ impl Globals {
                     run.findings.error(codes::GLOBALS, span, message);
                 }
                 None => {
-                    let message = format!("Globals know no section {}", quote(&entry.key));
+                    let message = format!("Globals has no section {}", quote(&entry.key));
                     let finding = Finding::new(Severity::Warning, codes::GLOBALS, span, message);
                     let names = SECTIONS.iter().map(|(name, _)| *name);
                     run.findings.push_wrong(finding, &entry.key, names);
@@ -130,7 +130,7 @@ fn allowed(run: &mut Run<'_>, kind: &str, section: &Rc<Node>) -> Rc<Node> {
         return section.clone();
     }
     for entry in entries.iter().filter(refused) {
-        let message = format!("Globals cannot set {} of functions", quote(&entry.key));
+        let message = format!("Globals cannot set {} for functions", quote(&entry.key));
         run.findings.warn(codes::GLOBALS, entry.place.span(), message);
     }
     Node::map(section.place, entries.iter().filter(|entry| !refused(entry)).cloned().collect())

@@ -47,7 +47,7 @@ pub enum LoadError {
     NotFound,
     #[error("the file lies outside the project")]
     Outside,
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     NotAFile,
     /// The file is larger than this many bytes.
     #[error("the file has more than {0} bytes")]

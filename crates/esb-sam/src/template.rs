@@ -49,7 +49,7 @@ pub(crate) fn read(
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Some(root) = run.compose(name, text) else { return Lowered::default() };
     let Some(sections) = root.entries() else {
-        let message = format!("a template is a map, not {}", root.describe());
+        let message = format!("a template must be a map, not {}", root.describe());
         run.findings.error(codes::NO_RESOURCES, root.span(), message);
         return Lowered::default();
     };
@@ -96,7 +96,7 @@ fn check_sections(run: &mut Run<'_>, sections: &[MapEntry]) {
         if SECTIONS.contains(&&*entry.key) || entry.key.starts_with("Fn::") {
             continue;
         }
-        let message = format!("{} is no section of a template", quote(&entry.key));
+        let message = format!("{} is not a section of a template", quote(&entry.key));
         let span = entry.place.span();
         let is_error = run.options.strict && is_misspelt(&entry.key);
         let severity = if is_error { Severity::Error } else { Severity::Warning };
@@ -134,7 +134,7 @@ fn check_transform(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>, text: &str) {
                     names.push(name.cloned());
                 }
                 Some(other) => {
-                    let message = format!("the macro {} is left out", quote(other));
+                    let message = format!("the macro {} is not run", quote(other));
                     ev.warn(codes::TRANSFORM, node.span(), message);
                     ev.may_have_more_names = true;
                 }
@@ -194,13 +194,13 @@ fn read_resource(
 ) -> Option<Resource> {
     let (body, span) = (&entry.value, entry.place.span());
     if entry.key.starts_with("Fn::") {
-        let message = format!("{} among the resources is left out", quote(&entry.key));
+        let message = format!("{} in Resources is ignored", quote(&entry.key));
         ev.warn(codes::TRANSFORM, span, message);
         return None;
     }
     let kind = body.get("Type").and_then(|kind| kind.scalar()).cloned();
     let Some(kind) = kind.filter(|_| body.entries().is_some()) else {
-        let message = format!("resource {} is not a map with a type", quote(&entry.key));
+        let message = format!("resource {} must be a map with a `Type`", quote(&entry.key));
         ev.error(codes::RESOURCE_SHAPE, span, message);
         return None;
     };

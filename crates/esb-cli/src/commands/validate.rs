@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     cli::{GlobalArgs, ValidateArgs},
-    diagnostics,
+    diagnostics::{self, Counts},
     environment::Environment,
     exit_code::{CliError, Exit},
     inputs, inspect, loading,
@@ -34,17 +34,23 @@ pub(crate) fn run(
         });
         printer.document(&document);
     } else {
-        diagnostics::print(&loaded.findings, &loaded.sources, Severity::Note, printer);
-    }
-    match bad {
-        0 => {
-            if !printer.json {
-                let count = loaded.app.functions.len();
-                printer
-                    .out(&format!("valid: {count} function{}", if count == 1 { "" } else { "s" }));
-            }
-            Ok(())
+        let counts = diagnostics::print(&loaded.findings, &loaded.sources, Severity::Note, printer);
+        if bad == 0 {
+            printer.out(&summary(loaded.app.functions.len(), counts));
+        } else {
+            let denied = if counts.errors == 0 { " (denied)" } else { "" };
+            printer.err(&format!("{counts}{denied}"));
         }
-        _ => Err(CliError::silent(Exit::Input)),
     }
+    if bad == 0 { Ok(()) } else { Err(CliError::silent(Exit::Input)) }
+}
+
+/// What the application has, and what was found: `2 functions, 1 warning`.
+fn summary(functions: usize, counts: Counts) -> String {
+    let functions = match functions {
+        0 => "no functions".to_owned(),
+        1 => "1 function".to_owned(),
+        n => format!("{n} functions"),
+    };
+    if counts.is_empty() { functions } else { format!("{functions}, {counts}") }
 }

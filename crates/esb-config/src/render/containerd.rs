@@ -26,11 +26,11 @@ fn name(function: &Function, prefix: &str) -> Option<Finding> {
     let length = worker.len() + NAME_END;
     let separator = |c: char| matches!(c, '.' | '_' | '-');
     let reason = if length > LONGEST_NAME {
-        format!("have {length} characters, and containerd takes {LONGEST_NAME}")
+        format!("have {length} characters, but containerd allows {LONGEST_NAME}")
     } else if worker.contains(|c: char| !c.is_ascii_alphanumeric() && !separator(c))
         || worker.split(separator).any(str::is_empty)
     {
-        "are none that containerd takes: letters and digits, with single `.`, `_` or `-` between them"
+        "are not valid for containerd, which allows letters and digits, with single `.`, `_` or `-` between them"
             .to_owned()
     } else {
         return None;
@@ -42,7 +42,11 @@ fn name(function: &Function, prefix: &str) -> Option<Finding> {
     let help = format!(
         "no worker of it would start: shorten `FunctionName` or the environment's name by {spare}"
     );
-    Some(finding.help(if spare > 0 { help } else { "name the environment otherwise".to_owned() }))
+    Some(finding.help(if spare > 0 {
+        help
+    } else {
+        "choose another name for the environment".to_owned()
+    }))
 }
 
 fn memory(function: &Function) -> Option<Finding> {

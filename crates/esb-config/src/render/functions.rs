@@ -32,7 +32,7 @@ pub(super) fn render(
                 Severity::Error,
                 codes::DUPLICATE_FUNCTION,
                 function.span,
-                format!("a second function is called `{name}`"),
+                format!("two functions are named `{name}`"),
             );
             let finding = finding.related(other.span, "the first is here");
             context.find(finding.help("give one of them another `FunctionName`"));
@@ -89,7 +89,7 @@ pub(super) fn render(
                 Severity::Error,
                 codes::SECRET_ENV,
                 None,
-                format!("`{function}.{variable}` names no variable of a function"),
+                format!("`{function}.{variable}` is not a variable of any function"),
             )
             .help(Remedy::CheckFilledIn),
         );
@@ -162,7 +162,7 @@ fn environment(
                 }
                 EnvValue::Symbolic(symbolic) => {
                     let message = format!(
-                        "the value of `{variable}` of function `{name}` is known to AWS alone and \
+                        "the value of `{variable}` of function `{name}` is known only to AWS and \
                          stays empty: `{symbolic}`"
                     );
                     let finding = warn(Severity::Warning, codes::UNKNOWN_VARIABLE, message);

@@ -10,15 +10,15 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PathError {
     #[error(
-        "parameter `{0}` is no identifier (a letter or `_`, then letters, digits and `_`), which \
+        "parameter `{0}` is not an identifier (a letter or `_`, then letters, digits and `_`), which \
          the Gateway needs"
     )]
     Name(String),
-    #[error("parameter `{0}` stands in the path twice, which the Gateway refuses")]
+    #[error("parameter `{0}` is in the path twice, which the Gateway refuses")]
     Repeated(String),
-    #[error("parameter `{0}+` takes the rest of the path and must stand at its end")]
+    #[error("parameter `{0}+` matches the rest of the path and must come last")]
     NotLast(String),
-    #[error("the path has a brace that belongs to no parameter")]
+    #[error("the path has an unmatched brace")]
     Brace,
 }
 

@@ -123,7 +123,7 @@ fn gateways_own(route: &Route, name: &str, taken: &GatewayRoutes) -> Finding {
 
 fn duplicate(first: &Route, second: &Route, method: &str) -> Finding {
     let (severity, what) = if first.function == second.function {
-        (Severity::Warning, "is there twice")
+        (Severity::Warning, "is defined twice")
     } else {
         (Severity::Error, "leads to two functions, and the Gateway has one table for all APIs")
     };

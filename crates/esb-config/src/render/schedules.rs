@@ -27,7 +27,7 @@ pub(super) fn render(context: &mut Context<'_>, names: &FunctionNames) {
                     codes::SCHEDULE_EXPRESSION,
                     schedule.span,
                     format!(
-                        "schedule `{}` is left out: its expression is known to AWS alone",
+                        "schedule `{}` is left out: its expression is known only to AWS",
                         schedule.name
                     ),
                 ));
@@ -52,23 +52,23 @@ fn normalise(expression: &str) -> Result<String, &'static str> {
     if let Some(rate) = inner("rate") {
         let mut words = rate.split_whitespace();
         let (Some(count), Some(unit), None) = (words.next(), words.next(), words.next()) else {
-            return Err("is no rate of a number and a unit");
+            return Err("must have a number and a unit, such as `rate(5 minutes)`");
         };
         if !matches!(unit, "minute" | "minutes" | "hour" | "hours" | "day" | "days") {
-            return Err("has a unit that is none of minutes, hours and days");
+            return Err("has a unit other than minutes, hours and days");
         }
         let digits = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
         match count.parse::<u32>() {
             Ok(count) if digits && count > 0 => Ok(format!("rate({count} {unit})")),
-            _ => Err("has a rate that is no whole number above zero"),
+            _ => Err("has a rate that is not a whole number above zero"),
         }
     } else if let Some(cron) = inner("cron") {
         let fields: Vec<&str> = cron.split_whitespace().take(7).collect();
         let known = |c: char| c.is_ascii_alphanumeric() || "*?,-/#".contains(c);
         if fields.len() != 6 {
-            Err("has not the six fields of a cron expression of AWS")
+            Err("does not have the six fields of a cron expression of AWS")
         } else if !fields.iter().all(|field| field.chars().all(known)) {
-            Err("has a character that no cron expression has")
+            Err("has a character that is not allowed in a cron expression")
         } else {
             Ok(format!("cron({})", fields.join(" ")))
         }

@@ -39,7 +39,7 @@ fn everything() {
             "note esb::platform::secret-in-config: the secret value of `DB_PASSWORD` of function \
              `orders-api` is written into functions.yml",
             "warning esb::platform::unknown-variable: the value of `STREAM` of function \
-             `orders-api` is known to AWS alone and stays empty: `!GetAtt Orders.StreamArn`",
+             `orders-api` is known only to AWS and stays empty: `!GetAtt Orders.StreamArn`",
             "note esb::platform::function-url: the Gateway has no URL of its own for function \
              `Nightly`",
             "warning esb::platform::lifecycle-rule: lifecycle rule 2 of bucket `uploads` is left \

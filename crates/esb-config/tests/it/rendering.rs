@@ -63,7 +63,7 @@ fn one_table_for_all_apis() {
         &["GET /a/{x} -> F"],
         &[
             "error esb::platform::duplicate-route: route `GET /a/{y}` is `/a/{x}` again",
-            "warning esb::platform::duplicate-route: route `GET /a/{x}` is there twice",
+            "warning esb::platform::duplicate-route: route `GET /a/{x}` is defined twice",
         ],
     );
     // One finding for the five methods of an `ANY`.
@@ -87,9 +87,9 @@ fn what_the_gateway_cannot_route() {
         &["HEAD /h -> F"],
         &[
             "error esb::platform::route-path: route `/u/{user-id}` cannot be served: parameter \
-             `user-id` is no identifier",
+             `user-id` is not an identifier",
             "error esb::platform::route-path: route `/{a}/{a}` cannot be served: parameter `a` \
-             stands in the path twice",
+             is in the path twice",
             "warning esb::platform::options-route",
         ],
     );
@@ -112,7 +112,7 @@ fn schedules_that_cannot_run_are_left_out() {
             "warning esb::platform::schedule-expression: schedule `Tick` is left out: \
              `at(2030-01-01T00:00:00)` runs once, which the Gateway cannot do",
             "warning esb::platform::schedule-expression: schedule `Tick` is left out: its \
-             expression is known to AWS alone",
+             expression is known only to AWS",
         ]
     );
 }
@@ -131,7 +131,7 @@ fn functions_of_one_name_and_without_image() {
     assert_eq!(
         findings(&rendered),
         [
-            "error esb::platform::duplicate-function: a second function is called `A`",
+            "error esb::platform::duplicate-function: two functions are named `A`",
             "note esb::platform::function-without-image: function `C` has no image and is left \
              out of the configuration",
         ]
@@ -165,7 +165,7 @@ fn variables_that_do_not_do_what_they_say() {
              `not-a-name`",
             "warning esb::platform::no-capacity: no container of function `F` may run: every call \
              of it times out",
-            "error esb::platform::secret-env: `F.TYPO` names no variable of a function",
+            "error esb::platform::secret-env: `F.TYPO` is not a variable of any function",
         ]
     );
 }

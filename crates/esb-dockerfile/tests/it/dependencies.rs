@@ -88,7 +88,7 @@ fn the_most_exact_file_counts() {
     let broken = Memory::new(&["f/app.py"]).file("f/pyproject.toml", "[project\n");
     let made = make(&application(vec![function("Hello", path("f"))], vec![]), &broken);
     assert!(findings(&made).contains(
-        "could not read what the code of function `Hello` depends on: `pyproject.toml`: "
+        "could not read the dependencies of the code of function `Hello`: `pyproject.toml`: "
     ));
 }
 
@@ -124,6 +124,6 @@ fn a_list_without_end_is_refused() {
     let text = "x\n".repeat(1024 * 1024);
     let project = Memory::new(&["f/app.py"]).file("f/requirements.txt", &text);
     let made = make(&application(vec![function("Hello", path("f"))], vec![]), &project);
-    insta::assert_snapshot!(findings(&made), @"error esb::recipe::unreadable @5: could not read what the code of function `Hello` depends on: is too long");
+    insta::assert_snapshot!(findings(&made), @"error esb::recipe::unreadable @5: could not read the dependencies of the code of function `Hello`: is too long");
     assert!(made.images.is_empty());
 }

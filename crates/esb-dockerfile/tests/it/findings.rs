@@ -27,12 +27,12 @@ fn code_that_is_not_there() {
     );
     let made = make(&app, &project);
     insta::assert_snapshot!(findings(&made), @r"
-    error esb::recipe::missing-code @77: the code of function `Gone` does not exist: there is no `functions/gone` | paths count from the template's folder
-    error esb::recipe::unknown-code @78: where the code of function `Symbolic` lies is not known without AWS: `!Ref CodePath`
-    error esb::recipe::broken-archive @6: the code of function `Broken`, `broken.zip`, is no readable archive: no end of central directory
+    error esb::recipe::missing-code @77: the code of function `Gone` does not exist: there is no `functions/gone` | paths are relative to the template's folder
+    error esb::recipe::unknown-code @78: the location of the code of function `Symbolic` is known only to AWS: `!Ref CodePath`
+    error esb::recipe::broken-archive @6: the code of function `Broken`, `broken.zip`, is not a readable archive: no end of central directory
     error esb::recipe::missing-code @4: the code of function `Pipe`, `f/socket`, is neither a folder nor a file
-    error esb::recipe::unusable-path @6: the code of function `Breaks` lies at `f
-    RUN rm -rf /`, which no Dockerfile can name
+    error esb::recipe::unusable-path @6: the path of the code of function `Breaks`, `f
+    RUN rm -rf /`, cannot be written in a Dockerfile
     ");
     assert_eq!(only(&made).repository, "esb-fine");
 }
@@ -55,8 +55,8 @@ fn runtimes_and_handlers() {
     insta::assert_snapshot!(findings(&made), @r"
     error esb::recipe::unknown-runtime @4: function `Typo` has the unknown runtime `pyhton3.12` | did you mean `python3.12`?
     error esb::recipe::unknown-runtime @5: function `Cobol` has the unknown runtime `cobol85`
-    warning esb::recipe::default-runtime @4: function `Bare` has no Runtime; python3.12 is taken
-    warning esb::recipe::default-handler @4: function `Bare` has no Handler; lambda_function.lambda_handler is taken
+    warning esb::recipe::default-runtime @4: function `Bare` has no Runtime; python3.12 is used
+    warning esb::recipe::default-handler @4: function `Bare` has no Handler; lambda_function.lambda_handler is used
     ");
     let dockerfile = &only(&made).dockerfile;
     assert!(dockerfile.starts_with("FROM esb-lambda-base:latest\n"), "{dockerfile}");
@@ -101,8 +101,8 @@ fn image_names_are_unique_and_usable() {
     );
     let made = make(&app, &project);
     insta::assert_snapshot!(findings(&made), @r"
-    error esb::recipe::duplicate-image @7: functions `My Func` and `my-func!!` would both have the image name `my-func` | rename one of them with `FunctionName` | @5: the first function of this image name
-    error esb::recipe::no-image-name @8: the function name `___` has no letter or digit that an image name could keep | give the function a `FunctionName`
+    error esb::recipe::duplicate-image @7: functions `My Func` and `my-func!!` would both have the image name `my-func` | rename one of them with `FunctionName` | @5: first function with this image name
+    error esb::recipe::no-image-name @8: the function name `___` has no letter or digit to use in an image name | give the function a `FunctionName`
     error esb::recipe::reserved-image @4: function `Lambda-Base` would have the image name of the base, `lambda-base` | rename the function
     ");
     assert_eq!(only(&made).folder.to_str(), Some(".esb/dev/functions/my-func"));
@@ -125,6 +125,6 @@ fn names_from_outside_cannot_add_instructions() {
     let made = make_with(&app, &Memory::new(&["f/app.py"]), |settings| {
         settings.registry_prefix = Some("registry\nRUN x");
     });
-    insta::assert_snapshot!(findings(&made), @r"error esb::recipe::invalid-name @5: could not write the Dockerfile of `hello`: `registry\nRUN x/esb-lambda-base:latest` cannot stand in a Dockerfile");
+    insta::assert_snapshot!(findings(&made), @r"error esb::recipe::invalid-name @5: could not write the Dockerfile of `hello`: `registry\nRUN x/esb-lambda-base:latest` cannot be written in a Dockerfile");
     assert!(made.images.is_empty());
 }

@@ -100,7 +100,7 @@ fn what_nobody_built_is_told() {
     };
     check(&["a/pom.xml", "a/src/main/java/A.java"], "is a Maven project: no class in it");
     check(&["a/build.gradle.kts", "a/src/A.java"], "is a Gradle project: no class in it");
-    check(&["a/app.jar"], "has its jar `app.jar` where no class in it can be loaded");
+    check(&["a/app.jar"], "has the jar `app.jar` in a place where its classes are not loaded");
     check(&["a/A.class"], "");
     check(&["a/lib/app.jar", "a/pom.xml"], "");
     check(&["a/META-INF/MANIFEST.MF", "a/com/acme/A.class", "a/pom.xml"], "");
@@ -112,5 +112,5 @@ fn what_was_built_is_named() {
     let app = application(vec![function("A", path("a")).runtime("java21")], vec![]);
     let made = make(&app, &project);
     let help = made.findings[0].help.as_ref().and_then(Remedy::advice);
-    assert_eq!(help, Some("name what was built: `a/target/app.jar`"));
+    assert_eq!(help, Some("use what was built: `a/target/app.jar`"));
 }

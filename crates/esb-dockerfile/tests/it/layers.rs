@@ -165,6 +165,6 @@ fn a_wrong_layer_is_told_once() {
         vec![layer("Gone", path("layers/gone"))],
     );
     let made = make(&app, &project);
-    insta::assert_snapshot!(findings(&made), @"error esb::recipe::missing-code @1004: the content of layer `Gone` does not exist: there is no `layers/gone` | paths count from the template's folder");
+    insta::assert_snapshot!(findings(&made), @"error esb::recipe::missing-code @1004: the content of layer `Gone` does not exist: there is no `layers/gone` | paths are relative to the template's folder");
     assert_eq!(only(&made).repository, "esb-free");
 }

@@ -24,7 +24,7 @@ pub(super) fn cidr(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<
             Value::Text(text) => operands.push(text),
             Value::Unknown(_) => return Value::unknown(symbolic(node)),
             _ => {
-                this.error(codes::INTRINSIC, span, "the operands of `Fn::Cidr` are texts");
+                this.error(codes::INTRINSIC, span, "the operands of `Fn::Cidr` must be texts");
                 return Value::unknown(symbolic(node));
             }
         }

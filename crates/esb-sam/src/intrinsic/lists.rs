@@ -34,7 +34,7 @@ pub(super) fn join(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<
         // SAM CLI takes a single text for a list of one.
         text @ Value::Text(_) => vec![text].into(),
         Value::Map(_) => {
-            this.error(codes::INTRINSIC, span, "`Fn::Join` joins a list, not a map");
+            this.error(codes::INTRINSIC, span, "`Fn::Join` needs a list, not a map");
             return Value::unknown(symbolic(node));
         }
     };
@@ -91,7 +91,7 @@ pub(super) fn split(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc
         }
         (Value::Unknown(_), _) | (_, Value::Unknown(_)) => Value::unknown(symbolic(node)),
         _ => {
-            this.error(codes::INTRINSIC, span, "`Fn::Split` splits a text at a text");
+            this.error(codes::INTRINSIC, span, "`Fn::Split` needs two texts");
             Value::unknown(symbolic(node))
         }
     }
@@ -108,14 +108,14 @@ pub(super) fn select(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &R
         (Value::Text(index), Value::List(items)) => (index, items),
         (Value::Unknown(_), _) | (_, Value::Unknown(_)) => return Value::unknown(symbolic(node)),
         _ => {
-            this.error(codes::INTRINSIC, span, "`Fn::Select` selects from a list by a number");
+            this.error(codes::INTRINSIC, span, "`Fn::Select` needs a number and a list");
             return Value::unknown(symbolic(node));
         }
     };
     let found = index.text.trim().parse::<usize>().ok().and_then(|index| items.get(index).cloned());
     found.unwrap_or_else(|| {
         let message = format!(
-            "the index {} does not fit a list of {} items",
+            "index {} is out of range for a list of {} items",
             crate::findings::quote(index.shown()),
             items.len()
         );
@@ -131,7 +131,7 @@ pub(super) fn length(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &R
         }
         Value::Unknown(_) => Value::unknown(symbolic(node)),
         _ => {
-            this.error(codes::INTRINSIC, node.span(), "`Fn::Length` measures a list");
+            this.error(codes::INTRINSIC, node.span(), "`Fn::Length` needs a list");
             Value::unknown(symbolic(node))
         }
     }

@@ -28,7 +28,11 @@ pub(super) fn find(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<
             Value::Text(text) => text,
             Value::Unknown(_) => return unknown(),
             _ => {
-                this.error(codes::INTRINSIC, key.span(), "the keys of `Fn::FindInMap` are texts");
+                this.error(
+                    codes::INTRINSIC,
+                    key.span(),
+                    "the keys of `Fn::FindInMap` must be texts",
+                );
                 return unknown();
             }
         };

@@ -37,7 +37,11 @@ pub(super) fn get_att(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &
         (Rc::from(id), name.to_owned())
     } else {
         let Some((id, rest)) = argument.items().and_then(<[_]>::split_first) else {
-            this.error(codes::INTRINSIC, node.span(), "`Fn::GetAtt` needs a name and an attribute");
+            this.error(
+                codes::INTRINSIC,
+                node.span(),
+                "`Fn::GetAtt` needs a resource and an attribute",
+            );
             return unknown();
         };
         let mut names = Vec::new();
@@ -49,7 +53,11 @@ pub(super) fn get_att(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &
             }
         }
         let Some(id) = id.scalar().cloned().filter(|_| !names.is_empty()) else {
-            this.error(codes::INTRINSIC, node.span(), "`Fn::GetAtt` needs a name and an attribute");
+            this.error(
+                codes::INTRINSIC,
+                node.span(),
+                "`Fn::GetAtt` needs a resource and an attribute",
+            );
             return unknown();
         };
         (id, names.join("."))

@@ -53,12 +53,12 @@ pub(super) fn sub(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<N
         Some([text]) => (text, None),
         Some([text, variables]) => (text, Some(variables)),
         Some(_) => {
-            this.error(codes::INTRINSIC, span, "`Fn::Sub` needs a text, and a map at most");
+            this.error(codes::INTRINSIC, span, "`Fn::Sub` needs a text and, optionally, a map");
             return Value::unknown(symbolic(node));
         }
     };
     let Some(text) = text.scalar().cloned() else {
-        this.error(codes::INTRINSIC, span, "the text of `Fn::Sub` must be written out");
+        this.error(codes::INTRINSIC, span, "the text of `Fn::Sub` must be a literal");
         return Value::unknown(symbolic(node));
     };
     // A text that many places share is read for each of them.
@@ -115,9 +115,9 @@ pub(crate) fn can_be_filled_in(name: &str) -> bool {
 fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, written: &str, name: &str) -> Value {
     let verbatim = || Value::text(format!("${{{written}}}"));
     if !can_be_filled_in(name) {
-        let message = format!("{} is no name that `Fn::Sub` can fill in", quote(written));
+        let message = format!("`Fn::Sub` cannot fill in {}", quote(written));
         let literal = quote(&format!("${{!{written}}}"));
-        let help = format!("write {literal} where the text itself is meant");
+        let help = format!("to keep the text as it is, write {literal}");
         this.warning_with_help(codes::UNRESOLVED_REF, node.span(), message, Some(help));
         return verbatim();
     }

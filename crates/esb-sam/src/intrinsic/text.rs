@@ -26,7 +26,7 @@ pub(super) fn base64(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &R
         }
         Value::Unknown(_) => Value::unknown(symbolic(node)),
         _ => {
-            this.error(codes::INTRINSIC, node.span(), "`Fn::Base64` encodes a text");
+            this.error(codes::INTRINSIC, node.span(), "`Fn::Base64` needs a text");
             Value::unknown(symbolic(node))
         }
     }

@@ -80,7 +80,7 @@ fn variable(
                 && reads_differently(written, &meaning(written))
             {
                 let message = format!(
-                    "{what} reads {}, as YAML 1.1 understands {}",
+                    "{what} is {}, which is how YAML 1.1 reads {}",
                     quote(&text.text),
                     quote(written)
                 );

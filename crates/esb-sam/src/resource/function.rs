@@ -84,7 +84,7 @@ fn architectures(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Vec<Archite
             },
             Value::Unknown(unknown) => ev.kept(span, &what, &unknown.symbolic),
             other => {
-                let message = format!("{what} holds texts, not {}", other.describe());
+                let message = format!("each item of {what} must be text, not {}", other.describe());
                 ev.error(codes::WRONG_TYPE, span, message);
             }
         }
@@ -95,8 +95,8 @@ fn architectures(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Vec<Archite
 fn runtime(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<Result<Runtime, String>> {
     let what = Lowering::what(resource, "Runtime");
     let Some(node) = resource.property("Runtime").cloned() else {
-        let message = format!("{} names no runtime", quote(&resource.id));
-        let help = "python3.12 is used; name one with `Runtime`".to_owned();
+        let message = format!("{} has no Runtime", quote(&resource.id));
+        let help = "python3.12 is used; set `Runtime` to choose another".to_owned();
         ev.warning_with_help(codes::MISSING_PROPERTY, resource.span(), message, Some(help));
         return None;
     };
@@ -128,8 +128,9 @@ fn runtime(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<Result<Run
 
 fn handler(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<String> {
     let Some(node) = resource.property("Handler").cloned() else {
-        let message = format!("{} names no handler", quote(&resource.id));
-        let help = "lambda_function.lambda_handler is used; name one with `Handler`".to_owned();
+        let message = format!("{} has no Handler", quote(&resource.id));
+        let help =
+            "lambda_function.lambda_handler is used; set `Handler` to choose another".to_owned();
         ev.warning_with_help(codes::MISSING_PROPERTY, resource.span(), message, Some(help));
         return None;
     };

@@ -34,7 +34,7 @@ pub(super) fn is_image(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> bool 
             let named = reference(ev, resource).is_some();
             if named {
                 let message = format!(
-                    "{} names an image, so it is taken for one: add `PackageType: Image`",
+                    "{} names an image, so it is treated as an image function: add `PackageType: Image`",
                     quote(&resource.id)
                 );
                 ev.warn(codes::PACKAGE, resource.span(), message);
@@ -66,7 +66,7 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) ->
         uri = image_uri(this, resource, &node);
     }
     if build.is_none() && uri.is_none() {
-        let message = format!("image function {} names no image", quote(&resource.id));
+        let message = format!("image function {} does not name an image", quote(&resource.id));
         let help = "name one with `ImageUri`, or build one with `Metadata: DockerContext`";
         let finding = esb_model::Finding::new(
             esb_model::Severity::Error,
@@ -131,7 +131,7 @@ fn unusable<T>(
     if let Value::Unknown(unknown) = value {
         this.ev.kept(span, what, &unknown.symbolic);
     } else {
-        let message = format!("{what} holds texts, not {}", value.describe());
+        let message = format!("each item of {what} must be text, not {}", value.describe());
         this.ev.error(codes::WRONG_TYPE, span, message);
     }
     None

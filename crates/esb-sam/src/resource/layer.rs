@@ -70,7 +70,8 @@ pub(super) fn references(
                 layers.push(LayerRef::Unknown(unknown.symbolic.to_string()));
             }
             other => {
-                let message = format!("{what}: {} is no layer", quote(&other.symbolic()));
+                let message =
+                    format!("{what}: {} is not a layer of the template", quote(&other.symbolic()));
                 this.ev.error(codes::LAYER, span, message);
             }
         }

@@ -67,7 +67,7 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
     for parameter in &lowered.parameters {
         if parameter.origin == ParameterOrigin::Missing {
             let message = format!(
-                "{} gets no value for parameter {}",
+                "{} passes no value for parameter {}",
                 quote(&resource.id),
                 quote(&parameter.name)
             );

@@ -106,7 +106,7 @@ fn from_uri(
     match this.ev.open(node) {
         Opened::Node(opened) if opened.entries().is_some() && call(&opened).is_none() => {
             let what = Lowering::what(resource, "DefinitionUri");
-            let message = format!("{what} lies in S3, so that its routes are not known");
+            let message = format!("{what} is in S3, so its routes are unknown");
             this.ev.warn(codes::INCLUDE, node.span(), message);
             None
         }
@@ -116,7 +116,7 @@ fn from_uri(
 }
 
 fn include(this: &mut Lowering<'_, '_, '_>, location: &Rc<Node>) -> Option<Rc<Node>> {
-    let text = this.ev.known(location, &"the place of the API's definition")?;
+    let text = this.ev.known(location, &"the location of the API's definition")?;
     let (_, loaded) = nested::load(this, &text.text, location.span(), codes::INCLUDE)?;
     loaded.entries().is_some().then_some(loaded)
 }

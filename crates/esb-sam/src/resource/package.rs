@@ -164,7 +164,7 @@ fn object(this: &mut Lowering<'_, '_, '_>, node: &Rc<Node>, what: &dyn Display) 
 }
 
 fn not_local(this: &mut Lowering<'_, '_, '_>, what: &dyn Display, span: Span) {
-    let message = format!("{what} lies in S3 and cannot be built here");
+    let message = format!("{what} is in S3 and cannot be built here");
     let help = Remedy::GiveCode { function: None };
     this.ev.warning_with_help(codes::CODE_NOT_LOCAL, span, message, Some(help));
 }

@@ -39,7 +39,7 @@ fn check_attributes(ev: &mut Evaluator<'_, '_>, resource: &Resource) {
         .filter(|entry| !known::ATTRIBUTES.contains(&&*entry.key))
         .partition(|entry| properties.contains(&&*entry.key));
     for entry in misplaced {
-        let message = format!("{} stands beside the properties of its resource", quote(&entry.key));
+        let message = format!("{} is outside `Properties`", quote(&entry.key));
         let span = entry.place.span();
         let finding = Finding::new(Severity::Warning, codes::UNKNOWN_PROPERTY, span, message);
         ev.run.findings.push(finding.help("move it below `Properties`"));

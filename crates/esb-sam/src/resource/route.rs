@@ -32,8 +32,7 @@ pub(super) fn add(this: &mut Lowering<'_, '_, '_>, wanted: Wanted<'_>) {
     if let Some((owner, first)) = this.routes.0.get(&key) {
         if *owner != function {
             let route = format!("{method} {path}");
-            let message =
-                format!("{} leads to {} already", quote(&route), quote(&owner.logical_id));
+            let message = format!("{} already goes to {}", quote(&route), quote(&owner.logical_id));
             let finding = Finding::new(Severity::Error, codes::ROUTE_CONFLICT, span, message)
                 .related(*first, "the first one is here");
             this.ev.run.findings.push(finding);
@@ -77,7 +76,7 @@ pub(super) fn named_api(
             Named::Implicit
         }
         None => {
-            let message = format!("{what}: {} is no API of this template", quote(&id));
+            let message = format!("{what}: {} is not an API of this template", quote(&id));
             this.ev.warn(codes::EVENT, node.span(), message);
             Named::Explicit(id)
         }

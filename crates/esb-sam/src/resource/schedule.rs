@@ -81,13 +81,13 @@ pub(super) fn add(this: &mut Lowering<'_, '_, '_>, new: New<'_>) {
     let New { function, name, expression, input, enabled, span } = new;
     match &expression {
         Some(text) if text.trim_start().starts_with("at(") => {
-            let message = "the platform's scheduler does not know `at(…)`";
+            let message = "the platform's scheduler cannot run `at(…)`";
             this.platform_note(codes::PLATFORM_SCHEDULE, span, message);
         }
         Some(text)
             if !["rate(", "cron("].iter().any(|start| text.trim_start().starts_with(start)) =>
         {
-            let message = format!("{} is no schedule expression", quote(text));
+            let message = format!("{} is not a schedule expression", quote(text));
             this.ev.warn(codes::EVENT, span, message);
         }
         _ => {}

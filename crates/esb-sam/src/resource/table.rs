@@ -178,8 +178,11 @@ fn attribute_type(
         "N" | "Number" => AttributeType::Number,
         "B" | "Binary" => AttributeType::Binary,
         other => {
-            let message =
-                format!("table {}: {} is no type of a key", quote(&resource.id), quote(other));
+            let message = format!(
+                "table {}: {} is not a type of a key: use S, N or B",
+                quote(&resource.id),
+                quote(other)
+            );
             this.ev.error(codes::TABLE, resource.span(), message);
             AttributeType::String
         }

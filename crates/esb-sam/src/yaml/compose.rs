@@ -3,46 +3,51 @@
 //! The only file that names the parser's crate. Everything is counted before it is built; the
 //! parser is pulled, so nothing here recurses.
 
-use std::{borrow::Cow, collections::HashMap, rc::Rc};
+use std::{borrow::Cow, collections::HashMap, ops::Range, rc::Rc};
 
-use esb_model::{Finding, FindingCode, Severity, SourceId, Span};
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Tag};
+use esb_model::{Finding, Severity, SourceId};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, StructureStyle, Tag};
 
 use super::{
+    fault::Fault,
     merge::{Duplicate, last_wins, merge, merge_sources},
     node::{MapEntry, Node, NodeKind, NodePlace, Style},
     texts::Texts,
 };
 use crate::{codes, findings::quote, limits::Limits};
 
+const KEY_SHAPE: &str = "a key must be text, not a list or a map";
+const KEY_HELP: &str = "put a value such as `{{…}}` in quotes";
+
 /// Why a text is no usable document.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", finding.message)]
 pub(crate) struct Error {
-    code: FindingCode,
-    message: String,
-    span: Span,
-    help: Option<String>,
+    finding: Box<Finding>,
     /// Nodes that were made before, for a budget that several documents share.
     pub(crate) nodes: usize,
 }
 
 impl Error {
     fn syntax(place: NodePlace, message: impl Into<String>) -> Self {
-        let (message, span) = (message.into(), place.span());
-        Self { code: codes::SYNTAX, message, span, help: None, nodes: 0 }
+        Self::new(Finding::new(Severity::Error, codes::SYNTAX, place.span(), message))
     }
 
     fn limit(place: NodePlace, message: String) -> Self {
-        Self { code: codes::LIMIT, ..Self::syntax(place, message) }
+        Self::new(Finding::new(Severity::Error, codes::LIMIT, place.span(), message))
+    }
+
+    fn new(finding: Finding) -> Self {
+        Self { finding: Box::new(finding), nodes: 0 }
+    }
+
+    fn help(mut self, help: &str) -> Self {
+        self.finding.help = Some(help.into());
+        self
     }
 
     pub(crate) fn into_finding(self) -> Finding {
-        let finding = Finding::new(Severity::Error, self.code, self.span, self.message);
-        match self.help {
-            Some(help) => finding.help(help),
-            None => finding,
-        }
+        *self.finding
     }
 }
 
@@ -64,7 +69,8 @@ pub(crate) fn compose(
 ) -> Result<Document, Error> {
     let at = |start, end| NodePlace::new(source, start, end);
     if let Some((offset, c)) = first_unprintable(text) {
-        let message = format!("the control character U+{:04X} cannot stand in YAML", u32::from(c));
+        let message =
+            format!("the control character U+{:04X} is not allowed in YAML", u32::from(c));
         return Err(Error::syntax(at(offset, offset + c.len_utf8()), message));
     }
     let options = granit_parser::options! {
@@ -77,10 +83,12 @@ pub(crate) fn compose(
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
             let offset = error.marker().byte_offset().unwrap_or(text.len());
-            let place = at(offset, offset);
             match error.kind() {
-                ErrorKind::RecursionLimitExceeded => too_deep(place, limits),
-                _ => Error::syntax(place, error.info()),
+                ErrorKind::RecursionLimitExceeded => too_deep(at(offset, offset), limits),
+                kind => {
+                    let bracket = composer.open.last().and_then(|frame| frame.bracket);
+                    Error::new(Fault::new(source, text, offset, bracket).finding(kind))
+                }
             }
         })?;
         let range = span.byte_range().unwrap_or_default();
@@ -89,13 +97,11 @@ pub(crate) fn compose(
             None => at(range.start, range.end),
         };
         composer
-            .event(event, place, range.is_empty())
+            .event(event, place, range)
             .map_err(|error| Error { nodes: composer.nodes, ..error })?;
     }
-    let root = composer
-        .root
-        .take()
-        .ok_or_else(|| Error::syntax(at(0, 0), "the file holds no document"))?;
+    let root =
+        composer.root.take().ok_or_else(|| Error::syntax(at(0, 0), "the template is empty"))?;
     Ok(Document { root, nodes: composer.nodes, findings: composer.findings() })
 }
 
@@ -117,6 +123,8 @@ fn first_unprintable(text: &str) -> Option<(usize, char)> {
 struct Frame {
     place: NodePlace,
     wrap: Option<Wrap>,
+    /// Where its bracket is, if it has one.
+    bracket: Option<usize>,
     anchor: usize,
     /// Nodes that were counted before this one.
     before: usize,
@@ -186,26 +194,33 @@ impl<'a> Composer<'a> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>, place: NodePlace, empty: bool) -> Result<(), Error> {
+    fn event(
+        &mut self,
+        event: Event<'_>,
+        place: NodePlace,
+        range: Range<usize>,
+    ) -> Result<(), Error> {
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    let message = "a template is one document, and a second one starts here";
+                    let message = "a template is one YAML document, but a second one starts here";
                     return Err(Error::syntax(place, message));
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
                 // The parser puts `~` where nothing stands.
-                let text = if empty { Cow::Borrowed("") } else { text };
+                let text = if range.is_empty() { Cow::Borrowed("") } else { text };
                 self.scalar(&text, style, anchor, tag.as_deref(), place)?;
             }
-            Event::SequenceStart(_, anchor, tag) => {
+            Event::SequenceStart(style, anchor, tag) => {
                 self.start(Content::Seq(Vec::new()), anchor, tag.as_deref(), place)?;
+                self.note_bracket(style, range.start);
             }
-            Event::MappingStart(_, anchor, tag) => {
+            Event::MappingStart(style, anchor, tag) => {
                 let content = Content::Map { entries: Vec::new(), key: None, merges: Vec::new() };
                 self.start(content, anchor, tag.as_deref(), place)?;
+                self.note_bracket(style, range.start);
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(place)?,
             Event::Alias(id) => self.alias(id, place)?,
@@ -223,7 +238,7 @@ impl<'a> Composer<'a> {
         place: NodePlace,
     ) -> Result<(), Error> {
         if text.len() > self.limits.scalar_bytes {
-            let message = format!("a scalar has more than {} bytes", self.limits.scalar_bytes);
+            let message = format!("a value has more than {} bytes", self.limits.scalar_bytes);
             return Err(Error::limit(place, message));
         }
         let before = self.nodes;
@@ -272,11 +287,17 @@ impl<'a> Composer<'a> {
             Some(TagMeaning::Refused(tag)) => return Err(refused_tag(place, &tag)),
         }
         if let Some(Frame { content: Content::Map { key: None, .. }, .. }) = self.open.last() {
-            return Err(Error::syntax(place, "a key must be a scalar, not a list or a map"));
+            return Err(Error::syntax(place, KEY_SHAPE).help(KEY_HELP));
         }
         self.wraps += usize::from(wrap.is_some());
-        self.open.push(Frame { place, wrap, anchor, before, height: 0, content });
+        self.open.push(Frame { place, wrap, bracket: None, anchor, before, height: 0, content });
         self.check_depth(0, place)
+    }
+
+    fn note_bracket(&mut self, style: StructureStyle, start: usize) {
+        if let Some(frame) = self.open.last_mut() {
+            frame.bracket = (style == StructureStyle::Flow).then_some(start);
+        }
     }
 
     fn end(&mut self, end: NodePlace) -> Result<(), Error> {
@@ -300,7 +321,7 @@ impl<'a> Composer<'a> {
     fn alias(&mut self, id: usize, place: NodePlace) -> Result<(), Error> {
         // Only complete nodes are known, so `&a [*a]` ends here.
         let Some(Anchor { node, nodes, height }) = self.anchors.get(&id).cloned() else {
-            return Err(Error::syntax(place, "an alias stands inside the node that it repeats"));
+            return Err(Error::syntax(place, "an alias is inside the value that it repeats"));
         };
         self.extensions.push((place, "an alias"));
         self.copied = self.copied.saturating_add(nodes);
@@ -341,7 +362,7 @@ impl<'a> Composer<'a> {
             Content::Seq(items) => items.push(node),
             Content::Map { key: key @ None, .. } => {
                 let NodeKind::Scalar { text, .. } = &node.kind else {
-                    return Err(Error::syntax(place, "a key must be a scalar"));
+                    return Err(Error::syntax(place, KEY_SHAPE).help(KEY_HELP));
                 };
                 *key = Some((text.clone(), place, plain));
             }
@@ -371,7 +392,7 @@ impl<'a> Composer<'a> {
         let expanded = self.copied > 10_000
             && self.copied > written.saturating_mul(self.limits.expansion_ratio);
         if expanded {
-            let message = "aliases repeat far more than the text holds".to_owned();
+            let message = "aliases make the template far larger than its text".to_owned();
             return Err(Error::limit(place, message));
         }
         if self.nodes > self.budget {
@@ -443,8 +464,6 @@ fn tag_meaning(tag: &Tag) -> TagMeaning {
 }
 
 fn refused_tag(place: NodePlace, tag: &str) -> Error {
-    Error {
-        help: Some("use plain values, or a short form such as `!Sub`".to_owned()),
-        ..Error::syntax(place, format!("the tag {} has no meaning in a template", quote(tag)))
-    }
+    Error::syntax(place, format!("the tag {} has no meaning in a template", quote(tag)))
+        .help("use plain values, or a short form such as `!Sub`")
 }

@@ -4,6 +4,7 @@
 //! that a short tag `!Name` is written for a map with one key.
 
 mod compose;
+mod fault;
 mod merge;
 mod node;
 mod scalar;

@@ -134,8 +134,8 @@ impl Node {
     /// What this is, for messages.
     pub(crate) fn describe(&self) -> &'static str {
         match &self.kind {
-            NodeKind::Scalar { .. } if self.is_null() => "nothing",
-            NodeKind::Scalar { .. } => "a scalar",
+            NodeKind::Scalar { .. } if self.is_null() => "null",
+            NodeKind::Scalar { .. } => "text",
             NodeKind::Seq(_) => "a list",
             NodeKind::Map(_) => "a map",
         }

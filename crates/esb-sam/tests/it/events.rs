@@ -85,7 +85,7 @@ Resources:
   G: {Type: AWS::Serverless::Function, Properties: {Events: {E: {Type: Api, Properties: {Path: /a, Method: GET}}, H: {Type: HttpApi, Properties: {Path: /a, Method: get}}}}}
 ";
     assert_eq!(routes(text), ["GET /a F rest -", "GET /a G http -"]);
-    assert_eq!(findings(text), ["error sam::route-conflict 6:62 `GET /a` leads to `F` already",]);
+    assert_eq!(findings(text), ["error sam::route-conflict 6:62 `GET /a` already goes to `F`",]);
 }
 
 #[test]

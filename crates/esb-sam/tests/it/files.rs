@@ -77,7 +77,7 @@ Outputs: {Name: {Value: !Sub 'out-${Stage}'}}
     let outer = shown(&app.functions[1].environment);
     assert_eq!((&*outer["OUT"], &*outer["NONE"]), ("out-dev", "<!GetAtt Child.Outputs.Nope>"));
     let messages: Vec<_> = parsed.findings.iter().map(|f| &*f.message).collect();
-    assert!(messages.contains(&"`Child` gets no value for parameter `More`"), "{messages:?}");
+    assert!(messages.contains(&"`Child` passes no value for parameter `More`"), "{messages:?}");
 }
 
 #[test]

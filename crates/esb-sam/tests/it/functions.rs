@@ -153,12 +153,12 @@ Resources:
     assert_eq!(
         findings(text),
         [
-            "warning sam::missing-property 4:3 `F` names no handler (lambda_function.lambda_handler is used; name one with `Handler`)",
+            "warning sam::missing-property 4:3 `F` has no Handler (lambda_function.lambda_handler is used; set `Handler` to choose another)",
             "warning sam::unknown-runtime 7:16 Runtime of `F`: unknown runtime `pythn3.12` (did you mean `python3.12`?)",
             "error sam::wrong-type 8:16 Timeout of `F` must be a whole number, not `abc`",
             "warning sam::unknown-property 9:7 AWS::Serverless::Function has no property `Enviroment` (did you mean `Environment`?)",
             "warning sam::wrong-type 10:23 Architectures of `F`: unknown platform `sparc`: known are linux/amd64 and linux/arm64",
-            "error sam::image-source 11:3 image function `G` names no image (name one with `ImageUri`, or build one with `Metadata: DockerContext`)",
+            "error sam::image-source 11:3 image function `G` does not name an image (name one with `ImageUri`, or build one with `Metadata: DockerContext`)",
         ]
     );
 }
@@ -189,9 +189,9 @@ Resources:
         findings(text),
         [
             "warning sam::unknown-property 3:57 AWS::Serverless::Function has no property `Tracng` (did you mean `Tracing`?)",
-            "warning sam::globals 3:73 Globals cannot set `Events` of functions",
+            "warning sam::globals 3:73 Globals cannot set `Events` for functions",
             "warning sam::unknown-property 7:5 resource `F` has no property `Metdata` (did you mean `Metadata`?)",
-            "warning sam::unknown-property 8:5 `Timeout` stands beside the properties of its resource (move it below `Properties`)",
+            "warning sam::unknown-property 8:5 `Timeout` is outside `Properties` (move it below `Properties`)",
             "warning sam::unknown-property 10:21 Environment of `F` has no property `Variable` (did you mean `Variables`?)",
             "warning sam::unknown-property 12:24 event `E` of `F` has no property `Proprties` (did you mean `Properties`?)",
             "warning sam::unknown-property 12:74 event `E` of `F` has no property `RestApi` (did you mean `RestApiId`?)",

@@ -71,8 +71,8 @@ fn sections_that_do_not_exist() {
     assert_eq!(
         findings(text),
         [
-            "warning sam::globals 1:11 Globals know no section `Functions` (did you mean `Function`?)",
-            "error sam::globals 1:36 `Api` in Globals must be a map, not a scalar",
+            "warning sam::globals 1:11 Globals has no section `Functions` (did you mean `Function`?)",
+            "error sam::globals 1:36 `Api` in Globals must be a map, not text",
         ]
     );
 }

@@ -45,7 +45,7 @@ fn loops_that_cannot_run() {
     for (text, expected) in [
         (
             "[A, [x, y], {Same: {Type: AWS::S3::Bucket}}]",
-            "error sam::for-each 4:34 the loop gives the key `Same` twice",
+            "error sam::for-each 4:34 the loop creates the key `Same` twice",
         ),
         (
             "[A, !Ref P, {'B${A}': {Type: AWS::S3::Bucket}}]",

@@ -4,6 +4,7 @@ mod conditions;
 #[cfg(feature = "fuzz")]
 mod corpus;
 mod events;
+mod faults;
 mod files;
 mod functions;
 mod globals;

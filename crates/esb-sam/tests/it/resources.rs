@@ -70,8 +70,8 @@ fn sections_and_macros_are_checked() {
     assert_eq!(
         findings(text),
         [
-            "warning sam::transform 1:41 the macro `Mine` is left out",
-            "warning sam::unknown-section 2:1 `Resorces` is no section of a template (did you mean `Resources`?)",
+            "warning sam::transform 1:41 the macro `Mine` is not run",
+            "warning sam::unknown-section 2:1 `Resorces` is not a section of a template (did you mean `Resources`?)",
         ]
     );
     let text = "Resources: {T: {Type: AWS::Serverless::SimpleTable}}\n";

@@ -44,7 +44,7 @@ fn a_surprising_reading_is_a_warning() {
     assert_eq!(
         findings(&template("          A: 0777\n          B: true\n")),
         [
-            "warning sam::number-reading 10:14 variable `A` of `F` reads `511`, as YAML 1.1 understands `0777` (put it in quotes to keep it as it is written)",
+            "warning sam::number-reading 10:14 variable `A` of `F` is `511`, which is how YAML 1.1 reads `0777` (put it in quotes to keep it as it is written)",
         ]
     );
 }
@@ -101,19 +101,19 @@ fn aliases_and_merge_keys_are_expanded() {
 #[test]
 fn what_is_no_document() {
     for (text, expected) in [
-        ("", "error sam::syntax 1:1 the file holds no document"),
+        ("", "error sam::syntax 1:1 the template is empty"),
         ("a: [1", "error sam::syntax 1:"),
         ("a:\n\tb: 1", "error sam::syntax 2:"),
-        ("a: 1\n---\nb: 2\n", "error sam::syntax 2:1 a template is one document"),
+        ("a: 1\n---\nb: 2\n", "error sam::syntax 2:1 a template is one YAML document"),
         ("a: \u{0}", "error sam::syntax 1:4 the control character U+0000"),
         ("a: \u{1b}[31m", "error sam::syntax 1:4 the control character U+001B"),
         ("a: \"\\q\"", "error sam::syntax 1:"),
         ("a: !!python/object x", "error sam::syntax 1:4 the tag `!!python/object` has no meaning"),
-        ("? [a]\n: b\n", "error sam::syntax 1:3 a key must be a scalar"),
+        ("? [a]\n: b\n", "error sam::syntax 1:3 a key must be text"),
         ("&a [*a]", "error sam::syntax 1:"),
         ("*nope", "error sam::syntax 1:"),
-        ("- a", "error sam::no-resources 1:1 a template is a map, not a list"),
-        ("text", "error sam::no-resources 1:1 a template is a map, not a scalar"),
+        ("- a", "error sam::no-resources 1:1 a template must be a map, not a list"),
+        ("text", "error sam::no-resources 1:1 a template must be a map, not text"),
         ("a: 1", "error sam::no-resources 1:1 the template has no resources"),
         ("Resources: [a]", "error sam::no-resources 1:12 Resources must be a map, not a list"),
     ] {
@@ -130,9 +130,9 @@ fn unusable_resources_do_not_hide_the_others() {
     assert_eq!(
         findings(text),
         [
-            "error sam::resource-shape 2:3 resource `A` is not a map with a type",
-            "error sam::resource-shape 3:3 resource `B` is not a map with a type",
-            "error sam::resource-shape 4:3 resource `C` is not a map with a type",
+            "error sam::resource-shape 2:3 resource `A` must be a map with a `Type`",
+            "error sam::resource-shape 3:3 resource `B` must be a map with a `Type`",
+            "error sam::resource-shape 4:3 resource `C` must be a map with a `Type`",
         ]
     );
 }

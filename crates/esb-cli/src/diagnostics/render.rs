@@ -1,0 +1,177 @@
+//! One finding as rustc would show it: excerpt, place, label and help.
+
+use std::{borrow::Cow, ops::Range};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use esb_model::{Finding, Severity, Source, SourceId, SourceMap, Span};
+
+use crate::{
+    escape, hints,
+    printer::{Printer, Style},
+    wrap::{columns, wrap},
+};
+
+/// Columns of an excerpt where the terminal's are not known.
+const DEFAULT_COLUMNS: usize = 140;
+
+/// Columns that an excerpt needs beside the marked text and its label: the bar, and what stands
+/// for text that was cut off.
+const MARGIN: usize = 16;
+
+/// The text of a finding; `again` are further places of which the same is to be said.
+pub(super) fn finding(
+    finding: &Finding,
+    again: &[Span],
+    sources: &SourceMap,
+    printer: Printer,
+) -> String {
+    let mut text = head(finding, printer);
+    let mut group = Group::with_level(level(finding.severity));
+    let primary = finding.span.map(|span| (span, finding.label.as_deref()));
+    let related = finding.related.iter().map(|(span, words)| (*span, Some(words.as_str())));
+    let places: Vec<Place<'_>> = primary.into_iter().chain(related).collect();
+    let mut shown: Vec<SourceId> = Vec::new();
+    let mut notes = Vec::new();
+    for (span, _) in &places {
+        let Some(source) = sources.get(span.source).filter(|_| !shown.contains(&span.source))
+        else {
+            continue;
+        };
+        shown.push(span.source);
+        let of_source = places.iter().filter(|(place, _)| place.source == span.source);
+        let of_source: Vec<Place<'_>> = of_source.copied().collect();
+        group = group.element(excerpt(source, &of_source, finding.span, printer, &mut notes));
+    }
+    notes.extend(also(again, finding.span, sources));
+    let lines = places.iter().filter_map(|(span, _)| sources.locate(*span));
+    let digits = lines.map(|(_, place)| place.line.to_string().len()).max().unwrap_or_default();
+    let fold = |text: &str, word: &str| {
+        let room = printer.width_err.map(|all| all.saturating_sub(digits + word.len() + 5));
+        fold(text, room).join("\n")
+    };
+    for note in notes {
+        group = group.element(Level::NOTE.message(fold(&note, "note")));
+    }
+    if let Some(help) = &finding.help {
+        group = group.element(Level::HELP.message(fold(&hints::of_finding(help), "help")));
+    }
+    if !group.is_empty() {
+        let renderer = if printer.color_err { Renderer::styled() } else { Renderer::plain() };
+        let renderer = renderer.term_width(printer.width_err.unwrap_or(DEFAULT_COLUMNS));
+        text.push('\n');
+        text.push_str(&renderer.render(&[group]));
+    }
+    text
+}
+
+/// A place of a finding with the text under it.
+type Place<'a> = (Span, Option<&'a str>);
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    }
+}
+
+/// Severity, code and message. The renderer would indent further lines as far as the code is long.
+fn head(finding: &Finding, printer: Printer) -> String {
+    const INDENT: &str = "\n  ";
+    let style = match finding.severity {
+        Severity::Error => Style::Error,
+        Severity::Warning => Style::Warning,
+        Severity::Note => Style::Good,
+    };
+    let name = format!("{}[{}]", finding.severity, finding.code);
+    let message = format!(": {}", finding.message);
+    let message = escape::terminal(&message);
+    let lines = match printer.width_err {
+        Some(all) => wrap(&message, all.saturating_sub(name.len()), all.saturating_sub(2)),
+        None => vec![message.into_owned()],
+    };
+    let message = printer.styled_err(&lines.join(INDENT), Style::Strong);
+    printer.styled_err(&name, style) + &message
+}
+
+/// The lines of a text in so many columns, safe to print.
+fn fold(text: &str, room: Option<usize>) -> Vec<String> {
+    let text = escape::terminal(text);
+    match room {
+        Some(room) => wrap(&text, room, room),
+        None => vec![text.into_owned()],
+    }
+}
+
+/// The marked lines of one source. Labels for which the terminal is too narrow become notes.
+fn excerpt<'a>(
+    source: &'a Source,
+    places: &[Place<'a>],
+    primary: Option<Span>,
+    printer: Printer,
+    notes: &mut Vec<String>,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let ranges = places.iter().map(|(span, _)| clamp(&source.text, span.start, span.end));
+    let ranges: Vec<Range<usize>> = ranges.collect();
+    // Only the lines that are shown: the whole text would be read for every finding.
+    let first = ranges.iter().map(|range| range.start).min().unwrap_or_default();
+    let last = ranges.iter().map(|range| range.end).max().unwrap_or_default();
+    let start = source.text[..first].rfind('\n').map_or(0, |at| at + 1);
+    let end = source.text[last..].find('\n').map_or(source.text.len(), |at| last + at);
+    // As long as it was, so that places keep; the end of a line of Windows is not to be seen.
+    let mut text = Cow::Borrowed(&source.text[start..end]);
+    if text.contains('\r') {
+        text = Cow::Owned((text + "\n").replace("\r\n", " \n"));
+    }
+    let mut snippet = Snippet::source(text)
+        .line_start(source.place(start).line)
+        .path(escape::terminal(&source.name));
+    for ((span, words), range) in places.iter().zip(ranges) {
+        let kind =
+            if Some(*span) == primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+        let needed = |words: &&str| columns(words) + columns(&source.text[range.clone()]) + MARGIN;
+        let is_short = |words: &&str| printer.width_err.is_none_or(|all| needed(words) <= all);
+        let label: Option<Cow<'_, str>> = words.filter(is_short).map(escape::terminal);
+        if let (Some(words), None) = (words, &label) {
+            notes.push((*words).to_owned());
+        }
+        let range = range.start - start..range.end - start;
+        snippet = snippet.annotation(kind.span(range).label(label));
+    }
+    snippet
+}
+
+/// The further places of a finding as one text, at most so many.
+fn also(again: &[Span], first: Option<Span>, sources: &SourceMap) -> Option<String> {
+    const MOST: usize = 4;
+    let mut places = again.iter().filter_map(|span| {
+        let (name, place) = sources.locate(*span)?;
+        Some(match first {
+            Some(first) if first.source == span.source => format!("{place}"),
+            _ => format!("{name}:{place}"),
+        })
+    });
+    let mut named: Vec<String> = places.by_ref().take(MOST).collect();
+    let more = places.count();
+    let last = if more > 0 { Some(format!("{more} more")) } else { named.pop() }?;
+    Some(match named.len() {
+        0 => format!("the same at {last}"),
+        _ => format!("the same at {} and {last}", named.join(", ")),
+    })
+}
+
+/// A range that lies on character borders of the text, and on one line, so that a finding about a
+/// whole section does not print it.
+fn clamp(text: &str, start: usize, end: usize) -> Range<usize> {
+    let border = |mut at: usize| {
+        at = at.min(text.len());
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let start = border(start);
+    let end = border(end).max(start);
+    let line_end = text[start..end].find('\n').map_or(end, |at| start + at);
+    start..line_end
+}
