@@ -34,6 +34,8 @@ pub enum Cause {
     UnknownRuntime,
     /// Only AWS knows the value.
     UnknownValue,
+    /// A schedule cannot run as its expression says.
+    ScheduleExpression,
 }
 
 /// An error, a warning or a note about the input, with its place.

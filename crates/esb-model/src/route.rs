@@ -48,6 +48,8 @@ pub struct Schedule {
     pub input: Option<String>,
     pub enabled: bool,
     pub span: Span,
+    /// The place of the expression.
+    pub expression_span: Span,
 }
 
 /// An event source that the platform does not serve.

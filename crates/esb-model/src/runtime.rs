@@ -71,6 +71,53 @@ impl Runtime {
         runtimes::find(&self.name).is_some()
     }
 
+    /// The day on which AWS ended its support, such as `2021-07-15`, for a runtime that is gone.
+    pub fn ended(&self) -> Option<&'static str> {
+        runtimes::find(&self.name).and_then(|known| known.ended)
+    }
+
+    /// The latest runtime in use for the language; Go's programs run on Amazon Linux.
+    pub fn successor(&self) -> &'static str {
+        let family = if self.family == Family::Go { Family::Provided } else { self.family };
+        let in_use = TABLE.iter().rev().filter(|known| known.support == Support::Current);
+        let of_family = |known: &&runtimes::Known| {
+            known.name.parse::<Self>().is_ok_and(|runtime| runtime.family == family)
+        };
+        in_use.filter(of_family).map(|known| known.name).next().unwrap_or_default()
+    }
+
+    /// Whether AWS may have announced the runtime after the table here was written: its version
+    /// comes soon after the latest one of the language.
+    pub fn may_be_newer(&self) -> bool {
+        /// How many versions AWS may be ahead.
+        const SOON: u32 = 20;
+        let number = |version: &str| {
+            let (major, minor) = version.split_once('.').unwrap_or((version, "0"));
+            let is_plain = |part: &str| !(part.len() > 1 && part.starts_with('0'));
+            let numbers = (major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?);
+            (is_plain(major) && is_plain(minor)).then_some(numbers)
+        };
+        let version = self.version.trim_end_matches(".al2023");
+        let Some((major, minor)) = number(version) else {
+            // Names of operating systems follow no order.
+            return self.family == Family::Provided;
+        };
+        let of_family = TABLE.iter().filter_map(|known| known.name.parse::<Self>().ok());
+        let of_family = of_family.filter(|known| known.family == self.family);
+        let latest =
+            of_family.filter_map(|known| number(known.version.trim_end_matches(".al2023")));
+        let latest = latest.max().unwrap_or_default();
+        match self.family {
+            Family::Python => major == latest.0 && (latest.1..latest.1 + SOON).contains(&minor),
+            Family::Ruby => (major, minor) > latest && major < latest.0 + 3 && minor < 10,
+            Family::Go => false,
+            Family::Provided => true,
+            Family::Dotnet | Family::Java | Family::Nodejs => {
+                minor == 0 && (latest.0..latest.0 + SOON).contains(&major)
+            }
+        }
+    }
+
     /// The names of the runtimes in use, for suggestions: of one language the latest first.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let used = |support| matches!(support, Support::Current | Support::Preview);
@@ -116,18 +163,22 @@ impl FromStr for Runtime {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let unknown = || UnknownRuntime(name.to_owned());
-        let split = name.find(|c: char| !c.is_ascii_lowercase()).ok_or_else(unknown)?;
+        let split = name.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(name.len());
         let (family, version) = match name.split_at(split) {
             ("dotnet" | "dotnetcore", version) => (Family::Dotnet, version),
             ("go", version) => (Family::Go, version.strip_suffix(".x").ok_or_else(unknown)?),
             ("java", version) => (Family::Java, version),
             // The first ones had no `.x`; a later name without it is none.
+            ("nodejs", "") => (Family::Nodejs, "0.10"),
+            ("nodejs", "4.3-edge") => (Family::Nodejs, "4.3"),
             ("nodejs", version) if runtimes::find(name).is_some() => {
                 (Family::Nodejs, version.strip_suffix(".x").unwrap_or(version))
             }
             ("nodejs", version) => {
                 (Family::Nodejs, version.strip_suffix(".x").ok_or_else(unknown)?)
             }
+            // The first one, on Amazon Linux 1, had no version; its base image's tag stands for it.
+            ("provided", "") => (Family::Provided, "alami"),
             ("provided", version) => {
                 (Family::Provided, version.strip_prefix('.').ok_or_else(unknown)?)
             }
@@ -168,7 +219,9 @@ mod tests {
         assert_eq!(base("dotnetcore3.1"), ok("dotnet:core3.1"));
         // Announced after this was written.
         assert_eq!(base("python3.99"), ok("python:3.99"));
-        for bad in ["", "python", "python3.12\nRUN x", "cobol1", "provided", "python.3", "nodejs20"]
+        assert_eq!(base("provided"), ok("provided:alami"));
+        for bad in
+            ["", "python", "python3.12\nRUN x", "cobol1", "provided.", "python.3", "nodejs20"]
         {
             assert_eq!(base(bad), Err(UnknownRuntime(bad.into())), "{bad:?}");
         }
@@ -191,6 +244,34 @@ mod tests {
         let runtime = |name: &str| name.parse::<Runtime>().unwrap();
         assert!(runtime("ruby4.0").is_known() && !runtime("python3.99").is_known());
         assert!(!runtime("nodejs6.10").has_aws_base_image());
+    }
+
+    #[test]
+    fn runtimes_that_are_gone_and_that_may_come() {
+        let runtime = |name: &str| name.parse::<Runtime>().unwrap();
+        assert_eq!(runtime("python2.7").ended(), Some("2021-07-15"));
+        assert_eq!(runtime("nodejs").ended(), Some("2016-10-31"));
+        assert_eq!(runtime("python3.13").ended(), None);
+        assert_eq!(runtime("python2.7").successor(), "python3.14");
+        assert_eq!(runtime("go1.x").successor(), "provided.al2023");
+        for later in
+            ["python3.16", "python3.20", "nodejs28.x", "java27", "java29.al2023", "dotnet12"]
+        {
+            assert!(runtime(later).may_be_newer() && !runtime(later).is_known(), "{later}");
+        }
+        for later in ["ruby4.1", "ruby5.0", "provided.al2026"] {
+            assert!(runtime(later).may_be_newer(), "{later}");
+        }
+        for never in
+            ["python3.133", "python3.5", "python4.0", "python312", "nodejs13.x", "nodejs220.x"]
+        {
+            assert!(!runtime(never).may_be_newer(), "{never}");
+        }
+        for never in
+            ["java9", "java212", "go2.x", "ruby3.33", "ruby12.0", "dotnet80", "python3.016"]
+        {
+            assert!(!runtime(never).may_be_newer(), "{never}");
+        }
     }
 
     #[test]

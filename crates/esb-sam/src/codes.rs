@@ -25,7 +25,7 @@ esb_model::finding_codes! {
     UNKNOWN_PARAMETER = "esb::sam::unknown-parameter";
     /// A parameter has neither a default nor a given value.
     MISSING_PARAMETER = "esb::sam::missing-parameter";
-    /// A parameter's value breaks the constraints that the template declares.
+    /// A parameter's value breaks the constraints that the template declares, or its type is none.
     PARAMETER_CONSTRAINT = "esb::sam::parameter-constraint";
     /// Conditions refer to each other in a circle.
     CONDITION_CYCLE = "esb::sam::condition-cycle";
@@ -61,6 +61,8 @@ esb_model::finding_codes! {
     UNKNOWN_PROPERTY = "esb::sam::unknown-property";
     /// Lambda has no such runtime.
     UNKNOWN_RUNTIME = "esb::sam::unknown-runtime";
+    /// A runtime is one that AWS no longer supports.
+    ENDED_RUNTIME = "esb::sam::ended-runtime";
     /// A property that the resource needs is missing.
     MISSING_PROPERTY = "esb::sam::missing-property";
     /// The package type and the properties of a function contradict each other.
@@ -73,6 +75,10 @@ esb_model::finding_codes! {
     LAYER = "esb::sam::layer";
     /// An event is not complete or not of a known type.
     EVENT = "esb::sam::event";
+    /// A route has a path or a method that no API has.
+    ROUTE = "esb::sam::route";
+    /// A schedule expression is none that AWS takes, or the platform cannot run it.
+    SCHEDULE = "esb::sam::schedule";
     /// Two events claim the same path and method of one API.
     ROUTE_CONFLICT = "esb::sam::route-conflict";
     /// A table's schema is not complete.

@@ -1,8 +1,9 @@
 //! Checks values of parameters against the constraints that a template declares for them.
 //!
-//! A broken constraint is a warning here: the caller decides whether to go on. Patterns are matched
-//! in time linear in the value, so that no pattern can hang a run; those that need more
-//! (look-around, back references) are reported and not checked.
+//! CloudFormation refuses a value that breaks a constraint, so it is an error. An empty default that
+//! does asks for a value: reading the template is possible without one, deploying it is not.
+//! Patterns are matched in time linear in the value, so that no pattern can hang a run; those that
+//! need more (look-around, back references) are reported and not checked.
 
 use std::collections::HashSet;
 
@@ -13,7 +14,7 @@ use crate::{
     codes,
     evaluator::Run,
     findings::quote,
-    parameter::{Parameter, is_list, scalar_text},
+    parameter::{Parameter, ParameterOrigin, is_list, scalar_text},
     value::{Text, Value},
     yaml::{MapEntry, Node},
 };
@@ -41,10 +42,13 @@ pub(crate) fn check(
     for value in values {
         let Value::Text(text) = value else { continue };
         for (words, entry) in constraints.broken(run, text) {
+            let asks_for_value =
+                parameter.origin == ParameterOrigin::Default && text.text.is_empty();
+            let is_open = asks_for_value && !run.options.strict;
+            let severity = if is_open { Severity::Warning } else { Severity::Error };
             let (value, name) = (quote(text.shown()), quote(&parameter.name));
             let message = format!("the value {value} of parameter {name} {words}");
-            let mut finding =
-                Finding::new(Severity::Warning, codes::PARAMETER_CONSTRAINT, place, message);
+            let mut finding = Finding::new(severity, codes::PARAMETER_CONSTRAINT, place, message);
             if let Some(entry) = entry {
                 finding = finding.related(entry.place.span(), "required here");
             }

@@ -90,21 +90,6 @@ impl Findings {
         suggest::nearest(&mut self.suggestions, wrong, names)
     }
 
-    /// Keeps a finding about a name only when it is nearly another one. Whether it is.
-    pub(crate) fn push_slip<'a>(
-        &mut self,
-        finding: Finding,
-        name: &str,
-        names: impl IntoIterator<Item = &'a str>,
-    ) -> bool {
-        const MOST: usize = 2;
-        let meant = suggest::within(&mut self.suggestions, MOST, name, names);
-        if let Some(meant) = meant {
-            self.push(finding.help(suggest::help(meant)));
-        }
-        meant.is_some()
-    }
-
     /// Whether something was said about this place or a part of it.
     pub(crate) fn mentions(&self, span: Span) -> bool {
         self.places.range((span.source, span.start)..=(span.source, span.end)).next().is_some()
@@ -134,6 +119,7 @@ fn cause(code: FindingCode) -> Option<Cause> {
     match code {
         codes::CODE_NOT_LOCAL => Some(Cause::ContentElsewhere),
         codes::LAYER => Some(Cause::PublishedLayer),
+        codes::SCHEDULE => Some(Cause::ScheduleExpression),
         codes::MISSING_PROPERTY => Some(Cause::MissingProperty),
         codes::UNKNOWN_RUNTIME => Some(Cause::UnknownRuntime),
         codes::UNRESOLVED_VALUE => Some(Cause::UnknownValue),

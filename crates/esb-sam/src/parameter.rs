@@ -9,6 +9,7 @@ use crate::{
     codes, constraint,
     evaluator::{KEPT_STEPS, Run, literal},
     findings::quote,
+    suggest,
     value::{Text, Unknown, Value},
     yaml::{MapEntry, Node, NodeKind},
 };
@@ -94,6 +95,7 @@ fn read_one(run: &mut Run<'_>, entry: &MapEntry, given: Option<&Value>) -> (Para
         .filter_map(scalar_text)
         .map(|text| text.text.to_string())
         .collect();
+    check_type(run, entry, &kind);
     let shown = default.as_ref().map(|text| if no_echo { "****".into() } else { text.to_string() });
     let mut parameter = Parameter {
         name: entry.key.to_string(),
@@ -141,6 +143,24 @@ fn read_one(run: &mut Run<'_>, entry: &MapEntry, given: Option<&Value>) -> (Para
     };
     constraint::check(run, &parameter, body, &value, place.unwrap_or(parameter.span));
     (parameter, value)
+}
+
+/// Reports a type that no parameter has.
+fn check_type(run: &mut Run<'_>, entry: &MapEntry, kind: &str) {
+    const TYPES: [&str; 5] =
+        ["CommaDelimitedList", "List<Number>", "List<String>", "Number", "String"];
+    let is_of_aws = |kind: &str| kind.starts_with("AWS::");
+    let item = kind.strip_prefix("List<").and_then(|kind| kind.strip_suffix('>'));
+    if TYPES.contains(&kind) || is_of_aws(kind) || item.is_some_and(is_of_aws) {
+        return;
+    }
+    let is_slip = TYPES.iter().any(|known| suggest::is_slip(kind, known));
+    let is_error = run.options.strict || is_slip;
+    let severity = if is_error { Severity::Error } else { Severity::Warning };
+    let message = format!("parameter {} has the unknown type {}", quote(&entry.key), quote(kind));
+    let span = entry.value.get("Type").map_or(entry.place.span(), |node| node.span());
+    let finding = Finding::new(severity, codes::PARAMETER_CONSTRAINT, span, message);
+    run.findings.push_wrong(finding, kind, TYPES);
 }
 
 /// The text of a literal scalar.

@@ -108,6 +108,12 @@ pub(crate) fn is_slip(wrong: &str, meant: &str) -> bool {
         && (without_digits(wrong) != without_digits(meant))
 }
 
+/// Whether two names differ in one letter at most, or in two neighbours that changed places.
+pub(crate) fn is_one_letter_away(wrong: &str, meant: &str) -> bool {
+    let letters: Vec<char> = wrong.chars().take(LONGEST + 1).collect();
+    letters.len() <= LONGEST && meant.len() <= 4 * LONGEST && distance(meant, &letters) <= 1
+}
+
 /// The edit distance with swapped neighbours as one mistake; letters that differ only in case cost
 /// nothing.
 fn distance(a: &str, b: &[char]) -> usize {

@@ -1,7 +1,7 @@
 //! Renders schedules in the two forms that the Gateway knows
 //! (docs/contracts/platform.md#schedules).
 
-use esb_model::{Finding, Severity};
+use esb_model::{Cause, Finding, Severity};
 
 use super::{Context, FunctionNames};
 use crate::{codes, functions::FunctionEvent};
@@ -9,28 +9,21 @@ use crate::{codes, functions::FunctionEvent};
 pub(super) fn render(context: &mut Context<'_>, names: &FunctionNames) {
     for schedule in context.app.schedules.iter().filter(|schedule| schedule.enabled) {
         let Some(name) = names.get(&schedule.function) else { continue };
+        let left_out = |reason: &str| {
+            let message = format!("schedule `{}` is left out: {reason}", schedule.name);
+            let code = codes::SCHEDULE_EXPRESSION;
+            Finding::new(Severity::Warning, code, schedule.expression_span, message)
+        };
         let expression = match schedule.expression.as_deref().map(normalise) {
             Some(Ok(expression)) => expression,
             Some(Err(reason)) => {
                 let expression = schedule.expression.as_deref().unwrap_or_default();
-                context.find(Finding::new(
-                    Severity::Warning,
-                    codes::SCHEDULE_EXPRESSION,
-                    schedule.span,
-                    format!("schedule `{}` is left out: `{expression}` {reason}", schedule.name),
-                ));
+                let finding = left_out(&format!("`{expression}` {reason}"));
+                context.find(finding.cause(Cause::ScheduleExpression));
                 continue;
             }
             None => {
-                context.find(Finding::new(
-                    Severity::Warning,
-                    codes::SCHEDULE_EXPRESSION,
-                    schedule.span,
-                    format!(
-                        "schedule `{}` is left out: its expression is known only to AWS",
-                        schedule.name
-                    ),
-                ));
+                context.find(left_out("its expression is known only to AWS"));
                 continue;
             }
         };

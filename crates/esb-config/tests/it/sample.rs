@@ -59,6 +59,7 @@ pub(crate) fn schedule(function: &str, expression: &str) -> Schedule {
         input: None,
         enabled: true,
         span: span(0),
+        expression_span: span(0),
     }
 }
 

@@ -123,6 +123,7 @@ fn api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
         this.ev.error(codes::EVENT, event.span, message);
         return;
     };
+    check(this, event, &path.text, &method.text);
     let api = match route::named_api(this, event.property("RestApiId").as_ref(), &event.what()) {
         Named::Implicit => Api::Rest(None),
         Named::Explicit(id) => Api::Rest(Some(this.full_id(&id))),
@@ -146,12 +147,19 @@ fn http_api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
             return;
         }
     };
+    check(this, event, &path, &method);
     let api = match route::named_api(this, event.property("ApiId").as_ref(), &event.what()) {
         Named::Implicit => Api::Http(None),
         Named::Explicit(id) => Api::Http(Some(this.full_id(&id))),
         Named::Gone => return,
     };
     route::add(this, wanted(event, api, &path, &method));
+}
+
+fn check(this: &mut Lowering<'_, '_, '_>, event: &Event, path: &str, method: &str) {
+    let place = |name| event.property(name).map_or(event.span, |node| node.span());
+    let (path, method) = ((path, place("Path")), (method, place("Method")));
+    route::check(this, &event.function, path, method);
 }
 
 fn wanted<'t>(event: &'t Event, api: Api, path: &'t str, method: &'t str) -> Wanted<'t> {

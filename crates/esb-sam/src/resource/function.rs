@@ -3,11 +3,17 @@
 use std::rc::Rc;
 
 use esb_model::{
-    Api, Architecture, Finding, Function, Method, Package, Route, Runtime, Severity, ZipPackage,
+    Api, Architecture, Finding, Function, Method, Package, Route, Runtime, Severity, Span,
+    ZipPackage,
 };
 
 use super::{Resource, environment, image, layer, lower::Lowering, package};
-use crate::{codes, evaluator::Evaluator, findings::quote, value::Value};
+use crate::{
+    codes,
+    evaluator::Evaluator,
+    findings::quote,
+    value::{Text, Value},
+};
 
 /// Lowers a function; other resources are left alone.
 pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
@@ -103,20 +109,7 @@ fn runtime(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<Result<Run
     Some(match ev.scalar(&node, &what)? {
         Ok(text) => {
             let parsed = text.text.parse::<Runtime>();
-            let message = match &parsed {
-                Ok(runtime) if runtime.is_known() => None,
-                Ok(runtime) => Some(format!(
-                    "{what}: `{runtime}` is not a known Lambda runtime; its image would be built \
-                     on {}",
-                    runtime.aws_base_image()
-                )),
-                Err(error) => Some(format!("{what}: {error}")),
-            };
-            if let Some(message) = message {
-                let code = codes::UNKNOWN_RUNTIME;
-                let finding = Finding::new(Severity::Warning, code, node.span(), message);
-                ev.run.findings.push_wrong(finding, &text.text, Runtime::names());
-            }
+            check_runtime(ev, resource, &text, parsed.as_ref().ok(), node.span());
             parsed.map_err(|_| text.text.to_string())
         }
         Err(unknown) => {
@@ -124,6 +117,45 @@ fn runtime(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<Result<Run
             Err(unknown.symbolic.to_string())
         }
     })
+}
+
+/// Reports a runtime that Lambda does not have, or has no longer.
+fn check_runtime(
+    ev: &mut Evaluator<'_, '_>,
+    resource: &Resource,
+    text: &Text,
+    parsed: Option<&Runtime>,
+    span: Span,
+) {
+    let what = Lowering::what(resource, "Runtime");
+    let name = quote(text.shown());
+    let (severity, message) = match parsed {
+        Some(runtime) if runtime.is_known() => return report_ended(ev, runtime, span),
+        Some(runtime) if runtime.may_be_newer() => {
+            let image = runtime.aws_base_image();
+            let message = format!(
+                "{what}: {name} is not known here; if AWS has it, its image is built on {image}"
+            );
+            (Severity::Warning, message)
+        }
+        // A word such as `RUNTIME` waits for a script that fills it in.
+        None if ev.run.findings.nearest(&text.text, Runtime::names()).is_none() => {
+            (Severity::Warning, format!("{what}: unknown runtime {name}"))
+        }
+        _ => (resource.severity(), format!("{what}: Lambda has no runtime {name}")),
+    };
+    let finding = Finding::new(severity, codes::UNKNOWN_RUNTIME, span, message);
+    ev.run.findings.push_wrong(finding, &text.text, Runtime::names());
+}
+
+fn report_ended(ev: &mut Evaluator<'_, '_>, runtime: &Runtime, span: Span) {
+    // Without a base image the function cannot be built: that is reported later.
+    let Some(day) = runtime.ended().filter(|_| runtime.has_aws_base_image()) else { return };
+    let message = format!("AWS ended the support of `{runtime}` on {day}");
+    let (image, later) = (runtime.aws_base_image(), runtime.successor());
+    let help = format!("{image} gets no more updates: change to `{later}`");
+    let finding = Finding::new(Severity::Warning, codes::ENDED_RUNTIME, span, message);
+    ev.run.findings.push_once(finding.help(help));
 }
 
 fn handler(ev: &mut Evaluator<'_, '_>, resource: &Resource) -> Option<String> {

@@ -2,10 +2,15 @@
 
 use std::rc::Rc;
 
-use esb_model::{Layer, LayerRef};
+use esb_model::{Finding, Layer, LayerRef, Span};
 
 use super::{Resource, lower::Lowering, package};
-use crate::{codes, evaluator::KEPT_STEPS, findings::quote, value::Value};
+use crate::{
+    codes,
+    evaluator::KEPT_STEPS,
+    findings::quote,
+    value::{Text, Value},
+};
 
 /// Lowers a layer; other resources are left alone.
 pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
@@ -51,6 +56,12 @@ pub(super) fn references(
             _ => None,
         });
         let local = named.as_ref().and_then(|id| this.ev.resources.get(id));
+        if let Value::Text(text) = &value
+            && text.origin.is_none()
+            && !text.text.starts_with("arn:")
+        {
+            plain_word(this, resource, text, span);
+        }
         if let Some(local) = &local
             && local.is_layer()
             && local.exists()
@@ -69,6 +80,7 @@ pub(super) fn references(
                 this.ev.kept(span, &what, &unknown.symbolic);
                 layers.push(LayerRef::Unknown(unknown.symbolic.to_string()));
             }
+            Value::Text(text) if text.origin.is_none() => {}
             other => {
                 let message =
                     format!("{what}: {} is not a layer of the template", quote(&other.symbolic()));
@@ -77,4 +89,26 @@ pub(super) fn references(
         }
     }
     layers
+}
+
+/// Reports text that is neither an ARN nor a reference, where the name of a layer is meant.
+fn plain_word(this: &mut Lowering<'_, '_, '_>, resource: &Resource, text: &Text, span: Span) {
+    let name = text.shown();
+    let what = Lowering::what(resource, "Layers");
+    let message = format!("{what}: {} is a plain word, not a reference to a layer", quote(name));
+    let layers = this.ev.resources.all().into_iter().filter(|found| found.is_layer());
+    let layers: Vec<_> = layers.map(|layer| layer.id.clone()).collect();
+    let meant = if layers.iter().any(|id| **id == *name) {
+        Some(name)
+    } else {
+        this.ev.run.findings.nearest(name, layers.iter().map(|id| &**id))
+    };
+    let finding = Finding::new(resource.severity(), codes::LAYER, span, message);
+    let help = match meant {
+        Some(id) => format!("write {}", quote(&format!("!Ref {id}"))),
+        None => {
+            "name a layer of this template with `!Ref`, or a published one by its ARN".to_owned()
+        }
+    };
+    this.ev.run.findings.push(finding.help(help));
 }

@@ -6,6 +6,7 @@
 mod bucket;
 mod environment;
 mod event;
+mod expression;
 mod function;
 mod image;
 pub(crate) mod known;
@@ -21,10 +22,11 @@ mod raw_schedule;
 mod route;
 mod schedule;
 mod table;
+mod types;
 
 use std::{collections::HashMap, rc::Rc};
 
-use esb_model::Span;
+use esb_model::{Severity, Span};
 
 use crate::{
     condition::Truth,
@@ -71,6 +73,12 @@ impl Resource {
     /// A property; null counts as absent.
     pub(crate) fn property(&self, name: &str) -> Option<&Rc<Node>> {
         self.properties.get(name)
+    }
+
+    /// How much a mistake in it matters: it is no error where the code is in S3, so that nothing
+    /// of the resource is deployed from here.
+    pub(crate) fn severity(&self) -> Severity {
+        if code_is_elsewhere(self) { Severity::Warning } else { Severity::Error }
     }
 
     /// An entry of `Metadata`.

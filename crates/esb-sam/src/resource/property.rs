@@ -4,13 +4,17 @@ use std::fmt::{self, Display};
 
 use esb_model::{Finding, Severity};
 
-use super::{Resource, known, lower::Lowering};
+use super::{Resource, known, lower::Lowering, types};
 use crate::{
     codes,
     evaluator::{Evaluator, KEPT_STEPS, Opened},
     findings::quote,
+    suggest,
     yaml::{MapEntry, Node},
 };
+
+/// Steps that the search for a type costs that is nearly the one that does not exist.
+const TYPE_STEPS: usize = 200;
 
 /// Warns about a type, attributes and properties of a resource that do not exist.
 pub(super) fn check(this: &mut Lowering<'_, '_, '_>, resource: &std::rc::Rc<Resource>) {
@@ -93,20 +97,34 @@ impl Display for Owner<'_> {
     }
 }
 
-/// A type of SAM must exist; another one may be anything that is not nearly one that is read.
+/// Reports a type that does not exist.
 fn check_type(this: &mut Lowering<'_, '_, '_>, resource: &Resource) {
     let kind = &resource.kind;
-    if known::TYPES.contains(&&**kind) || this.kinds.contains(kind) {
+    let is_ours = |kind: &str| kind.starts_with("AWS::") || kind.starts_with("Alexa::");
+    // `Custom::Thing` and `Vendor::Service::Thing` are whatever their owner says.
+    let may_be_own = !is_ours(kind) && kind.contains("::");
+    if known::TYPES.contains(&&**kind) || this.kinds.contains(kind) || types::exists(kind) {
         return;
     }
     let span = resource.body.get("Type").map_or_else(|| resource.span(), |node| node.span());
-    let message = format!("there is no resource type {}", quote(kind));
-    let finding = Finding::new(Severity::Warning, codes::UNKNOWN_TYPE, span, message);
-    let names = known::TYPES.iter().copied();
-    let findings = &mut this.ev.run.findings;
-    if kind.starts_with("AWS::Serverless::") {
-        findings.push_wrong(finding, kind, names);
-    } else if !findings.push_slip(finding, kind, names) {
-        this.kinds.insert(kind.clone());
+    if !this.ev.run.step(TYPE_STEPS, span) {
+        return;
     }
+    let names: Vec<String> =
+        known::TYPES.iter().map(|name| (*name).to_owned()).chain(types::all()).collect();
+    let meant = this.ev.run.findings.nearest(kind, names.iter().map(String::as_str));
+    let is_slip = meant.is_some_and(|meant| suggest::is_one_letter_away(kind, meant));
+    if may_be_own && !is_slip {
+        this.kinds.insert(kind.clone());
+        return;
+    }
+    let must_exist = ["AWS::Serverless::", "AWS::Lambda::"].iter().any(|ns| kind.starts_with(ns));
+    let is_error = (must_exist || is_slip) && !this.ev.may_have_more_names;
+    let severity = if is_error { Severity::Error } else { Severity::Warning };
+    let message = format!("there is no resource type {}", quote(kind));
+    let finding = Finding::new(severity, codes::UNKNOWN_TYPE, span, message);
+    this.ev.run.findings.push(match meant {
+        Some(meant) => finding.help(suggest::help(meant)),
+        None => finding,
+    });
 }

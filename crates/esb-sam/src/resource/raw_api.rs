@@ -37,6 +37,8 @@ fn method(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
         let span = resource.span();
         let (path, method) = (&*path, &*method);
         let path_span = None;
+        let method_span = resource.property("HttpMethod").map_or(span, |node| node.span());
+        route::check(this, &function, (path, span), (method, method_span));
         route::add(this, Wanted { function: &function, api, path, method, span, path_span });
     }
 }
@@ -89,6 +91,8 @@ fn route(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
     };
     let span = resource.span();
     let path_span = resource.property("RouteKey").map(|node| node.span());
+    let key_span = path_span.unwrap_or(span);
+    route::check(this, &function, (path, key_span), (method, key_span));
     route::add(this, Wanted { function: &function, api, path, method, span, path_span });
 }
 

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use super::{Resource, event::quiet_map, lower::Lowering, schedule};
+use super::{Resource, event::quiet_map, expression::Reader, lower::Lowering, schedule};
 use crate::evaluator::Opened;
 
 pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
-    let targets = match &*resource.kind {
-        "AWS::Events::Rule" => "Targets",
-        "AWS::Scheduler::Schedule" => "Target",
+    let (targets, reader) = match &*resource.kind {
+        "AWS::Events::Rule" => ("Targets", Reader::Rule),
+        "AWS::Scheduler::Schedule" => ("Target", Reader::Scheduler),
         _ => return,
     };
     let Some(expression) = resource.property("ScheduleExpression").cloned() else { return };
@@ -29,6 +29,7 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
         let Some(arn) = target.get("Arn").cloned() else { continue };
         let arn = this.ev.eval(&arn);
         let Some(function) = this.function_of(&arn) else { continue };
+        let expression_span = expression.span();
         let expression = this.ev.known(&expression, &what).map(|text| text.text.to_string());
         let input =
             target.get("Input").cloned().and_then(|node| schedule::input(this, &node, &what));
@@ -41,6 +42,8 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
                 input,
                 enabled,
                 span: resource.span(),
+                expression_span,
+                reader,
             },
         );
     }

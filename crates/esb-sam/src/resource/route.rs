@@ -23,6 +23,37 @@ pub(super) struct Wanted<'t> {
     pub(super) path_span: Option<Span>,
 }
 
+/// The methods of an API, for suggestions.
+const METHODS: [&str; 9] =
+    ["ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+
+/// Reports a method that is none, and a path that does not begin at the root.
+pub(super) fn check(
+    this: &mut Lowering<'_, '_, '_>,
+    function: &str,
+    (path, path_span): (&str, Span),
+    (method, method_span): (&str, Span),
+) {
+    let function = this.ev.resources.get(function);
+    let severity = function.map_or(Severity::Error, |function| function.severity());
+    let findings = &mut this.ev.run.findings;
+    let Ok(parsed) = method.trim().parse::<Method>();
+    let is_known = match &parsed {
+        Method::Any => true,
+        Method::Named(name) => name == "*" || METHODS.contains(&&**name),
+    };
+    if !is_known {
+        let message = format!("{} is not an HTTP method", quote(method));
+        let finding = Finding::new(severity, codes::ROUTE, method_span, message);
+        findings.push_wrong(finding, method, METHODS);
+    }
+    if !path.starts_with('/') && path != "$default" {
+        let message = format!("the path {} does not begin with `/`", quote(path));
+        let help = format!("write {}", quote(&format!("/{path}")));
+        findings.push(Finding::new(severity, codes::ROUTE, path_span, message).help(help));
+    }
+}
+
 /// Adds a route, unless the same path and method of its API leads somewhere already.
 pub(super) fn add(this: &mut Lowering<'_, '_, '_>, wanted: Wanted<'_>) {
     let Wanted { function, api, path, method, span, path_span } = wanted;
@@ -77,7 +108,9 @@ pub(super) fn named_api(
         }
         None => {
             let message = format!("{what}: {} is not an API of this template", quote(&id));
-            this.ev.warn(codes::EVENT, node.span(), message);
+            if !this.ev.run.findings.mentions(node.span()) {
+                this.ev.warn(codes::EVENT, node.span(), message);
+            }
             Named::Explicit(id)
         }
     }

@@ -2,9 +2,13 @@
 
 use std::fmt::Display;
 
-use esb_model::{Schedule, Span};
+use esb_model::{Finding, Schedule, Severity, Span};
 
-use super::{event::Event, lower::Lowering};
+use super::{
+    event::Event,
+    expression::{self, Reader, Refusal},
+    lower::Lowering,
+};
 use crate::{codes, findings::quote, intrinsic::json, value::Value, words::Part};
 
 /// Lowers a `Schedule` or `ScheduleV2` event; `property` holds the expression.
@@ -38,6 +42,8 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, event: &Event, property: &s
             input,
             enabled: enabled && state,
             span: event.span,
+            expression_span: node.span(),
+            reader: if property == "Schedule" { Reader::Rule } else { Reader::Scheduler },
         },
     );
 }
@@ -75,23 +81,35 @@ pub(super) struct New<'t> {
     pub(super) input: Option<String>,
     pub(super) enabled: bool,
     pub(super) span: Span,
+    pub(super) expression_span: Span,
+    pub(super) reader: Reader,
 }
 
 pub(super) fn add(this: &mut Lowering<'_, '_, '_>, new: New<'_>) {
-    let New { function, name, expression, input, enabled, span } = new;
-    match &expression {
-        Some(text) if text.trim_start().starts_with("at(") => {
-            let message = "the platform's scheduler cannot run `at(…)`";
-            this.platform_note(codes::PLATFORM_SCHEDULE, span, message);
-        }
-        Some(text)
-            if !["rate(", "cron("].iter().any(|start| text.trim_start().starts_with(start)) =>
-        {
-            let message = format!("{} is not a schedule expression", quote(text));
-            this.ev.warn(codes::EVENT, span, message);
-        }
-        _ => {}
+    let New { function, name, expression, input, enabled, span, expression_span, reader } = new;
+    if let Some(text) = &expression {
+        check(this, function, text, reader, expression_span);
     }
     let function = this.function_id(function);
-    this.app.schedules.push(Schedule { function, name, expression, input, enabled, span });
+    let schedule = Schedule { function, name, expression, input, enabled, span, expression_span };
+    this.app.schedules.push(schedule);
+}
+
+/// Reports an expression that AWS refuses, or that cannot run here.
+fn check(this: &mut Lowering<'_, '_, '_>, function: &str, text: &str, reader: Reader, span: Span) {
+    let finding = match expression::check(text, reader) {
+        Ok(()) if text.trim_start().starts_with("at") => {
+            let message = format!("{} will not run here", quote(text));
+            let help = "the platform's scheduler has `rate(…)` and `cron(…)` only";
+            Finding::new(Severity::Warning, codes::SCHEDULE, span, message).help(help)
+        }
+        Ok(()) => return,
+        Err(Refusal { reason, help }) => {
+            let function = this.ev.resources.get(function);
+            let severity = function.map_or(Severity::Error, |function| function.severity());
+            let message = format!("{} {reason}", quote(text));
+            Finding::new(severity, codes::SCHEDULE, span, message).help(help)
+        }
+    };
+    this.ev.run.findings.push(finding);
 }

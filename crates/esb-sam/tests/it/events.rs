@@ -185,3 +185,69 @@ Resources:
         [r#"Rule Some("rate(1 hour)") false"#, r#"Plan Some("rate(2 hours)") true"#,]
     );
 }
+
+/// The findings of one event of a function whose code is here or in S3.
+fn of_event(event: &str, code: &str) -> Vec<String> {
+    let text = format!(
+        "Transform: AWS::Serverless-2016-10-31\nResources:\n  F: {{Type: \
+         AWS::Serverless::Function, Properties: {{Runtime: python3.12, Handler: a.b, CodeUri: \
+         '{code}', Events: {{\n    E: {event}}}}}}}\n"
+    );
+    let found = findings(&text).into_iter();
+    found.filter(|finding| finding.contains(" 4:")).map(|f| f.replace("sam::", "")).collect()
+}
+
+#[test]
+fn methods_and_paths_that_no_api_has() {
+    for (event, expected) in [
+        (
+            "{Type: Api, Properties: {Path: /a, Method: gett}}",
+            vec!["error route 4:51 `gett` is not an HTTP method (did you mean `GET`?)"],
+        ),
+        (
+            "{Type: HttpApi, Properties: {Path: a/b, Method: SUBSCRIBE}}",
+            vec![
+                "error route 4:43 the path `a/b` does not begin with `/` (write `/a/b`)",
+                "error route 4:56 `SUBSCRIBE` is not an HTTP method",
+            ],
+        ),
+        ("{Type: Api, Properties: {Path: /, Method: Any}}", vec![]),
+        (
+            "{Type: HttpApi, Properties: {Path: $default, Method: x-amazon-apigateway-any-method}}",
+            vec![],
+        ),
+        ("{Type: HttpApi}", vec![]),
+    ] {
+        assert_eq!(of_event(event, "src"), expected, "{event}");
+    }
+    let event = "{Type: Api, Properties: {Path: a, Method: gett}}";
+    assert!(of_event(event, "s3://b/k").iter().all(|finding| finding.starts_with("warning")));
+}
+
+#[test]
+fn schedule_expressions_that_aws_refuses() {
+    let event = "{Type: Schedule, Properties: {Schedule: 'cron(0 9 * * *)'}}";
+    let expected =
+        "4:48 `cron(0 9 * * *)` has 5 fields (AWS has six fields: write `cron(0 9 * * ? *)`)";
+    assert_eq!(of_event(event, "src"), [format!("error schedule {expected}")]);
+    assert_eq!(of_event(event, "s3://b/k"), [format!("warning schedule {expected}")]);
+    let event = "{Type: ScheduleV2, Properties: {ScheduleExpression: 'at(2030-01-01T00:00:00)'}}";
+    assert_eq!(
+        of_event(event, "src"),
+        [
+            "warning schedule 4:60 `at(2030-01-01T00:00:00)` will not run here (the platform's scheduler has `rate(…)` and `cron(…)` only)"
+        ]
+    );
+    let text = r"
+Resources:
+  F: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.12, Handler: a.b, Code: x}}
+  Rule: {Type: AWS::Events::Rule, Properties: {ScheduleExpression: rate(1 hours), Targets: [{Id: a, Arn: !GetAtt F.Arn}]}}
+  Plan: {Type: AWS::Scheduler::Schedule, Properties: {ScheduleExpression: rate(1 hours), Target: {Arn: !GetAtt F.Arn}}}
+";
+    let found: Vec<_> =
+        findings(text).into_iter().filter(|f| f.contains("sam::schedule")).collect();
+    assert_eq!(
+        found,
+        ["error sam::schedule 4:68 `rate(1 hours)` has a plural after 1 (write `rate(1 hour)`)"]
+    );
+}

@@ -154,7 +154,7 @@ Resources:
         findings(text),
         [
             "warning sam::missing-property 4:3 `F` has no Handler (lambda_function.lambda_handler is used; set `Handler` to choose another)",
-            "warning sam::unknown-runtime 7:16 Runtime of `F`: unknown runtime `pythn3.12` (did you mean `python3.12`?)",
+            "error sam::unknown-runtime 7:16 Runtime of `F`: Lambda has no runtime `pythn3.12` (did you mean `python3.12`?)",
             "error sam::wrong-type 8:16 Timeout of `F` must be a whole number, not `abc`",
             "warning sam::unknown-property 9:7 AWS::Serverless::Function has no property `Enviroment` (did you mean `Environment`?)",
             "warning sam::wrong-type 10:23 Architectures of `F`: unknown platform `sparc`: known are linux/amd64 and linux/arm64",
@@ -196,9 +196,117 @@ Resources:
             "warning sam::unknown-property 12:24 event `E` of `F` has no property `Proprties` (did you mean `Properties`?)",
             "warning sam::unknown-property 12:74 event `E` of `F` has no property `RestApi` (did you mean `RestApiId`?)",
             "note platform::trigger 13:9 the platform does not serve SQS events",
-            "warning sam::unknown-resource-type 15:13 there is no resource type `AWS::Serverless::Funktion` (did you mean `AWS::Serverless::Function`?)",
-            "warning sam::unknown-resource-type 16:13 there is no resource type `AWS::DynamoDB::Tabel` (did you mean `AWS::DynamoDB::Table`?)",
+            "error sam::unknown-resource-type 15:13 there is no resource type `AWS::Serverless::Funktion` (did you mean `AWS::Serverless::Function`?)",
+            "error sam::unknown-resource-type 16:13 there is no resource type `AWS::DynamoDB::Tabel` (did you mean `AWS::DynamoDB::Table`?)",
             "warning sam::unknown-property 17:43 AWS::S3::Bucket has no property `Bucketname` (did you mean `BucketName`?)",
         ]
     );
+}
+
+#[test]
+fn runtimes_that_are_none_gone_or_to_come() {
+    for (runtime, code, expected) in [
+        (
+            "python3.133",
+            "src",
+            "error sam::unknown-runtime Runtime of `F`: Lambda has no runtime `python3.133` (did you mean `python3.13`?)",
+        ),
+        (
+            "nodejs20",
+            "src",
+            "error sam::unknown-runtime Runtime of `F`: Lambda has no runtime `nodejs20` (did you mean `nodejs20.x`?)",
+        ),
+        (
+            "python3.16",
+            "src",
+            "warning sam::unknown-runtime Runtime of `F`: `python3.16` is not known here; if AWS has it, its image is built on public.ecr.aws/lambda/python:3.16 (did you mean `python3.15`?)",
+        ),
+        (
+            "JAVA_VERSION",
+            "src",
+            "warning sam::unknown-runtime Runtime of `F`: unknown runtime `JAVA_VERSION`",
+        ),
+        (
+            "python2.7",
+            "src",
+            "warning sam::ended-runtime AWS ended the support of `python2.7` on 2021-07-15 (public.ecr.aws/lambda/python:2.7 gets no more updates: change to `python3.14`)",
+        ),
+        // What is not built here can only be looked at.
+        (
+            "python3.133",
+            "s3://bucket/key",
+            "warning sam::unknown-runtime Runtime of `F`: Lambda has no runtime `python3.133` (did you mean `python3.13`?)",
+        ),
+        ("python3.13", "src", ""),
+        (
+            "provided",
+            "src",
+            "warning sam::ended-runtime AWS ended the support of `provided` on 2024-01-08 (public.ecr.aws/lambda/provided:alami gets no more updates: change to `provided.al2023`)",
+        ),
+    ] {
+        let text = format!(
+            "Transform: AWS::Serverless-2016-10-31\nResources: {{F: {{Type: AWS::Serverless::Function, \
+             Properties: {{Handler: a.b, CodeUri: '{code}', Runtime: {runtime}}}}}}}"
+        );
+        let found = findings(&text).into_iter().filter(|finding| finding.contains("runtime "));
+        let without_place = |finding: String| {
+            let mut words: Vec<&str> = finding.split(' ').collect();
+            words.remove(2);
+            words.join(" ")
+        };
+        assert_eq!(found.map(without_place).collect::<String>(), expected, "{runtime} {code}");
+    }
+}
+
+#[test]
+fn a_layer_is_a_reference_and_no_plain_word() {
+    let body = "{Type: AWS::Serverless::Function, Properties: {Runtime: python3.12, Handler: a.b, \
+                Layers: [L, common, LL, !Ref Bucket]}}";
+    let found = findings(&template(body)).into_iter().filter(|f| f.contains("sam::layer"));
+    let found: Vec<_> = found.map(|f| f.split_once(" sam::layer ").unwrap().1.to_owned()).collect();
+    let without_place: Vec<_> = found.iter().map(|f| f.split_once(' ').unwrap().1).collect();
+    assert_eq!(
+        without_place,
+        [
+            "Layers of `F`: `L` is a plain word, not a reference to a layer (write `!Ref L`)",
+            "Layers of `F`: `common` is a plain word, not a reference to a layer (name a layer of this template with `!Ref`, or a published one by its ARN)",
+            "Layers of `F`: `LL` is a plain word, not a reference to a layer (write `!Ref L`)",
+        ]
+    );
+}
+
+#[test]
+fn types_that_do_not_exist() {
+    for (kind, expected) in [
+        ("AWS::S3::BucketPolicy", ""),
+        ("AWS::Lambda::Url", ""),
+        ("Custom::Thing", ""),
+        ("Vendor::Service::Thing", ""),
+        ("AWS::CDK::Metadata", ""),
+        (
+            "AWS::Lambda::Funtcion",
+            "error there is no resource type `AWS::Lambda::Funtcion` (did you mean `AWS::Lambda::Function`?)",
+        ),
+        ("AWS::Lambda::Nonsense", "error there is no resource type `AWS::Lambda::Nonsense`"),
+        (
+            "AWS::Serverless::Functions",
+            "error there is no resource type `AWS::Serverless::Functions` (did you mean `AWS::Serverless::Function`?)",
+        ),
+        (
+            "aws::s3::bucket",
+            "error there is no resource type `aws::s3::bucket` (did you mean `AWS::S3::Bucket`?)",
+        ),
+        (
+            "AWS::IAM::Polcy",
+            "error there is no resource type `AWS::IAM::Polcy` (did you mean `AWS::IAM::Policy`?)",
+        ),
+        ("AWS::Brandnew::Thing", "warning there is no resource type `AWS::Brandnew::Thing`"),
+        ("Bucket", "warning there is no resource type `Bucket`"),
+    ] {
+        let found = findings(&format!("Resources: {{R: {{Type: '{kind}'}}}}")).into_iter();
+        let found = found.filter(|finding| finding.contains("unknown-resource-type"));
+        let shown: Vec<_> =
+            found.map(|f| f.replace("sam::unknown-resource-type 1:23 ", "")).collect();
+        assert_eq!(shown.join(""), expected, "{kind}");
+    }
 }

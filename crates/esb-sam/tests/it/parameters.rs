@@ -87,7 +87,7 @@ fn a_secret_never_shows() {
     assert_eq!(
         given,
         [
-            "warning sam::parameter-constraint 7:3 the value `****` of parameter `Key` must have at least 3 characters",
+            "error sam::parameter-constraint 7:3 the value `****` of parameter `Key` must have at least 3 characters",
         ]
     );
 }
@@ -99,9 +99,9 @@ fn constraints_and_unknown_names() {
     assert_eq!(
         findings_with(TEXT, &given),
         [
-            "warning sam::parameter-constraint 3:3 the value `test` of parameter `Stage` must be one of `dev`, `prod`",
+            "error sam::parameter-constraint 3:3 the value `test` of parameter `Stage` must be one of `dev`, `prod`",
             "warning sam::unknown-parameter 3:3 the template has no parameter `Stag` (did you mean `Stage`?)",
-            "warning sam::parameter-constraint 4:3 the value `12` of parameter `Size` must be at most 9",
+            "error sam::parameter-constraint 4:3 the value `12` of parameter `Size` must be at most 9",
         ]
     );
 }
@@ -166,19 +166,19 @@ fn patterns_match_whole_values() {
         pattern,
         Some("abc1"),
         &[
-            "warning 2:3 the value `abc1` of parameter `P` does not match the pattern `[a-z]+|x\\d{1,255}`",
+            "error 2:3 the value `abc1` of parameter `P` does not match the pattern `[a-z]+|x\\d{1,255}`",
         ],
     );
     check(
         "Type: CommaDelimitedList, AllowedPattern: '[a-z]+', Default: 'a, B,c'",
         None,
-        &["warning 2:68 the value `B` of parameter `P` does not match the pattern `[a-z]+`"],
+        &["error 2:68 the value `B` of parameter `P` does not match the pattern `[a-z]+`"],
     );
     check(
         "Type: String, NoEcho: true, AllowedPattern: '.{8,}', Default: hunter2, ConstraintDescription: eight letters",
         None,
         &[
-            "warning 2:69 the value `****` of parameter `P` does not match the pattern `.{8,}` (eight letters)",
+            "error 2:69 the value `****` of parameter `P` does not match the pattern `.{8,}` (eight letters)",
         ],
     );
     // A value that nobody knows and a number are not matched.
@@ -221,5 +221,41 @@ fn bounds_and_allowed_values() {
         let found = findings_with(&text, &options(&given));
         assert_eq!(found.len(), usize::from(!expected.is_empty()), "{declaration}: {found:?}");
         assert!(found.iter().all(|finding| finding.ends_with(expected)), "{found:?}");
+    }
+}
+
+#[test]
+fn a_broken_constraint_is_an_error_and_an_empty_default_asks_for_a_value() {
+    let first = |declaration: &str, strict: bool, given: Option<&str>| {
+        let text = format!("Parameters: {{P: {{{declaration}}}}}\nResources: {{}}\n");
+        let given: Vec<_> = given.map(|value| ("P", value)).into_iter().collect();
+        let options = Options { strict, ..options(&given) };
+        let found = findings_with(&text, &options);
+        found.first().map_or(String::new(), |f| f.split(' ').next().unwrap_or_default().to_owned())
+    };
+    let broken = "Type: String, AllowedValues: [a, b], Default: c";
+    let empty = "Type: String, AllowedPattern: .+@.+, Default: ''";
+    assert_eq!(first(broken, false, None), "error");
+    assert_eq!(first(broken, false, Some("a")), "");
+    assert_eq!(
+        (first(empty, false, None), first(empty, true, None)),
+        ("warning".into(), "error".into())
+    );
+    assert_eq!(first(empty, false, Some("")), "error");
+}
+
+#[test]
+fn types_of_parameters() {
+    for (kind, expected) in [
+        ("Strng", "error 2:13 parameter `P` has the unknown type `Strng` (did you mean `String`?)"),
+        ("Float", "warning 2:13 parameter `P` has the unknown type `Float`"),
+        ("AWS::EC2::VPC::Id", ""),
+        ("List<AWS::EC2::Subnet::Id>", ""),
+        ("List<Number>", ""),
+        ("AWS::SSM::Parameter::Value<List<String>>", ""),
+    ] {
+        let expected: Vec<&str> =
+            Some(expected).filter(|text| !text.is_empty()).into_iter().collect();
+        check(&format!("Type: {kind}"), Some("1"), &expected);
     }
 }
