@@ -139,7 +139,7 @@ pub fn file_stream(path: &Path, digest: Digest) -> Result<BlobStream, BlobError>
     };
     let mut file = File::open(path).map_err(&failed)?;
     Ok(from_fn(move || {
-        let mut block = vec![0; 256 * 1024];
+        let mut block = vec![0; 64 * 1024];
         match file.read(&mut block) {
             Ok(0) => None,
             Ok(read) => {

@@ -9,7 +9,7 @@ use std::{
     collections::VecDeque,
     io::{self, Write},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
@@ -39,13 +39,47 @@ const MOST: usize = 8;
 pub struct Threads {
     free: Arc<AtomicUsize>,
     most: usize,
+    spare: Arc<Spare>,
+}
+
+/// Memory of finished work that the next block uses again: hundreds of layers would else take and
+/// give back megabytes each, and the C library keeps a good part of what comes and goes like that.
+#[derive(Debug, Default)]
+struct Spare {
+    compressors: Mutex<Vec<Compress>>,
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Spare {
+    fn compressor(&self) -> Compress {
+        let spare = pop(&self.compressors);
+        spare.unwrap_or_else(|| Compress::new(Compression::new(LEVEL), false))
+    }
+
+    fn buffer(&self) -> Vec<u8> {
+        pop(&self.buffers).unwrap_or_default()
+    }
+
+    fn keep_compressor(&self, mut compressor: Compress) {
+        compressor.reset();
+        self.compressors.lock().unwrap_or_else(PoisonError::into_inner).push(compressor);
+    }
+
+    fn keep_buffer(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
+fn pop<T>(spare: &Mutex<Vec<T>>) -> Option<T> {
+    spare.lock().unwrap_or_else(PoisonError::into_inner).pop()
 }
 
 impl Threads {
     /// `number` threads that compress; with one, the thread that writes a layer compresses it.
     pub fn new(number: usize) -> Self {
         let most = number.saturating_sub(1);
-        Self { free: Arc::new(AtomicUsize::new(most)), most }
+        Self { free: Arc::new(AtomicUsize::new(most)), most, spare: Arc::default() }
     }
 
     /// As many as this machine has processors, within reason.
@@ -58,11 +92,11 @@ impl Threads {
         let took =
             self.free.fetch_update(Ordering::AcqRel, Ordering::Acquire, |free| free.checked_sub(1));
         if took.is_err() {
-            return Work::Done(block.deflate());
+            return Work::Done(block.deflate(&self.spare));
         }
-        let free = Arc::clone(&self.free);
+        let (free, spare) = (Arc::clone(&self.free), Arc::clone(&self.spare));
         let spawned = thread::Builder::new().name("compress".to_owned()).spawn(move || {
-            let done = block.deflate();
+            let done = block.deflate(&spare);
             free.fetch_add(1, Ordering::AcqRel);
             done
         });
@@ -89,19 +123,22 @@ struct Deflated {
 }
 
 impl Block {
-    fn deflate(self) -> io::Result<Deflated> {
+    fn deflate(self, spare: &Spare) -> io::Result<Deflated> {
         let Self { bytes, last } = self;
         let mut crc = Crc::new();
         crc.update(&bytes);
         // Everything fits at once, so that no output depends on how much room there was.
-        let mut into = Vec::with_capacity(bytes.len() + bytes.len() / 8 + 1024);
-        let mut deflate = Compress::new(Compression::new(LEVEL), false);
+        let mut into = spare.buffer();
+        into.reserve_exact(bytes.len() + bytes.len() / 8 + 1024);
+        let mut deflate = spare.compressor();
         let flush = if last { FlushCompress::Finish } else { FlushCompress::Sync };
         let status = deflate.compress_vec(&bytes, &mut into, flush).map_err(io::Error::other)?;
         let expected = if last { Status::StreamEnd } else { Status::Ok };
         if status != expected || deflate.total_in() != bytes.len() as u64 {
             return Err(io::Error::other("a block did not compress into its room"));
         }
+        spare.keep_compressor(deflate);
+        spare.keep_buffer(bytes);
         Ok(Deflated { bytes: into, crc })
     }
 }
@@ -137,13 +174,13 @@ pub(crate) struct GzipWriter<W: Write> {
 
 impl<W: Write> GzipWriter<W> {
     pub(crate) fn new(inner: W, threads: Threads) -> Self {
-        let (block, working) = (Vec::new(), VecDeque::new());
+        let (block, working) = (threads.spare.buffer(), VecDeque::new());
         Self { inner, threads, block, working, crc: Crc::new(), started: false }
     }
 
     pub(crate) fn finish(mut self) -> io::Result<W> {
         let bytes = std::mem::take(&mut self.block);
-        self.working.push_back(Work::Done(Block { bytes, last: true }.deflate()));
+        self.working.push_back(Work::Done(Block { bytes, last: true }.deflate(&self.threads.spare)));
         while !self.working.is_empty() {
             self.take_first()?;
         }
@@ -154,7 +191,7 @@ impl<W: Write> GzipWriter<W> {
 
     /// Gives the block to who compresses it; of a few blocks on their way the first is waited for.
     fn send(&mut self) -> io::Result<()> {
-        let bytes = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK));
+        let bytes = std::mem::replace(&mut self.block, self.threads.spare.buffer());
         self.working.push_back(self.threads.start(Block { bytes, last: false }));
         while self.working.len() > self.threads.most {
             self.take_first()?;
@@ -169,7 +206,9 @@ impl<W: Write> GzipWriter<W> {
             self.inner.write_all(&HEADER)?;
         }
         self.crc.combine(&done.crc);
-        self.inner.write_all(&done.bytes)
+        self.inner.write_all(&done.bytes)?;
+        self.threads.spare.keep_buffer(done.bytes);
+        Ok(())
     }
 }
 

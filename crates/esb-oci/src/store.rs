@@ -422,7 +422,7 @@ pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
     let mut file = File::open(path)?;
     // No larger than the file: most files are small, and large blocks that come and go leave gaps.
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    let mut block = vec![0; size.clamp(512, 256 * 1024)];
+    let mut block = vec![0; size.clamp(512, 64 * 1024)];
     let mut hasher = Hasher::default();
     loop {
         match io::Read::read(&mut file, &mut block)? {
