@@ -4,6 +4,7 @@ mod api;
 mod base_image;
 mod bases;
 mod bench;
+mod captures;
 mod checks;
 mod command;
 mod demo;
@@ -57,6 +58,15 @@ enum Task {
     Hooks,
     /// Measures esb beside its peers
     Bench(bench::Args),
+    /// Writes what people see at terminals of 100 and 60 columns below target/captures
+    Captures {
+        /// Only scenes whose name holds this
+        #[arg(default_value = "")]
+        only: String,
+        /// A program that is built already, instead of a release build
+        #[arg(long)]
+        esb: Option<std::path::PathBuf>,
+    },
     /// Builds Dockerfiles with the embedded engine and with BuildKit, and compares
     Differential(e2e::differential::Args),
     /// Makes inputs for the readers of foreign text until one breaks an invariant
@@ -85,6 +95,7 @@ fn main() -> ExitCode {
             e2e::one_topic(topic, esb, deploys)
         }
         Task::E2e { esb, .. } => test::e2e_alone(esb),
+        Task::Captures { only, esb } => captures::captures(esb, &only),
         Task::Hooks => hooks::alone(),
         Task::Bench(args) => told(bench::run(&args)),
         Task::Differential(args) => told(test::differential_alone(&args)),

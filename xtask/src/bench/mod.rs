@@ -13,7 +13,7 @@ mod report;
 mod sam;
 mod site;
 mod sync;
-mod workload;
+pub(crate) mod workload;
 
 use std::{fs, path::PathBuf};
 

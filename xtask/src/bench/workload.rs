@@ -107,7 +107,7 @@ fn template(functions: usize) -> String {
 }
 
 /// Text that compresses as programs do.
-pub(super) fn source(seed: u64, bytes: usize) -> String {
+pub(crate) fn source(seed: u64, bytes: usize) -> String {
     const WORDS: [&str; 16] = [
         "def", "return", "self", "value", "order", "if", "else", "for", "items", "total", "None",
         "raise", "import", "key", "result", "append",

@@ -21,6 +21,7 @@ mod kill;
 mod links;
 mod listen;
 mod logs;
+mod memory;
 mod mode;
 mod offline;
 mod package_index;
@@ -281,7 +282,7 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 15] = [
+    let list: [(&str, OfParts); 16] = [
         ("links that lead out of code and layers", links::are_followed),
         ("packages: nothing of a project is run here", packages::nothing_is_run_here),
         ("packages: environment markers are the image's", packages::markers_are_the_images),
@@ -295,6 +296,7 @@ fn of_code(checks: &mut Checks, parts: &Parts) {
         ("image function from its Dockerfile", image_functions::built_from_metadata),
         ("images with steps are not believed for their labels", forged::images_with_steps),
         ("a package without a wheel is built in the engine", dependencies::built_in_the_engine),
+        ("memory of 500 functions", memory::is_bounded),
         ("output of sam build", sam_build::deploys),
         ("output of sam build as it is made today", sam_today::deploys),
     ];

@@ -36,7 +36,8 @@ impl Parts {
         Self::start_below(target().join("e2e").join(lane), esb.to_owned(), mirrors.to_vec())
     }
 
-    fn start_below(work: PathBuf, esb: PathBuf, mirrors: Vec<String>) -> Outcome<Self> {
+    /// As [`Parts::start`], in another folder.
+    pub(crate) fn start_below(work: PathBuf, esb: PathBuf, mirrors: Vec<String>) -> Outcome<Self> {
         if work.exists() {
             // A run that was killed leaves its daemons' mounts.
             esb_test::detach_below(&work);

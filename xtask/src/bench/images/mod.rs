@@ -330,11 +330,11 @@ fn many(rounds: usize, work: &Path, esb: &Path, report: &mut Report) -> Outcome 
 
     reset(&many)?;
     let peak = many.borrow().memory(&["build"])?;
-    report.ratios.push(Ratio::new("peak memory, 500 functions, MiB", peak, Goal::AtMost(96.0)));
+    report.ratios.push(Ratio::new("peak memory, 500 functions, MiB", peak, Goal::AtMost(64.0)));
     reset(&few)?;
     few.borrow().project.enlarge(1024 * 1024 * 1024)?;
     let peak = few.borrow().memory(&["build"])?;
-    report.ratios.push(Ratio::new("peak memory, layer of 1 GiB, MiB", peak, Goal::AtMost(96.0)));
+    report.ratios.push(Ratio::new("peak memory, layer of 1 GiB, MiB", peak, Goal::AtMost(64.0)));
     Ok(())
 }
 
