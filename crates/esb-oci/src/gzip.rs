@@ -180,7 +180,8 @@ impl<W: Write> GzipWriter<W> {
 
     pub(crate) fn finish(mut self) -> io::Result<W> {
         let bytes = std::mem::take(&mut self.block);
-        self.working.push_back(Work::Done(Block { bytes, last: true }.deflate(&self.threads.spare)));
+        self.working
+            .push_back(Work::Done(Block { bytes, last: true }.deflate(&self.threads.spare)));
         while !self.working.is_empty() {
             self.take_first()?;
         }
