@@ -1,16 +1,21 @@
 //! Asks questions on a terminal.
 //!
 //! Decides when a person may be asked, and has the forms of a question. Never asks without a
-//! terminal. What is asked before a run is in `questions.rs`.
+//! terminal, and never takes a default for an answer that does not fit. A question is awaited like
+//! other work, so that a signal ends it; the terminal is then as it was before.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use esb_deploy::{Error, Kind};
+use rustix::{
+    io::Errno,
+    termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr},
+};
 
 use crate::{cli::GlobalArgs, environment::Environment, escape};
 
-/// How often a value that is not allowed is asked for again.
-const TRIES: usize = 5;
+/// The code of the error that ends a command which a person cancelled.
+pub(crate) const CANCELLED: &str = "cancelled";
 
 /// Whether a person can be asked.
 pub(crate) fn may_ask(global: &GlobalArgs, environment: &Environment) -> bool {
@@ -20,61 +25,140 @@ pub(crate) fn may_ask(global: &GlobalArgs, environment: &Environment) -> bool {
         && environment.get("CI").is_none()
 }
 
-/// Asks a question that is answered by yes or no; an empty line is `otherwise`.
-pub(crate) fn agreed(question: &str, otherwise: bool) -> Result<bool, Error> {
-    let choice = if otherwise { "[Y/n]" } else { "[y/N]" };
-    let answer = line(&format!("{question} {choice} "))?;
-    Ok(match answer.as_deref() {
-        None => false,
-        Some("") => otherwise,
-        Some(answer) => matches!(answer, "y" | "Y" | "yes"),
-    })
+/// Asks for consent until the answer is yes or no.
+///
+/// # Errors
+/// When the answer is no, an empty line or the end of the input: the command is cancelled.
+pub(crate) async fn consent(question: &str) -> Result<(), Error> {
+    loop {
+        let answer = line(&format!("{} [y/N] ", shown(question)), false).await?;
+        match answer.to_lowercase().as_str() {
+            "y" | "yes" => return Ok(()),
+            "" | "n" | "no" => return Err(cancelled()),
+            _ => tell([format!("`{answer}` is neither yes nor no: type y or n").as_str()]),
+        }
+    }
+}
+
+/// A question for a text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) name: &'a str,
+    /// What an empty line stands for.
+    pub(crate) default: Option<&'a str>,
+    /// Whether what is typed stays invisible.
+    pub(crate) is_secret: bool,
+}
+
+impl Question<'_> {
+    /// Asks until the answer fits; `check` says what is wrong with one.
+    ///
+    /// # Errors
+    /// At the end of the input, which cancels the command.
+    pub(crate) async fn ask(
+        &self,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Result<String, Error> {
+        let hidden = if self.is_secret { " (hidden)" } else { "" };
+        let default = self.default.map(|value| format!(" [{}]", shown(value))).unwrap_or_default();
+        let prompt = format!("{}{hidden}{default}: ", shown(self.name));
+        loop {
+            let answer = line(&prompt, self.is_secret).await?;
+            let value = match (answer.as_str(), self.default) {
+                ("", Some(default)) => default.to_owned(),
+                _ => answer,
+            };
+            match check(&value) {
+                Ok(()) => return Ok(value),
+                Err(reason) => tell(reason.lines().map(|line| format!("  {line}"))),
+            }
+        }
+    }
 }
 
 /// Shows lines for the person who is asked.
-pub(crate) fn tell<'a>(lines: impl IntoIterator<Item = &'a str>) {
+pub(crate) fn tell(lines: impl IntoIterator<Item = impl AsRef<str>>) {
     let mut err = io::stderr().lock();
     for line in lines {
-        let _ = writeln!(err, "{}", shown(line));
+        let _ = writeln!(err, "{}", shown(line.as_ref()));
     }
-}
-
-/// Asks for a text that fits; an empty line is the default, where there is one. None when the
-/// input ends, or when nothing that fits was typed after some tries.
-pub(crate) fn text(
-    name: &str,
-    default: Option<&str>,
-    fits: impl Fn(&str) -> bool,
-) -> Result<Option<String>, Error> {
-    let shown_default = default.map(|value| format!(" [{}]", shown(value))).unwrap_or_default();
-    let question = format!("{}{shown_default}: ", shown(name));
-    for _ in 0..TRIES {
-        let Some(answer) = line(&question)? else { return Ok(None) };
-        let value = match (answer.as_str(), default) {
-            ("", Some(default)) => default.to_owned(),
-            _ => answer,
-        };
-        if fits(&value) {
-            return Ok(Some(value));
-        }
-        let shown = if value.is_empty() { "nothing".to_owned() } else { format!("`{value}`") };
-        tell([format!("  {shown} cannot be taken").as_str()]);
-    }
-    Ok(None)
 }
 
 fn shown(text: &str) -> String {
     escape::terminal(text).replace('\n', " ")
 }
 
-/// A line, or nothing at the end of the input.
-fn line(question: &str) -> Result<Option<String>, Error> {
-    let mut err = io::stderr().lock();
-    let _ = write!(err, "{question}");
-    let _ = err.flush();
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer).map_err(|error| {
-        Error::of(Kind::Local, "input", &error).during("could not read the answer")
-    })?;
-    Ok((read > 0).then(|| answer.trim().to_owned()))
+fn cancelled() -> Error {
+    Error::new(Kind::Input, CANCELLED, CANCELLED)
+}
+
+/// The next line; what surrounds it is removed, except from a secret.
+async fn line(question: &str, is_secret: bool) -> Result<String, Error> {
+    loop {
+        let mut prompt = Prompt::show(question, is_secret);
+        // The thread may wait for ever: it ends with the process.
+        let read = tokio::task::spawn_blocking(read_line).await;
+        let read = read.map_err(|error| Error::of(Kind::Local, "input", &error))?;
+        let read = read.map_err(|error| {
+            Error::of(Kind::Local, "input", &error).during("could not read the answer")
+        })?;
+        let Some(bytes) = read else { return Err(cancelled()) };
+        prompt.is_answered = true;
+        drop(prompt);
+        match String::from_utf8(bytes) {
+            Ok(answer) if is_secret => return Ok(answer),
+            Ok(answer) => return Ok(answer.trim().to_owned()),
+            Err(_) => tell(["  this is not UTF-8 text"]),
+        }
+    }
+}
+
+/// A line without its end, or nothing at the end of the input: also of a terminal that is gone.
+fn read_line() -> io::Result<Option<Vec<u8>>> {
+    let mut answer = Vec::new();
+    match io::stdin().lock().read_until(b'\n', &mut answer) {
+        Err(error) if error.raw_os_error() != Some(Errno::IO.raw_os_error()) => return Err(error),
+        _ => {}
+    }
+    let Some(line) = answer.strip_suffix(b"\n") else { return Ok(None) };
+    Ok(Some(line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
+}
+
+/// A prompt that waits for its answer. Dropped, it leaves the terminal as it was, with the cursor at
+/// the start of a line.
+struct Prompt {
+    is_answered: bool,
+    /// The terminal's settings before its echo was turned off.
+    before: Option<Termios>,
+}
+
+impl Prompt {
+    fn show(question: &str, is_secret: bool) -> Self {
+        let before = is_secret.then(without_echo).flatten();
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{question}");
+        let _ = err.flush();
+        Self { is_answered: false, before }
+    }
+}
+
+impl Drop for Prompt {
+    fn drop(&mut self) {
+        let is_hidden = self.before.is_some();
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+        }
+        if is_hidden || !self.is_answered {
+            let _ = writeln!(io::stderr().lock());
+        }
+    }
+}
+
+/// Turns the terminal's echo off, and gives the settings of before.
+fn without_echo() -> Option<Termios> {
+    let before = tcgetattr(io::stdin()).ok()?;
+    let mut hidden = before.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(io::stdin(), OptionalActions::Now, &hidden).ok()?;
+    Some(before)
 }

@@ -201,14 +201,23 @@ pub(crate) enum ConfigCommand {
     /// List what is published, with the application and template that own it
     Ls(PlaceArgs),
     /// Remove everything that one template of one application published
-    Rm {
-        /// The owner as `esb config ls` shows it; without APPLICATION that of this project, and
-        /// `:PATH` is what was published before applications were recorded
-        #[arg(long, value_name = "[APPLICATION:]PATH")]
-        owner: String,
-        #[command(flatten)]
-        place: PlaceArgs,
-    },
+    Rm(RemoveArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RemoveArgs {
+    /// The owner as `esb config ls` shows it; without APPLICATION that of this project, and
+    /// `:PATH` is what was published before applications were recorded
+    #[arg(long, value_name = "[APPLICATION:]PATH")]
+    pub(crate) owner: String,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// Only show what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove without asking (ESB_YES)
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -287,7 +296,7 @@ pub(crate) struct PruneArgs {
     /// Only show what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Remove without asking
+    /// Remove without asking (ESB_YES)
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) yes: bool,
 }

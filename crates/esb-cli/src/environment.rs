@@ -77,7 +77,8 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("PIP_*, UV_*", "settings of pip and uv for dependencies"),
     ("SOURCE_DATE_EPOCH", "time of files and images in seconds since 1970 (default 1980-01-01)"),
     ("NO_COLOR, CLICOLOR_FORCE", "colour off, or on without a terminal"),
-    ("CI", "no progress bars and no prompts"),
+    ("ESB_YES", "`1` deploys and removes without asking; `--yes`"),
+    ("CI", "no progress bars and no questions"),
 ];
 
 /// The variables that take precedence over keys of esb.toml.
@@ -204,6 +205,11 @@ impl Environment {
         self.get(name).is_some_and(|value| {
             ["1", "true", "yes"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
         })
+    }
+
+    /// Whether a variable below the brand's prefix says yes.
+    pub(crate) fn branded_is_true(&self, name: &str) -> bool {
+        self.is_true(&format!("{}_{name}", self.prefix))
     }
 
     /// Values of template parameters: `ESB_PARAM_<KEY>`.

@@ -125,6 +125,11 @@ pub(crate) fn brand(global: &GlobalArgs, setting: Option<&str>) -> Result<Brand,
     }
 }
 
+/// Whether a flag or a variable names the environment.
+pub(crate) fn names_environment(global: &GlobalArgs, environment: &Environment) -> bool {
+    global.env.is_some() || environment.branded("ENV").is_some() || environment.get("ENV").is_some()
+}
+
 /// The environment of a run.
 pub(crate) fn environment_name(
     global: &GlobalArgs,

@@ -7,17 +7,17 @@ use std::{
 
 use esb_deploy::{Deployment, Error, Kind, Loaded, Project, TemplateInputs, Templates, read_text};
 use esb_model::{Finding, Severity};
+use esb_sam::codes;
 
 use crate::{
-    ask,
-    cli::{BuildArgs, GlobalArgs, TemplateArgs},
+    cli::TemplateArgs,
     diagnostics::{self, Counts},
     environment::Environment,
     exit_code::CliError,
-    inspect,
+    hints, inspect,
     parameters::Parameters,
     printer::Printer,
-    questions::{PromptedFields, Questions},
+    questions::{Answers, Open},
 };
 
 /// Values of variables by function.
@@ -41,37 +41,66 @@ pub(crate) fn load_templates(
     args: &TemplateArgs,
     environment: &Environment,
 ) -> Result<Templates, Error> {
-    let (inputs, values) = inputs(&deployment.project, args, environment)?;
-    let mut templates = deployment.load(&inputs)?;
-    add_unused(&mut templates.loaded, &values);
-    Ok(templates)
+    Given::read(&deployment.project, args, environment)?.load(deployment)
 }
 
-/// Reads the templates of a deployment, and asks for parameters without a value, where a person can
-/// be asked.
-pub(crate) fn load_or_ask(
-    deployment: &Deployment,
-    args: &BuildArgs,
-    global: &GlobalArgs,
-    asked: &PromptedFields,
-    environment: &Environment,
-) -> Result<Templates, Error> {
-    let project = &deployment.project;
-    let (mut inputs, values) = inputs(project, &args.template, environment)?;
-    let mut templates = deployment.load(&inputs)?;
-    if templates.loaded.readable && ask::may_ask(global, environment) {
-        let interview = Questions { asked, project, args, global };
-        let answers = interview.parameters(&templates.loaded.open)?;
-        if !answers.is_empty() {
-            for (number, answered) in answers {
-                let given = std::mem::replace(&mut inputs.parameters[number], answered);
-                inputs.parameters[number].extend(given);
-            }
-            templates = deployment.load(&inputs)?;
+/// What is given for the templates of a run.
+pub(crate) struct Given {
+    inputs: TemplateInputs,
+    values: Parameters,
+}
+
+impl Given {
+    pub(crate) fn read(
+        project: &Project,
+        args: &TemplateArgs,
+        environment: &Environment,
+    ) -> Result<Self, Error> {
+        let (inputs, values) = inputs(project, args, environment)?;
+        Ok(Self { inputs, values })
+    }
+
+    /// Reads the templates of a deployment.
+    pub(crate) fn load(&self, deployment: &Deployment) -> Result<Templates, Error> {
+        let mut templates = deployment.load(&self.inputs)?;
+        add_unused(&mut templates.loaded, &self.values);
+        Ok(templates)
+    }
+
+    /// Adds what a person answered; what is given otherwise takes precedence.
+    pub(crate) fn add(&mut self, answers: &Answers) {
+        for (number, answered) in answers {
+            let given = std::mem::take(&mut self.inputs.parameters[*number]);
+            self.inputs.parameters[*number].extend(answered.clone());
+            self.inputs.parameters[*number].extend(given);
         }
     }
-    add_unused(&mut templates.loaded, &values);
-    Ok(templates)
+
+    /// Says what a template has against a parameter's value.
+    pub(crate) fn check(
+        &self,
+        project: &Project,
+        (number, parameter): &Open,
+        value: &str,
+    ) -> Result<(), String> {
+        let mut inputs = self.inputs.clone();
+        inputs.parameters[*number].insert(parameter.name.clone(), value.to_owned());
+        // What else is wrong with the templates is told by who reads them for good.
+        let Ok(loaded) = esb_deploy::load(project, &inputs) else { return Ok(()) };
+        let is_about = |finding: &&Finding| {
+            finding.code == codes::PARAMETER_CONSTRAINT
+                && finding.severity > Severity::Note
+                && finding.span == Some(parameter.span)
+        };
+        let broken = loaded.findings.iter().filter(is_about);
+        let help = |finding: &Finding| {
+            finding.help.as_ref().map(|help| format!(" ({})", hints::of_finding(help)))
+        };
+        let reasons: Vec<String> = broken
+            .map(|finding| format!("{}{}", finding.message, help(finding).unwrap_or_default()))
+            .collect();
+        if reasons.is_empty() { Ok(()) } else { Err(reasons.join("\n")) }
+    }
 }
 
 /// Prints what was found; an error among it ends the command.
@@ -86,6 +115,11 @@ pub(crate) fn check(loaded: &Loaded, printer: Printer) -> Result<(), CliError> {
         let findings = inspect::findings(&loaded.findings, &loaded.sources);
         CliError { findings, ..error.into() }
     })
+}
+
+/// As [`check`], for templates whose findings were printed: only errors are new.
+pub(crate) fn recheck(loaded: &Loaded, printer: Printer) -> Result<(), CliError> {
+    if loaded.check().is_err() { check(loaded, printer) } else { Ok(()) }
 }
 
 /// Prints what was found; notes are for `validate`, and for who asks.

@@ -5,6 +5,7 @@ mod answers;
 mod ask;
 mod cli;
 mod commands;
+mod confirm;
 mod connections;
 mod diagnostics;
 mod env_file;
@@ -61,11 +62,14 @@ fn run(cli: &mut Cli, environment: &mut Environment, printer: Printer) -> Result
     environment.set_brand(&inputs::brand(&cli.global, file.brand())?);
     let mut asked = PromptedFields::default();
     let asks = questions::is_asking(cli, environment);
+    let asks_all = asks && questions::asks_all(cli);
     if asks {
-        questions::template(cli, &file, environment, &mut asked)?;
+        runtime::block_on(questions::template(cli, &file, environment))?;
         file = project_settings(cli, environment)?;
         environment.set_brand(&inputs::brand(&cli.global, file.brand())?);
-        questions::environment(cli, environment, &mut asked)?;
+    }
+    if asks_all {
+        runtime::block_on(questions::environment(cli, environment, &mut asked))?;
     }
     let settings = file.settings(&inputs::environment_name(&cli.global, environment)?);
     environment.set_brand(&inputs::brand(&cli.global, settings.text("brand"))?);
@@ -74,9 +78,9 @@ fn run(cli: &mut Cli, environment: &mut Environment, printer: Printer) -> Result
     let project = args.map(|args| inputs::project(&cli.global, &args, environment));
     // What is wrong with a project is told by the command.
     if let Some(Ok(project)) = &project {
-        take_running_mode(cli, project, environment, asks)?;
-        if asks {
-            questions::mode(cli, project, environment, &mut asked)?;
+        take_running_mode(cli, project, environment, asks_all)?;
+        if asks_all {
+            runtime::block_on(questions::mode(cli, project, environment, &mut asked))?;
         }
     }
     commands::run(cli, project, &asked, environment, printer)
@@ -88,14 +92,14 @@ fn take_running_mode(
     cli: &mut Cli,
     project: &Project,
     environment: &Environment,
-    asks: bool,
+    asks_all: bool,
 ) -> Result<(), CliError> {
     let compose_project = match &cli.command {
         cli::Command::Deploy(args) => args.project.clone(),
         _ => None,
     };
     let Some(args) = questions::build_args(&mut cli.command) else { return Ok(()) };
-    let is_needed = asks || !inputs::names_registry(args, environment);
+    let is_needed = asks_all || !inputs::names_registry(args, environment);
     if !is_needed || inputs::given_mode(args.mode, environment)?.is_some() {
         return Ok(());
     }
@@ -136,7 +140,11 @@ fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Error> {
 
 fn report(end: &CliError, printer: Printer) {
     let Some(error) = &end.error else { return };
-    printer.error(error);
+    if error.code == ask::CANCELLED {
+        printer.err("Cancelled.");
+    } else {
+        printer.error(error);
+    }
     if printer.json && !end.is_told {
         let mut shown = exit_code::json(error);
         shown["exit"] = (end.exit as u8).into();

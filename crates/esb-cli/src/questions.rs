@@ -1,22 +1,21 @@
-//! Asks before a run for what is not given: the template, the environment, the mode, the values of
-//! parameters; then for confirmation.
+//! Asks before a run for what is required and not given: the template, and the values of parameters
+//! without a default. With `--ask` also for what has a default: the environment, the mode, and the
+//! other parameters.
 //!
-//! Answers complete the command line as if they had been flags there. Secrets are not asked for: a
-//! terminal would show them.
+//! Answers complete the command line as if they had been flags there.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use esb_deploy::{Error, Kind, Mode, Project, TEMPLATE_NAMES, settings::SettingsFile};
-use esb_oci::Folder;
-use esb_sam::Parameter;
+use esb_deploy::{Error, Mode, Project, TEMPLATE_NAMES, settings::SettingsFile};
+use esb_sam::{Parameter, ParameterOrigin};
 
 use crate::{
-    answers::{Saved, Values},
-    ask,
-    cli::{BuildArgs, Cli, Command, GlobalArgs},
+    answers::{Saved, TemplateAnswers, Values},
+    ask::{self, Question},
+    cli::{BuildArgs, Cli, Command},
     environment::Environment,
     inputs,
 };
@@ -28,12 +27,15 @@ pub(crate) type Answers = BTreeMap<usize, Values>;
 const FOLDERS: usize = 500;
 const OFFERED: usize = 20;
 
-/// The fields that are asked for before the templates are read.
+/// The most defaults that a line names, and the longest that is shown whole.
+const DEFAULTS: usize = 8;
+const LONGEST: usize = 40;
+
+/// The answers that were given before the templates are read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PromptedFields {
-    environment: bool,
-    mode: bool,
-    template: bool,
+    environment: Option<String>,
+    mode: Option<Mode>,
 }
 
 /// The arguments of a command that asks before it begins.
@@ -50,12 +52,16 @@ pub(crate) fn is_asking(cli: &mut Cli, environment: &Environment) -> bool {
     build_args(&mut cli.command).is_some() && ask::may_ask(&cli.global, environment)
 }
 
+/// Whether a command asks for what has a default as well.
+pub(crate) fn asks_all(cli: &mut Cli) -> bool {
+    build_args(&mut cli.command).is_some_and(|args| args.plan.ask)
+}
+
 /// Asks for a template, where the folder has none and nothing names one.
-pub(crate) fn template(
+pub(crate) async fn template(
     cli: &mut Cli,
     file: &SettingsFile,
     environment: &Environment,
-    asked: &mut PromptedFields,
 ) -> Result<(), Error> {
     let Some(args) = build_args(&mut cli.command) else { return Ok(()) };
     let current = environment.current_folder()?;
@@ -66,48 +72,52 @@ pub(crate) fn template(
     if found.is_empty() {
         return Ok(());
     }
-    ask::tell(["this folder holds no template; further down are"]);
+    ask::tell(["This folder has no template. Templates in its subfolders:"]);
     let shown: Vec<String> = found.iter().map(|path| path.display().to_string()).collect();
     for (number, path) in shown.iter().enumerate() {
-        ask::tell([format!("  {}  {path}", number + 1).as_str()]);
+        ask::tell([format!("  {}  {path}", number + 1)]);
     }
     let chosen = |answer: &str| match answer.parse::<usize>() {
         Ok(number) => number.checked_sub(1).and_then(|at| found.get(at).cloned()),
-        Err(_) => Some(PathBuf::from(answer)).filter(|path| current.join(path).exists()),
+        Err(_) => Some(PathBuf::from(answer)).filter(|path| current.join(path).is_file()),
+    };
+    let check = |answer: &str| match chosen(answer) {
+        Some(_) => Ok(()),
+        None if found.len() == 1 => Err(format!("`{answer}` is neither 1 nor a file")),
+        None => Err(format!("`{answer}` is neither a number from 1 to {} nor a file", found.len())),
     };
     let default = (found.len() == 1).then_some("1");
-    let answer = ask::text("number or path", default, |text| chosen(text).is_some())?;
-    if let Some(path) = answer.as_deref().and_then(chosen) {
-        args.template.templates.push(path);
-        asked.template = true;
-    }
+    let question = Question { name: "Number or path", default, is_secret: false };
+    args.template.templates.extend(chosen(&question.ask(check).await?));
     Ok(())
 }
 
 /// Asks for the environment, with what was answered before for the first template.
-pub(crate) fn environment(
+pub(crate) async fn environment(
     cli: &mut Cli,
     environment: &Environment,
     asked: &mut PromptedFields,
 ) -> Result<(), Error> {
-    let is_given = cli.global.env.is_some()
-        || environment.branded("ENV").is_some()
-        || environment.get("ENV").is_some();
-    let Some(args) = build_args(&mut cli.command).filter(|_| !is_given) else { return Ok(()) };
+    if inputs::names_environment(&cli.global, environment) {
+        return Ok(());
+    }
+    let Some(args) = build_args(&mut cli.command) else { return Ok(()) };
     // What is wrong with the templates is told by who reads them.
     let Ok(project) = inputs::project(&cli.global, &args.template, environment) else {
         return Ok(());
     };
     let saved = before(&project).and_then(|saved| saved.environment);
-    let default = saved.as_deref().unwrap_or("default");
-    let fits = |name: &str| esb_model::check_environment_name(name).is_ok();
-    cli.global.env = ask::text("environment", Some(default), fits)?;
-    asked.environment = cli.global.env.is_some();
+    let default = Some(saved.as_deref().unwrap_or("default"));
+    let check = |name: &str| esb_model::check_environment_name(name).map_err(|e| e.to_string());
+    let question = Question { name: "Environment", default, is_secret: false };
+    let name = question.ask(check).await?;
+    asked.environment = Some(name.clone());
+    cli.global.env = Some(name);
     Ok(())
 }
 
 /// Asks for the mode, with that of earlier answers; a project that runs has its own.
-pub(crate) fn mode(
+pub(crate) async fn mode(
     cli: &mut Cli,
     project: &Project,
     environment: &Environment,
@@ -118,136 +128,156 @@ pub(crate) fn mode(
         return Ok(());
     }
     let saved = before(project).and_then(|saved| saved.mode);
-    let default = saved.as_deref().filter(|mode| Mode::named(mode).is_some()).unwrap_or("docker");
-    let fits = |name: &str| Mode::named(name).is_some();
-    let answer = ask::text("mode, docker or containerd", Some(default), fits)?;
-    args.mode = answer.as_deref().and_then(Mode::named);
-    asked.mode = args.mode.is_some();
+    let default = saved.as_deref().filter(|mode| Mode::named(mode).is_some()).or(Some("docker"));
+    let check = |name: &str| match Mode::named(name) {
+        Some(_) => Ok(()),
+        None => Err(format!("`{name}` is not one of docker, containerd")),
+    };
+    let question = Question { name: "Mode (docker, containerd)", default, is_secret: false };
+    asked.mode = Mode::named(&question.ask(check).await?);
+    args.mode = asked.mode;
     Ok(())
 }
 
-fn before(project: &Project) -> Option<crate::answers::TemplateAnswers> {
-    let mut saved = Saved::read(&project.folder().join(project.brand.folder_name()), &project.root);
-    saved.templates.remove(&project.templates.first()?.owner)
+fn saved_answers(project: &Project) -> Saved {
+    Saved::read(&project.folder().join(project.brand.folder_name()), &project.root)
 }
 
-/// The questions of one run.
-pub(crate) struct Questions<'a> {
-    pub(crate) asked: &'a PromptedFields,
-    pub(crate) project: &'a Project,
-    pub(crate) args: &'a BuildArgs,
-    pub(crate) global: &'a GlobalArgs,
+fn before(project: &Project) -> Option<TemplateAnswers> {
+    saved_answers(project).templates.remove(&project.templates.first()?.owner)
 }
 
-impl Questions<'_> {
-    /// Asks for each parameter, with what was answered before, then whether to begin with all
-    /// that was asked. What is not answered stays without a value.
-    ///
-    /// # Errors
-    /// When the person does not want to begin.
-    pub(crate) fn parameters(&self, open: &[(usize, Parameter)]) -> Result<Answers, Error> {
-        let mut saved = Saved::read(&self.folder(), &self.project.root);
-        let mut answers = Answers::new();
-        for (number, parameter) in open.iter().filter(|(_, parameter)| !parameter.no_echo) {
-            let template = &self.project.templates[*number];
-            let of = saved.templates.get(&template.owner);
-            let values = of.and_then(|of| of.parameters.get(&self.project.environment));
-            let before = values.and_then(|values| values.get(&parameter.name));
-            let Some(value) = parameter_value(parameter, &template.name, before)? else { break };
+/// A parameter that may be asked for, with the number of its template.
+pub(crate) type Open = (usize, Parameter);
+
+/// The parameters that a person is asked for.
+pub(crate) fn wanted(open: &[Open], asks_all: bool) -> Vec<Open> {
+    let is_wanted =
+        |(_, parameter): &&Open| asks_all || parameter.origin == ParameterOrigin::Missing;
+    open.iter().filter(is_wanted).cloned().collect()
+}
+
+/// Asks for parameters, with what was answered before. `check` says what is wrong with a value.
+///
+/// # Errors
+/// At the end of the input, which cancels the command.
+pub(crate) async fn parameters(
+    project: &Project,
+    wanted: &[Open],
+    check: impl Fn(&Open, &str) -> Result<(), String>,
+) -> Result<Answers, Error> {
+    let saved = saved_answers(project);
+    let mut answers = Answers::new();
+    for open in wanted {
+        let (number, parameter) = open;
+        let template = &project.templates[*number];
+        let of = saved.templates.get(&template.owner);
+        let values = of.and_then(|of| of.parameters.get(&project.environment));
+        let before = values.and_then(|values| values.get(&parameter.name));
+        let before = before.filter(|value| !parameter.no_echo && check(open, value).is_ok());
+        let value =
+            parameter_value(parameter, &template.name, before, |value| check(open, value)).await?;
+        if let Some(value) = value {
             answers.entry(*number).or_default().insert(parameter.name.clone(), value);
         }
-        let lines = self.review(&answers);
-        if lines.is_empty() {
-            return Ok(answers);
-        }
-        ask::tell(lines.iter().map(String::as_str));
-        if !ask::agreed("begin?", true)? {
-            return Err(Error::new(Kind::Input, "answers", "nothing was begun"));
-        }
-        if !self.args.plan.no_save_defaults {
-            self.remember(&mut saved, &answers);
-            let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for (number, parameter) in open.iter().filter(|(_, parameter)| !parameter.no_echo) {
-                let owner = self.project.templates[*number].owner.clone();
-                known.entry(owner).or_default().push(parameter.name.clone());
-            }
-            match saved.write(self.project, &known) {
-                Err(error @ esb_config::Error::Folder(_)) => return Err(error.into()),
-                // A folder that cannot be written is told by what has to be written there.
-                _best_effort => {}
-            }
-        }
-        Ok(answers)
     }
-
-    fn folder(&self) -> Folder {
-        self.project.folder().join(self.project.brand.folder_name())
-    }
-
-    /// Everything that the run begins with, when anything of it was asked.
-    fn review(&self, answers: &Answers) -> Vec<String> {
-        let PromptedFields { environment, mode, template } = *self.asked;
-        if answers.is_empty() && !environment && !mode && !template {
-            return Vec::new();
-        }
-        let mut lines = vec![String::new()];
-        let several = self.project.templates.len() > 1;
-        for template in &self.project.templates {
-            lines.push(format!("template     {}", template.name));
-        }
-        lines.push(format!("environment  {}", self.project.environment));
-        if let Some(mode) = self.args.mode {
-            lines.push(format!("mode         {}", mode.name()));
-        }
-        for (number, values) in answers {
-            for (name, value) in values {
-                let file = &self.project.templates[*number].name;
-                let of = if several { format!(" of {file}") } else { String::new() };
-                lines.push(format!("parameter    {name}{of} = {value}"));
-            }
-        }
-        lines
-    }
-
-    fn remember(&self, saved: &mut Saved, answers: &Answers) {
-        for (number, template) in self.project.templates.iter().enumerate() {
-            let of = saved.templates.entry(template.owner.clone()).or_default();
-            if self.asked.environment {
-                of.environment.clone_from(&self.global.env);
-            }
-            if self.asked.mode {
-                of.mode = self.args.mode.map(|mode| mode.name().to_owned());
-            }
-            if let Some(values) = answers.get(&number) {
-                let own = of.parameters.entry(self.project.environment.clone()).or_default();
-                own.extend(values.clone());
-            }
-        }
-    }
+    Ok(answers)
 }
 
-fn parameter_value(
+/// Asks for one value; none where the template's hidden default stays.
+async fn parameter_value(
     parameter: &Parameter,
     file: &str,
     before: Option<&String>,
+    check: impl Fn(&str) -> Result<(), String>,
 ) -> Result<Option<String>, Error> {
-    let Parameter { name, allowed, description, default, .. } = parameter;
-    let fits = |value: &str| match allowed.as_slice() {
-        [] => !value.is_empty() || default.as_deref() == Some(""),
-        allowed => allowed.iter().any(|one| one == value),
-    };
+    let Parameter { name, allowed, description, default, no_echo, .. } = parameter;
     let about = description.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
-    ask::tell([format!("`{name}` of {file}{about}").as_str()]);
+    ask::tell([format!("Parameter `{name}` of {file}{about}")]);
     if !allowed.is_empty() {
-        ask::tell([format!("  one of {}", allowed.join(", ")).as_str()]);
+        ask::tell([format!("  one of {}", allowed.join(", "))]);
     }
-    if let (Some(default), Some(_)) =
-        (default, before.filter(|before| Some(*before) != default.as_ref()))
+    if let (Some(default), Some(before)) = (default, before)
+        && before != default
     {
-        ask::tell([format!("  the template's default is {default}").as_str()]);
+        ask::tell([format!("  the template's default is {default}")]);
     }
-    let prefilled = before.filter(|value| fits(value)).or(default.as_ref());
-    ask::text(&format!("  {name}"), prefilled.map(String::as_str), fits)
+    // The default of a secret is not known here: what stands for it is never a value.
+    let is_kept = |value: &str| *no_echo && default.as_deref() == Some(value);
+    let check = |value: &str| match value {
+        _ if is_kept(value) => Ok(()),
+        "" if default.as_deref() != Some("") => Err("a value is required".to_owned()),
+        value => check(value),
+    };
+    let prefilled = before.or(default.as_ref()).map(String::as_str);
+    let question = Question { name, default: prefilled, is_secret: *no_echo };
+    let value = question.ask(check).await?;
+    Ok(Some(value).filter(|value| !is_kept(value)))
+}
+
+/// Remembers what was answered, for the next questions; never a secret.
+///
+/// # Errors
+/// When a link is in the way.
+pub(crate) fn remember(
+    project: &Project,
+    asked: &PromptedFields,
+    open: &[Open],
+    answers: &Answers,
+) -> Result<(), Error> {
+    if answers.is_empty() && asked.environment.is_none() && asked.mode.is_none() {
+        return Ok(());
+    }
+    let mut saved = saved_answers(project);
+    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (number, parameter) in open.iter().filter(|(_, parameter)| !parameter.no_echo) {
+        let owner = project.templates[*number].owner.clone();
+        known.entry(owner).or_default().push(parameter.name.clone());
+    }
+    for (number, template) in project.templates.iter().enumerate() {
+        let of = saved.templates.entry(template.owner.clone()).or_default();
+        if asked.environment.is_some() {
+            of.environment.clone_from(&asked.environment);
+        }
+        if let Some(mode) = asked.mode {
+            of.mode = Some(mode.name().to_owned());
+        }
+        let (Some(values), Some(known)) = (answers.get(&number), known.get(&template.owner)) else {
+            continue;
+        };
+        let own = of.parameters.entry(project.environment.clone()).or_default();
+        let public = values.iter().filter(|(name, _)| known.contains(name));
+        own.extend(public.map(|(name, value)| (name.clone(), value.clone())));
+    }
+    match saved.write(project, &known) {
+        Err(error @ esb_config::Error::Folder(_)) => Err(error.into()),
+        // A folder that cannot be written is told by what has to be written there.
+        _best_effort => Ok(()),
+    }
+}
+
+/// The line that says which values were taken without a question; `taken` are those of flags that
+/// nothing gave.
+pub(crate) fn defaults_line(taken: &[(&str, &str)], open: &[Open]) -> Option<String> {
+    let own = taken.iter().map(|(name, value)| format!("{name} {value}"));
+    let parameters = open.iter().filter_map(|(_, parameter)| {
+        let value = parameter.default.as_deref()?;
+        Some(format!("{} = {}", parameter.name, shortened(value)))
+    });
+    let mut all: Vec<String> = own.chain(parameters).collect();
+    if all.len() > DEFAULTS {
+        let more = all.len() - DEFAULTS;
+        all.truncate(DEFAULTS);
+        all.push(format!("{more} more"));
+    }
+    (!all.is_empty()).then(|| format!("Using defaults: {} (`--ask` asks for them)", all.join(", ")))
+}
+
+fn shortened(value: &str) -> String {
+    if value.chars().count() <= LONGEST {
+        return value.to_owned();
+    }
+    value.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
 /// The template that a folder holds.

@@ -1,12 +1,14 @@
-//! Starts threads, the TLS provider and the Ctrl-C handler, for the commands that need them.
+//! Starts threads, the TLS provider and the handlers of signals, for the commands that need them.
 
-use std::future::Future;
+use std::{fs, future::Future};
 
 use esb_deploy::{Error, Kind};
+use futures_util::future::select_all;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit_code::{CliError, Exit};
 
-/// Runs work to its end, or until Ctrl-C.
+/// Runs work to its end, or until Ctrl-C or another signal that asks to end.
 pub(crate) fn block_on<T, E: Into<CliError>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, CliError> {
@@ -17,11 +19,12 @@ pub(crate) fn block_on<T, E: Into<CliError>>(
         .build()
         .map_err(|error| Error::of(Kind::Local, "runtime", &error))?;
     let result = runtime.block_on(async {
+        let mut signals = signals();
         tokio::select! {
             // Work that ended is not called interrupted.
             biased;
             result = work => result.map_err(Into::into),
-            _ = tokio::signal::ctrl_c() => {
+            () = any(&mut signals) => {
                 let text = "interrupted; nothing was published";
                 let error = Error::new(Kind::Local, "interrupted", text);
                 Err(CliError::with_exit(Exit::Interrupted, error))
@@ -31,4 +34,27 @@ pub(crate) fn block_on<T, E: Into<CliError>>(
     // What still runs on other threads writes to temporary files alone.
     runtime.shutdown_background();
     result
+}
+
+/// The signals that ask to end. What is ignored from the start stays so, as a hang-up below `nohup`
+/// and Ctrl-C in the background of a shell's script.
+fn signals() -> Vec<Signal> {
+    let ignored = ignored();
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let kinds = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
+    kinds.filter_map(|kind| signal(kind).ok()).collect()
+}
+
+/// The signals that this process ignores, a bit each from the first; none where that is not known.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+async fn any(signals: &mut [Signal]) {
+    if signals.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
 }

@@ -2,10 +2,11 @@
 //! published.
 
 use esb_config::Rendered;
+use esb_image::docker::EngineAddress;
 use esb_model::{Finding, ImageRecipe, PublishTarget};
 
 use crate::{
-    apply::{Site, config, own_folders, sync::Externals},
+    apply::{Site, config, delivery::Place, own_folders, sync::Externals},
     deployment::Deployment,
     error::Error,
     image_names::Target,
@@ -41,6 +42,30 @@ pub struct Plan {
     /// What was found after the templates were read; also among those of `loaded`.
     pub findings: Vec<Finding>,
     pub(crate) site: Site,
+}
+
+impl Plan {
+    /// Where a Gateway reads the configuration, as messages name it; none where nothing is
+    /// delivered to one.
+    pub fn delivery(&self, run: &Deployment) -> Option<String> {
+        self.site.places.found.place.as_ref().map(|place| place.name(run))
+    }
+
+    /// Whether images or configuration go to another machine.
+    pub fn leaves_machine(&self, run: &Deployment) -> bool {
+        let is_elsewhere =
+            |registry: &PublishTarget| !esb_registry::is_loopback(registry.push_host());
+        let is_here = |address: &EngineAddress| {
+            address.is_local()
+                || matches!(address, EngineAddress::Tcp { host, .. } if esb_registry::is_loopback(host))
+        };
+        let engine = run.connections.engine.address();
+        let has_engine_elsewhere = engine.is_ok_and(|address| !is_here(&address));
+        let uses_engine =
+            self.target.engine || matches!(self.site.places.found.place, Some(Place::Container(_)));
+        self.target.registry.as_ref().is_some_and(is_elsewhere)
+            || uses_engine && has_engine_elsewhere
+    }
 }
 
 impl Deployment {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use esb_config::Merged;
+use esb_config::{Change, ChangeKind, Merged};
 use esb_image::{Base, Prediction};
 use esb_model::{BaseRef, ImageKind, ImageRecipe};
 use esb_oci::Image;
@@ -76,6 +76,16 @@ impl Preview {
     pub fn has_changes(&self) -> bool {
         self.images.iter().any(|image| image.action != PlannedAction::Reuse)
             || self.changes_configuration()
+    }
+
+    /// Whether the run would remove published entries, or take over those of others.
+    pub fn takes_away(&self) -> bool {
+        self.merged.as_ref().is_some_and(|merged| {
+            let is_removed = |change: &Change| change.kind == ChangeKind::Removed;
+            !merged.adopted.is_empty()
+                || !merged.replaced.is_empty()
+                || merged.changes.iter().any(is_removed)
+        })
     }
 
     /// Whether the run would change entries or their owners.

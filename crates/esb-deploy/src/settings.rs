@@ -4,12 +4,16 @@
 //! and variables take precedence, which the command line applies.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
 use esb_model::FollowLinks;
-use toml::{Table, Value};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use crate::{
     error::{Error, Kind},
@@ -23,7 +27,7 @@ pub const NAME: &str = "esb.toml";
 const LIMIT: u64 = 1024 * 1024;
 
 /// Keys of the top level and of `[env.NAME]`.
-pub const KEYS: [&str; 13] = [
+pub const KEYS: [&str; 14] = [
     "templates",
     "application",
     "brand",
@@ -37,6 +41,7 @@ pub const KEYS: [&str; 13] = [
     "required-version",
     FOLLOW_LINKS,
     TRUST_REGISTRY,
+    CONFIRM,
 ];
 
 /// `follow-links` of the table `[code]`.
@@ -45,6 +50,13 @@ const FOLLOW_LINKS: &str = "code.follow-links";
 /// The key that lets a run trust the annotations of images in a registry. It is set for the whole
 /// project.
 pub const TRUST_REGISTRY: &str = "trust-registry";
+
+/// The key that says when a deploy asks before it changes something.
+pub const CONFIRM: &str = "confirm";
+
+/// Keys with a few values.
+const CHOICES: [(&str, &[&str]); 2] =
+    [(FOLLOW_LINKS, &["project", "anywhere"]), (CONFIRM, &["never", "auto", "always"])];
 
 /// Keys whose value is a list; a single text is a list of one.
 const LISTS: [&str; 3] = ["templates", "mirrors", "buildkit"];
@@ -103,39 +115,50 @@ impl SettingsFile {
         Ok(file)
     }
 
+    /// Reads the text of the file, for a program of that version.
+    ///
+    /// # Errors
+    /// In words, with line and column, when it is no TOML or says something else than settings.
     pub fn parse(text: &str, version: &str) -> Result<Self, String> {
-        let table: Table =
-            text.parse().map_err(|error: toml::de::Error| error.to_string().trim().to_owned())?;
+        Self::of_document(text, version).map_err(|Wrong { at, words }| {
+            let before = text.get(..at).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+            format!("line {line}, column {column}: {words}")
+        })
+    }
+
+    fn of_document(text: &str, version: &str) -> Result<Self, Wrong> {
+        let document = DeTable::parse(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            Wrong { at, words: error.message().trim().to_owned() }
+        })?;
+        // First of all: a newer program may know what this one does not.
+        check_version(document.get_ref(), version)?;
         let mut file = Self::default();
-        for (key, value) in &table {
-            if key != "env" {
-                insert(&mut file.top, "", key, value)?;
+        for (key, value) in in_order(document.get_ref()) {
+            if key.get_ref() != "env" {
+                insert(&mut file.top, "", key.get_ref(), key, value)?;
                 continue;
             }
-            let Value::Table(environments) = value else {
-                return Err("`env` holds tables, such as `[env.prod]`".to_owned());
+            let DeValue::Table(environments) = value.get_ref() else {
+                return Err(wrong(value, "`env` holds tables, such as `[env.prod]`"));
             };
-            for (name, values) in environments {
-                let Value::Table(values) = values else {
-                    return Err(format!("`env.{name}` is no table"));
+            for (name, values) in in_order(environments) {
+                let DeValue::Table(table) = values.get_ref() else {
+                    return Err(wrong(values, format!("`env.{}` is not a table", name.get_ref())));
                 };
                 let mut own = BTreeMap::new();
-                for (key, value) in values {
-                    if key == TRUST_REGISTRY {
-                        return Err(format!("`{key}` stands at the top of the file, for all"));
+                for (key, value) in in_order(table) {
+                    if key.get_ref() == TRUST_REGISTRY {
+                        let words =
+                            format!("`{TRUST_REGISTRY}` stands at the top of the file, for all");
+                        return Err(wrong(key, words));
                     }
-                    insert(&mut own, &format!("[env.{name}] "), key, value)?;
+                    let place = format!("[env.{}] ", name.get_ref());
+                    insert(&mut own, &place, key.get_ref(), key, value)?;
                 }
-                file.environments.insert(name.clone(), own);
-            }
-        }
-        let tables = std::iter::once(&file.top).chain(file.environments.values());
-        for wanted in tables.filter_map(|table| table.get("required-version")).flatten() {
-            let fits = semver::VersionReq::parse(wanted)
-                .map_err(|error| format!("`required-version` is `{wanted}`: {error}"))?;
-            let own = semver::Version::parse(version).map_err(|error| error.to_string())?;
-            if !fits.matches(&own) {
-                return Err(format!("it needs esb {wanted}, and this is {version}"));
+                file.environments.insert(name.get_ref().to_string(), own);
             }
         }
         Ok(file)
@@ -198,24 +221,71 @@ impl Settings {
     }
 }
 
+/// What is wrong with a file, and where.
+struct Wrong {
+    /// A byte of its text.
+    at: usize,
+    words: String,
+}
+
+fn wrong<T>(place: &Spanned<T>, words: impl Into<String>) -> Wrong {
+    Wrong { at: place.span().start, words: words.into() }
+}
+
+/// The entries of a table as they stand in the file, so that the first mistake is told first.
+fn in_order<'a, 't>(
+    table: &'a DeTable<'t>,
+) -> Vec<(&'a Spanned<Cow<'t, str>>, &'a Spanned<DeValue<'t>>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
+/// Refuses a file of which a table wants another version.
+fn check_version(document: &DeTable<'_>, version: &str) -> Result<(), Wrong> {
+    let of_environments = document.get("env").and_then(|value| value.get_ref().as_table());
+    let own = of_environments.into_iter().flat_map(|tables| tables.values());
+    let own = own.filter_map(|value| value.get_ref().as_table());
+    for value in [document].into_iter().chain(own).filter_map(|table| table.get("required-version"))
+    {
+        let Some(wanted) = value.get_ref().as_str() else { continue };
+        let fits = semver::VersionReq::parse(wanted).map_err(|error| {
+            wrong(value, format!("`required-version` is `{}`: {error}", wanted.escape_debug()))
+        })?;
+        let own = semver::Version::parse(version);
+        let own = own.map_err(|error| wrong(value, error.to_string()))?;
+        if !fits.matches(&own) {
+            return Err(wrong(value, format!("it needs esb {wanted}, and this is {version}")));
+        }
+    }
+    Ok(())
+}
+
 /// Takes a key and its value; the keys of the table `[code]` are known with its name before them.
 fn insert(
     values: &mut BTreeMap<String, Vec<String>>,
     place: &str,
     key: &str,
-    value: &Value,
-) -> Result<(), String> {
-    let Value::Table(inner) = value else {
-        let key = known(key, place)?;
-        let texts = strings(&key, value)?;
-        if key == FOLLOW_LINKS && !matches!(&*texts[0], "project" | "anywhere") {
-            return Err(format!("{place}`{FOLLOW_LINKS}` must be \"project\" or \"anywhere\""));
+    at: &Spanned<Cow<'_, str>>,
+    value: &Spanned<DeValue<'_>>,
+) -> Result<(), Wrong> {
+    let DeValue::Table(inner) = value.get_ref() else {
+        let key = known(key, place).map_err(|words| wrong(at, words))?;
+        let texts = strings(&key, value.get_ref()).map_err(|words| wrong(value, words))?;
+        let choices = CHOICES.iter().find(|(name, _)| *name == key);
+        if let Some((_, choices)) = choices
+            && !choices.contains(&&*texts[0])
+        {
+            let choices: Vec<String> =
+                choices.iter().map(|choice| format!("\"{choice}\"")).collect();
+            let words = format!("{place}`{key}` must be {}", choices.join(" or "));
+            return Err(wrong(value, words));
         }
         values.insert(key, texts);
         return Ok(());
     };
-    for (name, value) in inner {
-        insert(values, place, &format!("{key}.{name}"), value)?;
+    for (name, value) in in_order(inner) {
+        insert(values, place, &format!("{key}.{}", name.get_ref()), name, value)?;
     }
     Ok(())
 }
@@ -231,7 +301,7 @@ fn known(key: &str, place: &str) -> Result<String, String> {
     Err(format!("{place}`{}` is not a setting{nearest}", key.escape_debug()))
 }
 
-fn strings(key: &str, value: &Value) -> Result<Vec<String>, String> {
+fn strings(key: &str, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let wrong = || {
         let kind = match key {
             TRUST_REGISTRY => "true or false",
@@ -241,11 +311,12 @@ fn strings(key: &str, value: &Value) -> Result<Vec<String>, String> {
         format!("`{key}` must be {kind}")
     };
     match value {
-        Value::Boolean(on) if key == TRUST_REGISTRY => Ok(vec![on.to_string()]),
+        DeValue::Boolean(on) if key == TRUST_REGISTRY => Ok(vec![on.to_string()]),
         _ if key == TRUST_REGISTRY => Err(wrong()),
-        Value::String(text) => Ok(vec![text.clone()]),
-        Value::Array(items) if LISTS.contains(&key) => {
-            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+        DeValue::String(text) => Ok(vec![text.to_string()]),
+        DeValue::Array(items) if LISTS.contains(&key) => {
+            let text = |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().map(str::to_owned);
+            items.iter().map(|item| text(item).ok_or_else(wrong)).collect()
         }
         _ => Err(wrong()),
     }
@@ -310,6 +381,12 @@ mod tests {
         check("[registry]\na = 1", "`registry.a` is not a setting");
         check("required-version = '>=2'", "it needs esb >=2, and this is 0.1.0");
         check("required-version = 'new'", "`required-version` is `new`");
-        check("registry =", "line 1");
+        check("registry =", "line 1, column 11: ");
+        check("\n# é\n  [code]\n  é = 1", "line 4, column 3: ");
+        check("registry = 'a'\nregistri = 'a'\nab = 1", "line 2, column 1: `registri`");
+        check("[env.prod]\nmirrors = ['a', 1]", "line 2, column 11: `mirrors` must be");
+        check("[env.prod]\nconfirm = 'ask'", "`confirm` must be \"never\" or \"auto\" or");
+        // A newer program may know the key.
+        check("newer-key = 1\nrequired-version = '>=2'", "it needs esb >=2");
     }
 }

@@ -115,9 +115,10 @@ pub(crate) struct AccessArgs {
     pub(crate) mirror: Vec<String>,
 }
 
-/// Whether work is only planned.
+/// Whether work is only planned, and what is asked before it.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Images")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct PlanArgs {
     /// Show what would be done and why, and do nothing
     #[arg(long)]
@@ -125,6 +126,12 @@ pub(crate) struct PlanArgs {
     /// With --dry-run: end with 8 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub(crate) detailed_exitcode: bool,
+    /// Do not ask for confirmation (ESB_YES)
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Ask for everything that has a default, too
+    #[arg(long, conflicts_with = "no_input")]
+    pub(crate) ask: bool,
     /// Do not remember what is answered on the terminal
     #[arg(long)]
     pub(crate) no_save_defaults: bool,

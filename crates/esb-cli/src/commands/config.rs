@@ -26,9 +26,7 @@ pub(crate) async fn run(
     match command {
         ConfigCommand::Show { origin } => Ok(show(*origin, global, environment, printer)?),
         ConfigCommand::Ls(place) => owners::list(place, global, environment, printer).await,
-        ConfigCommand::Rm { owner, place } => {
-            owners::remove(owner, place, global, environment, printer).await
-        }
+        ConfigCommand::Rm(args) => owners::remove(args, global, environment, printer).await,
     }
 }
 
@@ -111,6 +109,7 @@ fn settings(
             "image-ref" => "content",
             "templates" => "the one in the current folder",
             settings::TRUST_REGISTRY => "false",
+            settings::CONFIRM => "auto",
             _ => "",
         };
         shown.push(of_variables(name, variables, environment, default));

@@ -1,17 +1,21 @@
 //! `esb deploy` and `esb build`.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use esb_deploy::{Deployment, Project};
+use esb_deploy::{Deployment, Error, Mode, Options, Plan, Project, Templates};
 
 use crate::{
+    ask,
     cli::{BuildArgs, DeployArgs, GlobalArgs},
+    confirm::{Confirm, ShownPlan},
     connections,
     environment::Environment,
     exit_code::CliError,
-    inputs, loading, output,
+    inputs,
+    loading::{self, Given},
+    output,
     printer::Printer,
-    questions::PromptedFields,
+    questions::{self, Answers, Open, PromptedFields},
     reporter::TerminalReporter,
     summary::Summary,
 };
@@ -26,23 +30,130 @@ pub(crate) struct DeployRequest<'a> {
     pub(crate) asked: &'a PromptedFields,
 }
 
+/// What one run of a request works with, besides what it opens.
+struct Session<'a> {
+    request: &'a DeployRequest<'a>,
+    project: &'a Project,
+    options: &'a Options,
+    environment: &'a Environment,
+    reporter: Arc<TerminalReporter>,
+    printer: Printer,
+}
+
+/// What a person answered, and the parameters that were asked for or could have been.
+#[derive(Default)]
+struct Answered {
+    open: Vec<Open>,
+    answers: Answers,
+}
+
+impl Session<'_> {
+    /// Opens the deployment: its connections hold the store until it is dropped.
+    fn open(&self) -> Result<Deployment, Error> {
+        let Self { project, options, environment, .. } = *self;
+        let build = self.request.build;
+        let connections = connections::of_build(build, &options.registry, project, environment)?;
+        let reporter = Arc::clone(&self.reporter);
+        Deployment::open(project.clone(), options.clone(), connections, reporter)
+    }
+
+    /// Reads the templates, and asks for what is required where a person can be asked.
+    async fn load(&self, given: &mut Given) -> Result<(Deployment, Templates, Answered), Error> {
+        let deployment = self.open()?;
+        let templates = given.load(&deployment)?;
+        let Self { project, environment, .. } = *self;
+        let DeployRequest { global, build, .. } = *self.request;
+        if !templates.loaded.readable || !ask::may_ask(global, environment) {
+            return Ok((deployment, templates, Answered::default()));
+        }
+        let open = templates.loaded.open.clone();
+        let wanted = questions::wanted(&open, build.plan.ask);
+        if !build.plan.ask
+            && let Some(line) = questions::defaults_line(&self.taken(), &open)
+        {
+            self.printer.note(&line);
+        }
+        if wanted.is_empty() {
+            return Ok((deployment, templates, Answered { open, answers: Answers::new() }));
+        }
+        // Nothing is held while a person thinks.
+        drop((deployment, templates));
+        let check = |open: &Open, value: &str| given.check(project, open, value);
+        let answers = questions::parameters(project, &wanted, check).await?;
+        given.add(&answers);
+        let deployment = self.open()?;
+        let templates = given.load(&deployment)?;
+        Ok((deployment, templates, Answered { open, answers }))
+    }
+
+    /// The values that a command takes where neither flag nor variable says one.
+    fn taken(&self) -> Vec<(&'static str, &str)> {
+        let mut taken = Vec::new();
+        if !inputs::names_environment(self.request.global, self.environment) {
+            taken.push(("environment", &*self.project.environment));
+        }
+        if self.options.mode.is_none() {
+            taken.push(("mode", Mode::default().name()));
+        }
+        taken
+    }
+
+    /// Shows the plan, and asks for consent where it needs one. The plan that a person agreed to is
+    /// made again afterwards: what has changed by then is shown and asked for again.
+    async fn agree(
+        &self,
+        mut deployment: Deployment,
+        mut plan: Plan,
+        given: &Given,
+    ) -> Result<(Deployment, Plan), CliError> {
+        let DeployRequest { global, deploy, .. } = *self.request;
+        let confirm = deploy.and_then(|deploy| Confirm::of(deploy, global, self.environment));
+        let Some(confirm) = confirm else { return Ok((deployment, plan)) };
+        let mut agreed = None;
+        while let Some(shown) = ShownPlan::of(confirm, &deployment, &mut plan).await? {
+            if agreed.as_ref() == Some(&shown) {
+                break;
+            }
+            if agreed.is_some() {
+                self.printer.err("The plan has changed since it was shown.");
+            }
+            shown.show();
+            if !shown.asks() {
+                break;
+            }
+            drop((deployment, plan));
+            shown.consent().await?;
+            agreed = Some(shown);
+            deployment = self.open()?;
+            let templates = given.load(&deployment)?;
+            loading::recheck(&templates.loaded, self.printer)?;
+            plan = deployment.plan(templates).await?;
+        }
+        Ok((deployment, plan))
+    }
+}
+
 pub(crate) async fn run(
     request: &DeployRequest<'_>,
     project: Project,
     environment: &Environment,
     printer: Printer,
 ) -> Result<Summary, CliError> {
-    let start = Instant::now();
-    let DeployRequest { global, build, deploy, asked } = *request;
+    let mut start = Instant::now();
+    let DeployRequest { build, deploy, asked, .. } = *request;
     let output = output::folder(&project, build.output.as_deref())?;
     let mut options = inputs::options(build, deploy, &project, environment)?;
     options.output.clone_from(&output);
-    let connections = connections::of_build(build, &options.registry, &project, environment)?;
+    let mut given = Given::read(&project, &build.template, environment)?;
     let reporter = TerminalReporter::new(printer);
-    let deployment = Deployment::open(project, options, connections, reporter)?;
-    let templates = loading::load_or_ask(&deployment, build, global, asked, environment)?;
-    loading::check(&templates.loaded, printer)?;
+    let (project, options) = (&project, &options);
+    let session = Session { request, project, options, environment, reporter, printer };
 
+    let (deployment, templates, answered) = session.load(&mut given).await?;
+    if !answered.answers.is_empty() {
+        start = Instant::now();
+    }
+    loading::check(&templates.loaded, printer)?;
     let mut plan = deployment.plan(templates).await?;
     loading::print_late(&plan.findings, &plan.loaded, printer);
     if build.plan.dry_run {
@@ -51,6 +162,11 @@ pub(crate) async fn run(
         return Ok(Summary::planned(&deployment, &plan.loaded, &preview, printer, start)
             .with_changes(detailed && preview.has_changes()));
     }
+    let before = start.elapsed();
+    let (deployment, plan) = session.agree(deployment, plan, &given).await?;
+    // Nobody wants to know how long they thought.
+    let start = Instant::now().checked_sub(before).unwrap_or(start);
+    questions::remember(project, asked, &answered.open, &answered.answers)?;
     let outcome = deployment.run(plan).await?;
     if let Some(folder) = &output
         && !esb_config::is_same_folder(folder, &deployment.project.generated())

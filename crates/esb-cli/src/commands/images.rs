@@ -56,32 +56,32 @@ pub(crate) async fn prune(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), CliError> {
-    let run = open(&args.held, global, environment, printer)?;
-    let others = if args.held.all { history::other_projects(&run) } else { Vec::new() };
-    let _alone = if args.dry_run { Vec::new() } else { alone(&run.project, &others)? };
-    let mut held = look(&args.held, &run, environment, printer).await?;
-    held.retain(|held| held.used.is_none());
-    let all = held.len();
-    held.retain(|held| held.whose.is_recorded());
-    let unknown = all - held.len();
-    if !printer.json && !held.is_empty() {
-        show(&held, args.held.all, printer);
+    let is_agreed = args.yes || environment.branded_is_true("YES");
+    let asks = !args.dry_run && !is_agreed && ask::may_ask(global, environment);
+    let mut work = Unused::find(args, asks, global, environment, printer).await?;
+    work.show(args, printer);
+    if !args.dry_run && !is_agreed && !asks && !work.images.is_empty() {
+        return Err(Error::new(Kind::Usage, "prune", "nothing is removed without `--yes`")
+            .hint("`--dry-run` only shows what would be removed")
+            .into());
     }
-    if !printer.json && unknown > 0 {
-        printer.note(&format!(
-            "{unknown} more images stay: no project on this machine is known to have made them"
-        ));
+    while asks && !work.images.is_empty() {
+        let (question, shown) = (work.question(), work.names());
+        // Nothing is held while a person thinks.
+        drop(work);
+        ask::consent(&question).await?;
+        work = Unused::find(args, false, global, environment, printer).await?;
+        if work.names() == shown {
+            break;
+        }
+        printer.note("What is unused has changed since it was shown.");
+        work.show(args, printer);
     }
-    if !printer.json && held.iter().any(InventoryItem::is_in_registry) {
-        printer.warning(
-            "what other machines publish cannot be seen from here: of these images, those in the \
-             registry that another one deployed from the same code would be missing there",
-        );
-    }
-    let go = !args.dry_run && !held.is_empty() && (args.yes || asked(&held, global, environment)?);
+    let go = !args.dry_run && !work.images.is_empty();
     if go {
-        held::remove(&run, &held).await?;
+        held::remove(&work.run, &work.images).await?;
     }
+    let held = &work.images;
     if printer.json {
         let removed: Vec<&str> = held.iter().filter(|_| go).map(|held| held.id.as_str()).collect();
         printer.document(&json!({
@@ -100,17 +100,71 @@ pub(crate) async fn prune(
     Ok(())
 }
 
-/// Asks on a terminal; elsewhere the flag has to say it.
-fn asked(
-    held: &[InventoryItem],
-    global: &GlobalArgs,
-    environment: &Environment,
-) -> Result<bool, Error> {
-    if !ask::may_ask(global, environment) {
-        return Err(Error::new(Kind::Usage, "prune", "nothing is removed without `--yes`")
-            .hint("`--dry-run` only shows what would be removed"));
+/// The images that nothing uses.
+struct Unused {
+    run: Deployment,
+    images: Vec<InventoryItem>,
+    /// How many images stay because nobody is known to have made them.
+    unknown: usize,
+    /// Keeps builds away.
+    _alone: Vec<File>,
+}
+
+impl Unused {
+    /// Finds them; where it only looks, builds go on meanwhile.
+    async fn find(
+        args: &PruneArgs,
+        only_looks: bool,
+        global: &GlobalArgs,
+        environment: &Environment,
+        printer: Printer,
+    ) -> Result<Self, Error> {
+        let run = open(&args.held, global, environment, printer)?;
+        let others = if args.held.all { history::other_projects(&run) } else { Vec::new() };
+        let is_free = args.dry_run || only_looks;
+        let alone = if is_free { Vec::new() } else { alone(&run.project, &others)? };
+        let mut images = look(&args.held, &run, environment, printer).await?;
+        images.retain(|held| held.used.is_none());
+        let all = images.len();
+        images.retain(|held| held.whose.is_recorded());
+        let unknown = all - images.len();
+        Ok(Self { run, images, unknown, _alone: alone })
     }
-    ask::agreed(&format!("remove these {} images?", held.len()), false)
+
+    fn show(&self, args: &PruneArgs, printer: Printer) {
+        if printer.json {
+            return;
+        }
+        if !self.images.is_empty() {
+            show(&self.images, args.held.all, printer);
+        }
+        if self.unknown > 0 {
+            printer.note(&format!(
+                "{} more images stay: no project on this machine is known to have made them",
+                self.unknown
+            ));
+        }
+        if self.images.iter().any(InventoryItem::is_in_registry) {
+            printer.warning(
+                "what other machines publish cannot be seen from here: of these images, those in \
+                 the registry that another one deployed from the same code would be missing there",
+            );
+        }
+    }
+
+    fn question(&self) -> String {
+        match self.images.len() {
+            1 => "Remove this image?".to_owned(),
+            count => format!("Remove these {count} images?"),
+        }
+    }
+
+    /// What tells the images apart.
+    fn names(&self) -> Vec<(String, String, Vec<String>)> {
+        let name =
+            |held: &InventoryItem| (held.place().to_owned(), held.id.clone(), held.names.clone());
+        self.images.iter().map(name).collect()
+    }
 }
 
 fn open(

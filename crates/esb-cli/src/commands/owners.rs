@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use esb_config::{EntryKey, Owner, PublishedConfig};
+use esb_config::{EntryKey, Merged, Owner, PublishedConfig};
 use esb_deploy::{
     ApplicationName, Deployment, Error, Kind, Places, current, lock_folder, normal, places,
     publish_merged,
@@ -11,7 +11,8 @@ use esb_deploy::{
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{AccessArgs, GlobalArgs, PlaceArgs},
+    ask,
+    cli::{AccessArgs, GlobalArgs, PlaceArgs, RemoveArgs},
     connections,
     environment::Environment,
     escape,
@@ -20,6 +21,7 @@ use crate::{
     ownership,
     printer::{Printer, table},
     reporter::TerminalReporter,
+    summary,
 };
 
 /// The deployment of a command that only reads or removes entries, and where they lie.
@@ -86,37 +88,94 @@ fn entry_json((entry, owners): &(EntryKey, BTreeSet<Owner>)) -> Value {
 
 /// Removes everything that one owner alone has.
 pub(super) async fn remove(
-    given: &str,
-    place: &PlaceArgs,
+    args: &RemoveArgs,
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), CliError> {
-    let (run, places) = open(place, global, environment, printer).await?;
+    let (mut run, mut places) = open(&args.place, global, environment, printer).await?;
+    let is_agreed = args.yes || environment.branded_is_true("YES");
+    if args.dry_run || !is_agreed && ask::may_ask(global, environment) {
+        let mut planned = Removal::plan(args, &run, &places, environment).await?;
+        if args.dry_run {
+            planned.show(true, printer);
+            return Ok(());
+        }
+        let mut agreed = None;
+        while agreed.as_ref() != Some(&planned.merged.changes) {
+            if agreed.is_some() {
+                printer.err("What is published has changed since it was shown.");
+            }
+            let owner = &planned.owner;
+            ask::tell(
+                [format!("What `{owner}` published in {}:", places.name(&run))]
+                    .into_iter()
+                    .chain(planned.merged.changes.iter().map(summary::change_line)),
+            );
+            // Nothing is held while a person thinks.
+            drop((run, places));
+            ask::consent("Remove it?").await?;
+            agreed = Some(planned.merged.changes);
+            (run, places) = open(&args.place, global, environment, printer).await?;
+            planned = Removal::plan(args, &run, &places, environment).await?;
+        }
+    }
     let lock = lock_folder(&run, &places.staging)?;
-    let published = current(&places).await?;
-    let template = run.project.root.join(given);
-    let named = inputs::application(&run.project, &template, environment)?;
-    let locked = run.locked_application();
-    let own = ApplicationName::of_template(&run.project, named.as_ref(), locked)?;
-    let owner = find(given, &own.name, &published)?;
-    let merged = esb_config::remove_owner(&published, &owner);
-    publish_merged(&run, &places, &lock, &merged).await?;
-    if printer.json {
-        printer.document(&json!({
-            "schema": 1,
-            "owner": owner.to_string(),
-            "application": owner.application(),
-            "template": owner.template(),
-            "changes": crate::summary::changes_json(&merged.changes),
-        }));
-        return Ok(());
+    let removal = Removal::plan(args, &run, &places, environment).await?;
+    publish_merged(&run, &places, &lock, &removal.merged).await?;
+    removal.show(false, printer);
+    if !printer.json {
+        printer.note(&escape::terminal(&format!("removed from {}", places.name(&run))));
     }
-    for change in &merged.changes {
-        printer.out(&crate::summary::change_line(change));
-    }
-    printer.note(&escape::terminal(&format!("removed from {}", places.name(&run))));
     Ok(())
+}
+
+/// What the removal of an owner changes.
+struct Removal {
+    owner: Owner,
+    merged: Merged,
+}
+
+impl Removal {
+    async fn plan(
+        args: &RemoveArgs,
+        run: &Deployment,
+        places: &Places,
+        environment: &Environment,
+    ) -> Result<Self, Error> {
+        let published = current(places).await?;
+        let template = run.project.root.join(&args.owner);
+        let named = inputs::application(&run.project, &template, environment)?;
+        let locked = run.locked_application();
+        let own = ApplicationName::of_template(&run.project, named.as_ref(), locked)?;
+        let owner = find(&args.owner, &own.name, &published)?;
+        let merged = esb_config::remove_owner(&published, &owner);
+        Ok(Self { owner, merged })
+    }
+
+    fn show(&self, is_planned: bool, printer: Printer) {
+        let Self { owner, merged } = self;
+        if printer.json {
+            let mut document = json!({
+                "schema": 1,
+                "owner": owner.to_string(),
+                "application": owner.application(),
+                "template": owner.template(),
+                "changes": summary::changes_json(&merged.changes),
+            });
+            if is_planned {
+                document["dry_run"] = true.into();
+            }
+            printer.document(&document);
+            return;
+        }
+        for change in &merged.changes {
+            printer.out(&summary::change_line(change));
+        }
+        if is_planned {
+            printer.note("dry run: nothing was removed");
+        }
+    }
 }
 
 /// The owner that an argument names: `APPLICATION:PATH`, `:PATH` for one from before applications

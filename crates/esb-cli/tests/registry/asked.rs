@@ -1,124 +1,232 @@
-//! Questions on a terminal for what is not given, none where nobody can answer; and tables that fit
-//! the terminal.
+//! Questions on a terminal for what is required and not given, none where nobody can answer; and
+//! tables that fit the terminal.
 
-use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::PermissionsExt as _,
-    process::{Command, Stdio},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
-use esb_test::{Missing, find_program, or_skip};
+use esb_test::{Terminal, TerminalEnd, or_skip};
+use rustix::process::Signal;
 
 use crate::project::Project;
 
-/// `esb build` on a terminal of its own, with what is typed; gives the exit code and what the
-/// terminal showed.
-fn typed(project: &Project, flags: &str, variable: (&str, &str), lines: &str) -> (i32, String) {
-    let build = project.command("store", &["build", "--to", "oci"]);
-    // Without the `-e dev` of others.
-    let words = build.get_args().map(|word| word.to_str().unwrap());
-    let words: Vec<&str> = words.filter(|word| !["-e", "dev"].contains(word)).collect();
-    let program = build.get_program().to_str().unwrap();
-    on_terminal(project, &format!("{program} {} {flags}", words.join(" ")), variable, lines)
+/// `esb` of a project on a terminal, without the flags that the tests of others give; `None` where
+/// there is no terminal to be had.
+pub(crate) fn on_terminal(project: &Project, arguments: &[&str], columns: u16) -> Option<Terminal> {
+    on_terminal_with(project, arguments, columns, ("NOBODY", ""))
 }
 
-/// Runs a command of a shell on a terminal of its own, by the program `script`.
-fn on_terminal(
+fn on_terminal_with(
     project: &Project,
-    command: &str,
+    arguments: &[&str],
+    columns: u16,
     variable: (&str, &str),
-    lines: &str,
-) -> (i32, String) {
-    let environment = project.command("store", &[]);
-    let mut script = Command::new("script");
-    script.args(["--quiet", "--return", "--command", command, "/dev/null"]);
-    script.current_dir(project.path()).env_clear().env(variable.0, variable.1);
-    script.env("SHELL", "/bin/sh").env("PATH", "/usr/bin:/bin");
-    script.envs(environment.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+) -> Option<Terminal> {
+    let own = project.command("store", &[]);
+    let mut command = Command::new(own.get_program());
+    command.args(arguments).current_dir(project.path()).env("PATH", "/usr/bin:/bin");
+    command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env(variable.0, variable.1);
+    or_skip(Terminal::start(&command, columns))
 }
 
-/// A project whose template asks for parameters; `None` where there is no terminal to be had.
-fn project() -> Option<Project> {
-    let script = find_program("script");
-    or_skip(
-        script.ok_or_else(|| Missing::new("`script`", "it is in Debian's package `bsdutils`")),
-    )?;
+/// Answers questions in order, and gives the end.
+fn answered(mut terminal: Terminal, answers: &[(&str, &str)]) -> TerminalEnd {
+    for (question, answer) in answers {
+        terminal.expect(question).unwrap();
+        terminal.type_keys(answer).unwrap();
+        terminal.type_keys("\r").unwrap();
+    }
+    terminal.wait().unwrap()
+}
+
+/// A project whose template has parameters.
+fn project() -> Project {
     let project = Project::new(1);
     let template = fs::read_to_string(project.path().join("template.yaml")).unwrap();
     let declared = "Parameters:\n  Stage: {Type: String, Description: where to, AllowedValues: \
                     [dev, prod]}\n  Count: {Type: Number, Default: 7}\n  Key: {Type: String, \
                     NoEcho: true, Default: hidden}\n";
     project.write("template.yaml", &format!("{template}{declared}"));
-    Some(project)
+    project
 }
 
-const NOBODY: (&str, &str) = ("NOBODY", "");
+const BUILD: [&str; 3] = ["build", "--to", "oci"];
 
 #[test]
-fn what_nothing_says_is_asked_for_and_remembered() {
-    let Some(project) = project() else { return };
-    let path = project.path().join(".esb/config.yaml");
-
-    for (flags, variable) in [("--no-input", NOBODY), ("", ("CI", "true"))] {
-        let (code, shown) = typed(&project, flags, variable, "\n\nprod\n\ny\n");
-        assert_eq!(code, 1, "{shown}");
-        assert!(shown.contains("--parameter Stage=VALUE"), "{shown}");
-        assert!(!shown.contains("environment ["), "{shown}");
+fn only_what_is_required_is_asked_for() {
+    let project = project();
+    for (flags, variable) in [(&["--no-input"][..], ("NOBODY", "")), (&[], ("CI", "true"))] {
+        let arguments = [&BUILD[..], flags].concat();
+        let Some(terminal) = on_terminal_with(&project, &arguments, 100, variable) else { return };
+        let end = terminal.wait().unwrap();
+        assert_eq!(end.code, 1, "{}", end.shown);
+        assert!(end.shown.contains("--parameter Stage=VALUE"), "{}", end.shown);
+        assert!(!end.shown.contains("Parameter `Stage`"), "{}", end.shown);
     }
-    let (code, shown) = typed(&project, "", NOBODY, "dev\n\nprod\n\nn\n");
-    assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("nothing was begun"), "{shown}");
-    assert!(!path.exists());
-    // What is not allowed is asked for again.
-    let (code, shown) =
-        typed(&project, "", NOBODY, "no/name\nblue\nother\ncontainerd\nelse\nprod\n8\ny\n");
-    assert_eq!(code, 0, "{shown}");
+    let Some(terminal) = on_terminal(&project, &BUILD, 100) else { return };
+    // What is not allowed is asked for again, with the reason, however often.
+    let wrong = [("Stage: ", "blue"), ("Stage: ", ""), ("Stage: ", "x"), ("Stage: ", "y")];
+    let more = [("Stage: ", "z"), ("Stage: ", "Prod"), ("Stage: ", "prod")];
+    let end = answered(terminal, &[&wrong[..], &more].concat());
+    assert_eq!(end.code, 0, "{}", end.shown);
     for expected in [
-        "environment [default]: ",
-        "`no/name` cannot be taken",
-        "mode, docker or containerd [docker]: ",
-        "  Count [7]: ",
-        "`Stage` of template.yaml: where to",
+        "Parameter `Stage` of template.yaml: where to",
         "  one of dev, prod",
-        "template     template.yaml",
-        "environment  blue",
-        "mode         containerd",
-        "parameter    Count = 8",
-        "parameter    Stage = prod",
-        "begin? [Y/n]",
+        "the value `blue` of parameter `Stage`",
+        "  a value is required",
+        "Using defaults: environment default, mode docker, Count = 7, Key = ****",
     ] {
-        assert!(shown.contains(expected), "{expected}: {shown}");
+        assert!(end.shown.contains(expected), "{expected}: {}", end.shown);
     }
-    assert!(!shown.contains("Key"), "{shown}");
+    assert!(!end.shown.contains("Environment ["), "{}", end.shown);
+    let path = project.path().join(".esb/config.yaml");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(!fs::read_to_string(&path).unwrap().contains("hidden"));
+    assert!(fs::read_to_string(&path).unwrap().contains("\"Stage\": \"prod\""));
+
+    // What is given is not asked for, and no default is told that was not taken.
+    let all = ["-e", "blue", "-m", "docker", "--parameter", "Stage=dev", "--parameter", "Count=1"];
+    let arguments = [&BUILD[..], &all, &["--parameter", "Key=k"]].concat();
+    let end = on_terminal(&project, &arguments, 100).unwrap().wait().unwrap();
+    assert_eq!(end.code, 0, "{}", end.shown);
+    assert!(!end.shown.contains("Stage: ") && !end.shown.contains("Using"), "{}", end.shown);
+}
+
+#[test]
+fn everything_is_asked_for_on_demand() {
+    let project = project();
+    let arguments = [&BUILD[..], &["--ask"]].concat();
+    let Some(terminal) = on_terminal(&project, &arguments, 100) else { return };
+    let end = answered(
+        terminal,
+        &[
+            ("Environment [default]: ", "no/name"),
+            ("Environment [default]: ", "blue"),
+            ("Mode (docker, containerd) [docker]: ", "other"),
+            ("Mode (docker, containerd) [docker]: ", "containerd"),
+            ("Stage: ", "prod"),
+            ("Count [7]: ", "many"),
+            ("Count [7]: ", "8"),
+            ("Key (hidden) [****]: ", ""),
+        ],
+    );
+    assert_eq!(end.code, 0, "{}", end.shown);
+    for expected in ["`other` is not one of docker, containerd", "the value `many` of parameter"] {
+        assert!(end.shown.contains(expected), "{expected}: {}", end.shown);
+    }
     assert!(project.path().join(".esb/blue/functions").exists());
+    let saved = fs::read_to_string(project.path().join(".esb/config.yaml")).unwrap();
+    assert!(!saved.contains("Key") && saved.contains("\"Count\": \"8\""), "{saved}");
 
     // Answers of before prefill the next questions, and are no values without them.
-    let (code, shown) = typed(&project, "", NOBODY, "\n\n\n\n\n");
-    assert_eq!(code, 0, "{shown}");
-    for expected in ["environment [blue]", "containerd [containerd]", "Count [8]", "Stage [prod]"] {
-        assert!(shown.contains(expected), "{expected}: {shown}");
-    }
-    assert!(shown.contains("the template's default is 7"), "{shown}");
-    let (code, shown) = typed(&project, "--no-input -e blue", NOBODY, "");
-    assert_eq!(code, 1, "{shown}");
+    let terminal = on_terminal(&project, &arguments, 100).unwrap();
+    let end = answered(
+        terminal,
+        &[
+            ("Environment [blue]: ", ""),
+            ("[containerd]: ", ""),
+            ("Stage [prod]: ", ""),
+            ("the template's default is 7", ""),
+            ("Key (hidden)", ""),
+        ],
+    );
+    assert_eq!(end.code, 0, "{}", end.shown);
+    let arguments = [&BUILD[..], &["--no-input", "-e", "blue"]].concat();
+    let end = on_terminal(&project, &arguments, 100).unwrap().wait().unwrap();
+    assert_eq!(end.code, 1, "{}", end.shown);
+}
 
-    // What is given is not asked for.
-    let all = "-e blue -m docker --parameter Stage=dev --parameter Count=1";
-    let (code, shown) = typed(&project, all, NOBODY, "");
-    assert_eq!(code, 0, "{shown}");
-    assert!(!shown.contains("begin?"), "{shown}");
+#[test]
+fn values_are_checked_as_they_are_typed() {
+    let project = Project::new(1);
+    let template = fs::read_to_string(project.path().join("template.yaml")).unwrap();
+    let declared = "Parameters:\n  Name: {Type: String, AllowedPattern: '[a-z]+', MaxLength: 4}\n  \
+                    Size: {Type: Number, MinValue: 2, MaxValue: 4}\n  Ports: {Type: \
+                    List<Number>}\n";
+    project.write("template.yaml", &format!("{template}{declared}"));
+    let Some(terminal) = on_terminal(&project, &BUILD, 60) else { return };
+    let end = answered(
+        terminal,
+        &[
+            ("Name: ", "ABC"),
+            ("Name: ", "abcde"),
+            ("Name: ", "abc"),
+            ("Size: ", "two"),
+            ("Size: ", "1"),
+            ("Size: ", "5"),
+            ("Size: ", "3"),
+            ("Ports: ", "1,x"),
+            ("Ports: ", "1,2"),
+        ],
+    );
+    assert_eq!(end.code, 0, "{}", end.shown);
+    for expected in ["[a-z]+", "at most 4 char", "at least 2", "at most 4", "`x`"] {
+        assert!(end.shown.contains(expected), "{expected}: {}", end.shown);
+    }
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let project = Project::new(1);
+    let template = fs::read_to_string(project.path().join("template.yaml")).unwrap();
+    let declared = "Parameters:\n  Key: {Type: String, NoEcho: true, MinLength: 8}\n";
+    project.write("template.yaml", &format!("{template}{declared}"));
+    let Some(mut terminal) = on_terminal(&project, &BUILD, 100) else { return };
+    for answer in ["s3cr3t\r", " s3cr3t-long \r"] {
+        terminal.expect("Key (hidden): ").unwrap();
+        assert!(!terminal.has_echo());
+        terminal.type_keys(answer).unwrap();
+    }
+    let end = terminal.wait().unwrap();
+    assert_eq!((end.code, end.has_echo), (0, true), "{}", end.shown);
+    assert!(
+        end.shown.contains("at least 8 characters") && !end.shown.contains("s3cr3t"),
+        "{}",
+        end.shown
+    );
+    let saved = fs::read_to_string(project.path().join(".esb/config.yaml"));
+    assert!(!saved.is_ok_and(|saved| saved.contains("s3cr3t")));
+}
+
+#[test]
+fn every_question_can_be_left() {
+    let project = Project::new(1);
+    let template = fs::read_to_string(project.path().join("template.yaml")).unwrap();
+    let declared = "Parameters:\n  Stage: {Type: String}\n  Key: {Type: String, NoEcho: true}\n";
+    project.write("template.yaml", &format!("{template}{declared}"));
+    let questions = ["Environment [default]: ", "Mode (docker", "Stage: ", "Key (hidden): "];
+    let arguments = [&BUILD[..], &["--ask"]].concat();
+    let ways: [(&str, Option<Signal>, i32); 5] = [
+        ("\u{3}", None, 130),
+        ("", Some(Signal::TERM), 130),
+        ("", Some(Signal::HUP), 130),
+        ("\u{4}", None, 1),
+        // Half a line, and then its end and the end of the input.
+        ("ab\u{4}\u{4}", None, 1),
+    ];
+    for (number, question) in questions.iter().enumerate() {
+        for (keys, signal, code) in ways {
+            let Some(mut terminal) = on_terminal(&project, &arguments, 100) else { return };
+            for (before, answer) in questions.iter().zip(["", "", "dev", ""]).take(number) {
+                terminal.expect(before).unwrap();
+                terminal.type_keys(&format!("{answer}\r")).unwrap();
+            }
+            terminal.expect(question).unwrap();
+            terminal.type_keys(keys).unwrap();
+            if let Some(signal) = signal {
+                terminal.signal(signal);
+            }
+            let end = terminal.wait().unwrap();
+            let shown = &end.shown;
+            assert_eq!((end.code, end.has_echo), (code, true), "{question} {keys:?}: {shown}");
+            let word = if code == 1 { "\nCancelled.\n" } else { "interrupted" };
+            assert!(shown.contains(word), "{question} {keys:?}: {shown}");
+            assert!(!project.path().join(".esb").exists(), "{question} {keys:?}");
+        }
+    }
 }
 
 #[test]
 fn a_template_further_down_is_offered() {
-    let Some(project) = project() else { return };
+    let project = project();
     let text = fs::read_to_string(project.path().join("template.yaml")).unwrap();
     fs::remove_file(project.path().join("template.yaml")).unwrap();
     project.write("esb.toml", "");
@@ -130,54 +238,74 @@ fn a_template_further_down_is_offered() {
         }
         project.write(&format!("{name}/template.yaml"), &text);
     }
-    let (code, shown) = typed(&project, "", NOBODY, "3\n1\ndev\ndocker\ndev\n\ny\n");
-    assert_eq!(code, 0, "{shown}");
-    assert!(shown.contains("  1  apps/one"), "{shown}");
-    assert!(shown.contains("  2  two"), "{shown}");
-    assert!(shown.contains("template     apps/one/template.yaml"), "{shown}");
-    let (code, shown) = typed(&project, "--no-input", NOBODY, "");
-    assert_eq!(code, 1, "{shown}");
-    assert!(shown.contains("--template PATH"), "{shown}");
+    let Some(terminal) = on_terminal(&project, &BUILD, 100) else { return };
+    let question = "Number or path: ";
+    let end =
+        answered(terminal, &[(question, "3"), (question, ""), (question, "1"), ("Stage: ", "dev")]);
+    assert_eq!(end.code, 0, "{}", end.shown);
+    for expected in [
+        "  1  apps/one",
+        "  2  two",
+        "`3` is neither a number from 1 to 2 nor a file",
+        "Parameter `Stage` of apps/one/template.yaml",
+    ] {
+        assert!(end.shown.contains(expected), "{expected}: {}", end.shown);
+    }
+    for (keys, code) in [("\u{3}", 130), ("\u{4}", 1)] {
+        let mut terminal = on_terminal(&project, &BUILD, 100).unwrap();
+        terminal.expect(question).unwrap();
+        terminal.type_keys(keys).unwrap();
+        assert_eq!(terminal.wait().unwrap().code, code);
+    }
+    let arguments = [&BUILD[..], &["--no-input"]].concat();
+    let end = on_terminal(&project, &arguments, 100).unwrap().wait().unwrap();
+    assert_eq!(end.code, 1, "{}", end.shown);
+    assert!(end.shown.contains("--template PATH"), "{}", end.shown);
 }
 
 #[test]
 fn secrets_of_the_earlier_file_do_not_stay() {
-    let Some(project) = project() else { return };
+    let project = project();
     let root = fs::canonicalize(project.path()).unwrap().display().to_string();
     let earlier = format!(
         "version: 1\nbuild_defaults:\n  {root}/template.yaml:\n    env: prod\n    mode: docker\n    \
          params: {{Stage: prod, Key: s3cr3t}}\n"
     );
     project.write(".esb/config.yaml", &earlier);
-    let (code, shown) = typed(&project, "", NOBODY, "\n\n\n\n\n");
-    assert_eq!(code, 0, "{shown}");
-    assert!(shown.contains("environment [prod]"), "{shown}");
-    assert!(shown.contains("Stage [prod]"), "{shown}");
+    let arguments = [&BUILD[..], &["--ask"]].concat();
+    let Some(terminal) = on_terminal(&project, &arguments, 100) else { return };
+    let end = answered(
+        terminal,
+        &[("[prod]: ", ""), ("[docker]: ", ""), ("Stage [prod]: ", ""), ("[7]: ", ""), ("Key", "")],
+    );
+    assert_eq!(end.code, 0, "{}", end.shown);
     let text = fs::read_to_string(project.path().join(".esb/config.yaml")).unwrap();
     assert!(!text.contains("s3cr3t") && text.contains("\"Stage\": \"prod\""), "{text}");
 }
 
 #[test]
 fn tables_fit_a_narrow_terminal() {
-    let Some(project) = project() else { return };
-    let esb = env!("CARGO_BIN_EXE_esb");
-    let all = "-e dev --no-input --parameter Stage=dev --to oci";
+    let project = project();
+    let all = ["-e", "dev", "--no-input", "--parameter", "Stage=dev", "--to", "oci"];
+    let plain = ["deploy", "--dry-run", "--color", "never"];
     for (columns, first) in [(60, "action  build"), (200, "action  image")] {
-        let (code, shown) = on_terminal(
-            &project,
-            &format!("stty cols {columns}; {esb} deploy --dry-run --color never {all}"),
-            NOBODY,
-            "",
-        );
+        let arguments = [&plain[..], &all].concat();
+        let Some(terminal) = on_terminal(&project, &arguments, columns) else { return };
+        let TerminalEnd { code, shown, .. } = terminal.wait().unwrap();
         assert_eq!(code, 0, "{shown}");
         let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
         assert!(lines.iter().any(|line| line.starts_with(first)), "{columns}: {shown}");
         assert!(!shown.contains('\u{1b}'), "{shown}");
     }
     // A file has no width.
-    let words = format!("stty cols 60; {esb} deploy --dry-run {all} > log 2>&1");
-    let (code, shown) = on_terminal(&project, &words, NOBODY, "");
-    assert_eq!((code, shown.trim()), (0, ""));
+    let esb = env!("CARGO_BIN_EXE_esb");
+    let words = format!("{esb} deploy --dry-run {} > log 2>&1", all.join(" "));
+    let own = project.command("store", &[]);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &words]).current_dir(project.path());
+    command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let end = Terminal::start(&command, 60).unwrap().wait().unwrap();
+    assert_eq!((end.code, end.shown.trim()), (0, ""));
     let log = fs::read_to_string(project.path().join("log")).unwrap();
     assert!(log.contains("action  image") && !log.contains(['\u{1b}', '\r']), "{log}");
 }

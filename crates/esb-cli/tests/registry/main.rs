@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod agreed;
 mod applications;
 mod asked;
 mod attacker;
