@@ -4,6 +4,7 @@
 
 pub(crate) mod choices;
 mod groups;
+pub(crate) mod help;
 mod packages;
 mod publish;
 mod workers;
@@ -18,6 +19,7 @@ use self::choices::{BUILDERS, IMAGE_REFS, MODES, parser};
 pub(crate) use self::{
     groups::{
         AccessArgs, AdoptArgs, FleetArgs, LockArgs, PlaceArgs, PlanArgs, SyncArgs, TemplateArgs,
+        TemplatePaths,
     },
     packages::PackageArgs,
     publish::PullArgs,
@@ -31,9 +33,7 @@ pub(crate) use self::{
     version,
     max_term_width = 100,
     subcommand_required = true,
-    arg_required_else_help = true,
-    after_help = "Examples:\n  esb deploy -t template.yaml -e dev\n  esb inspect -t template.yaml \
-                  --format json\n  esb invoke HelloFunction -e dev --event event.json"
+    arg_required_else_help = true
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -126,10 +126,18 @@ pub(crate) enum Command {
     /// Print the version
     Version,
     /// Print a shell completion script
+    ///
+    /// It completes flags and their values, and the names of environments, functions, owners and
+    /// templates.
+    ///
+    /// The line that installs it:
+    ///
+    /// bash, in ~/.bashrc: source <(esb completions bash)
+    ///
+    /// zsh, in ~/.zshrc after compinit: source <(esb completions zsh)
+    ///
+    /// fish, in ~/.config/fish/config.fish: esb completions fish | source
     Completions { shell: clap_complete::Shell },
-    /// Print a reference page (for the documentation)
-    #[command(name = "reference", hide = true)]
-    Reference { page: ReferencePage },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -142,6 +150,8 @@ pub(crate) enum ReferencePage {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) paths: TemplatePaths,
     #[command(flatten)]
     pub(crate) template: TemplateArgs,
     /// Findings that make the command fail
@@ -156,6 +166,8 @@ pub(crate) enum Deny {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) paths: TemplatePaths,
     #[command(flatten)]
     pub(crate) template: TemplateArgs,
 }
@@ -175,6 +187,19 @@ pub(crate) struct InvokeArgs {
 }
 
 impl Command {
+    /// Takes templates that are named without a flag as those of `--template`.
+    pub(crate) fn take_paths(&mut self) {
+        let (paths, args) = match self {
+            Self::Deploy(args) => (&mut args.build.paths, &mut args.build.template),
+            Self::Build(args) => (&mut args.paths, &mut args.template),
+            Self::Validate(args) => (&mut args.paths, &mut args.template),
+            Self::Inspect(args) => (&mut args.paths, &mut args.template),
+            Self::Image(ImageCommand::Fetch(args)) => (&mut args.paths, &mut args.template),
+            _ => return,
+        };
+        args.templates.append(&mut paths.templates);
+    }
+
     /// The template whose folder belongs to the project; none for commands without a project.
     pub(crate) fn template(&self) -> Option<&std::path::Path> {
         let args = match self {
@@ -183,7 +208,7 @@ impl Command {
             Self::Validate(args) => &args.template,
             Self::Inspect(args) => &args.template,
             Self::Invoke(args) => &args.template,
-            Self::Version | Self::Completions { .. } | Self::Reference { .. } => return None,
+            Self::Version | Self::Completions { .. } => return None,
             _ => return Some(std::path::Path::new(".")),
         };
         Some(args.templates.first().map_or(std::path::Path::new("."), PathBuf::as_path))
@@ -210,14 +235,14 @@ pub(crate) struct RemoveArgs {
     /// `:PATH` is what was published before applications were recorded
     #[arg(long, value_name = "[APPLICATION:]PATH")]
     pub(crate) owner: String,
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
     /// Only show what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Remove without asking (ESB_YES)
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -259,7 +284,7 @@ pub(crate) enum CacheCommand {
 /// Which images of a project are looked at.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HeldArgs {
-    /// Where images are looked for; a comma list [default: engine,store]
+    /// Where images are looked for, separated by commas [default: engine,store]
     #[arg(long = "in", value_enum, value_delimiter = ',', value_name = "PLACE")]
     pub(crate) places: Vec<Holder>,
     /// Images of others too, with whose they are; of those only what a project of this machine
@@ -312,8 +337,8 @@ pub(crate) struct DeployArgs {
     /// Stop after the images: the same as `esb build`
     #[arg(long)]
     pub(crate) build_only: bool,
-    /// Where a Gateway reads the configuration: a folder, a container, or `none` [default:
-    /// CONFIG_DIR, then the project's Gateway container]
+    /// Where a Gateway reads the configuration [default: CONFIG_DIR, then the project's Gateway
+    /// container]
     #[arg(long, value_name = "DIR|container:NAME|none")]
     pub(crate) config_to: Option<String>,
     #[command(flatten)]
@@ -332,20 +357,23 @@ pub(crate) struct DeployArgs {
 #[command(next_help_heading = "Images")]
 pub(crate) struct BuildArgs {
     #[command(flatten)]
+    pub(crate) paths: TemplatePaths,
+    #[command(flatten)]
     pub(crate) template: TemplateArgs,
-    /// The platform's mode; it chooses the default registry names [default: that of the project
-    /// that runs, else docker]
+    /// Build engine; `auto` takes the embedded one wherever it can build
+    #[arg(long, value_parser = parser(BUILDERS))]
+    pub(crate) builder: Option<BuilderChoice>,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// The platform's mode [default: that of the running project, else docker]
+    ///
+    /// It chooses the default names of the registry.
     #[arg(short, long, value_parser = parser(MODES))]
     pub(crate) mode: Option<Mode>,
     /// Also put the generated Dockerfiles and configuration into DIR/ENV, seen from the template's
     /// folder
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
-    /// Build engine; `auto` takes the embedded one wherever it can build
-    #[arg(long, value_parser = parser(BUILDERS))]
-    pub(crate) builder: Option<BuilderChoice>,
-    #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
     /// Where images go: registry, docker, oci or oci:DIR; repeatable
     #[arg(long, value_name = "TARGET")]
     pub(crate) to: Vec<String>,
@@ -373,7 +401,7 @@ pub(crate) struct BuildArgs {
     #[command(flatten)]
     pub(crate) plan: PlanArgs,
     /// Images built and pushed at a time [default: number of processors, at least 8]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = choices::count)]
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]
     pub(crate) lock: LockArgs,
@@ -400,7 +428,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) push_registry: Option<String>,
     /// Images checked at a time [default: number of processors, at least 8]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = choices::count)]
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
@@ -412,12 +440,14 @@ pub(crate) struct FetchArgs {
     #[arg(long, value_name = "oci:DIR")]
     pub(crate) to: String,
     #[command(flatten)]
+    pub(crate) paths: TemplatePaths,
+    #[command(flatten)]
     pub(crate) template: TemplateArgs,
     /// Platform to fetch for [default: the function's Architectures]
     #[arg(long, value_name = "linux/amd64|linux/arm64")]
     pub(crate) platform: Option<String>,
     /// Images looked for at a time [default: number of processors, at least 8]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = choices::count)]
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]
     pub(crate) lock: LockArgs,
@@ -445,7 +475,7 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) push_registry: Option<String>,
     /// Images copied at a time [default: number of processors, at least 8]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = choices::count)]
     pub(crate) jobs: Option<usize>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,

@@ -5,6 +5,7 @@ mod answers;
 mod ask;
 mod cli;
 mod commands;
+mod completion;
 mod confirm;
 mod connections;
 mod diagnostics;
@@ -31,7 +32,7 @@ mod wrap;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use esb_deploy::{Error, Kind, Project, normal, settings::SettingsFile};
 use serde_json::json;
 
@@ -42,7 +43,14 @@ use printer::Printer;
 use questions::PromptedFields;
 
 fn main() -> ExitCode {
-    let mut cli = Cli::parse();
+    completion::complete();
+    if let Some(page) = commands::reference::requested(std::env::args().skip(1)) {
+        commands::reference::page(page);
+        return ExitCode::SUCCESS;
+    }
+    let read = Cli::from_arg_matches(&cli::help::command().get_matches());
+    let mut cli = read.unwrap_or_else(|error| error.exit());
+    cli.command.take_paths();
     let mut environment = Environment::capture();
     let printer = Printer::new(&cli.global, &environment);
     let result = run(&mut cli, &mut environment, printer);
@@ -56,10 +64,28 @@ fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-fn run(cli: &mut Cli, environment: &mut Environment, printer: Printer) -> Result<(), CliError> {
+/// Reads the env file and esb.toml, and takes the brand.
+fn read_settings(cli: &Cli, environment: &mut Environment) -> Result<SettingsFile, CliError> {
     add_env_file(cli, environment)?;
-    let mut file = project_settings(cli, environment)?;
+    let file = project_settings(cli, environment)?;
     environment.set_brand(&inputs::brand(&cli.global, file.brand())?);
+    Ok(file)
+}
+
+/// Takes the settings of the environment that the command line or a variable names.
+fn take_settings(
+    cli: &Cli,
+    file: &SettingsFile,
+    environment: &mut Environment,
+) -> Result<(), CliError> {
+    let settings = file.settings(&inputs::environment_name(&cli.global, environment)?);
+    environment.set_brand(&inputs::brand(&cli.global, settings.text("brand"))?);
+    environment.set_settings(settings);
+    Ok(())
+}
+
+fn run(cli: &mut Cli, environment: &mut Environment, printer: Printer) -> Result<(), CliError> {
+    let mut file = read_settings(cli, environment)?;
     let mut asked = PromptedFields::default();
     let asks = questions::is_asking(cli, environment);
     let asks_all = asks && questions::asks_all(cli);
@@ -71,9 +97,7 @@ fn run(cli: &mut Cli, environment: &mut Environment, printer: Printer) -> Result
     if asks_all {
         runtime::block_on(questions::environment(cli, environment, &mut asked))?;
     }
-    let settings = file.settings(&inputs::environment_name(&cli.global, environment)?);
-    environment.set_brand(&inputs::brand(&cli.global, settings.text("brand"))?);
-    environment.set_settings(settings);
+    take_settings(cli, &file, environment)?;
     let args = questions::build_args(&mut cli.command).map(|args| args.template.clone());
     let project = args.map(|args| inputs::project(&cli.global, &args, environment));
     // What is wrong with a project is told by the command.

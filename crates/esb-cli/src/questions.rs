@@ -65,7 +65,8 @@ pub(crate) async fn template(
 ) -> Result<(), Error> {
     let Some(args) = build_args(&mut cli.command) else { return Ok(()) };
     let current = environment.current_folder()?;
-    if !args.template.templates.is_empty() || file.names_templates() || holds(current).is_some() {
+    let is_found = || esb_deploy::find_template(current, Path::new("."), true).is_ok();
+    if !args.template.templates.is_empty() || file.names_templates() || is_found() {
         return Ok(());
     }
     let found = below(current);

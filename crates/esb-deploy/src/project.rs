@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    os::unix::fs::PermissionsExt as _,
     path::{Component, Path, PathBuf},
 };
 
@@ -13,6 +14,9 @@ use crate::{
     error::{Error, Kind},
     lockfile, settings,
 };
+
+/// Files that mark the root of a project.
+const MARKERS: [&str; 3] = [settings::NAME, ".git", lockfile::NAME];
 
 /// Names that a folder given as a template may hold one under, in that order.
 pub const TEMPLATE_NAMES: [&str; 3] = ["template.yaml", "template.yml", "template.json"];
@@ -152,12 +156,33 @@ pub fn find_template(current: &Path, given: &Path, is_default: bool) -> Result<P
     if !metadata.is_dir() {
         return Ok(path);
     }
-    let found = TEMPLATE_NAMES.iter().map(|name| path.join(name)).find(|path| path.is_file());
+    let held = |folder: &Path| {
+        TEMPLATE_NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file())
+    };
+    let found = if is_default { folders_of_project(&path).find_map(held) } else { held(&path) };
     found.ok_or_else(|| {
-        let place =
-            if is_default { "this folder".to_owned() } else { format!("`{}`", given.display()) };
-        let text = format!("{place} holds no {}", TEMPLATE_NAMES.join(", "));
+        let place = if is_default {
+            "this folder and those above it hold".to_owned()
+        } else {
+            format!("`{}` holds", given.display())
+        };
+        let text = format!("{place} no {}", TEMPLATE_NAMES.join(", "));
         Error::new(Kind::Input, "template", text).hint(Remedy::NameTemplate)
+    })
+}
+
+/// A folder and those above it, up to the project's root where something marks it. A folder that
+/// everybody may write to is never looked at on the way up: whose template it holds is not known.
+fn folders_of_project(folder: &Path) -> impl Iterator<Item = &Path> {
+    let is_root = |dir: &Path| MARKERS.iter().any(|name| dir.join(name).exists());
+    let is_private = |dir: &Path| {
+        std::fs::metadata(dir).is_ok_and(|metadata| metadata.permissions().mode() & 0o002 == 0)
+    };
+    let mut is_inside = true;
+    folder.ancestors().take_while(move |dir| {
+        let is_looked_at = is_inside && (*dir == folder || is_private(dir));
+        is_inside = is_looked_at && !is_root(dir);
+        is_looked_at
     })
 }
 
@@ -222,7 +247,15 @@ fn owner_path(root: &Path, template: &Path) -> String {
 
 /// A path as short as it can be said from the current folder.
 fn display_name(current: &Path, path: &Path) -> String {
-    path.strip_prefix(current).unwrap_or(path).display().to_string()
+    if let Ok(below) = path.strip_prefix(current) {
+        return below.display().to_string();
+    }
+    let above = path.parent().and_then(|folder| current.strip_prefix(folder).ok());
+    let (Some(up), Some(name)) = (above, path.file_name()) else {
+        return path.display().to_string();
+    };
+    let up: PathBuf = up.components().map(|_| Component::ParentDir).collect();
+    up.join(name).display().to_string()
 }
 
 /// The content of a regular file of bounded size.
@@ -285,6 +318,30 @@ mod tests {
         assert_eq!(found(), root.join("svc"));
         std::fs::write(root.join("esb.toml"), "").unwrap();
         assert_eq!(found(), root);
+    }
+
+    #[test]
+    fn a_template_is_found_from_folders_below_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("shop");
+        let below = root.join("functions/hello");
+        std::fs::create_dir_all(&below).unwrap();
+        let template = root.join("template.yaml");
+        std::fs::write(&template, "").unwrap();
+        let found = |from: &Path| find_template(from, Path::new("."), true);
+        assert_eq!(found(&below).unwrap(), template);
+        assert_eq!(display_name(&below, &template), "../../template.yaml");
+        // Only the folder that is named is looked at.
+        find_template(&below, Path::new("."), false).unwrap_err();
+        // Another project begins where a root is marked.
+        std::fs::write(root.join("functions/esb.toml"), "").unwrap();
+        let error = found(&below).unwrap_err();
+        assert!(error.message.contains("this folder and those above it"), "{error}");
+        std::fs::remove_file(root.join("functions/esb.toml")).unwrap();
+        let everybody = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(&root, everybody).unwrap();
+        found(&below).unwrap_err();
+        assert_eq!(found(&root).unwrap(), template);
     }
 
     #[test]

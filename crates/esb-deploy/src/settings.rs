@@ -169,6 +169,11 @@ impl SettingsFile {
         self.top.get("brand")?.first().map(String::as_str)
     }
 
+    /// The environments that have a table of their own.
+    pub fn environments(&self) -> Vec<&str> {
+        self.environments.keys().map(String::as_str).collect()
+    }
+
     /// Whether any table names templates.
     pub fn names_templates(&self) -> bool {
         let mut tables = std::iter::once(&self.top).chain(self.environments.values());

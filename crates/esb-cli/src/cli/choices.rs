@@ -37,3 +37,12 @@ pub(crate) fn parser<T: Copy + Send + Sync + 'static>(
 pub(crate) fn named<T: Copy>(names: Names<T>, text: &str) -> Option<T> {
     names.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice)
 }
+
+/// Reads a number of things that are worked on at a time.
+pub(crate) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("is not a number".to_owned()),
+    }
+}

@@ -7,15 +7,25 @@ use esb_deploy::Prewarm;
 
 use super::choices::{PREWARMS, parser};
 
+/// Templates that are named without a flag.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct TemplatePaths {
+    /// Template or its folder: the same as --template
+    #[arg(id = "paths", value_name = "TEMPLATE")]
+    pub(crate) templates: Vec<PathBuf>,
+}
+
 /// Which templates are read, and with which values.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Template")]
 pub(crate) struct TemplateArgs {
-    /// Template, or a folder that holds one; repeatable [default: the one in this folder]
+    /// Template or its folder; repeatable [default: the nearest one]
     #[arg(short, long = "template", value_name = "PATH")]
     pub(crate) templates: Vec<PathBuf>,
-    /// Parameter value; `KEY=@FILE` reads a file, `TEMPLATE:KEY=VALUE` is for one of several;
-    /// repeatable
+    /// Value of a template parameter; repeatable
+    ///
+    /// `KEY=@FILE` reads the value from a file, which keeps secrets out of the command line.
+    /// `TEMPLATE:KEY=VALUE` is for one of several templates.
     ///
     /// Values come from, the strongest first: this option, --parameters-file, ESB_PARAM_KEY,
     /// `parameter_overrides` of samconfig.toml beside the template or in the project root (of the

@@ -8,7 +8,7 @@ mod images;
 mod inspect;
 mod invoke;
 mod owners;
-mod reference;
+pub(crate) mod reference;
 mod validate;
 mod version;
 
@@ -63,10 +63,6 @@ pub(crate) fn run(
         }
         Command::Completions { shell } => {
             reference::completions(*shell);
-            Ok(())
-        }
-        Command::Reference { page } => {
-            reference::page(*page);
             Ok(())
         }
     }

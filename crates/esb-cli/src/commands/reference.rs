@@ -1,10 +1,13 @@
 //! Shell completion scripts, and the data of the reference pages in `docs/reference`.
 
-use clap::CommandFactory as _;
 use std::fmt::Write as _;
 
+use clap::ValueEnum as _;
+use clap_complete::env::Shells;
+
 use crate::{
-    cli::{Cli, ReferencePage},
+    cli::{ReferencePage, help},
+    completion,
     environment::VARIABLES,
     exit_code::Exit,
     printer::Printer,
@@ -13,11 +16,23 @@ use crate::{
 /// The longest line of the page of commands.
 const WIDTH: usize = 100;
 
-/// Prints a completion script.
+/// Prints the script that lets a shell ask this program for completions.
 pub(crate) fn completions(shell: clap_complete::Shell) {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "esb", &mut script);
+    let shells = Shells::builtins();
+    if let Some(shell) = shells.completer(&shell.to_string()) {
+        let written =
+            shell.write_registration(completion::VARIABLE, "esb", "esb", "esb", &mut script);
+        debug_assert!(written.is_ok(), "memory can be written to");
+    }
     Printer::out_bytes(&script);
+}
+
+/// The page that the documentation's generator asks for: `esb reference PAGE`, which is no command
+/// for people.
+pub(crate) fn requested(mut words: impl Iterator<Item = String>) -> Option<ReferencePage> {
+    let page = words.next().filter(|word| word == "reference").and(words.next())?;
+    ReferencePage::from_str(&page, false).ok()
 }
 
 /// Prints a page in Markdown.
@@ -34,7 +49,7 @@ pub(crate) fn page(page: ReferencePage) {
 fn commands() -> String {
     let mut text = "# Commands\n\nMade from the code by `cargo xtask generate`.\n".to_owned();
     // The same on every terminal.
-    let mut root = Cli::command().term_width(WIDTH);
+    let mut root = help::command().term_width(WIDTH);
     root.build();
     let mut names: Vec<String> = Vec::new();
     names.extend(

@@ -15,4 +15,5 @@ mod results;
 mod settings;
 mod several;
 mod store;
+mod usage;
 mod values;

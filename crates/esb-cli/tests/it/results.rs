@@ -68,7 +68,13 @@ fn version() {
 }
 
 #[test]
-fn completions_name_the_commands() {
-    let script = project().esb(&["completions", "bash"]);
-    assert!(script.starts_with("exit: 0\n") && script.contains("deploy"), "{script}");
+fn completions_ask_the_program() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = project().esb(&["completions", shell]);
+        assert!(script.starts_with("exit: 0\n") && script.contains("ESB_COMPLETE"), "{script}");
+    }
+    let help = project().esb(&["completions", "--help"]);
+    for line in ["bash)", "zsh)", "esb completions fish | source"] {
+        assert!(help.contains(line), "{help}");
+    }
 }

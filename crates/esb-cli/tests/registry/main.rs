@@ -7,6 +7,7 @@ mod agreed;
 mod applications;
 mod asked;
 mod attacker;
+mod completed;
 mod cost;
 mod forged;
 mod inside_code;
