@@ -12,7 +12,10 @@ use rustix::{
     termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr},
 };
 
-use crate::{cli::GlobalArgs, environment::Environment, escape};
+use crate::{cli::GlobalArgs, environment::Environment, escape, printer::columns, wrap::wrap};
+
+/// The columns by which the further lines of a wrapped one are indented.
+const HANGING: usize = 4;
 
 /// The code of the error that ends a command which a person cancelled.
 pub(crate) const CANCELLED: &str = "cancelled";
@@ -76,11 +79,19 @@ impl Question<'_> {
     }
 }
 
-/// Shows lines for the person who is asked.
+/// Shows lines for the person who is asked, wrapped to the terminal below their own indentation.
 pub(crate) fn tell(lines: impl IntoIterator<Item = impl AsRef<str>>) {
+    let width = columns(&io::stderr()).unwrap_or(usize::MAX);
     let mut err = io::stderr().lock();
     for line in lines {
-        let _ = writeln!(err, "{}", shown(line.as_ref()));
+        let line = shown(line.as_ref());
+        let text = line.trim_start();
+        let mut indent = line.len() - text.len();
+        let room = width.saturating_sub(indent);
+        for part in wrap(text, room, room.saturating_sub(HANGING)) {
+            let _ = writeln!(err, "{:indent$}{part}", "");
+            indent = line.len() - text.len() + HANGING;
+        }
     }
 }
 

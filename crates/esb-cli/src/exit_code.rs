@@ -28,7 +28,7 @@ impl Exit {
         (
             Self::Input,
             "the input is wrong: template, parameters, missing code, or a policy such as \
-             `--image-prewarm=off`",
+             `--image-prewarm=off`; or a question was answered with no",
         ),
         (Self::Usage, "the command line is wrong"),
         (Self::Build, "a build failed"),
@@ -38,7 +38,7 @@ impl Exit {
         (Self::Difference, "a check found a difference (`--locked`)"),
         (Self::Changes, "`--dry-run --detailed-exitcode`: there are changes"),
         (Self::Local, "the local disk or store failed"),
-        (Self::Interrupted, "interrupted"),
+        (Self::Interrupted, "interrupted: Ctrl-C, SIGTERM, SIGHUP or SIGQUIT"),
     ];
 }
 

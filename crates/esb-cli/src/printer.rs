@@ -154,7 +154,7 @@ impl Printer {
 }
 
 /// The width in columns of the terminal that a stream is.
-fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
+pub(crate) fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(stream).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }

@@ -40,8 +40,9 @@ pub(crate) fn block_on<T, E: Into<CliError>>(
 /// and Ctrl-C in the background of a shell's script.
 fn signals() -> Vec<Signal> {
     let ignored = ignored();
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let kinds = kinds.into_iter().filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
+    let keys = [SignalKind::interrupt(), SignalKind::quit()];
+    let kinds = keys.into_iter().chain([SignalKind::terminate(), SignalKind::hangup()]);
+    let kinds = kinds.filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
     kinds.filter_map(|kind| signal(kind).ok()).collect()
 }
 

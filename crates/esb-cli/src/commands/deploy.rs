@@ -68,10 +68,8 @@ impl Session<'_> {
         }
         let open = templates.loaded.open.clone();
         let wanted = questions::wanted(&open, build.plan.ask);
-        if !build.plan.ask
-            && let Some(line) = questions::defaults_line(&self.taken(), &open)
-        {
-            self.printer.note(&line);
+        if !build.plan.ask && !self.printer.quiet {
+            ask::tell(questions::defaults_line(&self.taken(), &open));
         }
         if wanted.is_empty() {
             return Ok((deployment, templates, Answered { open, answers: Answers::new() }));

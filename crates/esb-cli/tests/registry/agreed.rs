@@ -5,7 +5,10 @@ use std::{fs, process::Command};
 
 use esb_test::{Terminal, TerminalEnd};
 
-use crate::{asked::on_terminal, project::Project};
+use crate::{
+    asked::on_terminal,
+    project::{Place, Project},
+};
 
 const DEPLOY: [&str; 7] = ["deploy", "-e", "dev", "--to", "oci", "--config-to", "gateway"];
 
@@ -99,7 +102,7 @@ fn who_does_not_want_to_be_asked_is_not() {
         reset();
         project.write("esb.toml", &format!("application = 'shop'\n{settings}"));
         let arguments = [&DEPLOY[..], flags].concat();
-        on_terminal(&project, &arguments, 100)
+        on_terminal(&project, &arguments, 60)
     };
     for (flag, settings) in [
         ("--yes", ""),
@@ -119,6 +122,40 @@ fn who_does_not_want_to_be_asked_is_not() {
     let end = answered(takes_over(&["--adopt"], "").unwrap(), "? [y/N] ", "n\r");
     assert_eq!(end.code, 1, "{}", end.shown);
     assert!(end.shown.contains("would take over"), "{}", end.shown);
+    let shown = end.shown.split_once("Plan for").unwrap().1;
+    let lines = shown.lines().filter(|line| !line.contains("esb_hooks"));
+    let longest = lines.map(|line| line.chars().count()).max();
+    assert!(longest.is_some_and(|longest| longest <= 60), "{shown}");
+}
+
+#[test]
+fn a_deploy_to_another_machine_is_agreed_to() {
+    let Some(place) = Place::start() else { return };
+    let project = Project::new(1);
+    let port = place.address().rsplit_once(':').unwrap().1.to_owned();
+    // By its name alone this is not this machine.
+    let registry = format!("0.0.0.0:{port}");
+    let plain_http = ["--registry-insecure", &registry];
+    let deploy = ["deploy", "-e", "dev", "--to", "registry", "--config-to", "none"];
+    let to = |registry: &str| {
+        let arguments = [&deploy[..], &plain_http, &["--registry", registry]].concat();
+        on_terminal(&project, &arguments, 60)
+    };
+    let Some(first) = to(&place.address()) else { return };
+    let end = first.wait().unwrap();
+    assert_eq!(end.code, 0, "{}", end.shown);
+    assert!(!end.shown.contains("[y/N]"), "{}", end.shown);
+
+    let question = format!("Deploy to {registry}, esb-dev, ");
+    let end = answered(to(&registry).unwrap(), &question, "n\r");
+    assert_eq!(end.code, 1, "{}", end.shown);
+    assert!(end.shown.contains(&format!("  registry  {registry}")), "{}", end.shown);
+    let end = answered(to(&registry).unwrap(), &question, "y\r");
+    assert_eq!(end.code, 0, "{}", end.shown);
+    // Nothing is left to do, and to ask for.
+    let end = to(&registry).unwrap().wait().unwrap();
+    assert_eq!(end.code, 0, "{}", end.shown);
+    assert!(!end.shown.contains("[y/N]"), "{}", end.shown);
 }
 
 #[test]

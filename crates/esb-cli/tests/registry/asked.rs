@@ -158,7 +158,7 @@ fn values_are_checked_as_they_are_typed() {
         ],
     );
     assert_eq!(end.code, 0, "{}", end.shown);
-    for expected in ["[a-z]+", "at most 4 char", "at least 2", "at most 4", "`x`"] {
+    for expected in ["[a-z]+", "must have at most 4", "be at least 2", "be at most 4", "`x`"] {
         assert!(end.shown.contains(expected), "{expected}: {}", end.shown);
     }
 }
@@ -194,8 +194,9 @@ fn every_question_can_be_left() {
     project.write("template.yaml", &format!("{template}{declared}"));
     let questions = ["Environment [default]: ", "Mode (docker", "Stage: ", "Key (hidden): "];
     let arguments = [&BUILD[..], &["--ask"]].concat();
-    let ways: [(&str, Option<Signal>, i32); 5] = [
+    let ways: [(&str, Option<Signal>, i32); 6] = [
         ("\u{3}", None, 130),
+        ("\u{1c}", None, 130),
         ("", Some(Signal::TERM), 130),
         ("", Some(Signal::HUP), 130),
         ("\u{4}", None, 1),
@@ -222,6 +223,22 @@ fn every_question_can_be_left() {
             assert!(!project.path().join(".esb").exists(), "{question} {keys:?}");
         }
     }
+}
+
+#[test]
+fn a_hang_up_that_is_ignored_stays_so() {
+    let project = project();
+    let own = project.command("store", &[]);
+    let mut command = Command::new("/bin/sh");
+    let words = format!("trap '' HUP; exec {} build --to oci", env!("CARGO_BIN_EXE_esb"));
+    command.args(["-c", &words]).current_dir(project.path());
+    command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let Some(mut terminal) = or_skip(Terminal::start(&command, 100)) else { return };
+    terminal.expect("Stage: ").unwrap();
+    terminal.signal(Signal::HUP);
+    terminal.type_keys("dev\r").unwrap();
+    let end = terminal.wait().unwrap();
+    assert_eq!(end.code, 0, "{}", end.shown);
 }
 
 #[test]
