@@ -291,8 +291,6 @@ pub(crate) struct HeldArgs {
     /// recorded is ever removed
     #[arg(long)]
     pub(crate) all: bool,
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
     /// Registry prefix, with `--in registry` (CONTAINER_REGISTRY)
     #[arg(long, value_name = "HOST[:PORT][/PREFIX]")]
     pub(crate) registry: Option<String>,
@@ -301,6 +299,8 @@ pub(crate) struct HeldArgs {
     pub(crate) push_registry: Option<String>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 /// What holds images.

@@ -90,7 +90,9 @@ impl Session<'_> {
         if !inputs::names_environment(self.request.global, self.environment) {
             taken.push(("environment", &*self.project.environment));
         }
-        if self.options.mode.is_none() {
+        // With a registry of its own a run reads the mode later, of the project that runs.
+        let is_docker = !inputs::names_registry(self.request.build, self.environment);
+        if self.options.mode.is_none() && is_docker {
             taken.push(("mode", Mode::default().name()));
         }
         taken
@@ -164,7 +166,9 @@ pub(crate) async fn run(
     let (deployment, plan) = session.agree(deployment, plan, &given).await?;
     // Nobody wants to know how long they thought.
     let start = Instant::now().checked_sub(before).unwrap_or(start);
-    questions::remember(project, asked, &answered.open, &answered.answers)?;
+    if !build.plan.no_save_defaults {
+        questions::remember(project, asked, &answered.open, &answered.answers)?;
+    }
     let outcome = deployment.run(plan).await?;
     if let Some(folder) = &output
         && !esb_config::is_same_folder(folder, &deployment.project.generated())

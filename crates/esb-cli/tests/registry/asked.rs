@@ -142,7 +142,8 @@ fn values_are_checked_as_they_are_typed() {
                     Size: {Type: Number, MinValue: 2, MaxValue: 4}\n  Ports: {Type: \
                     List<Number>}\n";
     project.write("template.yaml", &format!("{template}{declared}"));
-    let Some(terminal) = on_terminal(&project, &BUILD, 60) else { return };
+    let arguments = [&BUILD[..], &["--no-save-defaults"]].concat();
+    let Some(terminal) = on_terminal(&project, &arguments, 60) else { return };
     let end = answered(
         terminal,
         &[
@@ -158,6 +159,7 @@ fn values_are_checked_as_they_are_typed() {
         ],
     );
     assert_eq!(end.code, 0, "{}", end.shown);
+    assert!(!project.path().join(".esb/config.yaml").exists());
     for expected in ["[a-z]+", "must have at most 4", "be at least 2", "be at most 4", "`x`"] {
         assert!(end.shown.contains(expected), "{expected}: {}", end.shown);
     }
