@@ -212,9 +212,14 @@ impl Environment {
         self.is_true(&format!("{}_{name}", self.prefix))
     }
 
+    /// What the variables of template parameters begin with: `ESB_PARAM_`.
+    pub(crate) fn parameter_prefix(&self) -> String {
+        format!("{}_PARAM_", self.prefix)
+    }
+
     /// Values of template parameters: `ESB_PARAM_<KEY>`.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
-        let prefix = format!("{}_PARAM_", self.prefix);
+        let prefix = self.parameter_prefix();
         self.variables
             .iter()
             .filter_map(move |(name, value)| Some((name.strip_prefix(&prefix)?, value.as_str())))

@@ -113,6 +113,18 @@ impl Loaded {
         spans.filter(|span| span.source == at.source && span.start <= at.start).max()
     }
 
+    /// Reports an application of which nothing would run, unless an error says why.
+    fn report_empty(&mut self, resources: Span, strict: bool) {
+        if self.findings.iter().any(|finding| finding.severity == Severity::Error) {
+            return;
+        }
+        let severity = if strict { Severity::Error } else { Severity::Warning };
+        let message = "the application has no functions, routes, tables or buckets";
+        let finding = Finding::new(severity, codes::EMPTY_APPLICATION, resources, message)
+            .help("of this template's resources, the platform runs none; check their types");
+        self.findings.push(finding);
+    }
+
     /// Turns every parameter without a value into an error.
     pub fn require_parameters(&mut self) {
         let is_missing = |parameter: &&Parameter| parameter.origin == ParameterOrigin::Missing;
@@ -140,6 +152,7 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
         declared: Vec::new(),
         readable: true,
     };
+    let mut nothing_made = Vec::new();
     for (number, template) in project.templates.iter().enumerate() {
         let text = read_template(template)?;
         let options = Options {
@@ -156,6 +169,7 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
         let names = parsed.parameters.iter().map(|parameter| parameter.name.clone());
         loaded.declared.push(names.collect());
         loaded.readable &= parsed.readable;
+        nothing_made.extend(parsed.nothing_made);
         let is_open = |parameter: &&Parameter| {
             matches!(parameter.origin, ParameterOrigin::Missing | ParameterOrigin::Default)
         };
@@ -169,6 +183,9 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
     loaded.findings.retain(|finding| finding.code != codes::UNKNOWN_PARAMETER);
     if loaded.readable {
         local_code::apply(project, &inputs.code, &mut loaded.app, &mut loaded.findings)?;
+    }
+    if nothing_made.len() == project.templates.len() {
+        loaded.report_empty(nothing_made[0], inputs.strict);
     }
     loaded.findings.extend(esb_sam::platform_findings(&loaded.app));
     Ok(loaded)

@@ -99,11 +99,15 @@ impl Project {
         Ok(Self::new(root, current, environment)?.with_templates(vec![path]))
     }
 
-    /// Gives the project its templates, by their paths.
+    /// Gives the project its templates, by their paths; one that is named twice is taken once.
     #[must_use]
     pub fn with_templates(mut self, paths: Vec<PathBuf>) -> Self {
         let root = &self.root;
-        let templates = paths.into_iter().map(|path| {
+        let mut seen = BTreeSet::new();
+        let is_new = |path: &PathBuf| {
+            seen.insert(std::fs::canonicalize(path).unwrap_or_else(|_| path.clone()))
+        };
+        let templates = paths.into_iter().filter(is_new).map(|path| {
             let folder = path.parent().unwrap_or(root);
             TemplateFile {
                 name: display_name(&self.current, &path),

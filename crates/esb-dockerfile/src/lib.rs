@@ -103,7 +103,9 @@ fn missing_hooks(app: &Application, functions: &[ImageRecipe]) -> Vec<Finding> {
     for function in app.functions.iter().filter(|function| built(function)) {
         let Package::Zip(package) = &function.package else { continue };
         let Some(Ok(runtime)) = &package.runtime else { continue };
-        if !runtime.has_hooks() && told.insert(runtime.name()) {
+        // Of a runtime that does not exist nothing is made.
+        let exists = runtime.is_known() || runtime.may_be_newer();
+        if exists && !runtime.has_hooks() && told.insert(runtime.name()) {
             findings.push(no_hooks(runtime, function));
         }
     }

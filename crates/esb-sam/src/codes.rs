@@ -15,6 +15,8 @@ esb_model::finding_codes! {
     NUMBER_READING = "esb::sam::number-reading";
     /// The template has no map of resources.
     NO_RESOURCES = "esb::sam::no-resources";
+    /// Nothing of the templates becomes a part of the application.
+    EMPTY_APPLICATION = "esb::sam::empty-application";
     /// A value has another shape than its place needs.
     WRONG_TYPE = "esb::sam::wrong-type";
     /// A top-level section is not one of CloudFormation's.

@@ -1,7 +1,8 @@
 //! Checks values of parameters against the constraints that a template declares for them.
 //!
-//! CloudFormation refuses a value that breaks a constraint, so it is an error. An empty default that
-//! does asks for a value: reading the template is possible without one, deploying it is not.
+//! CloudFormation refuses a value that breaks a constraint, so it is an error. A default that is
+//! empty or not of the form that is asked for waits for a value: reading the template is possible
+//! without one, deploying it is not.
 //! Patterns are matched in time linear in the value, so that no pattern can hang a run; those that
 //! need more (look-around, back references) are reported and not checked.
 
@@ -37,13 +38,18 @@ pub(crate) fn check(
         Value::List(items) => &**items,
         other => std::slice::from_ref(other),
     };
-    let constraints = Constraints::read(run, parameter, body);
+    let mut constraints = Constraints::read(run, parameter, body);
+    constraints.allow_list(value);
     let mut reported = 0;
     for value in values {
         let Value::Text(text) = value else { continue };
         for (words, entry) in constraints.broken(run, text) {
+            // A default such as `your-bucket` that breaks the form asks for a value.
+            let is_form = entry.is_some_and(|entry| {
+                matches!(&*entry.key, "AllowedPattern" | "MinLength" | "MaxLength")
+            });
             let asks_for_value =
-                parameter.origin == ParameterOrigin::Default && text.text.is_empty();
+                parameter.origin == ParameterOrigin::Default && (is_form || text.text.is_empty());
             let is_open = asks_for_value && !run.options.strict;
             let severity = if is_open { Severity::Warning } else { Severity::Error };
             let (value, name) = (quote(text.shown()), quote(&parameter.name));
@@ -110,6 +116,21 @@ impl<'n> Constraints<'n> {
             bounds: bounds.filter_map(bound).collect(),
             pattern: pattern.and_then(|entry| Some((compile(run, parameter, entry)?, entry))),
             help: help.map(|text| text.text.chars().take(200).collect()),
+        }
+    }
+
+    /// A list may be allowed as a whole, as it is written: `one,two`.
+    fn allow_list(&mut self, value: &Value) {
+        let (Value::List(items), Some((allowed, ..))) = (value, &self.allowed) else { return };
+        let text = |value: &Value| match value {
+            Value::Text(text) => Some(text.text.clone()),
+            _ => None,
+        };
+        let Some(items) = items.iter().map(text).collect::<Option<Vec<_>>>() else { return };
+        let is_whole =
+            |allowed: &&str| allowed.split(',').map(str::trim).eq(items.iter().map(|item| &**item));
+        if allowed.iter().any(is_whole) {
+            self.allowed = None;
         }
     }
 

@@ -122,7 +122,7 @@ fn cause(code: FindingCode) -> Option<Cause> {
         codes::SCHEDULE => Some(Cause::ScheduleExpression),
         codes::MISSING_PROPERTY => Some(Cause::MissingProperty),
         codes::UNKNOWN_RUNTIME => Some(Cause::UnknownRuntime),
-        codes::UNRESOLVED_VALUE => Some(Cause::UnknownValue),
+        codes::UNRESOLVED_REF | codes::UNRESOLVED_VALUE => Some(Cause::UnknownValue),
         _ => None,
     }
 }

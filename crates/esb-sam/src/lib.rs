@@ -34,7 +34,7 @@ mod yaml;
 
 use std::collections::BTreeMap;
 
-use esb_model::{Application, Finding, Severity, SourceMap, TemplateId};
+use esb_model::{Application, Finding, Severity, SourceMap, Span, TemplateId};
 
 pub use limits::Limits;
 pub use loader::{LoadError, Loader, NoLoader};
@@ -90,6 +90,9 @@ pub struct Parsed {
     pub parameters: Vec<Parameter>,
     /// Whether an application could be extracted: the text is a template with resources.
     pub readable: bool,
+    /// The place of the resources of a template of which the application gets nothing, although all
+    /// of them are created.
+    pub nothing_made: Option<Span>,
 }
 
 impl Parsed {
@@ -150,5 +153,6 @@ pub fn parse(
         findings: run.findings.finish(),
         parameters: lowered.parameters,
         readable: lowered.readable,
+        nothing_made: lowered.nothing_made,
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     globals::Globals,
     intrinsic::{Call, KEYS_A_STEP, LETTERS_A_STEP, Part, call, can_be_filled_in, parts},
     pseudo,
-    resource::{Generated, Resource, code_is_elsewhere},
+    resource::{Generated, Resource, attributes, code_is_elsewhere},
     suggest,
     yaml::{Node, NodeKind},
 };
@@ -206,7 +206,12 @@ impl Check<'_, '_, '_> {
             "Fn::GetAtt" => {
                 let name = match argument.scalar() {
                     Some(text) => text.split_once('.'),
-                    None => first().and_then(|name| name.scalar()).map(|name| (&**name, "")),
+                    None => argument.items().and_then(|items| {
+                        let attribute = items.get(1).and_then(|attribute| attribute.scalar());
+                        let is_whole = items.len() == 2;
+                        let attribute = attribute.filter(|_| is_whole).map_or("", |name| name);
+                        Some((&**items.first()?.scalar()?, attribute))
+                    }),
                 };
                 if let Some((id, attribute)) = name {
                     self.name(span, id, Some(attribute));
@@ -261,10 +266,30 @@ impl Check<'_, '_, '_> {
             || (attribute.is_none()
                 && (ev.parameters.contains_key(name) || pseudo::NAMES.contains(&name)))
             || !matches!(ev.generated(name, attribute, span), Generated::No);
-        if !exists {
+        if let Some(attribute) = attribute.filter(|name| !name.is_empty())
+            && let Some(resource) = ev.resources.get(name)
+        {
+            self.attribute(span, &resource, attribute);
+        } else if !exists {
             let wanted = if attribute.is_some() { Wanted::Resource } else { self.wanted };
             report_missing(ev, span, name, wanted, self.weight);
         }
+    }
+
+    /// An attribute of a resource whose kind has few of them.
+    fn attribute(&mut self, span: Span, resource: &Resource, name: &str) {
+        let Some(known) = attributes(&resource.kind) else { return };
+        // `Hello.Version.FunctionArn`: an attribute of what SAM makes for it.
+        let made = name.split('.').next().unwrap_or_default();
+        let is_made = matches!(made, "Alias" | "DestinationQueue" | "DestinationTopic" | "Version");
+        if known.contains(&name) || is_made && resource.kind.starts_with("AWS::Serverless::") {
+            return;
+        }
+        let is_slip = known.iter().any(|known| suggest::is_slip(name, known));
+        let severity = self.ev.severity(self.weight.min(Weight::Ignored), is_slip);
+        let message = format!("{} has no attribute {}", quote(&resource.id), quote(name));
+        let finding = Finding::new(severity, codes::UNRESOLVED_REF, span, message);
+        self.ev.run.findings.push_wrong(finding, name, known.iter().copied());
     }
 
     fn condition(&mut self, node: &Node) {

@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
 };
 
-use esb_model::{Finding, Severity};
+use esb_model::{Application, Finding, Severity};
 
 use crate::{
     codes,
@@ -85,10 +85,22 @@ pub(crate) fn read(
     let globals = Globals::read(ev.run, root.get("Globals"));
     let readable = read_resources(&mut ev, &root, &globals);
     references::check_resources(&mut ev, &root, &globals);
+    let resources = ev.resources.all();
+    let all_created =
+        !resources.is_empty() && resources.iter().all(|resource| resource.condition == Some(true));
     let (mut ev, mut application) = resource::lower(ev, scope);
+    let section = root.get("Resources").filter(|_| all_created && is_empty(&application));
+    let nothing_made = section.map(|section| section.span());
     application.region = ev.pseudo.region.to_string();
     let outputs = if scope.depth > 0 { outputs(&mut ev, &root) } else { HashMap::new() };
-    Lowered { application, parameters, outputs, readable }
+    Lowered { application, parameters, outputs, readable, nothing_made }
+}
+
+/// Whether an application has nothing that the platform could run or make.
+fn is_empty(application: &Application) -> bool {
+    let Application { functions, layers, tables, buckets, routes, .. } = application;
+    let none_to_run = functions.is_empty() && layers.is_empty() && routes.is_empty();
+    none_to_run && tables.is_empty() && buckets.is_empty()
 }
 
 fn check_sections(run: &mut Run<'_>, sections: &[MapEntry]) {

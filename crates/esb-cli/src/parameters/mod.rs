@@ -34,11 +34,40 @@ pub(crate) struct Parameters {
 /// The values of one source.
 #[derive(Debug)]
 struct Layer {
-    /// How a message calls it; none for a source that may hold values for others.
-    source: Option<String>,
+    source: Source,
     /// The one template that they are for, else all.
     template: Option<usize>,
     values: Values,
+}
+
+/// Where values come from.
+#[derive(Debug)]
+enum Source {
+    /// `--parameter` of this run: a name that nothing declares is a mistake.
+    Argument,
+    /// A file by its name; it may hold values for other templates.
+    File(String),
+    /// Variables with this prefix, which may be there for other templates.
+    Variables(String),
+}
+
+impl Source {
+    /// The severity of a name that no template declares.
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Argument => Severity::Error,
+            Self::File(_) | Self::Variables(_) => Severity::Warning,
+        }
+    }
+
+    /// What stands behind a name in messages.
+    fn words(&self, name: &str) -> String {
+        match self {
+            Self::Argument => String::new(),
+            Self::File(file) => format!(" of `{file}`"),
+            Self::Variables(prefix) => format!(" that `{prefix}{name}` sets"),
+        }
+    }
 }
 
 impl Parameters {
@@ -54,7 +83,8 @@ impl Parameters {
         }
         let own = environment.parameters();
         let values = own.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        layers.push(Layer { source: None, template: None, values });
+        let source = Source::Variables(environment.parameter_prefix());
+        layers.push(Layer { source, template: None, values });
         for path in &args.parameters_file {
             layers.push(from_file(path)?);
         }
@@ -75,7 +105,6 @@ impl Parameters {
     pub(crate) fn unused(&self, declared: &[BTreeSet<String>]) -> Vec<Finding> {
         let mut findings = Vec::new();
         for layer in &self.layers {
-            let Some(source) = &layer.source else { continue };
             let names: BTreeSet<&str> = declared
                 .iter()
                 .enumerate()
@@ -89,22 +118,39 @@ impl Parameters {
             };
             let unknown = layer.values.keys().filter(|name| !names.contains(name.as_str()));
             findings.extend(unknown.map(|name| {
-                let message = format!("{who} the parameter `{}`{source}", name.escape_debug());
-                Finding::new(Severity::Warning, codes::UNKNOWN_PARAMETER, None, message)
-                    .help(help(&names))
+                let name = name.escape_debug().to_string();
+                let of = layer.source.words(&name);
+                let message = format!("{who} the parameter `{name}`{of}");
+                Finding::new(layer.source.severity(), codes::UNKNOWN_PARAMETER, None, message)
+                    .help(help(&name, &names))
             }));
         }
         findings
     }
 }
 
-fn help(declared: &BTreeSet<&str>) -> String {
+/// The name that is meant, else those that there are.
+fn help(wrong: &str, declared: &BTreeSet<&str>) -> String {
+    /// Names longer than this are compared with none.
+    const LONGEST: usize = 64;
     if declared.is_empty() {
         return "the template has no parameters".to_owned();
     }
+    let allowed = match wrong.len() {
+        0..=1 => 0,
+        2 => 1,
+        3..=5 => 2,
+        _ => 3,
+    };
+    let distance = |name: &str| strsim::osa_distance(&wrong.to_lowercase(), &name.to_lowercase());
+    let near = declared.iter().filter(|name| wrong.len().max(name.len()) <= LONGEST);
+    let near = near.map(|name| (distance(name), name)).filter(|(found, _)| *found <= allowed);
+    if let Some((_, name)) = near.min() {
+        return format!("did you mean `{name}`?");
+    }
     let shown: Vec<&str> = declared.iter().take(NAMES_SHOWN).copied().collect();
     let more = if declared.len() > NAMES_SHOWN { ", …" } else { "" };
-    format!("declared are {}{more}", shown.join(", "))
+    format!("its parameters are {}{more}", shown.join(", "))
 }
 
 /// The file beside the template, else the one in the project's root, and its name in messages.
@@ -135,7 +181,7 @@ fn from_samconfig(
     let values = samconfig::read(&path, &project.environment).map_err(|cause| {
         failure(format!("could not read the parameter_overrides of `{name}`"), cause)
     })?;
-    Ok(Some(Layer { source: Some(format!(" of `{name}`")), template: Some(number), values }))
+    Ok(Some(Layer { source: Source::File(name), template: Some(number), values }))
 }
 
 fn from_file(path: &Path) -> Result<Layer, Error> {
@@ -149,12 +195,12 @@ fn from_file(path: &Path) -> Result<Layer, Error> {
     let text = read_text(path).map_err(failed)?;
     let tree = Tree::parse(&text, Language::of(path)).map_err(failed)?;
     let values = shapes::file(&tree).map_err(failed)?;
-    Ok(Layer { source: Some(format!(" of `{name}`")), template: None, values })
+    Ok(Layer { source: Source::File(name.to_string()), template: None, values })
 }
 
 /// `KEY=VALUE` for all templates, and after it `TEMPLATE:KEY=VALUE` for one, which is stronger.
 fn from_arguments(project: &Project, arguments: &[String]) -> Result<Vec<Layer>, Error> {
-    let layer = |template| Layer { source: Some(String::new()), template, values: Values::new() };
+    let layer = |template| Layer { source: Source::Argument, template, values: Values::new() };
     let mut all = layer(None);
     let mut own: Vec<Layer> = (0..project.templates.len()).map(|at| layer(Some(at))).collect();
     for text in arguments {
@@ -259,11 +305,18 @@ mod tests {
             [
                 "the template does not declare the parameter `S` of `two/samconfig.toml`",
                 "the template does not declare the parameter `X` of `two/samconfig.toml`",
+                "no template declares the parameter `D` that `ESB_PARAM_D` sets",
+                "no template declares the parameter `OTHER` that `ESB_PARAM_OTHER` sets",
                 "no template declares the parameter `E`",
                 "the template does not declare the parameter `C`",
             ]
         );
-        assert_eq!(findings[2].help, Some("declared are A, B, C, S".into()));
+        assert_eq!(findings[4].help, Some("its parameters are A, B, C, S".into()));
+        let severities: Vec<_> = findings.iter().map(|finding| finding.severity).collect();
+        let (warning, error) = (Severity::Warning, Severity::Error);
+        assert_eq!(severities, [warning, warning, warning, warning, error, error]);
+        let declared = BTreeSet::from(["Stage", "Names"]);
+        assert_eq!(help("Stgae", &declared), "did you mean `Stage`?");
     }
 
     #[test]

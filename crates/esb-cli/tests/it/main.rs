@@ -10,6 +10,7 @@ mod inspect;
 mod links;
 mod lock;
 mod messages;
+mod mistakes;
 mod platform;
 mod results;
 mod settings;

@@ -53,9 +53,9 @@ fn each_function_has_its_own_runtime_blamed() {
     context.write("code/app.py", "");
     let said = context.esb(&["validate"]);
     for expected in [
-        "warning[esb::sam::unknown-runtime]: Runtime of `A`: `python3.16` is not a known",
+        "warning[esb::sam::unknown-runtime]: Runtime of `A`: `python3.16` is not known here",
         "did you mean `python3.15`?",
-        "error[esb::sam::unknown-runtime]: Runtime of `B`: unknown runtime",
+        "error[esb::sam::unknown-runtime]: Runtime of `B`: Lambda has no runtime",
         "error[esb::recipe::unknown-runtime]: function `C` runs on `nodejs8.10`",
     ] {
         assert!(said.contains(expected), "{expected} is not in {said}");

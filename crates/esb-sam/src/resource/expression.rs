@@ -90,8 +90,7 @@ fn check_rate(rate: &str, reader: Reader) -> Result<(), Refusal> {
     let is_one = count.trim_start_matches('0') == "1";
     let plural = if is_one { "" } else { "s" };
     if reader == Reader::Rule && unit != format!("{singular}{plural}") {
-        let reason =
-            if is_one { "has a plural after 1" } else { "has a singular after a number above 1" };
+        let reason = if is_one { "needs the singular after 1" } else { "needs a plural" };
         return Err(Refusal::new(reason, format!("write `rate({count} {singular}{plural})`")));
     }
     Ok(())
@@ -235,8 +234,8 @@ mod tests {
     #[test]
     fn what_aws_refuses() {
         for (expression, expected) in [
-            ("rate(1 minutes)", "has a plural after 1 | write `rate(1 minute)`"),
-            ("rate(5 minute)", "has a singular after a number above 1 | write `rate(5 minutes)`"),
+            ("rate(1 minutes)", "needs the singular after 1 | write `rate(1 minute)`"),
+            ("rate(5 minute)", "needs a plural | write `rate(5 minutes)`"),
             (
                 "rate(0 hours)",
                 "has a rate that is not a whole number above zero | write a whole number and \

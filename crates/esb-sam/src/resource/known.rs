@@ -301,6 +301,22 @@ pub(super) fn properties(kind: &str) -> Option<&'static [&'static str]> {
     })
 }
 
+/// What `Fn::GetAtt` gives of a resource; `None` when it is not checked here.
+pub(crate) fn attributes(kind: &str) -> Option<&'static [&'static str]> {
+    Some(match kind {
+        "AWS::Serverless::Function" | "AWS::Lambda::Function" => &[
+            "Arn",
+            "SnapStartResponse",
+            "SnapStartResponse.ApplyOn",
+            "SnapStartResponse.OptimizationStatus",
+        ],
+        "AWS::Serverless::SimpleTable" | "AWS::DynamoDB::Table" => &["Arn", "StreamArn"],
+        "AWS::SQS::Queue" => &["Arn", "QueueName", "QueueUrl"],
+        "AWS::SNS::Topic" => &["TopicArn", "TopicName"],
+        _ => return None,
+    })
+}
+
 /// The properties of an event type; `None` when they are not checked here.
 pub(super) fn event_properties(kind: &str) -> Option<&'static [&'static str]> {
     Some(match kind {

@@ -37,6 +37,8 @@ pub(crate) struct Lowered {
     pub(crate) outputs: HashMap<Rc<str>, Value>,
     /// The template could be read at all.
     pub(crate) readable: bool,
+    /// The place of the resources, where none of them became a part of the application.
+    pub(crate) nothing_made: Option<Span>,
 }
 
 /// What lowering works on.

@@ -33,6 +33,7 @@ use crate::{
     yaml::{Node, NodePlace},
 };
 
+pub(crate) use known::attributes;
 pub(crate) use lower::{Lowered, Scope, lower};
 pub(crate) use naming::{Generated, NameStates};
 pub(crate) use package::code_is_elsewhere;

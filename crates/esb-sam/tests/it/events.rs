@@ -248,6 +248,8 @@ Resources:
         findings(text).into_iter().filter(|f| f.contains("sam::schedule")).collect();
     assert_eq!(
         found,
-        ["error sam::schedule 4:68 `rate(1 hours)` has a plural after 1 (write `rate(1 hour)`)"]
+        [
+            "error sam::schedule 4:68 `rate(1 hours)` needs the singular after 1 (write `rate(1 hour)`)"
+        ]
     );
 }

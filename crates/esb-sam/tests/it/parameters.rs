@@ -172,13 +172,13 @@ fn patterns_match_whole_values() {
     check(
         "Type: CommaDelimitedList, AllowedPattern: '[a-z]+', Default: 'a, B,c'",
         None,
-        &["error 2:68 the value `B` of parameter `P` does not match the pattern `[a-z]+`"],
+        &["warning 2:68 the value `B` of parameter `P` does not match the pattern `[a-z]+`"],
     );
     check(
         "Type: String, NoEcho: true, AllowedPattern: '.{8,}', Default: hunter2, ConstraintDescription: eight letters",
         None,
         &[
-            "error 2:69 the value `****` of parameter `P` does not match the pattern `.{8,}` (eight letters)",
+            "warning 2:69 the value `****` of parameter `P` does not match the pattern `.{8,}` (eight letters)",
         ],
     );
     // A value that nobody knows and a number are not matched.
@@ -213,6 +213,7 @@ fn bounds_and_allowed_values() {
         ("Type: Number, Default: many", None, "is not a number"),
         ("Type: Number, MinValue: -1.5", Some("-2"), "must be at least -1.5"),
         ("Type: String, MaxLength: 2", Some("äöü"), "must have at most 2 characters"),
+        ("Type: CommaDelimitedList, AllowedValues: ['a, b', c], Default: 'a,b'", None, ""),
         ("Type: CommaDelimitedList, MaxLength: 2", Some("long,list"), ""),
         ("Type: AWS::SSM::Parameter::Value<String>, AllowedPattern: '/.*', Default: x", None, ""),
     ] {
@@ -242,6 +243,11 @@ fn a_broken_constraint_is_an_error_and_an_empty_default_asks_for_a_value() {
         ("warning".into(), "error".into())
     );
     assert_eq!(first(empty, false, Some("")), "error");
+    let placeholder = "Type: String, AllowedPattern: 's3-.*', Default: your-bucket";
+    assert_eq!(
+        (first(placeholder, false, None), first(placeholder, true, None)),
+        ("warning".into(), "error".into())
+    );
 }
 
 #[test]

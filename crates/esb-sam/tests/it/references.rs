@@ -71,6 +71,9 @@ fn what_names_nothing_is_an_error() {
             "!Sub ['${A}${B}', {A: !Ref Stage}]",
             "error: the template has no parameter or resource `B`",
         ),
+        ("!GetAtt Table.Arnn", "error: `Table` has no attribute `Arnn` (did you mean `Arn`?)"),
+        ("!Sub '${Table.Name}'", "warning: `Table` has no attribute `Name`"),
+        ("!GetAtt [Queue, QueueUrl]", ""),
         (
             "!Ref AWS::Regoin",
             "error: there is no pseudo parameter `AWS::Regoin` (did you mean `AWS::Region`?)",
