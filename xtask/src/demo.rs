@@ -14,10 +14,20 @@ use crate::{
     base_image::Version,
     bases,
     checks::{Checks, Outcome, Trouble},
-    command::{command, output, root, run, target},
-    e2e::release_build,
+    command::{cargo, command, output, root, run, target},
     steps::say,
 };
+
+/// What a person who starts it has to know.
+const PLAN: &str = "\
+The demo builds esb, deploys fixtures/quickstart into an OCI layout without a Docker daemon, and, where
+a Docker engine is there or can be started, invokes one of its functions. Four steps:
+  1. build esb as a release: 3 to 6 minutes the first time, seconds later
+  2. get AWS's base image, or make a stand-in from Debian and Python packages: up to 2 minutes, once
+  3. esb deploy: a second
+  4. esb invoke: a few seconds, and 1 minute more the first time where an engine has to be installed
+Everything that it makes lies below `target`.
+";
 
 /// The function that is invoked.
 const FUNCTION: &str = "GetOrderFunction";
@@ -26,13 +36,18 @@ const FUNCTION: &str = "GetOrderFunction";
 pub(crate) fn demo() -> bool {
     let start = Instant::now();
     let mut checks = Checks::default();
-    let esb = checks.run("build esb (release)", release_build);
+    say(PLAN);
+    say("1. cargo build --release --package esb-cli");
+    let esb = checks.run("build esb (release)", build);
+    say("2. AWS's base image of Python 3.13");
     let mirrors = checks.run("AWS base image", || bases::mirrors(&[Version::Python313]));
     if let (Some(esb), Some(mirrors)) = (esb, mirrors) {
         let demo = Demo { esb, mirrors, project: root().join("fixtures/quickstart") };
+        say("3. esb deploy");
         let deployed = checks.run("esb deploy (embedded engine, OCI layout)", || demo.deploy());
         if deployed.is_some() {
             checks.run("what was written", || demo.tree());
+            say("4. esb invoke");
             let engine = checks.run("container engine", engine);
             if let Some(engine) = engine {
                 checks.run(&format!("esb invoke {FUNCTION}"), || demo.invoke(&engine));
@@ -41,6 +56,12 @@ pub(crate) fn demo() -> bool {
     }
     say(&format!("demo took {:.1} s", start.elapsed().as_secs_f64()));
     checks.finish("demo")
+}
+
+/// Builds esb; cargo shows how far it is.
+fn build() -> Outcome<PathBuf> {
+    run(cargo().args(["build", "--release", "--package", "esb-cli"]))?;
+    Ok(target().join("release/esb"))
 }
 
 struct Demo {

@@ -9,7 +9,14 @@ use crate::{
     command::{command, of_workspace, output, root},
 };
 
-const PAGES: [&str; 4] = ["commands", "variables", "exit-codes", "findings"];
+/// The pages that `esb` prints, by the name that it knows them by and their file.
+const PAGES: [(&str, &str); 5] = [
+    ("commands", "commands.md"),
+    ("variables", "variables.md"),
+    ("exit-codes", "exit-codes.md"),
+    ("findings", "findings.md"),
+    ("esb-toml", "esb.toml"),
+];
 /// Everything in it is made here.
 const API: &str = "docs/reference/api";
 
@@ -23,9 +30,9 @@ pub(crate) fn generate(check: bool) -> Outcome {
 pub(crate) fn reference(check: bool) -> Outcome {
     let esb = of_workspace("bin", "esb")?;
     let mut pages = Vec::new();
-    for page in PAGES {
+    for (page, file) in PAGES {
         let text = output(command(&esb).args(["reference", page]))?;
-        pages.push((format!("docs/reference/{page}.md"), text));
+        pages.push((format!("docs/reference/{file}"), text));
     }
     write(pages, Vec::new(), check)
 }

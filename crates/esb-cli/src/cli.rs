@@ -5,6 +5,8 @@
 pub(crate) mod choices;
 mod groups;
 pub(crate) mod help;
+mod init;
+mod invoke;
 mod packages;
 mod publish;
 mod workers;
@@ -21,6 +23,8 @@ pub(crate) use self::{
         AccessArgs, AdoptArgs, FleetArgs, LockArgs, PlaceArgs, PlanArgs, SyncArgs, TemplateArgs,
         TemplatePaths,
     },
+    init::InitArgs,
+    invoke::{InvokeArgs, LogsArgs},
     packages::PackageArgs,
     publish::PullArgs,
     workers::WorkerArgs,
@@ -115,6 +119,10 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Run one function's image with an event and print its response
     Invoke(InvokeArgs),
+    /// Read what a function logged on the platform
+    Logs(LogsArgs),
+    /// Write an esb.toml with comments for the templates of this folder
+    Init(InitArgs),
     /// Show what the content store holds, or make it smaller
     Cache(CacheArgs),
     /// Effective settings, and who owns what is published
@@ -146,6 +154,7 @@ pub(crate) enum ReferencePage {
     Variables,
     ExitCodes,
     Findings,
+    EsbToml,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -172,20 +181,6 @@ pub(crate) struct InspectArgs {
     pub(crate) template: TemplateArgs,
 }
 
-#[derive(Debug, Clone, Args)]
-pub(crate) struct InvokeArgs {
-    /// The function, by name or logical id
-    pub(crate) function: String,
-    /// Event; `-` reads stdin [default: {}]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) event: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) template: TemplateArgs,
-    /// Seconds to wait for the response [default: the function's timeout, and 10 more]
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) wait: Option<u64>,
-}
-
 impl Command {
     /// Takes templates that are named without a flag as those of `--template`.
     pub(crate) fn take_paths(&mut self) {
@@ -208,7 +203,10 @@ impl Command {
             Self::Validate(args) => &args.template,
             Self::Inspect(args) => &args.template,
             Self::Invoke(args) => &args.template,
-            Self::Version | Self::Completions { .. } => return None,
+            Self::Logs(args) => {
+                return Some(args.template.as_deref().unwrap_or(std::path::Path::new(".")));
+            }
+            Self::Init(_) | Self::Version | Self::Completions { .. } => return None,
             _ => return Some(std::path::Path::new(".")),
         };
         Some(args.templates.first().map_or(std::path::Path::new("."), PathBuf::as_path))

@@ -55,6 +55,7 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
          environment only, never from an env file",
     ),
     ("ESB_MIRRORS", "comma list of `HOST=…` as `--mirror` takes them"),
+    ("VICTORIALOGS_URL", "address of the platform's log store, for `esb logs`; `--url`"),
     ("CONFIG_DIR", "folder that a Gateway reads; `--config-to`"),
     ("AWS_REGION", "region of `AWS::Region` and ARNs, then `AWS_DEFAULT_REGION`; `--region`"),
     ("DOCKER_HOST", "address of the Docker engine (default `unix:///var/run/docker.sock`)"),

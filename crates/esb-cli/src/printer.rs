@@ -96,6 +96,11 @@ impl Printer {
         let _ = out.flush();
     }
 
+    /// Whether a person sees the results, and not a program or a file.
+    pub(crate) fn shows_results() -> bool {
+        io::stdout().is_terminal()
+    }
+
     /// A line that `--quiet` hides.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {

@@ -23,6 +23,7 @@ mod image_names;
 mod load;
 mod local_code;
 pub mod lockfile;
+pub mod logs;
 mod made_image;
 mod options;
 mod outcome;

@@ -1,6 +1,6 @@
 //! Records what a run built, beside the generated files, for `esb invoke`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::SystemTime};
 
 use serde_json::{Value, json};
 
@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Record {
     pub images: Vec<ImageRecord>,
+    /// When the run ended; none where the disk does not say it.
+    pub built: Option<SystemTime>,
 }
 
 /// One function's image and where it is.
@@ -56,11 +58,13 @@ pub(crate) fn write(run: &Deployment, target: &Target, made: &[MadeImage]) -> Re
         }));
     }
     let document = json!({"version": 1, "images": images});
-    put(
-        &run.project.folder_at(&run.project.generated()),
-        NAME,
-        format!("{document:#}\n").as_bytes(),
-    )
+    let folder = run.project.folder_at(&run.project.generated());
+    put(&folder, NAME, format!("{document:#}\n").as_bytes())?;
+    // The time says how old the images may be, also where the file says the same as before.
+    if let Ok(file) = std::fs::File::open(folder.path().join(NAME)) {
+        file.set_modified(SystemTime::now()).ok();
+    }
+    Ok(())
 }
 
 /// Reads the record of the last run of a project and environment.
@@ -86,5 +90,6 @@ pub fn read(project: &Project) -> Result<Record, Error> {
             layout: text(&image["layout"]).map(PathBuf::from).zip(text(&image["name"])),
         })
     });
-    Ok(Record { images: images.collect() })
+    let built = std::fs::metadata(&path).and_then(|found| found.modified()).ok();
+    Ok(Record { images: images.collect(), built })
 }

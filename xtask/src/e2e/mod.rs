@@ -14,6 +14,7 @@ mod gateway_project;
 mod hooks;
 mod image_functions;
 mod image_sources;
+mod invocations;
 mod invoke;
 mod isolation;
 mod java;
@@ -274,6 +275,8 @@ fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
 /// Checks of the Python hooks with handlers of their own.
 fn of_hooks(checks: &mut Checks, parts: &Parts) {
     checks.run("log records are stored once", || logs::stored_once(parts));
+    checks.run("esb invoke tells every failure", || invocations::failures_are_told(parts));
+    checks.run("esb logs reads the log store", || invocations::logs_are_read(parts));
     checks.run("hooks beside a sitecustomize of the function's own", || {
         sitecustomize::both_run(parts)
     });

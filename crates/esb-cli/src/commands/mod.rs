@@ -5,8 +5,10 @@ mod config;
 mod deploy;
 mod image;
 mod images;
+mod init;
 mod inspect;
 mod invoke;
+pub(crate) mod logs;
 mod owners;
 pub(crate) mod reference;
 mod validate;
@@ -52,6 +54,8 @@ pub(crate) fn run(
         Command::Validate(args) => validate::run(args, global, environment, printer),
         Command::Inspect(args) => inspect::run(args, global, environment, printer),
         Command::Invoke(args) => runtime::block_on(invoke::run(args, global, environment, printer)),
+        Command::Logs(args) => runtime::block_on(logs::run(args, global, environment, printer)),
+        Command::Init(args) => init::run(args, global, environment, printer),
         Command::Cache(args) => Ok(cache::run(args, global, environment, printer)?),
         Command::Config(command) => {
             runtime::block_on(config::run(command, global, environment, printer))

@@ -11,6 +11,7 @@ use crate::{
     environment::VARIABLES,
     exit_code::Exit,
     printer::Printer,
+    settings_text,
 };
 
 /// The longest line of the page of commands.
@@ -42,6 +43,7 @@ pub(crate) fn page(page: ReferencePage) {
         ReferencePage::Variables => variables(),
         ReferencePage::ExitCodes => exit_codes(),
         ReferencePage::Findings => findings(),
+        ReferencePage::EsbToml => settings_text::text(&[]),
     };
     Printer::out_bytes(text.as_bytes());
 }

@@ -3,12 +3,12 @@
 use std::{
     collections::HashMap,
     fmt,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bollard::models::{BollardDate, ContainerInspectResponse};
+use bollard::models::{BollardDate, ContainerInspectResponse, PortBinding};
 
 /// A container that another program started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub struct ContainerInfo {
     /// The variables that it was made with.
     pub environment: Variables,
     pub mounts: Vec<MountedFolder>,
+    pub ports: Vec<PublishedPort>,
     /// By name of the network.
     pub networks: Vec<Attachment>,
 }
@@ -47,6 +48,15 @@ pub struct MountedFolder {
     /// The volume's name, when it is one.
     pub volume: Option<String>,
     pub writable: bool,
+}
+
+/// A TCP port of a container that is published on the engine's machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishedPort {
+    /// The port in the container.
+    pub inside: u16,
+    /// Where the engine's machine reaches it.
+    pub address: SocketAddr,
 }
 
 /// A network that a container is attached to.
@@ -95,7 +105,20 @@ pub(super) fn describe(container: ContainerInspectResponse) -> ContainerInfo {
             writable: mount.rw.unwrap_or(true),
         })
     });
-    let networks = container.network_settings.and_then(|settings| settings.networks);
+    let network_settings = container.network_settings.unwrap_or_default();
+    let ports = network_settings.ports.unwrap_or_default();
+    let mut ports: Vec<PublishedPort> = ports
+        .iter()
+        .flat_map(|(name, bindings)| {
+            let inside = name.strip_suffix("/tcp").and_then(|port| port.parse().ok());
+            let bindings = bindings.iter().flatten();
+            inside.into_iter().flat_map(move |inside| {
+                bindings.clone().filter_map(move |binding| published(inside, binding))
+            })
+        })
+        .collect();
+    ports.sort_by_key(|port| (port.inside, port.address));
+    let networks = network_settings.networks;
     let mut networks: Vec<Attachment> = networks
         .unwrap_or_default()
         .into_iter()
@@ -124,8 +147,21 @@ pub(super) fn describe(container: ContainerInspectResponse) -> ContainerInfo {
         hostname: config.hostname.unwrap_or_default(),
         environment: Variables(variables.collect()),
         mounts: mounts.collect(),
+        ports,
         networks,
     }
+}
+
+/// A port that is published on all addresses is reached by loopback.
+fn published(inside: u16, binding: &PortBinding) -> Option<PublishedPort> {
+    let port = binding.host_port.as_deref()?.parse().ok()?;
+    let host = binding.host_ip.as_deref().filter(|host| !host.is_empty()).unwrap_or("0.0.0.0");
+    let address = match host.parse().ok()? {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    };
+    Some(PublishedPort { inside, address: SocketAddr::new(address, port) })
 }
 
 /// A time as the engine writes it; none for the year 1, which stands for never.
@@ -146,6 +182,24 @@ mod tests {
         assert_eq!(container.environment.get("KEY"), Some("a=b"));
         assert_eq!(container.environment.get("odd"), None);
         assert_eq!(format!("{:?}", container.environment), r#"{"ENV", "KEY"}"#);
+    }
+
+    #[test]
+    fn published_ports_are_reached_by_loopback() {
+        let body = serde_json::json!({"NetworkSettings": {"Ports": {
+            "9428/tcp": [
+                {"HostIp": "0.0.0.0", "HostPort": "49153"},
+                {"HostIp": "::", "HostPort": "49153"}
+            ],
+            "53/udp": [{"HostIp": "", "HostPort": "1053"}],
+            "80/tcp": null,
+            "81/tcp": [{"HostIp": "10.0.0.1", "HostPort": "81"}]
+        }}});
+        let container = describe(serde_json::from_value(body).unwrap());
+        let ports: Vec<_> =
+            container.ports.iter().map(|port| (port.inside, port.address.to_string())).collect();
+        let expected = [(81, "10.0.0.1:81"), (9428, "127.0.0.1:49153"), (9428, "[::1]:49153")];
+        assert_eq!(ports, expected.map(|(inside, address)| (inside, address.to_owned())));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use crate::{
 pub use build::DockerBuilder;
 pub use calls::WorkerState;
 pub use client::{ClientError, ClientSettings};
-pub use container_info::{Attachment, ContainerInfo, MountedFolder, Variables};
+pub use container_info::{Attachment, ContainerInfo, MountedFolder, PublishedPort, Variables};
 pub use containers::{FileInside, HelperContainer, Replacement};
 pub use engine::DockerEngine;
 pub use placeholder::{AddressResult, Placeholder, PlaceholderSpec};

@@ -1,13 +1,21 @@
 //! `esb invoke`: runs one function's image in the engine and invokes it through the Lambda Runtime
 //! Interface Emulator.
 
-use std::{collections::BTreeMap, io::Read as _, path::Path, time::Duration};
+mod code;
+mod event;
+mod failure;
+mod log;
+mod rie;
 
-use esb_deploy::{Error, ImageRecord, Kind, Loaded, Project, read_record};
+use std::{collections::BTreeMap, time::Duration};
+
+use esb_deploy::{Error, ImageRecord, Kind, Loaded, Project, Record, read_record};
 use esb_image::{Engine as _, RunSpec};
-use esb_model::{Function, decode_text};
+use esb_model::Function;
 use esb_oci::{ArchiveImage, OciLayout};
+use serde_json::{Value, json};
 
+use self::{failure::Failure, rie::Response};
 use crate::{
     cli::{GlobalArgs, InvokeArgs},
     connections,
@@ -15,11 +23,7 @@ use crate::{
     exit_code::{CliError, Exit},
     inputs, loading,
     printer::Printer,
-    rie,
 };
-
-/// The most bytes of an event; Lambda's own limit is 6 MB.
-const EVENT_LIMIT: u64 = 64 * 1024 * 1024;
 
 pub(crate) async fn run(
     args: &InvokeArgs,
@@ -28,7 +32,7 @@ pub(crate) async fn run(
     printer: Printer,
 ) -> Result<(), CliError> {
     let project = inputs::project(global, &args.template, environment)?;
-    let event = read_event(args.event.as_deref())?;
+    let event = event::read(args.event.as_deref())?;
     let loaded = loading::load(&project, &args.template, environment)?;
     let function = find(&loaded, &args.function)?;
     let record = read_record(&project)?;
@@ -37,6 +41,7 @@ pub(crate) async fn run(
         let text = format!("`{}` has no image in `{}`", args.function, project.environment);
         Error::new(Kind::Input, "invoke", text).hint("run `esb build` with the same `-e` again")
     })?;
+    note_newer_code(&project, &loaded, function, &record, printer);
     let store = connections::open_store(environment, &project.brand)?;
     let engine = connections::engine(environment, &store).await?;
     bring(&engine, image).await?;
@@ -51,49 +56,81 @@ pub(crate) async fn run(
     };
     let container = engine.run(&spec).await?;
     let seconds = args.wait.unwrap_or(u64::from(function.effective_timeout()) + 10);
-    let answer = rie::invoke(container.address(), &event, Duration::from_secs(seconds)).await;
+    let answer = rie::invoke(&*container, &event, Duration::from_secs(seconds)).await;
     let log = container.logs().await.unwrap_or_default();
     container.stop(Duration::ZERO).await?;
-    for line in log.lines() {
+    let lines = log::lines(&log, printer.verbose > 0);
+    let skipped = args.tail.map_or(0, |tail| lines.len().saturating_sub(tail));
+    let lines = &lines[skipped..];
+    for line in lines {
         printer.err(&crate::escape::terminal(line));
     }
-    let response = answer.map_err(|reason| {
-        let text = format!("`{}` did not answer", args.function);
-        let mut error = Error::new(Kind::Remote, "invoke", text);
-        error.causes.push(reason);
-        CliError::with_exit(Exit::Invoke, error)
-    })?;
-    Printer::out_bytes(&response.body);
-    if !response.body.ends_with(b"\n") {
-        Printer::out_bytes(b"\n");
-    }
-    if response.status >= 400 || response.function_error || is_error(&response.body) {
-        let text = format!("`{}` failed (status {})", args.function, response.status);
-        let error = Error::new(Kind::Remote, "invoke", text);
-        return Err(CliError::with_exit(Exit::Invoke, error));
-    }
-    Ok(())
+    finish(function, answer, lines, printer)
 }
 
-fn read_event(path: Option<&Path>) -> Result<Vec<u8>, Error> {
-    let Some(path) = path else { return Ok(b"{}".to_vec()) };
-    let mut event = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(EVENT_LIMIT).read_to_end(&mut event)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(EVENT_LIMIT).read_to_end(&mut event))
+/// Prints the response, and makes the error of an invocation that failed.
+fn finish(
+    function: &Function,
+    answer: Result<Response, rie::NoResponse>,
+    log: &[&str],
+    printer: Printer,
+) -> Result<(), CliError> {
+    let (body, failure) = match &answer {
+        Ok(response) => (Some(&*response.body), Failure::of_response(response)),
+        Err(reason) => (None, Some(Failure::of_no_response(reason))),
     };
-    read.map_err(|error| {
-        let text = format!("could not read the event `{}`", path.display());
-        Error::of(Kind::Input, "event", &error).during(text)
-    })?;
-    let not_json = |error: &(dyn std::error::Error + 'static)| {
-        let text = format!("the event `{}` is not JSON", path.display());
-        Error::of(Kind::Input, "event", error).during(text)
-    };
-    let event = decode_text(event).map_err(|error| not_json(&error))?;
-    serde_json::from_str::<serde_json::Value>(&event).map_err(|error| not_json(&error))?;
-    Ok(event.into_bytes())
+    // What the emulator says is no response of the function.
+    let body = body.filter(|_| failure.as_ref().is_none_or(|failure| failure.is_of_runtime));
+    let timeout = function.effective_timeout();
+    let error = failure.as_ref().map(|failure| failure.error(&function.effective_name(), timeout));
+    if printer.json {
+        let failure = failure.as_ref().map(|failure| {
+            json!({"type": failure.kind, "message": failure.message, "trace": failure.trace})
+        });
+        printer.document(&json!({
+            "schema": 1,
+            "function": function.effective_name(),
+            "response": body.map(value),
+            "failure": failure,
+            "log": log,
+            "error": error.as_ref().map(crate::exit_code::json),
+        }));
+    } else if let Some(body) = body
+        && (failure.is_none() || !Printer::shows_results())
+    {
+        Printer::out_bytes(body);
+        if !body.ends_with(b"\n") {
+            Printer::out_bytes(b"\n");
+        }
+    }
+    match error {
+        None => Ok(()),
+        Some(error) => Err(CliError { exit: Exit::Invoke, ..CliError::told(error) }),
+    }
+}
+
+/// A response as JSON, as text where it is none.
+fn value(body: &[u8]) -> Value {
+    serde_json::from_slice(body)
+        .unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned().into())
+}
+
+/// Says when the code that the image was made of has changed since.
+fn note_newer_code(
+    project: &Project,
+    loaded: &Loaded,
+    function: &Function,
+    record: &Record,
+    printer: Printer,
+) {
+    let newer = record.built.and_then(|built| code::newer_file(project, loaded, function, built));
+    if let Some(path) = newer {
+        let path = crate::escape::terminal(&project.short(&path)).into_owned();
+        printer.note(&format!(
+            "note: `{path}` changed after the image was built; `esb build -e {}` makes a new one",
+            project.environment
+        ));
+    }
 }
 
 /// A function by its name or logical id.
@@ -172,14 +209,4 @@ fn function_environment(
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE".to_owned(), function.effective_memory().to_string()),
     ]);
     environment
-}
-
-/// The Gateway's own rule for a failure in a response's body
-/// (docs/contracts/platform.md#failures-of-a-call).
-fn is_error(body: &[u8]) -> bool {
-    if body.len() >= 10_000 {
-        return false;
-    }
-    let Ok(serde_json::Value::Object(object)) = serde_json::from_slice(body) else { return false };
-    object.contains_key("errorType") || object.contains_key("errorMessage")
 }

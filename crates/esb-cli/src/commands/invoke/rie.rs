@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use esb_image::Container;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -9,7 +10,7 @@ use tokio::{
 };
 
 /// The port inside a function's container.
-pub(crate) const PORT: u16 = 8080;
+pub(super) const PORT: u16 = 8080;
 
 /// The most bytes of a response; Lambda's own limit is 6 MB.
 const RESPONSE_LIMIT: u64 = 64 * 1024 * 1024;
@@ -19,29 +20,48 @@ const READY_LIMIT: Duration = Duration::from_secs(10);
 
 /// The response of a function.
 #[derive(Debug)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
+pub(super) struct Response {
+    pub(super) status: u16,
     /// `X-Amz-Function-Error` was there.
-    pub(crate) function_error: bool,
-    pub(crate) body: Vec<u8>,
+    pub(super) function_error: bool,
+    pub(super) body: Vec<u8>,
+}
+
+/// Why there is no response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoResponse {
+    /// Nothing came in this time.
+    Late(Duration),
+    /// The container ended, with this exit code.
+    Ended(i64),
+    /// The container runs, and nothing listens in it.
+    Closed,
+    /// In words.
+    Broken(String),
 }
 
 /// Sends an event, waiting for the emulator to listen first.
-pub(crate) async fn invoke(
-    address: SocketAddr,
+pub(super) async fn invoke(
+    container: &dyn Container,
     event: &[u8],
     limit: Duration,
-) -> Result<Response, String> {
+) -> Result<Response, NoResponse> {
     let start = Instant::now();
     loop {
-        match timeout(limit, ask(address, event)).await {
-            Err(_) => return Err(format!("no response within {} s", limit.as_secs())),
+        match timeout(limit, ask(container.address(), event)).await {
+            Err(_) => return Err(NoResponse::Late(limit)),
             Ok(Ok(bytes)) if !bytes.is_empty() => return parse(&bytes),
-            // Docker's proxy listens before the emulator does.
-            Ok(_) if start.elapsed() < READY_LIMIT => sleep(Duration::from_millis(50)).await,
-            Ok(Ok(_)) => return Err("the connection was closed without a response".to_owned()),
-            Ok(Err(error)) => return Err(error.to_string()),
+            Ok(_) => {}
         }
+        // The function may have got the event: it is not sent to another container.
+        if let Ok(Some(code)) = container.exit_code().await {
+            return Err(NoResponse::Ended(code));
+        }
+        if start.elapsed() >= READY_LIMIT {
+            return Err(NoResponse::Closed);
+        }
+        // Docker's proxy listens before the emulator does.
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -60,15 +80,16 @@ async fn ask(address: SocketAddr, event: &[u8]) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn parse(bytes: &[u8]) -> Result<Response, String> {
+fn parse(bytes: &[u8]) -> Result<Response, NoResponse> {
+    let broken = |reason: &str| NoResponse::Broken(reason.to_owned());
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.ok_or("the response is no HTTP")?;
+    let end = end.ok_or_else(|| broken("what listens on port 8080 does not speak HTTP"))?;
     let head = String::from_utf8_lossy(&bytes[..end]);
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let function_error =
         head.lines().any(|line| line.to_ascii_lowercase().starts_with("x-amz-function-error:"));
     Ok(Response {
-        status: status.ok_or("the response has no status")?,
+        status: status.ok_or_else(|| broken("the response has no status"))?,
         function_error,
         body: bytes[end + 4..].to_vec(),
     })

@@ -1,0 +1,11 @@
+//! Flags of `esb init`.
+
+use clap::Args;
+
+/// What the new file says.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InitArgs {
+    /// Print the file and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}

@@ -1,0 +1,90 @@
+//! `esb init`: writes a commented `esb.toml` for the templates of a folder.
+
+mod templates;
+
+use std::{fs, io::Write as _, path::Path};
+
+use esb_deploy::{Error, Kind, normal, settings::NAME};
+use serde_json::json;
+use toml::Value;
+
+use crate::{
+    cli::{GlobalArgs, InitArgs},
+    environment::Environment,
+    escape,
+    exit_code::CliError,
+    printer::Printer,
+    settings_text,
+};
+
+pub(crate) fn run(
+    args: &InitArgs,
+    global: &GlobalArgs,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<(), CliError> {
+    let current = environment.current_folder()?;
+    let given = global.project_dir.as_deref().unwrap_or(Path::new("."));
+    let folder = normal(&current.join(given));
+    let path = folder.join(NAME);
+    if path.symlink_metadata().is_ok() && !args.dry_run {
+        return Err(exists(&path).into());
+    }
+    let found = templates::find(&folder).map_err(|error| {
+        let text = format!("could not look for templates in `{}`", folder.display());
+        Error::of(Kind::Input, "init", &error).during(text)
+    })?;
+    if found.is_empty() {
+        let text = format!("found no SAM template in `{}` and below", folder.display());
+        let hint = "run `esb init` in the folder of your templates; `sam init` makes a first one";
+        return Err(Error::new(Kind::Input, "init", text).hint(hint).into());
+    }
+    let mut values = vec![("templates", Value::from(found.clone()))];
+    if let Some(brand) = &global.brand {
+        let brand = crate::inputs::brand(global, Some(brand))?;
+        values.push(("brand", brand.slug().into()));
+    }
+    let text = settings_text::text(&values);
+    if args.dry_run {
+        printer.out(text.trim_end());
+        return Ok(());
+    }
+    write(&path, &text)?;
+    let next = format!("esb deploy -e {}", crate::inputs::environment_name(global, environment)?);
+    if printer.json {
+        printer.document(&json!({
+            "schema": 1,
+            "file": path.display().to_string(),
+            "templates": found,
+            "next": ["esb validate", next],
+        }));
+        return Ok(());
+    }
+    let count = match found.len() {
+        1 => "1 template".to_owned(),
+        count => format!("{count} templates"),
+    };
+    printer
+        .out(&format!("Wrote `{}` with {count}:", escape::terminal(&path.display().to_string())));
+    for template in &found {
+        printer.out(&format!("  {}", escape::terminal(template)));
+    }
+    printer.out(&format!("Next: `esb validate`, then `{next}`"));
+    Ok(())
+}
+
+fn exists(path: &Path) -> Error {
+    let text = format!("`{}` is already there, and is left as it is", path.display());
+    Error::new(Kind::Input, "init", text).hint("`esb init --dry-run` prints what it would write")
+}
+
+/// Writes a file that is not there yet.
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let file = fs::File::options().write(true).create_new(true).open(path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => exists(path),
+        _ => Error::of(Kind::Local, "disk", &error)
+            .during(format!("could not write `{}`", path.display())),
+    })
+}

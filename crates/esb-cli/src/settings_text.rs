@@ -1,0 +1,195 @@
+//! The text of an `esb.toml` that explains every key: `esb init` writes it, and the reference shows
+//! it.
+
+use std::fmt::Write as _;
+
+use toml::Value;
+
+/// A key with an example of its value and what it means.
+struct Entry {
+    key: &'static str,
+    example: &'static str,
+    meaning: &'static str,
+}
+
+/// All keys, in the order of the file. Those of a table come last.
+const ENTRIES: [Entry; 13] = [
+    Entry {
+        key: "templates",
+        example: r#"["template.yaml"]"#,
+        meaning: "The templates that are deployed together: files, or folders that hold a \
+                  template.yaml. `--template`",
+    },
+    Entry {
+        key: "application",
+        example: r#""shop""#,
+        meaning: "The application's name: what is published belongs to it. Without it the name is \
+                  `stack_name` of samconfig.toml, else that of this folder.",
+    },
+    Entry {
+        key: "registry",
+        example: r#""registry:5010""#,
+        meaning: "Registry prefix of images, as the platform names it. CONTAINER_REGISTRY, \
+                  `--registry`",
+    },
+    Entry {
+        key: "push-registry",
+        example: r#""127.0.0.1:5010""#,
+        meaning: "Address of that registry for this machine, when it differs. \
+                  HOST_REGISTRY_ADDR, `--push-registry`",
+    },
+    Entry {
+        key: "mirrors",
+        example: r#"["public.ecr.aws=mirror.example:5000/aws"]"#,
+        meaning: "Where images of a registry are really fetched: another registry, or \
+                  HOST=oci:DIR, a layout that `esb image fetch` made. ESB_MIRRORS, `--mirror`",
+    },
+    Entry {
+        key: "platform",
+        example: r#""linux/arm64""#,
+        meaning: "Platform of all images. Without it, the `Architectures` of each function. \
+                  `--platform`",
+    },
+    Entry {
+        key: "builder",
+        example: r#""auto""#,
+        meaning: "What builds images: auto, embedded, docker or buildkit. `--builder`",
+    },
+    Entry {
+        key: "buildkit",
+        example: r#"["tcp://builder-1.example:1234"]"#,
+        meaning: "BuildKit daemons that build what needs a process. BUILDKIT_HOST, `--buildkit`",
+    },
+    Entry {
+        key: "image-ref",
+        example: r#""content""#,
+        meaning: "How functions.yml names an image: content (a tag of its content), tag or \
+                  digest. `--image-ref`",
+    },
+    Entry {
+        key: "required-version",
+        example: r#"">=0.1""#,
+        meaning: "The versions of esb that may work on this project.",
+    },
+    Entry {
+        key: "brand",
+        example: r#""esb""#,
+        meaning: "What names of images, labels, folders and variables start with. `--brand`",
+    },
+    Entry {
+        key: "trust-registry",
+        example: "true",
+        meaning: "Believe what images in the registry say about themselves, where nobody else can \
+                  push. Saves builds on a machine with an empty cache.",
+    },
+    Entry {
+        key: "code.follow-links",
+        example: r#""anywhere""#,
+        meaning: "How far symbolic links in code and layers may lead: project (the default) or \
+                  anywhere.",
+    },
+];
+
+/// The last column of a comment.
+const WIDTH: usize = 90;
+
+const HEAD: &str = "Settings of this project, meant to be committed. Flags and environment \
+                    variables, named behind each setting, take precedence.";
+const PER_ENVIRONMENT: &str = "Every setting but trust-registry may differ for one environment \
+                               (`--env prod`):";
+
+/// The file, with the values that are given; every other setting is a comment.
+pub(crate) fn text(given: &[(&str, Value)]) -> String {
+    let mut text = comment(HEAD);
+    for entry in ENTRIES.iter().filter(|entry| !entry.key.contains('.')) {
+        text.push('\n');
+        text.push_str(&comment(entry.meaning));
+        setting(&mut text, entry.key, entry.example, given);
+    }
+    let mut table = "";
+    for entry in &ENTRIES {
+        let Some((name, key)) = entry.key.split_once('.') else { continue };
+        if name != table {
+            let _ = write!(text, "\n# [{name}]\n");
+            table = name;
+        }
+        text.push_str(&comment(entry.meaning));
+        setting(&mut text, key, entry.example, &[]);
+    }
+    text.push('\n');
+    text.push_str(&comment(PER_ENVIRONMENT));
+    text.push_str("# [env.prod]\n# registry = \"registry.prod.example/shop\"\n");
+    text
+}
+
+fn setting(text: &mut String, key: &str, example: &str, given: &[(&str, Value)]) {
+    let _ = match given.iter().find(|(name, _)| *name == key) {
+        Some((_, Value::Array(items))) if items.len() > 1 => {
+            let items: String = items.iter().map(|item| format!("    {item},\n")).collect();
+            writeln!(text, "{key} = [\n{items}]")
+        }
+        Some((_, value)) => writeln!(text, "{key} = {value}"),
+        None => writeln!(text, "# {key} = {example}"),
+    };
+}
+
+/// Words as lines of a comment.
+fn comment(words: &str) -> String {
+    let mut lines = vec!["#".to_owned()];
+    for word in words.split_whitespace() {
+        let line = lines.last_mut().expect("there is a first line");
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(format!("# {word}"));
+        } else {
+            line.push(' ');
+            line.push_str(word);
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use esb_deploy::settings::{KEYS, SettingsFile};
+
+    use super::*;
+
+    /// A key that is added to the settings is explained here.
+    #[test]
+    fn every_key_is_explained_and_every_example_is_valid() {
+        let mut known = KEYS.to_vec();
+        let mut explained: Vec<_> = ENTRIES.iter().map(|entry| entry.key).collect();
+        known.sort_unstable();
+        explained.sort_unstable();
+        assert_eq!(explained, known);
+        // The same file with all comments that are settings taken in.
+        let is_setting = |line: &&str| {
+            line.starts_with("# [")
+                || line.split_once(" = ").is_some_and(|(key, _)| {
+                    key.strip_prefix("# ").is_some_and(|key| !key.contains(' '))
+                })
+        };
+        let text = text(&[]);
+        let settings: String = text
+            .lines()
+            .filter(is_setting)
+            .map(|line| format!("{}\n", line.trim_start_matches("# ")))
+            .collect();
+        assert_eq!(settings.matches(" = ").count(), ENTRIES.len() + 1, "{settings}");
+        SettingsFile::parse(&settings, "0.1.0").unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn given_values_are_no_comments() {
+        let list =
+            |names: &[&str]| Value::Array(names.iter().map(|name| Value::from(*name)).collect());
+        let one = text(&[("templates", list(&["a.yaml"]))]);
+        assert!(one.contains("\ntemplates = [\"a.yaml\"]\n"), "{one}");
+        let two = text(&[("templates", list(&["a.yaml", "b\".yaml"])), ("brand", "acme".into())]);
+        let file = SettingsFile::parse(&two, "0.1.0").unwrap();
+        let settings = file.settings("dev");
+        assert_eq!(settings.list("templates"), ["a.yaml", "b\".yaml"]);
+        assert_eq!(settings.text("brand"), Some("acme"));
+    }
+}
