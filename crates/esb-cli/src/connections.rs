@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use esb_deploy::{Connections, Error, Kind, Mode, Project, RegistryNames, engine};
+use esb_deploy::{Connections, Error, Kind, Mode, Project, RegistryNames, engine, wheelhouse};
 use esb_image::{
     Tools,
     docker::{ClientSettings, DockerEngine},
@@ -43,17 +43,35 @@ pub(crate) fn of_build(
     let mut connections = connections(&args.access, registry, project, environment)?;
     connections.fleet = fleet(&args.fleet, environment)?;
     connections.tools = Tools {
+        install_uv: !args.packages.no_uv_install,
+        offline: args.access.offline.then(|| wheelhouses(&connections, project)),
+        allow_builds: args.packages.allow_host_builds,
+        ..tools(project, environment)
+    };
+    connections.step_arguments = environment.proxy_arguments();
+    connections.step_secrets = environment.step_secrets();
+    Ok(connections)
+}
+
+/// The programs that install packages, with nothing built on this machine.
+pub(crate) fn tools(project: &Project, environment: &Environment) -> Tools {
+    Tools {
         uv: environment.program("uv"),
         python: environment.program("python3"),
         environment: environment.everything(),
         env_file: environment.of_files(),
         folder: project.current.clone(),
-        install_uv: !args.packages.no_uv_install && !args.access.offline,
-        allow_builds: args.packages.allow_host_builds,
-    };
-    connections.step_arguments = environment.proxy_arguments();
-    connections.step_secrets = environment.step_secrets();
-    Ok(connections)
+        install_uv: true,
+        offline: None,
+        allow_builds: false,
+    }
+}
+
+/// The folders of wheels beside the layouts that are mirrors.
+pub(crate) fn wheelhouses(connections: &Connections, project: &Project) -> Vec<PathBuf> {
+    let layouts = connections.client.settings().mirrors.layouts();
+    let folders = layouts.iter().map(|layout| wheelhouse(&project.current.join(layout)));
+    folders.filter(|folder| folder.is_dir()).collect()
 }
 
 /// Where the content store of this user lies.

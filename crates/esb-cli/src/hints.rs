@@ -123,6 +123,12 @@ fn of_image(remedy: &esb_image::Remedy) -> Cow<'_, str> {
             .into(),
         Remedy::BuildWithoutCache => "build with `--no-cache`, which makes it again".into(),
         Remedy::FetchBlob => FETCH_BLOB.into(),
+        Remedy::FetchWheels => {
+            "run `esb image fetch --to oci:DIR` where the network is, carry the folder here, and \
+             name it with `--mirror HOST=oci:DIR`; a package without a wheel is made one there \
+             (`pip wheel`) and put into `DIR/wheels`"
+                .into()
+        }
         Remedy::Advice(advice) => advice.into(),
         other => unworded(other),
     }

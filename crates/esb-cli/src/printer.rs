@@ -80,7 +80,12 @@ impl Printer {
 
     /// Lines of the result, in one piece. A reader that went away is no failure.
     pub(crate) fn out(self, text: &str) {
-        let _ = io::stdout().lock().write_all(format!("{text}\n").as_bytes());
+        self.out_while_read(text);
+    }
+
+    /// As [`Printer::out`]; says whether there is still a reader.
+    pub(crate) fn out_while_read(self, text: &str) -> bool {
+        io::stdout().lock().write_all(format!("{text}\n").as_bytes()).is_ok()
     }
 
     /// The result as one JSON document.

@@ -1,5 +1,7 @@
-//! Fetches the base images and external images of a project into one layout, for a site without a
-//! network.
+//! Fetches the base images, external images and wheels of a project into one layout, for a site
+//! without a network.
+
+mod wheels;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,6 +12,7 @@ use esb_model::{EnvValue, Package, Platform};
 use esb_oci::{LayoutEntry, media_type};
 use futures_util::{StreamExt as _, stream};
 
+pub use self::wheels::{Wheels, wheelhouse};
 use crate::{
     deployment::Deployment,
     error::{Error, Kind},
@@ -31,13 +34,21 @@ pub struct Fetched {
     entry: LayoutEntry,
 }
 
+/// What was fetched.
+#[derive(Debug)]
+pub struct FetchedSite {
+    pub images: Vec<Fetched>,
+    pub wheels: Wheels,
+}
+
 /// Resolves every base image and external image, by its pin in `esb.lock` when there is one, and
-/// writes all of them into a layout. Nothing is written unless all were found.
+/// writes all of them into a layout. No image is written unless all were found. Beside them come
+/// the wheels of the functions' packages, into [`wheelhouse`].
 pub async fn fetch(
     run: &Deployment,
     templates: &Templates,
     dir: &Path,
-) -> Result<Vec<Fetched>, Error> {
+) -> Result<FetchedSite, Error> {
     let layout = run.project.folder_at(dir);
     esb_oci::check_layout(&layout)?;
     templates.loaded.check()?;
@@ -73,9 +84,11 @@ pub async fn fetch(
     }
     let summary = |count| format!("{count} of {total} images cannot be fetched; nothing was");
     Error::all(failures, summary).map_or(Ok(()), Err)?;
+    let folder = layout.path();
     esb_oci::write_entries(layout, &entries(&fetched)?).await?;
+    let wheels = wheels::fetch(run, &templates.recipes, &folder).await?;
     run.learned.lock.write()?;
-    Ok(fetched)
+    Ok(FetchedSite { images: fetched, wheels })
 }
 
 fn kind(is_base: bool) -> Pinned {

@@ -52,7 +52,7 @@ pub use connections::{Connections, Fleet};
 pub use deployment::Deployment;
 pub use error::{Error, Kind};
 pub use external::{External, ExternalState};
-pub use fetch::{Fetched, fetch};
+pub use fetch::{Fetched, FetchedSite, Wheels, fetch, wheelhouse};
 pub use image_names::Target;
 pub use load::{Loaded, TemplateInputs, load};
 pub use made_image::MadeImage;

@@ -82,10 +82,10 @@ impl LogQuery {
             Some(Since::At(moment)) => format!("_time:>={moment}"),
             None => "*".to_owned(),
         };
-        self.of_time(&time, self.limit)
+        self.of_time(&time)
     }
 
-    fn of_time(&self, time: &str, limit: u32) -> String {
+    fn of_time(&self, time: &str) -> String {
         let mut words = vec![time.to_owned()];
         let quoted = |text: &String| Value::from(text.as_str()).to_string();
         // Other functions' names may hold this one.
@@ -94,7 +94,7 @@ impl LogQuery {
         // Records hold the whole header.
         words.extend(self.trace.as_ref().map(|id| format!("trace_id:{}", quoted(id))));
         words.extend(self.request.as_ref().map(|id| format!("aws_request_id:={}", quoted(id))));
-        format!("{} | sort by (_time) desc limit {limit}", words.join(" AND "))
+        words.join(" AND ")
     }
 }
 
@@ -168,7 +168,7 @@ impl LogStore {
     /// # Errors
     /// When the store does not answer, or refuses the query.
     pub async fn records(&self, query: &LogQuery) -> Result<Vec<LogRecord>, Error> {
-        self.ask(&query.text()).await
+        self.ask(&query.text(), query.limit).await
     }
 
     /// The last records that fit a query, then those that come, until `show` says that it is enough.
@@ -180,10 +180,10 @@ impl LogStore {
         query: &LogQuery,
         mut show: impl FnMut(&LogRecord) -> bool,
     ) -> Result<(), Error> {
-        let new = query.of_time(&format!("_time:{OVERLAP}"), NEW_LIMIT);
+        let new = query.of_time(&format!("_time:{OVERLAP}"));
         // What is there before is shown by the query alone.
         let lines = |records: Vec<LogRecord>| records.into_iter().map(|record| record.line);
-        let mut seen: BTreeSet<String> = lines(self.ask(&new).await?).collect();
+        let mut seen: BTreeSet<String> = lines(self.ask(&new, NEW_LIMIT).await?).collect();
         let first = self.records(query).await?;
         if !first.iter().all(&mut show) {
             return Ok(());
@@ -191,7 +191,7 @@ impl LogStore {
         seen.extend(lines(first));
         loop {
             tokio::time::sleep(PAUSE).await;
-            let found = self.ask(&new).await?;
+            let found = self.ask(&new, NEW_LIMIT).await?;
             let mut unseen = found.iter().filter(|record| !seen.contains(&record.line));
             if !unseen.all(&mut show) {
                 return Ok(());
@@ -200,7 +200,11 @@ impl LogStore {
         }
     }
 
-    async fn ask(&self, query: &str) -> Result<Vec<LogRecord>, Error> {
+    async fn ask(&self, query: &str, limit: u32) -> Result<Vec<LogRecord>, Error> {
+        // The store takes 0 for no limit.
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
         let failed = |error: &reqwest::Error| {
             let text = format!("could not read the log store at `{}`", self.shown());
             let mut cause: &dyn std::error::Error = error;
@@ -219,7 +223,7 @@ impl LogStore {
         };
         let url = self.address.join("select/logsql/query");
         let mut url = url.map_err(|error| broken(error.to_string()))?;
-        url.query_pairs_mut().append_pair("query", query);
+        url.query_pairs_mut().append_pair("query", query).append_pair("limit", &limit.to_string());
         let mut response = self.client.get(url).send().await.map_err(|error| failed(&error))?;
         let status = response.status();
         let mut bytes = Vec::new();
@@ -238,9 +242,16 @@ impl LogStore {
         let mut records: Vec<_> = records
             .collect::<Result<_, _>>()
             .map_err(|error| broken(format!("its answer is not JSON: {error}")))?;
-        records.reverse();
+        // Records of one moment come in the order in which they were made, which a sort by the store
+        // does not keep.
+        records.sort_by(|a, b| moment(a).cmp(moment(b)));
         Ok(records)
     }
+}
+
+/// A record's time, in a form that sorts whatever its precision.
+fn moment(record: &LogRecord) -> &str {
+    record.text("_time").trim_end_matches('Z')
 }
 
 /// Where this machine reaches a container's port: as it is published, else in its network.
@@ -260,10 +271,10 @@ mod tests {
     #[test]
     fn a_query_names_what_is_wanted() {
         let mut query = LogQuery { limit: 5, ..LogQuery::default() };
-        assert_eq!(query.text(), "* | sort by (_time) desc limit 5");
+        assert_eq!(query.text(), "*");
         query.function = Some("it\"s".to_owned());
         query.since = Some(Since::Ago(Duration::from_secs(90)));
-        let expected = r#"_time:90s AND container_name:="it\"s" | sort by (_time) desc limit 5"#;
+        let expected = r#"_time:90s AND container_name:="it\"s""#;
         assert_eq!(query.text(), expected);
         query = LogQuery {
             trace: Some("1-2-3".to_owned()),
@@ -274,7 +285,7 @@ mod tests {
         query.function = None;
         let expected =
             r#"_time:>=2026-01-31T00:00:00Z AND trace_id:"1-2-3" AND aws_request_id:="r""#;
-        assert!(query.text().starts_with(expected), "{}", query.text());
+        assert_eq!(query.text(), expected);
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub enum Error {
         requirements.display()
     )]
     NoInstaller { requirements: PathBuf },
+    #[error("dependencies of `{}` could not be installed offline: {reason}", requirements.display())]
+    Offline { requirements: PathBuf, reason: String },
     /// Nothing that a project or an index brings is run on this machine.
     #[error("{} asks for {what}, which has to be built", LineOf(file, *line))]
     NeedsBuild {
@@ -205,7 +207,8 @@ impl Error {
             Self::Io { .. } => ErrorKind::Local,
             Self::Store(error) if error.is_input() => ErrorKind::Input,
             Self::Store(error) if error.is_local() => ErrorKind::Local,
-            Self::NoEngine { .. }
+            Self::Offline { .. }
+            | Self::NoEngine { .. }
             | Self::NoFleet { .. }
             | Self::Fleet { .. }
             | Self::Denied { .. }
@@ -236,6 +239,7 @@ impl Error {
             Self::NoWheel { .. } => Remedy::CheckPackageOrBuildInImage,
             Self::NeedsBuild { .. } => Remedy::BuildInImage,
             Self::NoInstaller { .. } => Remedy::InstallPython,
+            Self::Offline { .. } => Remedy::FetchWheels,
             Self::PublishedLayer { .. } => Remedy::BuildWithoutCache,
             Self::Link { fault, .. } => Remedy::Advice(fault.hint().to_owned()),
             Self::Folder(error) => Remedy::Advice(error.hint()?),
@@ -270,6 +274,8 @@ pub enum Remedy {
     BuildWithoutCache,
     /// The blob is fetched once where there is a network, or comes from an OCI layout that has it.
     FetchBlob,
+    /// The wheels are fetched where the network is.
+    FetchWheels,
     /// In words that no caller could say otherwise.
     Advice(String),
 }

@@ -39,6 +39,6 @@ pub use image::{
 #[cfg(any(feature = "docker", feature = "buildkit"))]
 pub use inputs::dependencies::StepEngine;
 pub use inputs::{
-    dependencies::{Distribution, InstallRequest, Installed, Installer, Tools},
+    dependencies::{Distribution, FetchedWheels, InstallRequest, Installed, Installer, Tools},
     staging::Stager,
 };

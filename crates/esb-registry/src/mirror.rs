@@ -2,7 +2,10 @@
 //!
 //! Owns the grammar of `--mirror`. Refuses to open what it names.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use esb_model::without_user;
 use esb_oci::Reference;
@@ -99,6 +102,19 @@ impl Mirrors {
     /// [`Error::Mirror`] at the first that is none.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         texts.into_iter().map(str::parse).collect::<Result<Vec<_>, _>>().map(Self)
+    }
+
+    /// The folders of mirrors that are layouts, each once.
+    pub fn layouts(&self) -> Vec<&Path> {
+        let mut layouts = Vec::new();
+        for mirror in &self.0 {
+            if let MirrorPlace::Layout(folder) = &mirror.place
+                && !layouts.contains(&&**folder)
+            {
+                layouts.push(&**folder);
+            }
+        }
+        layouts
     }
 
     /// The mirrors of a registry.

@@ -27,7 +27,7 @@ const CODE: &str = r#"
 import os, signal, time
 
 def good(event, context):
-    print("hello from good")
+    print("hello from good", event.get("word"))
     print("second line")
     print("no line feed", end="", flush=True)
     return {"got": event}
@@ -98,9 +98,16 @@ pub(crate) fn failures_are_told(parts: &Parts) -> Outcome {
     };
     succeeds(&invoke)?;
     for (function, words) in [
-        ("Slow", &["before the wait", "error: `fn-slow` failed: Timeout: Task timed out after 2"][..]),
-        ("Leaves", &["error: `fn-leaves` failed: Runtime.ExitError: Runtime exited", "exit status 3"]),
+        (
+            "Slow",
+            &["before the wait", "error: `fn-slow` failed: Timeout: Task timed out after 2"][..],
+        ),
+        (
+            "Leaves",
+            &["error: `fn-leaves` failed: Runtime.ExitError: Runtime exited", "exit status 3"],
+        ),
         ("Killed", &["error: `fn-killed` failed: Runtime.ExitError: Runtime exited", "memory"]),
+        ("Stops", &["error: `fn-stops` failed: ContainerExit: the container ended with exit code"]),
         (
             "Raises",
             &[
@@ -136,12 +143,16 @@ fn succeeds(invoke: &dyn Fn(&[&str]) -> Command) -> Outcome {
     let answer = |said: &Said, event: &Value| {
         let got = said.json()?;
         let expected = json!({ "got": event });
-        if got == expected { Ok(()) } else { Err(Trouble::Failed(format!("the response is {got}"))) }
+        if got == expected {
+            Ok(())
+        } else {
+            Err(Trouble::Failed(format!("the response is {got}")))
+        }
     };
     let event = json!({"a": [1, "ü"]});
     let said = expect(&mut invoke(&["Good", "--event", &event.to_string()]), 0)?;
     answer(&said, &event)?;
-    if said.stderr != "hello from good\nsecond line\nno line feed\n" {
+    if said.stderr != "hello from good None\nsecond line\nno line feed\n" {
         return Err(Trouble::Failed(format!("the log is {:?}", said.stderr)));
     }
     let said = expect(&mut invoke(&["Good", "--tail", "2"]), 0)?;
@@ -211,7 +222,15 @@ pub(crate) fn logs_are_read(parts: &Parts) -> Outcome {
     count(&["fn-good", "--since", "10m"], 2)?;
     count(&["--trace", trace], 1)?;
     count(&["Good", "--request", request], 1)?;
-    count(&["Good", "--since", "2000-01-01", "--tail", "1"], 0)?;
+    let said = count(&["Good", "--since", "2000-01-01", "--tail", "5"], 1)?;
+    let lines: Vec<_> = said.stdout.lines().filter_map(|line| line.get(33..)).collect();
+    // Records of one moment stay in their order.
+    let expected =
+        ["second line", "no line feed", "hello from good None", "second line", "no line feed"];
+    if lines != expected {
+        return Err(Trouble::Failed(format!("the last lines are {lines:?}")));
+    }
+    count(&["Good", "--tail", "0"], 0)?;
     count(&["good"], 0)?.tells(&["has no records of `good` in the last hour", "--since"])?;
     let document = count(&["--request", request, "--format", "json"], 1)?.json()?;
     if document["records"][0]["aws_request_id"] != *request {
@@ -243,8 +262,8 @@ fn follows(command: &mut Command, worker: &Worker<'_>) -> Outcome {
         }
     };
     let seen = wait("no line feed").and_then(|()| {
-        worker.ask(&[], &json!({}))?;
-        wait("hello from good").and_then(|()| wait("no line feed"))
+        worker.ask(&[], &json!({"word": "later"}))?;
+        wait("hello from good later").and_then(|()| wait("no line feed"))
     });
     child.kill()?;
     child.wait()?;

@@ -37,6 +37,7 @@ mod sitecustomize;
 mod small_project;
 mod sync;
 mod sync_ends;
+mod wheelhouse;
 pub(crate) mod workers;
 
 use std::path::{Path, PathBuf};
@@ -293,6 +294,7 @@ fn of_code(checks: &mut Checks, parts: &Parts) {
         ("packages: development installations are built", packages::built_from_the_project),
         ("build without a network", offline::without_network),
         ("deploy without a network", offline::deploy_without_network),
+        ("packages without a network", wheelhouse::packages_without_network),
         ("base layers are read once or never", base_reads::once_or_never),
         ("base layers are kept when an output needs them", base_reads::kept_when_needed),
         ("base layers are read once by two builds at once", base_reads::by_two_at_once),

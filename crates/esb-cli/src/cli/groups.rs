@@ -117,7 +117,8 @@ pub(crate) struct AccessArgs {
     /// Further root certificates in PEM (SSL_CERT_FILE)
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Use only what the store, esb.lock and mirrors of kind `oci:` hold
+    /// Reach nothing: use only what the store, esb.lock and mirrors of kind `oci:` hold, with the
+    /// wheels that `esb image fetch` put beside them
     #[arg(long)]
     pub(crate) offline: bool,
     /// Where images of HOST are really fetched; repeatable (ESB_MIRRORS)

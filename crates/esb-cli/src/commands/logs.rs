@@ -13,7 +13,7 @@ use crate::{
     connections,
     environment::Environment,
     escape,
-    exit_code::CliError,
+    exit_code::{CliError, Exit},
     inputs, loading,
     printer::{Printer, Style},
 };
@@ -46,14 +46,18 @@ pub(crate) async fn run(
     let show = |record: &LogRecord| {
         if printer.json {
             let line = Value::Object(record.fields.clone()).to_string();
-            printer.out(&escape::json(&line));
+            printer.out_while_read(&escape::json(&line))
         } else {
-            printer.out(&line(record, shows_function, printer));
+            printer.out_while_read(&line(record, shows_function, printer))
         }
-        true
     };
     if args.follow {
-        return store.follow(&query, show).await.map_err(|error| with_hint(error).into());
+        return tokio::select! {
+            biased;
+            followed = store.follow(&query, show) => followed.map_err(|error| with_hint(error).into()),
+            // How reading ends is no news.
+            _ = tokio::signal::ctrl_c() => Err(CliError::silent(Exit::Interrupted)),
+        };
     }
     let records = store.records(&query).await.map_err(with_hint)?;
     if printer.json {

@@ -189,12 +189,17 @@ async fn install(
     let pins = pins(packages.as_ref());
     let request = install_request(run, recipe, &pins);
     let installed = install_anywhere(run, target, request, sources).await?;
-    if let (Some(installed), Some(mut packages)) = (installed, packages) {
-        let named = |found: &Distribution| format!("{}=={}", found.name, found.version);
-        packages.versions = installed.distributions.iter().map(named).collect();
-        run.learned.lock.found_packages(packages);
+    if let (Some(installed), Some(packages)) = (installed, packages) {
+        note_installed(run, packages, &installed);
     }
     Ok(())
+}
+
+/// Notes for esb.lock what was installed.
+pub(crate) fn note_installed(run: &Deployment, mut packages: Packages, installed: &Installed) {
+    let named = |found: &Distribution| format!("{}=={}", found.name, found.version);
+    packages.versions = installed.distributions.iter().map(named).collect();
+    run.learned.lock.found_packages(packages);
 }
 
 /// Installs on this machine; what it cannot install, pip installs on the fleet or in the container
@@ -215,6 +220,12 @@ async fn install_anywhere(
         ) => error,
         Err(error) => return Err(error.into()),
     };
+    // A step in an engine would reach an index.
+    if run.connections.tools.offline.is_some() {
+        let requirements = recipe.dependencies.as_ref().map(|wanted| wanted.requirements.clone());
+        let (requirements, reason) = (requirements.unwrap_or_default(), failed.to_string());
+        return Err(BuildError::Offline { requirements, reason }.into());
+    }
     let runtime = recipe.dependencies.as_ref().map(|wanted| wanted.runtime.aws_base_image());
     let base = runtime.and_then(|name| sources.get(&recipe.platform)?.get(&name));
     let Some(base) = base else { return Err(failed.into()) };

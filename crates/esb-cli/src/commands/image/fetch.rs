@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use esb_deploy::{Deployment, Error, Fetched, Kind, Options, fetch};
+use esb_deploy::{Deployment, Error, Fetched, FetchedSite, Kind, Options, fetch, wheelhouse};
 use serde_json::json;
 
 use crate::{
@@ -36,13 +36,23 @@ pub(crate) async fn run(
     options.jobs = args.jobs;
     options.lock = inputs::lock_use(args.lock);
     options.dry_run = true;
-    let connections =
+    let mut connections =
         connections::connections(&args.access, &options.registry, &project, environment)?;
+    connections.tools = connections::tools(&project, environment);
+    if args.access.offline {
+        connections.tools.offline = Some(connections::wheelhouses(&connections, &project));
+    }
     let reporter = TerminalReporter::new(printer);
     let deployment = Deployment::open(project, options, connections, reporter)?;
     let templates = loading::load_templates(&deployment, &args.template, environment)?;
     loading::check(&templates.loaded, printer)?;
-    let fetched = fetch(&deployment, &templates, dir).await?;
+    let FetchedSite { images: fetched, wheels } = fetch(&deployment, &templates, dir).await?;
+    for reason in &wheels.missing {
+        printer.warning(&format!(
+            "{reason}; a deploy with `--offline` cannot install it, unless a wheel is put into `{}`",
+            wheelhouse(dir).display()
+        ));
+    }
     let mirrors: Vec<String> = registries(&fetched)
         .into_iter()
         .map(|registry| format!("{registry}=oci:{}", dir.display()))
@@ -64,6 +74,8 @@ pub(crate) async fn run(
             "schema": 1,
             "layout": dir.display().to_string(),
             "images": images,
+            "wheels": wheels.files,
+            "missing": wheels.missing,
             "mirrors": mirrors,
         }));
         return Ok(());
@@ -80,7 +92,16 @@ pub(crate) async fn run(
         printer.out(&line);
     }
     let mirrors: Vec<String> = mirrors.iter().map(|mirror| format!("--mirror {mirror}")).collect();
-    printer.out(&format!("use it with {}", mirrors.join(" ")));
+    if !wheels.files.is_empty() {
+        let (count, size) = (wheels.files.len(), wheels.files.values().sum());
+        let folder = wheelhouse(dir);
+        printer.out(&format!(
+            "{count} wheels of packages in `{}` ({})",
+            folder.display(),
+            bytes(size)
+        ));
+    }
+    printer.out(&format!("use it with {} --offline", mirrors.join(" ")));
     Ok(())
 }
 

@@ -50,7 +50,10 @@ pub(crate) fn run(
         return Ok(());
     }
     write(&path, &text)?;
-    let next = format!("esb deploy -e {}", crate::inputs::environment_name(global, environment)?);
+    let next = match crate::inputs::environment_name(global, environment)?.as_str() {
+        "default" => "esb deploy".to_owned(),
+        name => format!("esb deploy -e {name}"),
+    };
     if printer.json {
         printer.document(&json!({
             "schema": 1,
@@ -64,8 +67,8 @@ pub(crate) fn run(
         1 => "1 template".to_owned(),
         count => format!("{count} templates"),
     };
-    printer
-        .out(&format!("Wrote `{}` with {count}:", escape::terminal(&path.display().to_string())));
+    let shown = path.strip_prefix(current).unwrap_or(&path).display().to_string();
+    printer.out(&format!("Wrote `{}` with {count}:", escape::terminal(&shown)));
     for template in &found {
         printer.out(&format!("  {}", escape::terminal(template)));
     }

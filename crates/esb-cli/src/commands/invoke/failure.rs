@@ -61,16 +61,19 @@ impl Failure {
             }
             NoResponse::Ended(code) => {
                 let killed =
-                    if *code == 137 { " (killed, most often for want of memory)" } else { "" };
-                Self::new("exit", format!("the container ended with exit code {code}{killed}"))
+                    if *code == 137 { " (killed, most often because memory ran out)" } else { "" };
+                Self::new(
+                    "ContainerExit",
+                    format!("the container ended with exit code {code}{killed}"),
+                )
             }
             NoResponse::Closed => Self::new(
-                "no response",
+                "NoResponse",
                 "nothing answers on port 8080 of the container; the image must start the Lambda \
                  Runtime Interface Emulator"
                     .to_owned(),
             ),
-            NoResponse::Broken(reason) => Self::new("no response", reason.clone()),
+            NoResponse::Broken(reason) => Self::new("NoResponse", reason.clone()),
         }
     }
 
@@ -109,14 +112,14 @@ impl Failure {
 
     fn hint(&self, timeout: u32) -> Option<String> {
         let Self { kind, message, .. } = self;
-        if kind == "Timeout" {
+        if message.starts_with(TIMED_OUT) {
             return Some(format!(
-                "it may take {timeout} s by its `Timeout` in the template; raise that, or look in \
-                 the log for what it waits for"
+                "its `Timeout` in the template is {timeout} s; raise it, or look in the log for what \
+                 the function waits for"
             ));
         }
         if message.contains("signal: killed") {
-            return Some("its process was killed, most often for want of memory".to_owned());
+            return Some("its process was killed, most often because memory ran out".to_owned());
         }
         if let Some(module) = between(message, "No module named '", "'") {
             return Some(format!(
@@ -220,8 +223,8 @@ mod tests {
         assert!(told(200, init).2.unwrap().contains("`absent` is a package"));
         assert_eq!(told(500, "").0, "`F` failed: status 500");
         let ended = Failure::of_no_response(&NoResponse::Ended(137)).error("F", 3).message;
-        assert!(
-            ended.starts_with("`F` failed: exit: the container ended with exit code 137 (kill")
-        );
+        assert!(ended.starts_with(
+            "`F` failed: ContainerExit: the container ended with exit code 137 (kill"
+        ));
     }
 }

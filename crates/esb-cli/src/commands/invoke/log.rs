@@ -1,15 +1,55 @@
-//! Parts a container's log into what the function wrote and what the emulator says of itself.
+//! Parts a container's log into what the function wrote and what the emulator and the runtime say
+//! of themselves.
+
+use std::time::Duration;
+
+use esb_image::Container;
+use tokio::time::{Instant, sleep};
+
+use super::failure::Failure;
+
+/// How long the end of a log may take to come after the response.
+const LATE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The words that start the emulator's lines about a request; an id of this length follows.
 const OF_REQUEST: [&str; 3] = ["START RequestId: ", "END RequestId: ", "REPORT RequestId: "];
 const ID: usize = 36;
 
-/// The function's own lines; all lines when `is_verbose`.
-pub(super) fn lines(log: &str, is_verbose: bool) -> Vec<&str> {
-    if is_verbose {
-        return log.lines().collect();
+/// What the runtime says beside a failure that nobody caught.
+const OF_RUNTIME: [&str; 2] = ["[WARNING]", "LAMBDA_WARNING: Unhandled exception."];
+
+/// What a container wrote until the response came: the engine hears of it a moment later.
+pub(super) async fn of_container(container: &dyn Container) -> String {
+    let start = Instant::now();
+    loop {
+        let log = container.logs().await.unwrap_or_default();
+        let last = log.lines().next_back().unwrap_or_default();
+        let is_whole = last.contains(OF_REQUEST[2]);
+        if is_whole || start.elapsed() > LATE {
+            return log;
+        }
+        sleep(PAUSE).await;
     }
-    log.lines().filter_map(own).collect()
+}
+
+/// The function's own lines; all lines when `is_verbose`. What the runtime logs of a failure that
+/// is told anyway is left out.
+pub(super) fn lines<'l>(log: &'l str, failure: Option<&Failure>, is_verbose: bool) -> Vec<&'l str> {
+    // Python's runtime parts the lines of a traceback by carriage returns.
+    if is_verbose {
+        return log.lines().flat_map(|line| line.split('\r')).collect();
+    }
+    let told = failure.map(|failure| format!("[ERROR] {}: ", failure.kind));
+    let is_told = |line: &&str| {
+        let is_error = told.as_ref().is_some_and(|told| line.starts_with(told));
+        is_error || OF_RUNTIME.iter().all(|words| line.contains(words))
+    };
+    log.lines()
+        .filter(|line| !is_told(line))
+        .flat_map(|line| line.split('\r'))
+        .filter_map(own)
+        .collect()
 }
 
 /// What is the function's own of a line.
@@ -59,7 +99,17 @@ mod tests {
                    no line feedEND RequestId: 6f1f0e5c-3b1f-4a57-9a2b-0c6d7a1d8f10\n\
                    REPORT RequestId: 6f1f0e5c-3b1f-4a57-9a2b-0c6d7a1d8f10\tInit Duration: 1 ms\n";
         let own = ["hello", "30 Nov 2026: opened", "START RequestId: mine", "no line feed"];
-        assert_eq!(lines(log, false), own);
-        assert_eq!(lines(log, true).len(), 7);
+        assert_eq!(lines(log, None, false), own);
+        assert_eq!(lines(log, None, true).len(), 7);
+        let log = "one\rtwo\n[ERROR] KeyError: 'a'\rTraceback (most recent call last):\n\
+                   [WARNING]\t2026\t\tLAMBDA_WARNING: Unhandled exception. The\nthree\n";
+        let failure = Failure {
+            kind: "KeyError".to_owned(),
+            message: "'a'".to_owned(),
+            trace: Vec::new(),
+            is_of_runtime: true,
+        };
+        assert_eq!(lines(log, Some(&failure), false), ["one", "two", "three"]);
+        assert_eq!(lines(log, Some(&failure), true).len(), 6);
     }
 }

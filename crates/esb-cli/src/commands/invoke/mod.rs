@@ -57,28 +57,30 @@ pub(crate) async fn run(
     let container = engine.run(&spec).await?;
     let seconds = args.wait.unwrap_or(u64::from(function.effective_timeout()) + 10);
     let answer = rie::invoke(&*container, &event, Duration::from_secs(seconds)).await;
-    let log = container.logs().await.unwrap_or_default();
+    let log = log::of_container(&*container).await;
     container.stop(Duration::ZERO).await?;
-    let lines = log::lines(&log, printer.verbose > 0);
+    let failure = match &answer {
+        Ok(response) => Failure::of_response(response),
+        Err(reason) => Some(Failure::of_no_response(reason)),
+    };
+    let lines = log::lines(&log, failure.as_ref(), printer.verbose > 0);
     let skipped = args.tail.map_or(0, |tail| lines.len().saturating_sub(tail));
     let lines = &lines[skipped..];
     for line in lines {
         printer.err(&crate::escape::terminal(line));
     }
-    finish(function, answer, lines, printer)
+    finish(function, answer.ok(), failure, lines, printer)
 }
 
 /// Prints the response, and makes the error of an invocation that failed.
 fn finish(
     function: &Function,
-    answer: Result<Response, rie::NoResponse>,
+    response: Option<Response>,
+    failure: Option<Failure>,
     log: &[&str],
     printer: Printer,
 ) -> Result<(), CliError> {
-    let (body, failure) = match &answer {
-        Ok(response) => (Some(&*response.body), Failure::of_response(response)),
-        Err(reason) => (None, Some(Failure::of_no_response(reason))),
-    };
+    let body = response.as_ref().map(|response| &*response.body);
     // What the emulator says is no response of the function.
     let body = body.filter(|_| failure.as_ref().is_none_or(|failure| failure.is_of_runtime));
     let timeout = function.effective_timeout();
@@ -87,14 +89,18 @@ fn finish(
         let failure = failure.as_ref().map(|failure| {
             json!({"type": failure.kind, "message": failure.message, "trace": failure.trace})
         });
-        printer.document(&json!({
+        let mut document = json!({
             "schema": 1,
             "function": function.effective_name(),
             "response": body.map(value),
             "failure": failure,
             "log": log,
-            "error": error.as_ref().map(crate::exit_code::json),
-        }));
+        });
+        if let Some(error) = &error {
+            document["error"] = crate::exit_code::json(error);
+            document["error"]["exit"] = (Exit::Invoke as u8).into();
+        }
+        printer.document(&document);
     } else if let Some(body) = body
         && (failure.is_none() || !Printer::shows_results())
     {

@@ -245,6 +245,15 @@ pub(crate) fn source(text: &str, find: &dyn Fn(&str) -> Option<PathBuf>) -> Resu
     local(name, (path, false), extras, "", marker, find)
 }
 
+/// A requirement of a wheel at a web address, as one of the same wheel on this machine.
+pub(crate) fn at_path(text: &str, path: PathBuf) -> Option<Source> {
+    let (before, marker) = split_marker(text);
+    let name = before.split_once('@').map(|(name, _)| name.trim()).filter(|name| is_name(name));
+    let (name, marker) = (name.map(str::to_owned), marker.to_owned());
+    let local = Local { name, path, marker, ..Local::default() };
+    local.is_wheel().then_some(Source::Local(local))
+}
+
 fn local(
     name: Option<&str>,
     (path, is_file_url): (&str, bool),

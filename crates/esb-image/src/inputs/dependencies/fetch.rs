@@ -2,12 +2,14 @@
 //!
 //! Owns which bytes are run. Refuses any other.
 
-use std::{fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, path::PathBuf};
+use std::{
+    collections::BTreeMap, fs, io, os::unix::fs::OpenOptionsExt as _, path::Path, path::PathBuf,
+};
 
 use esb_model::Event;
 use esb_oci::Digest;
 
-use super::{FOLDER, Installer, job::Job, run::Program};
+use super::{FOLDER, InstallRequest, Installer, job::Job, run::Program};
 use crate::{Error, blocking::blocking, error::io_error, fingerprint::Fingerprint};
 
 const VERSION: &str = "0.13.9";
@@ -49,7 +51,11 @@ impl Installer {
         };
         let is_there = place.join(WHEEL).is_file();
         let mut result = if is_there { unpacked().await? } else { Err("it is not there".into()) };
-        if result.is_err() && self.tools.install_uv {
+        let may_fetch = match &self.tools.offline {
+            Some(folders) => !folders.is_empty(),
+            None => self.tools.install_uv,
+        };
+        if result.is_err() && may_fetch {
             result = match self.fetch(job, python, &place).await? {
                 Ok(()) => unpacked().await?,
                 refused => refused,
@@ -74,32 +80,84 @@ impl Installer {
         place: &Path,
     ) -> Result<Result<(), String>, Error> {
         let folder = self.scratch()?;
+        let wheels = folder.path().join("wheels");
+        if let Err(reason) = self.download_uv(job, python, (folder.path(), &wheels), None).await? {
+            return Ok(Err(reason));
+        }
+        let place = place.to_owned();
+        blocking(move || keep(&wheels, &place, folder.path())).await
+    }
+
+    /// Puts uv's wheels into a folder of wheels: for this machine, and for Linux on both
+    /// architectures, where an index has them. Says what came.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub async fn fetch_uv(
+        &self,
+        request: InstallRequest<'_>,
+        to: &Path,
+    ) -> Result<BTreeMap<String, u64>, Error> {
+        let mut came = BTreeMap::new();
+        let (Some(job), Some(python)) = (self.job(request).await?, &self.tools.python) else {
+            return Ok(came);
+        };
+        for platform in [None, Some("manylinux_2_17_x86_64"), Some("manylinux_2_17_aarch64")] {
+            let folder = self.scratch()?;
+            let wheels = folder.path().join("wheels");
+            let folders = (folder.path(), &*wheels);
+            if self.download_uv(&job, python, folders, platform).await?.is_err() {
+                continue;
+            }
+            let to = to.to_owned();
+            let moved = blocking(move || {
+                let moved = super::wheelhouse::move_wheels(&wheels, &to);
+                drop(folder);
+                moved
+            });
+            came.extend(moved.await?);
+        }
+        Ok(came)
+    }
+
+    /// Has pip download uv's wheel, for this machine or for another platform.
+    async fn download_uv(
+        &self,
+        job: &Job<'_>,
+        python: &Path,
+        (folder, wheels): (&Path, &Path),
+        platform: Option<&str>,
+    ) -> Result<Result<(), String>, Error> {
+        let mut options = String::new();
+        for place in self.tools.offline.iter().flatten() {
+            let place = super::entry::escaped(&place.to_string_lossy());
+            options.extend(["--find-links file://", &*place, "\n"]);
+        }
         let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
+            let path = folder.join(name);
             fs::write(&path, text).map_err(io_error("write", &path)).map(|()| path)
         };
-        let wanted = format!("uv=={VERSION} --hash=sha256:{}\n", WHEELS.join(" --hash=sha256:"));
+        let wanted =
+            format!("uv=={VERSION} --hash=sha256:{}\n{options}", WHEELS.join(" --hash=sha256:"));
         let wanted = write("uv.txt", &wanted)?;
-        let wheels = folder.path().join("wheels");
         let mut program = Program::new(python);
-        self.surround(&mut program, job, folder.path());
-        for (name, value) in job.settings.for_pip() {
+        self.surround(&mut program, job, folder);
+        for (name, value) in self.reachable(job.settings.for_pip()) {
             program.variable(&name, &value);
         }
         program
             .arguments(&["-m", "pip", "download", "--no-deps", "--require-hashes", "--no-input"])
             .arguments(&["--only-binary", ":all:", "--disable-pip-version-check", "--quiet"])
             .arguments(&["--progress-bar", "off", "-d"])
-            .argument(&wheels)
+            .argument(wheels)
             .arguments(&["-r"])
             .argument(wanted);
+        if let Some(platform) = platform {
+            program.arguments(&["--platform", platform]);
+        }
         let hidden = job.hidden();
         let log = program.run(&mut |_| {}).await.map_err(io_error("run", python))?;
-        if !log.success() {
-            return Ok(Err(hidden.text(&log.last())));
-        }
-        let place = place.to_owned();
-        blocking(move || keep(&wheels, &place, folder.path())).await
+        Ok(if log.success() { Ok(()) } else { Err(hidden.text(&log.last())) })
     }
 }
 

@@ -2,6 +2,7 @@
 //! index.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -13,6 +14,7 @@ use super::{
     FOLDER, Installer, PINS, constraints, finish,
     job::Job,
     run::{Log, Program},
+    settings,
     tool::Tool,
 };
 use crate::{Error, Remedy, blocking::blocking, error::io_error, fingerprint::Fingerprint, paths};
@@ -106,7 +108,10 @@ impl Installer {
         }
         let log = hear(job, &tool, program).await?;
         if !log.success() {
-            return Err(job.failed(&log));
+            return Err(match &self.tools.offline {
+                Some(folders) => job.failed_offline(&log, folders),
+                None => job.failed(&log),
+            });
         }
         activity.finish(tool.name());
         let place = place.to_owned();
@@ -118,21 +123,35 @@ impl Installer {
         self.surround(&mut program, job, folder);
         match tool {
             Tool::Uv { .. } => {
-                for (name, value) in job.settings.for_uv() {
+                for (name, value) in self.reachable(job.settings.for_uv()) {
                     program.variable(&name, value);
                 }
                 let config = folder.join("uv.toml");
-                let text = job.config.to_string();
+                let text = match &self.tools.offline {
+                    Some(_) => settings::config_without_network(&job.config).to_string(),
+                    None => job.config.to_string(),
+                };
                 fs::write(&config, text).map_err(io_error("write", &config))?;
                 program.variable("UV_CONFIG_FILE", config);
             }
             Tool::Pip { .. } => {
-                for (name, value) in job.settings.for_pip() {
+                for (name, value) in self.reachable(job.settings.for_pip()) {
                     program.variable(&name, value);
                 }
             }
         }
         Ok(program)
+    }
+
+    /// Variables for a tool, without indexes where nothing may be reached.
+    pub(super) fn reachable(
+        &self,
+        variables: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        match &self.tools.offline {
+            Some(_) => settings::without_network(variables),
+            None => variables,
+        }
     }
 
     /// Writes what is to be installed into files of ours, and names them to the tool.
@@ -144,7 +163,10 @@ impl Installer {
         folder: &Path,
         at: &dyn Fn(&Path) -> String,
     ) -> Result<(), Error> {
-        let files = job.requirements.render(at, self.tools.allow_builds);
+        let files = match &self.tools.offline {
+            Some(folders) => job.requirements.offline(folders).render(at, self.tools.allow_builds),
+            None => job.requirements.render(at, self.tools.allow_builds),
+        };
         let mut give = |option: &str, name: &str, text: &str| {
             let path = folder.join(name);
             fs::write(&path, text).map_err(io_error("write", &path))?;
@@ -191,13 +213,18 @@ impl Installer {
                 program.arguments(&["--build-constraints", &file]);
             }
         }
-        Self::name_indexes(job, program, folder)
+        self.name_indexes(job, program, folder)
     }
 
     /// Packages that come from an index by its name, which only a project can say.
-    fn name_indexes(job: &Job<'_>, program: &mut Program, folder: &Path) -> Result<(), Error> {
+    fn name_indexes(
+        &self,
+        job: &Job<'_>,
+        program: &mut Program,
+        folder: &Path,
+    ) -> Result<(), Error> {
         let Some(project) = &job.requirements.project else { return Ok(()) };
-        if project.indexes.is_empty() || project.is_locked {
+        if project.indexes.is_empty() || project.is_locked || self.tools.offline.is_some() {
             return Ok(());
         }
         let value = |name: &String| toml::Value::from(name.clone());
@@ -315,7 +342,7 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf, Error> {
 }
 
 /// Runs a tool to its end; what it says is passed on without secrets.
-async fn hear(job: &Job<'_>, tool: &Tool, program: Program) -> Result<Log, Error> {
+pub(super) async fn hear(job: &Job<'_>, tool: &Tool, program: Program) -> Result<Log, Error> {
     use esb_model::Reporter as _;
     let (subject, hidden) = (job.image, job.hidden());
     let mut tell = |line: &str| hidden.event(&Event::Output { subject, line });

@@ -223,6 +223,27 @@ impl<'a> Job<'a> {
         Some(Error::NeedsBuild { file, line: place.line, what: what.clone() })
     }
 
+    /// The error of an installation that could use nothing but folders of wheels.
+    pub(super) fn failed_offline(&self, log: &Log, folders: &[PathBuf]) -> Error {
+        let Dependencies { runtime, platform, requirements, .. } = self.dependencies;
+        let places: Vec<_> =
+            folders.iter().map(|folder| format!("`{}`", folder.display())).collect();
+        let places = match places.as_slice() {
+            [] => "this machine has no folder of wheels".to_owned(),
+            places => format!("there is none in {}", places.join(", ")),
+        };
+        let package = run::package_without_wheel(log.lines()).or_else(|| absent(log.lines()));
+        let reason = match package {
+            Some(package) => {
+                let package = package.escape_debug();
+                format!("a wheel of `{package}` for {runtime} on {platform} is missing; {places}")
+            }
+            None if folders.is_empty() => places,
+            None => format!("{}; {places}", log.last()),
+        };
+        Error::Offline { requirements: requirements.clone(), reason }
+    }
+
     pub(super) fn failed(&self, log: &Log) -> Error {
         let Dependencies { runtime, platform, .. } = self.dependencies;
         let requirements = self.dependencies.requirements.clone();
@@ -251,6 +272,14 @@ impl<'a> Job<'a> {
             None => self.error(log.last(), None),
         }
     }
+}
+
+/// What stands behind a package that is in no folder of wheels, in uv's words.
+fn absent(lines: &[String]) -> Option<&str> {
+    lines.iter().find_map(|line| {
+        let (before, _) = line.split_once(" was not found in the provided package locations")?;
+        before.split_whitespace().next_back()
+    })
 }
 
 fn read(

@@ -21,6 +21,7 @@ mod requirements;
 mod run;
 mod settings;
 mod tool;
+mod wheelhouse;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -36,6 +37,7 @@ use esb_oci::{ContentStore, Digest, Links};
 #[cfg(any(feature = "docker", feature = "buildkit"))]
 pub use self::image::StepEngine;
 use self::job::Job;
+pub use self::wheelhouse::FetchedWheels;
 use crate::{
     Error, Stager, UnpackLimits,
     blocking::blocking,
@@ -68,6 +70,9 @@ pub struct Tools {
     pub folder: PathBuf,
     /// Whether uv may be fetched when it is not there.
     pub install_uv: bool,
+    /// The folders of wheels that packages come from, where nothing may be reached; none where
+    /// indexes may be.
+    pub offline: Option<Vec<PathBuf>>,
     /// Whether packages may be built on this machine, which runs what they bring.
     pub allow_builds: bool,
 }

@@ -20,6 +20,7 @@ use super::{
     entry::{self, Entry, Place, Source},
     lines::{self, Name, Parsed},
     project::Project,
+    wheelhouse,
 };
 use crate::{Error, error::io_error};
 
@@ -219,6 +220,35 @@ impl Requirements {
             _ => return None,
         };
         Some(text.lines().position(|line| line.contains(&what))? + 1)
+    }
+
+    /// The same without what would be reached: packages come from folders of wheels.
+    pub(crate) fn offline(&self, folders: &[PathBuf]) -> Self {
+        let mut found = self.clone();
+        let Options { index, extra, links, no_index, trusted, .. } = &mut found.options;
+        (*index, *no_index) = (None, true);
+        extra.clear();
+        trusted.clear();
+        links.retain(|links| matches!(links, Links::Folder(_)));
+        links.extend(folders.iter().cloned().map(Links::Folder));
+        found.lists.clear();
+        for entry in found.entries.iter_mut().chain(&mut found.overrides) {
+            if let Source::Wheel(text) = &entry.source
+                && let Some(file) = wheelhouse::file_of(text)
+                && let Some(path) = wheelhouse::find(folders, &file)
+                && let Some(source) = entry::at_path(text, path)
+            {
+                entry.source = source;
+            }
+        }
+        found
+    }
+
+    /// The same for a tool that is given other lines than these.
+    pub(crate) fn without_hashes(&self) -> Self {
+        let mut found = self.clone();
+        found.options.require_hashes = false;
+        found
     }
 
     fn note_builds(&mut self) {

@@ -80,19 +80,9 @@ impl Tool {
                     .arguments(&["--python-platform", &uv_platform(runtime, *platform)]);
             }
             Self::Pip { .. } => {
-                program
-                    .arguments(&["-c", PIP, &markers(runtime, *platform)])
-                    .arguments(&["install", "--no-compile", "--progress-bar", "off"])
-                    .arguments(&["--disable-pip-version-check", "--no-input"])
-                    .arguments(&["--implementation", "cp"])
-                    .arguments(&["--python-version", runtime.version()]);
-                for platform in pip_platforms(runtime, *platform) {
-                    program.arguments(&["--platform", &platform]);
-                }
+                pip(program, &["install", "--no-compile"], dependencies);
                 // Habits of this machine that `--target` does not go with.
                 program.variable("PIP_USER", "0");
-                program.variable("PIP_REQUIRE_VIRTUALENV", "0");
-                program.variable("PIP_ROOT_USER_ACTION", "ignore");
             }
         }
         if !may_build {
@@ -100,6 +90,34 @@ impl Tool {
         }
         program.arguments(&["--target"]).argument(target);
     }
+
+    /// The arguments with which pip fetches wheels for the image, and nothing that they need.
+    pub(super) fn download(
+        &self,
+        program: &mut Program,
+        dependencies: &Dependencies,
+        target: &Path,
+    ) {
+        pip(program, &["download", "--no-deps", "--only-binary", ":all:"], dependencies);
+        program.arguments(&["--dest"]).argument(target);
+    }
+}
+
+/// What both commands of pip are told of the image.
+fn pip(program: &mut Program, command: &[&str], dependencies: &Dependencies) {
+    let Dependencies { runtime, platform, .. } = dependencies;
+    program
+        .arguments(&["-c", PIP, &markers(runtime, *platform)])
+        .arguments(command)
+        .arguments(&["--progress-bar", "off", "--disable-pip-version-check", "--no-input"])
+        .arguments(&["--implementation", "cp"])
+        .arguments(&["--python-version", runtime.version()]);
+    for platform in pip_platforms(runtime, *platform) {
+        program.arguments(&["--platform", &platform]);
+    }
+    // Habits of this machine.
+    program.variable("PIP_REQUIRE_VIRTUALENV", "0");
+    program.variable("PIP_ROOT_USER_ACTION", "ignore");
 }
 
 fn machine(platform: Platform) -> &'static str {
