@@ -31,6 +31,9 @@ const OVERLAP: &str = "60s";
 /// The most records of one look at what is new.
 const NEW_LIMIT: u32 = 100_000;
 
+/// How many records may be of one moment.
+const SAME_MOMENT: u32 = 1000;
+
 /// The start of the time that a query is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Since {
@@ -168,7 +171,11 @@ impl LogStore {
     /// # Errors
     /// When the store does not answer, or refuses the query.
     pub async fn records(&self, query: &LogQuery) -> Result<Vec<LogRecord>, Error> {
-        self.ask(&query.text(), query.limit).await
+        // Among records of one moment the store leaves out any, and not the first ones.
+        let mut records = self.ask(&query.text(), query.limit.saturating_add(SAME_MOMENT)).await?;
+        let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        records.drain(..records.len().saturating_sub(wanted));
+        Ok(records)
     }
 
     /// The last records that fit a query, then those that come, until `show` says that it is enough.
@@ -201,10 +208,6 @@ impl LogStore {
     }
 
     async fn ask(&self, query: &str, limit: u32) -> Result<Vec<LogRecord>, Error> {
-        // The store takes 0 for no limit.
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
         let failed = |error: &reqwest::Error| {
             let text = format!("could not read the log store at `{}`", self.shown());
             let mut cause: &dyn std::error::Error = error;

@@ -162,6 +162,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hints;
 
     fn failure(status: u16, body: &str) -> Option<Failure> {
         let body = body.as_bytes().to_vec();
@@ -170,7 +171,7 @@ mod tests {
 
     fn told(status: u16, body: &str) -> (String, Option<String>, Option<String>) {
         let error = failure(status, body).unwrap().error("F", 3);
-        (error.message, error.log, error.hint)
+        (error.message, error.log, error.hint.map(|hint| hints::of_error(&hint).into_owned()))
     }
 
     #[test]
