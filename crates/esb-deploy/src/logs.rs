@@ -104,7 +104,6 @@ impl LogQuery {
 /// The platform's log store.
 #[derive(Clone)]
 pub struct LogStore {
-    client: reqwest::Client,
     address: reqwest::Url,
 }
 
@@ -124,23 +123,25 @@ impl LogStore {
         let wrong = |error: &(dyn std::error::Error + 'static)| {
             Error::of(Kind::Usage, "logs", error).during("the log store's address cannot be used")
         };
-        let whole = match address.contains("://") {
-            true => address.to_owned(),
-            false => format!("http://{address}"),
-        };
+        let whole =
+            if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         let mut address: reqwest::Url = whole.parse().map_err(|error| wrong(&error))?;
         // What is joined to it lies below it.
         if !address.path().ends_with('/') {
             let path = format!("{}/", address.path());
             address.set_path(&path);
         }
+        Ok(Self { address })
+    }
+
+    fn client(&self) -> Result<reqwest::Client, Error> {
         let mut client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);
-        if address.scheme() == "http" {
+        if self.address.scheme() == "http" {
             // The system's certificates are not read for nothing.
             client = client.tls_certs_only(Vec::new());
         }
-        let client = client.timeout(ANSWER).build().map_err(|error| wrong(&error))?;
-        Ok(Self { client, address })
+        let client = client.timeout(ANSWER).build();
+        client.map_err(|error| Error::of(Kind::Local, "logs", &error))
     }
 
     /// The store of a compose project that runs; none when the project has none.
@@ -171,8 +172,17 @@ impl LogStore {
     /// # Errors
     /// When the store does not answer, or refuses the query.
     pub async fn records(&self, query: &LogQuery) -> Result<Vec<LogRecord>, Error> {
+        self.last(&self.client()?, query).await
+    }
+
+    async fn last(
+        &self,
+        client: &reqwest::Client,
+        query: &LogQuery,
+    ) -> Result<Vec<LogRecord>, Error> {
         // Among records of one moment the store leaves out any, and not the first ones.
-        let mut records = self.ask(&query.text(), query.limit.saturating_add(SAME_MOMENT)).await?;
+        let limit = query.limit.saturating_add(SAME_MOMENT);
+        let mut records = self.ask(client, &query.text(), limit).await?;
         let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
         records.drain(..records.len().saturating_sub(wanted));
         Ok(records)
@@ -187,18 +197,19 @@ impl LogStore {
         query: &LogQuery,
         mut show: impl FnMut(&LogRecord) -> bool,
     ) -> Result<(), Error> {
+        let client = self.client()?;
         let new = query.of_time(&format!("_time:{OVERLAP}"));
         // What is there before is shown by the query alone.
         let lines = |records: Vec<LogRecord>| records.into_iter().map(|record| record.line);
-        let mut seen: BTreeSet<String> = lines(self.ask(&new, NEW_LIMIT).await?).collect();
-        let first = self.records(query).await?;
+        let mut seen: BTreeSet<String> = lines(self.ask(&client, &new, NEW_LIMIT).await?).collect();
+        let first = self.last(&client, query).await?;
         if !first.iter().all(&mut show) {
             return Ok(());
         }
         seen.extend(lines(first));
         loop {
             tokio::time::sleep(PAUSE).await;
-            let found = self.ask(&new, NEW_LIMIT).await?;
+            let found = self.ask(&client, &new, NEW_LIMIT).await?;
             let mut unseen = found.iter().filter(|record| !seen.contains(&record.line));
             if !unseen.all(&mut show) {
                 return Ok(());
@@ -207,7 +218,12 @@ impl LogStore {
         }
     }
 
-    async fn ask(&self, query: &str, limit: u32) -> Result<Vec<LogRecord>, Error> {
+    async fn ask(
+        &self,
+        client: &reqwest::Client,
+        query: &str,
+        limit: u32,
+    ) -> Result<Vec<LogRecord>, Error> {
         let failed = |error: &reqwest::Error| {
             let text = format!("could not read the log store at `{}`", self.shown());
             let mut cause: &dyn std::error::Error = error;
@@ -227,7 +243,7 @@ impl LogStore {
         let url = self.address.join("select/logsql/query");
         let mut url = url.map_err(|error| broken(error.to_string()))?;
         url.query_pairs_mut().append_pair("query", query).append_pair("limit", &limit.to_string());
-        let mut response = self.client.get(url).send().await.map_err(|error| failed(&error))?;
+        let mut response = client.get(url).send().await.map_err(|error| failed(&error))?;
         let status = response.status();
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {

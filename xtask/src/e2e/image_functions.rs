@@ -35,6 +35,17 @@ pub(crate) fn built_from_metadata(parts: &Parts) -> Outcome {
     if answer != json!({"said": format!("{secret}, Ada"), "notes": false}) {
         return Err(Trouble::Failed(format!("`{image}` answered {answer}")));
     }
+    let run = |event: &str| {
+        let mut command = parts.esb_to_registry(&root, "image-functions");
+        command.args(["invoke", "greet", "-e", "dev", "--event", event]);
+        command
+    };
+    let said = expect(&mut run(r#"{"name": "Bo"}"#), 0)?.json()?;
+    if said["said"] != format!("{secret}, Bo") {
+        return Err(Trouble::Failed(format!("`esb invoke` printed {said}")));
+    }
+    expect(&mut run("{}"), 6)?
+        .tells(&["error: `greet` failed: KeyError: 'name'", "  |   File "])?;
     let tagged = format!("{}/esb-greet:python3.13-v1", parts.registry.address());
     parts.engine.output(["pull", "--quiet", &tagged])?;
 

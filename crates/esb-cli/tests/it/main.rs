@@ -6,6 +6,7 @@
 mod bases;
 mod context;
 mod foreign_store;
+mod init;
 mod inspect;
 mod links;
 mod lock;

@@ -127,8 +127,9 @@ impl Failure {
                  again; else check `Handler` and `CodeUri`"
             ));
         }
-        (kind == "Runtime.HandlerNotFound")
-            .then(|| "check `Handler` of the function in the template".to_owned())
+        let is_handler =
+            kind == "Runtime.HandlerNotFound" || message.starts_with("Class not found: ");
+        is_handler.then(|| "check `Handler` of the function in the template".to_owned())
     }
 }
 

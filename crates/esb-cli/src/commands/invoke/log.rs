@@ -16,6 +16,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 const OF_REQUEST: [&str; 3] = ["START RequestId: ", "END RequestId: ", "REPORT RequestId: "];
 const ID: usize = 36;
 
+/// What Java says when the hooks are there.
+const OF_JAVA: &str = "Picked up JAVA_TOOL_OPTIONS: ";
+
 /// What the runtime says beside a failure that nobody caught.
 const OF_RUNTIME: [&str; 2] = ["[WARNING]", "LAMBDA_WARNING: Unhandled exception."];
 
@@ -52,9 +55,25 @@ pub(super) fn lines<'l>(log: &'l str, failure: Option<&Failure>, is_verbose: boo
         .collect()
 }
 
+/// Moves the traceback that Java's runtime logs to the failure: it has causes, which the response
+/// lacks. Its first line has message and type, the next one begins the traceback, and an empty line
+/// ends it.
+pub(super) fn take_java_trace(lines: &mut Vec<&str>, failure: &mut Failure) {
+    let head = format!("{}: {}", failure.message, failure.kind);
+    let Some(start) = lines.iter().rposition(|line| *line == head) else { return };
+    let Some(length) = lines[start..].iter().position(|line| line.is_empty()) else { return };
+    let block: Vec<&str> = lines.drain(start..=start + length).collect();
+    failure.trace = block
+        .iter()
+        .skip(2)
+        .map(|line| (*line).to_owned())
+        .filter(|line| !line.is_empty())
+        .collect();
+}
+
 /// What is the function's own of a line.
 fn own(line: &str) -> Option<&str> {
-    if is_of_emulator(line) {
+    if is_of_emulator(line) || line.starts_with(OF_JAVA) {
         return None;
     }
     // A function that ends a line with nothing has the emulator's words behind its own.
@@ -90,6 +109,24 @@ fn is_of_emulator(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_traceback_of_java_has_causes() {
+        let log = "Picked up JAVA_TOOL_OPTIONS: -javaagent:a.jar\nhello\nno: a.B\na.B: no\n\tat \
+                   x(Y.java:1)\nCaused by: c.D: deep\n\t... 4 more\n\nafter\n";
+        let mut failure = Failure {
+            kind: "a.B".to_owned(),
+            message: "no".to_owned(),
+            trace: vec!["x(Y.java:1)".to_owned()],
+            is_of_runtime: true,
+        };
+        let mut left = lines(log, Some(&failure), false);
+        take_java_trace(&mut left, &mut failure);
+        assert_eq!(left, ["hello", "after"]);
+        assert_eq!(failure.trace, ["\tat x(Y.java:1)", "Caused by: c.D: deep", "\t... 4 more"]);
+        take_java_trace(&mut left, &mut failure);
+        assert_eq!((left.len(), failure.trace.len()), (2, 3));
+    }
 
     #[test]
     fn the_emulators_lines_are_for_who_asks() {

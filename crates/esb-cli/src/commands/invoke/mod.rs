@@ -59,11 +59,15 @@ pub(crate) async fn run(
     let answer = rie::invoke(&*container, &event, Duration::from_secs(seconds)).await;
     let log = log::of_container(&*container).await;
     container.stop(Duration::ZERO).await?;
-    let failure = match &answer {
+    let mut failure = match &answer {
         Ok(response) => Failure::of_response(response),
         Err(reason) => Some(Failure::of_no_response(reason)),
     };
-    let lines = log::lines(&log, failure.as_ref(), printer.verbose > 0);
+    let is_verbose = printer.verbose > 0;
+    let mut lines = log::lines(&log, failure.as_ref(), is_verbose);
+    if let Some(failure) = failure.as_mut().filter(|_| !is_verbose) {
+        log::take_java_trace(&mut lines, failure);
+    }
     let skipped = args.tail.map_or(0, |tail| lines.len().saturating_sub(tail));
     let lines = &lines[skipped..];
     for line in lines {

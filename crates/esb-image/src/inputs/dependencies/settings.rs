@@ -6,6 +6,8 @@
 //! secrets: they go into the environment of that program or into a secret of a build step, and
 //! nowhere else; no key and no layer depends on them.
 
+mod offline;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
@@ -13,6 +15,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use self::offline::is_of_this_machine;
+pub(crate) use self::offline::{config_without_network, indexes_of_config, without_network};
 use super::{
     Tools,
     address::{forms, secrets_of},
@@ -518,75 +522,6 @@ fn make_absolute(value: &mut toml::Value, key: &str, folder: &Path) {
             _ => {}
         }
     }
-}
-
-/// Variables for a tool, without what would be reached: of lists of links those of this machine
-/// stay.
-pub(crate) fn without_network(variables: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    const GONE: [&str; 6] = [
-        "UV_INDEX",
-        "UV_DEFAULT_INDEX",
-        "UV_INDEX_URL",
-        "UV_EXTRA_INDEX_URL",
-        "PIP_INDEX_URL",
-        "PIP_EXTRA_INDEX_URL",
-    ];
-    let is_gone = |name: &str| GONE.contains(&name) || is_uv_credential(name);
-    let mut kept: BTreeMap<_, _> =
-        variables.into_iter().filter(|(name, _)| !is_gone(name)).collect();
-    for (name, separator) in [("UV_FIND_LINKS", ','), ("PIP_FIND_LINKS", ' ')] {
-        if let Some(list) = kept.remove(name) {
-            let links = list.split([separator, ' ']).filter(|link| is_of_this_machine(link));
-            let links = links.collect::<Vec<_>>().join(&separator.to_string());
-            if !links.is_empty() {
-                kept.insert(name.to_owned(), links);
-            }
-        }
-    }
-    for name in ["UV_OFFLINE", "UV_NO_INDEX", "PIP_NO_INDEX"] {
-        kept.insert(name.to_owned(), "1".to_owned());
-    }
-    kept
-}
-
-/// uv's own settings, without what would be reached.
-pub(crate) fn config_without_network(config: &toml::Table) -> toml::Table {
-    let mut kept = toml::Table::new();
-    let links = config.get("find-links").and_then(toml::Value::as_array).into_iter().flatten();
-    let links: Vec<_> =
-        links.filter(|link| link.as_str().is_some_and(is_of_this_machine)).cloned().collect();
-    if !links.is_empty() {
-        kept.insert("find-links".to_owned(), links.into());
-    }
-    kept
-}
-
-/// uv's own indexes as options of pip.
-pub(crate) fn indexes_of_config(config: &toml::Table) -> String {
-    let mut options = String::new();
-    let mut option = |name: &str, value: Option<&toml::Value>| {
-        if let Some(value) = value.and_then(toml::Value::as_str) {
-            options.extend(["--", name, " ", value, "\n"]);
-        }
-    };
-    option("index-url", config.get("index-url"));
-    let list = |key: &str| config.get(key).and_then(toml::Value::as_array).into_iter().flatten();
-    for address in list("extra-index-url") {
-        option("extra-index-url", Some(address));
-    }
-    for index in list("index") {
-        let is_default = index.get("default").and_then(toml::Value::as_bool) == Some(true);
-        let name = if is_default { "index-url" } else { "extra-index-url" };
-        option(name, index.get("url"));
-    }
-    for link in list("find-links") {
-        option("find-links", Some(link));
-    }
-    options
-}
-
-fn is_of_this_machine(link: &str) -> bool {
-    !link.is_empty() && (!link.contains("://") || link.starts_with("file:"))
 }
 
 fn is_uv_credential(name: &str) -> bool {

@@ -57,6 +57,30 @@ fn files(found: &Requirements) -> Files {
 }
 
 #[test]
+fn offline_nothing_is_named_that_would_be_reached() {
+    let folder = Folder::new();
+    let text = "--index-url https://u:p@h/simple\n--extra-index-url https://i\n--trusted-host h\n\
+                --find-links https://h/wheels\n--find-links ./own\nplain==1\n\
+                here[more] @ https://h/a/here-1%2Bx-py3-none-any.whl?sig=1 ; python_version > '3'\n\
+                gone @ https://h/gone-1-py3-none-any.whl\n";
+    folder.write("r.txt", text);
+    folder.write("own/readme", "");
+    let wheel = folder.write("wheels/here-1+x-py3-none-any.whl", "");
+    let found = folder.read("r.txt").offline(&[folder.path().join("wheels")]);
+    let Files { options, requirements, .. } = files(&found);
+    let root = folder.path().display().to_string();
+    let expected =
+        format!("--find-links file://{root}/own\n--find-links file://{root}/wheels\n--no-index\n");
+    assert_eq!(options, expected);
+    let expected = format!(
+        "plain==1\nhere[more] @ file://{} ; python_version > '3'\n\
+         gone @ https://h/gone-1-py3-none-any.whl\n",
+        entry::escaped(&wheel.display().to_string())
+    );
+    assert_eq!(requirements, expected);
+}
+
+#[test]
 fn every_way_to_name_a_file_is_followed() {
     let folder = Folder::new();
     folder.write("c.txt", "six<2");
