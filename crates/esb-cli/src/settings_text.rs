@@ -125,8 +125,8 @@ pub(crate) fn text(given: &[(&str, Value)]) -> String {
 fn setting(text: &mut String, key: &str, example: &str, given: &[(&str, Value)]) {
     let _ = match given.iter().find(|(name, _)| *name == key) {
         Some((_, Value::Array(items))) if items.len() > 1 => {
-            let items: String = items.iter().map(|item| format!("    {item},\n")).collect();
-            writeln!(text, "{key} = [\n{items}]")
+            let items: Vec<String> = items.iter().map(|item| format!("    {item},")).collect();
+            writeln!(text, "{key} = [\n{}\n]", items.join("\n"))
         }
         Some((_, value)) => writeln!(text, "{key} = {value}"),
         None => writeln!(text, "# {key} = {example}"),
@@ -170,11 +170,8 @@ mod tests {
                 })
         };
         let text = text(&[]);
-        let settings: String = text
-            .lines()
-            .filter(is_setting)
-            .map(|line| format!("{}\n", line.trim_start_matches("# ")))
-            .collect();
+        let settings = text.lines().filter(is_setting).map(|line| line.trim_start_matches("# "));
+        let settings = settings.collect::<Vec<_>>().join("\n");
         assert_eq!(settings.matches(" = ").count(), ENTRIES.len() + 1, "{settings}");
         SettingsFile::parse(&settings, "0.1.0").unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH));

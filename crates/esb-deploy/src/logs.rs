@@ -18,7 +18,7 @@ const PORT: u16 = 9428;
 
 /// How long the store may take to accept a connection, and to answer.
 const CONNECT: Duration = Duration::from_secs(5);
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// The most bytes of an answer.
 const ANSWER_LIMIT: usize = 256 * 1024 * 1024;
@@ -155,8 +155,8 @@ impl LogStore {
         let labels = [("project", compose_project), ("service", SERVICE)]
             .map(|(key, value)| (format!("com.docker.compose.{key}"), value.to_owned()));
         let found = engine.containers(&labels).await?;
-        let running = found.iter().filter(|container| container.running);
-        running.filter_map(address_of).next().map(|address| Self::new(&address)).transpose()
+        let mut running = found.iter().filter(|container| container.running);
+        running.find_map(address_of).map(|address| Self::new(&address)).transpose()
     }
 
     /// The address without user and password.

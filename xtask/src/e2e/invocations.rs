@@ -184,8 +184,8 @@ pub(crate) fn logs_are_read(parts: &Parts) -> Outcome {
     let root = parts.work.join("projects/invocations");
     let record = super::invoke::json_file(&root.join(".esb/dev/images.json"))?;
     let image = record["images"].as_array().into_iter().flatten();
-    let image = image.filter(|image| image["function"] == "Good");
-    let image = image.filter_map(|image| image["reference"].as_str()).next();
+    let mut image = image.filter(|image| image["function"] == "Good");
+    let image = image.find_map(|image| image["reference"].as_str());
     let image = image.ok_or("`Good` has no image")?;
     let environment = [
         ("AWS_LAMBDA_FUNCTION_NAME".to_owned(), "fn-good".to_owned()),

@@ -46,14 +46,21 @@ pub(crate) async fn run(
     let deployment = Deployment::open(project, options, connections, reporter)?;
     let templates = loading::load_templates(&deployment, &args.template, environment)?;
     loading::check(&templates.loaded, printer)?;
-    let FetchedSite { images: fetched, wheels } = fetch(&deployment, &templates, dir).await?;
+    let fetched = fetch(&deployment, &templates, dir).await?;
+    report(&fetched, dir, printer);
+    Ok(())
+}
+
+/// Prints what was fetched, what could not be, and how it is used.
+fn report(fetched: &FetchedSite, dir: &Path, printer: Printer) {
+    let FetchedSite { images: fetched, wheels } = fetched;
     for reason in &wheels.missing {
         printer.warning(&format!(
             "{reason}; a deploy with `--offline` cannot install it, unless a wheel is put into `{}`",
             wheelhouse(dir).display()
         ));
     }
-    let mirrors: Vec<String> = registries(&fetched)
+    let mirrors: Vec<String> = registries(fetched)
         .into_iter()
         .map(|registry| format!("{registry}=oci:{}", dir.display()))
         .collect();
@@ -78,7 +85,7 @@ pub(crate) async fn run(
             "missing": wheels.missing,
             "mirrors": mirrors,
         }));
-        return Ok(());
+        return;
     }
     let head = ["image", "platform", "digest", "size"].map(str::to_owned);
     let rows: Vec<Vec<String>> = fetched
@@ -102,7 +109,6 @@ pub(crate) async fn run(
         ));
     }
     printer.out(&format!("use it with {} --offline", mirrors.join(" ")));
-    Ok(())
 }
 
 /// The registry of each fetched image, once.

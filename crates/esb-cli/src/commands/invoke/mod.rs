@@ -73,24 +73,24 @@ pub(crate) async fn run(
     for line in lines {
         printer.err(&crate::escape::terminal(line));
     }
-    finish(function, answer.ok(), failure, lines, printer)
+    finish(function, answer.ok().as_ref(), failure.as_ref(), lines, printer)
 }
 
 /// Prints the response, and makes the error of an invocation that failed.
 fn finish(
     function: &Function,
-    response: Option<Response>,
-    failure: Option<Failure>,
+    response: Option<&Response>,
+    failure: Option<&Failure>,
     log: &[&str],
     printer: Printer,
 ) -> Result<(), CliError> {
-    let body = response.as_ref().map(|response| &*response.body);
+    let body = response.map(|response| &*response.body);
     // What the emulator says is no response of the function.
-    let body = body.filter(|_| failure.as_ref().is_none_or(|failure| failure.is_of_runtime));
+    let body = body.filter(|_| failure.is_none_or(|failure| failure.is_of_runtime));
     let timeout = function.effective_timeout();
-    let error = failure.as_ref().map(|failure| failure.error(&function.effective_name(), timeout));
+    let error = failure.map(|failure| failure.error(&function.effective_name(), timeout));
     if printer.json {
-        let failure = failure.as_ref().map(|failure| {
+        let failure = failure.map(|failure| {
             json!({"type": failure.kind, "message": failure.message, "trace": failure.trace})
         });
         let mut document = json!({

@@ -90,17 +90,12 @@ impl Tool {
         }
         program.arguments(&["--target"]).argument(target);
     }
+}
 
-    /// The arguments with which pip fetches wheels for the image, and nothing that they need.
-    pub(super) fn download(
-        &self,
-        program: &mut Program,
-        dependencies: &Dependencies,
-        target: &Path,
-    ) {
-        pip(program, &["download", "--no-deps", "--only-binary", ":all:"], dependencies);
-        program.arguments(&["--dest"]).argument(target);
-    }
+/// The arguments with which pip fetches wheels for the image, and nothing that they need.
+pub(super) fn download(program: &mut Program, dependencies: &Dependencies, target: &Path) {
+    pip(program, &["download", "--no-deps", "--only-binary", ":all:"], dependencies);
+    program.arguments(&["--dest"]).argument(target);
 }
 
 /// What both commands of pip are told of the image.

@@ -10,8 +10,13 @@ use std::{
 };
 
 use super::{
-    InstallRequest, Installer, constraints, distributions, entry::Source, job::Job,
-    requirements::Requirements, run::Program, settings, tool::Tool,
+    InstallRequest, Installer, constraints, distributions,
+    entry::Source,
+    job::Job,
+    requirements::Requirements,
+    run::Program,
+    settings,
+    tool::{self, Tool},
 };
 use crate::{Error, blocking::blocking, error::io_error};
 
@@ -99,7 +104,7 @@ impl Installer {
             program.variable(&name, &value);
         }
         let tool = Tool::Pip { python };
-        tool.download(&mut program, job.dependencies, &wheels);
+        tool::download(&mut program, job.dependencies, &wheels);
         let at = |path: &Path| path.to_string_lossy().into_owned();
         let options = job.requirements.without_hashes().render(&at, false).options;
         let options = options + &settings::indexes_of_config(&job.config);
