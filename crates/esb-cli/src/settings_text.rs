@@ -13,7 +13,7 @@ struct Entry {
 }
 
 /// All keys, in the order of the file. Those of a table come last.
-const ENTRIES: [Entry; 13] = [
+const ENTRIES: [Entry; 14] = [
     Entry {
         key: "templates",
         example: r#"["template.yaml"]"#,
@@ -65,6 +65,12 @@ const ENTRIES: [Entry; 13] = [
         example: r#""content""#,
         meaning: "How functions.yml names an image: content (a tag of its content), tag or \
                   digest. `--image-ref`",
+    },
+    Entry {
+        key: "confirm",
+        example: r#""auto""#,
+        meaning: "When a deploy on a terminal asks before it changes anything: auto (when it removes \
+                  or takes over something or leaves this machine), always or never. `--yes`",
     },
     Entry {
         key: "required-version",

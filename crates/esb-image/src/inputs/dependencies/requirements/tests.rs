@@ -60,7 +60,7 @@ fn files(found: &Requirements) -> Files {
 fn offline_nothing_is_named_that_would_be_reached() {
     let folder = Folder::new();
     let text = "--index-url https://u:p@h/simple\n--extra-index-url https://i\n--trusted-host h\n\
-                --find-links https://h/wheels\n--find-links ./own\nplain==1\n\
+                --find-links https://h/wheels\n--find-links own\nplain==1\n\
                 here[more] @ https://h/a/here-1%2Bx-py3-none-any.whl?sig=1 ; python_version > '3'\n\
                 gone @ https://h/gone-1-py3-none-any.whl\n";
     folder.write("r.txt", text);
