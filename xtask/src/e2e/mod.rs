@@ -286,7 +286,7 @@ fn of_hooks(checks: &mut Checks, parts: &Parts) {
 /// Checks of what a function's code needs beside itself.
 fn of_code(checks: &mut Checks, parts: &Parts) {
     type OfParts = fn(&Parts) -> Outcome;
-    let list: [(&str, OfParts); 16] = [
+    let list: [(&str, OfParts); 17] = [
         ("links that lead out of code and layers", links::are_followed),
         ("packages: nothing of a project is run here", packages::nothing_is_run_here),
         ("packages: environment markers are the image's", packages::markers_are_the_images),
