@@ -100,7 +100,7 @@ const HEADINGS: [(&str, &[&str]); 7] = [
 ];
 
 /// The flags of every day: `-h` shows them, `--help` all.
-const EVERYDAY: [&str; 23] = [
+const EVERYDAY: [&str; 25] = [
     "template",
     "parameter",
     "to",
@@ -118,6 +118,8 @@ const EVERYDAY: [&str; 23] = [
     "tail",
     "since",
     "follow",
+    "trace",
+    "request",
     "owner",
     "in",
     "all",
@@ -133,7 +135,10 @@ const EXAMPLES: [(&str, [&str; 2]); 22] = [
     ("esb build", ["esb build -e dev", "esb build --to oci:images --platform linux/arm64"]),
     ("esb validate", ["esb validate template.yaml", "esb validate --deny warnings"]),
     ("esb inspect", ["esb inspect template.yaml", "esb inspect --format json"]),
-    ("esb invoke", ["esb invoke HelloFunction --event event.json", "esb invoke HelloFunction --event '{}'"]),
+    (
+        "esb invoke",
+        ["esb invoke HelloFunction --event event.json", "esb invoke HelloFunction --event '{}'"],
+    ),
     ("esb logs", ["esb logs HelloFunction -f", "esb logs --request 6f1f0e5c-3b1f"]),
     ("esb init", ["esb init", "esb init --dry-run"]),
     ("esb version", ["esb version", "esb version --format json"]),

@@ -14,14 +14,14 @@ pub(crate) struct InvokeArgs {
     /// Event: a file, `-` for stdin, or JSON such as '{"key": "value"}' [default: {}]
     #[arg(long, value_name = "FILE|JSON|-")]
     pub(crate) event: Option<OsString>,
-    #[command(flatten)]
-    pub(crate) template: TemplateArgs,
     /// Seconds to wait for the response [default: the function's timeout, and 10 more]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) wait: Option<u64>,
     /// Show only the last N lines of the function's log
     #[arg(long, value_name = "N")]
     pub(crate) tail: Option<usize>,
+    #[command(flatten)]
+    pub(crate) template: TemplateArgs,
 }
 
 /// Which log records are read.
