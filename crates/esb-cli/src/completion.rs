@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, ffi::OsStr, path::Path};
 use clap::{Arg, Parser as _};
 use clap_complete::{
     ArgValueCandidates, ArgValueCompleter, CompleteEnv, CompletionCandidate, PathCompleter,
+    env::Shells,
 };
 use esb_deploy::Project;
 
@@ -33,6 +34,49 @@ const FLAGS: [(&str, &str); 5] = [
 pub(crate) fn complete() {
     CompleteEnv::with_factory(cli::help::command).var(VARIABLE).completer("esb").complete();
 }
+
+/// The script that lets a shell ask this program for completions.
+pub(crate) fn registration(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    if let Some(completer) = Shells::builtins().completer(&shell.to_string()) {
+        let written = completer.write_registration(VARIABLE, "esb", "esb", "esb", &mut script);
+        debug_assert!(written.is_ok(), "memory can be written to");
+    }
+    if shell != clap_complete::Shell::Bash {
+        return script;
+    }
+    let script = String::from_utf8_lossy(&script);
+    let (asks, ends) = ("    COMPREPLY=( $( \\\n", "\n}\n");
+    debug_assert!(script.contains(asks) && script.contains(ends), "{script}");
+    let script = script.replacen(asks, &[JOIN, asks].concat(), 1);
+    script.replacen(ends, &["\n", TRIM, "}\n"].concat(), 1).into_bytes()
+}
+
+/// Bash takes words apart at a colon, which owners contain: they are put together again.
+const JOIN: &str = r#"    if [[ " ${COMP_WORDS[*]} " == *:* ]]; then
+        local joined=() part="" before="" at
+        for at in "${!COMP_WORDS[@]}"; do
+            part="${COMP_WORDS[at]}"
+            if [[ ${#joined[@]} -gt 0 && ( $part == : || $before == : ) ]]; then
+                joined[${#joined[@]}-1]+="$part"
+            else
+                joined+=("$part")
+            fi
+            before="$part"
+            if [[ $at -eq $COMP_CWORD ]]; then
+                _CLAP_COMPLETE_INDEX=$(( ${#joined[@]} - 1 ))
+            fi
+        done
+        words=("${joined[@]}")
+    fi
+"#;
+
+/// Bash replaces only what follows the colon.
+const TRIM: &str = r#"    local current="${words[_CLAP_COMPLETE_INDEX]}"
+    if [[ $current == *:* && $COMP_WORDBREAKS == *:* && ${#COMPREPLY[@]} -gt 0 ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"${current%"${current##*:}"}"}")
+    fi
+"#;
 
 /// A flag or an argument with the names that it can have.
 pub(crate) fn with_candidates(arg: Arg) -> Arg {

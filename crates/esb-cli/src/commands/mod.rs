@@ -19,6 +19,7 @@ use esb_deploy::{Error, Kind, Project};
 use self::deploy::DeployRequest;
 use crate::{
     cli::{Cli, Command, Format},
+    completion,
     environment::Environment,
     exit_code::{CliError, Exit},
     printer::Printer,
@@ -66,7 +67,7 @@ pub(crate) fn run(
             Ok(())
         }
         Command::Completions { shell } => {
-            reference::completions(*shell);
+            Printer::out_bytes(&completion::registration(*shell));
             Ok(())
         }
     }

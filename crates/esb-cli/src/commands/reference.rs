@@ -1,13 +1,11 @@
-//! Shell completion scripts, and the data of the reference pages in `docs/reference`.
+//! The data of the reference pages in `docs/reference`.
 
 use std::fmt::Write as _;
 
 use clap::ValueEnum as _;
-use clap_complete::env::Shells;
 
 use crate::{
     cli::{ReferencePage, help},
-    completion,
     environment::VARIABLES,
     exit_code::Exit,
     printer::Printer,
@@ -16,18 +14,6 @@ use crate::{
 
 /// The longest line of the page of commands.
 const WIDTH: usize = 100;
-
-/// Prints the script that lets a shell ask this program for completions.
-pub(crate) fn completions(shell: clap_complete::Shell) {
-    let mut script = Vec::new();
-    let shells = Shells::builtins();
-    if let Some(shell) = shells.completer(&shell.to_string()) {
-        let written =
-            shell.write_registration(completion::VARIABLE, "esb", "esb", "esb", &mut script);
-        debug_assert!(written.is_ok(), "memory can be written to");
-    }
-    Printer::out_bytes(&script);
-}
 
 /// The page that the documentation's generator asks for: `esb reference PAGE`, which is no command
 /// for people.

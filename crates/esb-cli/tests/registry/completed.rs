@@ -62,6 +62,18 @@ fn in_bash() {
 }
 
 #[test]
+fn a_colon_in_bash() {
+    let project = project();
+    let Some(mut shell) = shell(&project, "bash", &["--norc", "--noprofile", "-i"]) else { return };
+    shell.type_keys("source <(esb completions bash); echo ins''talled\r").unwrap();
+    shell.expect("installed").unwrap();
+    for typed in ["shop:", "shop:te", "shop:template.y"] {
+        shell.type_keys(&format!("\u{15}esb config rm -e dev --owner {typed}\t")).unwrap();
+        shell.expect("--owner shop:template.yaml").unwrap();
+    }
+}
+
+#[test]
 fn in_zsh() {
     let project = project();
     let Some(shell) = shell(&project, "zsh", &["-f", "-i"]) else { return };
