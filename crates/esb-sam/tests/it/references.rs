@@ -101,6 +101,8 @@ fn what_the_transform_makes_exists() {
     for value in [
         "!Ref ServerlessRestApi",
         "!Ref ServerlessRestApiProdStage",
+        "!Ref ServerlessUsagePlan",
+        "!GetAtt CodeDeployServiceRole.Arn",
         "!Ref HelloRole",
         "!GetAtt HelloRole.Arn",
         "!Ref Hello.Alias",
