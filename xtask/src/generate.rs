@@ -7,6 +7,7 @@ use crate::{
     api,
     checks::{Outcome, Trouble},
     command::{command, of_workspace, output, root},
+    japanese, mentions,
 };
 
 /// The pages that `esb` prints, by the name that it knows them by and their file.
@@ -26,7 +27,10 @@ pub(crate) fn generate(check: bool) -> Outcome {
     libraries(check)
 }
 
-/// What `esb` says of itself.
+/// Commands whose short help names the flags of every day.
+const EVERYDAY: [&str; 3] = ["deploy", "validate", "invoke"];
+
+/// What `esb` says of itself, and whether the other pages say nothing else.
 pub(crate) fn reference(check: bool) -> Outcome {
     let esb = of_workspace("bin", "esb")?;
     let mut pages = Vec::new();
@@ -34,7 +38,16 @@ pub(crate) fn reference(check: bool) -> Outcome {
         let text = output(command(&esb).args(["reference", page]))?;
         pages.push((format!("docs/reference/{file}"), text));
     }
-    write(pages, Vec::new(), check)
+    let commands = pages[0].1.clone();
+    write(pages, Vec::new(), check)?;
+    let mut everyday = String::new();
+    for name in EVERYDAY {
+        everyday.push_str(&output(command(&esb).args([name, "-h"]))?);
+    }
+    let mut wrong = Vec::new();
+    mentions::check(&commands, &mut wrong)?;
+    japanese::check(&commands, &everyday, &mut wrong)?;
+    if wrong.is_empty() { Ok(()) } else { Err(Trouble::Failed(wrong.join("\n"))) }
 }
 
 /// The public API of the libraries.

@@ -47,6 +47,7 @@ use crate::{
     bases,
     checks::{Checks, Outcome},
     command::{cargo, run, target},
+    console,
     lanes::{Lane, beside, topic},
 };
 
@@ -76,6 +77,7 @@ pub(crate) fn one_topic(topic: Topic, esb: PathBuf, deploys: usize) -> bool {
     let version = match topic {
         Topic::Code
         | Topic::Config
+        | Topic::Documents
         | Topic::Fleet
         | Topic::Hooks
         | Topic::Sync
@@ -88,6 +90,7 @@ pub(crate) fn one_topic(topic: Topic, esb: PathBuf, deploys: usize) -> bool {
         match topic {
             Topic::Code => of_code(&mut checks, &parts),
             Topic::Config => of_configuration(&mut checks, &parts),
+            Topic::Documents => console::check(&mut checks, &parts),
             Topic::Fleet => fleet::checks(&mut checks, &parts),
             Topic::Hooks => of_hooks(&mut checks, &parts),
             Topic::Java => of_java(&mut checks, &mut parts, Ok(Vec::new())),
@@ -103,6 +106,8 @@ pub(crate) fn one_topic(topic: Topic, esb: PathBuf, deploys: usize) -> bool {
 pub(crate) enum Topic {
     Code,
     Config,
+    /// The commands that the documents show
+    Documents,
     Fleet,
     Hooks,
     Java,
@@ -133,6 +138,7 @@ pub(crate) fn e2e(checks: &mut Checks, esb: &Path, bases: Bases) {
         topic(checks, |checks| of_code(checks, &projects));
         topic(checks, |checks| of_configuration(checks, &projects));
         topic(checks, |checks| of_sync(checks, &projects));
+        topic(checks, |checks| console::check(checks, &projects));
         topic(checks, |checks| fleet::checks(checks, &projects));
     });
     beside(checks, vec![("images", of_images), ("projects", of_projects)]);

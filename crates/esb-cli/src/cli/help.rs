@@ -130,16 +130,19 @@ const EVERYDAY: [&str; 25] = [
 
 /// The examples of each command.
 const EXAMPLES: [(&str, [&str; 2]); 22] = [
-    ("esb", ["esb deploy template.yaml -e dev", "esb invoke HelloFunction -e dev"]),
+    ("esb", ["esb deploy template.yaml -e dev", "esb invoke HelloWorldFunction -e dev"]),
     ("esb deploy", ["esb deploy -e dev", "esb deploy -e prod --dry-run"]),
     ("esb build", ["esb build -e dev", "esb build --to oci:images --platform linux/arm64"]),
     ("esb validate", ["esb validate template.yaml", "esb validate --deny warnings"]),
     ("esb inspect", ["esb inspect template.yaml", "esb inspect --format json"]),
     (
         "esb invoke",
-        ["esb invoke HelloFunction --event event.json", "esb invoke HelloFunction --event '{}'"],
+        [
+            "esb invoke HelloWorldFunction --event event.json",
+            "esb invoke HelloWorldFunction --event '{}'",
+        ],
     ),
-    ("esb logs", ["esb logs HelloFunction -f", "esb logs --request 6f1f0e5c-3b1f"]),
+    ("esb logs", ["esb logs HelloWorldFunction -f", "esb logs --request 6f1f0e5c-3b1f"]),
     ("esb init", ["esb init", "esb init --dry-run"]),
     ("esb version", ["esb version", "esb version --format json"]),
     ("esb completions", ["esb completions bash", "esb completions fish | source"]),
