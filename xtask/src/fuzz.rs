@@ -72,7 +72,7 @@ fn keep(out: &std::path::Path, name: &str, seed: &str) -> Outcome<String> {
     let kept = out.join(format!("{name}-{seed}.failed"));
     fs::copy(out.join(format!("{name}.current")), &kept)?;
     Ok(format!(
-        "the fuzz target `{name}` fails with {}: mend it, then keep the input in fixtures/fuzz",
+        "the fuzz target `{name}` fails with {}: fix it, then keep the input in fixtures/fuzz",
         kept.display()
     ))
 }

@@ -11,7 +11,7 @@ use crate::{
     environment::Environment,
     ownership,
     reporter::bytes,
-    summary::change_line,
+    summary::plain_change_lines,
 };
 
 /// The most images and the most entries that a plan lists.
@@ -129,9 +129,8 @@ fn lines(run: &Deployment, places: &[(&str, String)], preview: &Preview) -> Vec<
     lines.extend(listed(images.map(image_line).collect()));
     let merged = preview.merged.as_ref();
     let changes = merged.map_or(&[][..], |merged| &merged.changes);
-    lines.extend(listed(
-        changes.iter().map(|change| format!("  {}", change_line(change))).collect(),
-    ));
+    let changes = plain_change_lines(changes).into_iter().map(|line| format!("  {line}"));
+    lines.extend(listed(changes.collect()));
     let program = run.project.brand.slug();
     let warnings = merged.map(|merged| ownership::warnings(merged, program, true));
     lines.extend(warnings.into_iter().flatten().map(|warning| format!("  {warning}")));

@@ -14,6 +14,44 @@ pub(crate) fn terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Shows what a program printed as a terminal would have: without colours, and of a line that was
+/// written over only the last state. Everything else that moves the cursor becomes visible.
+pub(crate) fn program(output: &str) -> Cow<'_, str> {
+    if !output.contains(is_dangerous) {
+        return Cow::Borrowed(output);
+    }
+    let mut shown = String::with_capacity(output.len());
+    for (number, line) in output.split('\n').enumerate() {
+        if number > 0 {
+            shown.push('\n');
+        }
+        let line = line.trim_end_matches('\r');
+        let last = line.rsplit('\r').next().unwrap_or(line);
+        shown.push_str(&terminal(&without_colours(last)));
+    }
+    Cow::Owned(shown)
+}
+
+/// Leaves out what sets colours and emphasis: `ESC [`, numbers, `m`.
+fn without_colours(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(start) = rest.find("\u{1b}[") {
+        plain.push_str(&rest[..start]);
+        let code = &rest[start + 2..];
+        let numbers = code.bytes().take_while(|b| b.is_ascii_digit() || matches!(b, b';' | b':'));
+        let numbers = numbers.count();
+        if code[numbers..].starts_with('m') {
+            rest = &code[numbers + 1..];
+        } else {
+            plain.push_str("\u{1b}[");
+            rest = code;
+        }
+    }
+    plain.push_str(rest);
+    plain
+}
+
 /// The same for a JSON document, whose value stays what it is.
 pub(crate) fn json(document: &str) -> Cow<'_, str> {
     // Most documents are plain ASCII, and JSON has escaped ASCII's own control characters.
@@ -46,6 +84,17 @@ mod tests {
             "a\\u{1b}[31mb\\u{d}\n\\u{202e}c\\u{9b}"
         );
         assert_eq!(super::terminal("größe\t1"), "größe\t1");
+    }
+
+    #[test]
+    fn a_programs_output_is_shown_as_it_was() {
+        let check = |output: &str, shown: &str| assert_eq!(super::program(output), shown);
+        check("plain\n\ttext", "plain\n\ttext");
+        check("\u{1b}[1;31merror\u{1b}[0m: no\r\nmore\r\n", "error: no\nmore\n");
+        check("10 %\r50 %\r100 %\ndone", "100 %\ndone");
+        check("a\u{1b}[2Ab\u{1b}]0;title\u{7}", "a\\u{1b}[2Ab\\u{1b}]0;title\\u{7}");
+        check("\u{1b}[", "\\u{1b}[");
+        check("a\u{202e}b", "a\\u{202e}b");
         let value = "ä\u{7f}\u{9b}\u{202E}\u{1b}\"\\";
         let document = serde_json::to_string_pretty(&[value]).unwrap();
         let safe = super::json(&document);

@@ -61,7 +61,7 @@ impl From<Kind> for Exit {
 pub(crate) struct CliError {
     pub(crate) exit: Exit,
     /// None where everything that has to be said was said.
-    pub(crate) error: Option<Error>,
+    pub(crate) error: Option<Box<Error>>,
     /// What was found in the templates, as JSON has it; people have seen it by then.
     pub(crate) findings: Vec<Value>,
     /// Whether the result on stdout contains the error, so that JSON stays one document.
@@ -88,7 +88,7 @@ impl CliError {
 impl From<Error> for CliError {
     fn from(error: Error) -> Self {
         let exit = error.kind.into();
-        Self { exit, error: Some(error), findings: Vec::new(), is_told: false }
+        Self { exit, error: Some(Box::new(error)), findings: Vec::new(), is_told: false }
     }
 }
 
@@ -112,6 +112,7 @@ pub(crate) fn json(error: &Error) -> Value {
         "exit": Exit::from(error.kind) as u8,
         "message": error.message,
         "causes": error.causes,
+        "list": error.list,
         "hint": error.hint.as_ref().map(hints::of_error),
     })
 }

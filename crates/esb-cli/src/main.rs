@@ -4,6 +4,7 @@ mod access;
 mod answers;
 mod ask;
 mod cli;
+mod columns;
 mod commands;
 mod completion;
 mod confirm;
@@ -11,6 +12,7 @@ mod connections;
 mod diagnostics;
 mod env_file;
 mod environment;
+mod error_text;
 mod escape;
 mod exit_code;
 mod fleet;
@@ -167,7 +169,7 @@ fn report(end: &CliError, printer: Printer) {
     if error.code == ask::CANCELLED {
         printer.err("Cancelled.");
     } else {
-        printer.error(error);
+        error_text::print(error, printer);
     }
     if printer.json && !end.is_told {
         let mut shown = exit_code::json(error);

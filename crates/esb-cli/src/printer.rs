@@ -1,16 +1,16 @@
 //! The only place that writes to the terminal: results on stdout, everything else on stderr.
 
 use std::{
-    fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
+    os::fd::AsFd,
 };
-
-use esb_deploy::Error;
 
 use crate::{
     cli::{Color, Format, GlobalArgs, Progress},
+    columns::{cut_middle, pad, width as width_of},
     environment::Environment,
-    escape, hints,
+    escape,
+    wrap::wrap,
 };
 
 /// The settings and streams of all output. Decided once; only code that has a printer can print.
@@ -25,7 +25,7 @@ pub(crate) struct Printer {
     pub(crate) progress: ProgressStyle,
     /// Columns of the terminal that stdout is; none for files and pipes.
     pub(crate) width: Option<usize>,
-    /// Columns of the terminal that stderr is.
+    /// The same of stderr.
     pub(crate) width_err: Option<usize>,
 }
 
@@ -44,6 +44,10 @@ pub(crate) enum Style {
     Error,
     Warning,
     Good,
+    /// What is changed.
+    Changed,
+    /// What is removed.
+    Removed,
     Strong,
     Faint,
 }
@@ -75,6 +79,21 @@ impl Printer {
             progress,
             width: columns(&io::stdout()),
             width_err: columns(&io::stderr()),
+        }
+    }
+
+    /// A printer without colours, for files.
+    #[cfg(test)]
+    pub(crate) fn plain(progress: ProgressStyle) -> Self {
+        Self {
+            json: false,
+            quiet: false,
+            verbose: 0,
+            color_out: false,
+            color_err: false,
+            progress,
+            width: None,
+            width_err: None,
         }
     }
 
@@ -121,7 +140,7 @@ impl Printer {
     /// A warning that belongs to no place in a file.
     pub(crate) fn warning(self, text: &str) {
         let head = self.styled_err("warning", Style::Warning);
-        self.err(&format!("{head}: {}", escape::terminal(text)));
+        self.err(&format!("{head}: {}", self.wrapped_err(&escape::terminal(text), 9, 2)));
     }
 
     /// Text with emphasis for stderr.
@@ -129,42 +148,32 @@ impl Printer {
         styled(self.color_err, text, style)
     }
 
+    /// Text for stdout in lines that a terminal need not break: the first stands after so many
+    /// columns, and the others are indented by as many.
+    pub(crate) fn wrapped_out(self, text: &str, indent: usize) -> String {
+        wrapped(self.width, text, indent, indent)
+    }
+
+    /// Text for stderr in lines that a terminal need not break: the first stands after so many
+    /// `used` columns, and the others are indented.
+    pub(crate) fn wrapped_err(self, text: &str, used: usize, indent: usize) -> String {
+        wrapped(self.width_err, text, used, indent)
+    }
+
     /// Text with emphasis for stdout.
     pub(crate) fn styled_out(self, text: &str, style: Style) -> String {
         styled(self.color_out, text, style)
     }
+}
 
-    /// A error with its causes, its log and what to do.
-    pub(crate) fn error(self, error: &Error) {
-        for part in &error.parts {
-            self.error(part);
-        }
-        let head = self.styled_err("error", Style::Error);
-        let code = match &error.code {
-            code if code.starts_with("IMAGE_") && error.parts.is_empty() => format!("{code}: "),
-            _ => String::new(),
-        };
-        let mut text = format!("{head}: {code}{}", escape::terminal(&error.message));
-        for cause in &error.causes {
-            text.push_str("\n  caused by: ");
-            text.push_str(&escape::terminal(cause).replace('\n', "\n    "));
-        }
-        if let Some(log) = &error.log {
-            for line in log.lines() {
-                text.push_str("\n  | ");
-                text.push_str(&escape::terminal(line));
-            }
-        }
-        if let Some(hint) = &error.hint {
-            let head = self.styled_err("hint", Style::Good);
-            let _ = write!(text, "\n{head}: {}", escape::terminal(&hints::of_error(hint)));
-        }
-        self.err(&text);
-    }
+fn wrapped(width: Option<usize>, text: &str, used: usize, indent: usize) -> String {
+    let width = width.unwrap_or(usize::MAX);
+    let lines = wrap(text, width.saturating_sub(used), width.saturating_sub(indent));
+    lines.join(&format!("\n{}", " ".repeat(indent)))
 }
 
 /// The width in columns of the terminal that a stream is.
-pub(crate) fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
+pub(crate) fn columns(stream: &impl AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(stream).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
@@ -172,13 +181,9 @@ pub(crate) fn columns(stream: &impl std::os::fd::AsFd) -> Option<usize> {
 /// Columns that line up; numbers are not special, the last column is not padded. On a terminal
 /// that is too narrow for that, each row is a paragraph with a line for each cell.
 pub(crate) fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let widths: Vec<usize> = (0..head.len()).map(|column| widest(head, rows, column)).collect();
     let line = |cells: &[String]| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| pad(cell, *width));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let all: usize = widths.iter().sum::<usize>() + 2 * head.len().saturating_sub(1);
@@ -188,6 +193,36 @@ pub(crate) fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> 
     let mut lines = vec![printer.styled_out(&line(head), Style::Strong)];
     lines.extend(rows.iter().map(|row| escape::terminal(&line(row)).into_owned()));
     lines
+}
+
+/// The fewest columns of a name, and of words in the last column, that a table cuts.
+const NAME: usize = 12;
+const WORDS: usize = 24;
+
+/// A table that a narrow terminal gets with less of the words in its last column, then without the
+/// middle of the names in its first one.
+pub(crate) fn fitted_table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+    let (Some(columns), Some(last)) = (printer.width, head.len().checked_sub(1)) else {
+        return table(printer, head, rows);
+    };
+    let widths = (0..head.len()).map(|column| widest(head, rows, column));
+    let mut widths: Vec<usize> = widths.collect();
+    for (column, fewest) in [(last, WORDS), (0, NAME)] {
+        let all = widths.iter().sum::<usize>() + 2 * last;
+        let left = widths[column].saturating_sub(all.saturating_sub(columns));
+        widths[column] = left.max(fewest.min(widths[column]));
+    }
+    let cut = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths);
+        cells.map(|(cell, width)| cut_middle(cell, *width)).collect()
+    };
+    table(printer, head, &rows.iter().map(cut).collect::<Vec<_>>())
+}
+
+/// The columns of the widest cell of a column.
+fn widest(head: &[String], rows: &[Vec<String>], column: usize) -> usize {
+    let cells = rows.iter().map(|row| width_of(&row[column]));
+    cells.chain([width_of(&head[column])]).max().unwrap_or(0)
 }
 
 /// The cells of each row below each other, with the name of their column; empty ones are left out.
@@ -214,6 +249,8 @@ fn styled(on: bool, text: &str, style: Style) -> String {
         Style::Error => "1;31",
         Style::Warning => "1;33",
         Style::Good => "1;32",
+        Style::Changed => "33",
+        Style::Removed => "31",
         Style::Strong => "1",
         Style::Faint => "2",
     };
@@ -225,18 +262,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_narrow_terminal_gets_less_of_names_and_words() {
+        let check = |width, expected: &[&str]| {
+            let printer = Printer { width, ..Printer::plain(ProgressStyle::None) };
+            let head = ["image", "tag", "action"].map(str::to_owned);
+            let row = ["esb-order-history", "latest", "build: `functions/orders/` changed"];
+            assert_eq!(fitted_table(printer, &head, &[row.map(str::to_owned).to_vec()]), expected);
+        };
+        let whole = "esb-order-history  latest  build: `functions/orders/` changed";
+        check(None, &["image              tag     action", whole]);
+        let less = "esb-order-history  latest  build: `funct…ers/` changed";
+        check(Some(54), &["image              tag     action", less]);
+        let least = "esb-or…story  latest  build: `func…s/` changed";
+        check(Some(46), &["image         tag     action", least]);
+        let paragraphs =
+            ["image   esb-or…story", "tag     latest", "action  build: `func…s/` changed"];
+        check(Some(40), &paragraphs);
+    }
+
+    #[test]
     fn a_table_that_does_not_fit_becomes_paragraphs() {
         let check = |width, expected: &[&str]| {
-            let printer = Printer {
-                json: false,
-                quiet: false,
-                verbose: 0,
-                color_out: false,
-                color_err: false,
-                progress: ProgressStyle::None,
-                width,
-                width_err: None,
-            };
+            let printer = Printer { width, ..Printer::plain(ProgressStyle::None) };
             let cells = |row: [&str; 3]| row.map(str::to_owned).to_vec();
             let rows = [cells(["esb-a:latest", "12 B", "built"]), cells(["b", "", "a\u{1b}[1m"])];
             assert_eq!(table(printer, &cells(["image", "sent", "action"]), &rows), expected);

@@ -1,8 +1,11 @@
-//! Shows what a run did: a table for people, one JSON document for programs.
+//! Shows what a run did: lines for people, one JSON document for programs.
+
+mod images;
+mod text;
 
 use std::time::Instant;
 
-use esb_config::{ChangeKind, ConfigFile};
+use esb_config::{ChangeKind, Section};
 use esb_deploy::{
     Deployment, External, ExternalState, Loaded, MadeImage, Outcome, PlannedImage, Preview, Target,
     Written, compose_command,
@@ -11,17 +14,9 @@ use esb_image::docker::ContainerInfo;
 use esb_model::ImageKind;
 use serde_json::{Value, json};
 
-use crate::{
-    escape,
-    exit_code::Exit,
-    inspect, ownership,
-    printer::{Printer, table},
-    reporter::bytes,
-    worker_lines,
-};
+pub(crate) use text::{change_lines, plain_change_lines};
 
-/// Entries without a template that a line names.
-const SHOWN: usize = 5;
+use crate::{exit_code::Exit, inspect, ownership, printer::Printer, worker_lines};
 
 /// The result of `deploy` or `build`.
 pub(crate) struct Summary {
@@ -42,40 +37,16 @@ impl Summary {
             outcome;
         let loaded = &outcome.loaded;
         let found = &places.found;
-        let own = made.iter().map(|image| row(target, image));
-        let rows: Vec<_> = own.chain(externals.iter().filter_map(external_row)).collect();
         let own = made.iter().map(|image| image_json(target, image));
         let images: Vec<_> = own.chain(externals.iter().filter_map(external_json)).collect();
-        let head = ["image", "digest", "sent", "seconds", "action"].map(str::to_owned);
-        let mut text = table(printer, &head, &rows);
-        text.push(String::new());
-        for change in &written.changes {
-            text.push(change_line(change));
-        }
         let unowned = unowned(written.merged.as_ref());
-        text.extend(unowned_line(&unowned, run.project.brand.slug()));
         warn(run, written.merged.as_ref(), printer, false);
-        text.extend(target.unreachable());
-        text.extend(configuration_lines(run, written, &found.elsewhere));
-        text.extend(region_line(written.merged.as_ref()));
         let provisioner = provisioner(run, written, found.gateway.as_ref());
-        if let Some(command) = &provisioner {
-            text.push(format!("resources changed; create them with: {command}"));
-        }
-        if !pulled.images.is_empty() {
-            let (count, time) = (pulled.images.len(), pulled.time.as_secs_f64());
-            text.push(format!("pulled by the engine: {count} in {time:.1} s"));
-        }
-        text.extend(worker_lines::lines(replaced));
         let gateway = found.gateway.as_ref().filter(|_| replaced.restarted.is_none());
         let restart = restart(run, written, gateway);
-        if let Some(command) = &restart {
-            let names = written.capacities.join(", ");
-            text.push(format!(
-                "max_capacity changed for {names}; the Gateway takes it when it starts: {command}"
-            ));
-        }
-        text.push(format!("done in {:.1} s", start.elapsed().as_secs_f64()));
+        let commands =
+            text::Commands { provisioner: provisioner.as_deref(), restart: restart.as_deref() };
+        let text = text::done(run, outcome, &commands, printer, start);
         let document = json!({
             "schema": 1,
             "environment": run.project.environment,
@@ -107,27 +78,14 @@ impl Summary {
     pub(crate) fn planned(
         run: &Deployment,
         loaded: &Loaded,
-        plan: &Preview,
+        (plan, target): (&Preview, &Target),
         printer: Printer,
         start: Instant,
     ) -> Self {
-        let rows: Vec<Vec<String>> = plan.images.iter().map(planned_row).collect();
-        let head = ["action", "image", "size", "reason"].map(str::to_owned);
-        let mut text = table(printer, &head, &rows);
         let changes = plan.merged.as_ref().map_or(&[][..], |merged| &merged.changes);
-        text.push(String::new());
-        if plan.merged.is_some() {
-            text.extend(ownership::application_lines(run));
-        }
-        text.extend(changes.iter().map(change_line));
         warn(run, plan.merged.as_ref(), printer, true);
         let unowned = unowned(plan.merged.as_ref());
-        text.extend(unowned_line(&unowned, run.project.brand.slug()));
-        text.extend(region_line(plan.merged.as_ref()));
-        if plan.merged.is_some() && !plan.changes_configuration() {
-            text.push("configuration: no changes".to_owned());
-        }
-        text.push("dry run: nothing was built, pushed or written".to_owned());
+        let text = text::planned(run, target, plan, printer);
         let document = json!({
             "schema": 1,
             "dry_run": true,
@@ -178,7 +136,11 @@ fn provisioner(
     written: &Written,
     gateway: Option<&ContainerInfo>,
 ) -> Option<String> {
-    (written.staging.is_some() && written.changed.contains(&ConfigFile::Resources))
+    let is_created = |change: &esb_config::Change| {
+        matches!(change.entry.section, Section::Table | Section::Bucket)
+            && change.kind != ChangeKind::Removed
+    };
+    (written.staging.is_some() && written.changes.iter().any(is_created))
         .then(|| compose_command(run, gateway, "--profile deploy run --rm provisioner"))
 }
 
@@ -186,58 +148,6 @@ fn provisioner(
 fn restart(run: &Deployment, written: &Written, gateway: Option<&ContainerInfo>) -> Option<String> {
     let gateway = gateway.filter(|gateway| gateway.running && written.delivered.is_some())?;
     (!written.capacities.is_empty()).then(|| compose_command(run, Some(gateway), "restart gateway"))
-}
-
-/// Where the configuration was written, and whether it is live there.
-fn configuration_lines(run: &Deployment, written: &Written, elsewhere: &[String]) -> Vec<String> {
-    let changed = match written.changed.len() {
-        0 => "configuration unchanged".to_owned(),
-        n => format!("{n} configuration {} written", if n == 1 { "file" } else { "files" }),
-    };
-    let mut folders: Vec<String> = Vec::new();
-    folders.extend(written.staging.iter().map(|dir| run.project.short(dir)));
-    folders.extend(written.delivered.clone().filter(|dir| !folders.contains(dir)));
-    if folders.is_empty() {
-        let dir = run.project.short(&run.project.generated().join("config"));
-        let (brand, environment) = (run.project.brand.slug(), &run.project.environment);
-        return vec![
-            format!("{changed}: {dir}"),
-            format!("nothing is live yet: run `{brand} deploy -e {environment}`"),
-        ];
-    }
-    let mut lines = vec![format!("{changed}: {}", folders.join(", "))];
-    if written.delivered.is_none() {
-        lines.push(nobody_reads(run, elsewhere));
-    }
-    lines
-}
-
-/// The text that says why no Gateway reads the written files, and what to do.
-fn nobody_reads(run: &Deployment, elsewhere: &[String]) -> String {
-    match elsewhere {
-        [] => "no Gateway reads it: name its folder with `--config-to DIR`".to_owned(),
-        [project] => format!(
-            "no Gateway of the compose project `{}` is there, and one of `{project}` runs: deploy to \
-             it with `-p {project}`",
-            run.compose_project
-        ),
-        projects => format!(
-            "no Gateway of the compose project `{}` is there; name one of those that run with `-p`: {}",
-            run.compose_project,
-            projects.join(", ")
-        ),
-    }
-}
-
-/// The line for a run whose region is not the published one.
-fn region_line(merged: Option<&esb_config::Merged>) -> Option<String> {
-    let region = merged?.own_region.as_ref()?;
-    let line = format!(
-        "region: `{}` is written into the functions of these templates, because `{}` is published for \
-         all functions",
-        region.own, region.published
-    );
-    Some(escape::terminal(&line).into_owned())
 }
 
 fn region_json(merged: Option<&esb_config::Merged>) -> Option<Value> {
@@ -248,32 +158,6 @@ fn region_json(merged: Option<&esb_config::Merged>) -> Option<Value> {
 /// The published entries that are kept because no template is known to have published them.
 fn unowned(merged: Option<&esb_config::Merged>) -> Vec<String> {
     merged.map_or(&[][..], |merged| &merged.unowned).iter().map(ToString::to_string).collect()
-}
-
-fn unowned_line(unowned: &[String], program: &str) -> Option<String> {
-    let shown = &unowned[..unowned.len().min(SHOWN)];
-    let more = match unowned.len() - shown.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!shown.is_empty()).then(|| {
-        let shown = shown.join(", ");
-        let line =
-            format!("kept, of no known template: {shown}{more}; `{program} config ls` lists them");
-        escape::terminal(&line).into_owned()
-    })
-}
-
-fn planned_row(image: &PlannedImage) -> Vec<String> {
-    vec![
-        image.action.word().to_owned(),
-        image.reference.clone(),
-        image.size.map_or_else(|| "?".to_owned(), bytes),
-        match &image.daemon {
-            Some(daemon) => format!("{}, on {daemon}", image.reason),
-            None => image.reason.clone(),
-        },
-    ]
 }
 
 fn planned_json(image: &PlannedImage) -> Value {
@@ -297,32 +181,6 @@ fn reference(target: &Target, image: &MadeImage) -> String {
     } else {
         target.plain(&image.repository, &image.tag)
     }
-}
-
-fn row(target: &Target, image: &MadeImage) -> Vec<String> {
-    let digest = image.image.digest();
-    vec![
-        reference(target, image),
-        digest.short(),
-        bytes(image.sent()),
-        format!("{:.1}", image.time.as_secs_f64()),
-        match &image.daemon {
-            Some(daemon) => format!("{} on {daemon}", image.action()),
-            None => image.action().to_owned(),
-        },
-    ]
-}
-
-/// The line of an external image that was copied.
-fn external_row(external: &External) -> Option<Vec<String>> {
-    let ExternalState::Synced { report, time } = &external.state else { return None };
-    Some(vec![
-        external.name.clone(),
-        external.digest?.short(),
-        bytes(report.uploaded_bytes),
-        format!("{:.1}", time.as_secs_f64()),
-        report.sync_action().to_owned(),
-    ])
 }
 
 fn external_json(external: &External) -> Option<Value> {
@@ -365,19 +223,6 @@ fn image_json(target: &Target, image: &MadeImage) -> Value {
         "bytes": image.sent(),
         "seconds": image.time.as_secs_f64(),
     })
-}
-
-pub(crate) fn change_line(change: &esb_config::Change) -> String {
-    let sign = match change.kind {
-        ChangeKind::Added => '+',
-        ChangeKind::Changed => '~',
-        ChangeKind::Removed => '-',
-    };
-    let details = match change.details.as_slice() {
-        [] => String::new(),
-        details => format!(": {}", details.join(", ")),
-    };
-    escape::terminal(&format!("{sign} {}{details}", change.entry)).into_owned()
 }
 
 pub(crate) fn changes_json(changes: &[esb_config::Change]) -> Vec<Value> {

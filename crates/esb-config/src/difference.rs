@@ -1,24 +1,33 @@
 //! Describes in words how an entry changed.
 //!
-//! Names settings and shows numbers and references; never shows the value of an environment
-//! variable or an input, for they may be secret.
+//! Names settings and shows numbers and references. Of an environment variable it shows the new
+//! value where neither its origin nor its name nor its form says that it may be secret, and never
+//! the old one, whose origin is not known; of an input it shows nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Change, ChangeKind, EntryKey, Section,
     functions::{Environment, FunctionEntry, FunctionsFile},
+    secrecy,
     text::Text,
     value::Value,
 };
 
 /// Lists what differs between two states of a function; schedules are entries of their own.
-pub(crate) fn of_function(old: &FunctionEntry, new: &FunctionEntry) -> Vec<String> {
+pub(crate) fn of_function(
+    old: &FunctionEntry,
+    new: &FunctionEntry,
+    is_secret: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
     let mut words = Vec::new();
     let image =
         |entry: &FunctionEntry| entry.image.as_ref().map(|image| image.template().to_owned());
     if old.image != new.image {
-        words.push(step("image", image(old), image(new)));
+        words.push(match (image(old), image(new)) {
+            (Some(old), Some(new)) => of_references(&old, &new),
+            (old, new) => step("image", old, new),
+        });
     }
     let number = |value: Option<i64>| value.map(|value| value.to_string());
     for (name, old, new) in [
@@ -31,7 +40,7 @@ pub(crate) fn of_function(old: &FunctionEntry, new: &FunctionEntry) -> Vec<Strin
             words.push(step(name, number(old), number(new)));
         }
     }
-    words.extend(of_environment(&old.environment, &new.environment));
+    words.extend(of_environment(&old.environment, &new.environment, is_secret));
     let mut rest = (old.scaling.clone(), new.scaling.clone());
     for scaling in [&mut rest.0, &mut rest.1] {
         (scaling.max_capacity, scaling.min_capacity) = (None, None);
@@ -45,18 +54,44 @@ pub(crate) fn of_function(old: &FunctionEntry, new: &FunctionEntry) -> Vec<Strin
     words
 }
 
+/// Another reference; of one with the same name, its tag or digest.
+fn of_references(old: &str, new: &str) -> String {
+    let split = |reference: &str| {
+        let path = reference.rfind('/').map_or(0, |slash| slash + 1);
+        path + reference[path..].find(['@', ':']).unwrap_or(reference.len() - path)
+    };
+    let (old, old_tag) = old.split_at(split(old));
+    let (new, new_tag) = new.split_at(split(new));
+    if old == new && !old_tag.is_empty() && !new_tag.is_empty() {
+        let tags = [old_tag, new_tag].map(|tag| tag.trim_start_matches([':', '@']));
+        return format!("image {} → {}", tags[0], tags[1]);
+    }
+    format!("image {old}{old_tag} → {new}{new_tag}")
+}
+
 fn step(name: &str, old: Option<String>, new: Option<String>) -> String {
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     format!("{name} {} → {}", or_none(old), or_none(new))
 }
 
-/// Variables by name alone.
-fn of_environment(old: &Environment, new: &Environment) -> Vec<String> {
+/// Variables by name, with the new value of those that are no secret.
+fn of_environment(
+    old: &Environment,
+    new: &Environment,
+    is_secret: &dyn Fn(&str) -> bool,
+) -> Vec<String> {
     let names: BTreeSet<&String> = old.0.keys().chain(new.0.keys()).collect();
+    let value = |name: &String| {
+        let value = new.0.get(name).filter(|_| !is_secret(name))?;
+        secrecy::shown(name, &value.as_literal()?)
+    };
     let word = |name: &&String| match (old.0.get(*name), new.0.get(*name)) {
-        (None, Some(_)) => Some(format!("environment +{name}")),
-        (Some(_), None) => Some(format!("environment -{name}")),
-        (old, new) if old != new => Some(format!("environment ~{name}")),
+        (Some(_), None) => Some(format!("env {name} removed")),
+        (old, new) if old != new => {
+            let verb = if old.is_none() { "added" } else { "changed" };
+            let value = value(name).map(|value| format!(": {value}"));
+            Some(format!("env {name} {verb}{}", value.unwrap_or_default()))
+        }
         _ => None,
     };
     names.iter().filter_map(word).collect()
@@ -92,7 +127,7 @@ pub(crate) fn of_schedules(old: &FunctionsFile, new: &FunctionsFile) -> Vec<Chan
         for (key @ (name, rate, _), count) in from {
             for _ in to.get(key).copied().unwrap_or(0)..*count {
                 let entry = EntryKey::new(Section::Schedule, format!("{name} {rate}"));
-                changes.push(Change { entry, kind, details: Vec::new() });
+                changes.push(Change { entry, kind, details: Vec::new(), route: None });
             }
         }
     };
@@ -107,7 +142,7 @@ mod tests {
     use crate::functions::{FunctionEvent, ScheduleEntry};
 
     #[test]
-    fn a_function_is_compared_without_its_values() {
+    fn a_function_is_compared_without_its_secrets() {
         let environment = |pairs: &[(&str, &str)]| {
             let pairs = pairs.iter().map(|(name, value)| ((*name).into(), Text::literal(value)));
             Environment(pairs.collect())
@@ -125,14 +160,15 @@ mod tests {
             ..FunctionEntry::default()
         };
         let expected = [
-            "image r/a:1 → r/a:2",
+            "image 1 → 2",
             "timeout 3 → 5",
-            "environment -GONE",
-            "environment +NEW",
-            "environment ~OTHER",
+            "env GONE removed",
+            "env NEW added: `s3cret`",
+            "env OTHER changed",
         ];
-        assert_eq!(of_function(&old, &new), expected);
-        assert_eq!(of_function(&new, &new), Vec::<String>::new());
+        let is_secret = |name: &str| name == "OTHER";
+        assert_eq!(of_function(&old, &new, &is_secret), expected);
+        assert_eq!(of_function(&new, &new, &is_secret), Vec::<String>::new());
     }
 
     #[test]

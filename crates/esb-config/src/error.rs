@@ -40,10 +40,10 @@ pub enum Error {
     /// Only root can replace it so that it keeps its owner.
     #[error("`{}` belongs to user {owner}, and this is user {own}", path.display())]
     Owner { path: PathBuf, owner: u32, own: u32 },
-    #[error("{}", Conflicts(.0))]
+    #[error("{}", Joined(.0))]
     Conflict(Vec<Conflict>),
     /// Another application published under a name of the run's.
-    #[error("{}", NameCollisions(.0))]
+    #[error("{}", Joined(.0))]
     NameCollision(Vec<NameCollision>),
     /// A run would remove what another project published under the same name.
     #[error("{}", OtherProjectEntries(.0))]
@@ -129,6 +129,30 @@ impl Error {
         })
     }
 
+    /// The message without its list, and a line for each entry or owner, where there are several.
+    pub fn parts(&self) -> Option<(String, Vec<String>)> {
+        let (message, lines): (_, Vec<String>) = match self {
+            Self::Conflict(conflicts) => (
+                "entries of this run are already published by others",
+                conflicts.iter().map(ToString::to_string).collect(),
+            ),
+            Self::NameCollision(collisions) => (
+                "this run has the name of other applications",
+                collisions.iter().map(ToString::to_string).collect(),
+            ),
+            _ => return None,
+        };
+        if lines.len() < 2 {
+            return None;
+        }
+        let more = lines.len().saturating_sub(LISTED);
+        let mut lines: Vec<String> = lines.into_iter().take(LISTED).collect();
+        if more > 0 {
+            lines.push(format!("and {more} more"));
+        }
+        Some((message.to_owned(), lines))
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -209,43 +233,38 @@ fn io_remedy(kind: io::ErrorKind, path: &Path) -> Option<Remedy> {
     }
 }
 
-struct Conflicts<'a>(&'a [Conflict]);
-
-impl fmt::Display for Conflicts<'_> {
+impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, conflict) in self.0.iter().take(SHOWN).enumerate() {
-            write!(
-                f,
-                "{}{} of `{}` is already published by `{}`",
-                if at == 0 { "" } else { "; " },
-                conflict.entry,
-                conflict.wanted_by,
-                conflict.published_by
-            )?;
+        let Self { entry, wanted_by, published_by } = self;
+        write!(f, "{entry} of `{wanted_by}` is already published by `{published_by}`")
+    }
+}
+
+impl fmt::Display for NameCollision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (owner, run) = (self.published_by.to_string(), self.run.to_string());
+        let (published, wanted) = (Entries(&self.published), Entries(&self.wanted));
+        write!(f, "`{owner}` has published {published}, and ")?;
+        if owner == run {
+            write!(f, "this run's template has none of that but {wanted}")
+        } else {
+            write!(f, "`{run}` of this run has none of that but {wanted}")
+        }
+    }
+}
+
+/// Several in one text.
+struct Joined<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Joined<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, one) in self.0.iter().take(SHOWN).enumerate() {
+            write!(f, "{}{one}", if at == 0 { "" } else { "; " })?;
         }
         match self.0.len().saturating_sub(SHOWN) {
             0 => Ok(()),
             more => write!(f, "; and {more} more"),
         }
-    }
-}
-
-struct NameCollisions<'a>(&'a [NameCollision]);
-
-impl fmt::Display for NameCollisions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, collision) in self.0.iter().take(SHOWN).enumerate() {
-            let (owner, run) = (collision.published_by.to_string(), collision.run.to_string());
-            let (published, wanted) = (Entries(&collision.published), Entries(&collision.wanted));
-            f.write_str(if at == 0 { "" } else { "; " })?;
-            write!(f, "`{owner}` has published {published}, and ")?;
-            if owner == run {
-                write!(f, "this run's template has none of that but {wanted}")?;
-            } else {
-                write!(f, "`{run}` of this run has none of that but {wanted}")?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -285,6 +304,9 @@ impl fmt::Display for Entries<'_> {
 
 /// What a message names one by one.
 const SHOWN: usize = 5;
+
+/// The most lines of a list.
+const LISTED: usize = 20;
 
 struct Holder(Option<u32>);
 

@@ -223,7 +223,7 @@ impl<'a> Ledger<'a> {
 
     fn change(&mut self, section: Section, key: &str, kind: ChangeKind) {
         let entry = EntryKey::new(section, key);
-        self.result.changes.push(Change { entry, kind, details: Vec::new() });
+        self.result.changes.push(Change { entry, kind, details: Vec::new(), route: None });
     }
 }
 

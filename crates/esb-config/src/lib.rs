@@ -27,11 +27,14 @@ mod region;
 mod render;
 mod resources;
 mod routing;
+mod secrecy;
+mod secret_mode;
 mod standing;
 mod state;
 mod text;
 mod value;
 mod write;
+mod written_route;
 
 pub use config::{ConfigFile, ConfigSet, PublishedConfig, read};
 pub use error::{Conflict, Error, NameCollision, OtherProjectEntry, Remedy};
@@ -44,14 +47,16 @@ pub use merge::{Adopted, Change, ChangeKind, Merged, merge, remove_owner};
 pub use owner::{Owner, application_of_folder, is_application_name};
 pub use place::{FoldersAbove, is_same_folder, is_within};
 pub use publish::{
-    Publication, PublishStep, READABLE, check_writable, next_mtime, publish, replace,
+    Publication, PublishStep, READABLE, check_writable, next_mtime, publish, publish_for, replace,
     write_generated,
 };
 pub use region::OwnRegion;
 pub use render::{ImportedImage, PublishedImage, RenderSettings, Rendered, render};
 pub use resources::ResourcesFile;
 pub use routing::{RouteEntry, RoutingFile};
+pub use secret_mode::{OF_OWNER, Reader, mode_for, secret_mode};
 pub use standing::RunOwners;
-pub use state::{EntryKey, Owners, OwnershipState, Section};
+pub use state::{EntryKey, Owners, OwnershipState, Secrets, Section};
 pub use text::{Text, TextPart, TextParts};
 pub use value::{Fields, Value};
+pub use written_route::{ChangedSubject, WrittenRoute, subjects};

@@ -18,8 +18,9 @@ use crate::{
     resources::{BUCKET_NAME, LAYER_NAME, ResourcesFile, TABLE_NAME},
     routing::RoutingFile,
     standing,
-    state::OwnershipState,
+    state::{OwnershipState, Secrets},
     value::Value,
+    written_route::{self, WrittenRoute},
 };
 
 /// The merged configuration, ready to be published.
@@ -54,9 +55,11 @@ pub struct Merged {
 pub struct Change {
     pub entry: EntryKey,
     pub kind: ChangeKind,
-    /// What is different inside, in words: names, numbers and references, never values that may
-    /// be secret.
+    /// What is different inside, in words: names, numbers, references and values that are no
+    /// secret.
     pub details: Vec<String>,
+    /// The route as a template would have it, of an entry that is one.
+    pub route: Option<WrittenRoute>,
 }
 
 /// An entry that the run takes over from another owner.
@@ -91,11 +94,8 @@ pub fn merge(
     let own_region = region::apart(&old.functions, &mut new.functions);
     let new = &new;
     let mut ledger = Ledger::new(&published.state.owners, &rendered.state.owners, run)?;
-    let settled = defaults::settle(
-        &old.functions.defaults,
-        &new.functions.defaults,
-        &published.state.defaults,
-    );
+    let (ours, wanted) = (&published.state.defaults, &new.functions.defaults);
+    let settled = defaults::settle(&old.functions.defaults, wanted, ours);
     let functions = ledger.settle(
         Section::Function,
         old.functions.functions.clone().into_iter().collect(),
@@ -114,15 +114,21 @@ pub fn merge(
     let settlement = ledger.close()?;
 
     let digests = digests(&config, &[&rendered.state.digests, &published.state.digests]);
+    let secrets = secrets(&config, published, rendered);
     let mut changes = settlement.changes;
     let known: BTreeSet<EntryKey> = changes.iter().map(|change| change.entry.clone()).collect();
     let content = changed_digests(&published.state.digests, &digests);
     changes.extend(content.into_iter().filter(|change| !known.contains(&change.entry)));
     changes.extend(difference::of_schedules(&old.functions, &config.functions));
+    let is_secret = |function: &str, variable: &str| {
+        let states = [&rendered.state, &published.state];
+        states.iter().any(|state| state.is_secret(function, variable))
+    };
     for change in changes.iter_mut().filter(|change| change.kind == ChangeKind::Changed) {
-        change.details.extend(details(&change.entry, old, &config));
+        change.details.extend(details(&change.entry, old, &config, &is_secret));
     }
     changes.sort();
+    written_route::name_routes(&mut changes, &old.routing, &config.routing);
     let is_changed = |entry: &EntryKey| {
         if entry.section != Section::Function {
             return changes.iter().any(|change| change.entry == *entry);
@@ -142,6 +148,7 @@ pub fn merge(
     let mut state = OwnershipState {
         owners: settlement.owners,
         digests,
+        secrets,
         defaults: settled.ours,
         ..OwnershipState::default()
     };
@@ -222,7 +229,12 @@ fn images(
 }
 
 /// What differs inside an entry that both states have.
-fn details(entry: &EntryKey, old: &ConfigSet, new: &ConfigSet) -> Vec<String> {
+fn details(
+    entry: &EntryKey,
+    old: &ConfigSet,
+    new: &ConfigSet,
+    is_secret: &dyn Fn(&str, &str) -> bool,
+) -> Vec<String> {
     let key = &*entry.key;
     let item = |items: &[Value], name: &str| -> Option<Value> {
         items.iter().find(|item| name_of(item, name) == Some(key)).cloned()
@@ -234,7 +246,8 @@ fn details(entry: &EntryKey, old: &ConfigSet, new: &ConfigSet) -> Vec<String> {
     match entry.section {
         Section::Function => {
             let both = old.functions.functions.get(key).zip(new.functions.functions.get(key));
-            both.map(|(old, new)| difference::of_function(old, new)).unwrap_or_default()
+            let is_secret = |variable: &str| is_secret(key, variable);
+            both.map(|(old, new)| difference::of_function(old, new, &is_secret)).unwrap_or_default()
         }
         Section::Route => {
             let find = |file: &RoutingFile| {
@@ -276,6 +289,18 @@ fn digests(config: &ConfigSet, maps: &[&Digests]) -> Digests {
         .collect()
 }
 
+/// The secret variables of the functions that there are: of those that the run has, as it has them.
+fn secrets(config: &ConfigSet, published: &PublishedConfig, rendered: &Rendered) -> Secrets {
+    let functions = config.functions.functions.keys();
+    functions
+        .filter_map(|name| {
+            let is_ours = rendered.config.functions.functions.contains_key(name);
+            let state = if is_ours { &rendered.state } else { &published.state };
+            Some((name.clone(), state.secrets.get(name)?.clone()))
+        })
+        .collect()
+}
+
 /// Functions with another image under the same reference.
 fn changed_digests(old: &Digests, new: &Digests) -> Vec<Change> {
     let changed = new.iter().filter(|(name, digest)| old.get(*name).is_some_and(|o| o != *digest));
@@ -283,6 +308,7 @@ fn changed_digests(old: &Digests, new: &Digests) -> Vec<Change> {
         entry: EntryKey::new(Section::Function, name),
         kind: ChangeKind::Changed,
         details: vec!["content of the image".to_owned()],
+        route: None,
     };
     changed.map(change).collect()
 }
@@ -307,6 +333,9 @@ fn with_old_owners(mut new: OwnershipState, old: &OwnershipState) -> OwnershipSt
         if !known.contains_key(&entry) {
             new.record_project(entry, project);
         }
+    }
+    for (name, variables) in &old.secrets {
+        new.secrets.entry(name.clone()).or_default().extend(variables.iter().cloned());
     }
     for (name, digest) in &old.digests {
         new.digests.entry(name.clone()).or_insert_with(|| digest.clone());

@@ -14,7 +14,11 @@ use std::{
 
 use esb_oci::{Folder, is_temporary};
 
-use crate::{ConfigFile, ConfigSet, Error, Lock, Merged, config::load_bytes};
+use crate::{
+    ConfigFile, ConfigSet, Error, Lock, Merged,
+    config::load_bytes,
+    secret_mode::{OF_GROUP, Reader, secret_mode},
+};
 
 /// One file to replace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,11 @@ pub struct Publication {
 }
 
 impl Merged {
+    /// Whether secret values stand in functions.yml, or do so until old functions are gone.
+    pub fn has_secrets(&self) -> bool {
+        !self.state.secrets.is_empty() || !self.interim_state.secrets.is_empty()
+    }
+
     /// The files to replace, in order; `current` returns the content that a file has now.
     ///
     /// A reader that sees the files after any of the steps finds each route's function, and every
@@ -88,6 +97,19 @@ impl Merged {
 /// # Errors
 /// [`Error::Io`]: the step that failed, and those after it, left their files as they were.
 pub fn publish(lock: &Lock, merged: &Merged) -> Result<Publication, Error> {
+    publish_for(lock, merged, None)
+}
+
+/// As [`publish`], where it is known who reads functions.yml: while secret values stand in it, as
+/// few others as possible.
+///
+/// # Errors
+/// As [`publish`].
+pub fn publish_for(
+    lock: &Lock,
+    merged: &Merged,
+    reader: Option<Reader>,
+) -> Result<Publication, Error> {
     let folder = lock.folder();
     remove_leftovers(folder)?;
     let mut current = BTreeMap::new();
@@ -96,10 +118,20 @@ pub fn publish(lock: &Lock, merged: &Merged) -> Result<Publication, Error> {
     }
     let steps = merged.steps(|file| current.get(&file).cloned().flatten());
     let mut publication = Publication::default();
+    let narrow = if merged.has_secrets() { secret_mode(folder, reader)? } else { READABLE };
+    let mode = |file| if file == ConfigFile::Functions { narrow } else { READABLE };
     for step in &steps {
-        replace(folder, step.file.name(), step.text.as_bytes(), READABLE)?;
+        replace(folder, step.file.name(), step.text.as_bytes(), mode(step.file))?;
         if !publication.written.contains(&step.file) {
             publication.written.push(step.file);
+        }
+    }
+    let functions = ConfigFile::Functions;
+    if narrow != READABLE && !publication.written.contains(&functions) {
+        let found = folder.metadata(functions.name())?;
+        let is_wider = found.is_some_and(|found| found.permissions().mode() & 0o777 != narrow);
+        if let Some(Some(content)) = current.get(&functions).filter(|_| is_wider) {
+            replace(folder, functions.name(), content, narrow)?;
         }
     }
     publication.unchanged =
@@ -107,13 +139,15 @@ pub fn publish(lock: &Lock, merged: &Merged) -> Result<Publication, Error> {
     Ok(publication)
 }
 
-/// Writes what a run generated into a folder of its own, such as `.<brand>/<env>/config/`.
+/// Writes what a run generated into a folder of its own, such as `.<brand>/<env>/config/`;
+/// functions.yml gets a mode of its own when it is written.
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be replaced.
 pub fn write_generated(
     folder: impl Into<Folder>,
     config: &ConfigSet,
+    functions_mode: u32,
 ) -> Result<Publication, Error> {
     let folder = &folder.into();
     folder.make()?;
@@ -123,7 +157,8 @@ pub fn write_generated(
         if load_bytes(folder, file)?.as_deref() == Some(text.as_bytes()) {
             publication.unchanged.push(file);
         } else {
-            replace(folder, file.name(), text.as_bytes(), READABLE)?;
+            let mode = if file == ConfigFile::Functions { functions_mode } else { READABLE };
+            replace(folder, file.name(), text.as_bytes(), mode)?;
             publication.written.push(file);
         }
     }
@@ -175,7 +210,7 @@ pub fn next_mtime(previous: Option<SystemTime>, now: SystemTime) -> SystemTime {
 pub const READABLE: u32 = 0o644;
 
 /// Replaces one file as a whole, or makes it: a reader sees the old content or the new one, whose
-/// time is [`next_mtime`]. The new file has the owner of the old one, else of its folder, where this
+/// time is [`next_mtime`]. With mode 0640 it has the group of its folder. The new file has the owner of the old one, else of its folder, where this
 /// process may give files away; nobody but that owner can read it before it has its `mode`.
 ///
 /// # Errors
@@ -188,8 +223,17 @@ pub fn replace(folder: &Folder, name: &str, content: &[u8], mode: u32) -> Result
         Some(found) => found,
         None => folder.open_folder()?.metadata().map_err(Error::io("look at", folder.path()))?,
     };
+    let group = if mode == OF_GROUP {
+        let of_folder = folder.open_folder()?.metadata();
+        Some(of_folder.map_err(Error::io("look at", folder.path()))?.gid())
+    } else {
+        None
+    };
     folder.replace(name, |file| {
         keep_owner(file, &owner)?;
+        if let Some(group) = group {
+            unix::fchown(&*file, None, Some(group))?;
+        }
         file.write_all(content)?;
         file.set_permissions(Permissions::from_mode(mode))?;
         file.set_modified(next_mtime(previous, SystemTime::now()))?;
@@ -250,7 +294,7 @@ mod tests {
         fs::write(&file, "functions: {}\n").unwrap();
         unix::chown(&file, Some(1000), Some(1001)).unwrap();
         unix::chown(dir.path(), Some(1002), Some(1003)).unwrap();
-        write_generated(dir.path(), &ConfigSet::default()).unwrap();
+        write_generated(dir.path(), &ConfigSet::default(), READABLE).unwrap();
         let owner = |name: &str| {
             let metadata = fs::metadata(dir.path().join(name)).unwrap();
             (metadata.uid(), metadata.gid())

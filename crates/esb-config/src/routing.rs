@@ -23,6 +23,9 @@ pub(crate) const GREEDY_END: &str = ">.+)";
 /// How the file writes the path of a route that takes everything.
 pub(crate) const CATCH_ALL: &str = "/.*";
 
+/// What `ANY` of a template stands for; the Gateway answers HEAD by GET, and OPTIONS itself.
+pub(crate) const ANY: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
+
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RoutingFile {
@@ -92,6 +95,29 @@ fn shape(path: &str) -> String {
         }
     }
     shape
+}
+
+/// The path as a template writes it: `/{proxy+}`, `/v1.0`.
+pub(crate) fn template_path(path: &str) -> String {
+    if path == CATCH_ALL {
+        return "$default".to_owned();
+    }
+    let mut written = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(c) = rest.chars().next() {
+        let named = rest.strip_prefix(GREEDY_START).and_then(|inner| inner.split_once(GREEDY_END));
+        if let Some((name, after)) = named.filter(|(name, _)| identifier(name) == name.len()) {
+            written.extend(["{", name, "+}"]);
+            rest = after;
+            continue;
+        }
+        let after = &rest[c.len_utf8()..];
+        let escaped = after.chars().next().filter(|_| c == '\\');
+        let (shown, length) = escaped.map_or((c, 0), |escaped| (escaped, escaped.len_utf8()));
+        written.push(shown);
+        rest = &after[length..];
+    }
+    written
 }
 
 /// The length and the nameless form of the parameter that a text starts with, in our form or in

@@ -85,6 +85,9 @@ pub struct OwnershipState {
     /// The manifest digest behind each function's `image`.
     #[serde(default)]
     pub digests: BTreeMap<String, String>,
+    /// The variables of each function whose values are secret and stand in functions.yml.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: Secrets,
     /// The project that published each function last, where an application's name alone does not
     /// say it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -97,6 +100,9 @@ pub struct OwnershipState {
     pub defaults: Defaults,
 }
 
+/// Names of variables by function.
+pub type Secrets = BTreeMap<String, BTreeSet<String>>;
+
 /// The form of the side file that this program writes, and the newest that it reads. The first one
 /// knew no applications.
 pub(crate) const STATE_VERSION: u32 = 2;
@@ -107,6 +113,7 @@ impl Default for OwnershipState {
             version: STATE_VERSION,
             owners: Owners::default(),
             digests: BTreeMap::new(),
+            secrets: Secrets::new(),
             projects: BTreeMap::new(),
             projects_of_others: BTreeMap::new(),
             defaults: Defaults::default(),
@@ -134,6 +141,11 @@ impl OwnershipState {
             section => self.projects_of_others.entry(section).or_default(),
         };
         projects.insert(entry.key, project);
+    }
+
+    /// Whether a variable of a function has a secret value in functions.yml.
+    pub(crate) fn is_secret(&self, function: &str, variable: &str) -> bool {
+        self.secrets.get(function).is_some_and(|names| names.contains(variable))
     }
 
     /// The text of the file.

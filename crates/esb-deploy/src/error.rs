@@ -36,6 +36,9 @@ pub struct Error {
     pub message: String,
     /// The causes, the nearest first.
     pub causes: Vec<String>,
+    /// Causes side by side, such as the places that were tried: a line each. They belong to the
+    /// last of the causes, or to the message where there is none.
+    pub list: Vec<String>,
     /// What to do.
     pub hint: Option<Remedy>,
     /// Lines of a program's own output that explain the error.
@@ -52,6 +55,7 @@ impl Error {
             code: code.into(),
             message: message.into(),
             causes: Vec::new(),
+            list: Vec::new(),
             hint: None,
             log: None,
             parts: Vec::new(),
@@ -81,15 +85,27 @@ impl Error {
 
     /// The message with its causes, in one line.
     pub fn chain(&self) -> String {
-        let causes = self.causes.iter().map(|cause| format!(": {cause}"));
+        let list = (!self.list.is_empty()).then(|| self.list.join("; "));
+        let causes = self.causes.iter().chain(&list).map(|cause| format!(": {cause}"));
         [self.message.clone()].into_iter().chain(causes).collect()
     }
 
-    /// Makes the step that failed the message; the former message becomes the first cause.
+    /// Makes the step that failed the message; the former message becomes the first cause, unless
+    /// it only introduces the list.
     #[must_use]
     pub fn during(mut self, step: impl Into<String>) -> Self {
         let cause = std::mem::replace(&mut self.message, step.into());
-        self.causes.insert(0, cause);
+        if self.list.is_empty() || !self.causes.is_empty() {
+            self.causes.insert(0, cause);
+        }
+        self
+    }
+
+    /// Splits the message of several causes into a list.
+    fn with_parts(mut self, parts: Option<(String, Vec<String>)>) -> Self {
+        if let Some((message, list)) = parts {
+            (self.message, self.list) = (message, list);
+        }
         self
     }
 
@@ -137,9 +153,12 @@ impl From<esb_image::Error> for Error {
             esb_image::ErrorKind::Local => (Kind::Local, "disk"),
         };
         let code = error.code().unwrap_or(code);
-        let mut own = Self::of(kind, code, &error).maybe_hint(error.remedy());
-        if let esb_image::Error::Step { log, .. } = error {
-            own.log = Some(log);
+        let own = Self::of(kind, code, &error).with_parts(error.parts());
+        let mut own = own.maybe_hint(error.remedy());
+        if let esb_image::Error::Step { log, .. } | esb_image::Error::Dependencies { log, .. } =
+            error
+        {
+            own.log = Some(log).filter(|log| !log.is_empty());
         }
         own
     }
@@ -189,7 +208,8 @@ impl From<&esb_registry::Error> for Error {
             esb_registry::ErrorKind::Local => Kind::Local,
             _ => Kind::Remote,
         };
-        Self::of(kind, error.code().unwrap_or("registry"), error).maybe_hint(error.remedy())
+        let own = Self::of(kind, error.code().unwrap_or("registry"), error);
+        own.with_parts(error.parts()).maybe_hint(error.remedy())
     }
 }
 
@@ -210,7 +230,7 @@ impl From<esb_config::Error> for Error {
             esb_config::Error::Io { .. } | esb_config::Error::Owner { .. } => (Kind::Local, "disk"),
             _ => (Kind::Input, "config"),
         };
-        Self::of(kind, code, &error).maybe_hint(error.remedy())
+        Self::of(kind, code, &error).with_parts(error.parts()).maybe_hint(error.remedy())
     }
 }
 

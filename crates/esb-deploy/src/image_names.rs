@@ -58,6 +58,10 @@ impl Target {
                 "the images have names in `{prefix}` and are not pushed there: the platform's \
                  Agent cannot pull them"
             )),
+            (None, None) if self.layout.is_some() && !self.engine => Some(
+                "the images are in an OCI layout, from which the platform's Agent cannot pull"
+                    .to_owned(),
+            ),
             (None, None) => Some(
                 "the images have local names, which the platform's Agent cannot pull".to_owned(),
             ),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use esb_image::Action;
-use esb_model::{ImageKind, ImageRecipe, Platform};
+use esb_model::{
+    Event, ImageChange, ImageDone, ImageKind, ImageRecipe, ImageRole, Platform, Reporter,
+};
 use esb_oci::Image;
 
 /// One image of a run.
@@ -106,6 +108,29 @@ impl MadeImage {
     /// Whether the push changed the registry.
     pub fn was_uploaded(&self) -> bool {
         self.upload.is_some_and(|upload| !upload.unchanged)
+    }
+
+    /// What the run did with it.
+    pub fn change(&self) -> ImageChange {
+        if self.was_built() {
+            ImageChange::Built
+        } else if self.was_uploaded() {
+            ImageChange::Pushed
+        } else {
+            ImageChange::UpToDate
+        }
+    }
+
+    /// Reports that all work on it has ended.
+    pub(crate) fn report_done(&self, reporter: &dyn Reporter) {
+        reporter.event(&Event::Image(ImageDone {
+            name: &self.repository,
+            role: if self.is_function() { ImageRole::Function } else { ImageRole::Base },
+            change: self.change(),
+            reason: &self.reason,
+            bytes: self.sent(),
+            time: self.time,
+        }));
     }
 
     /// The word for it in JSON: `built`, `cached`, `mounted` or `skipped`.

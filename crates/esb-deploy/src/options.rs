@@ -105,7 +105,8 @@ impl std::str::FromStr for Destination {
             ("oci", _) => Ok(Self::Layout(None)),
             (_, Some(dir)) => Ok(Self::Layout(Some(dir.into()))),
             _ => {
-                let text = format!("`{text}` is no target: use registry, docker, oci or oci:DIR");
+                let text =
+                    format!("`{text}` is not a target: use registry, docker, oci or oci:DIR");
                 Err(Error::new(Kind::Usage, "to", text))
             }
         }

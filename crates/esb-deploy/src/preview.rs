@@ -43,7 +43,7 @@ pub struct PlannedImage {
     pub from: String,
     pub action: PlannedAction,
     pub reason: String,
-    /// Bytes of the layers above the base, when the image is known.
+    /// The bytes that would be sent, when that is known.
     pub size: Option<u64>,
     /// The daemon of a fleet that would build it.
     pub daemon: Option<String>,
@@ -208,7 +208,6 @@ async fn one(
     let bases = found.get(&recipe.platform);
     let base = recipe.base.reference().and_then(|name| bases?.get(name));
     let below = base.map_or(0, |base| base.image.layers.len());
-    planned.size = Some(image.layers.iter().skip(below).map(|layer| layer.descriptor.size).sum());
     let tag = match &recipe.kind {
         ImageKind::Function(_) => {
             planned.reference = target.written(&recipe.repository, &recipe.tag, digest);
@@ -219,9 +218,17 @@ async fn one(
     (planned.action, planned.reason) = match &target.registry {
         Some(registry) => {
             let reference = push_reference(&registry.image(&recipe.repository, &tag))?;
-            match run.connections.client.verify(&reference, digest).await {
-                Ok(()) => (PlannedAction::Reuse, "the registry has it".to_owned()),
-                Err(_) => (PlannedAction::Push, "the registry does not have it".to_owned()),
+            let client = &run.connections.client;
+            if client.verify(&reference, digest).await.is_ok() {
+                planned.size = Some(0);
+                (PlannedAction::Reuse, "the registry has it".to_owned())
+            } else {
+                // A function mounts the layers of its base, which is pushed before it.
+                let is_base = matches!(recipe.kind, ImageKind::Base(_));
+                let layers = image.layers.iter().skip(if is_base { 0 } else { below });
+                let blobs = layers.chain([&image.config]);
+                planned.size = client.missing_bytes(blobs, &reference).await.ok();
+                (PlannedAction::Push, "the registry does not have it".to_owned())
             }
         }
         None => (PlannedAction::Reuse, "same content, base and recipe".to_owned()),
@@ -242,14 +249,19 @@ async fn predict(
     if recipe.base.reference().is_some_and(|name| !bases.contains_key(name)) {
         return match (&recipe.base, missing) {
             (BaseRef::External { .. }, Some(reason)) => build(reason.to_owned()),
-            _ => build("its base is built".to_owned()),
+            _ => build("base image changed".to_owned()),
         };
     }
     if run.options.no_cache {
         return build("the cache is off".to_owned());
     }
     if let Some(stale) = run.builders.stager.stale(recipe, &run.project.root).await? {
-        return build(format!("`{}` is new", stale.display()));
+        let folder = run.project.folder();
+        return build(if folder.kind(&stale)?.is_none() {
+            format!("first build for environment `{}`", run.project.environment)
+        } else {
+            format!("`{}` changed", stale.display())
+        });
     }
     let packages = inputs::packages(run, recipe).await?;
     run.learned.lock.check()?;

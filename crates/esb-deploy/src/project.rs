@@ -6,7 +6,9 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use esb_model::{Brand, FollowLinks, check_environment_name, decode_text};
+use esb_model::{
+    Brand, FollowLinks, STAGING_FOLDER, check_environment_name, decode_text, environment_folder,
+};
 use esb_oci::Links;
 
 use crate::{
@@ -122,13 +124,13 @@ impl Project {
 
     /// The folder of generated files of this environment.
     pub fn generated(&self) -> PathBuf {
-        self.brand.folder(&self.root).join(&self.environment)
+        self.brand.folder(&self.root).join(&*environment_folder(&self.environment))
     }
 
     /// The folder of the merged configuration of a compose project
     /// (docs/contracts/platform.md#merge-and-ownership).
     pub fn staging(&self, compose_project: &str) -> PathBuf {
-        let folder = self.brand.folder(&self.root).join("staging");
+        let folder = self.brand.folder(&self.root).join(STAGING_FOLDER);
         folder.join(compose_project).join(&self.environment).join("config")
     }
 

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use esb_model::{Brand, FollowLinks, Platform, Runtime, TemplateId};
+use esb_model::{Brand, FollowLinks, Platform, Runtime, TemplateId, environment_folder};
 
 /// The runtime whose base image carries the plain tag, and the default of a function without one
 /// (docs/contracts/platform.md#runtimes).
@@ -35,7 +35,8 @@ pub struct RecipeSettings<'a> {
 impl RecipeSettings<'_> {
     /// `.esb/<env>`: where everything that is made for a build lies.
     pub(crate) fn folder(&self) -> PathBuf {
-        [self.brand.folder_name().as_str(), self.environment].iter().collect()
+        let environment = environment_folder(self.environment);
+        [self.brand.folder_name().as_str(), &environment].iter().collect()
     }
 
     /// Dockerfile and staged inputs of one function: under its own name where that is a plain

@@ -36,7 +36,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("`{image}` cannot be copied together: {fault}")]
+    #[error("the files of `{image}` cannot be copied: {fault}")]
     Link { image: String, fault: LinkFault },
     #[error("`{}` cannot be unpacked: {reason}", path.display())]
     Archive { path: PathBuf, reason: String },
@@ -53,13 +53,28 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("dependencies of `{}` could not be installed: {reason}", requirements.display())]
-    Dependencies { requirements: PathBuf, reason: String, remedy: Option<Remedy> },
+    #[error("{} could not be installed: {reason}", Asked(requirements, *line))]
+    Dependencies {
+        requirements: PathBuf,
+        /// From 1; 0 where it is not known which line is the cause.
+        line: usize,
+        reason: String,
+        /// The last lines that the installer wrote; none where the reason says it all.
+        log: String,
+        remedy: Option<Remedy>,
+    },
     #[error(
-        "dependencies of `{}` could not be installed: there is no wheel of `{package}` for \
-         {runtime} on {platform}", requirements.display()
+        "{} could not be installed: there is no wheel of `{package}` for {runtime} on {platform}",
+        Asked(requirements, *line)
     )]
-    NoWheel { requirements: PathBuf, package: String, runtime: String, platform: Platform },
+    NoWheel {
+        requirements: PathBuf,
+        /// From 1; 0 for a package that another one asks for.
+        line: usize,
+        package: String,
+        runtime: String,
+        platform: Platform,
+    },
     #[error(
         "dependencies of `{}` could not be installed: this machine has no Python with uv or pip",
         requirements.display()
@@ -85,18 +100,18 @@ pub enum Error {
     },
     #[error("the engine could not {action} `{subject}`: {reason}")]
     Engine { action: &'static str, subject: String, reason: String },
-    #[error("no BuildKit daemon answers: {tried}")]
+    #[error("no BuildKit daemon answers: {}", tried.join("; "))]
     NoFleet {
         /// Each daemon, with what it or the connection to it says.
-        tried: String,
+        tried: Vec<String>,
     },
-    #[error("no BuildKit daemon could build `{image}`: {tried}")]
+    #[error("no BuildKit daemon could build `{image}`: {}", tried.join("; "))]
     Fleet {
         image: String,
         /// Each daemon, with what it or the connection to it says.
-        tried: String,
+        tried: Vec<String>,
     },
-    #[error("the registry `{registry}` did not let {daemon} in for `{image}`: {reason}")]
+    #[error("the registry `{registry}` denied {daemon} access for `{image}`: {reason}")]
     Denied {
         /// As this machine names it.
         registry: String,
@@ -127,6 +142,19 @@ pub enum Error {
 pub(crate) fn io_error(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { action, path: path.clone(), source }
+}
+
+/// The packages of a file, or the one that a line of it asks for.
+struct Asked<'a>(&'a Path, usize);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(file, line) = self;
+        match line {
+            0 => write!(f, "dependencies of `{}`", file.display()),
+            line => write!(f, "the package in line {line} of `{}`", file.display()),
+        }
+    }
 }
 
 /// A line of a file, in words.
@@ -186,6 +214,19 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// The message without its list, and a line for each daemon, where there are several causes.
+    pub fn parts(&self) -> Option<(String, Vec<String>)> {
+        match self {
+            Self::NoFleet { tried } => {
+                Some(("no BuildKit daemon answers".to_owned(), tried.clone()))
+            }
+            Self::Fleet { image, tried } => {
+                Some((format!("no BuildKit daemon could build `{image}`"), tried.clone()))
+            }
+            _ => None,
+        }
+    }
+
     /// The cause of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {

@@ -60,7 +60,9 @@ impl<'a> RedactingReporter<'a> {
             Error::Denied { registry, daemon, image, reason } => {
                 Error::Denied { registry, daemon, image, reason: self.text(&reason) }
             }
-            Error::Fleet { image, tried } => Error::Fleet { image, tried: self.text(&tried) },
+            Error::Fleet { image, tried } => {
+                Error::Fleet { image, tried: tried.iter().map(|tried| self.text(tried)).collect() }
+            }
             other => other,
         }
     }

@@ -28,7 +28,10 @@ pub use finding::{Cause, Code as FindingCode, Finding, Severity};
 pub use function::{
     Code, DockerBuild, EnvValue, Function, FunctionId, ImagePackage, LayerRef, Package, ZipPackage,
 };
-pub use name::{EmptyName, InvalidEnvironmentName, check_environment_name, image_name};
+pub use name::{
+    EmptyName, InvalidEnvironmentName, STAGING_FOLDER, check_environment_name, environment_folder,
+    image_name,
+};
 pub use platform::{Architecture, Platform, UnknownArchitecture};
 pub use publish::{ImageRef, InvalidTarget, PublishTarget, is_registry_host};
 pub use recipe::{
@@ -36,7 +39,9 @@ pub use recipe::{
     Staged, StagedSource,
 };
 pub use remedy::Remedy;
-pub use report::{Activity, ActivityGuard, Event, NullReporter, Reporter};
+pub use report::{
+    Activity, ActivityGuard, Event, ImageChange, ImageDone, ImageRole, NullReporter, Reporter,
+};
 pub use resource::{
     Attribute, AttributeType, Bucket, GlobalIndex, Key, KeyType, LifecycleRule, Projection, Table,
     Throughput,

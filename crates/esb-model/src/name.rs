@@ -1,5 +1,13 @@
 //! Naming rules that the command line, the Agent and the registry share.
 
+use std::borrow::Cow;
+
+/// The folder below `.<brand>/` with the published configuration of every compose project.
+pub const STAGING_FOLDER: &str = "staging";
+
+/// What tells the folder of an environment from that one.
+const APART: &str = ".env";
+
 /// A name without any character that an image name may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` has no letter or digit to use in an image name", .0.escape_debug())]
@@ -9,7 +17,7 @@ pub struct EmptyName(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{}` cannot name an environment: use letters, digits, `.`, `_` and `-`, starting with a \
-     letter or digit, and not `staging`", .0.escape_debug()
+     letter or digit", .0.escape_debug()
 )]
 pub struct InvalidEnvironmentName(pub String);
 
@@ -42,14 +50,28 @@ pub fn image_name(name: &str) -> Result<String, EmptyName> {
 /// (architecture, "Names on disk").
 ///
 /// # Errors
-/// When the name is no plain path segment, or `staging`, which is taken.
+/// When the name is not a plain path segment.
 pub fn check_environment_name(name: &str) -> Result<(), InvalidEnvironmentName> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let valid = name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.chars().all(plain)
-        && name.len() <= 64
-        && !name.eq_ignore_ascii_case("staging");
+        && name.len() <= 64;
     if valid { Ok(()) } else { Err(InvalidEnvironmentName(name.to_owned())) }
+}
+
+/// The folder below `.<brand>/` with an environment's files: its name, but for that of the folder
+/// with published configuration.
+pub fn environment_folder(name: &str) -> Cow<'_, str> {
+    // What the exception is called is an exception too: no two environments share a folder.
+    let mut rest = name;
+    while let Some(start) = rest.strip_suffix(APART) {
+        rest = start;
+    }
+    if rest.eq_ignore_ascii_case(STAGING_FOLDER) {
+        Cow::Owned(format!("{name}{APART}"))
+    } else {
+        Cow::Borrowed(name)
+    }
 }
 
 #[cfg(test)]
@@ -74,11 +96,21 @@ mod tests {
 
     #[test]
     fn environments_are_plain_folders() {
-        for good in ["default", "dev", "Prod-2", "a.b"] {
+        for good in ["default", "dev", "Prod-2", "a.b", "staging"] {
             assert!(check_environment_name(good).is_ok(), "{good}");
         }
-        for bad in ["", "staging", "Staging", "../x", ".hidden", "a/b", "a b", "é"] {
+        for bad in ["", "../x", ".hidden", "a/b", "a b", "é"] {
             assert!(check_environment_name(bad).is_err(), "{bad}");
+        }
+        for (name, folder) in [
+            ("dev", "dev"),
+            ("dev.env", "dev.env"),
+            ("staging", "staging.env"),
+            ("Staging", "Staging.env"),
+            ("staging.env", "staging.env.env"),
+            ("staging-2", "staging-2"),
+        ] {
+            assert_eq!(environment_folder(name), folder);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Libraries know no terminal: they call a [`Reporter`], and a program decides what is shown.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The kind of work that is reported on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ pub enum Activity {
     Push,
     /// An image is copied from one registry to another.
     Sync,
-    /// A blob is sent to a registry.
+    /// A blob is sent to a registry; the subject is its repository and digest.
     Upload,
 }
 
@@ -56,6 +56,43 @@ impl fmt::Display for Activity {
     }
 }
 
+/// The role of an image in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ImageRole {
+    /// Others are built on it.
+    Base,
+    /// It is a function's.
+    Function,
+}
+
+/// The change that a run made to an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ImageChange {
+    /// It was built, and brought to where it goes.
+    Built,
+    /// It was built earlier, and brought to where it goes.
+    Pushed,
+    /// None: it was already where it goes.
+    UpToDate,
+}
+
+/// One image that is where it has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageDone<'a> {
+    /// Its repository, without the registry.
+    pub name: &'a str,
+    /// What it is for.
+    pub role: ImageRole,
+    /// What was done.
+    pub change: ImageChange,
+    /// Why it was built, or was not.
+    pub reason: &'a str,
+    /// The number of bytes that were sent.
+    pub bytes: u64,
+    /// How long it took.
+    pub time: Duration,
+}
+
 /// A progress event or message for a person or a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -69,6 +106,8 @@ pub enum Event<'a> {
     Finished { subject: &'a str, action: Activity, detail: &'a str },
     /// Work on an item ended without success. The reason is in the error that the call returns.
     Failed { subject: &'a str, action: Activity },
+    /// An image is where it has to be. All work on it has ended by then.
+    Image(ImageDone<'a>),
     /// One line of output of a program that was started.
     Output { subject: &'a str, line: &'a str },
     /// A decision and its reason.

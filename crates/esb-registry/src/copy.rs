@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use esb_model::Platform;
-use esb_oci::{Digest, Index, InvalidImage, Manifest, Reference, manifest::media_type};
+use esb_oci::{Blob, Digest, Index, InvalidImage, Manifest, Reference, manifest::media_type};
 
 use crate::{
     Access, Attempted, Client, Error, RawManifest, RequestAction, ServerMessage,
@@ -101,6 +101,29 @@ impl Client {
             return Ok(());
         }
         Err(Error::DigestMismatch { subject: reference.to_string(), expected, actual })
+    }
+
+    /// The bytes of those blobs that a push to a repository would send: it has none of them, and
+    /// none lies in another repository of its registry.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked.
+    pub async fn missing_bytes<'a>(
+        &self,
+        blobs: impl IntoIterator<Item = &'a Blob>,
+        target: &Reference,
+    ) -> Result<u64, Error> {
+        let at = repository(target);
+        let mut bytes = 0;
+        for blob in blobs {
+            let location = blob.source.location();
+            let is_mounted = location.is_some_and(|location| location.registry == at.registry);
+            let digest = blob.descriptor.digest;
+            if !is_mounted && !self.registry().blob_head(&at, digest, Access::Push).await? {
+                bytes += blob.descriptor.size;
+            }
+        }
+        Ok(bytes)
     }
 
     /// The digest that a reference has in its own registry now; mirrors are not asked.

@@ -102,6 +102,53 @@ pub struct TriedPlace {
     pub error: Error,
 }
 
+impl TriedPlace {
+    /// Why the image was not found there, without the names that a list of places has anyway.
+    pub fn reason(&self) -> String {
+        match &self.error {
+            Error::NotFound { message, .. } => with_message("not found", message),
+            Error::Unauthorized { message, .. } => with_message("access denied", message),
+            Error::Unreachable { source, .. } => {
+                format!("no connection: {}", innermost(&**source))
+            }
+            Error::NotStored { .. }
+            | Error::Layout { source: LayoutError::NotFound { .. }, .. } => "not found".to_owned(),
+            Error::Layout { source, .. } => chain(source),
+            error => chain(error),
+        }
+    }
+}
+
+fn with_message(what: &str, message: &ServerMessage) -> String {
+    if *message == ServerMessage::default() {
+        return what.to_owned();
+    }
+    format!("{what}: {message}")
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    // A chain is short; the limit is for a foreign error that names itself.
+    for _ in 0..8 {
+        let Some(inner) = cause else { break };
+        let _ = write!(text, ": {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// The cause of all causes.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    for _ in 0..8 {
+        let Some(inner) = innermost.source() else { break };
+        innermost = inner;
+    }
+    innermost.to_string()
+}
+
 /// A step of pulling, pushing, copying or verifying failed.
 ///
 /// Messages are lowercase fragments that name their own step and leave the cause to `source()`.
@@ -136,7 +183,7 @@ pub enum Error {
         #[source]
         source: CredentialError,
     },
-    #[error("`{}` did not let us {attempted}: {message}", attempted.registry)]
+    #[error("`{}` denied access: could not {attempted}: {message}", attempted.registry)]
     Unauthorized {
         attempted: Box<Attempted>,
         message: ServerMessage,
@@ -155,7 +202,7 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("could not {attempted}: its source failed")]
+    #[error("could not {attempted}: reading the content to send failed")]
     Source {
         attempted: Box<Attempted>,
         #[source]
@@ -167,7 +214,7 @@ pub enum Error {
     Platform { reference: String, platform: String, available: String },
     #[error("`{reference}` is an image of the old format (schema 1), which is not supported")]
     Schema1 { reference: String },
-    #[error("`{reference}` is no container image: its media type is `{}`", media_type.escape_debug())]
+    #[error("`{reference}` is not a container image: its media type is `{}`", media_type.escape_debug())]
     NotAnImage { reference: String, media_type: String },
     #[error("`{reference}` is damaged")]
     Document {
@@ -188,23 +235,18 @@ pub enum Error {
 }
 
 fn list(tried: &[TriedPlace], offline: bool) -> String {
-    let mut text = String::new();
-    for TriedPlace { place, error } in tried {
-        let _ = write!(text, "{} {place} ({error}", if text.is_empty() { ": tried" } else { "," });
-        let mut cause = std::error::Error::source(error);
-        // A chain is short; the limit is for a foreign error that names itself.
-        for _ in 0..8 {
-            let Some(inner) = cause else { break };
-            let _ = write!(text, ": {inner}");
-            cause = inner.source();
-        }
-        text.push(')');
-    }
+    let reasons = reasons(tried, offline);
+    if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) }
+}
+
+/// A line for each place that was tried.
+fn reasons(tried: &[TriedPlace], offline: bool) -> Vec<String> {
+    let mut lines: Vec<String> =
+        tried.iter().map(|tried| format!("{}: {}", tried.place, tried.reason())).collect();
     if offline {
-        let end = "no registry is asked while offline";
-        let _ = write!(text, "{} {end}", if text.is_empty() { ":" } else { ";" });
+        lines.push("no registry is asked while offline".to_owned());
     }
-    text
+    lines
 }
 
 /// The cause of an [`Error`], from which a program can choose its exit code.
@@ -227,6 +269,13 @@ pub enum ErrorKind {
 }
 
 impl Error {
+    /// The message without its list, and a line for each place that was tried, where there are
+    /// several causes.
+    pub fn parts(&self) -> Option<(String, Vec<String>)> {
+        let Self::Unresolved { reference, tried, offline } = self else { return None };
+        Some((format!("`{reference}` was not found"), reasons(tried, *offline)))
+    }
+
     /// The cause of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -475,7 +524,8 @@ mod tests {
         ];
         let reference = "r.example/a:1".to_owned();
         let error = Error::Unresolved { reference: reference.clone(), tried, offline: false };
-        assert!(error.to_string().contains("tried oci:x ("), "{error}");
+        let listed = "oci:x: not found; r.example/a: access denied";
+        assert!(error.to_string().contains(listed), "{error}");
         check(error, ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), login);
         let offline = Error::Unresolved { reference, tried: Vec::new(), offline: true };
         assert!(offline.to_string().ends_with("no registry is asked while offline"), "{offline}");

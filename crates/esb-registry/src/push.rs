@@ -13,7 +13,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stre
 
 use crate::{
     Access, Client, Error, KnownTag, Mount, PushSession, Upload, UploadSession,
-    registry::{Repository, repository},
+    registry::{Repository, name as registry_name, repository},
 };
 
 /// Below that many bytes it costs little to send again what a registry has and cannot say so while
@@ -393,10 +393,10 @@ impl Client {
         if !asked && registry.blob_head(at, digest, Access::Push).await? {
             return Ok(BlobOutcome::AlreadyPresent);
         }
-        let subject = digest.to_string();
+        let subject = format!("{}@{digest}", registry_name(at));
         let permit = self.transfer().await;
         let activity = ActivityGuard::start(&**reporter, &subject, Activity::Upload);
-        let upload = Upload { blob, reporter };
+        let upload = Upload { blob, subject: &subject, reporter };
         match registry.blob_push(at, upload, opened).await {
             // Damaged on the way, or by what an earlier run left, which is gone now: once more.
             Err(Error::Source { source: BlobError::Mismatch { .. }, .. })

@@ -89,6 +89,8 @@ pub enum TagPing {
 pub struct Upload<'a> {
     /// The blob; its source is opened anew for each attempt.
     pub blob: &'a Blob,
+    /// Names the blob in events: its repository and digest.
+    pub subject: &'a str,
     /// Receives the progress of the upload.
     pub reporter: &'a Arc<dyn Reporter>,
 }

@@ -57,7 +57,7 @@ impl UploadProgress {
             stream,
             held: None,
             sending: Arc::clone(&sending),
-            digest: descriptor.digest,
+            subject: upload.subject.to_owned(),
             reporter: Arc::clone(upload.reporter),
             reported: 0,
         };
@@ -96,7 +96,7 @@ pub(crate) struct UploadBody {
     stream: BlobStream,
     held: Option<Bytes>,
     sending: Arc<UploadProgress>,
-    digest: Digest,
+    subject: String,
     reporter: Arc<dyn Reporter>,
     reported: u64,
 }
@@ -114,7 +114,7 @@ impl UploadBody {
         if done - self.reported >= REPORT_EVERY {
             self.reported = done;
             self.reporter.event(&Event::Progress {
-                subject: &self.digest.to_string(),
+                subject: &self.subject,
                 action: Activity::Upload,
                 done,
                 total: Some(self.sending.total),

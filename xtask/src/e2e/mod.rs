@@ -246,7 +246,7 @@ fn of_sync(checks: &mut Checks, parts: &Parts) {
         ("sync: hooks for an image function", image_sources::hooks_are_added),
         ("sync: an image that only the engine has", image_sources::only_in_engine),
         ("sync: TLS, a private authority and a password", sync::secured),
-        ("sync: deploy, verify, mend, and deploy without a network", sync::deploy_verify_mend),
+        ("sync: deploy, verify, fix, and deploy without a network", sync::deploy_verify_fix),
     ];
     for (name, check) in list {
         checks.run(name, || check(parts));

@@ -296,7 +296,7 @@ pub(crate) fn secured(parts: &Parts) -> Outcome {
 }
 
 /// A deploy of an image function, its file by hand with docker, a check of what is missing.
-pub(crate) fn deploy_verify_mend(parts: &Parts) -> Outcome {
+pub(crate) fn deploy_verify_fix(parts: &Parts) -> Outcome {
     let sites = Sites::start(parts, "deploy")?;
     let root = sites.folder.join("project");
     fs::create_dir_all(&root)?;

@@ -159,8 +159,14 @@ pub(crate) async fn run(
     if build.plan.dry_run {
         let preview = deployment.preview(&mut plan).await?;
         let detailed = build.plan.detailed_exitcode;
-        return Ok(Summary::planned(&deployment, &plan.loaded, &preview, printer, start)
-            .with_changes(detailed && preview.has_changes()));
+        return Ok(Summary::planned(
+            &deployment,
+            &plan.loaded,
+            (&preview, &plan.target),
+            printer,
+            start,
+        )
+        .with_changes(detailed && preview.has_changes()));
     }
     let before = start.elapsed();
     let (deployment, plan) = session.agree(deployment, plan, &given).await?;

@@ -18,6 +18,7 @@ use esb_deploy::{
     ApplicationName, Deployment, Error, Kind, Project, all_gateways_read, current, delivered,
     history, places,
 };
+use esb_model::STAGING_FOLDER;
 use esb_oci::{EntryKind, Folder, FolderError};
 use serde_json::{Value, json};
 
@@ -281,7 +282,7 @@ fn brand_folder(project: &Project, root: Option<&PathBuf>) -> Folder {
 /// Collects the images that every merged configuration of a project names, in
 /// `staging/<project>/<env>/config` and in each folder that one was delivered to.
 fn published_from(project: &Project, brand: &Folder, known: &mut Known) -> Result<(), Error> {
-    for compose_project in folders(&brand.join("staging"))? {
+    for compose_project in folders(&brand.join(STAGING_FOLDER))? {
         for environment in folders(&compose_project)? {
             let staging = environment.join("config");
             // Other applications publish there as well.

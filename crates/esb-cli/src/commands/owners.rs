@@ -110,7 +110,7 @@ pub(super) async fn remove(
             ask::tell(
                 [format!("What `{owner}` published in {}:", places.name(&run))]
                     .into_iter()
-                    .chain(planned.merged.changes.iter().map(summary::change_line)),
+                    .chain(summary::plain_change_lines(&planned.merged.changes)),
             );
             // Nothing is held while a person thinks.
             drop((run, places));
@@ -169,8 +169,8 @@ impl Removal {
             printer.document(&document);
             return;
         }
-        for change in &merged.changes {
-            printer.out(&summary::change_line(change));
+        for line in summary::change_lines(&merged.changes, printer) {
+            printer.out(&line);
         }
         if is_planned {
             printer.note("dry run: nothing was removed");

@@ -19,15 +19,39 @@ fn project() -> Context {
     context
 }
 
-/// Builds with further arguments, wants words in what it says, and gives the function's image.
+/// Builds with further arguments, wants words in what it says, and gives the tag of the function's
+/// image.
 fn build(context: &Context, arguments: &[&str], exit: i32, words: &[&str]) -> String {
-    let said = context.esb(&[&["build", "--quiet"], arguments].concat());
+    let said = context.esb(&[&["build", "--quiet", "-v"], arguments].concat());
     assert!(said.starts_with(&format!("exit: {exit}\n")), "{said}");
     for word in words {
         assert!(said.contains(word), "`{word}` is not in {said}");
     }
-    let name = said.split_whitespace().find(|word| word.starts_with("esb-hello:"));
-    name.unwrap_or_default().to_owned()
+    let mut words = said.split_whitespace().skip_while(|word| *word != "esb-hello");
+    words.nth(1).unwrap_or_default().to_owned()
+}
+
+/// Its files lie apart from the folder of published configuration, which has that name.
+#[test]
+fn an_environment_may_be_called_staging() {
+    let context = project();
+    bases::write(&context.path().join("bases"), "amd64", "one");
+    let built = ["-e", "staging", "--to", "oci"];
+    let built = build(&context, &[&MIRROR[..], &built].concat(), 0, &[".esb/staging.env/config"]);
+    assert!(built.starts_with("latest-"), "{built}");
+    let brand = context.path().join(".esb");
+    for there in ["staging.env/images.json", "staging.env/functions/Hello/Dockerfile"] {
+        assert!(brand.join(there).is_file(), "{there}");
+    }
+    assert!(!brand.join("staging").exists());
+    let deploy = ["deploy", "-e", "staging", "--to", "oci", "--config-to", "none"];
+    let said = context.esb(&[&deploy[..], &MIRROR].concat());
+    assert!(said.starts_with("exit: 0\n"), "{said}");
+    assert!(brand.join("staging/esb-staging/staging/config/functions.yml").is_file());
+    assert!(!said.contains("no Gateway reads it"), "{said}");
+    assert!(!said.contains("create them with"), "there are no tables and buckets: {said}");
+    let said = context.esb(&["image", "ls", "-e", "staging", "--in", "store"]);
+    assert!(said.contains("esb-hello:latest"), "{said}");
 }
 
 fn lock(context: &Context) -> String {
@@ -45,7 +69,7 @@ fn a_base_is_pinned_and_stays_what_it_was() {
     let missing = ["esb.lock` would change", "python:3.13` for linux/amd64 is not pinned"];
     build(&context, &locked, 7, &missing);
     assert!(!context.path().join("esb.lock").exists());
-    build(&context, &[&to_oci[..], &["--dry-run"]].concat(), 0, &["its base is built"]);
+    build(&context, &[&to_oci[..], &["--dry-run"]].concat(), 0, &["base image changed"]);
     assert!(!context.path().join("esb.lock").exists(), "a dry run writes nothing");
     build(&context, &to_oci, 0, &[]);
     let one = lock(&context);

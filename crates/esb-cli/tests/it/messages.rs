@@ -115,7 +115,7 @@ fn image_function_without_prewarm_or_registry() {
 #[test]
 fn environment_that_cannot_be_a_folder() {
     let context = Context::new(FUNCTION);
-    assert_snapshot!(context.esb(&["validate", "-e", "staging"]));
+    assert_snapshot!(context.esb(&["validate", "-e", "../dev"]));
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn removals_of_an_owner_are_agreed_to() {
     plain(&project, &DEPLOY);
     let place = ["--config-to", "gateway", "-e", "dev"];
     let remove = [&["config", "rm", "--owner", "shop:template.yaml"][..], &place].concat();
-    let dry = [&remove[..], &["--dry-run"]].concat();
+    let dry = [&remove[..], &["--dry-run", "--color", "never"]].concat();
     let before = published(&project);
     let Some(first) = on_terminal(&project, &dry, 100) else { return };
     let end = first.wait().unwrap();

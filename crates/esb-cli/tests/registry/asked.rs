@@ -307,7 +307,7 @@ fn tables_fit_a_narrow_terminal() {
     let project = project();
     let all = ["-e", "dev", "--no-input", "--parameter", "Stage=dev", "--to", "oci"];
     let plain = ["deploy", "--dry-run", "--color", "never"];
-    for (columns, first) in [(60, "action  build"), (200, "action  image")] {
+    for (columns, first) in [(60, "esb-fn-0"), (200, "image  ")] {
         let arguments = [&plain[..], &all].concat();
         let Some(terminal) = on_terminal(&project, &arguments, columns) else { return };
         let TerminalEnd { code, shown, .. } = terminal.wait().unwrap();
@@ -315,6 +315,10 @@ fn tables_fit_a_narrow_terminal() {
         let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
         assert!(lines.iter().any(|line| line.starts_with(first)), "{columns}: {shown}");
         assert!(!shown.contains('\u{1b}'), "{shown}");
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= usize::from(columns)),
+            "{columns}: {shown}"
+        );
     }
     // A file has no width.
     let esb = env!("CARGO_BIN_EXE_esb");
@@ -326,5 +330,8 @@ fn tables_fit_a_narrow_terminal() {
     let end = Terminal::start(&command, 60).unwrap().wait().unwrap();
     assert_eq!((end.code, end.shown.trim()), (0, ""));
     let log = fs::read_to_string(project.path().join("log")).unwrap();
-    assert!(log.contains("action  image") && !log.contains(['\u{1b}', '\r']), "{log}");
+    assert!(
+        log.contains("image            tag     action") && !log.contains(['\u{1b}', '\r']),
+        "{log}"
+    );
 }

@@ -44,6 +44,25 @@ fn what_a_run_would_build_reuse_and_push() {
     let push = "push: the registry does not have it";
     check(&empty, &detailed, 8, [(base, push), (first, push), (second, push)]);
     check(&empty, &[], 0, [(base, push), (first, push), (second, push)]);
+    what_is_sent_is_what_was_planned(&empty, &project);
     project.write("functions/f1/app.py", "number = 'another'\n");
     check(&place, &detailed, 8, [(base, reuse), (first, reuse), (second, "build")]);
+}
+
+/// The sizes of a plan are those of its push, a base's layers included.
+fn what_is_sent_is_what_was_planned(place: &Place, project: &Project) {
+    let bytes = |document: &Value| -> BTreeMap<String, u64> {
+        let images = document["images"].as_array().unwrap().iter();
+        let size = |image: &Value| image["bytes"].as_u64().unwrap();
+        images.map(|image| (image["name"].as_str().unwrap().to_owned(), size(image))).collect()
+    };
+    let mut command = project.command("store", &["deploy", "--dry-run"]);
+    let output = command.env("CONTAINER_REGISTRY", place.proxy.address()).output().unwrap();
+    let planned = bytes(&serde_json::from_slice(&output.stdout).unwrap());
+    assert!(planned.values().all(|bytes| *bytes > 0), "{planned:?}");
+    let copy = esb_test::or_skip(esb_test::Registry::start(&project.path().join("registry")));
+    let Some(copy) = copy else { return };
+    let mut command = project.command("store", &["deploy"]);
+    let done = crate::project::document(command.env("CONTAINER_REGISTRY", copy.address()));
+    assert_eq!(bytes(&done), planned);
 }

@@ -20,7 +20,12 @@ fn the_summary_says_that_names_lead_where_nothing_was_pushed() {
         String::from_utf8(output.stdout).unwrap()
     };
     let said = run(None);
-    assert!(said.contains("the images have local names, which the platform's Agent"), "{said}");
+    assert!(
+        said.contains(
+            "the images are in an OCI layout, from which the platform's Agent cannot pull"
+        ),
+        "{said}"
+    );
     let said = run(Some("registry.test:5010/team"));
     let reason = "the images have names in `registry.test:5010/team` and are not pushed there";
     assert!(said.contains(reason), "{said}");

@@ -153,7 +153,10 @@ fn environment(
                         function: name.to_owned(),
                         variable: variable.clone(),
                     };
-                    context.find(warn(Severity::Note, codes::SECRET_IN_CONFIG, message).help(help));
+                    let finding = warn(Severity::Warning, codes::SECRET_IN_CONFIG, message);
+                    context.find(finding.help(help));
+                    let secrets = &mut context.rendered.state.secrets;
+                    secrets.entry(name.to_owned()).or_default().insert(variable.clone());
                     Text::literal(secret.reveal())
                 }
                 // What AWS would look up is passed on as it stands, as SAM CLI does.

@@ -78,6 +78,7 @@ fn escape(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::template_path;
 
     #[test]
     fn paths() {
@@ -103,7 +104,14 @@ mod tests {
             ("/a}", Err(PathError::Brace)),
             ("/{{a}}", Err(PathError::Brace)),
         ] {
-            assert_eq!(encode(path), expected, "{path}");
+            let encoded = encode(path);
+            assert_eq!(encoded, expected, "{path}");
+            // What the file has leads back to what the template has.
+            if let Ok(encoded) = encoded.as_deref()
+                && (path == "$default" || path.starts_with('/'))
+            {
+                assert_eq!(template_path(encoded), path);
+            }
         }
     }
 }

@@ -9,10 +9,11 @@ use super::{
     gateway::{self, GatewayRoutes},
     path,
 };
-use crate::{codes, routing::RouteEntry, state::Section};
-
-/// What `ANY` stands for; the Gateway answers HEAD by GET, and OPTIONS itself.
-const ANY: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
+use crate::{
+    codes,
+    routing::{ANY, RouteEntry},
+    state::Section,
+};
 
 pub(super) fn render(context: &mut Context<'_>, names: &FunctionNames) {
     let mut wanted = Vec::new();

@@ -36,7 +36,7 @@ fn everything() {
     assert_eq!(
         findings(&rendered),
         [
-            "note esb::platform::secret-in-config: the secret value of `DB_PASSWORD` of function \
+            "warning esb::platform::secret-in-config: the secret value of `DB_PASSWORD` of function \
              `orders-api` is written into functions.yml",
             "warning esb::platform::unknown-variable: the value of `STREAM` of function \
              `orders-api` is known only to AWS and stays empty: `!GetAtt Orders.StreamArn`",

@@ -250,7 +250,10 @@ fn a_published_region_stays_and_another_one_goes_into_own_functions() {
     assert_eq!(of(&moved, "B"), "us-east-1");
     assert_eq!(of(&moved, "A"), "ap-northeast-1");
     assert!(
-        moved.changes.iter().any(|c| c.details.contains(&"environment ~AWS_REGION".to_owned()))
+        moved
+            .changes
+            .iter()
+            .any(|c| c.details.contains(&"env AWS_REGION changed: `us-east-1`".to_owned()))
     );
 }
 

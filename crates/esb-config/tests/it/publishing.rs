@@ -226,8 +226,8 @@ fn generated_files_have_no_side_file() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("dev/config");
     let config = rendered(&one("a"), "t.yaml").config;
-    assert_eq!(write_generated(&folder, &config).unwrap().written, ConfigFile::GENERATED);
-    assert_eq!(write_generated(&folder, &config).unwrap().unchanged, ConfigFile::GENERATED);
+    assert_eq!(write_generated(&folder, &config, 0o644).unwrap().written, ConfigFile::GENERATED);
+    assert_eq!(write_generated(&folder, &config, 0o644).unwrap().unchanged, ConfigFile::GENERATED);
     assert_eq!(
         names(&folder),
         ["functions.yml", "image-import.json", "resources.yml", "routing.yml"]

@@ -10,7 +10,7 @@ use crate::{
     apply::{
         compose, delivered,
         delivery::{self, Found, Place},
-        own_folders,
+        own_folders, readers,
     },
     deployment::Deployment,
     error::{Error, Kind},
@@ -76,11 +76,12 @@ pub async fn publish_merged(
     lock: &Lock,
     merged: &Merged,
 ) -> Result<(), Error> {
-    esb_config::publish(lock, merged)?;
+    let reader = readers::of_place(run, &places.found);
+    esb_config::publish_for(lock, merged, readers::of_staging(&places.found, reader))?;
     if let Some(place) = &places.found.place
         && let Some(lock) = place.lock(run, lock)?
     {
-        place.publish(&lock, merged).await?;
+        place.publish(&lock, merged, reader).await?;
     }
     Ok(())
 }
@@ -156,8 +157,11 @@ pub(crate) async fn publish(
 ) -> Result<Written, Error> {
     let rendered = revision.rendered();
     let generated = run.project.generated().join("config");
+    let reader = readers::of_place(run, &places.found);
+    let is_narrow = reader.is_some() && !rendered.state.secrets.is_empty();
+    let mode = if is_narrow { esb_config::OF_OWNER } else { esb_config::READABLE };
     let mut publication =
-        esb_config::write_generated(run.project.folder_at(&generated), &rendered.config)?;
+        esb_config::write_generated(run.project.folder_at(&generated), &rendered.config, mode)?;
     let mut written = Written {
         generated: ConfigFile::GENERATED.iter().map(|file| generated.join(file.name())).collect(),
         staging: None,
@@ -178,15 +182,22 @@ pub(crate) async fn publish(
         let owners = revision.run_owners(run.options.site.adopt);
         let merged = esb_config::merge(&published, &rendered, &owners)
             .map_err(|error| merge_failure(error, run.project.brand.slug()))?;
-        publication = esb_config::publish(&lock, &merged)?;
+        publication =
+            esb_config::publish_for(&lock, &merged, readers::of_staging(&places.found, reader))?;
         if let Some((place, lock)) = &place {
             if let Some(lock) = lock {
-                publication = place.publish(lock, &merged).await?;
+                publication = place.publish(lock, &merged, reader).await?;
                 if let Place::Folder(folder) = place {
                     delivered::remember(&places.staging, &folder.path())?;
                 }
             }
             written.delivered = Some(place.name(run));
+        }
+        if merged.has_secrets() && readers::is_open(places, reader)? {
+            run.warn(
+                "every user of the machine can read the secret values in functions.yml (mode \
+                 0644): it is not known that the Gateway could read it otherwise",
+            );
         }
         written.staging = Some(places.staging.path());
         written.capacities = changed_capacities(&published, &merged);

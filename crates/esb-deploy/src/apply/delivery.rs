@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use esb_config::{ConfigFile, Lock, Merged, Publication, PublishedConfig};
+use esb_config::{ConfigFile, Lock, Merged, Publication, PublishedConfig, Reader, mode_for};
 use esb_image::docker::{ContainerInfo, DockerEngine, FileInside, MountedFolder, Replacement};
 use esb_oci::Folder;
 
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Where a Gateway reads (docs/contracts/platform.md#configuration-files).
-const GATEWAY_FOLDER: &str = "/app/runtime-config";
+pub(crate) const GATEWAY_FOLDER: &str = "/app/runtime-config";
 /// Labels that compose gives to containers.
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
@@ -207,15 +207,30 @@ impl Place {
     }
 
     /// Publishes under the place's own lock.
-    pub(crate) async fn publish(&self, lock: &Lock, merged: &Merged) -> Result<Publication, Error> {
+    pub(crate) async fn publish(
+        &self,
+        lock: &Lock,
+        merged: &Merged,
+        reader: Option<Reader>,
+    ) -> Result<Publication, Error> {
         match self {
-            Self::Folder(_) => Ok(esb_config::publish(lock, merged)?),
-            Self::Container(inside) => inside.publish(merged).await,
+            Self::Folder(_) => Ok(esb_config::publish_for(lock, merged, reader)?),
+            Self::Container(inside) => inside.publish(merged, reader).await,
         }
     }
 }
 
+/// A user's or group's number, as archives of an engine have it.
+fn numbered(id: u64) -> u32 {
+    u32::try_from(id).unwrap_or(u32::MAX)
+}
+
 impl Inside {
+    /// The container.
+    pub(crate) fn container(&self) -> &ContainerInfo {
+        &self.container
+    }
+
     async fn files(&self) -> Result<BTreeMap<ConfigFile, FileInside>, Error> {
         let mut files = BTreeMap::new();
         for file in ConfigFile::GENERATED.into_iter().chain([ConfigFile::State]) {
@@ -242,7 +257,7 @@ impl Inside {
 
     /// Publishes the files: writes all under temporary names, then renames each, in the order of
     /// the merge's steps.
-    async fn publish(&self, merged: &Merged) -> Result<Publication, Error> {
+    async fn publish(&self, merged: &Merged, reader: Option<Reader>) -> Result<Publication, Error> {
         let files = self.files().await?;
         let steps = merged.steps(|file| files.get(&file).map(|found| found.content.clone()));
         let mut publication = Publication::default();
@@ -265,7 +280,15 @@ impl Inside {
                     mtime,
                     owner: known.or(owner).unwrap_or((0, 0)),
                 };
-                replacements.push(Replacement { file, mode: 0o644 });
+                let is_secret = merged.has_secrets() && step.file == ConfigFile::Functions;
+                let mode = match reader.filter(|_| is_secret) {
+                    Some(reader) => {
+                        let (user, group) = file.owner;
+                        mode_for(reader, numbered(user), Some(numbered(group)))
+                    }
+                    None => esb_config::READABLE,
+                };
+                replacements.push(Replacement { file, mode });
                 if !publication.written.contains(&step.file) {
                     publication.written.push(step.file);
                 }

@@ -10,6 +10,7 @@ pub(crate) mod delivery;
 pub(crate) mod derived;
 pub(crate) mod own_folders;
 pub(crate) mod pull;
+pub(crate) mod readers;
 pub(crate) mod sync;
 pub(crate) mod verify;
 pub(crate) mod workers;

@@ -99,7 +99,11 @@ pub(crate) async fn build(
                         .await?,
                 );
             }
-            functions::push_base(run, target, made).await
+            let made = functions::push_base(run, target, made).await?;
+            for made in &made {
+                made.report_done(&*run.reporter);
+            }
+            Ok::<_, Error>(made)
         })
         .buffer_unordered(run.jobs())
         .try_collect()

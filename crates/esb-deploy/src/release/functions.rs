@@ -40,7 +40,9 @@ pub(crate) async fn build(
             .map(|(recipe, builder)| async move {
                 let image = build_one(run, target, recipe, builder, bases).await?;
                 let content = Target::content_tag(&image.tag, image.image.digest());
-                push(run, target, image, Some(&content)).await
+                let made = push(run, target, image, Some(&content)).await?;
+                made.report_done(&*run.reporter);
+                Ok::<_, Error>(made)
             })
             .buffer_unordered(at_once)
             .try_collect::<Vec<MadeImage>>()

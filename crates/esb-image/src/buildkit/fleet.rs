@@ -118,13 +118,13 @@ impl FleetBuilder {
     /// [`Error::NoFleet`] when there are none, or the files of TLS cannot be used.
     pub fn new(settings: FleetSettings, store: ContentStore) -> Result<Self, Error> {
         if settings.daemons.is_empty() {
-            return Err(Error::NoFleet { tried: "none is named".to_owned() });
+            return Err(Error::NoFleet { tried: vec!["none is named".to_owned()] });
         }
         let mut nodes: Vec<Node> = Vec::with_capacity(settings.daemons.len());
         for address in &settings.daemons {
             let node = Node::new(address.clone(), settings.server_name.as_deref());
             let node = node.map_err(|error| Error::NoFleet {
-                tried: format!("{address}: {}", crate::daemon::chain(&error)),
+                tried: vec![format!("{address}: {}", crate::daemon::chain(&error))],
             })?;
             if nodes.iter().all(|known| known.name != node.name) {
                 nodes.push(node);
@@ -184,7 +184,7 @@ impl FleetBuilder {
         if tried.len() < answers.len() {
             return Ok(());
         }
-        Err(Error::NoFleet { tried: tried.join("; ") })
+        Err(Error::NoFleet { tried })
     }
 
     /// How many builds the fleet does at a time.
@@ -341,7 +341,7 @@ impl Inner {
             reporter.event(&Event::Decided { subject: &job.image, decision: &decision });
             tried.push(format!("{}: {failed}", node.name));
         }
-        Err(Error::Fleet { image: job.image.clone(), tried: tried.join("; ") })
+        Err(Error::Fleet { image: job.image.clone(), tried })
     }
 
     fn denied(&self, job: &Job, daemon: &str, reason: String) -> Error {

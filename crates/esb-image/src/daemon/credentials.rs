@@ -73,7 +73,9 @@ impl DaemonCredentials {
             Error::Denied { registry, daemon, image, reason } => {
                 Error::Denied { registry, daemon, image, reason: self.hide(&reason) }
             }
-            Error::Fleet { image, tried } => Error::Fleet { image, tried: self.hide(&tried) },
+            Error::Fleet { image, tried } => {
+                Error::Fleet { image, tried: tried.iter().map(|tried| self.hide(tried)).collect() }
+            }
             other => other,
         }
     }

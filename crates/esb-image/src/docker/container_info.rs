@@ -30,6 +30,8 @@ pub struct ContainerInfo {
     pub created: Option<SystemTime>,
     /// The name that it has for itself.
     pub hostname: String,
+    /// User and group that its program runs as, as far as they are told by numbers.
+    pub user: Option<(u32, Option<u32>)>,
     /// The variables that it was made with.
     pub environment: Variables,
     pub mounts: Vec<MountedFolder>,
@@ -145,6 +147,7 @@ pub(super) fn describe(container: ContainerInspectResponse) -> ContainerInfo {
         started: state.started_at.as_deref().and_then(moment),
         created: container.created.map(SystemTime::from),
         hostname: config.hostname.unwrap_or_default(),
+        user: user(config.user.as_deref().unwrap_or_default()),
         environment: Variables(variables.collect()),
         mounts: mounts.collect(),
         ports,
@@ -162,6 +165,15 @@ fn published(inside: u16, binding: &PortBinding) -> Option<PublishedPort> {
         address => address,
     };
     Some(PublishedPort { inside, address: SocketAddr::new(address, port) })
+}
+
+/// `UID` or `UID:GID`; nothing stands for root.
+fn user(text: &str) -> Option<(u32, Option<u32>)> {
+    match text.split_once(':') {
+        None if text.is_empty() => Some((0, Some(0))),
+        None => Some((text.parse().ok()?, None)),
+        Some((user, group)) => Some((user.parse().ok()?, group.parse().ok())),
+    }
 }
 
 /// A time as the engine writes it; none for the year 1, which stands for never.
@@ -200,6 +212,20 @@ mod tests {
             container.ports.iter().map(|port| (port.inside, port.address.to_string())).collect();
         let expected = [(81, "10.0.0.1:81"), (9428, "127.0.0.1:49153"), (9428, "[::1]:49153")];
         assert_eq!(ports, expected.map(|(inside, address)| (inside, address.to_owned())));
+    }
+
+    #[test]
+    fn users_are_known_by_numbers_alone() {
+        let expected = [
+            ("", Some((0, Some(0)))),
+            ("1000", Some((1000, None))),
+            ("1000:1001", Some((1000, Some(1001)))),
+            ("1000:app", Some((1000, None))),
+            ("app", None),
+        ];
+        for (text, ids) in expected {
+            assert_eq!(user(text), ids, "{text}");
+        }
     }
 
     #[test]

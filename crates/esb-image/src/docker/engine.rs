@@ -49,6 +49,7 @@ struct Inner {
     docker: Docker,
     info: EngineInfo,
     containerd_store: bool,
+    maps_users: bool,
 }
 
 impl fmt::Debug for DockerEngine {
@@ -95,7 +96,11 @@ impl DockerEngine {
             .flatten()
             .flatten()
             .any(|word| word.starts_with("io.containerd.snapshotter"));
-        let inner = Inner { transport, docker, info, containerd_store };
+        let options = system.security_options.iter().flatten();
+        let maps_users = options
+            .flat_map(|option| option.split(','))
+            .any(|word| matches!(word, "name=rootless" | "name=userns"));
+        let inner = Inner { transport, docker, info, containerd_store, maps_users };
         Ok(Self {
             inner: Arc::new(inner),
             credentials: Arc::new(DaemonCredentials::new(Arc::new(Anonymous))),
@@ -191,6 +196,11 @@ impl DockerEngine {
     pub(super) fn api(&self) -> (usize, usize) {
         let api = self.inner.docker.client_version();
         (api.major_version, api.minor_version)
+    }
+
+    /// Whether users inside of containers have other numbers on the engine's machine.
+    pub fn maps_users(&self) -> bool {
+        self.inner.maps_users
     }
 
     pub(super) fn docker(&self) -> &Docker {

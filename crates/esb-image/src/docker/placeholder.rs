@@ -213,7 +213,8 @@ impl DockerEngine {
             Err(_) => Ok(AddressPolicy::Asked),
             Ok(()) => {
                 self.detach(id, network).await?;
-                let reason = format!("nobody has {taken} in the network {}", network.network);
+                let reason =
+                    format!("the address {taken} is not in use in the network {}", network.network);
                 Err(Error::Engine { action: "hold", subject: taken.to_string(), reason })
             }
         }

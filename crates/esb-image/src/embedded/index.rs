@@ -87,7 +87,7 @@ impl EmbeddedBuilder {
                     return Ok(Arc::new(index));
                 }
             }
-            let index = base_layers::index(&job.recipe.repository, base, keep).await?;
+            let index = base_layers::index(&job.recipe.repository, base, keep, reporter).await?;
             activity.finish("");
             let index = Arc::new(index);
             let record = Arc::clone(&index);

@@ -4,10 +4,25 @@
 //! that a layer unpacks to what its config says. The layers are not kept, unless a caller asks for
 //! it.
 
-use std::{future::poll_fn, io};
+use std::{
+    future::poll_fn,
+    io,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
 
-use esb_oci::{Blob, BlobStream, ContentStore, Digest};
-use tokio::sync::mpsc;
+use bytes::Bytes;
+use esb_model::{Activity, Event, Reporter};
+use esb_oci::{
+    Blob, BlobError, BlobLocation, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor,
+    Digest,
+};
+use futures_core::Stream;
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
     Base, Error,
@@ -19,12 +34,45 @@ use crate::{
 /// Blocks that may wait for the reader.
 const WAITING: usize = 16;
 
+/// How many bytes are read between two reports.
+const REPORT_EVERY: u64 = 1024 * 1024;
+
+/// The bytes that were read of a base's layers.
+#[derive(Debug, Default)]
+struct BytesRead {
+    count: AtomicU64,
+    moved: Notify,
+}
+
 /// The index of an image, made of its layers; those that lie in a registry come by way of the store
 /// that is to `keep` them.
 pub(crate) async fn index(
     image: &str,
     base: &Base,
     keep: Option<&ContentStore>,
+    reporter: &dyn Reporter,
+) -> Result<BaseIndex, Error> {
+    let read = Arc::new(BytesRead::default());
+    let total = base.image.layers.iter().map(|layer| layer.descriptor.size).sum();
+    let mut work = pin!(read_layers(image, base, keep, &read));
+    loop {
+        tokio::select! {
+            index = work.as_mut() => return index,
+            () = read.moved.notified() => reporter.event(&Event::Progress {
+                subject: &base.name,
+                action: Activity::Index,
+                done: read.count.load(Ordering::Relaxed),
+                total: Some(total),
+            }),
+        }
+    }
+}
+
+async fn read_layers(
+    image: &str,
+    base: &Base,
+    keep: Option<&ContentStore>,
+    read: &Arc<BytesRead>,
 ) -> Result<BaseIndex, Error> {
     let mut indexer = Indexer::default();
     let diff_ids = base.image.parse_config()?.diff_ids();
@@ -34,22 +82,67 @@ pub(crate) async fn index(
             digest: layer.descriptor.digest,
             source,
         };
+        let counted = Blob {
+            descriptor: layer.descriptor.clone(),
+            source: Arc::new(Counted { inner: Arc::clone(&layer.source), read: Arc::clone(read) }),
+        };
         let kept = match keep.filter(|_| layer.source.location().is_some()) {
             Some(store) => {
-                store.ingest(layer).await.map_err(|error| failed(error.into()))?;
+                store.ingest(&counted).await.map_err(|error| failed(error.into()))?;
                 Some(store.blob(layer.descriptor.clone()))
             }
             None => None,
         };
-        let layer = kept.as_ref().unwrap_or(layer);
-        let read = move |blocks| indexer.layer(blocks).map(|found| (indexer, found));
-        let (read, found) = feed(layer, read).await.map_err(failed)?;
-        indexer = read;
+        let layer = kept.as_ref().unwrap_or(&counted);
+        let unpack = move |blocks| indexer.layer(blocks).map(|found| (indexer, found));
+        let (unpacked, found) = feed(layer, unpack).await.map_err(failed)?;
+        indexer = unpacked;
         if let Some(diff_id) = diff_ids.get(position) {
             same(found, *diff_id).map_err(failed)?;
         }
     }
     Ok(indexer.finish())
+}
+
+/// A source that counts the bytes that are read from it.
+#[derive(Debug)]
+struct Counted {
+    inner: Arc<dyn BlobSource>,
+    read: Arc<BytesRead>,
+}
+
+impl BlobSource for Counted {
+    fn open<'a>(&'a self, blob: &'a Descriptor) -> BoxFuture<'a, Result<BlobStream, BlobError>> {
+        Box::pin(async move {
+            let inner = self.inner.open(blob).await?;
+            Ok(Box::pin(CountedStream { inner, read: Arc::clone(&self.read) }) as BlobStream)
+        })
+    }
+
+    fn location(&self) -> Option<BlobLocation> {
+        self.inner.location()
+    }
+}
+
+struct CountedStream {
+    inner: BlobStream,
+    read: Arc<BytesRead>,
+}
+
+impl Stream for CountedStream {
+    type Item = Result<Bytes, BlobError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let block = ready!(self.inner.as_mut().poll_next(cx));
+        if let Some(Ok(block)) = &block {
+            let length = block.len() as u64;
+            let before = self.read.count.fetch_add(length, Ordering::Relaxed);
+            if before / REPORT_EVERY != (before + length) / REPORT_EVERY {
+                self.read.moved.notify_one();
+            }
+        }
+        Poll::Ready(block)
+    }
 }
 
 /// Checks that a layer's uncompressed digest is the one in its image's config, for callers that
@@ -81,7 +174,7 @@ async fn feed<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let stream = layer.open().await?;
     let (sender, receiver) = mpsc::channel(WAITING);
-    let reading = blocking(move || read(Blocks { receiver, block: bytes::Bytes::new() }));
+    let reading = blocking(move || read(Blocks { receiver, block: Bytes::new() }));
     let (sent, read) = tokio::join!(send(stream, sender), reading);
     // A damaged blob is the cause of what the reader says of it.
     sent?;
@@ -91,7 +184,7 @@ async fn feed<T: Send + 'static>(
 /// Sends a stream's blocks; it is read to its end, which is where it is verified.
 async fn send(
     mut stream: BlobStream,
-    sender: mpsc::Sender<bytes::Bytes>,
+    sender: mpsc::Sender<Bytes>,
 ) -> Result<(), esb_oci::BlobError> {
     while let Some(block) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
         let block = block?;
@@ -105,8 +198,8 @@ async fn send(
 
 /// Reads the blocks on the other side.
 struct Blocks {
-    receiver: mpsc::Receiver<bytes::Bytes>,
-    block: bytes::Bytes,
+    receiver: mpsc::Receiver<Bytes>,
+    block: Bytes,
 }
 
 impl io::Read for Blocks {

@@ -59,7 +59,7 @@ impl ImageParts {
         earlier: Option<&Self>,
         differences: impl Fn(Part<'_>, Digest) -> PartChanges,
     ) -> String {
-        let Some(earlier) = earlier else { return "never built before".to_owned() };
+        let Some(earlier) = earlier else { return "new".to_owned() };
         let mut reasons = Vec::new();
         if self.base != earlier.base {
             reasons.push(match first_of(&differences(Part::Base, earlier.base)) {
@@ -169,7 +169,7 @@ impl LastParts<'_> {
 }
 
 /// Why nothing that earlier builds left is used.
-pub(crate) const NO_CACHE: &str = "earlier results were not to be used";
+pub(crate) const NO_CACHE: &str = "the cache is not used";
 
 #[cfg(test)]
 mod tests {
@@ -200,7 +200,7 @@ mod tests {
             &|new| new.sources.values_mut().for_each(|source| *source = digest("x")),
             "`code/` changed, and 1 more",
         );
-        assert_eq!(parts.reason(None, |_, _| Vec::new()), "never built before");
+        assert_eq!(parts.reason(None, |_, _| Vec::new()), "new");
 
         let mut new = parts.clone();
         new.sources.insert("3 code/".to_owned(), digest("x"));

@@ -75,12 +75,12 @@ fn copying(repository: &str) -> ImageRecipe {
 async fn works_once(bench: &Bench<'_>) {
     let recipe = copying("esb-once");
     let first = bench.build(&recipe).await;
-    assert_eq!((first.action, &*first.reason), (Action::Built, "never built before"));
+    assert_eq!((first.action, &*first.reason), (Action::Built, "new"));
     let again = bench.build(&recipe).await;
     assert_eq!((again.action, &*again.reason), (Action::Cached, "same content, base and recipe"));
     assert_eq!(local(&again).descriptor, local(&first).descriptor);
     let forced = bench.try_build(&recipe, true).await.unwrap();
-    let reason = "earlier results were not to be used";
+    let reason = "the cache is not used";
     assert_eq!((forced.action, &*forced.reason), (Action::Built, reason));
     assert_eq!(local(&forced).descriptor, local(&first).descriptor);
     write(bench.root, &[("code/app.py", "changed\n")]);

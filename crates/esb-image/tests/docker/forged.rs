@@ -89,10 +89,7 @@ pub(crate) async fn nothing_is_ours_for_what_it_says(
     // Where the image goes.
     let place = Place(forged.clone());
     let unpinned = bench.build(&at("unpinned"), Some(&place), nothing()).await;
-    assert_eq!(
-        (unpinned.action, &*unpinned.reason),
-        (Action::Built, "never built before, and not pinned")
-    );
+    assert_eq!((unpinned.action, &*unpinned.reason), (Action::Built, "new, and not pinned"));
     assert_eq!(local(&unpinned).descriptor, local(&ours).descriptor);
     let pins = |image| Pins { image: Some(image), packages: None };
     let outdated = (Digest::of(b"another"), forged.digest());

@@ -21,7 +21,7 @@ fn told(report: &BuildReport) -> (Action, &str) {
 fn an_unchanged_image_is_not_built_again() {
     let mut project = Project::new(DOCKERFILE, FILES);
     let first = project.build().unwrap();
-    assert_eq!(told(&first), (Action::Built, "never built before"));
+    assert_eq!(told(&first), (Action::Built, "new"));
     let second = project.build().unwrap();
     assert_eq!(told(&second), (Action::Cached, "same content, base and recipe"));
     assert_eq!(image(&second).manifest_bytes, image(&first).manifest_bytes);
@@ -120,7 +120,7 @@ fn without_the_cache_everything_is_made_again() {
     let first = project.image();
     project.no_cache = true;
     let second = project.build().unwrap();
-    assert_eq!(told(&second), (Action::Built, "earlier results were not to be used"));
+    assert_eq!(told(&second), (Action::Built, "the cache is not used"));
     assert_eq!(image(&second).digest(), first.digest());
 }
 

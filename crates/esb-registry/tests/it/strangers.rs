@@ -89,7 +89,7 @@ async fn every_request(client: &Client, at: &Repository) -> Vec<Error> {
     let registry = client.registry();
     let digest = Digest::of(b"layer");
     let blob = Blob::from_bytes(media_type::OCI_LAYER_GZIP, &b"layer"[..]);
-    let upload = || Upload { blob: &blob, reporter: REPORTER.get_or_init(quiet) };
+    let upload = || Upload { blob: &blob, subject: "layer", reporter: REPORTER.get_or_init(quiet) };
     let manifest = bytes::Bytes::from_static(b"{}");
     let mut errors = Vec::new();
     let mut note = |result: Result<(), Error>| errors.extend(result.err());
@@ -173,7 +173,7 @@ async fn an_upload_that_goes_on_elsewhere_gets_nothing() {
             let at = Repository { registry: registry.address(), repository: "a".into() };
             let what = format!("{wants:?} {kind}");
             let blob = Blob::from_bytes(media_type::OCI_LAYER_GZIP, &b"layer"[..]);
-            let upload = Upload { blob: &blob, reporter: &quiet() };
+            let upload = Upload { blob: &blob, subject: "layer", reporter: &quiet() };
             let error = client.registry().blob_push(&at, upload, None).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Refused, "{what}: {error}");
             client.registry().may_push(&at).await.unwrap();

@@ -196,7 +196,7 @@ fn compare(digest: Digest, expected: Option<Digest>) -> Answer {
 }
 
 /// The command that brings an image back.
-fn mend(project: &Project, dir: &Path, published: &PublishedConfig, function: &str) -> String {
+fn fix(project: &Project, dir: &Path, published: &PublishedConfig, function: &str) -> String {
     let slug = project.brand.slug();
     if published.config.images.images.iter().any(|entry| entry.function_name == function) {
         let file = dir.join("image-import.json");
@@ -215,7 +215,7 @@ fn report(
     published: &PublishedConfig,
     checked: &[Checked],
 ) -> Result<(), CliError> {
-    let mend = |checked: &Checked| mend(project, dir, published, &checked.function);
+    let fix = |checked: &Checked| fix(project, dir, published, &checked.function);
     let broken: Vec<&Checked> = checked.iter().filter(|checked| !checked.is_pullable()).collect();
     if printer.json {
         let images: Vec<Value> = checked
@@ -227,7 +227,7 @@ fn report(
                     "digest": image.expected.map(|digest| digest.to_string()),
                     "registry": image.registry.json(),
                     "engine": image.engine.as_ref().map(Answer::json),
-                    "mend": (!image.is_pullable()).then(|| mend(image)),
+                    "fix": (!image.is_pullable()).then(|| fix(image)),
                 })
             })
             .collect();
@@ -253,7 +253,10 @@ fn report(
         image.answers().all(|answer| matches!(answer, Answer::Pullable | Answer::Unknown(_)))
     };
     let kind = if broken.iter().all(silent) { Kind::Remote } else { Kind::Difference };
-    let text = format!("{} of {} images cannot be pulled", broken.len(), checked.len());
+    let text = match (broken.len(), checked.len()) {
+        (1, 1) => "1 image cannot be pulled".to_owned(),
+        (broken, all) => format!("{broken} of {all} images cannot be pulled"),
+    };
     let mut failure = Error::new(kind, "verify", text);
     for image in &broken {
         for (side, answer) in
@@ -261,11 +264,11 @@ fn report(
         {
             if let Some(reason) = answer.and_then(Answer::reason) {
                 let function = &image.function;
-                failure.causes.push(format!("`{function}`, asked by the {side}: {reason}"));
+                failure.list.push(format!("`{function}`, asked by the {side}: {reason}"));
             }
         }
     }
-    let commands: BTreeSet<String> = broken.iter().map(|image| mend(image)).collect();
+    let commands: BTreeSet<String> = broken.iter().map(|image| fix(image)).collect();
     let commands: Vec<String> = commands.iter().map(|command| format!("`{command}`")).collect();
     Err(CliError::told(failure.hint(format!("run {}", commands.join(" and ")))))
 }

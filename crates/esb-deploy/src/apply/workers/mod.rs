@@ -235,7 +235,7 @@ mod tests {
         let is_of_workers = |kind, details: &[&str]| {
             let entry = EntryKey::new(Section::Function, "one");
             let details = details.iter().map(|text| (*text).to_owned()).collect();
-            is_of_workers(&Change { entry, kind, details })
+            is_of_workers(&Change { entry, kind, details, route: None })
         };
         assert!(!is_of_workers(ChangeKind::Changed, &["max_capacity 1 → 2"]));
         assert!(is_of_workers(ChangeKind::Changed, &["max_capacity 1 → 2", "timeout 1 → 2"]));

@@ -201,7 +201,17 @@ impl Installer {
         request.no_cache = job.no_cache || job.requirements.moves();
         let hidden = job.hidden();
         let built = engine.build(self, request, secrets, &hidden).await;
-        let report = built.map_err(|error| hidden.error(error))?;
+        let report = built.map_err(|error| match hidden.error(error) {
+            // The Dockerfile of the step is ours: nobody sees it.
+            Error::Step { log, .. } => {
+                let lines: Vec<String> = log.lines().map(str::to_owned).collect();
+                job.ended(
+                    &format!("pip ended with an error in the {} engine", engine.name()),
+                    &lines,
+                )
+            }
+            other => other,
+        })?;
         let Built::Local(image) = report.built else {
             return Err(job.error("the engine kept the packages", None));
         };

@@ -12,6 +12,7 @@ use super::{
     Distribution, InstallRequest, Installer, NO_SPACE,
     address::secrets_of,
     constraints,
+    entry::Source,
     requirements::{Reader, Requirements},
     run::{self, Log},
     settings::{Settings, UvFile},
@@ -213,7 +214,35 @@ impl<'a> Job<'a> {
 
     pub(super) fn error(&self, reason: impl Into<String>, remedy: Option<Remedy>) -> Error {
         let requirements = self.dependencies.requirements.clone();
-        Error::Dependencies { requirements, reason: reason.into(), remedy }
+        let (reason, log) = (reason.into(), String::new());
+        Error::Dependencies { requirements, line: 0, reason, log, remedy }
+    }
+
+    /// What the installer ended with, with what it wrote.
+    pub(super) fn ended(&self, what: &str, log: &[String]) -> Error {
+        let said = log.iter().rev().find(|line| mentions_error(line)).into_iter();
+        let named = said.chain(log.iter().rev()).find_map(|line| self.named_in(line));
+        let (requirements, line) = match named {
+            Some((file, line)) => (file, line),
+            None => (self.dependencies.requirements.clone(), 0),
+        };
+        let start = log.len().saturating_sub(SHOWN_LINES);
+        let log = log[start..].join("\n");
+        Error::Dependencies { requirements, line, reason: what.to_owned(), log, remedy: None }
+    }
+
+    /// The line of a requirements file whose package is named in a text.
+    fn named_in(&self, text: &str) -> Option<(PathBuf, usize)> {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let words: Vec<String> = text.split(|c| !is_part(c)).map(package_name).collect();
+        let entry = self.requirements.entries.iter().find(|entry| {
+            let Source::Index(asked) = &entry.source else { return false };
+            let name = asked.split(|c| !is_part(c)).next().map(package_name);
+            !entry.is_constraint
+                && name.is_some_and(|name| !name.is_empty() && words.contains(&name))
+        })?;
+        let file = &entry.place.file;
+        Some((file.strip_prefix(self.root).unwrap_or(file).to_owned(), entry.place.line))
     }
 
     /// What has to be built, as an error that says where that is asked for.
@@ -259,7 +288,8 @@ impl<'a> Job<'a> {
         }
         match run::package_without_wheel(log.lines()) {
             Some(package) => Error::NoWheel {
-                requirements,
+                line: self.named_in(package).map_or(0, |(_, line)| line),
+                requirements: self.named_in(package).map_or(requirements, |(file, _)| file),
                 package: package.escape_debug().to_string(),
                 runtime: runtime.to_string(),
                 platform: *platform,
@@ -269,7 +299,7 @@ impl<'a> Job<'a> {
                 path: requirements,
                 source: io::Error::new(io::ErrorKind::StorageFull, NO_SPACE),
             },
-            None => self.error(log.last(), None),
+            None => self.ended(&log.last(), log.lines()),
         }
     }
 }
@@ -280,6 +310,20 @@ fn absent(lines: &[String]) -> Option<&str> {
         let (before, _) = line.split_once(" was not found in the provided package locations")?;
         before.split_whitespace().next_back()
     })
+}
+
+/// The most lines of an installer's output that an error shows.
+const SHOWN_LINES: usize = 20;
+
+fn mentions_error(line: &str) -> bool {
+    line.to_ascii_lowercase().contains("error")
+}
+
+/// The name of a package as indexes compare it.
+fn package_name(name: &str) -> String {
+    let name = name.trim_matches(['.', '-', '_']).to_ascii_lowercase();
+    let parts = name.split(['.', '-', '_']).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("-")
 }
 
 fn read(
