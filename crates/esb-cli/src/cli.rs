@@ -131,6 +131,11 @@ pub(crate) enum Command {
     /// Images that exist already: this project's, and those of the outside world
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Say what a finding means, with an example and what to do
+    Explain {
+        /// Such as esb::sam::event [default: a list of all codes]
+        code: Option<String>,
+    },
     /// Print the version
     Version,
     /// Print a shell completion script
@@ -206,7 +211,9 @@ impl Command {
             Self::Logs(args) => {
                 return Some(args.template.as_deref().unwrap_or(std::path::Path::new(".")));
             }
-            Self::Init(_) | Self::Version | Self::Completions { .. } => return None,
+            Self::Init(_) | Self::Explain { .. } | Self::Version | Self::Completions { .. } => {
+                return None;
+            }
             _ => return Some(std::path::Path::new(".")),
         };
         Some(args.templates.first().map_or(std::path::Path::new("."), PathBuf::as_path))

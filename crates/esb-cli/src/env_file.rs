@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
                 c if c.is_alphanumeric() => {}
                 c => {
                     let reason =
-                        format!("`{}` cannot stand in the name of a variable", c.escape_debug());
+                        format!("`{}` is not allowed in the name of a variable", c.escape_debug());
                     return Err(self.problem(start + offset, reason));
                 }
             }
@@ -249,7 +249,8 @@ fn braced<'t>(
     lookup: &dyn Fn(&str) -> Option<String>,
     depth: usize,
 ) -> Result<(String, &'t str), String> {
-    let wrong = || "`${` begins no reference to a variable; write `$$` for a dollar".to_owned();
+    let wrong =
+        || "`${` does not begin a reference to a variable; write `$$` for a dollar".to_owned();
     let name = name_of(inner);
     let end = closing(inner).ok_or_else(wrong)?;
     let (after_name, after) = (inner.get(name.len()..end).ok_or_else(wrong)?, &inner[end + 1..]);
@@ -375,15 +376,14 @@ mod tests {
     fn what_is_wrong_is_placed() {
         let check = |text: &str, expected: &str| assert_eq!(read(text), format!("! {expected}"));
         check("A=1\nB C=2", "line 2, column 2: the name of a variable has a blank in it");
-        check("A=1\n\n é$=2", "line 3, column 3: `$` cannot stand in the name of a variable");
+        check("A=1\n\n é$=2", "line 3, column 3: `$` is not allowed in the name of a variable");
         check("A=1\nB = \"x\ny", "line 2, column 5: the quote that opens here is not closed");
         check(
             "A=${NONE:?needed for $OUT}",
             "line 1, column 3: `NONE` has to be set: needed for outer",
         );
         check("A=${EMPTY:?}", "line 1, column 3: `EMPTY` has to be set");
-        let wrong =
-            "line 1, column 3: `${` begins no reference to a variable; write `$$` for a dollar";
+        let wrong = "line 1, column 3: `${` does not begin a reference to a variable; write `$$` for a dollar";
         for text in ["A=${", "A=${}", "A=${1}", "A=${OUT x}", "A=${OUT"] {
             check(text, wrong);
         }

@@ -106,13 +106,14 @@ impl Given {
 /// Prints what was found; an error among it ends the command.
 pub(crate) fn check(loaded: &Loaded, printer: Printer) -> Result<(), CliError> {
     let lowest = lowest(printer);
-    let counts = diagnostics::print(&loaded.findings, &loaded.sources, lowest, printer);
+    let findings = loaded.effective_findings();
+    let counts = diagnostics::print(&findings, &loaded.sources, lowest, printer);
     if counts.errors == 0 {
         print_counts(counts, printer);
     }
     loaded.check().map_err(|mut error| {
         error.message = format!("the template has {counts}");
-        let findings = inspect::findings(&loaded.findings, &loaded.sources);
+        let findings = inspect::findings(&findings, &loaded.sources);
         CliError { findings, ..error.into() }
     })
 }
@@ -124,7 +125,8 @@ pub(crate) fn recheck(loaded: &Loaded, printer: Printer) -> Result<(), CliError>
 
 /// Prints what was found; notes are for `validate`, and for who asks.
 pub(crate) fn report(loaded: &Loaded, printer: Printer) {
-    let counts = diagnostics::print(&loaded.findings, &loaded.sources, lowest(printer), printer);
+    let findings = loaded.effective_findings();
+    let counts = diagnostics::print(&findings, &loaded.sources, lowest(printer), printer);
     print_counts(counts, printer);
 }
 
@@ -161,6 +163,8 @@ fn inputs(
     inputs.parameters = (0..project.templates.len()).map(|number| values.of(number)).collect();
     inputs.env_vars = args.env_vars.as_deref().map(env_vars).transpose()?.unwrap_or_default();
     inputs.region = region(args, environment);
+    inputs.levels.settings = environment.settings().levels();
+    inputs.levels.allowed.extend(args.allow.iter().cloned());
     inputs.code = local_code(&args.code)?;
     Ok((inputs, values))
 }

@@ -15,6 +15,7 @@ mod environment;
 mod error_text;
 mod escape;
 mod exit_code;
+mod explain;
 mod fleet;
 mod hints;
 mod inputs;

@@ -246,7 +246,7 @@ fn styled(on: bool, text: &str, style: Style) -> String {
         return text.to_owned();
     }
     let code = match style {
-        Style::Error => "1;31",
+        Style::Error => "1;91",
         Style::Warning => "1;33",
         Style::Good => "1;32",
         Style::Changed => "33",

@@ -68,7 +68,7 @@ impl Summary {
             "adopted": ownership::adopted_json(written.merged.as_ref()),
             "left": ownership::left_json(written.merged.as_ref()),
             "unowned": unowned,
-            "findings": inspect::findings(&loaded.findings, &loaded.sources),
+            "findings": inspect::findings(&loaded.effective_findings(), &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
         });
         Self { document, text, exit: Exit::Success }
@@ -98,7 +98,7 @@ impl Summary {
             "adopted": ownership::adopted_json(plan.merged.as_ref()),
             "left": ownership::left_json(plan.merged.as_ref()),
             "unowned": unowned,
-            "findings": inspect::findings(&loaded.findings, &loaded.sources),
+            "findings": inspect::findings(&loaded.effective_findings(), &loaded.sources),
             "seconds": start.elapsed().as_secs_f64(),
         });
         Self { document, text, exit: Exit::Success }

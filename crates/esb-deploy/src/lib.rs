@@ -20,6 +20,7 @@ mod fetch;
 mod folders;
 pub mod history;
 mod image_names;
+pub mod levels;
 mod load;
 mod local_code;
 pub mod lockfile;

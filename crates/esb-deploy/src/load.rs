@@ -7,10 +7,11 @@ use std::{
 };
 
 use esb_model::{Application, Finding, Remedy, Severity, SourceMap, Span, TemplateId, decode_text};
-use esb_sam::{LoadError, Loader, Options, Parameter, ParameterOrigin, codes};
+use esb_sam::{Allowance, LoadError, Loader, Options, Parameter, ParameterOrigin, codes};
 
 use crate::{
     error::{Error, Kind},
+    levels::{self, Levels},
     local_code,
     project::{Project, TemplateFile, read_limited},
 };
@@ -31,6 +32,8 @@ pub struct TemplateInputs {
     /// Whether the application is to be deployed: names that nothing has are then errors also where
     /// the platform ignores them.
     pub strict: bool,
+    /// What is made of findings.
+    pub levels: Levels,
 }
 
 impl Default for TemplateInputs {
@@ -41,6 +44,7 @@ impl Default for TemplateInputs {
             env_vars: BTreeMap::new(),
             code: Vec::new(),
             strict: false,
+            levels: Levels::default(),
         }
     }
 }
@@ -53,8 +57,11 @@ pub struct Loaded {
     pub app: Application,
     /// The texts that findings point into.
     pub sources: SourceMap,
-    /// What was found in the templates.
+    /// What was found in the templates, whatever levels a run gives to it.
     pub findings: Vec<Finding>,
+    pub(crate) levels: Levels,
+    /// The findings that comments allow.
+    pub(crate) allowances: Vec<Allowance>,
     /// Parameters without a given value, each with the index of its template: those without a
     /// default, and those with one.
     pub open: Vec<(usize, Parameter)>,
@@ -70,13 +77,25 @@ impl Loaded {
     /// # Errors
     /// When one of the findings is an error.
     pub fn check(&self) -> Result<(), Error> {
-        let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error);
+        let findings = self.effective_findings();
+        let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
         let text = match errors.count() {
             0 => return Ok(()),
             1 => "the template has an error".to_owned(),
             n => format!("the template has {n} errors"),
         };
         Err(Error::new(Kind::Input, "template", text))
+    }
+
+    /// The findings with the levels that this run gives to them.
+    pub fn effective_findings(&self) -> Vec<Finding> {
+        self.with_levels(self.findings.clone())
+    }
+
+    /// Gives findings their levels, and leaves out those that are allowed.
+    pub(crate) fn with_levels(&self, mut findings: Vec<Finding>) -> Vec<Finding> {
+        self.levels.apply(&mut findings, &self.allowances);
+        findings
     }
 
     /// Adds the findings of a later stage. A fault of one function or place that the template's own
@@ -88,7 +107,8 @@ impl Loaded {
             let said = open.iter().position(|(at, place)| {
                 let own = &self.findings[*at];
                 let is_same_place = own.span == finding.span || *place == finding.span;
-                finding.cause.is_some() && own.cause == finding.cause && is_same_place
+                let is_same_cause = finding.cause.is_some() && own.cause == finding.cause;
+                is_same_cause && is_same_place && is_same_name(own, &finding)
             });
             match said {
                 Some(position) => {
@@ -138,6 +158,15 @@ impl Loaded {
     }
 }
 
+/// Whether a finding about a wrong name and a later one may be about the same name, as far as the
+/// first is about a name.
+fn is_same_name(own: &Finding, later: &Finding) -> bool {
+    if ![codes::UNRESOLVED_REF, codes::UNKNOWN_INTRINSIC].contains(&own.code) {
+        return true;
+    }
+    own.message.split('`').nth(1).is_some_and(|name| later.message.contains(name))
+}
+
 /// Reads and lowers all templates of a project.
 ///
 /// # Errors
@@ -148,6 +177,8 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
         app: Application::default(),
         sources: SourceMap::default(),
         findings: Vec::new(),
+        levels: inputs.levels.clone(),
+        allowances: Vec::new(),
         open: Vec::new(),
         declared: Vec::new(),
         readable: true,
@@ -176,6 +207,8 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
         let open = parsed.parameters.iter().filter(is_open);
         loaded.open.extend(open.map(|parameter| (number, parameter.clone())));
         loaded.findings.extend(parsed.findings);
+        loaded.findings.extend(levels::unknown(&parsed.allowances));
+        loaded.allowances.extend(parsed.allowances);
         loaded.app.append(parsed.application);
     }
     loaded.app.templates = project.templates.iter().map(|file| file.name.clone()).collect();

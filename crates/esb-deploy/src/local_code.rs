@@ -51,7 +51,7 @@ pub(crate) fn apply(
             let template = project.templates.get(function.id.template.0);
             let folder = template.and_then(|file| file.path.parent()).unwrap_or(&project.root);
             let path = relative(&project.root, folder, &path).display().to_string();
-            package.code = Code::Path { path, span };
+            package.code = Code::Path { path, span: span.or(Some(function.span)) };
         }
         if !found {
             return Err(unknown(wanted, app));

@@ -108,6 +108,7 @@ impl Deployment {
         }
         let findings = runnable::findings(self, &loaded.app, &recipes);
         loaded.findings.extend(findings.clone());
+        let findings = loaded.with_levels(findings);
         let site = Site { registry: target.registry.clone(), places, externals };
         Ok(Plan { loaded, recipes, target, findings, site })
     }

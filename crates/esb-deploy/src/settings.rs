@@ -17,6 +17,7 @@ use toml::{
 
 use crate::{
     error::{Error, Kind},
+    levels::{self, Level},
     project::read_text,
 };
 
@@ -43,6 +44,12 @@ pub const KEYS: [&str; 14] = [
     TRUST_REGISTRY,
     CONFIRM,
 ];
+
+/// What the keys of the table `[findings]` start with; they are codes of findings.
+const FINDINGS: &str = "findings.";
+
+/// The values of the table `[findings]`.
+const LEVELS: &[&str] = &["allow", "warn", "deny"];
 
 /// `follow-links` of the table `[code]`.
 const FOLLOW_LINKS: &str = "code.follow-links";
@@ -215,6 +222,15 @@ impl Settings {
         }
     }
 
+    /// The levels of findings.
+    pub fn levels(&self) -> BTreeMap<String, Level> {
+        let level = |(key, setting): (&String, &Setting)| {
+            let code = key.strip_prefix(FINDINGS)?;
+            Some((code.to_owned(), Level::named(setting.values.first()?)?))
+        };
+        self.values.iter().filter_map(level).collect()
+    }
+
     /// Whether a setting is on.
     pub fn is_on(&self, key: &str) -> bool {
         self.text(key) == Some("true")
@@ -278,7 +294,9 @@ fn insert(
         let key = known(key, place).map_err(|words| wrong(at, words))?;
         let texts = strings(&key, value.get_ref()).map_err(|words| wrong(value, words))?;
         let choices = CHOICES.iter().find(|(name, _)| *name == key);
-        if let Some((_, choices)) = choices
+        let choices = choices.map(|(_, choices)| *choices);
+        let of_findings = Some(LEVELS).filter(|_| key.starts_with(FINDINGS));
+        if let Some(choices) = choices.or(of_findings)
             && !choices.contains(&&*texts[0])
         {
             let choices: Vec<String> =
@@ -299,6 +317,14 @@ fn known(key: &str, place: &str) -> Result<String, String> {
     let names = KEYS.into_iter().chain(["env"]);
     if names.clone().any(|name| name == key && name != "env") {
         return Ok(key.to_owned());
+    }
+    if let Some(code) = key.strip_prefix(FINDINGS) {
+        if levels::code(code).is_some() {
+            return Ok(key.to_owned());
+        }
+        let nearest = levels::nearest_code(code);
+        let meant = nearest.map(|code| format!("; did you mean `{code}`?")).unwrap_or_default();
+        return Err(format!("{place}there is no finding `{}`{meant}", code.escape_debug()));
     }
     let distance = |name: &&str| strsim::levenshtein(&key.to_lowercase().replace('_', "-"), name);
     let nearest = names.min_by_key(distance).filter(|name| distance(name) <= 3);
@@ -366,6 +392,19 @@ mod tests {
     }
 
     #[test]
+    fn an_environment_may_have_levels_of_its_own() {
+        let text = "[findings]\n'esb::sam::event' = 'allow'\n'esb::sam::layer' = 'warn'\n\
+                    [env.prod.findings]\n'esb::sam::event' = 'deny'\n";
+        let file = SettingsFile::parse(text, "1.0.0").unwrap();
+        let level =
+            |environment: &str, code: &str| file.settings(environment).levels().get(code).copied();
+        assert_eq!(level("dev", "esb::sam::event"), Some(Level::Allow));
+        assert_eq!(level("prod", "esb::sam::event"), Some(Level::Deny));
+        assert_eq!(level("prod", "esb::sam::layer"), Some(Level::Warn));
+        assert_eq!(level("prod", "esb::sam::table"), None);
+    }
+
+    #[test]
     fn what_is_wrong_is_told() {
         let check = |text: &str, expected: &str| {
             let error = SettingsFile::parse(text, "0.1.0").unwrap_err();
@@ -383,6 +422,12 @@ mod tests {
         check("[code]\nfollow-link = 'anywhere'", "did you mean `code.follow-links`?");
         check("[code]\nfollow-links = 'no'", "`code.follow-links` must be \"project\" or");
         check("[code]\nfollow-links = true", "`code.follow-links` must be a text");
+        check(
+            "[findings]\n'esb::sam::evnt' = 'allow'",
+            "no finding `esb::sam::evnt`; did you mean `esb::sam::event`?",
+        );
+        check("[findings]\n'esb::sam::event' = 'off'", "must be \"allow\" or \"warn\" or \"deny\"");
+        check("[env.prod.findings]\nx = 'allow'", "[env.prod] there is no finding `x`");
         check("[registry]\na = 1", "`registry.a` is not a setting");
         check("required-version = '>=2'", "it needs esb >=2, and this is 0.1.0");
         check("required-version = 'new'", "`required-version` is `new`");

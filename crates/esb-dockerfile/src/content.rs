@@ -14,6 +14,7 @@ use esb_model::{Code, Finding, Severity, Span, Staged, StagedSource};
 use crate::{
     codes,
     copied::CopyMode,
+    finding::nearest,
     ignore::{Exclusions, Included},
     project::{EntryKind, Project},
     quote,
@@ -108,9 +109,11 @@ fn find_path(
         NotFound::from(match cause.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 let message = format!("the {what} does not exist: there is no `{place}`");
-                error(codes::MISSING_CODE, message)
-                    .label("no such file or folder")
-                    .help("paths are relative to the template's folder")
+                let finding = error(codes::MISSING_CODE, message).label("no such file or folder");
+                match near(project, folder, path) {
+                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    None => finding.help("paths are relative to the template's folder"),
+                }
             }
             _ => error(
                 codes::UNREADABLE,
@@ -133,6 +136,26 @@ fn find_path(
             Err(error(codes::MISSING_CODE, message).into())
         }
     }
+}
+
+/// The path that is meant by one whose first part that does not exist is nearly another name.
+fn near(project: &dyn Project, folder: &Path, path: &str) -> Option<String> {
+    let mut before = PathBuf::new();
+    let mut parts = Path::new(path).components();
+    for part in parts.by_ref().filter(|part| *part != Component::CurDir) {
+        let known = before.join(part);
+        if project.locate(&folder.join(&known)).is_ok() {
+            before = known;
+            continue;
+        }
+        let Component::Normal(wrong) = part else { return None };
+        let entries = project.entries(&folder.join(&before)).ok()?;
+        let names = entries.iter().map(|entry| &*entry.name);
+        let meant = nearest(wrong.to_str()?, names.filter(|name| !name.starts_with('.')))?;
+        let near = before.join(meant).join(parts.as_path());
+        return project.locate(&folder.join(&near)).is_ok().then(|| plain(&near));
+    }
+    None
 }
 
 impl CopySource {

@@ -22,23 +22,26 @@ pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) 
     let lower = name.to_ascii_lowercase();
     let with_distance = known.into_iter().map(|known| (distance(&lower, known), known));
     let (distance, nearest) = with_distance.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 3).then_some(nearest)
+    (distance <= name.len().div_ceil(3).min(3)).then_some(nearest)
 }
 
-/// Insertions, deletions and replacements from one text to the other.
+/// Insertions, deletions, replacements and swapped neighbours from one text to the other.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let replaced = rows[i][j] + usize::from(a[i] != b[j]);
+            let mut cost = replaced.min(row[j] + 1).min(rows[i][j + 1] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                cost = cost.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(cost);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -55,6 +58,8 @@ mod tests {
         check("python-3.13", Some("python3.13"));
         check("Node.js20.x", Some("nodejs20.x"));
         check("cobol85", None);
+        assert_eq!(nearest("scr", ["lib", "src"]), Some("src"));
+        assert_eq!(nearest("app", ["lib", "src"]), None);
         check("", None);
         check(&"x".repeat(1000), None);
     }

@@ -6,8 +6,8 @@
 use std::{error::Error, io, path::PathBuf};
 
 use esb_model::{
-    BaseRef, Cause, Dependencies, Family, Finding, Function, ImageKind, ImageRecipe, Platform,
-    Remedy, Runtime, Severity, Span, ZipPackage,
+    BaseRef, Cause, Code, Dependencies, Family, Finding, Function, ImageKind, ImageRecipe,
+    Platform, Remedy, Runtime, Severity, Span, ZipPackage,
 };
 
 use crate::{
@@ -45,6 +45,7 @@ impl SourceContext<'_> {
     ) -> Option<ImageRecipe> {
         let who = format!("code of function `{}`", function.effective_name());
         let folder = self.settings.template_folder(function.id.template);
+        findings.extend(default_code(function, &package.code));
         let code = match find(self.project, &folder, &package.code, &who, function.span) {
             Ok(found) => Some(found),
             Err(NotFound::S3 { uri, span }) => {
@@ -271,6 +272,22 @@ fn runtime(
             Some(DEFAULT_RUNTIME.parse().expect("the default is a runtime's name"))
         }
     }
+}
+
+/// Without a place for its code, a function gets everything that lies beside its template.
+fn default_code(function: &Function, code: &Code) -> Option<Finding> {
+    let Code::Path { path, span: None } = code else { return None };
+    if path != "." && !path.ends_with("/.") {
+        return None;
+    }
+    let name = function.effective_name();
+    let message =
+        format!("function `{name}` does not say where its code is; the template's folder is used");
+    let finding = Finding::new(Severity::Warning, codes::DEFAULT_CODE, function.span, message);
+    Some(
+        finding
+            .help("set `CodeUri` to the folder of the code, or to `.` for the template's folder"),
+    )
 }
 
 fn handler(function: &Function, package: &ZipPackage, findings: &mut Vec<Finding>) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use esb_model::{Finding, Function, Severity, Span, image_name};
+use esb_model::{Cause, Finding, Function, Severity, Span, image_name};
 
 use crate::codes;
 
@@ -12,8 +12,8 @@ const RESERVED: &str = "lambda-base";
 /// The names that functions have taken.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    /// Image name to function name and place.
-    taken: BTreeMap<String, (String, Span)>,
+    /// Image name to function name, logical id and place.
+    taken: BTreeMap<String, (String, String, Span)>,
 }
 
 impl Names {
@@ -42,19 +42,23 @@ impl Names {
             findings.push(error(codes::RESERVED_IMAGE, message).help("rename the function"));
             return None;
         }
-        if let Some((other, place)) = self.taken.get(&image) {
-            let message = format!(
-                "functions `{other}` and `{name}` would both have the image name `{image}`"
-            );
+        let id = &function.id.logical_id;
+        if let Some((other, other_id, place)) = self.taken.get(&image) {
+            let message = if *other == name {
+                format!("functions `{other_id}` and `{id}` are both named `{name}`")
+            } else {
+                format!("functions `{other}` and `{name}` would both have the image name `{image}`")
+            };
             findings.push(
                 error(codes::DUPLICATE_IMAGE, message)
+                    .cause(Cause::DuplicateName)
                     .label("second function with this image name")
                     .related(*place, "first function with this image name")
                     .help("rename one of them with `FunctionName`"),
             );
             return None;
         }
-        self.taken.insert(image.clone(), (name.into_owned(), function.span));
+        self.taken.insert(image.clone(), (name.into_owned(), id.clone(), function.span));
         Some(image)
     }
 }

@@ -26,6 +26,8 @@ pub struct Code(pub &'static str);
 pub enum Cause {
     /// Code or the content of a layer is not on this machine.
     ContentElsewhere,
+    /// Two functions have the same name.
+    DuplicateName,
     /// A layer is published in AWS.
     PublishedLayer,
     /// A property is missing, and a default is used.
@@ -121,14 +123,22 @@ impl fmt::Display for Code {
     }
 }
 
-/// Declares a stage's finding codes as constants, and `CODES`: the table of all of them with what
-/// they mean, from which the reference page is made.
+/// Declares a stage's finding codes as constants, `CODES`: the table of all of them with what they
+/// mean, from which the reference page is made, and `FIXED`: those whose errors nobody can allow,
+/// because without what they miss it is not known what is to be built.
 #[macro_export]
 macro_rules! finding_codes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal $(, $fixed:ident)?;)+) => {
         $($(#[doc = $doc])+ pub const $name: $crate::FindingCode = $crate::FindingCode($code);)+
 
         /// Every code of this stage with what it means.
         pub const CODES: &[($crate::FindingCode, &str)] = &[$(($name, concat!($($doc),+))),+];
+
+        /// The codes whose errors stay errors, marked `fixed`.
+        pub const FIXED: &[$crate::FindingCode] = &[$($({
+            // Only the mark is repeated here.
+            const _: &str = stringify!($fixed);
+            $name
+        },)?)+];
     };
 }

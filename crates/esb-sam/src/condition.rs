@@ -7,7 +7,7 @@ use esb_model::{Finding, Severity, Span};
 use crate::{
     codes,
     evaluator::Evaluator,
-    findings::quote,
+    findings::{self, quote},
     intrinsic::{call, symbolic},
     value::Value,
     yaml::{MapEntry, Node, NodePlace},
@@ -75,12 +75,8 @@ impl Evaluator<'_, '_> {
         match state {
             ConditionState::Done(truth) => return truth,
             ConditionState::Open => {
-                let from = self.conditions.open.iter().position(|open| open == name).unwrap_or(0);
-                let mut circle: Vec<_> =
-                    self.conditions.open[from..].iter().map(|name| quote(name)).collect();
-                circle.push(quote(name));
-                circle.truncate(20);
-                let message = format!("conditions depend on each other: {}", circle.join(" → "));
+                let circle = findings::circle(&self.conditions.open, name);
+                let message = format!("conditions depend on each other: {circle}");
                 self.error(codes::CONDITION_CYCLE, place.span(), message);
                 return None;
             }

@@ -13,7 +13,7 @@ use std::{
 use esb_model::{Finding, FindingCode, Remedy, Severity, SourceMap, Span};
 
 use crate::{
-    Loader, Options, codes,
+    Allowance, Loader, Options, codes,
     condition::Conditions,
     findings::{Findings, quote},
     intrinsic::{self, call},
@@ -21,6 +21,7 @@ use crate::{
     parameter::Parameters,
     pseudo::Pseudo,
     resource::{NameStates, Resources},
+    suggest,
     value::{Text, TextKind, Unknown, Value},
     yaml::{self, Meaning, Node, NodeKind, Style, meaning},
 };
@@ -35,6 +36,8 @@ pub(crate) struct Run<'r> {
     pub(crate) loader: &'r dyn Loader,
     pub(crate) options: &'r Options,
     pub(crate) findings: Findings,
+    /// The findings that comments allow.
+    pub(crate) allowances: Vec<Allowance>,
     steps: usize,
     text_bytes: usize,
     pattern_bytes: usize,
@@ -54,6 +57,8 @@ pub(crate) struct Evaluator<'a, 'r> {
     pub(crate) conditions: Conditions,
     pub(crate) resources: Resources,
     pub(crate) names: NameStates,
+    /// Resources whose names are being computed, outermost first.
+    pub(crate) open_names: Vec<Rc<str>>,
     /// `Parent-` for a nested application, else empty: what names that AWS would make start with.
     pub(crate) name_prefix: String,
     /// The outputs of nested applications, by the application's logical id.
@@ -86,6 +91,7 @@ impl<'r> Run<'r> {
             loader,
             options,
             findings,
+            allowances: Vec::new(),
             steps: 0,
             text_bytes: 0,
             pattern_bytes: 0,
@@ -116,6 +122,7 @@ impl<'r> Run<'r> {
         match yaml::compose(source, text, limits, budget) {
             Ok(document) => {
                 self.nodes += document.nodes;
+                self.allowances.extend(yaml::allowances(source, text));
                 document.findings.into_iter().for_each(|finding| self.findings.push(finding));
                 Some(document.root)
             }
@@ -324,7 +331,7 @@ impl Evaluator<'_, '_> {
             Value::Absent => None,
             other => {
                 let message = format!("{what} must be a list, not {}", other.describe());
-                self.error(codes::WRONG_TYPE, opened.span(), message);
+                self.wrong_shape(&opened, message);
                 None
             }
         }
@@ -344,8 +351,7 @@ impl Evaluator<'_, '_> {
             }
             Value::Unknown(unknown) => Some(Err(unknown)),
             other => {
-                let message = format!("{what} must be text, not {}", other.describe());
-                self.error(codes::WRONG_TYPE, node.span(), message);
+                self.wrong_shape(node, format!("{what} must be text, not {}", other.describe()));
                 None
             }
         }
@@ -373,6 +379,20 @@ impl Evaluator<'_, '_> {
             self.error(codes::WRONG_TYPE, node.span(), message);
         }
         number
+    }
+
+    /// Reports a value of another shape than its place needs: a map with one key may be a misspelt
+    /// function.
+    pub(crate) fn wrong_shape(&mut self, node: &Node, message: String) {
+        let finding = Finding::new(Severity::Error, codes::WRONG_TYPE, node.span(), message);
+        match node.entries() {
+            Some([entry]) => {
+                let names = intrinsic::NAMES.iter().copied().chain(["Ref"]);
+                let names = names.filter(|name| suggest::is_slip(&entry.key, name));
+                self.run.findings.push_wrong(finding, &entry.key, names);
+            }
+            _ => self.run.findings.push(finding),
+        }
     }
 
     /// Reports that a value stays symbolic, unless its place has a finding that says why.

@@ -122,7 +122,9 @@ fn cause(code: FindingCode) -> Option<Cause> {
         codes::SCHEDULE => Some(Cause::ScheduleExpression),
         codes::MISSING_PROPERTY => Some(Cause::MissingProperty),
         codes::UNKNOWN_RUNTIME => Some(Cause::UnknownRuntime),
-        codes::UNRESOLVED_REF | codes::UNRESOLVED_VALUE => Some(Cause::UnknownValue),
+        codes::UNRESOLVED_VALUE | codes::UNRESOLVED_REF | codes::UNKNOWN_INTRINSIC => {
+            Some(Cause::UnknownValue)
+        }
         _ => None,
     }
 }
@@ -152,6 +154,21 @@ fn hash(text: &str) -> u64 {
     let mut hasher = Fnv::default();
     hasher.write(text.as_bytes());
     hasher.finish()
+}
+
+/// The way around a circle, from a name back to it: the last of those that are open, outermost
+/// first, depends on the name again.
+pub(crate) fn circle(open: &[impl AsRef<str>], name: &str) -> String {
+    /// The names that are shown.
+    const MOST: usize = 20;
+    let from = open.iter().position(|open| open.as_ref() == name).unwrap_or(0);
+    let names = open[from..].iter().map(AsRef::as_ref).chain([name]);
+    let mut way: Vec<String> = names.take(MOST + 1).map(quote).collect();
+    if way.len() > MOST {
+        way.truncate(MOST);
+        way.push("…".to_owned());
+    }
+    way.join(" → ")
 }
 
 /// Untrusted text for a message: escaped, in backticks, and cut when it is long.
@@ -193,6 +210,14 @@ mod tests {
         findings.error(codes::LAYER, at(0), "an error still fits");
         let messages: Vec<_> = findings.finish().into_iter().map(|f| f.message).collect();
         assert_eq!(messages, ["1 more findings are left out", "an error still fits", "a", "b"]);
+    }
+
+    #[test]
+    fn circles_show_their_way() {
+        assert_eq!(circle(&["X", "A", "B"], "A"), "`A` → `B` → `A`");
+        assert_eq!(circle(&["A"], "A"), "`A` → `A`");
+        let long: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+        assert!(circle(&long, "0").ends_with("`19` → …"));
     }
 
     #[test]

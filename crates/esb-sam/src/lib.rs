@@ -88,11 +88,24 @@ pub struct Parsed {
     pub findings: Vec<Finding>,
     /// The parameters that the template declares, in its order.
     pub parameters: Vec<Parameter>,
+    /// The findings that comments of the template and of the files it includes allow.
+    pub allowances: Vec<Allowance>,
     /// Whether an application could be extracted: the text is a template with resources.
     pub readable: bool,
     /// The place of the resources of a template of which the application gets nothing, although all
     /// of them are created.
     pub nothing_made: Option<Span>,
+}
+
+/// A comment that allows the findings of a code: `# esb: allow esb::sam::event`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// The code as it is written; whether it exists is for the caller to know.
+    pub code: String,
+    /// The place of the code.
+    pub span: Span,
+    /// The lines that it is about.
+    pub applies: Span,
 }
 
 impl Parsed {
@@ -150,6 +163,7 @@ pub fn parse(
     application.templates = vec![name.to_owned()];
     Parsed {
         application,
+        allowances: std::mem::take(&mut run.allowances),
         findings: run.findings.finish(),
         parameters: lowered.parameters,
         readable: lowered.readable,

@@ -93,6 +93,23 @@ fn weight(resource: &Resource) -> Weight {
     if is_used { Weight::Used } else { Weight::Ignored }
 }
 
+/// The place of a name in an expression, so that only the name is marked.
+fn narrow(ev: &Evaluator<'_, '_>, span: Span, name: &str) -> Span {
+    /// Longer texts are not searched.
+    const MOST: usize = 4096;
+    let source = ev.run.sources.get(span.source);
+    let text = source.and_then(|source| source.text.get(span.start..span.end));
+    let Some(text) = text.filter(|text| text.len() <= MOST && !name.is_empty()) else {
+        return span;
+    };
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | ':');
+    let is_whole =
+        |at: usize| !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part);
+    let found = text.match_indices(name).map(|(at, _)| at).find(|at| is_whole(*at));
+    let place = |at| Span { start: span.start + at, end: span.start + at + name.len(), ..span };
+    found.map_or(span, place)
+}
+
 /// Reports a name that the template refers to and does not have.
 pub(crate) fn report_missing(
     ev: &mut Evaluator<'_, '_>,
@@ -101,6 +118,7 @@ pub(crate) fn report_missing(
     wanted: Wanted,
     weight: Weight,
 ) {
+    let span = narrow(ev, span, name);
     let is_pseudo = name.starts_with("AWS::");
     let message = if is_pseudo {
         format!("there is no pseudo parameter {}", quote(name))

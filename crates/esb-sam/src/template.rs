@@ -63,6 +63,7 @@ pub(crate) fn read(
         conditions: Conditions::default(),
         resources: Resources::default(),
         names: HashMap::new(),
+        open_names: Vec::new(),
         name_prefix: scope.prefix.replace('/', "-"),
         outputs: HashMap::new(),
         depth: 0,

@@ -46,6 +46,9 @@ pub(crate) struct TemplateArgs {
     /// secret is written; repeatable
     #[arg(long, value_name = "FUNCTION.NAME")]
     pub(crate) secret_env: Vec<String>,
+    /// Finding that is not shown, by its code; repeatable (`esb explain` lists the codes)
+    #[arg(long, value_name = "CODE", value_parser = crate::commands::explain::parse_code)]
+    pub(crate) allow: Vec<String>,
     /// Local code for a function whose code is in S3; repeatable
     #[arg(long, value_name = "FUNCTION=PATH")]
     pub(crate) code: Vec<String>,

@@ -129,7 +129,7 @@ const EVERYDAY: [&str; 25] = [
 ];
 
 /// The examples of each command.
-const EXAMPLES: [(&str, [&str; 2]); 22] = [
+const EXAMPLES: [(&str, [&str; 2]); 23] = [
     ("esb", ["esb deploy template.yaml -e dev", "esb invoke HelloWorldFunction -e dev"]),
     ("esb deploy", ["esb deploy -e dev", "esb deploy -e prod --dry-run"]),
     ("esb build", ["esb build -e dev", "esb build --to oci:images --platform linux/arm64"]),
@@ -144,6 +144,7 @@ const EXAMPLES: [(&str, [&str; 2]); 22] = [
     ),
     ("esb logs", ["esb logs HelloWorldFunction -f", "esb logs --request 6f1f0e5c-3b1f"]),
     ("esb init", ["esb init", "esb init --dry-run"]),
+    ("esb explain", ["esb explain esb::sam::event", "esb explain"]),
     ("esb version", ["esb version", "esb version --format json"]),
     ("esb completions", ["esb completions bash", "esb completions fish | source"]),
     ("esb cache", ["esb cache", "esb cache gc --max-size 10GB"]),

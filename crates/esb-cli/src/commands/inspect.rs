@@ -20,8 +20,9 @@ pub(crate) fn run(
     let loaded = loading::load(&project, &args.template, environment)?;
     match global.format {
         Format::Json => {
-            let Loaded { app, findings, sources, .. } = &loaded;
-            printer.document(&inspect::Document::new(app, findings, sources));
+            let findings = loaded.effective_findings();
+            let Loaded { app, sources, .. } = &loaded;
+            printer.document(&inspect::Document::new(app, &findings, sources));
         }
         Format::Mermaid => {
             loading::report(&loaded, printer);

@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 mod config;
 mod deploy;
+pub(crate) mod explain;
 mod image;
 mod images;
 mod init;
@@ -62,6 +63,7 @@ pub(crate) fn run(
             runtime::block_on(config::run(command, global, environment, printer))
         }
         Command::Image(command) => image::run(command, global, environment, printer),
+        Command::Explain { code } => Ok(explain::run(code.as_deref(), printer)?),
         Command::Version => {
             version::run(printer);
             Ok(())

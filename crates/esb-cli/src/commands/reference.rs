@@ -8,6 +8,7 @@ use crate::{
     cli::{ReferencePage, help},
     environment::VARIABLES,
     exit_code::Exit,
+    explain,
     printer::Printer,
     settings_text,
 };
@@ -28,7 +29,7 @@ pub(crate) fn page(page: ReferencePage) {
         ReferencePage::Commands => commands(),
         ReferencePage::Variables => variables(),
         ReferencePage::ExitCodes => exit_codes(),
-        ReferencePage::Findings => findings(),
+        ReferencePage::Findings => explain::page(),
         ReferencePage::EsbToml => settings_text::text(&[]),
     };
     Printer::out_bytes(text.as_bytes());
@@ -81,21 +82,6 @@ fn exit_codes() -> String {
                 |\n|---:|---|\n";
     Exit::ALL.iter().fold(head.to_owned(), |mut text, (exit, meaning)| {
         let _ = writeln!(text, "| {} | {meaning} |", *exit as u8);
-        text
-    })
-}
-
-fn findings() -> String {
-    let head = "# Findings\n\nMade from the code by `cargo xtask generate`.\n\n| code | meaning \
-                |\n|---|---|\n";
-    let mut codes: Vec<(&str, &str)> = Vec::new();
-    codes.extend(esb_sam::codes::CODES.iter().map(|(code, text)| (code.0, text.trim())));
-    codes.extend(esb_dockerfile::codes::CODES.iter().map(|(code, text)| (code.0, text.trim())));
-    codes.extend(esb_config::codes::CODES.iter().map(|(code, text)| (code.0, text.trim())));
-    codes.sort_unstable();
-    codes.dedup();
-    codes.iter().fold(head.to_owned(), |mut text, (code, meaning)| {
-        let _ = writeln!(text, "| `{code}` | {meaning} |");
         text
     })
 }

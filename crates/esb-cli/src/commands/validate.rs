@@ -25,16 +25,17 @@ pub(crate) fn run(
     let naming = Naming { tag: "latest".to_owned(), ..Naming::default() };
     predict(&project, &naming, &[], &mut loaded)?;
     let lowest = if args.deny.is_some() { Severity::Warning } else { Severity::Error };
-    let bad = loaded.findings.iter().filter(|finding| finding.severity >= lowest).count();
+    let findings = loaded.effective_findings();
+    let bad = findings.iter().filter(|finding| finding.severity >= lowest).count();
     if printer.json {
         let document = json!({
             "schema": 1,
             "valid": bad == 0,
-            "findings": inspect::findings(&loaded.findings, &loaded.sources),
+            "findings": inspect::findings(&findings, &loaded.sources),
         });
         printer.document(&document);
     } else {
-        let counts = diagnostics::print(&loaded.findings, &loaded.sources, Severity::Note, printer);
+        let counts = diagnostics::print(&findings, &loaded.sources, Severity::Note, printer);
         if bad == 0 {
             printer.out(&summary(loaded.app.functions.len(), counts));
         } else {

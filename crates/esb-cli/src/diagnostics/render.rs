@@ -118,6 +118,8 @@ fn excerpt<'a>(
     let last = ranges.iter().map(|range| range.end).max().unwrap_or_default();
     let start = source.text[..first].rfind('\n').map_or(0, |at| at + 1);
     let end = source.text[last..].find('\n').map_or(source.text.len(), |at| last + at);
+    let lines = source.text[start..end].lines().map(shown_columns);
+    let longest = lines.max().unwrap_or_default();
     // As long as it was, so that places keep; the end of a line of Windows is not to be seen.
     let mut text = Cow::Borrowed(&source.text[start..end]);
     if text.contains('\r') {
@@ -126,11 +128,10 @@ fn excerpt<'a>(
     let mut snippet = Snippet::source(text)
         .line_start(source.place(start).line)
         .path(escape::terminal(&source.name));
-    for ((span, words), range) in places.iter().zip(ranges) {
+    for ((span, words), range) in places.iter().zip(&ranges) {
         let kind =
             if Some(*span) == primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-        let needed = |words: &&str| columns(words) + columns(&source.text[range.clone()]) + MARGIN;
-        let is_short = |words: &&str| printer.width_err.is_none_or(|all| needed(words) <= all);
+        let is_short = |words: &&str| is_short(&source.text, range, words, longest, printer);
         let label: Option<Cow<'_, str>> = words.filter(is_short).map(escape::terminal);
         if let (Some(words), None) = (words, &label) {
             notes.push((*words).to_owned());
@@ -139,6 +140,26 @@ fn excerpt<'a>(
         snippet = snippet.annotation(kind.span(range).label(label));
     }
     snippet
+}
+
+/// Whether a label fits beside its marks. Where a line is too long anyway, what is before the marks
+/// may be cut off.
+fn is_short(
+    text: &str,
+    range: &Range<usize>,
+    label: &str,
+    longest: usize,
+    printer: Printer,
+) -> bool {
+    let Some(all) = printer.width_err else { return true };
+    let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
+    let fits = |before: &str| shown_columns(before) + columns(label) + MARGIN <= all;
+    fits(&text[start..range.end]) || (longest + 4 > all && fits(&text[range.clone()]))
+}
+
+/// The columns of a line of an excerpt, in which a tab takes four.
+fn shown_columns(line: &str) -> usize {
+    columns(line) + 3 * line.matches('\t').count()
 }
 
 /// The further places of a finding as one text, at most so many.
@@ -174,4 +195,96 @@ fn clamp(text: &str, start: usize, end: usize) -> Range<usize> {
     let end = border(end).max(start);
     let line_end = text[start..end].find('\n').map_or(end, |at| start + at);
     start..line_end
+}
+
+#[cfg(test)]
+mod tests {
+    use esb_model::FindingCode;
+
+    use super::*;
+    use crate::printer::ProgressStyle;
+
+    fn printer(width_err: Option<usize>) -> Printer {
+        Printer {
+            json: false,
+            quiet: false,
+            verbose: 0,
+            color_out: false,
+            color_err: false,
+            progress: ProgressStyle::None,
+            width: None,
+            width_err,
+        }
+    }
+
+    /// A finding about the `marked` part of a text, with a label and a help that are long.
+    fn shown(text: &str, marked: &str, width: Option<usize>) -> String {
+        let mut sources = SourceMap::default();
+        let source = sources.add("services/orders/template.yaml", text);
+        let start = text.find(marked).unwrap();
+        let span = Span { source, start, end: start + marked.len() };
+        let again = Span { source, start: 0, end: 1 };
+        let message =
+            "the value of `Orders` is not what anybody who reads all of this would expect";
+        let code = FindingCode("esb::sam::parameter-constraint");
+        let finding = Finding::new(Severity::Warning, code, span, message)
+            .label("is marked by a label that takes more than half of a line")
+            .help("write something else, or leave it out altogether, which is the shorter way");
+        super::finding(&finding, &[again], &sources, printer(width))
+    }
+
+    #[test]
+    fn nothing_is_wider_than_the_terminal() {
+        let long = "x".repeat(300);
+        let texts = [
+            "Resources:\n  Orders: {Type: AWS::S3::Bucket}\n".to_owned(),
+            format!("Resources:\n  {long}: {{Orders: {long}}}\n"),
+            format!("Resources:\n\t\t\tA: {long}\n\t\t\tOrders: 1\n"),
+            "Resources:\n  注文を処理する関数の説明: \"日本語の長い説明文がここに続きます。\" # Orders 日本語日本語日本語\n"
+                .to_owned(),
+            "Resources: # 🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀 Orders 🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀\n".to_owned(),
+        ];
+        for text in texts {
+            for width in [60, 100] {
+                let shown = shown(&text, "Orders", Some(width));
+                for line in shown.lines() {
+                    assert!(columns(line) <= width, "{width}: {line}\n{shown}");
+                }
+                assert!(shown.contains("Orders"), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_caret_is_under_what_it_marks() {
+        for text in
+            ["A: Orders\n", "日本: Orders\n", "🚀🚀: Orders\n", "\tA: Orders\n", "é: Orders\r\n"]
+        {
+            let shown = shown(text, "Orders", None);
+            let mut lines =
+                shown.lines().skip_while(|line| !line.contains("Orders") || line.contains('['));
+            let (excerpt, marks) = (lines.next().unwrap(), lines.next().unwrap());
+            let column = |line: &str, part: &str| columns(&line[..line.find(part).unwrap()]);
+            assert_eq!(column(excerpt, "Orders"), column(marks, "^^^^^^"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_folded_with_an_indent() {
+        insta::assert_snapshot!(shown("A: Orders\n", "Orders", Some(60)), @"
+        warning[esb::sam::parameter-constraint]: the value of
+          `Orders` is not what anybody who reads all of this would
+          expect
+         --> services/orders/template.yaml:1:4
+          |
+        1 | A: Orders
+          |    ^^^^^^
+          |
+          = note: is marked by a label that takes more than half of
+                  a line
+          = note: the same at 1:1
+          = help: write something else, or leave it out altogether,
+                  which is the shorter way
+        ");
+    }
 }

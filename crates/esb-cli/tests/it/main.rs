@@ -4,10 +4,12 @@
 #![cfg(test)]
 
 mod bases;
+mod common_mistakes;
 mod context;
 mod foreign_store;
 mod init;
 mod inspect;
+mod levels;
 mod links;
 mod lock;
 mod messages;

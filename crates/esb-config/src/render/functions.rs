@@ -35,7 +35,8 @@ pub(super) fn render(
                 format!("two functions are named `{name}`"),
             );
             let finding = finding.related(other.span, "the first is here");
-            context.find(finding.help("give one of them another `FunctionName`"));
+            let finding = finding.help("give one of them another `FunctionName`");
+            context.find(finding.cause(Cause::DuplicateName));
             continue;
         }
         first.insert(name.to_owned(), function);

@@ -4,11 +4,15 @@ use esb_model::{Code, TemplateId};
 
 use crate::support::{
     Memory, With as _, application, copies, findings, function, make, make_clean, make_with, only,
-    path, staged,
+    path, span, staged,
 };
 
 /// The `COPY` lines and staged inputs of a function with this code.
-fn check(project: &Memory, code: Code, expected_copies: &str, expected_staged: &str) {
+fn check(project: &Memory, mut code: Code, expected_copies: &str, expected_staged: &str) {
+    // As the template names it: without a place, `.` is a default.
+    if let Code::Path { span: place, .. } = &mut code {
+        *place = Some(span(1));
+    }
     let made = make_clean(vec![function("Hello", code)], vec![], project);
     assert_eq!(copies(only(&made)), expected_copies);
     assert_eq!(staged(only(&made)), expected_staged);

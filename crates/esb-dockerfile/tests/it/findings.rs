@@ -1,10 +1,43 @@
 //! What is wrong or skipped, told all at once.
 
-use esb_model::{Code, ImagePackage, Package};
+use esb_model::{Code, ImagePackage, Package, Remedy};
 
 use crate::support::{
     Memory, With as _, application, findings, function, make, make_with, only, path, span,
 };
+
+#[test]
+fn code_whose_path_is_nearly_right() {
+    let project = Memory::new(&["functions/hello/app.py", "src/app.py", "lib/a.py"]);
+    let help = |wrong: &str| {
+        let made = make(&application(vec![function("F", path(wrong))], vec![]), &project);
+        made.findings[0].help.as_ref().and_then(Remedy::advice).map(str::to_owned)
+    };
+    let relative = "paths are relative to the template's folder";
+    for (wrong, expected) in [
+        ("functoins/hello", "did you mean `functions/hello`?"),
+        ("functions/helo/", "did you mean `functions/hello`?"),
+        ("./scr/", "did you mean `src`?"),
+        ("scr/app.py", "did you mean `src/app.py`?"),
+        ("scr/other", relative),
+        ("app", relative),
+        ("../src", relative),
+    ] {
+        assert_eq!(help(wrong).as_deref(), Some(expected), "{wrong}");
+    }
+}
+
+#[test]
+fn code_without_a_place_is_all_of_the_folder() {
+    let project = Memory::new(&["app.py"]);
+    let told = |code| findings(&make(&application(vec![function("F", code)], vec![]), &project));
+    assert!(
+        told(path(".")).starts_with("warning esb::recipe::default-code @"),
+        "{}",
+        told(path("."))
+    );
+    assert_eq!(told(Code::Path { path: ".".to_owned(), span: Some(span(1)) }), "");
+}
 
 #[test]
 fn code_that_is_not_there() {

@@ -13,12 +13,13 @@ mod text;
 
 use std::rc::Rc;
 
-use esb_model::{Finding, Severity};
+use esb_model::{Finding, Severity, Span};
 
 use crate::{
     codes,
     evaluator::{Evaluator, Opened},
     findings::quote,
+    suggest,
     value::{Unknown, Value},
     yaml::Node,
 };
@@ -39,7 +40,7 @@ pub(crate) struct Call<'n> {
 }
 
 /// Functions that exist, for suggestions.
-const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "Fn::Base64",
     "Fn::Cidr",
     "Fn::FindInMap",
@@ -99,13 +100,34 @@ pub(crate) fn evaluate(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, call: &Cal
             None => Value::unknown(symbolic(node)),
         },
         name => {
-            let message = format!("there is no function {}", quote(name));
-            let finding =
-                Finding::new(Severity::Warning, codes::UNKNOWN_INTRINSIC, node.span(), message);
-            this.run.findings.push_wrong(finding, name, NAMES.iter().copied());
+            unknown(this, node, name);
             Value::unknown(symbolic(node))
         }
     }
+}
+
+/// Reports a function that does not exist, as it is written: `!ref` or `Fn::ref`.
+fn unknown(this: &mut Evaluator<'_, '_>, node: &Node, name: &str) {
+    let span = node.span();
+    let text = this.run.sources.get(span.source).map_or("", |source| &source.text);
+    let is_short = text.get(span.start..).is_some_and(|text| text.starts_with('!'));
+    let bare = name.trim_start_matches("Fn::");
+    let written = if is_short { format!("!{bare}") } else { name.to_owned() };
+    let end = if is_short { span.start + written.len() } else { span.end };
+    let message = format!("there is no function {}", quote(&written));
+    let span = Span { end, ..span };
+    let finding = Finding::new(Severity::Warning, codes::UNKNOWN_INTRINSIC, span, message);
+    let names = NAMES.iter().map(|known| known.trim_start_matches("Fn::"));
+    let meant = this.run.findings.nearest(bare, names.chain(["Ref", "Condition"]));
+    let meant = meant.map(|meant| match meant {
+        _ if is_short => format!("!{meant}"),
+        "Ref" | "Condition" => meant.to_owned(),
+        _ => format!("Fn::{meant}"),
+    });
+    this.run.findings.push(match meant {
+        Some(meant) => finding.help(suggest::help(&meant)),
+        None => finding,
+    });
 }
 
 /// What a function that chooses has chosen.

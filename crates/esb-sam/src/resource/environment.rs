@@ -102,7 +102,7 @@ fn variable(
         }
         other @ (Value::List(_) | Value::Map(_)) => {
             let message = format!("{what} must be text, not {}", other.describe());
-            this.ev.error(codes::WRONG_TYPE, span, message);
+            this.ev.wrong_shape(&entry.value, message);
             Some(EnvValue::Known(String::new()))
         }
     }

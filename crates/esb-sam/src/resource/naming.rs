@@ -9,7 +9,7 @@ use std::{collections::HashMap, rc::Rc};
 use esb_model::Span;
 
 use super::Resource;
-use crate::{codes, evaluator::Evaluator, findings::quote, words::Property, yaml::Node};
+use crate::{codes, evaluator::Evaluator, findings, words::Property, yaml::Node};
 
 /// Names so far.
 pub(crate) type NameStates = HashMap<Rc<str>, NameState>;
@@ -104,14 +104,17 @@ impl Evaluator<'_, '_> {
         match self.names.get(&resource.id) {
             Some(NameState::Done(name)) => return name.clone(),
             Some(NameState::Open) => {
-                let message = format!("the name of {} depends on itself", quote(&resource.id));
+                let circle = findings::circle(&self.open_names, &resource.id);
+                let message = format!("the names of resources depend on each other: {circle}");
                 self.error(codes::REFERENCE_CYCLE, resource.span(), message);
                 return None;
             }
             None => {}
         }
         self.names.insert(resource.id.clone(), NameState::Open);
+        self.open_names.push(resource.id.clone());
         let name = self.evaluated_name(resource, property, &node);
+        self.open_names.pop();
         self.names.insert(resource.id.clone(), NameState::Done(name.clone()));
         name
     }

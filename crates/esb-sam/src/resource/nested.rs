@@ -11,7 +11,7 @@ use super::{
 use crate::{
     codes,
     evaluator::Opened,
-    findings::quote,
+    findings::{self, quote},
     parameter::{Given, ParameterOrigin},
     template,
     value::{Text, Value},
@@ -45,7 +45,8 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
     }
     let Some((file, text)) = read(this, &location.text, node.span(), codes::NESTED) else { return };
     if scope.files.contains(&file) {
-        let message = format!("{} contains itself", quote(&file));
+        let circle = findings::circle(&scope.files, &file);
+        let message = format!("applications contain each other: {circle}");
         this.ev.error(codes::NESTED, node.span(), message);
         return;
     }

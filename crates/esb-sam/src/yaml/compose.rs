@@ -16,9 +16,6 @@ use super::{
 };
 use crate::{codes, findings::quote, limits::Limits};
 
-const KEY_SHAPE: &str = "a key must be text, not a list or a map";
-const KEY_HELP: &str = "put a value such as `{{…}}` in quotes";
-
 /// Why a text is no usable document.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", finding.message)]
@@ -287,7 +284,8 @@ impl<'a> Composer<'a> {
             Some(TagMeaning::Refused(tag)) => return Err(refused_tag(place, &tag)),
         }
         if let Some(Frame { content: Content::Map { key: None, .. }, .. }) = self.open.last() {
-            return Err(Error::syntax(place, KEY_SHAPE).help(KEY_HELP));
+            return Err(Error::syntax(place, "a key must be text, not a list or a map")
+                .help("put a value such as `{{…}}` in quotes"));
         }
         self.wraps += usize::from(wrap.is_some());
         self.open.push(Frame { place, wrap, bracket: None, anchor, before, height: 0, content });
@@ -362,7 +360,8 @@ impl<'a> Composer<'a> {
             Content::Seq(items) => items.push(node),
             Content::Map { key: key @ None, .. } => {
                 let NodeKind::Scalar { text, .. } = &node.kind else {
-                    return Err(Error::syntax(place, KEY_SHAPE).help(KEY_HELP));
+                    return Err(Error::syntax(place, "a key must be text, not a list or a map")
+                        .help("put a value such as `{{…}}` in quotes"));
                 };
                 *key = Some((text.clone(), place, plain));
             }

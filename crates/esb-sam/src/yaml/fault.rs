@@ -111,11 +111,12 @@ impl<'t> Fault<'t> {
     fn tabs(&self) -> Option<Told> {
         let lines = Lines::new(self.text);
         let here = lines.at(self.at);
-        if self.bracket.is_some() {
+        if self.bracket.is_some() || self.is_json() {
             return None;
         }
         let with_tab = |line: &Line<'_>| line.text[..line.indent].contains('\t');
-        let line = [Some(here), lines.before(&here)].into_iter().flatten().find(with_tab)?;
+        let around = [Some(here), lines.after(&here), lines.before(&here)];
+        let line = around.into_iter().flatten().find(with_tab)?;
         let first = line.start + line.text.find('\t')?;
         let mut told = Told::new("tabs cannot indent YAML", (first, line.start + line.indent))
             .label("indent with spaces");
@@ -129,13 +130,20 @@ impl<'t> Fault<'t> {
     fn indentation(&self) -> Told {
         let lines = Lines::new(self.text);
         let here = lines.at(self.at);
+        if self.is_json() {
+            return Told::new("unexpected text after the end of the template", here.content());
+        }
         let name = quote(here.word());
         if here.value().is_none() && lines.block_text(&here).is_some() {
             return self.no_colon();
         }
         let mut levels = lines.levels(&here);
-        if let Some(level) = levels.iter().find(|level| level.indent == here.indent) {
+        let beside = levels.iter().find(|level| level.indent == here.indent);
+        if let Some(level) = beside.filter(|level| level.is_item != here.is_item()) {
             return mixed(&here, level);
+        }
+        if beside.is_some() {
+            return self.unexpected();
         }
         // A key is never beside a list item.
         levels.retain(|level| !level.is_item || here.is_item());
@@ -156,14 +164,14 @@ impl<'t> Fault<'t> {
         for level in &near {
             told = told.related(level.line.content(), indented(level.indent));
         }
-        let beside = |level: &&Level<'_>| {
+        let choice = |level: &&Level<'_>| {
             let how = match level.indent {
                 0 => "remove its indentation".to_owned(),
                 n => format!("indent it by {}", spaces(n)),
             };
             format!("{how} to put it beside {}", quote(level.line.word()))
         };
-        let choices: Vec<String> = near.iter().map(beside).collect();
+        let choices: Vec<String> = near.iter().map(choice).collect();
         told.help(choices.join(", or "))
     }
 
@@ -245,6 +253,10 @@ impl<'t> Fault<'t> {
             text => Told::new(format!("unexpected {}", quote(text)), (self.at, end))
                 .label("cannot be here"),
         }
+    }
+
+    fn is_json(&self) -> bool {
+        self.text.trim_start().starts_with('{')
     }
 
     fn next_char(&self) -> char {

@@ -3,6 +3,7 @@
 //! Owns the tree, its composer and the meaning of scalars. Knows nothing of CloudFormation except
 //! that a short tag `!Name` is written for a map with one key.
 
+mod allow;
 mod compose;
 mod fault;
 mod merge;
@@ -10,6 +11,7 @@ mod node;
 mod scalar;
 mod texts;
 
+pub(crate) use allow::allowances;
 pub(crate) use compose::compose;
 pub(crate) use node::{MapEntry, Node, NodeKind, NodePlace, Style};
 pub(crate) use scalar::{Meaning, meaning, reads_differently};

@@ -67,6 +67,10 @@ fn tabs_are_named_as_such() {
     let help = "replace the tabs with spaces, two for each level";
     check("A:\n\tB: 1\n", &format!("2:1 tabs cannot indent YAML | 1:1 not indented | {help}"));
     check(
+        "A:\n  B: x\n\tC: 1\n",
+        &format!("3:1 tabs cannot indent YAML | 2:3 indented by 2 spaces | {help}"),
+    );
+    check(
         "A:\n  B:\n\t  C: 1\n",
         &format!("3:1 tabs cannot indent YAML | 2:3 indented by 2 spaces | {help}"),
     );
@@ -141,6 +145,8 @@ fn brackets() {
          bracket before",
     );
     check("{\"A\" 1}\n", "1:5 expected `:` or `,` after `\"A\"`");
+    check("{\"A\": \"b\" \"C\": 1}\n", "1:10 expected `,` after `\"b\"`");
+    check("{\"A\": 1}\nmore\n", "2:1 unexpected text after the end of the template");
     check("{\"A\": 1\n", "1:1 this `{` is never closed | close it with `}`");
 }
 

@@ -95,7 +95,7 @@ Resources:
     assert_eq!(
         messages,
         [
-            "`app/t.yaml` contains itself",
+            "applications contain each other: `app/t.yaml` → `app/t.yaml`",
             "`https://example.com/t.yaml` is not local and is left out",
             "`Sar` is published on AWS and is left out",
             "could not load `lost.yaml`: there is no such file",

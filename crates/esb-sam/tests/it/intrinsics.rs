@@ -166,10 +166,10 @@ fn what_is_wrong_is_said_at_its_place() {
     assert_eq!(
         findings(&text),
         [
-            "error sam::unresolved-ref 32:14 the template has no parameter or resource `Nam` (did you mean `Name`?)",
+            "error sam::unresolved-ref 32:19 the template has no parameter or resource `Nam` (did you mean `Name`?)",
             "warning sam::mapping-key 33:38 there is no second key `kee` (did you mean `key`?)",
-            "error sam::unresolved-ref 34:14 the template has no resource `Tabel` (did you mean `Table`?)",
-            "warning sam::unknown-intrinsic 35:14 there is no function `Fn::Joyn` (did you mean `Fn::Join`?)",
+            "error sam::unresolved-ref 34:22 the template has no resource `Tabel` (did you mean `Table`?)",
+            "warning sam::unknown-intrinsic 35:14 there is no function `!Joyn` (did you mean `!Join`?)",
             "error sam::wrong-type 36:14 variable `E` of `F` must be text, not a list",
             "warning sam::unresolved-value 37:14 variable `F` of `F` cannot be known without AWS: `!Ref Missing`",
         ]
@@ -189,4 +189,26 @@ Resources:
         "{:?}",
         findings(text)
     );
+}
+
+#[test]
+fn misspelt_functions_are_told_once_as_they_are_written() {
+    let check = |value: &str, expected: &[&str]| {
+        let text = format!(
+            "Resources:\n  T: {{Type: AWS::S3::Bucket}}\n  F:\n    Type: AWS::Lambda::Function\n    \
+             Properties:\n      Runtime: python3.12\n      Handler: a.b\n      Code: x\n      \
+             Environment: {{Variables: {{A: {value}}}}}\n"
+        );
+        assert_eq!(findings(&text), expected, "{value}");
+    };
+    let none = "warning sam::unknown-intrinsic 9:36 there is no function";
+    check("!ref T", &[&format!("{none} `!ref` (did you mean `!Ref`?)")]);
+    check("!getatt T.Arn", &[&format!("{none} `!getatt` (did you mean `!GetAtt`?)")]);
+    check("{Fn::ref: T}", &[&format!("{none} `Fn::ref` (did you mean `Ref`?)")]);
+    check("!Xyzzy T", &[&format!("{none} `!Xyzzy`")]);
+    let shape = "error sam::wrong-type 9:36 variable `A` of `F` must be text, not a map";
+    check("{Reff: T}", &[&format!("{shape} (did you mean `Ref`?)")]);
+    check("{ref: T}", &[&format!("{shape} (did you mean `Ref`?)")]);
+    check("{FN::Sub: x}", &[&format!("{shape} (did you mean `Fn::Sub`?)")]);
+    check("{Key: T}", &[shape]);
 }

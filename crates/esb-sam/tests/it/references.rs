@@ -195,7 +195,7 @@ fn globals_count_where_they_apply() {
     };
     assert_eq!(
         findings(&of("AWS::Serverless::Function")),
-        ["error sam::unresolved-ref 2:51 the template has no parameter or resource `Nothing`"]
+        ["error sam::unresolved-ref 2:56 the template has no parameter or resource `Nothing`"]
     );
     assert_eq!(findings(&of("AWS::Lambda::Function")), [""; 0]);
 }
@@ -211,8 +211,8 @@ Resources:
     assert_eq!(
         findings(text),
         [
-            "error sam::unresolved-ref 2:26 the template has no parameter `Bucket` (conditions can refer to parameters only)",
-            "error sam::unresolved-ref 2:55 the template has no parameter `Stgae` (did you mean `Stage`?)",
+            "error sam::unresolved-ref 2:31 the template has no parameter `Bucket` (conditions can refer to parameters only)",
+            "error sam::unresolved-ref 2:60 the template has no parameter `Stgae` (did you mean `Stage`?)",
             "error sam::unknown-condition 5:59 there is no condition `Aa` (did you mean `A`?)",
         ]
     );

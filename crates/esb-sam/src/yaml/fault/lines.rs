@@ -53,6 +53,19 @@ impl<'t> Lines<'t> {
         None
     }
 
+    /// The nearest line below that has more than a comment.
+    pub(super) fn after(self, line: &Line<'t>) -> Option<Line<'t>> {
+        let mut end = line.start + line.text.len();
+        while let Some(at) = self.text[end..].find('\n') {
+            let below = self.at(end + at + 1);
+            if !below.is_empty() {
+                return Some(below);
+            }
+            end = below.start + below.text.len();
+        }
+        None
+    }
+
     /// The indentations above a line, from the deepest on, as far as they are still open.
     pub(super) fn levels(self, line: &Line<'t>) -> Vec<Level<'t>> {
         /// Lines that are looked at.

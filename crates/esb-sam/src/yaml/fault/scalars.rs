@@ -30,6 +30,10 @@ impl Fault<'_> {
             let end = close + 1;
             return Told::new(format!("expected `:` or `,` after {text}"), (end, end));
         }
+        if self.is_json() {
+            let end = close + 1;
+            return Told::new(format!("expected `,` after {text}"), (end, end));
+        }
         let message =
             format!("unexpected {} after quoted text", quote(&self.text[token.0..token.1]));
         Told::new(message, token)
