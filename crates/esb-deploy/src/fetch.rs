@@ -51,6 +51,7 @@ pub async fn fetch(
 ) -> Result<FetchedSite, Error> {
     let layout = run.project.folder_at(dir);
     esb_oci::check_layout(&layout)?;
+    wheels::check(&layout)?;
     templates.loaded.check()?;
     let mut wanted: BTreeSet<(String, Platform, bool)> = BTreeSet::new();
     for (name, platform) in bases::wanted(&templates.recipes)? {
@@ -84,9 +85,8 @@ pub async fn fetch(
     }
     let summary = |count| format!("{count} of {total} images cannot be fetched; nothing was");
     Error::all(failures, summary).map_or(Ok(()), Err)?;
-    let folder = layout.path();
-    esb_oci::write_entries(layout, &entries(&fetched)?).await?;
-    let wheels = wheels::fetch(run, &templates.recipes, &folder).await?;
+    esb_oci::write_entries(layout.clone(), &entries(&fetched)?).await?;
+    let wheels = wheels::fetch(run, &templates.recipes, &layout).await?;
     run.learned.lock.write()?;
     Ok(FetchedSite { images: fetched, wheels })
 }

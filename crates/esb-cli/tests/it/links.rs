@@ -144,7 +144,10 @@ const PLACES: &[(&[&str], &[&str])] = &[
         ],
     ),
     (LAYOUT, &["layout", "layout/blobs", "layout/blobs/sha256", "layout/index.json"]),
-    (FETCH, &["fetched", "fetched/blobs", "fetched/index.json", "fetched/oci-layout"]),
+    (
+        FETCH,
+        &["fetched", "fetched/blobs", "fetched/index.json", "fetched/oci-layout", "fetched/wheels"],
+    ),
     (INSIDE, &[".esb/conf", ".esb/conf/functions.yml", ".esb/conf/.deploy.lock"]),
     (
         &["image", "prune", "--yes", "--in", "store"],

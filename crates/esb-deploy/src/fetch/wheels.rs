@@ -7,6 +7,7 @@ use std::{
 
 use esb_image::FetchedWheels;
 use esb_model::ImageRecipe;
+use esb_oci::Folder;
 
 use crate::{deployment::Deployment, error::Error, release::inputs};
 
@@ -27,13 +28,22 @@ pub struct Wheels {
     pub missing: BTreeSet<String>,
 }
 
+/// Makes sure that no link leads what is fetched elsewhere.
+pub(super) fn check(layout: &Folder) -> Result<(), Error> {
+    Ok(layout.join(FOLDER).exists().map(drop)?)
+}
+
 /// Fetches the wheels of all recipes' packages, at the versions that esb.lock pins, and uv's.
 pub(super) async fn fetch(
     run: &Deployment,
     recipes: &[ImageRecipe],
-    layout: &Path,
+    layout: &Folder,
 ) -> Result<Wheels, Error> {
-    let folder = wheelhouse(layout);
+    let folder = layout.join(FOLDER);
+    if recipes.iter().any(|recipe| recipe.dependencies.is_some()) {
+        folder.make()?;
+    }
+    let folder = folder.path();
     let mut wheels = Wheels::default();
     let mut seen = BTreeSet::new();
     let mut last = None;

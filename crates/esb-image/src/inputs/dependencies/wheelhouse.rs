@@ -5,7 +5,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -163,9 +164,9 @@ pub(super) fn file_of(text: &str) -> Option<String> {
     (!file.is_empty() && !file.contains('/')).then_some(file)
 }
 
-/// Moves wheels to where they stay; the same file is kept.
+/// Moves wheels to a folder that exists. What has the name of a wheel there is replaced, and no link
+/// is followed.
 pub(super) fn move_wheels(from: &Path, to: &Path) -> Result<BTreeMap<String, u64>, Error> {
-    fs::create_dir_all(to).map_err(io_error("create", to))?;
     let mut moved = BTreeMap::new();
     let mut total: u64 = 0;
     for entry in fs::read_dir(from).map_err(io_error("list", from))? {
@@ -179,9 +180,15 @@ pub(super) fn move_wheels(from: &Path, to: &Path) -> Result<BTreeMap<String, u64
         }
         // The scratch folder may lie on another disk.
         let place = to.join(name);
-        let part = to.join(format!(".{name}.tmp"));
-        fs::copy(&path, &part).map_err(io_error("write", &part))?;
-        fs::rename(&part, &place).map_err(io_error("put in place", &place))?;
+        let put = || {
+            let mut part = tempfile::Builder::new()
+                .permissions(fs::Permissions::from_mode(0o644))
+                .tempfile_in(to)?;
+            io::copy(&mut fs::File::open(&path)?, &mut part)?;
+            part.as_file().sync_all()?;
+            part.persist(&place).map_err(|error| error.error).map(drop)
+        };
+        put().map_err(io_error("write", &place))?;
         moved.insert(name.to_owned(), size);
     }
     Ok(moved)
@@ -211,6 +218,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         fs::create_dir(&from).unwrap();
+        fs::create_dir(&to).unwrap();
+        // Whoever prepares the folder does not decide where bytes go.
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), to.join("a.whl")).unwrap();
         for _ in 0..2 {
             fs::write(from.join("a.whl"), "abc").unwrap();
             let moved = move_wheels(&from, &to).unwrap();
@@ -218,6 +228,7 @@ mod tests {
         }
         let names: Vec<_> = fs::read_dir(&to).unwrap().flatten().map(|e| e.file_name()).collect();
         assert_eq!(names, ["a.whl"]);
+        assert!(!folder.path().join("elsewhere").exists() && !to.join("a.whl").is_symlink());
         assert_eq!(find(&[from.join("x"), to.clone()], "a.whl"), Some(to.join("a.whl")));
     }
 }
