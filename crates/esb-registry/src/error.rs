@@ -111,8 +111,6 @@ impl TriedPlace {
             Error::Unreachable { source, .. } => {
                 format!("no connection: {}", innermost(&**source))
             }
-            Error::NotStored { .. }
-            | Error::Layout { source: LayoutError::NotFound { .. }, .. } => "not found".to_owned(),
             Error::Layout { source, .. } => chain(source),
             error => chain(error),
         }
