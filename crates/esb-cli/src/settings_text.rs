@@ -101,6 +101,8 @@ const WIDTH: usize = 90;
 
 const HEAD: &str = "Settings of this project, meant to be committed. Flags and environment \
                     variables, named behind each setting, take precedence.";
+const FINDINGS: &str = "The level of a finding by its code: allow (not told), warn or deny (an error). \
+                        `esb explain CODE` says what a code means. `--allow`";
 const PER_ENVIRONMENT: &str = "Every setting but trust-registry may differ for one environment \
                                (`--env prod`):";
 
@@ -122,6 +124,9 @@ pub(crate) fn text(given: &[(&str, Value)]) -> String {
         text.push_str(&comment(entry.meaning));
         setting(&mut text, key, entry.example, &[]);
     }
+    text.push_str("\n# [findings]\n");
+    text.push_str(&comment(FINDINGS));
+    text.push_str("# \"esb::sam::event\" = \"allow\"\n");
     text.push('\n');
     text.push_str(&comment(PER_ENVIRONMENT));
     text.push_str("# [env.prod]\n# registry = \"registry.prod.example/shop\"\n");
@@ -178,7 +183,7 @@ mod tests {
         let text = text(&[]);
         let settings = text.lines().filter(is_setting).map(|line| line.trim_start_matches("# "));
         let settings = settings.collect::<Vec<_>>().join("\n");
-        assert_eq!(settings.matches(" = ").count(), ENTRIES.len() + 1, "{settings}");
+        assert_eq!(settings.matches(" = ").count(), ENTRIES.len() + 2, "{settings}");
         SettingsFile::parse(&settings, "0.1.0").unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
     }
