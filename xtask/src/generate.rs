@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use crate::{
     api,
     checks::{Outcome, Trouble},
-    command::{command, of_workspace, output, root},
+    command::{cargo, command, of_workspace, output, root},
     japanese, mentions,
 };
 
@@ -24,6 +24,7 @@ const API: &str = "docs/reference/api";
 /// Writes all pages, or with `check` tells which are not what the code says.
 pub(crate) fn generate(check: bool) -> Outcome {
     reference(check)?;
+    schemas(check)?;
     libraries(check)
 }
 
@@ -48,6 +49,18 @@ pub(crate) fn reference(check: bool) -> Outcome {
     mentions::check(&commands, &mut wrong)?;
     japanese::check(&commands, &everyday, &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(Trouble::Failed(wrong.join("\n"))) }
+}
+
+/// The schemas of the JSON documents. A test of the command line makes them, which keeps what makes
+/// them out of the program.
+fn schemas(check: bool) -> Outcome {
+    let mut test = cargo();
+    test.args(["test", "--quiet", "--package", "esb-cli", "--all-features", "--bin", "esb"]);
+    test.arg("documents::schemas");
+    if !check {
+        test.env("ESB_WRITE_SCHEMAS", "1");
+    }
+    output(&mut test).map(drop)
 }
 
 /// The public API of the libraries.

@@ -12,7 +12,13 @@ use rustix::{
     termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr},
 };
 
-use crate::{cli::GlobalArgs, environment::Environment, escape, printer::columns, wrap::wrap};
+use crate::{
+    cli::{GlobalArgs, Progress},
+    environment::Environment,
+    escape,
+    printer::columns,
+    wrap::wrap,
+};
 
 /// The columns by which the further lines of a wrapped one are indented.
 const HANGING: usize = 4;
@@ -25,6 +31,7 @@ pub(crate) fn may_ask(global: &GlobalArgs, environment: &Environment) -> bool {
     io::stdin().is_terminal()
         && io::stderr().is_terminal()
         && !global.no_input
+        && global.progress != Progress::Json
         && environment.get("CI").is_none()
 }
 

@@ -63,7 +63,8 @@ pub(crate) struct GlobalArgs {
     /// Brand that paths, image names and labels follow [default: esb]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) brand: Option<String>,
-    /// What stdout gets; `mermaid` is a diagram, of `esb inspect` alone
+    /// What stdout gets; `mermaid` is a diagram, of `esb inspect` alone, and `sarif` a log of findings,
+    /// of `esb validate` alone
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// How progress is shown on stderr
@@ -88,6 +89,7 @@ pub(crate) enum Format {
     Text,
     Json,
     Mermaid,
+    Sarif,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

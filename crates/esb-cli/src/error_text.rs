@@ -3,8 +3,9 @@
 use esb_deploy::Error;
 
 use crate::{
+    documents::ProgressEvent,
     escape, hints,
-    printer::{Printer, Style},
+    printer::{Printer, ProgressStyle, Style},
 };
 
 /// The indentation of what belongs to a message.
@@ -12,6 +13,9 @@ const INDENT: usize = 2;
 
 /// Prints an error, after the errors that it sums up.
 pub(crate) fn print(error: &Error, printer: Printer) {
+    if printer.progress == ProgressStyle::Json {
+        return printer.event(&ProgressEvent::Error { error: &error.into() });
+    }
     for part in &error.parts {
         print(part, printer);
     }

@@ -1,9 +1,8 @@
 //! The exit codes, and which one each kind of error gets.
 
 use esb_deploy::{Error, Kind};
-use serde_json::Value;
 
-use crate::hints;
+use crate::documents::FindingFields;
 
 /// How a run ends; the numbers are a contract (`docs/reference/exit-codes.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +62,7 @@ pub(crate) struct CliError {
     /// None where everything that has to be said was said.
     pub(crate) error: Option<Box<Error>>,
     /// What was found in the templates, as JSON has it; people have seen it by then.
-    pub(crate) findings: Vec<Value>,
+    pub(crate) findings: Vec<FindingFields>,
     /// Whether the result on stdout contains the error, so that JSON stays one document.
     pub(crate) is_told: bool,
 }
@@ -104,15 +103,3 @@ macro_rules! of_stages {
 }
 
 of_stages!(esb_image::Error, esb_oci::StoreError, esb_oci::FolderError, esb_oci::LayoutError);
-
-/// Code, exit code, message, causes and hint.
-pub(crate) fn json(error: &Error) -> Value {
-    serde_json::json!({
-        "code": error.code,
-        "exit": Exit::from(error.kind) as u8,
-        "message": error.message,
-        "causes": error.causes,
-        "list": error.list,
-        "hint": error.hint.as_ref().map(hints::of_error),
-    })
-}

@@ -12,9 +12,10 @@ use esb_sam::codes;
 use crate::{
     cli::TemplateArgs,
     diagnostics::{self, Counts},
+    documents::FindingFields,
     environment::Environment,
     exit_code::CliError,
-    hints, inspect,
+    hints,
     parameters::Parameters,
     printer::Printer,
     questions::{Answers, Open},
@@ -113,7 +114,7 @@ pub(crate) fn check(loaded: &Loaded, printer: Printer) -> Result<(), CliError> {
     }
     loaded.check().map_err(|mut error| {
         error.message = format!("the template has {counts}");
-        let findings = inspect::findings(&findings, &loaded.sources);
+        let findings = FindingFields::all(&findings, &loaded.sources);
         CliError { findings, ..error.into() }
     })
 }

@@ -10,6 +10,7 @@ mod completion;
 mod confirm;
 mod connections;
 mod diagnostics;
+mod documents;
 mod env_file;
 mod environment;
 mod error_text;
@@ -28,31 +29,36 @@ mod printer;
 mod questions;
 mod reporter;
 mod runtime;
+mod sarif;
 mod settings_text;
 mod summary;
+mod timestamp;
+mod usage;
 mod worker_lines;
 mod wrap;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
-use clap::FromArgMatches as _;
 use esb_deploy::{Error, Kind, Project, normal, settings::SettingsFile};
-use serde_json::json;
 
 use cli::Cli;
+use documents::{ErrorDocument, ErrorFields};
 use environment::Environment;
 use exit_code::{CliError, Exit};
-use printer::Printer;
+use printer::{Printer, ProgressStyle};
 use questions::PromptedFields;
 
 fn main() -> ExitCode {
+    let start = Instant::now();
     completion::complete();
     if let Some(page) = commands::reference::requested(std::env::args().skip(1)) {
         commands::reference::page(page);
         return ExitCode::SUCCESS;
     }
-    let read = Cli::from_arg_matches(&cli::help::command().get_matches());
-    let mut cli = read.unwrap_or_else(|error| error.exit());
+    let mut cli = match usage::parse(start) {
+        Ok(cli) => cli,
+        Err(exit) => return ExitCode::from(exit as u8),
+    };
     cli.command.take_paths();
     let mut environment = Environment::capture();
     let printer = Printer::new(&cli.global, &environment);
@@ -60,10 +66,14 @@ fn main() -> ExitCode {
     let exit = match result {
         Ok(()) => Exit::Success,
         Err(error) => {
-            report(&error, printer);
-            error.exit
+            let exit = error.exit;
+            report(error, printer);
+            exit
         }
     };
+    if printer.progress == ProgressStyle::Json {
+        printer.end(exit, start.elapsed());
+    }
     ExitCode::from(exit as u8)
 }
 
@@ -165,19 +175,15 @@ fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Error> {
     }
 }
 
-fn report(end: &CliError, printer: Printer) {
-    let Some(error) = &end.error else { return };
+fn report(end: CliError, printer: Printer) {
+    let CliError { exit, error: Some(error), findings, is_told } = end else { return };
     if error.code == ask::CANCELLED {
         printer.err("Cancelled.");
     } else {
-        error_text::print(error, printer);
+        error_text::print(&error, printer);
     }
-    if printer.json && !end.is_told {
-        let mut shown = exit_code::json(error);
-        shown["exit"] = (end.exit as u8).into();
-        if !error.parts.is_empty() {
-            shown["parts"] = error.parts.iter().map(exit_code::json).collect();
-        }
-        printer.document(&json!({"schema": 1, "error": shown, "findings": end.findings}));
+    if printer.json && !is_told {
+        let error = ErrorFields { exit: exit as u8, ..(&*error).into() };
+        printer.document(&ErrorDocument { error, findings });
     }
 }

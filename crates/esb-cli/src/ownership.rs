@@ -3,29 +3,12 @@
 use std::collections::BTreeSet;
 
 use esb_config::{EntryKey, Merged, Owner};
-use esb_deploy::{ApplicationName, Deployment};
-use serde_json::{Value, json};
+use esb_deploy::Deployment;
 
 use crate::escape;
 
 /// Entries that a line names.
 const SHOWN: usize = 5;
-
-/// `{"application": …, "template": …}`.
-pub(crate) fn owner_json(owner: &Owner) -> Value {
-    json!({"application": owner.application(), "template": owner.template()})
-}
-
-/// The owner that a run publishes for, and where the application's name comes from.
-pub(crate) fn owners_json(run: &Deployment) -> Vec<Value> {
-    let owners = run.owners();
-    let with_origin = |(owner, named): (&Owner, &ApplicationName)| {
-        let mut owner = owner_json(owner);
-        owner["origin"] = named.origin.words().into();
-        owner
-    };
-    owners.iter().zip(run.applications()).map(with_origin).collect()
-}
 
 /// A line for each application of a run.
 pub(crate) fn application_lines(run: &Deployment) -> Vec<String> {
@@ -40,22 +23,8 @@ pub(crate) fn application_lines(run: &Deployment) -> Vec<String> {
     lines
 }
 
-/// What a run took over, entry by entry.
-pub(crate) fn adopted_json(merged: Option<&Merged>) -> Vec<Value> {
-    let adopted = merged.map_or(&[][..], |merged| &merged.adopted);
-    let one = |adopted: &esb_config::Adopted| {
-        json!({
-            "entry": adopted.entry.to_string(),
-            "section": adopted.entry.section,
-            "key": adopted.entry.key,
-            "from": adopted.from.as_ref().map(owner_json),
-        })
-    };
-    adopted.iter().map(one).collect()
-}
-
 /// What a run left, published by a template of its path before applications were recorded.
-pub(crate) fn left_json(merged: Option<&Merged>) -> Vec<String> {
+pub(crate) fn left(merged: Option<&Merged>) -> Vec<String> {
     let left = merged.map_or(&[][..], |merged| &merged.left).iter();
     left.map(|(entry, _)| entry.to_string()).collect()
 }

@@ -3,13 +3,19 @@
 use std::{
     io::{self, IsTerminal as _, Write as _},
     os::fd::AsFd,
+    time::Duration,
 };
+
+use serde::Serialize;
 
 use crate::{
     cli::{Color, Format, GlobalArgs, Progress},
     columns::{cut_middle, pad, width as width_of},
+    documents::{ProgressEvent, ProgressLine, Versioned},
     environment::Environment,
     escape,
+    exit_code::Exit,
+    timestamp,
     wrap::wrap,
 };
 
@@ -82,8 +88,7 @@ impl Printer {
         }
     }
 
-    /// A printer without colours, for files.
-    #[cfg(test)]
+    /// A printer without colours, for files and for what is told before any setting is known.
     pub(crate) fn plain(progress: ProgressStyle) -> Self {
         Self {
             json: false,
@@ -108,7 +113,12 @@ impl Printer {
     }
 
     /// The result as one JSON document.
-    pub(crate) fn document(self, document: &impl serde::Serialize) {
+    pub(crate) fn document(self, document: &impl Serialize) {
+        self.document_as_it_is(&Versioned::new(document));
+    }
+
+    /// A document in the form of a standard, which has a version of its own.
+    pub(crate) fn document_as_it_is(self, document: &impl Serialize) {
         let document = serde_json::to_string_pretty(document);
         self.out(&escape::json(&document.expect("texts, numbers and lists of them are JSON")));
     }
@@ -125,6 +135,18 @@ impl Printer {
         io::stdout().is_terminal()
     }
 
+    /// A line of `--progress json`.
+    pub(crate) fn event(self, event: &ProgressEvent<'_>) {
+        let line = serde_json::to_string(&ProgressLine { time: timestamp::now(), event });
+        let line = line.expect("texts and numbers are JSON");
+        let _ = writeln!(io::stderr().lock(), "{}", escape::json(&line));
+    }
+
+    /// The last line of `--progress json`.
+    pub(crate) fn end(self, exit: Exit, time: Duration) {
+        self.event(&ProgressEvent::End { exit: exit as u8, seconds: time.as_secs_f64() });
+    }
+
     /// A line that `--quiet` hides.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
@@ -134,11 +156,17 @@ impl Printer {
 
     /// A line on stderr.
     pub(crate) fn err(self, text: &str) {
+        if self.progress == ProgressStyle::Json {
+            return self.event(&ProgressEvent::Note { text });
+        }
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// A warning that belongs to no place in a file.
     pub(crate) fn warning(self, text: &str) {
+        if self.progress == ProgressStyle::Json {
+            return self.event(&ProgressEvent::Warning { text });
+        }
         let head = self.styled_err("warning", Style::Warning);
         self.err(&format!("{head}: {}", self.wrapped_err(&escape::terminal(text), 9, 2)));
     }

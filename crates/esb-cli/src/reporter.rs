@@ -14,11 +14,13 @@ use crate::printer::{Printer, ProgressStyle};
 pub(crate) struct TerminalReporter {
     printer: Printer,
     bars: bars::Bars,
+    /// What was moved so far, where no bars count it.
+    moved: json::MovedBytes,
 }
 
 impl TerminalReporter {
     pub(crate) fn new(printer: Printer) -> Arc<Self> {
-        Arc::new(Self { printer, bars: bars::Bars::default() })
+        Arc::new(Self { printer, bars: bars::Bars::default(), moved: json::MovedBytes::default() })
     }
 
     /// Prints a line without tearing bars.
@@ -49,9 +51,7 @@ impl Reporter for TerminalReporter {
                 }
             }
             ProgressStyle::Json => {
-                if let Some(document) = json::of(event) {
-                    self.printer.err(&document.to_string());
-                }
+                self.moved.follow(event, |event| self.printer.event(&event));
             }
             ProgressStyle::None => {}
         }

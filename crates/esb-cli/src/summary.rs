@@ -12,15 +12,28 @@ use esb_deploy::{
 };
 use esb_image::docker::ContainerInfo;
 use esb_model::ImageKind;
-use serde_json::{Value, json};
 
 pub(crate) use text::{change_lines, plain_change_lines};
 
-use crate::{exit_code::Exit, inspect, ownership, printer::Printer, worker_lines};
+use crate::{
+    documents::{
+        self, Adopted, Change, Configuration, FindingFields, PlanDocument, Region, Restart,
+        RunDocument, RunOwner,
+    },
+    exit_code::Exit,
+    ownership,
+    printer::Printer,
+};
+
+/// What programs get.
+enum Document {
+    Done(RunDocument),
+    Planned(PlanDocument),
+}
 
 /// The result of `deploy` or `build`.
 pub(crate) struct Summary {
-    document: Value,
+    document: Document,
     text: Vec<String>,
     /// How the command ends.
     pub(crate) exit: Exit,
@@ -37,8 +50,8 @@ impl Summary {
             outcome;
         let loaded = &outcome.loaded;
         let found = &places.found;
-        let own = made.iter().map(|image| image_json(target, image));
-        let images: Vec<_> = own.chain(externals.iter().filter_map(external_json)).collect();
+        let own = made.iter().map(|image| made_fields(target, image));
+        let images: Vec<_> = own.chain(externals.iter().filter_map(external_fields)).collect();
         let unowned = unowned(written.merged.as_ref());
         warn(run, written.merged.as_ref(), printer, false);
         let provisioner = provisioner(run, written, found.gateway.as_ref());
@@ -47,29 +60,28 @@ impl Summary {
         let commands =
             text::Commands { provisioner: provisioner.as_deref(), restart: restart.as_deref() };
         let text = text::done(run, outcome, &commands, printer, start);
-        let document = json!({
-            "schema": 1,
-            "environment": run.project.environment,
-            "images": images,
-            "config": {
-                "files": written.generated.iter().map(|path| run.project.short(path)).collect::<Vec<_>>(),
-                "staging": written.staging.as_ref().map(|dir| run.project.short(dir)),
-                "delivered": written.delivered,
-                "changed": written.changed.iter().map(|file| file.name()).collect::<Vec<_>>(),
-                "provisioner": provisioner,
-                "elsewhere": found.elsewhere,
-                "region": region_json(written.merged.as_ref()),
+        let document = Document::Done(RunDocument {
+            environment: run.project.environment.clone(),
+            images,
+            config: Configuration {
+                files: written.generated.iter().map(|path| run.project.short(path)).collect(),
+                staging: written.staging.as_ref().map(|dir| run.project.short(dir)),
+                delivered: written.delivered.clone(),
+                changed: written.changed.iter().map(|file| file.name()).collect(),
+                provisioner,
+                elsewhere: found.elsewhere.clone(),
+                region: Region::of(written.merged.as_ref()),
             },
-            "workers": worker_lines::json(replaced),
-            "owners": ownership::owners_json(run),
-            "pulled": pulled.images,
-            "restart": { "functions": written.capacities, "command": restart },
-            "changes": changes_json(&written.changes),
-            "adopted": ownership::adopted_json(written.merged.as_ref()),
-            "left": ownership::left_json(written.merged.as_ref()),
-            "unowned": unowned,
-            "findings": inspect::findings(&loaded.effective_findings(), &loaded.sources),
-            "seconds": start.elapsed().as_secs_f64(),
+            workers: replaced.into(),
+            owners: RunOwner::of(run),
+            pulled: pulled.images.clone(),
+            restart: Restart { functions: written.capacities.clone(), command: restart },
+            changes: Change::all(&written.changes),
+            adopted: Adopted::all(written.merged.as_ref()),
+            left: ownership::left(written.merged.as_ref()),
+            unowned,
+            findings: FindingFields::all(&loaded.effective_findings(), &loaded.sources),
+            seconds: start.elapsed().as_secs_f64(),
         });
         Self { document, text, exit: Exit::Success }
     }
@@ -86,20 +98,19 @@ impl Summary {
         warn(run, plan.merged.as_ref(), printer, true);
         let unowned = unowned(plan.merged.as_ref());
         let text = text::planned(run, target, plan, printer);
-        let document = json!({
-            "schema": 1,
-            "dry_run": true,
-            "has_changes": plan.has_changes(),
-            "environment": run.project.environment,
-            "images": plan.images.iter().map(planned_json).collect::<Vec<_>>(),
-            "owners": ownership::owners_json(run),
-            "region": region_json(plan.merged.as_ref()),
-            "changes": changes_json(changes),
-            "adopted": ownership::adopted_json(plan.merged.as_ref()),
-            "left": ownership::left_json(plan.merged.as_ref()),
-            "unowned": unowned,
-            "findings": inspect::findings(&loaded.effective_findings(), &loaded.sources),
-            "seconds": start.elapsed().as_secs_f64(),
+        let document = Document::Planned(PlanDocument {
+            dry_run: true,
+            has_changes: plan.has_changes(),
+            environment: run.project.environment.clone(),
+            images: plan.images.iter().map(planned_fields).collect(),
+            owners: RunOwner::of(run),
+            region: Region::of(plan.merged.as_ref()),
+            changes: Change::all(changes),
+            adopted: Adopted::all(plan.merged.as_ref()),
+            left: ownership::left(plan.merged.as_ref()),
+            unowned,
+            findings: FindingFields::all(&loaded.effective_findings(), &loaded.sources),
+            seconds: start.elapsed().as_secs_f64(),
         });
         Self { document, text, exit: Exit::Success }
     }
@@ -115,7 +126,10 @@ impl Summary {
     /// Writes the result to stdout.
     pub(crate) fn print(&self, printer: Printer) {
         if printer.json {
-            printer.document(&self.document);
+            match &self.document {
+                Document::Done(document) => printer.document(document),
+                Document::Planned(document) => printer.document(document),
+            }
         } else {
             printer.out(&self.text.join("\n"));
         }
@@ -150,28 +164,23 @@ fn restart(run: &Deployment, written: &Written, gateway: Option<&ContainerInfo>)
     (!written.capacities.is_empty()).then(|| compose_command(run, Some(gateway), "restart gateway"))
 }
 
-fn region_json(merged: Option<&esb_config::Merged>) -> Option<Value> {
-    let region = merged?.own_region.as_ref()?;
-    Some(json!({ "published": region.published, "own": region.own }))
-}
-
 /// The published entries that are kept because no template is known to have published them.
 fn unowned(merged: Option<&esb_config::Merged>) -> Vec<String> {
     merged.map_or(&[][..], |merged| &merged.unowned).iter().map(ToString::to_string).collect()
 }
 
-fn planned_json(image: &PlannedImage) -> Value {
-    json!({
-        "name": image.name,
-        "function": image.function,
-        "reference": image.reference,
-        "platform": image.platform,
-        "from": image.from,
-        "action": image.action.word(),
-        "reason": image.reason,
-        "daemon": image.daemon,
-        "bytes": image.size,
-    })
+fn planned_fields(image: &PlannedImage) -> documents::PlannedImage {
+    documents::PlannedImage {
+        name: image.name.clone(),
+        function: image.function.clone(),
+        reference: image.reference.clone(),
+        platform: image.platform.clone(),
+        from: image.from.clone(),
+        action: image.action.word(),
+        reason: image.reason.clone(),
+        daemon: image.daemon.clone(),
+        bytes: image.size,
+    }
 }
 
 /// A function's name in functions.yml, a base's in Dockerfiles.
@@ -183,64 +192,47 @@ fn reference(target: &Target, image: &MadeImage) -> String {
     }
 }
 
-fn external_json(external: &External) -> Option<Value> {
+fn external_fields(external: &External) -> Option<documents::MadeImage> {
     let target = external.target.as_ref()?;
-    let mut image = json!({
-        "name": format!("{}:{}", target.repository, target.tag),
-        "function": external.function.logical_id,
-        "reference": external.name,
-        "source": external.source,
-        "digest": external.digest.map(|digest| digest.to_string()),
-        "platform": external.platform.to_string(),
-    });
-    match &external.state {
+    let (action, bytes, seconds) = match &external.state {
         ExternalState::Unknown | ExternalState::Planned { .. } => return None,
-        ExternalState::Present => image["action"] = "skipped".into(),
+        ExternalState::Present => ("skipped", None, None),
         ExternalState::Synced { report, time } => {
-            image["action"] = report.sync_action().into();
-            image["bytes"] = report.uploaded_bytes.into();
-            image["seconds"] = time.as_secs_f64().into();
+            (report.sync_action(), Some(report.uploaded_bytes), Some(time.as_secs_f64()))
         }
-    }
-    Some(image)
-}
-
-fn image_json(target: &Target, image: &MadeImage) -> Value {
-    let digest = image.image.digest();
-    json!({
-        "name": image.name(),
-        "function": match &image.kind {
-            ImageKind::Function(id) => Some(&id.logical_id),
-            ImageKind::Base(_) => None,
-        },
-        "reference": reference(target, image),
-        "digest": digest.to_string(),
-        "platform": image.platform.to_string(),
-        "action": image.action(),
-        "reason": image.reason,
-        "builder": image.builder,
-        "daemon": image.daemon,
-        "bytes": image.sent(),
-        "seconds": image.time.as_secs_f64(),
+    };
+    Some(documents::MadeImage {
+        name: format!("{}:{}", target.repository, target.tag),
+        function: Some(external.function.logical_id.clone()),
+        reference: external.name.clone(),
+        source: Some(external.source.clone()),
+        digest: external.digest.map(|digest| digest.to_string()),
+        platform: external.platform.to_string(),
+        action,
+        reason: None,
+        builder: None,
+        daemon: None,
+        bytes,
+        seconds,
     })
 }
 
-pub(crate) fn changes_json(changes: &[esb_config::Change]) -> Vec<Value> {
-    let kind = |kind| match kind {
-        ChangeKind::Added => "added",
-        ChangeKind::Changed => "changed",
-        ChangeKind::Removed => "removed",
-    };
-    changes
-        .iter()
-        .map(|change| {
-            json!({
-                "entry": change.entry.to_string(),
-                "section": change.entry.section,
-                "key": change.entry.key,
-                "change": kind(change.kind),
-                "details": change.details,
-            })
-        })
-        .collect()
+fn made_fields(target: &Target, image: &MadeImage) -> documents::MadeImage {
+    documents::MadeImage {
+        name: image.name(),
+        function: match &image.kind {
+            ImageKind::Function(id) => Some(id.logical_id.clone()),
+            ImageKind::Base(_) => None,
+        },
+        reference: reference(target, image),
+        source: None,
+        digest: Some(image.image.digest().to_string()),
+        platform: image.platform.to_string(),
+        action: image.action(),
+        reason: Some(image.reason.clone()),
+        builder: Some(image.builder),
+        daemon: image.daemon.clone(),
+        bytes: Some(image.sent()),
+        seconds: Some(image.time.as_secs_f64()),
+    }
 }

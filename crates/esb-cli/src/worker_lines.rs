@@ -1,7 +1,5 @@
 //! The lines of a summary that are about workers.
 
-use serde_json::{Value, json};
-
 use esb_deploy::Replaced;
 
 use crate::escape;
@@ -43,26 +41,6 @@ pub(crate) fn lines(replaced: &Replaced) -> Vec<String> {
         });
     }
     lines.iter().map(|line| escape::terminal(line).into_owned()).collect()
-}
-
-/// The JSON for programs.
-pub(crate) fn json(replaced: &Replaced) -> Value {
-    json!({
-        "replaced": replaced.idle,
-        "busy": replaced.busy,
-        "kept": reasons(&replaced.kept),
-        "lost": reasons(&replaced.lost),
-        "cut": replaced.cut,
-        "restarted": replaced.restarted,
-        "none_found": replaced.none_found,
-        "command": replaced.command,
-    })
-}
-
-/// Names of workers with what hindered.
-fn reasons(workers: &[(String, String)]) -> Value {
-    let one = |(name, reason): &(String, String)| json!({ "name": name, "reason": reason });
-    workers.iter().map(one).collect()
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub use apply::{
     compose::command as compose_command,
     config::{Places, Written, current, lock_folder, places, publish_merged},
     delivered::delivered,
-    delivery::{Found, Place, all_gateways_read},
+    delivery::{ConfigPlace, Delivery, all_gateways_read},
     pull::Pulled,
     workers::Replaced,
 };

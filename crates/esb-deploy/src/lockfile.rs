@@ -17,7 +17,7 @@ use esb_model::Platform;
 use esb_oci::{Digest, Folder};
 use serde::{Deserialize, Serialize};
 
-use self::pins::{Found, PackageLayer};
+use self::pins::{NewPins, PackageLayer};
 pub(crate) use self::pins::{PinPurpose, PinnedImage};
 use crate::{
     Remedy,
@@ -109,7 +109,7 @@ struct State {
     /// The id that distinguishes the project from others, when this run sets it first.
     project: Option<String>,
     /// What spares later runs some work.
-    found: Found,
+    found: NewPins,
     /// What `--locked` misses.
     missing: Vec<String>,
 }
@@ -126,9 +126,9 @@ struct Content {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     project: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    base: Vec<Entry>,
+    base: Vec<ReferencePin>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    image: Vec<Entry>,
+    image: Vec<ReferencePin>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     dependencies: Vec<Packages>,
     #[serde(default, rename = "own-base", skip_serializing_if = "Vec::is_empty")]
@@ -139,7 +139,7 @@ struct Content {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct ReferencePin {
     reference: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     index: Option<Digest>,
@@ -147,14 +147,14 @@ struct Entry {
 }
 
 impl Content {
-    fn of(&self, kind: Pinned) -> &Vec<Entry> {
+    fn of(&self, kind: Pinned) -> &Vec<ReferencePin> {
         match kind {
             Pinned::Base => &self.base,
             Pinned::External => &self.image,
         }
     }
 
-    fn entry(&self, kind: Pinned, reference: &str) -> Option<&Entry> {
+    fn entry(&self, kind: Pinned, reference: &str) -> Option<&ReferencePin> {
         self.of(kind).iter().find(|entry| entry.reference == reference)
     }
 
@@ -166,7 +166,7 @@ impl Content {
         let at = entries.iter().position(|entry| entry.reference == reference);
         let at = at.unwrap_or_else(|| {
             let reference = reference.to_owned();
-            entries.push(Entry { reference, index: pin.index, platforms: BTreeMap::new() });
+            entries.push(ReferencePin { reference, index: pin.index, platforms: BTreeMap::new() });
             entries.len() - 1
         });
         let entry = &mut entries[at];

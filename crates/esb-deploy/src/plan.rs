@@ -6,7 +6,7 @@ use esb_image::docker::EngineAddress;
 use esb_model::{Finding, ImageRecipe, PublishTarget};
 
 use crate::{
-    apply::{Site, config, delivery::Place, own_folders, sync::Externals},
+    apply::{Site, config, delivery::ConfigPlace, own_folders, sync::Externals},
     deployment::Deployment,
     error::Error,
     image_names::Target,
@@ -61,8 +61,8 @@ impl Plan {
         };
         let engine = run.connections.engine.address();
         let has_engine_elsewhere = engine.is_ok_and(|address| !is_here(&address));
-        let uses_engine =
-            self.target.engine || matches!(self.site.places.found.place, Some(Place::Container(_)));
+        let uses_engine = self.target.engine
+            || matches!(self.site.places.found.place, Some(ConfigPlace::Container(_)));
         self.target.registry.as_ref().is_some_and(is_elsewhere)
             || uses_engine && has_engine_elsewhere
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use esb_config::{Change, ChangeKind, Merged};
-use esb_image::{Base, Prediction};
+use esb_image::{Base, BuildPrediction};
 use esb_model::{BaseRef, ImageKind, ImageRecipe};
 use esb_oci::Image;
 
@@ -198,11 +198,11 @@ async fn one(
         daemon: None,
     };
     let image = match foresight {
-        Prediction::Build { reason } => {
+        BuildPrediction::Build { reason } => {
             planned.reason = reason;
             return Ok((planned, None));
         }
-        Prediction::Reuse(image) => *image,
+        BuildPrediction::Reuse(image) => *image,
     };
     let digest = image.digest();
     let bases = found.get(&recipe.platform);
@@ -242,8 +242,8 @@ async fn predict(
     recipe: &ImageRecipe,
     found: &Bases,
     missing: Option<&str>,
-) -> Result<Prediction, Error> {
-    let build = |reason: String| Ok(Prediction::Build { reason });
+) -> Result<BuildPrediction, Error> {
+    let build = |reason: String| Ok(BuildPrediction::Build { reason });
     let empty = BTreeMap::new();
     let bases = found.get(&recipe.platform).unwrap_or(&empty);
     if recipe.base.reference().is_some_and(|name| !bases.contains_key(name)) {

@@ -66,7 +66,7 @@ const CHOICES: [(&str, &[&str]); 2] =
     [(FOLLOW_LINKS, &["project", "anywhere"]), (CONFIRM, &["never", "auto", "always"])];
 
 /// Keys whose value is a list; a single text is a list of one.
-const LISTS: [&str; 3] = ["templates", "mirrors", "buildkit"];
+pub const LISTS: [&str; 3] = ["templates", "mirrors", "buildkit"];
 
 /// A project's settings for one environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -25,7 +25,7 @@ pub trait Builder: Send + Sync {
     fn predict<'a>(
         &'a self,
         _request: BuildRequest<'a>,
-    ) -> BoxFuture<'a, Result<Option<Prediction>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<BuildPrediction>, Error>> {
         Box::pin(async { Ok(None) })
     }
 
@@ -130,7 +130,7 @@ pub struct BuildReport {
 
 /// The prediction of what a build would do.
 #[derive(Debug, Clone)]
-pub enum Prediction {
+pub enum BuildPrediction {
     /// An earlier image would be used.
     Reuse(Box<Image>),
     /// One would be made, for this reason.

@@ -26,7 +26,7 @@ mod redacting_reporter;
 
 pub use archives::unpack::UnpackLimits;
 pub use builder::{
-    Action, Base, BuildReport, BuildRequest, Builder, Built, Prediction, Unsupported,
+    Action, Base, BuildPrediction, BuildReport, BuildRequest, Builder, Built, Unsupported,
 };
 pub use embedded::{Batch, EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};

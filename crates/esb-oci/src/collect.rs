@@ -216,8 +216,8 @@ fn items(root: &Folder) -> Result<Vec<Item>, StoreError> {
     Ok(found.into_iter().filter_map(|found| item(root, found)).collect())
 }
 
-fn item(root: &Folder, found: kinds::Found) -> Option<Item> {
-    let kinds::Found { path, kind, is_folder } = found;
+fn item(root: &Folder, found: kinds::StoreEntry) -> Option<Item> {
+    let kinds::StoreEntry { path, kind, is_folder } = found;
     let whole = root.path().join(&path);
     let metadata = whole.symlink_metadata().ok()?;
     let bytes = if is_folder { tree_size(&whole) } else { metadata.len() };

@@ -48,12 +48,12 @@ pub(crate) const LAYOUT_FILES: [&str; 2] = ["oci-layout", "index.json"];
 /// What systems and backup programs put into a folder that is otherwise empty.
 const OF_NOBODY: [&str; 2] = ["lost+found", "CACHEDIR.TAG"];
 
-/// What is counted as [`Found::kind`] that processes left, or are still writing.
+/// What is counted as [`StoreEntry::kind`] that processes left, or are still writing.
 pub(crate) const LEFTOVERS: &str = "leftovers";
 
 /// Something of a store that is kept or removed as a whole.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct StoreEntry {
     /// Relative to the store's folder.
     pub(crate) path: PathBuf,
     pub(crate) kind: String,
@@ -63,7 +63,7 @@ pub(crate) struct Found {
 /// The names in a folder, by whether they belong to a store.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    pub(crate) found: Vec<Found>,
+    pub(crate) found: Vec<StoreEntry>,
     /// What no store made, relative to the folder.
     pub(crate) foreign: Vec<PathBuf>,
     /// Whether it holds what only a store has, and no layout.
@@ -79,7 +79,7 @@ impl Scan {
 
     fn add(&mut self, path: PathBuf, entry: &FolderEntry, kind: &str) {
         let is_folder = entry.kind == EntryKind::Folder;
-        self.found.push(Found { path, kind: kind.to_owned(), is_folder });
+        self.found.push(StoreEntry { path, kind: kind.to_owned(), is_folder });
     }
 }
 

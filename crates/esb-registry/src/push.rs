@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use esb_model::{Activity, ActivityGuard, ImageRef, Reporter};
+use esb_model::{Activity, ActivityGuard, Event, ImageRef, Reporter};
 use esb_oci::{Blob, BlobError, Digest, Image, Index, Reference};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 
@@ -156,6 +156,8 @@ impl Client {
             }
         }
         report.digest = Some(parts.digest);
+        let (done, total) = (report.uploaded_bytes, Some(report.uploaded_bytes));
+        reporter.event(&Event::Progress { subject: &subject, action: Activity::Push, done, total });
         activity.finish(if report.unchanged { "unchanged" } else { "pushed" });
         Ok(report)
     }

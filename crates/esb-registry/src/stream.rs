@@ -111,7 +111,7 @@ impl UploadBody {
     fn count(&mut self, bytes: &Bytes) {
         let length = bytes.len() as u64;
         let done = self.sending.sent.fetch_add(length, Ordering::Relaxed) + length;
-        if done - self.reported >= REPORT_EVERY {
+        if done - self.reported >= REPORT_EVERY || done == self.sending.total {
             self.reported = done;
             self.reporter.event(&Event::Progress {
                 subject: &self.subject,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use esb_deploy::{Error, STORE_LIMIT};
 use esb_oci::ContentStore;
-use serde_json::json;
 
 use crate::{
     cli::{CacheArgs, CacheCommand, GlobalArgs},
     connections::store_folder,
+    documents::{CacheDocument, CollectedDocument, Content},
     environment::Environment,
     inputs,
     printer::{Printer, table},
@@ -40,13 +40,14 @@ fn show(store: &ContentStore, printer: Printer) -> Result<(), Error> {
     let contents = store.contents()?;
     let path = store.root().display().to_string();
     if printer.json {
-        let kinds = contents.kinds.iter().map(
-            |(kind, amount)| json!({"kind": kind, "count": amount.count, "bytes": amount.bytes}),
-        );
-        let kinds: Vec<_> = kinds.collect();
-        let document =
-            json!({"schema": 1, "path": path, "bytes": contents.bytes, "contents": kinds});
-        printer.document(&document);
+        let kinds = contents.kinds.into_iter().map(|(kind, amount)| Content {
+            kind: Some(kind),
+            count: amount.count,
+            bytes: amount.bytes,
+        });
+        let contents_of_kinds = kinds.collect();
+        let bytes = contents.bytes;
+        printer.document(&CacheDocument { path, bytes, contents: contents_of_kinds });
         return Ok(());
     }
     let head = ["content", "count", "size"].map(str::to_owned);
@@ -66,13 +67,11 @@ fn collect(store: &ContentStore, limit: u64, printer: Printer) -> Result<(), Err
     let collected = store.collect(limit, PATIENCE)?;
     if printer.json {
         let removed = collected.removed;
-        let document = json!({
-            "schema": 1,
-            "path": store.root().display().to_string(),
-            "removed": {"count": removed.count, "bytes": removed.bytes},
-            "bytes": collected.left,
+        printer.document(&CollectedDocument {
+            path: store.root().display().to_string(),
+            removed: Content { kind: None, count: removed.count, bytes: removed.bytes },
+            bytes: collected.left,
         });
-        printer.document(&document);
         return Ok(());
     }
     printer.out(&format!(

@@ -6,11 +6,11 @@ use esb_deploy::{
     settings,
 };
 use esb_model::without_user;
-use serde_json::{Value, json};
 
 use super::owners;
 use crate::{
     cli::{ConfigCommand, GlobalArgs},
+    documents::{Setting, SettingValue, SettingsDocument},
     environment::{self, Environment},
     exit_code::CliError,
     inputs,
@@ -30,14 +30,43 @@ pub(crate) async fn run(
     }
 }
 
+/// The origin of a setting that nobody set.
+const DEFAULT: &str = "default";
+
+/// Settings whose default depends on the run: people get it in words, programs as null.
+const DESCRIBED: [&str; 3] = ["templates", "mode", "config-to"];
+
 /// Settings that are addresses: nobody may have a user in one, and what is refused is shown too.
 const ADDRESSES: [&str; 4] = ["registry", "push-registry", "mirrors", "buildkit"];
 
-/// A setting as `show` prints it.
+/// A setting as it was found: the texts of its values, none where it has no value.
 struct Shown {
     name: &'static str,
     value: Vec<String>,
     origin: String,
+}
+
+impl Shown {
+    /// The setting with a value of its type.
+    fn typed(self) -> Setting {
+        let Self { name, value: texts, origin } = self;
+        let is_described = origin == DEFAULT && DESCRIBED.contains(&name);
+        let value = match texts.first() {
+            _ if is_described => None,
+            _ if settings::LISTS.contains(&name) => {
+                // A variable holds its list in one text.
+                let items = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
+                let items = items.filter(|item| !item.is_empty()).map(str::to_owned);
+                Some(SettingValue::List(items.collect()))
+            }
+            Some(text) if name == settings::TRUST_REGISTRY => Some(
+                text.parse().map_or_else(|_| SettingValue::Text(text.clone()), SettingValue::Bool),
+            ),
+            Some(text) if !text.is_empty() => Some(SettingValue::Text(text.clone())),
+            _ => None,
+        };
+        Setting { name, value, origin }
+    }
 }
 
 fn show(
@@ -49,11 +78,8 @@ fn show(
     let project = inputs::bare_project(global, environment)?;
     let shown = settings(global, environment, &project)?;
     if printer.json {
-        let values: Vec<Value> = shown
-            .iter()
-            .map(|one| json!({"name": one.name, "value": one.value, "origin": one.origin}))
-            .collect();
-        printer.document(&json!({"schema": 1, "settings": values}));
+        let settings = shown.into_iter().map(Shown::typed).collect();
+        printer.document(&SettingsDocument { settings });
         return Ok(());
     }
     let mut head = vec!["setting".to_owned(), "value".to_owned()];
@@ -161,5 +187,5 @@ fn of_variables(
         let origin = format!("{}{table}", settings::NAME);
         return Shown { name, value: setting.values.clone(), origin };
     }
-    Shown { name, value: vec![default.to_owned()], origin: "default".to_owned() }
+    Shown { name, value: vec![default.to_owned()], origin: DEFAULT.to_owned() }
 }

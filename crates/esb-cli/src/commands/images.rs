@@ -20,7 +20,6 @@ use esb_deploy::{
 };
 use esb_model::STAGING_FOLDER;
 use esb_oci::{EntryKind, Folder, FolderError};
-use serde_json::{Value, json};
 
 use self::{
     held::InventoryItem,
@@ -30,6 +29,7 @@ use crate::{
     ask,
     cli::{GlobalArgs, HeldArgs, Holder, PruneArgs},
     connections,
+    documents::{HeldImage, ImagesDocument, PruneDocument},
     environment::Environment,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
@@ -84,12 +84,10 @@ pub(crate) async fn prune(
     }
     let held = &work.images;
     if printer.json {
-        let removed: Vec<&str> = held.iter().filter(|_| go).map(|held| held.id.as_str()).collect();
-        printer.document(&json!({
-            "schema": 1,
-            "unused": held.iter().map(document).collect::<Vec<_>>(),
-            "removed": removed,
-        }));
+        printer.document(&PruneDocument {
+            unused: held.iter().map(fields).collect(),
+            removed: held.iter().filter(|_| go).map(|held| held.id.clone()).collect(),
+        });
     } else if go {
         let freed = held.iter().map(|held| held.bytes).sum();
         printer.note(&format!("removed {} images, at most {}", held.len(), bytes(freed)));
@@ -311,8 +309,7 @@ fn folders(folder: &Folder) -> Result<Vec<Folder>, FolderError> {
 
 fn show(held: &[InventoryItem], all: bool, printer: Printer) {
     if printer.json {
-        let images: Vec<Value> = held.iter().map(document).collect();
-        printer.document(&json!({"schema": 1, "images": images}));
+        printer.document(&ImagesDocument { images: held.iter().map(fields).collect() });
         return;
     }
     if held.is_empty() {
@@ -340,14 +337,14 @@ fn show(held: &[InventoryItem], all: bool, printer: Printer) {
     }
 }
 
-fn document(held: &InventoryItem) -> Value {
-    json!({
-        "in": held.place(),
-        "id": held.id,
-        "names": held.names,
-        "bytes": held.bytes,
-        "used_by": held.used,
-        "own": matches!(held.whose, ImageOwner::Own(_)),
-        "owner": held.whose.name(),
-    })
+fn fields(held: &InventoryItem) -> HeldImage {
+    HeldImage {
+        place: held.place().to_owned(),
+        id: held.id.clone(),
+        names: held.names.clone(),
+        bytes: held.bytes,
+        used_by: held.used.clone(),
+        own: matches!(held.whose, ImageOwner::Own(_)),
+        owner: held.whose.name().map(str::to_owned),
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(
             loading::report(&loaded, printer);
             printer.out(inspect::mermaid(&loaded.app).trim_end());
         }
-        Format::Text => {
+        Format::Text | Format::Sarif => {
             loading::report(&loaded, printer);
             printer.out(&inspect::text(&loaded.app).join("\n"));
         }

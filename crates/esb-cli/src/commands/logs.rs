@@ -6,11 +6,12 @@ use esb_deploy::{
     Error, Kind, Project,
     logs::{LogQuery, LogRecord, LogStore, Since},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     cli::{GlobalArgs, LogsArgs, TemplateArgs},
     connections,
+    documents::LogsDocument,
     environment::Environment,
     escape,
     exit_code::{CliError, Exit},
@@ -61,8 +62,8 @@ pub(crate) async fn run(
     }
     let records = store.records(&query).await.map_err(with_hint)?;
     if printer.json {
-        let records: Vec<_> = records.iter().map(|record| &record.fields).collect();
-        printer.document(&json!({"schema": 1, "records": records}));
+        let records = records.iter().map(|record| &record.fields).collect();
+        printer.document(&LogsDocument { records });
         return Ok(());
     }
     for record in &records {

@@ -37,8 +37,13 @@ pub(crate) fn run(
     printer: Printer,
 ) -> Result<(), CliError> {
     let global = &cli.global;
-    if global.format == Format::Mermaid && !matches!(cli.command, Command::Inspect(_)) {
-        let text = "`--format mermaid` is for `esb inspect` alone";
+    let misfit = match (global.format, &cli.command) {
+        (Format::Mermaid, Command::Inspect(_)) | (Format::Sarif, Command::Validate(_)) => None,
+        (Format::Mermaid, _) => Some("`--format mermaid` is for `esb inspect` alone"),
+        (Format::Sarif, _) => Some("`--format sarif` is for `esb validate` alone"),
+        (Format::Text | Format::Json, _) => None,
+    };
+    if let Some(text) = misfit {
         return Err(Error::new(Kind::Usage, "format", text).into());
     }
     let request = match &cli.command {

@@ -8,17 +8,16 @@ use esb_deploy::{
     ApplicationName, Deployment, Error, Kind, Places, current, lock_folder, normal, places,
     publish_merged,
 };
-use serde_json::{Value, json};
 
 use crate::{
     ask,
     cli::{AccessArgs, GlobalArgs, PlaceArgs, RemoveArgs},
     connections,
+    documents::{Change, EntriesDocument, Entry, RemovedOwnerDocument},
     environment::Environment,
     escape,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
-    ownership,
     printer::{Printer, table},
     reporter::TerminalReporter,
     summary,
@@ -52,9 +51,8 @@ pub(super) async fn list(
     let published = current(&places).await?;
     let entries = published.entries();
     if printer.json {
-        let entries: Vec<Value> = entries.iter().map(entry_json).collect();
-        let document = json!({"schema": 1, "place": places.name(&run), "entries": entries});
-        printer.document(&document);
+        let entries = entries.iter().map(fields).collect();
+        printer.document(&EntriesDocument { place: places.name(&run), entries });
         return Ok(());
     }
     let row = |(entry, owners): (EntryKey, BTreeSet<Owner>)| {
@@ -74,16 +72,16 @@ pub(super) async fn list(
     Ok(())
 }
 
-fn entry_json((entry, owners): &(EntryKey, BTreeSet<Owner>)) -> Value {
+fn fields((entry, owners): &(EntryKey, BTreeSet<Owner>)) -> Entry {
     let first = owners.first();
-    json!({
-        "section": entry.section,
-        "key": entry.key,
-        "owner": first.map(ToString::to_string),
-        "application": first.and_then(Owner::application),
-        "template": first.map(Owner::template),
-        "owners": owners.iter().map(ownership::owner_json).collect::<Vec<_>>(),
-    })
+    Entry {
+        section: entry.section,
+        key: entry.key.clone(),
+        owner: first.map(ToString::to_string),
+        application: first.and_then(Owner::application).map(str::to_owned),
+        template: first.map(|owner| owner.template().to_owned()),
+        owners: owners.iter().map(Into::into).collect(),
+    }
 }
 
 /// Removes everything that one owner alone has.
@@ -156,18 +154,13 @@ impl Removal {
     fn show(&self, is_planned: bool, printer: Printer) {
         let Self { owner, merged } = self;
         if printer.json {
-            let mut document = json!({
-                "schema": 1,
-                "owner": owner.to_string(),
-                "application": owner.application(),
-                "template": owner.template(),
-                "changes": summary::changes_json(&merged.changes),
+            return printer.document(&RemovedOwnerDocument {
+                dry_run: is_planned,
+                owner: owner.to_string(),
+                application: owner.application().map(str::to_owned),
+                template: owner.template().to_owned(),
+                changes: Change::all(&merged.changes),
             });
-            if is_planned {
-                document["dry_run"] = true.into();
-            }
-            printer.document(&document);
-            return;
         }
         for line in summary::change_lines(&merged.changes, printer) {
             printer.out(&line);

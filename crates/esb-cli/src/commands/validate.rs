@@ -2,15 +2,16 @@
 
 use esb_deploy::{Mode, Naming, predict};
 use esb_model::Severity;
-use serde_json::json;
 
 use crate::{
-    cli::{GlobalArgs, ValidateArgs},
+    cli::{Format, GlobalArgs, ValidateArgs},
     diagnostics::{self, Counts},
+    documents::{FindingFields, ValidateDocument},
     environment::Environment,
     exit_code::{CliError, Exit},
-    inputs, inspect, loading,
+    inputs, loading,
     printer::Printer,
+    sarif,
 };
 
 pub(crate) fn run(
@@ -27,13 +28,11 @@ pub(crate) fn run(
     let lowest = if args.deny.is_some() { Severity::Warning } else { Severity::Error };
     let findings = loaded.effective_findings();
     let bad = findings.iter().filter(|finding| finding.severity >= lowest).count();
-    if printer.json {
-        let document = json!({
-            "schema": 1,
-            "valid": bad == 0,
-            "findings": inspect::findings(&findings, &loaded.sources),
-        });
-        printer.document(&document);
+    if global.format == Format::Sarif {
+        printer.document_as_it_is(&sarif::log(&findings, &loaded.sources));
+    } else if printer.json {
+        let findings = FindingFields::all(&findings, &loaded.sources);
+        printer.document(&ValidateDocument { valid: bad == 0, findings });
     } else {
         let counts = diagnostics::print(&findings, &loaded.sources, Severity::Note, printer);
         if bad == 0 {

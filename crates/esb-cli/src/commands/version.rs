@@ -1,20 +1,18 @@
 //! `esb version`.
 
-use serde_json::json;
+use crate::{documents::VersionDocument, printer::Printer};
 
-use crate::printer::Printer;
-
-/// The commit that was given to the build, if any.
+/// The commit of the sources, as the build script found it.
 const COMMIT: Option<&str> = option_env!("ESB_COMMIT");
+/// The target that the compiler had.
+const TARGET: &str = env!("ESB_TARGET");
 
 pub(crate) fn run(printer: Printer) {
     let version = env!("CARGO_PKG_VERSION");
-    let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
     if printer.json {
-        let document = json!({"schema": 1, "version": version, "commit": COMMIT, "target": target});
-        printer.document(&document);
+        printer.document(&VersionDocument { version, commit: COMMIT, target: TARGET });
     } else {
         let commit = COMMIT.map(|commit| format!(" {commit}")).unwrap_or_default();
-        printer.out(&format!("esb {version}{commit} {target}"));
+        printer.out(&format!("esb {version}{commit} {TARGET}"));
     }
 }

@@ -6,7 +6,11 @@ use std::{cmp::Reverse, fmt};
 
 use esb_model::{Finding, Severity, SourceMap, Span};
 
-use crate::{hints, printer::Printer};
+use crate::{
+    documents::{FindingFields, ProgressEvent},
+    hints,
+    printer::{Printer, ProgressStyle},
+};
 
 /// How many errors and warnings there are; what is told once counts once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +35,13 @@ pub(crate) fn print(
             Severity::Warning => counts.warnings += 1,
             Severity::Note => {}
         }
-        if told.finding.severity >= lowest {
+        if told.finding.severity < lowest {
+            continue;
+        }
+        if printer.progress == ProgressStyle::Json {
+            let finding = FindingFields::new(told.finding, sources);
+            printer.event(&ProgressEvent::Finding { finding: &finding });
+        } else {
             let text = render::finding(told.finding, &told.again, sources, printer);
             printer.err(&format!("{text}\n"));
         }

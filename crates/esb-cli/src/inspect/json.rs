@@ -3,31 +3,27 @@
 //! Values that cannot be known without AWS are null; secrets are `****`. The document is written
 //! from the application as it is, without a tree in between: applications can be large.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::collections::HashSet;
 
 use esb_model::{
     Api, Application, Code, EnvValue, Finding, Function, FunctionId, LayerRef, Package, Route,
     Schedule, SourceMap, TemplateId,
 };
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
-use serde_json::Value;
 
-use crate::{diagnostics, hints};
-
-/// The version of the document's shape.
-const SCHEMA: u32 = 1;
+use crate::documents::FindingFields;
 
 /// An application and its findings as one JSON document.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Document<'a> {
-    schema: u32,
     template: Option<&'a String>,
     templates: &'a [String],
     functions: Vec<FunctionFields<'a>>,
     routes: Vec<RouteFields<'a>>,
     schedules: Vec<ScheduleFields<'a>>,
     resources: Resources<'a>,
-    findings: Vec<FindingFields<'a>>,
+    findings: Vec<FindingFields>,
 }
 
 impl<'a> Document<'a> {
@@ -45,7 +41,6 @@ impl<'a> Document<'a> {
         let buckets = app.buckets.iter().map(|bucket| (bucket.template, &bucket.logical_id));
         let layers = app.layers.iter().map(|layer| (layer.template, &layer.logical_id));
         Self {
-            schema: SCHEMA,
             template: app.templates.first(),
             templates: &app.templates,
             functions: functions
@@ -58,12 +53,13 @@ impl<'a> Document<'a> {
                 s3: buckets.map(|(template, id)| shown.resource(template, id)).collect(),
                 layers: layers.map(|(template, id)| shown.resource(template, id)).collect(),
             },
-            findings: sorted(findings, sources).collect(),
+            findings: FindingFields::all(findings, sources),
         }
     }
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct FunctionFields<'a> {
     logical_id: &'a str,
     name: Option<&'a str>,
@@ -73,6 +69,7 @@ struct FunctionFields<'a> {
     timeout: Option<u32>,
     memory: Option<u32>,
     architectures: Option<Vec<&'static str>>,
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, Option<String>>"))]
     environment: Variables<'a>,
     layers: Vec<Option<&'a str>>,
     code: CodeFields<'a>,
@@ -91,18 +88,21 @@ struct FunctionFields<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CodeFields<'a> {
     kind: Option<&'static str>,
     uri: Option<&'a str>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ImageBuild<'a> {
     dockerfile: Option<&'a str>,
     context: Option<&'a str>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct RouteFields<'a> {
     path: &'a str,
     method: &'a str,
@@ -112,6 +112,7 @@ struct RouteFields<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ScheduleFields<'a> {
     function: &'a str,
     expression: Option<&'a str>,
@@ -124,10 +125,24 @@ struct ScheduleFields<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Resources<'a> {
+    #[cfg_attr(test, schemars(with = "Vec<ResourceForm>"))]
     dynamodb: Vec<Resource<'a>>,
+    #[cfg_attr(test, schemars(with = "Vec<ResourceForm>"))]
     s3: Vec<Resource<'a>>,
+    #[cfg_attr(test, schemars(with = "Vec<ResourceForm>"))]
     layers: Vec<Resource<'a>>,
+}
+
+/// The forms of a resource: its logical id, with its template when that is not the first.
+#[cfg(test)]
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the schema is made of it")]
+enum ResourceForm {
+    LogicalId(String),
+    OfTemplate { logical_id: String, template: String },
 }
 
 /// A resource by its logical id; one of a further template says which.
@@ -266,39 +281,4 @@ fn layer(layer: &LayerRef) -> Option<&str> {
         LayerRef::Arn(arn) => Some(arn),
         LayerRef::Unknown(_) => None,
     }
-}
-
-#[derive(Serialize)]
-struct FindingFields<'a> {
-    severity: String,
-    code: &'static str,
-    file: Option<&'a str>,
-    line: Option<usize>,
-    column: Option<usize>,
-    message: &'a str,
-    help: Option<Cow<'a, str>>,
-}
-
-fn sorted<'a>(
-    findings: &'a [Finding],
-    sources: &'a SourceMap,
-) -> impl Iterator<Item = FindingFields<'a>> {
-    diagnostics::sorted(findings).into_iter().map(|finding| {
-        let place = finding.span.and_then(|span| sources.locate(span));
-        FindingFields {
-            severity: finding.severity.to_string(),
-            code: finding.code.0,
-            file: place.map(|(file, _)| file),
-            line: place.map(|(_, place)| place.line),
-            column: place.map(|(_, place)| place.column),
-            message: &finding.message,
-            help: finding.help.as_ref().map(hints::of_finding),
-        }
-    })
-}
-
-/// Findings, sorted by place, for a document that is made of other things too.
-pub(crate) fn findings(findings: &[Finding], sources: &SourceMap) -> Vec<Value> {
-    let values = sorted(findings, sources).map(serde_json::to_value);
-    values.collect::<Result<_, _>>().expect("texts and numbers are JSON")
 }

@@ -4,6 +4,6 @@ mod json;
 mod mermaid;
 mod text;
 
-pub(crate) use json::{Document, findings};
+pub(crate) use json::Document;
 pub(crate) use mermaid::mermaid;
 pub(crate) use text::text;

@@ -1,46 +1,77 @@
-//! Events as JSON, one document for each.
+//! Events as JSON, with the bytes that were moved.
 
-use esb_model::{Event, ImageChange, ImageRole};
-use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
-/// The document of an event; none for what is told in words.
-pub(super) fn of(event: &Event<'_>) -> Option<Value> {
+use esb_model::{Activity, Event, ImageChange, ImageRole};
+
+use crate::documents::ProgressEvent;
+
+/// The bytes that were moved for what goes on now.
+#[derive(Debug, Default)]
+pub(super) struct MovedBytes(Mutex<BTreeMap<(String, Activity), u64>>);
+
+impl MovedBytes {
+    /// Gives what an event is as JSON, when it is something.
+    pub(super) fn follow(&self, event: &Event<'_>, tell: impl FnOnce(ProgressEvent<'_>)) {
+        let mut moved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *event {
+            Event::Progress { subject, action, done, .. } if action != Activity::BuildSteps => {
+                moved.insert((subject.to_owned(), action), done);
+                of(event, None).map(tell)
+            }
+            Event::Finished { subject, action, .. } | Event::Failed { subject, action } => {
+                of(event, moved.remove(&(subject.to_owned(), action))).map(tell)
+            }
+            _ => of(event, None).map(tell),
+        };
+    }
+}
+
+fn of<'a>(event: &Event<'a>, moved: Option<u64>) -> Option<ProgressEvent<'a>> {
     Some(match *event {
         Event::Started { subject, action } => {
-            json!({"event": "started", "subject": subject, "action": action.name()})
+            ProgressEvent::Started { kind: action.name(), subject }
         }
-        Event::Progress { subject, action, done, total } => json!({
-            "event": "progress", "subject": subject, "action": action.name(), "done": done,
-            "total": total
-        }),
-        Event::Finished { subject, action, detail } => json!({
-            "event": "finished", "subject": subject, "action": action.name(), "detail": detail
-        }),
+        Event::Progress { subject, action, done, total } => {
+            let (bytes, steps) = match action {
+                Activity::BuildSteps => (None, Some(done)),
+                _ => (Some(done), None),
+            };
+            ProgressEvent::Progress {
+                kind: action.name(),
+                subject,
+                bytes,
+                total_bytes: bytes.and(total),
+                steps,
+                total_steps: steps.and(total),
+            }
+        }
+        Event::Finished { subject, action, detail } => {
+            ProgressEvent::Finished { kind: action.name(), subject, bytes: moved, detail }
+        }
         Event::Failed { subject, action } => {
-            json!({"event": "failed", "subject": subject, "action": action.name()})
+            ProgressEvent::Failed { kind: action.name(), subject, bytes: moved }
         }
-        Event::Image(image) => json!({
-            "event": "image",
-            "subject": image.name,
-            "kind": match image.role {
+        Event::Image(image) => ProgressEvent::Image {
+            kind: match image.role {
                 ImageRole::Base => "base",
                 ImageRole::Function => "function",
             },
-            "change": match image.change {
+            subject: image.name,
+            change: match image.change {
                 ImageChange::Built => "built",
                 ImageChange::Pushed => "pushed",
                 ImageChange::UpToDate => "up to date",
             },
-            "reason": image.reason,
-            "bytes": image.bytes,
-            "seconds": image.time.as_secs_f64(),
-        }),
-        Event::Output { subject, line } => {
-            json!({"event": "output", "subject": subject, "line": line})
-        }
-        Event::Decided { subject, decision } => {
-            json!({"event": "decided", "subject": subject, "decision": decision})
-        }
+            reason: image.reason,
+            bytes: image.bytes,
+            seconds: image.time.as_secs_f64(),
+        },
+        Event::Output { subject, line } => ProgressEvent::Output { subject, line },
+        Event::Decided { subject, decision } => ProgressEvent::Decided { subject, decision },
         _ => return None,
     })
 }

@@ -6,6 +6,7 @@
 mod bases;
 mod common_mistakes;
 mod context;
+mod documents;
 mod foreign_store;
 mod init;
 mod inspect;
@@ -16,6 +17,8 @@ mod messages;
 mod mistakes;
 mod platform;
 mod results;
+#[path = "../schemas/mod.rs"]
+mod schemas;
 mod settings;
 mod several;
 mod store;

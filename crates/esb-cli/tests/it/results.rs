@@ -63,11 +63,6 @@ fn findings_of_a_failure_as_json() {
 }
 
 #[test]
-fn version() {
-    assert_snapshot!(project().esb(&["version", "--format", "json"]));
-}
-
-#[test]
 fn completions_ask_the_program() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = project().esb(&["completions", shell]);

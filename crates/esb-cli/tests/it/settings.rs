@@ -128,7 +128,7 @@ fn the_cache_folder_is_the_one_that_is_used() {
         let output = command.output().unwrap();
         let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let mut settings = shown["settings"].as_array().unwrap().iter();
-        settings.find(|one| one["name"] == "cache-dir").unwrap()["value"][0].clone()
+        settings.find(|one| one["name"] == "cache-dir").unwrap()["value"].clone()
     };
     assert_eq!(show(None), "/home/me/.cache/esb");
     assert_eq!(show(Some(("XDG_CACHE_HOME", "/cache"))), "/cache/esb");

@@ -9,7 +9,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::project::{Project, document};
+use crate::{
+    project::{Project, document},
+    schemas,
+};
 
 /// A deploy of this project into a folder.
 fn deploy(project: &Project, to: &Path, more: &[&str]) -> Command {
@@ -20,8 +23,10 @@ fn deploy(project: &Project, to: &Path, more: &[&str]) -> Command {
 /// Runs a deploy that is refused, and gives what it says as JSON; what is published stays.
 fn refused(project: &Project, to: &Path, more: &[&str]) -> Value {
     let before = fs::read(to.join("functions.yml")).unwrap();
-    let Output { status, stdout, .. } = deploy(project, to, more).output().unwrap();
+    let mut command = deploy(project, to, more);
+    let Output { status, stdout, .. } = command.output().unwrap();
     let said: Value = serde_json::from_slice(&stdout).unwrap();
+    schemas::check(&command, &said);
     assert_eq!(status.code(), Some(1), "{said:#}");
     assert_eq!(fs::read(to.join("functions.yml")).unwrap(), before);
     said["error"].clone()

@@ -9,6 +9,7 @@ mod asked;
 mod attacker;
 mod completed;
 mod cost;
+mod events;
 mod forged;
 mod inside_code;
 mod opened;
@@ -17,4 +18,6 @@ mod planned;
 mod project;
 mod pruned;
 mod same;
+#[path = "../schemas/mod.rs"]
+mod schemas;
 mod unpushed;

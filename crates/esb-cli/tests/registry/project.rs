@@ -16,6 +16,8 @@ use esb_test::{LoggingProxy, Registry};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::schemas;
+
 /// The name of a project's functions: `fn-<number>`, in the folder `functions/f<number>`.
 pub(crate) const FUNCTIONS: usize = 4;
 
@@ -86,7 +88,9 @@ pub(crate) fn document(command: &mut Command) -> Value {
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stdout));
-    serde_json::from_slice(&output.stdout).unwrap()
+    let document = serde_json::from_slice(&output.stdout).unwrap();
+    schemas::check(command, &document);
+    document
 }
 
 /// Function and digest of each image.

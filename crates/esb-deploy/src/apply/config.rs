@@ -9,7 +9,7 @@ use crate::{
     Remedy,
     apply::{
         compose, delivered,
-        delivery::{self, Found, Place},
+        delivery::{self, ConfigPlace, Delivery},
         own_folders, readers,
     },
     deployment::Deployment,
@@ -34,7 +34,7 @@ pub struct Places {
     /// Merged configuration of this project and environment.
     pub staging: Folder,
     /// Where a Gateway reads.
-    pub found: Found,
+    pub found: Delivery,
 }
 
 /// The files that were written, and what they changed.
@@ -93,7 +93,7 @@ pub(crate) async fn prepare(
     preview: &Rendered,
 ) -> Result<Places, Error> {
     let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
-    let mut places = Places { staging, found: Found::default() };
+    let mut places = Places { staging, found: Delivery::default() };
     if run.options.publish {
         places.found = delivery::find(run).await?;
         refuse_local(run, target, &places.found)?;
@@ -110,7 +110,7 @@ pub(crate) async fn prepare(
 }
 
 /// A Gateway that runs would hand out names that its Agent cannot pull.
-fn refuse_local(run: &Deployment, target: &Target, found: &Found) -> Result<(), Error> {
+fn refuse_local(run: &Deployment, target: &Target, found: &Delivery) -> Result<(), Error> {
     let allowed = run.options.site.allow_local;
     let running = found.gateway.as_ref().filter(|gateway| gateway.running && !allowed);
     let (Some(gateway), Some(reason)) = (running, target.unreachable()) else { return Ok(()) };
@@ -119,7 +119,7 @@ fn refuse_local(run: &Deployment, target: &Target, found: &Found) -> Result<(), 
 }
 
 /// A Gateway would leave the placeholder of a secret that it does not have as it is.
-fn refuse_unset(run: &Deployment, found: &Found) -> Result<(), Error> {
+fn refuse_unset(run: &Deployment, found: &Delivery) -> Result<(), Error> {
     let Some(gateway) = &found.gateway else { return Ok(()) };
     let has = |name: &str| gateway.environment.names().any(|own| own == name);
     let absent = run.project.secret_env.iter().filter(|(_, variable)| !has(variable));
@@ -187,7 +187,7 @@ pub(crate) async fn publish(
         if let Some((place, lock)) = &place {
             if let Some(lock) = lock {
                 publication = place.publish(lock, &merged, reader).await?;
-                if let Place::Folder(folder) = place {
+                if let ConfigPlace::Folder(folder) = place {
                     delivered::remember(&places.staging, &folder.path())?;
                 }
             }

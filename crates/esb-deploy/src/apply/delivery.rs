@@ -29,16 +29,16 @@ const SERVICE: &str = "com.docker.compose.service";
 
 /// A place that configuration is delivered to.
 #[derive(Debug)]
-pub enum Place {
+pub enum ConfigPlace {
     /// A folder of this machine.
     Folder(Folder),
     /// A folder inside a container.
-    Container(Box<Inside>),
+    Container(Box<ContainerFolder>),
 }
 
 /// A folder inside a container.
 #[derive(Debug)]
-pub struct Inside {
+pub struct ContainerFolder {
     engine: DockerEngine,
     container: ContainerInfo,
     /// Keeps other runs of this user away; others' locks cannot be seen from here.
@@ -49,9 +49,9 @@ pub struct Inside {
 
 /// The place that a run delivers to, and the project's Gateway.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Delivery {
     /// Where it reads; none where nothing is delivered.
-    pub place: Option<Place>,
+    pub place: Option<ConfigPlace>,
     /// The project's Gateway.
     pub gateway: Option<ContainerInfo>,
     /// Compose projects with a Gateway that runs, where this one has none and no place was named.
@@ -59,9 +59,9 @@ pub struct Found {
 }
 
 /// Finds the place: as the user says, else that of the project's Gateway.
-pub(crate) async fn find(run: &Deployment) -> Result<Found, Error> {
+pub(crate) async fn find(run: &Deployment) -> Result<Delivery, Error> {
     let given = run.options.site.config_to.as_deref();
-    let mut found = Found { gateway: gateway(run).await?, ..Found::default() };
+    let mut found = Delivery { gateway: gateway(run).await?, ..Delivery::default() };
     match given {
         Some("none") => return Ok(found),
         Some(text) => match text.strip_prefix("container:") {
@@ -74,7 +74,8 @@ pub(crate) async fn find(run: &Deployment) -> Result<Found, Error> {
                 found.place = Some(mounted(run, &container).await?);
             }
             None => {
-                found.place = Some(Place::Folder(run.project.configuration_at(Path::new(text))));
+                found.place =
+                    Some(ConfigPlace::Folder(run.project.configuration_at(Path::new(text))));
             }
         },
         None => match &found.gateway {
@@ -124,7 +125,7 @@ async fn gateway(run: &Deployment) -> Result<Option<ContainerInfo>, Error> {
 }
 
 /// Finds what is mounted at the Gateway's folder in a container.
-async fn mounted(run: &Deployment, container: &ContainerInfo) -> Result<Place, Error> {
+async fn mounted(run: &Deployment, container: &ContainerInfo) -> Result<ConfigPlace, Error> {
     let name = &container.name;
     let mount = container.mounts.iter().find(|mount| mount.target == GATEWAY_FOLDER);
     let mount = mount.ok_or_else(|| {
@@ -132,7 +133,7 @@ async fn mounted(run: &Deployment, container: &ContainerInfo) -> Result<Place, E
         Error::new(Kind::Input, "config-to", text).hint(Remedy::NameDelivery)
     })?;
     let place = place_of(run, run.engine().await?, container, mount);
-    if matches!(place, Place::Container(_)) && !mount.writable {
+    if matches!(place, ConfigPlace::Container(_)) && !mount.writable {
         let text = format!("container `{name}` may only read what is mounted at {GATEWAY_FOLDER}");
         return Err(Error::new(Kind::Local, "config-to", text).hint(Remedy::MountWritable));
     }
@@ -144,16 +145,16 @@ fn place_of(
     engine: &DockerEngine,
     container: &ContainerInfo,
     mount: &MountedFolder,
-) -> Place {
+) -> ConfigPlace {
     // A bind mount of an engine elsewhere is a folder of that machine.
     if let Some(folder) = &mount.bind
         && engine.address().is_local()
         && folder.is_dir()
     {
-        return Place::Folder(run.project.configuration_at(folder));
+        return ConfigPlace::Folder(run.project.configuration_at(folder));
     }
     let volume = mount.volume.as_deref().unwrap_or(&container.id);
-    Place::Container(Box::new(Inside {
+    ConfigPlace::Container(Box::new(ContainerFolder {
         engine: engine.clone(),
         container: container.clone(),
         lock: run.connections.store.folder().join("delivery").join(volume),
@@ -161,7 +162,7 @@ fn place_of(
     }))
 }
 
-impl Place {
+impl ConfigPlace {
     /// The name for messages.
     pub(crate) fn name(&self, run: &Deployment) -> String {
         match self {
@@ -225,7 +226,7 @@ fn numbered(id: u64) -> u32 {
     u32::try_from(id).unwrap_or(u32::MAX)
 }
 
-impl Inside {
+impl ContainerFolder {
     /// The container.
     pub(crate) fn container(&self) -> &ContainerInfo {
         &self.container

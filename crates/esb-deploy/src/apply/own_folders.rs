@@ -14,7 +14,7 @@ use esb_config::{ConfigFile, FoldersAbove, is_same_folder, is_within};
 use esb_model::ImageRecipe;
 
 use crate::{
-    apply::{config::Places, delivery::Place},
+    apply::{config::Places, delivery::ConfigPlace},
     copied_source::CopiedSource,
     deployment::Deployment,
     error::{Error, Kind},
@@ -26,8 +26,12 @@ const GENERATED: [&str; 5] = ["config", "functions", "base", "images", "layers"]
 
 /// Refuses a place inside what builds generate, of any environment, and among files of others: the
 /// store's, a layout's, and those of git.
-pub(crate) fn check_place(run: &Deployment, target: &Target, place: &Place) -> Result<(), Error> {
-    let Place::Folder(folder) = place else { return Ok(()) };
+pub(crate) fn check_place(
+    run: &Deployment,
+    target: &Target,
+    place: &ConfigPlace,
+) -> Result<(), Error> {
+    let ConfigPlace::Folder(folder) = place else { return Ok(()) };
     let dir = &folder.path();
     if let Some((folder, words)) = among_others(run, target, dir) {
         let text = format!(
@@ -103,8 +107,8 @@ fn generated_later(run: &Deployment, dir: &Path) -> Option<PathBuf> {
 pub(crate) fn check_output(run: &Deployment, places: &Places, output: &Path) -> Result<(), Error> {
     let config = output.join("config");
     let place = places.found.place.as_ref().and_then(|place| match place {
-        Place::Folder(folder) => Some(folder.path()),
-        Place::Container(_) => None,
+        ConfigPlace::Folder(folder) => Some(folder.path()),
+        ConfigPlace::Container(_) => None,
     });
     let is_published = config.join(ConfigFile::State.name()).exists()
         || [Some(places.staging.path()), place]
@@ -144,7 +148,7 @@ pub(crate) fn written(
     };
     let layout = target.layout.iter().map(|path| named("to", "the layout for images", path.into()));
     let config = match &places.found.place {
-        Some(Place::Folder(folder)) => {
+        Some(ConfigPlace::Folder(folder)) => {
             Some(named("config-to", "the folder where a Gateway reads,", folder.path()))
         }
         _ => None,

@@ -8,7 +8,7 @@ use esb_config::{ConfigFile, READABLE, Reader, is_same_folder};
 use crate::{
     apply::{
         config::Places,
-        delivery::{Found, GATEWAY_FOLDER, Place},
+        delivery::{ConfigPlace, Delivery, GATEWAY_FOLDER},
     },
     deployment::Deployment,
     error::Error,
@@ -17,17 +17,17 @@ use crate::{
 
 /// The user that reads what is delivered: that of the project's Gateway, when it reads there. None
 /// where that is not known.
-pub(crate) fn of_place(run: &Deployment, found: &Found) -> Option<Reader> {
+pub(crate) fn of_place(run: &Deployment, found: &Delivery) -> Option<Reader> {
     let place = found.place.as_ref()?;
     let gateway = match (place, &found.gateway) {
-        (Place::Container(inside), _) => Some(inside.container()),
-        (Place::Folder(folder), Some(gateway)) => {
+        (ConfigPlace::Container(inside), _) => Some(inside.container()),
+        (ConfigPlace::Folder(folder), Some(gateway)) => {
             let mut mounts = gateway.mounts.iter();
             let mount = mounts.find(|mount| mount.target == GATEWAY_FOLDER)?;
             let bind = mount.bind.as_ref()?;
             is_same_folder(bind, &folder.path()).then_some(gateway)
         }
-        (Place::Folder(_), None) => None,
+        (ConfigPlace::Folder(_), None) => None,
     };
     let Some(gateway) = gateway else {
         // There it runs as root, on this machine.
@@ -42,7 +42,7 @@ pub(crate) fn of_place(run: &Deployment, found: &Found) -> Option<Reader> {
 }
 
 /// The user that reads staging: its owner alone, where a Gateway is known to read elsewhere.
-pub(crate) fn of_staging(found: &Found, of_place: Option<Reader>) -> Option<Reader> {
+pub(crate) fn of_staging(found: &Delivery, of_place: Option<Reader>) -> Option<Reader> {
     found.place.as_ref()?;
     // Root stands for whoever can read a file of any mode, as its owner can.
     of_place.map(|_| Reader { uid: 0, gid: None })
@@ -52,8 +52,8 @@ pub(crate) fn of_staging(found: &Found, of_place: Option<Reader>) -> Option<Read
 pub(crate) fn is_open(places: &Places, reader: Option<Reader>) -> Result<bool, Error> {
     let folder = match &places.found.place {
         // A volume is the engine's own.
-        Some(Place::Container(_)) => return Ok(reader.is_none()),
-        Some(Place::Folder(folder)) => folder,
+        Some(ConfigPlace::Container(_)) => return Ok(reader.is_none()),
+        Some(ConfigPlace::Folder(folder)) => folder,
         None => &places.staging,
     };
     let found = folder.metadata(ConfigFile::Functions.name())?;

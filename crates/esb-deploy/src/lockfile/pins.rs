@@ -61,13 +61,13 @@ pub(crate) struct PackageLayer {
 
 /// New shortcuts that a run found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct NewPins {
     images: Vec<(PinPurpose, PinnedImage)>,
     /// By the place of their requirements.
     layers: Vec<([String; 3], PackageLayer)>,
 }
 
-impl Found {
+impl NewPins {
     pub(super) fn is_empty(&self) -> bool {
         self.images.is_empty() && self.layers.is_empty()
     }

@@ -31,7 +31,7 @@ const RECORD: &str = "pushed-names-2";
 
 /// The record of what a run pushed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Last {
+struct PushRecord {
     /// Whether the registry wanted no authentication: then all questions can be asked at once.
     is_open: bool,
     names: Vec<Pushed>,
@@ -94,7 +94,7 @@ pub(crate) struct TagPrefetch {
     session: PushSession,
     /// By repository and plain tag.
     questions: Mutex<HashMap<(String, String), Arc<Question>>>,
-    last: Mutex<Last>,
+    last: Mutex<PushRecord>,
 }
 
 /// The names that runs of the same settings push: runs with other settings push other images.
@@ -127,7 +127,7 @@ impl TagPrefetch {
         if !self.questions().is_empty() {
             return;
         }
-        let last: Last = self.store.record(RECORD, names.0).unwrap_or_default();
+        let last: PushRecord = self.store.record(RECORD, names.0).unwrap_or_default();
         let mut asks = Vec::new();
         for pushed in &last.names {
             let (at, plain) = (pushed.at(), pushed.tag.clone());
@@ -216,7 +216,7 @@ impl TagPrefetch {
         // What is there for several platforms has one name.
         pushed.dedup();
         let is_open = pushed.iter().all(|name| self.client.is_open(&name.registry));
-        let last = Last { is_open, names: pushed };
+        let last = PushRecord { is_open, names: pushed };
         if *self.last() != last {
             self.store.set_record(RECORD, names.0, &last)?;
         }
@@ -227,7 +227,7 @@ impl TagPrefetch {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn last(&self) -> MutexGuard<'_, Last> {
+    fn last(&self) -> MutexGuard<'_, PushRecord> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -29,7 +29,8 @@ use super::{
     solve::solve,
 };
 use crate::{
-    Action, BuildReport, BuildRequest, Builder, Built, Error, Prediction, StepPlace, Unsupported,
+    Action, BuildPrediction, BuildReport, BuildRequest, Builder, Built, Error, StepPlace,
+    Unsupported,
     context::stat_cache::StatCache,
     daemon::{
         StepSecrets,
@@ -431,13 +432,13 @@ impl Builder for FleetBuilder {
     fn predict<'a>(
         &'a self,
         request: BuildRequest<'a>,
-    ) -> BoxFuture<'a, Result<Option<Prediction>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<BuildPrediction>, Error>> {
         Box::pin(async move {
             let inner = &*self.0;
             let job = Job::prepare(request, inner.job_settings()).await?;
             Ok(Some(match inner.earlier(request, &job).await? {
-                Some(image) => Prediction::Reuse(Box::new(image)),
-                None => Prediction::Build {
+                Some(image) => BuildPrediction::Reuse(Box::new(image)),
+                None => BuildPrediction::Build {
                     reason: job.reason(&inner.store, request, "the registry does not have it"),
                 },
             }))

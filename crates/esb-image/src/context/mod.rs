@@ -19,7 +19,7 @@ use esb_oci::{Attributes, Digest, Glob, IgnoreRules, LinkFault, LinkRules, is_pa
 use self::{
     own_folders::OwnFolders,
     stat_cache::{FolderStats, StatCache},
-    walk::{Place, Walk},
+    walk::{SourceFolder, Walk},
 };
 use crate::{Error, error::io_error, paths};
 
@@ -236,10 +236,10 @@ impl<'a> Context<'a> {
         Ok(Selected { name, is_folder, items })
     }
 
-    fn place(&self, folder: PathBuf) -> Place {
+    fn place(&self, folder: PathBuf) -> SourceFolder {
         match self.links {
-            Some(links) => Place::Followed(links.start(folder)),
-            None => Place::Kept(folder),
+            Some(links) => SourceFolder::Followed(links.start(folder)),
+            None => SourceFolder::Kept(folder),
         }
     }
 

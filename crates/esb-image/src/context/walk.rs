@@ -28,14 +28,14 @@ pub(super) struct Walk<'a> {
 }
 
 /// A folder on the disk.
-pub(super) enum Place {
+pub(super) enum SourceFolder {
     /// Links in it are links.
     Kept(PathBuf),
     /// Links in it may stand for what they lead to.
     Followed(CopiedFolder),
 }
 
-impl Place {
+impl SourceFolder {
     fn path(&self) -> &Path {
         match self {
             Self::Kept(path) => path,
@@ -52,8 +52,8 @@ impl Place {
 }
 
 /// The kind of an entry of a folder, as the image has it.
-enum Found {
-    Folder(Place),
+enum WalkEntry {
+    Folder(SourceFolder),
     Leaf(PathBuf),
 }
 
@@ -71,7 +71,7 @@ impl<'a> Walk<'a> {
     /// `path` counts from the context, `inner` from where the walk started.
     pub(super) fn folder(
         &mut self,
-        place: &Place,
+        place: &SourceFolder,
         path: &str,
         inner: &str,
         above: &Matched,
@@ -99,7 +99,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             match self.found(place, &path, &name, kind)? {
-                Found::Folder(place) => {
+                WalkEntry::Folder(place) => {
                     let position = self.items.len();
                     self.items.push(Item {
                         path: inner.clone(),
@@ -111,12 +111,12 @@ impl<'a> Walk<'a> {
                         self.items.pop();
                     }
                 }
-                Found::Leaf(on_disk) if !excluded => {
+                WalkEntry::Leaf(on_disk) if !excluded => {
                     let metadata =
                         fs::symlink_metadata(&on_disk).map_err(io_error("look at", &on_disk))?;
                     self.leaf(&inner, &on_disk, &metadata)?;
                 }
-                Found::Leaf(_) => {}
+                WalkEntry::Leaf(_) => {}
             }
         }
         Ok(())
@@ -124,25 +124,25 @@ impl<'a> Walk<'a> {
 
     fn found(
         &self,
-        place: &Place,
+        place: &SourceFolder,
         path: &str,
         name: &str,
         kind: fs::FileType,
-    ) -> Result<Found, ContextError> {
+    ) -> Result<WalkEntry, ContextError> {
         let on_disk = place.path().join(name);
         let is_own = self.needed_by_daemon.is_some() && self.context.own.has(path);
         if kind.is_dir() || kind.is_symlink() && is_own && on_disk.is_dir() {
-            return Ok(Found::Folder(place.inner(name)));
+            return Ok(WalkEntry::Folder(place.inner(name)));
         }
-        let (Place::Followed(folder), Some(links), true) =
+        let (SourceFolder::Followed(folder), Some(links), true) =
             (place, self.context.links, kind.is_symlink())
         else {
-            return Ok(Found::Leaf(on_disk));
+            return Ok(WalkEntry::Leaf(on_disk));
         };
         match links.way(folder, name) {
-            Ok(LinkAction::Link) => Ok(Found::Leaf(on_disk)),
-            Ok(LinkAction::File(path)) => Ok(Found::Leaf(path)),
-            Ok(LinkAction::Folder(folder)) => Ok(Found::Folder(Place::Followed(folder))),
+            Ok(LinkAction::Link) => Ok(WalkEntry::Leaf(on_disk)),
+            Ok(LinkAction::File(path)) => Ok(WalkEntry::Leaf(path)),
+            Ok(LinkAction::Folder(folder)) => Ok(WalkEntry::Folder(SourceFolder::Followed(folder))),
             Err(LinkError::Fault(fault)) => Err(ContextError::Link(fault)),
             Err(LinkError::Io(source)) => Err(io_error("follow", &on_disk)(source).into()),
         }

@@ -19,7 +19,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use self::job::Job;
 use crate::{
-    Action, BuildReport, BuildRequest, Builder, Built, Error, Prediction, PublishedImages,
+    Action, BuildPrediction, BuildReport, BuildRequest, Builder, Built, Error, PublishedImages,
     UnpackLimits, Unsupported,
     blocking::blocking,
     context::{
@@ -160,7 +160,7 @@ impl Builder for EmbeddedBuilder {
     fn predict<'a>(
         &'a self,
         request: BuildRequest<'a>,
-    ) -> BoxFuture<'a, Result<Option<Prediction>, Error>> {
+    ) -> BoxFuture<'a, Result<Option<BuildPrediction>, Error>> {
         let job = Arc::new(Job::new(request));
         Box::pin(async move {
             let progress = self.check(&job, request.published, &NullReporter).await?;
@@ -236,15 +236,15 @@ impl EmbeddedBuilder {
 }
 
 impl Inner {
-    fn prediction(&self, job: &Job, progress: Progress) -> Prediction {
+    fn prediction(&self, job: &Job, progress: Progress) -> BuildPrediction {
         match progress {
             Progress::Done(report) => match report.built {
-                Built::Local(image) => Prediction::Reuse(image),
+                Built::Local(image) => BuildPrediction::Reuse(image),
                 _ => unreachable!("what is known is an image at hand"),
             },
             Progress::Needed(prepared) => {
                 let Prepared { plan, sources, parts, .. } = &*prepared;
-                Prediction::Build { reason: self.why(job, plan, sources, parts) }
+                BuildPrediction::Build { reason: self.why(job, plan, sources, parts) }
             }
         }
     }

@@ -58,7 +58,7 @@ impl Put {
 
 /// The target of an input, and the temporary place where it is made.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct StagingTarget<'a> {
     pub(crate) scratch: &'a Folder,
     /// The project root.
     pub(crate) root: &'a Folder,
@@ -66,7 +66,7 @@ pub(crate) struct Place<'a> {
     pub(crate) target: &'a Path,
 }
 
-impl Place<'_> {
+impl StagingTarget<'_> {
     fn path(&self) -> PathBuf {
         self.root.path().join(self.target)
     }
@@ -175,12 +175,15 @@ impl Stager {
             .then_some(("Dockerfile.dockerignore", &recipe.dockerignore));
         for (name, text) in [("Dockerfile", &recipe.dockerfile)].into_iter().chain(ignore) {
             let path = recipe.folder.join(name);
-            if write_if_changed(Place { scratch, root: folder, target: &path }, text.as_bytes())? {
+            if write_if_changed(
+                StagingTarget { scratch, root: folder, target: &path },
+                text.as_bytes(),
+            )? {
                 written.push(path);
             }
         }
         for staged in &recipe.staged {
-            let place = Place { scratch, root: folder, target: &staged.target };
+            let place = StagingTarget { scratch, root: folder, target: &staged.target };
             let changed = match &staged.source {
                 StagedSource::Content(bytes) => write_if_changed(place, bytes)?,
                 StagedSource::Unpack(archive) => {
@@ -236,7 +239,7 @@ impl Stager {
         &self,
         image: &str,
         archive: &Path,
-        place: Place<'_>,
+        place: StagingTarget<'_>,
         trust: bool,
     ) -> Result<bool, Error> {
         let key = self.archive_key(image, archive, trust)?;
@@ -267,7 +270,7 @@ impl Stager {
         &self,
         image: &str,
         from: &Path,
-        place: Place<'_>,
+        place: StagingTarget<'_>,
         copy: &Copying<'_>,
         trust: bool,
     ) -> Result<bool, Error> {
@@ -357,7 +360,7 @@ impl Stager {
     /// Makes what lies at a place anew in one step, unless it is what `key` stands for already.
     fn replace(
         &self,
-        place: Place<'_>,
+        place: StagingTarget<'_>,
         key: Digest,
         trust: bool,
         make: impl FnOnce(&Path) -> Result<(), Error>,
@@ -395,7 +398,7 @@ fn remove_leftovers(scratch: &Folder) -> Result<(), Error> {
     Ok(())
 }
 
-fn write_if_changed(place: Place<'_>, bytes: &[u8]) -> Result<bool, Error> {
+fn write_if_changed(place: StagingTarget<'_>, bytes: &[u8]) -> Result<bool, Error> {
     if place.root.holds(place.target, bytes) {
         return Ok(false);
     }

@@ -26,7 +26,7 @@ const FILE: OFlags =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// A name in an open folder.
-pub(super) struct Place {
+pub(super) struct OpenedName {
     pub(super) folder: OwnedFd,
     pub(super) name: OsString,
     pub(super) path: PathBuf,
@@ -56,7 +56,8 @@ impl Folder {
                 }
             };
             path.push(name);
-            let place = Place { folder, name: name.to_owned(), path, links: self.links.clone() };
+            let place =
+                OpenedName { folder, name: name.to_owned(), path, links: self.links.clone() };
             let Some(next) = place.open_folder(make)? else { return Ok(None) };
             (folder, path) = (next, place.path);
         }
@@ -70,17 +71,17 @@ impl Folder {
     }
 
     /// A name in this folder or below it; none when the folder that it lies in is missing.
-    pub(super) fn place(&self, name: &Path) -> Result<Option<Place>, FolderError> {
+    pub(super) fn place(&self, name: &Path) -> Result<Option<OpenedName>, FolderError> {
         self.find(name, false)
     }
 
     /// As [`Folder::place`]; the folder is made.
-    pub(super) fn made_place(&self, name: &Path) -> Result<Place, FolderError> {
+    pub(super) fn made_place(&self, name: &Path) -> Result<OpenedName, FolderError> {
         let missing = || FolderError::io("create folder", &self.path());
         self.find(name, true)?.ok_or_else(|| missing()(io::ErrorKind::NotFound.into()))
     }
 
-    fn find(&self, name: &Path, make: bool) -> Result<Option<Place>, FolderError> {
+    fn find(&self, name: &Path, make: bool) -> Result<Option<OpenedName>, FolderError> {
         let (before, last) = split(name);
         let above = self.join(before);
         let path = self.path().join(name);
@@ -89,7 +90,7 @@ impl Folder {
             return Err(FolderError::io("open", &path)(error));
         };
         let Some(folder) = above.walk(make)? else { return Ok(None) };
-        let place = Place { folder, name: last.to_owned(), path, links: self.links.clone() };
+        let place = OpenedName { folder, name: last.to_owned(), path, links: self.links.clone() };
         if self.links == Links::Followed && place.kind()? == Some(EntryKind::Link) {
             let real = place.path.canonicalize().map_err(FolderError::io("follow", &place.path))?;
             let (folder, name) = split(&real);
@@ -100,7 +101,7 @@ impl Folder {
     }
 }
 
-impl Place {
+impl OpenedName {
     pub(super) fn kind(&self) -> Result<Option<EntryKind>, FolderError> {
         kind_at(&self.folder, &self.name).map_err(|error| self.io("look at")(error.into()))
     }

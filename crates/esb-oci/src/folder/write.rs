@@ -13,7 +13,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{EntryKind, Folder, FolderError, open::Place, remove::remove_at};
+use super::{EntryKind, Folder, FolderError, open::OpenedName, remove::remove_at};
 
 /// How many digits make a temporary name.
 const DIGITS: usize = 16;
@@ -183,7 +183,7 @@ fn digits() -> String {
     format!("{:016x}", fastrand::u64(..))
 }
 
-fn temporary_file(place: &Place) -> Result<(OsString, File), FolderError> {
+fn temporary_file(place: &OpenedName) -> Result<(OsString, File), FolderError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     loop {
         let mut name = OsString::from(".");

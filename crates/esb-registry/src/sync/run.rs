@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use esb_model::{Activity, ActivityGuard, Reporter};
+use esb_model::{Activity, ActivityGuard, Event, Reporter};
 use esb_oci::Digest;
 use futures_util::{StreamExt as _, stream};
 
@@ -83,6 +83,8 @@ impl Client {
             return Err(Error::DigestMismatch { subject, expected: copy.digest, actual });
         }
         report.digest = Some(copy.digest);
+        let (done, total) = (report.uploaded_bytes, Some(report.uploaded_bytes));
+        reporter.event(&Event::Progress { subject: &subject, action: Activity::Sync, done, total });
         activity.finish(&format!("from {}", copy.from));
         Ok(report)
     }

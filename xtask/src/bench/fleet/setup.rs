@@ -94,7 +94,7 @@ pub(super) fn output_lines(said: &Said) -> impl Iterator<Item = Value> {
 
 /// The bytes that daemons fetched of contexts, of a run with JSON progress.
 pub(super) fn fetched(said: &Said) -> u64 {
-    let contexts = events(said).filter(|event| event["action"] == "context");
+    let contexts = events(said).filter(|event| event["kind"] == "context");
     contexts.filter_map(|event| event["done"].as_u64()).sum()
 }
 

@@ -162,7 +162,7 @@ fn actions(document: &Value) -> Vec<&str> {
 /// The bytes that daemons fetched of contexts.
 fn fetched(said: &Said) -> u64 {
     let events = said.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let contexts = events.filter(|event| event["action"] == "context");
+    let contexts = events.filter(|event| event["kind"] == "context");
     contexts.filter_map(|event| event["done"].as_u64()).sum()
 }
 

@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, path::Path};
 
 use esb_deploy::{Deployment, Error, Fetched, FetchedSite, Kind, Options, fetch, wheelhouse};
-use serde_json::json;
 
 use crate::{
     cli::{FetchArgs, GlobalArgs},
     connections,
+    documents::{FetchDocument, FetchedImage},
     environment::Environment,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
@@ -65,27 +65,21 @@ fn report(fetched: &FetchedSite, dir: &Path, printer: Printer) {
         .map(|registry| format!("{registry}=oci:{}", dir.display()))
         .collect();
     if printer.json {
-        let images: Vec<_> = fetched
-            .iter()
-            .map(|image| {
-                json!({
-                    "source": image.source,
-                    "platform": image.platform.to_string(),
-                    "digest": image.digest.to_string(),
-                    "bytes": image.bytes,
-                    "found_in": image.from,
-                })
-            })
-            .collect();
-        printer.document(&json!({
-            "schema": 1,
-            "layout": dir.display().to_string(),
-            "images": images,
-            "wheels": wheels.files,
-            "missing": wheels.missing,
-            "mirrors": mirrors,
-        }));
-        return;
+        let images = fetched.iter().map(|image| FetchedImage {
+            source: image.source.clone(),
+            platform: image.platform.to_string(),
+            digest: image.digest.to_string(),
+            bytes: image.bytes,
+            found_in: image.from.clone(),
+        });
+        let images = images.collect();
+        return printer.document(&FetchDocument {
+            layout: dir.display().to_string(),
+            images,
+            wheels: wheels.files.clone(),
+            missing: wheels.missing.clone(),
+            mirrors,
+        });
     }
     let head = ["image", "platform", "digest", "size"].map(str::to_owned);
     let rows: Vec<Vec<String>> = fetched

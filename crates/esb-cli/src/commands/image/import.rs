@@ -20,14 +20,14 @@ use esb_registry::{
     Client, CopyScope, Journal, PlannedImage, PushReport, PushSession, SyncItem, SyncPlan,
     SyncStep, SyncedImage,
 };
-use serde_json::{Value, json};
 
 use crate::{
     access,
     cli::{GlobalArgs, ImportArgs},
     connections::{self, open_store},
+    documents::{ErrorFields, ImportDocument, ImportedImage},
     environment::Environment,
-    exit_code::{self, CliError},
+    exit_code::CliError,
     inputs,
     printer::{Printer, table},
     reporter::{TerminalReporter, bytes},
@@ -283,16 +283,16 @@ impl Row {
         Self { action, bytes, time, ..Self::new(wanted, item, report.digest) }
     }
 
-    fn json(&self) -> Value {
-        json!({
-            "functions": self.functions,
-            "source": self.source,
-            "reference": self.reference,
-            "digest": self.digest,
-            "action": self.action,
-            "bytes": self.bytes,
-            "seconds": self.time.as_secs_f64(),
-        })
+    fn fields(&self) -> ImportedImage {
+        ImportedImage {
+            functions: self.functions.clone(),
+            source: self.source.clone(),
+            reference: self.reference.clone(),
+            digest: self.digest.clone(),
+            action: self.action,
+            bytes: self.bytes,
+            seconds: self.time.as_secs_f64(),
+        }
     }
 }
 
@@ -307,15 +307,11 @@ fn planned(wanted: &Wanted, image: &PlannedImage) -> Option<Row> {
 
 fn print(printer: Printer, rows: &[Row], dry_run: bool, failures: &[Error]) {
     if printer.json {
-        let mut document = json!({
-            "schema": 1,
-            "dry_run": dry_run,
-            "images": rows.iter().map(Row::json).collect::<Vec<_>>(),
+        printer.document(&ImportDocument {
+            dry_run,
+            images: rows.iter().map(Row::fields).collect(),
+            errors: failures.iter().map(ErrorFields::from).collect(),
         });
-        if !failures.is_empty() {
-            document["errors"] = failures.iter().map(exit_code::json).collect();
-        }
-        printer.document(&document);
         return;
     }
     let size = if dry_run { "size" } else { "sent" };

@@ -9,12 +9,12 @@ use esb_model::PublishTarget;
 use esb_oci::{Digest, Reference};
 use esb_registry::{Client, ErrorKind};
 use futures_util::{StreamExt as _, stream};
-use serde_json::{Value, json};
 
 use crate::{
     access,
     cli::{GlobalArgs, VerifyArgs},
     connections,
+    documents::{EngineOrRegistry, VerifiedImage, VerifyDocument},
     environment::Environment,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
@@ -125,8 +125,8 @@ impl Answer {
         }
     }
 
-    fn json(&self) -> Value {
-        json!({"state": self.word(), "reason": self.reason()})
+    fn fields(&self) -> EngineOrRegistry {
+        EngineOrRegistry { state: self.word(), reason: self.reason() }
     }
 }
 
@@ -218,20 +218,15 @@ fn report(
     let fix = |checked: &Checked| fix(project, dir, published, &checked.function);
     let broken: Vec<&Checked> = checked.iter().filter(|checked| !checked.is_pullable()).collect();
     if printer.json {
-        let images: Vec<Value> = checked
-            .iter()
-            .map(|image| {
-                json!({
-                    "function": image.function,
-                    "image": image.image,
-                    "digest": image.expected.map(|digest| digest.to_string()),
-                    "registry": image.registry.json(),
-                    "engine": image.engine.as_ref().map(Answer::json),
-                    "fix": (!image.is_pullable()).then(|| fix(image)),
-                })
-            })
-            .collect();
-        printer.document(&json!({"schema": 1, "ok": broken.is_empty(), "images": images}));
+        let images = checked.iter().map(|image| VerifiedImage {
+            function: image.function.clone(),
+            image: image.image.clone(),
+            digest: image.expected.map(|digest| digest.to_string()),
+            registry: image.registry.fields(),
+            engine: image.engine.as_ref().map(Answer::fields),
+            fix: (!image.is_pullable()).then(|| fix(image)),
+        });
+        printer.document(&VerifyDocument { ok: broken.is_empty(), images: images.collect() });
     } else {
         let head = ["function", "image", "registry", "engine"].map(str::to_owned);
         let rows: Vec<Vec<String>> = checked

@@ -5,11 +5,11 @@ mod templates;
 use std::{fs, io::Write as _, path::Path};
 
 use esb_deploy::{Error, Kind, normal, settings::NAME};
-use serde_json::json;
 use toml::Value;
 
 use crate::{
     cli::{GlobalArgs, InitArgs},
+    documents::InitDocument,
     environment::Environment,
     escape,
     exit_code::CliError,
@@ -55,12 +55,11 @@ pub(crate) fn run(
         name => format!("esb deploy -e {name}"),
     };
     if printer.json {
-        printer.document(&json!({
-            "schema": 1,
-            "file": path.display().to_string(),
-            "templates": found,
-            "next": ["esb validate", next],
-        }));
+        printer.document(&InitDocument {
+            file: path.display().to_string(),
+            templates: found,
+            next: vec!["esb validate".to_owned(), next],
+        });
         return Ok(());
     }
     let count = match found.len() {

@@ -13,12 +13,13 @@ use esb_deploy::{Error, ImageRecord, Kind, Loaded, Project, Record, read_record}
 use esb_image::{Engine as _, RunSpec};
 use esb_model::Function;
 use esb_oci::{ArchiveImage, OciLayout};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::{failure::Failure, rie::Response};
 use crate::{
     cli::{GlobalArgs, InvokeArgs},
     connections,
+    documents::{ErrorFields, InvokeDocument, InvokeFailure},
     environment::Environment,
     exit_code::{CliError, Exit},
     inputs, loading,
@@ -90,21 +91,19 @@ fn finish(
     let timeout = function.effective_timeout();
     let error = failure.map(|failure| failure.error(&function.effective_name(), timeout));
     if printer.json {
-        let failure = failure.map(|failure| {
-            json!({"type": failure.kind, "message": failure.message, "trace": failure.trace})
+        printer.document(&InvokeDocument {
+            function: function.effective_name().into_owned(),
+            response: body.map(value),
+            failure: failure.map(|failure| InvokeFailure {
+                kind: failure.kind.clone(),
+                message: failure.message.clone(),
+                trace: failure.trace.clone(),
+            }),
+            log: log.iter().map(|line| (*line).to_owned()).collect(),
+            error: error
+                .as_ref()
+                .map(|error| ErrorFields { exit: Exit::Invoke as u8, ..error.into() }),
         });
-        let mut document = json!({
-            "schema": 1,
-            "function": function.effective_name(),
-            "response": body.map(value),
-            "failure": failure,
-            "log": log,
-        });
-        if let Some(error) = &error {
-            document["error"] = crate::exit_code::json(error);
-            document["error"]["exit"] = (Exit::Invoke as u8).into();
-        }
-        printer.document(&document);
     } else if let Some(body) = body
         && (failure.is_none() || !Printer::shows_results())
     {

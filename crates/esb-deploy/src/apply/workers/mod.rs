@@ -147,8 +147,11 @@ async fn one_by_one(
         replaced.none_found = Some(search.to_string());
         return Ok(());
     }
-    let old = Old { merged, known: before.of(changed).map(|worker| worker.id.clone()).collect() };
-    if !before.all.iter().any(|worker| old.is(&before, worker)) {
+    let old = OutdatedWorkers {
+        merged,
+        known: before.of(changed).map(|worker| worker.id.clone()).collect(),
+    };
+    if !before.all.iter().any(|worker| old.include(&before, worker)) {
         return Ok(());
     }
     if gateway.running {
@@ -160,7 +163,7 @@ async fn one_by_one(
     loop {
         // Also those that were started meanwhile.
         let now = search.workers(engine).await?;
-        let left = now.all.iter().filter(|worker| old.is(&now, worker));
+        let left = now.all.iter().filter(|worker| old.include(&now, worker));
         let left: Vec<&ContainerInfo> = left.filter(|worker| !ended.contains(&worker.id)).collect();
         if left.is_empty() {
             return Ok(());
@@ -189,14 +192,14 @@ fn reload(gateway: &ContainerInfo) -> Duration {
 }
 
 /// The criteria by which workers run old code.
-struct Old<'a> {
+struct OutdatedWorkers<'a> {
     merged: &'a Merged,
     /// Workers of changed functions that ran before the Gateway noticed.
     known: BTreeSet<String>,
 }
 
-impl Old<'_> {
-    fn is(&self, workers: &Workers, worker: &ContainerInfo) -> bool {
+impl OutdatedWorkers<'_> {
+    fn include(&self, workers: &Workers, worker: &ContainerInfo) -> bool {
         self.known.contains(&worker.id) || self.has_other_image(workers, worker)
     }
 

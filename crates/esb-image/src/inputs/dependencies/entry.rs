@@ -27,15 +27,15 @@ const ARCHIVES: [&str; 12] = [
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct FileLine {
     pub(crate) file: PathBuf,
     pub(crate) line: usize,
 }
 
 /// A requirement or a constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) place: Place,
+pub(crate) struct RequirementEntry {
+    pub(crate) place: FileLine,
     pub(crate) is_constraint: bool,
     pub(crate) source: Source,
     pub(crate) hashes: Vec<String>,
@@ -70,7 +70,7 @@ pub(crate) struct Local {
     pub(crate) marker: String,
 }
 
-impl Entry {
+impl RequirementEntry {
     /// What has to be built, in words.
     pub(crate) fn builds(&self) -> Option<&'static str> {
         match &self.source {
@@ -163,7 +163,7 @@ impl Entry {
     }
 
     /// A line that has no options.
-    pub(crate) fn new(place: Place, is_constraint: bool, source: Source) -> Self {
+    pub(crate) fn new(place: FileLine, is_constraint: bool, source: Source) -> Self {
         Self { place, is_constraint, source, hashes: Vec::new(), build: Vec::new() }
     }
 
@@ -422,8 +422,8 @@ mod tests {
     fn addresses() {
         let wheel = "x @ https://h/a.whl?x=1#sha256=0 ; a";
         assert_eq!(read(wheel), Ok(Source::Wheel(wheel.to_owned())));
-        let entry = |text: &str| Entry {
-            place: Place { file: "r".into(), line: 1 },
+        let entry = |text: &str| RequirementEntry {
+            place: FileLine { file: "r".into(), line: 1 },
             is_constraint: false,
             source: read(text).unwrap(),
             hashes: Vec::new(),
@@ -465,10 +465,10 @@ mod tests {
             ("python_version >= '3.13'", false),
             ("python_full_version >= '", false),
         ] {
-            let place = Place { file: "r".into(), line: 1 };
+            let place = FileLine { file: "r".into(), line: 1 };
             for requirement in ["six", "six @ https://h/six.whl"] {
                 let source = read(&format!("{requirement} ; {marker}")).unwrap();
-                let entry = Entry::new(place.clone(), false, source);
+                let entry = RequirementEntry::new(place.clone(), false, source);
                 assert_eq!(entry.is_for_later_patch("3.13"), expected, "{marker}");
             }
         }

@@ -15,7 +15,7 @@ use super::{
     entry::Source,
     requirements::{Reader, Requirements},
     run::{self, Log},
-    settings::{Settings, UvFile},
+    settings::{PipSettings, UvFile},
 };
 use crate::{
     Error, Remedy,
@@ -53,7 +53,7 @@ pub(super) struct Job<'a> {
     pub(super) image: &'a str,
     pub(super) dependencies: &'a Dependencies,
     pub(super) requirements: Requirements,
-    pub(super) settings: Settings<'a>,
+    pub(super) settings: PipSettings<'a>,
     /// uv's own settings, as far as they are about indexes.
     pub(super) config: toml::Table,
     /// Packages that settings want to be built, as pip names them.
@@ -72,7 +72,7 @@ impl<'a> Job<'a> {
         let InstallRequest { recipe, root, pins, no_cache, reporter } = request;
         let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
         let image = &*recipe.repository;
-        let settings = Settings::read(&installer.tools);
+        let settings = PipSettings::read(&installer.tools);
         let mut requirements = read(image, root, &dependencies.requirements, &settings)?;
         let locked = requirements.project.as_ref().is_some_and(|project| project.is_locked);
         let uv = project_config(&requirements, root);
@@ -330,7 +330,7 @@ fn read(
     image: &str,
     root: &Path,
     path: &Path,
-    settings: &Settings<'_>,
+    settings: &PipSettings<'_>,
 ) -> Result<Requirements, Error> {
     let lists = (settings.constraints(), settings.overrides());
     let variable = |name: &str| settings.variable(name).map(str::to_owned);

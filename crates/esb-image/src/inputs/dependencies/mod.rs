@@ -43,7 +43,7 @@ use crate::{
     blocking::blocking,
     error::io_error,
     fingerprint::Fingerprint,
-    inputs::staging::{Copying, Place},
+    inputs::staging::{Copying, StagingTarget},
 };
 
 /// Where installed packages lie below the content store, by key.
@@ -262,7 +262,7 @@ impl Installer {
         let target = job.dependencies.target.clone();
         let (image, to, trust) = (job.image.to_owned(), target.clone(), !job.no_cache);
         let distributions = blocking(move || {
-            let at = Place { scratch: &scratch, root: &root, target: &to };
+            let at = StagingTarget { scratch: &scratch, root: &root, target: &to };
             stager.copy(&image, &place, at, &Copying::default(), trust)?;
             distributions(&place)
         })

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    entry::{self, Entry, Place, Source},
+    entry::{self, FileLine, RequirementEntry, Source},
     requirements::{NO_LINE, read, wrong},
 };
 use crate::Error;
@@ -20,8 +20,8 @@ pub(crate) struct Project {
     /// `pyproject.toml`, and the lock.
     pub(crate) texts: Vec<Vec<u8>>,
     pub(crate) is_locked: bool,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) overrides: Vec<Entry>,
+    pub(crate) entries: Vec<RequirementEntry>,
+    pub(crate) overrides: Vec<RequirementEntry>,
     /// Packages that come from one index, by the index's name.
     pub(crate) indexes: BTreeMap<String, String>,
     /// Packages of this machine that the lock names.
@@ -47,8 +47,8 @@ impl Project {
             project.local = local_packages(&table).map(|place| folder.join(place)).collect();
             for line in locked(&table) {
                 let source = Source::Index(line);
-                let place = Place { file: path.to_owned(), line: 1 };
-                project.entries.push(Entry::new(place, true, source));
+                let place = FileLine { file: path.to_owned(), line: 1 };
+                project.entries.push(RequirementEntry::new(place, true, source));
             }
             project.texts.push(bytes);
         }
@@ -63,9 +63,9 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn place(&self, word: &str) -> Place {
+    fn place(&self, word: &str) -> FileLine {
         let line = self.text.lines().position(|line| line.contains(word));
-        Place { file: self.file.to_owned(), line: line.unwrap_or(0) + 1 }
+        FileLine { file: self.file.to_owned(), line: line.unwrap_or(0) + 1 }
     }
 
     fn dependencies(&self, table: &toml::Table, project: &mut Project) -> Result<(), Error> {
@@ -89,14 +89,15 @@ impl Reading<'_> {
             };
             for source in each {
                 let source = self.source(line, name, source, &mut project.indexes)?;
-                project.entries.push(Entry::new(self.place(line), false, source));
+                project.entries.push(RequirementEntry::new(self.place(line), false, source));
             }
         }
         for (key, is_constraint) in
             [("constraint-dependencies", true), ("override-dependencies", false)]
         {
             for line in strings(uv.and_then(|uv| uv.get(key))) {
-                let entry = Entry::new(self.place(line), is_constraint, self.plain(line)?);
+                let entry =
+                    RequirementEntry::new(self.place(line), is_constraint, self.plain(line)?);
                 let list =
                     if is_constraint { &mut project.entries } else { &mut project.overrides };
                 list.push(entry);
@@ -112,7 +113,7 @@ impl Reading<'_> {
         }
         let source = entry::source(line, &find);
         let source = source.map_err(|reason| wrong(self.place(line), reason))?;
-        if !Entry::new(self.place(line), false, source.clone()).is_rendered_whole() {
+        if !RequirementEntry::new(self.place(line), false, source.clone()).is_rendered_whole() {
             return Err(wrong(self.place(line), NO_LINE));
         }
         Ok(source)
@@ -172,14 +173,14 @@ fn normal(name: &str) -> String {
 fn text(path: &Path, bytes: &[u8]) -> Result<String, Error> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = String::from_utf8(bytes.to_vec());
-    text.map_err(|_| wrong(Place { file: path.to_owned(), line: 1 }, "it is not UTF-8"))
+    text.map_err(|_| wrong(FileLine { file: path.to_owned(), line: 1 }, "it is not UTF-8"))
 }
 
 fn parse(path: &Path, text: &str) -> Result<toml::Table, Error> {
     toml::from_str::<toml::Table>(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
-        wrong(Place { file: path.to_owned(), line }, error.message().escape_debug().to_string())
+        wrong(FileLine { file: path.to_owned(), line }, error.message().escape_debug().to_string())
     })
 }
 

@@ -17,7 +17,7 @@ use esb_oci::Digest;
 pub(crate) use self::key::describe_links;
 use super::{
     address::secrets_of,
-    entry::{self, Entry, Place, Source},
+    entry::{self, FileLine, RequirementEntry, Source},
     lines::{self, Name, Parsed},
     project::Project,
     wheelhouse,
@@ -55,13 +55,13 @@ pub(crate) struct Requirements {
     texts: Vec<Vec<u8>>,
     /// Lines that variables changed.
     changed: Vec<String>,
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) overrides: Vec<Entry>,
+    pub(crate) entries: Vec<RequirementEntry>,
+    pub(crate) overrides: Vec<RequirementEntry>,
     /// Lists at web addresses, and whether they are constraints.
     lists: Vec<(bool, String)>,
     pub(crate) options: Options,
     /// Why something has to be built, and where that is said.
-    build: Option<(Place, String)>,
+    build: Option<(FileLine, String)>,
     /// Names of variables that are left to the tool.
     pub(crate) variables: BTreeSet<String>,
     pub(crate) project: Option<Project>,
@@ -72,7 +72,7 @@ pub(crate) struct Requirements {
 /// The options on the line of one requirement.
 #[derive(Debug, Default)]
 struct LineOptions {
-    files: Vec<(PathBuf, Kind)>,
+    files: Vec<(PathBuf, FileKind)>,
     hashes: Vec<String>,
     build: Vec<(&'static str, String)>,
     /// What has to be built for them.
@@ -121,7 +121,7 @@ pub(crate) struct Files {
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum FileKind {
     Requirements,
     Constraints,
     Overrides,
@@ -140,16 +140,16 @@ impl Requirements {
             found.overrides.extend(project.overrides.iter().cloned());
             found.project = Some(project);
         } else {
-            open.push((path, Kind::Requirements, None));
+            open.push((path, FileKind::Requirements, None));
         }
         let mut seen = BTreeSet::new();
-        let mut add = |found: &mut Self, mut open: Vec<(PathBuf, Kind, Option<Place>)>| {
+        let mut add = |found: &mut Self, mut open: Vec<(PathBuf, FileKind, Option<FileLine>)>| {
             while let Some((path, kind, from)) = open.pop() {
                 if !seen.insert((path.clone(), kind)) {
                     continue;
                 }
                 if seen.len() > MAX_FILES {
-                    let place = from.unwrap_or(Place { file: path, line: 1 });
+                    let place = from.unwrap_or(FileLine { file: path, line: 1 });
                     return Err(wrong(place, format!("it includes more than {MAX_FILES} files")));
                 }
                 open.extend(found.add(reader, &path, kind, from)?);
@@ -159,10 +159,10 @@ impl Requirements {
         add(&mut found, open)?;
         let mut given = Vec::new();
         for (list, kind) in
-            [(reader.overrides, Kind::Overrides), (reader.constraints, Kind::Constraints)]
+            [(reader.overrides, FileKind::Overrides), (reader.constraints, FileKind::Constraints)]
         {
             for value in list {
-                let place = Place { file: found.path.clone(), line: 1 };
+                let place = FileLine { file: found.path.clone(), line: 1 };
                 if let Some(path) = path_of(value) {
                     given.push((path.into(), kind, None));
                     continue;
@@ -191,12 +191,13 @@ impl Requirements {
         found.variables.clone_from(&self.variables);
         // What the environment says holds for a lock too; what the project says is in it.
         let document = self.path.with_file_name("pyproject.toml");
-        let is_given = |entry: &&Entry| ![&document, &self.path].contains(&&entry.place.file);
+        let is_given =
+            |entry: &&RequirementEntry| ![&document, &self.path].contains(&&entry.place.file);
         found.entries.extend(self.entries.iter().filter(is_given).cloned());
         found.overrides.extend(self.overrides.iter().filter(is_given).cloned());
         for line in lines::logical(text) {
-            let place = Place { file: self.path.clone(), line: line.number };
-            found.line(reader, &place, Kind::Requirements, &line.text)?;
+            let place = FileLine { file: self.path.clone(), line: line.number };
+            found.line(reader, &place, FileKind::Requirements, &line.text)?;
         }
         for entry in &mut found.entries {
             entry.place.line = self.line_of(entry).unwrap_or(entry.place.line);
@@ -206,7 +207,7 @@ impl Requirements {
     }
 
     /// Where a lock speaks of a package.
-    fn line_of(&self, entry: &Entry) -> Option<usize> {
+    fn line_of(&self, entry: &RequirementEntry) -> Option<usize> {
         let text = String::from_utf8_lossy(self.texts.last()?).into_owned();
         let what = match &entry.source {
             Source::Local(local) => {
@@ -252,7 +253,8 @@ impl Requirements {
     }
 
     fn note_builds(&mut self) {
-        let of_entry = |entry: &Entry| Some((entry.place.clone(), entry.builds()?.to_owned()));
+        let of_entry =
+            |entry: &RequirementEntry| Some((entry.place.clone(), entry.builds()?.to_owned()));
         let found = self.entries.iter().chain(&self.overrides).find_map(of_entry);
         self.build = self.build.take().or(found);
     }
@@ -262,16 +264,16 @@ impl Requirements {
         &mut self,
         reader: &Reader<'_>,
         path: &Path,
-        kind: Kind,
-        from: Option<Place>,
-    ) -> Result<Vec<(PathBuf, Kind, Option<Place>)>, Error> {
+        kind: FileKind,
+        from: Option<FileLine>,
+    ) -> Result<Vec<(PathBuf, FileKind, Option<FileLine>)>, Error> {
         let bytes = read(reader.image, path).map_err(|error| match (error, from) {
             (Error::MissingSource { .. }, Some(place)) => {
                 wrong(place, format!("there is no `{}`", entry::shown(&path.to_string_lossy())))
             }
             (error, _) => error,
         })?;
-        let at = |line| Place { file: path.to_owned(), line };
+        let at = |line| FileLine { file: path.to_owned(), line };
         let text = lines::decode(&bytes).map_err(|reason| wrong(at(1), reason))?;
         self.texts.push(bytes);
         let mut named = Vec::new();
@@ -294,13 +296,13 @@ impl Requirements {
         &mut self,
         found: &mut LineOptions,
         folder: &Path,
-        kind: Kind,
+        kind: FileKind,
         is_constraint: bool,
         value: String,
     ) {
         if let Some(path) = path_of(&value) {
-            let is_list_of_constraints = is_constraint && kind != Kind::Overrides;
-            let kind = if is_list_of_constraints { Kind::Constraints } else { kind };
+            let is_list_of_constraints = is_constraint && kind != FileKind::Overrides;
+            let kind = if is_list_of_constraints { FileKind::Constraints } else { kind };
             found.files.push((folder.join(path), kind));
         } else {
             found.builds = Some(REMOTE_LIST);
@@ -312,10 +314,10 @@ impl Requirements {
     fn line(
         &mut self,
         reader: &Reader<'_>,
-        place: &Place,
-        kind: Kind,
+        place: &FileLine,
+        kind: FileKind,
         text: &str,
-    ) -> Result<Vec<(PathBuf, Kind, Option<Place>)>, Error> {
+    ) -> Result<Vec<(PathBuf, FileKind, Option<FileLine>)>, Error> {
         let Parsed { mut requirement, options } =
             lines::parse(text).map_err(|reason| wrong(place.clone(), reason))?;
         let folder = place.file.parent().unwrap_or(Path::new("/"));
@@ -332,7 +334,7 @@ impl Requirements {
             }
             match name {
                 Name::Requirement | Name::Constraint => {
-                    let is_constraint = name == Name::Constraint || kind != Kind::Requirements;
+                    let is_constraint = name == Name::Constraint || kind != FileKind::Requirements;
                     self.include(&mut found, folder, kind, is_constraint, value);
                 }
                 // A bare word is a folder here, and never a package of an index.
@@ -371,12 +373,13 @@ impl Requirements {
         if !requirement.is_empty() {
             let source = entry::source(&requirement, &find)
                 .map_err(|reason| wrong(place.clone(), reason))?;
-            let is_constraint = kind == Kind::Constraints;
-            let entry = Entry { place: place.clone(), is_constraint, source, hashes, build };
+            let is_constraint = kind == FileKind::Constraints;
+            let entry =
+                RequirementEntry { place: place.clone(), is_constraint, source, hashes, build };
             if !entry.is_rendered_whole() {
                 return Err(wrong(place.clone(), NO_LINE));
             }
-            if kind == Kind::Overrides {
+            if kind == FileKind::Overrides {
                 self.overrides.push(entry);
             } else {
                 self.entries.push(entry);
@@ -386,17 +389,17 @@ impl Requirements {
     }
 
     /// Why something has to be built, and where that is said.
-    pub(crate) fn build(&self) -> Option<&(Place, String)> {
+    pub(crate) fn build(&self) -> Option<&(FileLine, String)> {
         self.build.as_ref()
     }
 
     /// As if this were said in a line of some file.
     pub(crate) fn want_build(&mut self, file: &str, what: &str) {
-        self.build.get_or_insert((Place { file: file.into(), line: 0 }, what.to_owned()));
+        self.build.get_or_insert((FileLine { file: file.into(), line: 0 }, what.to_owned()));
     }
 
     /// Files and folders of this machine that are installed or built.
-    pub(crate) fn local(&self) -> impl Iterator<Item = (&Path, &Place)> {
+    pub(crate) fn local(&self) -> impl Iterator<Item = (&Path, &FileLine)> {
         self.entries.iter().chain(&self.overrides).filter_map(|entry| match &entry.source {
             Source::Local(local) => Some((&*local.path, &entry.place)),
             _ => None,
@@ -406,7 +409,7 @@ impl Requirements {
     /// Whether a repository has to be fetched with git.
     #[cfg(any(feature = "docker", feature = "buildkit"))]
     pub(crate) fn needs_git(&self) -> bool {
-        let is_git = |entry: &Entry| matches!(&entry.source, Source::Remote(address) if address.contains("git+"));
+        let is_git = |entry: &RequirementEntry| matches!(&entry.source, Source::Remote(address) if address.contains("git+"));
         self.entries.iter().any(is_git)
     }
 
@@ -424,13 +427,15 @@ impl Requirements {
 
     /// Whether the same files may stand for other packages tomorrow, other than by newer versions.
     pub(crate) fn moves(&self) -> bool {
-        !self.lists.is_empty() || self.entries.iter().chain(&self.overrides).any(Entry::moves)
+        !self.lists.is_empty()
+            || self.entries.iter().chain(&self.overrides).any(RequirementEntry::moves)
     }
 
     /// Whether versions are resolved anew unless they are pinned.
     pub(crate) fn is_free(&self) -> bool {
         let locked = self.project.as_ref().is_some_and(|found| found.is_locked);
-        let other = |entry: &Entry| matches!(entry.source, Source::Local(_)) || entry.moves();
+        let other =
+            |entry: &RequirementEntry| matches!(entry.source, Source::Local(_)) || entry.moves();
         !locked && !self.moves() && !self.entries.iter().any(other)
     }
 
@@ -502,7 +507,7 @@ impl Requirements {
 
     /// Passwords and tokens in the files themselves, and addresses with them.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        let of_entry = |entry: &'_ Entry| match &entry.source {
+        let of_entry = |entry: &'_ RequirementEntry| match &entry.source {
             Source::Wheel(text) | Source::Remote(text) => Some(text.clone()),
             _ => None,
         };
@@ -529,7 +534,7 @@ fn path_of(value: &str) -> Option<String> {
     }
 }
 
-pub(crate) fn wrong(place: Place, reason: impl Into<String>) -> Error {
+pub(crate) fn wrong(place: FileLine, reason: impl Into<String>) -> Error {
     Error::Requirement { file: place.file, line: place.line, reason: reason.into(), remedy: None }
 }
 

@@ -138,13 +138,13 @@ pub(crate) struct StepSettings {
 }
 
 /// The environment of the tools, with what pip's configuration files add.
-pub(crate) struct Settings<'a> {
+pub(crate) struct PipSettings<'a> {
     tools: &'a Tools,
     /// Of files and variables, by the names in [`KNOWN`].
     pip: BTreeMap<String, String>,
 }
 
-impl<'a> Settings<'a> {
+impl<'a> PipSettings<'a> {
     /// Reads pip's files; one that cannot be read is passed over, as pip itself would complain.
     pub(crate) fn read(tools: &'a Tools) -> Self {
         let mut settings = Self { tools, pip: BTreeMap::new() };

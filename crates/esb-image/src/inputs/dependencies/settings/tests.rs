@@ -22,7 +22,7 @@ fn files_and_variables_of_pip() {
         let mut pairs = vec![("HOME", home)];
         pairs.extend(more);
         let tools = tools(&pairs);
-        let settings = Settings::read(&tools);
+        let settings = PipSettings::read(&tools);
         let told = settings.for_uv().into_iter().find(|(known, _)| *known == name);
         assert_eq!(told.map(|(_, value)| value).as_deref(), uv, "uv: {name} {more:?}");
         let variables = settings.for_step(&BTreeSet::new()).variables;
@@ -65,7 +65,7 @@ fn files_are_taken_along() {
         ("PIP_CONFIG_FILE", "/dev/null"),
         ("SSL_CERT_FILE", ca.to_str().unwrap()),
     ]);
-    let step = Settings::read(&tools).for_step(&BTreeSet::new());
+    let step = PipSettings::read(&tools).for_step(&BTreeSet::new());
     let files: Vec<_> = step.files.iter().map(|(name, content)| (*name, &content[..])).collect();
     assert_eq!(files, [("cert", &b"ca"[..]), ("netrc", b"machine conf")]);
 }
@@ -85,7 +85,7 @@ fn programs_hear_only_what_cannot_choose_a_program() {
     ]);
     tools.env_file = ["HOME", "UV_KEYRING_PROVIDER"].map(OsString::from).into();
     let named = ["TOKEN", "LD_PRELOAD"].map(str::to_owned).into();
-    let settings = Settings::read(&tools);
+    let settings = PipSettings::read(&tools);
     let heard = settings.shared(&named);
     let heard: Vec<_> =
         heard.iter().map(|(name, value)| (&**name, value.to_str().unwrap())).collect();
@@ -107,7 +107,7 @@ fn files_of_uv() {
     fs::write(&user, "index-url = 'https://u:p@user'\nno-binary-package = ['six']\nkeyring-provider = 'subprocess'\n")
         .unwrap();
     let tools = tools(&[("UV_CONFIG_FILE", user.to_str().unwrap())]);
-    let settings = Settings::read(&tools);
+    let settings = PipSettings::read(&tools);
     let text = "no-build-isolation = true\nfind-links = ['w']\nno-binary = true\n\
                 [[index]]\nname = 'mine'\nurl = './dist'\nexplicit = true\n";
     let project = || UvFile { folder: "/p".into(), table: toml::from_str(text).unwrap() };
@@ -123,7 +123,7 @@ fn files_of_uv() {
     let key = |config: &toml::Table, pairs: &[(&str, &str)]| {
         let mut key = Fingerprint::new("test");
         let tools = self::tools(pairs);
-        Settings::read(&tools).describe(config, &mut key);
+        PipSettings::read(&tools).describe(config, &mut key);
         key.finish()
     };
     let none = [("PIP_CONFIG_FILE", "/dev/null")];
@@ -146,7 +146,7 @@ fn lists_of_the_environment_count_from_where_the_user_stands() {
         ("UV_BUILD_CONSTRAINT", "../b.txt"),
         ("PIP_FIND_LINKS", "wheels"),
     ]);
-    let settings = Settings::read(&tools);
+    let settings = PipSettings::read(&tools);
     assert_eq!(settings.constraints(), ["/here/c.txt", "/d.txt", "https://h/c.txt"]);
     assert_eq!(settings.overrides(), ["/here/o.txt"]);
     assert_eq!(settings.build_constraints(), ["/here/../b.txt"]);
@@ -162,7 +162,7 @@ fn secrets_of_addresses_and_of_variables_in_them() {
         environment: vec![("TOKEN".into(), "first/sec%6Fnd?third".into())],
         ..Tools::default()
     };
-    let secrets = Settings::read(&tools).secrets(&["TOKEN".to_owned()].into());
+    let secrets = PipSettings::read(&tools).secrets(&["TOKEN".to_owned()].into());
     for part in ["first", "sec%6Fnd", "third", "first/second?third"] {
         assert!(secrets.iter().any(|secret| secret == part), "{part}: {secrets:?}");
     }

@@ -1,0 +1,133 @@
+//! Findings as a SARIF 2.1.0 log, which code hosts and editors read.
+
+use esb_model::{Finding, Severity, SourceMap, Span};
+use serde_json::{Value, json};
+
+use crate::{diagnostics, hints};
+
+/// The address of the page of findings, when the build was given one: `ESB_FINDINGS_URL`.
+const PAGE: Option<&str> = option_env!("ESB_FINDINGS_URL");
+
+/// The log of one run.
+pub(crate) fn log(findings: &[Finding], sources: &SourceMap) -> Value {
+    let codes = codes();
+    let results = diagnostics::sorted(findings).into_iter().map(|finding| {
+        let code = finding.code.0;
+        let mut result = json!({
+            "ruleId": code,
+            "level": finding.severity.to_string(),
+            "message": {"text": text(finding)},
+        });
+        if let Some(index) = codes.iter().position(|(known, _)| *known == code) {
+            result["ruleIndex"] = index.into();
+        }
+        if let Some(place) = finding.span.and_then(|span| place(span, sources)) {
+            result["locations"] = json!([{ "physicalLocation": place }]);
+        }
+        let related = finding.related.iter().enumerate().filter_map(|(id, (span, message))| {
+            let place = place(*span, sources)?;
+            Some(json!({"id": id, "physicalLocation": place, "message": {"text": message}}))
+        });
+        let related: Vec<Value> = related.collect();
+        if !related.is_empty() {
+            result["relatedLocations"] = related.into();
+        }
+        result
+    });
+    let results: Vec<Value> = results.collect();
+    let is_bad = findings.iter().any(|finding| finding.severity == Severity::Error);
+    let rules = codes.iter().map(|(code, meaning)| rule(code, meaning));
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "esb",
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": rules.collect::<Vec<_>>(),
+            }},
+            "invocations": [{"executionSuccessful": !is_bad}],
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    })
+}
+
+/// All codes with their meanings.
+fn codes() -> Vec<(&'static str, &'static str)> {
+    let stages = [esb_sam::codes::CODES, esb_dockerfile::codes::CODES, esb_config::codes::CODES];
+    let mut codes: Vec<_> =
+        stages.into_iter().flatten().map(|(code, text)| (code.0, text.trim())).collect();
+    codes.sort_unstable();
+    codes.dedup_by_key(|(code, _)| *code);
+    codes
+}
+
+fn rule(code: &str, meaning: &str) -> Value {
+    json!({
+        "id": code,
+        "shortDescription": {"text": meaning},
+        "help": {"text": format!("{meaning}\n\n`esb explain {code}` says more.")},
+        "helpUri": help_address(PAGE, code),
+    })
+}
+
+/// The address of a code's heading; without a page, one that names the code.
+fn help_address(page: Option<&str>, code: &str) -> String {
+    match page {
+        // A page's headings lose their colons in addresses.
+        Some(page) => format!("{page}#{}", code.replace(':', "")),
+        None => format!("urn:esb:finding:{code}"),
+    }
+}
+
+/// The message, and what to do.
+fn text(finding: &Finding) -> String {
+    match &finding.help {
+        Some(help) => format!("{}\n{}", finding.message, hints::of_finding(help)),
+        None => finding.message.clone(),
+    }
+}
+
+fn place(span: Span, sources: &SourceMap) -> Option<Value> {
+    let source = sources.get(span.source)?;
+    let (start, end) = (source.place(span.start), source.place(span.end.max(span.start)));
+    Some(json!({
+        "artifactLocation": {"uri": address(&source.name)},
+        "region": {
+            "startLine": start.line,
+            "startColumn": start.column,
+            "endLine": end.line,
+            "endColumn": end.column,
+        },
+    }))
+}
+
+/// The address of a file: relative to the project's root, or absolute.
+fn address(name: &str) -> String {
+    let mut address = if name.starts_with('/') { "file://".to_owned() } else { String::new() };
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                address.push(char::from(byte));
+            }
+            byte => address.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_files_and_of_help() {
+        assert_eq!(address("a b/é.yaml"), "a%20b/%C3%A9.yaml");
+        assert_eq!(address("/srv/t.yaml"), "file:///srv/t.yaml");
+        let page = Some("https://docs.example/findings");
+        let event = "esb::sam::event";
+        assert_eq!(help_address(page, event), "https://docs.example/findings#esbsamevent");
+        assert_eq!(help_address(None, event), "urn:esb:finding:esb::sam::event");
+    }
+}
