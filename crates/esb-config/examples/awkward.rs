@@ -218,6 +218,8 @@ fn routes() -> Value {
             package: Package::Zip(ZipPackage {
                 runtime: None,
                 handler: None,
+                handler_span: None,
+                build_method: None,
                 code: Code::Path { path: "./".to_owned(), span: None },
                 layers: Vec::new(),
             }),

@@ -46,6 +46,7 @@ pub struct CodeEntry {
 pub fn codes() -> &'static [CodeEntry] {
     static CODES: LazyLock<Vec<CodeEntry>> = LazyLock::new(|| {
         let tables = [
+            (esb_code::codes::CODES, esb_code::codes::FIXED),
             (esb_sam::codes::CODES, esb_sam::codes::FIXED),
             (esb_dockerfile::codes::CODES, esb_dockerfile::codes::FIXED),
             (esb_config::codes::CODES, esb_config::codes::FIXED),

@@ -10,6 +10,7 @@
 mod application_name;
 mod apply;
 mod builders;
+mod code;
 mod connections;
 mod copied_source;
 mod deployment;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use esb_model::ImageRecipe;
+use esb_model::{Finding, ImageRecipe};
 
 use crate::{
     apply::{
@@ -23,6 +23,8 @@ use crate::{
 pub struct Outcome {
     /// The templates, with everything that was found.
     pub loaded: Loaded,
+    /// What was found in code once packages were installed; also among those of `loaded`.
+    pub code_findings: Vec<Finding>,
     /// How each image is built.
     pub recipes: Vec<ImageRecipe>,
     /// Where images went.

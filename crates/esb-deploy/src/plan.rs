@@ -83,8 +83,10 @@ impl Deployment {
         }
         let inputs = TemplateInputs { strict: true, ..inputs.clone() };
         let mut loaded = load::load(&self.project, &inputs)?;
+        let store = Some(&self.connections.store);
+        let (naming, owners) = (self.naming(), self.owners());
         let Prediction { recipes, preview } =
-            predict::predict(&self.project, &self.naming(), &self.owners(), &mut loaded)?;
+            predict::predict(&self.project, &naming, &owners, store, &mut loaded)?;
         loaded.require_parameters();
         Ok(Templates { loaded, recipes, preview })
     }

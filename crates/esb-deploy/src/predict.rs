@@ -4,8 +4,10 @@
 use esb_config::{Owner, Rendered};
 use esb_dockerfile::{DiskProject, Recipes};
 use esb_model::{Application, ImageRecipe};
+use esb_oci::ContentStore;
 
 use crate::{
+    code,
     error::{Error, Kind},
     load::Loaded,
     options::Naming,
@@ -24,7 +26,8 @@ pub struct Prediction {
 }
 
 /// Makes recipes and a preview of the configuration; their findings join those of the templates.
-/// Without owners, the entries of the preview have none.
+/// Without owners, the entries of the preview have none; with a store, what was read of code is kept
+/// there for later runs.
 ///
 /// # Errors
 /// When the project's folder cannot be opened.
@@ -32,10 +35,12 @@ pub fn predict(
     project: &Project,
     naming: &Naming,
     owners: &[Owner],
+    store: Option<&ContentStore>,
     loaded: &mut Loaded,
 ) -> Result<Prediction, Error> {
     let recipes = recipes(project, naming, &loaded.app)?;
     loaded.merge_findings(recipes.findings);
+    code::before(project, store, &recipes.images, loaded);
     let preview = configuration::preview(project, owners, &loaded.app, &recipes.images);
     loaded.merge_findings(preview.findings.clone());
     Ok(Prediction { recipes: recipes.images, preview })

@@ -26,16 +26,17 @@ impl Deployment {
     }
 
     async fn release_and_apply(&self, plan: Plan) -> Result<Outcome, Error> {
-        let Plan { loaded, recipes, target, mut site, .. } = plan;
+        let Plan { mut loaded, recipes, target, mut site, .. } = plan;
         self.preflight(&mut site).await?;
         let lock = inputs::alone(self).await?;
         let externals = &site.externals.images;
-        let released = self.release(&loaded.app, &recipes, &target, externals).await?;
-        let Released { mut revision, images } = released;
+        let released = self.release(&mut loaded, &recipes, &target, externals).await?;
+        let Released { mut revision, images, code_findings } = released;
         let applied = self.apply(&mut revision, site).await?;
         let Applied { externals, places, written, pulled, replaced } = applied;
         Ok(Outcome {
             loaded,
+            code_findings,
             recipes,
             target,
             images,

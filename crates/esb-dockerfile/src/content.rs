@@ -257,6 +257,11 @@ impl CopySource {
         included.folders.push((self.path.clone(), self.manner.left_out.clone()));
     }
 
+    /// What the user leaves out of a folder, relative to it.
+    pub(crate) fn left_out(&self) -> &[String] {
+        &self.manner.left_out
+    }
+
     pub(crate) fn staged(&self) -> Option<&Staged> {
         self.staged.as_ref()
     }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use esb_model::{Finding, FollowLinks, Severity, Span};
+use esb_model::{ContentSource, Finding, FollowLinks, ImageContent, Severity, Span};
 use esb_oci::{LinkFault, LinkReason};
 
 use crate::{
@@ -75,6 +75,27 @@ impl SourceContext<'_> {
                 None
             }
         }
+    }
+
+    /// Describes what the image gets of located code, for those who look into it.
+    pub(crate) fn image_content(
+        &self,
+        found: &LocatedCode,
+        content: &CopySource,
+        folder: &str,
+    ) -> ImageContent {
+        let source = match found {
+            LocatedCode::Folder(path) => ContentSource::Folder {
+                path: path.clone(),
+                exclude: self.exclusions.patterns(path, content.left_out()),
+            },
+            LocatedCode::File(path) => ContentSource::File(path.clone()),
+            LocatedCode::Archive { path, .. } => ContentSource::Archive(path.clone()),
+            LocatedCode::Inline { text, file_name } => {
+                ContentSource::Text { file_name: file_name.clone(), text: text.clone() }
+            }
+        };
+        ImageContent { source, folder: folder.trim_end_matches('/').to_owned() }
     }
 
     fn links(

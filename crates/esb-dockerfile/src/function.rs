@@ -6,8 +6,8 @@
 use std::{error::Error, io, path::PathBuf};
 
 use esb_model::{
-    BaseRef, Cause, Code, Dependencies, Family, Finding, Function, ImageKind, ImageRecipe,
-    Platform, Remedy, Runtime, Severity, Span, ZipPackage,
+    BaseRef, Cause, Code, Dependencies, Family, Finding, Function, FunctionCode, ImageKind,
+    ImageRecipe, Platform, Remedy, Runtime, Severity, Span, ZipPackage,
 };
 
 use crate::{
@@ -26,6 +26,9 @@ use crate::{
 
 /// Where code goes; Docker expands it from the base's environment.
 const TASK_ROOT: &str = "${LAMBDA_TASK_ROOT}/";
+
+/// What that is in Lambda's images.
+const TASK_FOLDER: &str = "/var/task";
 
 /// The handler that runs a Java function's own (docs/contracts/platform.md#java-hooks).
 const JAVA_WRAPPER: &str = "com.runtime.lambda.HandlerWrapper::handleRequest";
@@ -87,6 +90,13 @@ impl SourceContext<'_> {
             }
         };
 
+        let of_layer = |layer: &ReadyLayer| {
+            self.image_content(&layer.found, &layer.content, &layer.layout.destination(&runtime))
+        };
+        let mut contents: Vec<_> = layers.iter().map(of_layer).collect();
+        contents.push(self.image_content(&found, &code, TASK_FOLDER));
+        let own_code =
+            FunctionCode { runtime: runtime.clone(), handler: command.clone(), contents };
         let mut parts = Parts { code, code_target, layers, dependencies };
         let included = parts.settle(self.exclusions);
         let base = self.base(&runtime);
@@ -112,7 +122,8 @@ impl SourceContext<'_> {
             .with_dockerignore(self.exclusions.dockerignore(&included))
             .with_folder(folder)
             .with_staged(parts.contents().filter_map(CopySource::staged).cloned().collect())
-            .with_dependencies(parts.dependencies),
+            .with_dependencies(parts.dependencies)
+            .with_code(Some(own_code)),
         )
     }
 

@@ -25,6 +25,7 @@ use crate::{
 pub(crate) struct ReadyLayer {
     /// As the Dockerfile's comment calls it.
     pub(crate) name: String,
+    pub(crate) found: LocatedCode,
     pub(crate) content: CopySource,
     /// Where it goes when it has to be staged.
     pub(crate) target: PathBuf,
@@ -149,7 +150,7 @@ impl<'a> Layers<'a> {
                     findings.push(finding.help("run `sam build` and deploy its template, or install the packages into `python/` of the layer"));
                 }
                 let name = name.to_owned();
-                LayerState::Ready(Box::new(ReadyLayer { name, content, target, layout }))
+                LayerState::Ready(Box::new(ReadyLayer { name, found, content, target, layout }))
             }
             None => LayerState::Wrong,
         }

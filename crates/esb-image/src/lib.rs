@@ -31,7 +31,7 @@ pub use builder::{
 pub use embedded::{Batch, EmbeddedBuilder, EmbeddedSettings};
 pub use engine::{Container, Engine, EngineImage, EngineInfo, RunSpec};
 pub use error::{Error, ErrorKind, Remedy, StepPlace};
-pub use filesystem::base_layers::check_layer;
+pub use filesystem::{base_index::base_entries, base_layers::check_layer};
 pub use image::{
     extend::{Extension, extend},
     published::{ExpectedImage, Pins, PublishedImages},

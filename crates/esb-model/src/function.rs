@@ -53,6 +53,10 @@ pub struct ZipPackage {
     /// `Err` holds a name that no runtime has, or the symbolic text of an unknown value.
     pub runtime: Option<Result<Runtime, String>>,
     pub handler: Option<String>,
+    /// Its place.
+    pub handler_span: Option<Span>,
+    /// `Metadata: BuildMethod`: what `sam build` would make the code with.
+    pub build_method: Option<String>,
     pub code: Code,
     /// In the order of the template; later layers overwrite earlier files.
     pub layers: Vec<LayerRef>,

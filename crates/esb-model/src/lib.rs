@@ -35,8 +35,8 @@ pub use name::{
 pub use platform::{Architecture, Platform, UnknownArchitecture};
 pub use publish::{ImageRef, InvalidTarget, PublishTarget, is_registry_host};
 pub use recipe::{
-    BaseRef, BuildContext, Dependencies, FollowLinks, ImageKind, ImageRecipe, OwnDockerfile,
-    Staged, StagedSource,
+    BaseRef, BuildContext, ContentSource, Dependencies, FollowLinks, FunctionCode, ImageContent,
+    ImageKind, ImageRecipe, OwnDockerfile, Staged, StagedSource,
 };
 pub use remedy::Remedy;
 pub use report::{

@@ -29,6 +29,8 @@ pub struct ImageRecipe {
     pub dependencies: Option<Dependencies>,
     /// Set when the Dockerfile is the user's own instead of a generated one.
     pub own: Option<OwnDockerfile>,
+    /// The code of a function that one of Lambda's runtimes runs, as it lies on this machine.
+    pub code: Option<FunctionCode>,
 }
 
 /// Defines for each field the method that sets it.
@@ -65,6 +67,7 @@ impl ImageRecipe {
             staged: Vec::new(),
             dependencies: None,
             own: None,
+            code: None,
         }
     }
 
@@ -76,6 +79,7 @@ impl ImageRecipe {
         with_staged(staged: Vec<Staged>),
         with_dependencies(dependencies: Option<Dependencies>),
         with_own(own: Option<OwnDockerfile>),
+        with_code(code: Option<FunctionCode>),
     }
 }
 
@@ -88,6 +92,44 @@ pub struct OwnDockerfile {
     pub target: Option<String>,
     /// A tag that the image gets beside its own.
     pub tag: Option<String>,
+}
+
+/// What a function's image gets from the user, and what of it is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionCode {
+    /// As the template or the default has it.
+    pub runtime: Runtime,
+    /// The same.
+    pub handler: String,
+    /// The contents of layers, then the code: each is copied over those before it.
+    pub contents: Vec<ImageContent>,
+}
+
+/// A part of an image that comes from the user: code, or the content of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageContent {
+    pub source: ContentSource,
+    /// The folder of the image that it is copied to: `/var/task`, `/opt`.
+    pub folder: String,
+}
+
+/// Where a part of an image lies: paths are relative to the project root, or absolute when outside
+/// it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContentSource {
+    /// A folder without what patterns in `.dockerignore` syntax, relative to it, leave out.
+    Folder {
+        path: PathBuf,
+        exclude: Vec<String>,
+    },
+    File(PathBuf),
+    /// What is in a zip archive.
+    Archive(PathBuf),
+    /// A file whose text stands in the template.
+    Text {
+        file_name: String,
+        text: String,
+    },
 }
 
 /// Whether an image is a base or a function's.

@@ -8,7 +8,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use super::{krates, name_of};
 use crate::checks::Outcome;
 
-const STAGES: [&str; 5] = ["esb-sam", "esb-dockerfile", "esb-image", "esb-registry", "esb-config"];
+const STAGES: [&str; 6] =
+    ["esb-sam", "esb-dockerfile", "esb-code", "esb-image", "esb-registry", "esb-config"];
 const VALUES: [&str; 2] = ["esb-model", "esb-oci"];
 /// What belongs to the command line alone.
 const TERMINAL_PACKAGES: [&str; 4] = ["clap", "clap_complete", "indicatif", "annotate-snippets"];

@@ -176,6 +176,7 @@ pub(crate) async fn run(
         questions::remember(project, asked, &answered.open, &answered.answers)?;
     }
     let outcome = deployment.run(plan).await?;
+    loading::print_late(&outcome.code_findings, &outcome.loaded, printer);
     if let Some(folder) = &output
         && !esb_config::is_same_folder(folder, &deployment.project.generated())
     {

@@ -24,7 +24,7 @@ pub(crate) fn run(
     project.containerd = inputs::mode_of_environment(environment)? == Some(Mode::Containerd);
     let mut loaded = loading::load(&project, &args.template, environment)?;
     let naming = Naming { tag: "latest".to_owned(), ..Naming::default() };
-    predict(&project, &naming, &[], &mut loaded)?;
+    predict(&project, &naming, &[], None, &mut loaded)?;
     let lowest = if args.deny.is_some() { Severity::Warning } else { Severity::Error };
     let findings = loaded.effective_findings();
     let bad = findings.iter().filter(|finding| finding.severity >= lowest).count();

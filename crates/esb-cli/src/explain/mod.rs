@@ -6,8 +6,12 @@ use std::{fmt::Write as _, sync::LazyLock};
 use esb_deploy::levels::{CodeEntry, codes};
 
 /// The texts, by stage: a section of Markdown for each code.
-const TEXTS: [&str; 3] =
-    [include_str!("platform.md"), include_str!("recipe.md"), include_str!("sam.md")];
+const TEXTS: [&str; 4] = [
+    include_str!("code.md"),
+    include_str!("platform.md"),
+    include_str!("recipe.md"),
+    include_str!("sam.md"),
+];
 
 /// What there is to say about a code.
 #[derive(Debug, Clone, Copy)]

@@ -50,7 +50,7 @@ impl Reader {
     fn new() -> Self {
         let project = Context::new(TEMPLATE);
         bases::write(&project.path().join("bases"), "amd64", "one");
-        project.write("code/app.py", "number = 1\n");
+        project.write("code/app.py", "handler = number = 1\n");
         let made = project.esb(&DEPLOY);
         assert!(made.starts_with("exit: 0"), "{made}");
         for gone in [".esb", "esb.lock"] {
@@ -103,7 +103,7 @@ fn what_is_there_is_used_and_what_cannot_be_written_is_told() {
         assert!(output.status.success(), "{}", said(&output));
     }
     assert!(reader.run(&["cache"]).status.success());
-    reader.project.write("code/app.py", "number = 2\n");
+    reader.project.write("code/app.py", "handler = number = 2\n");
     for arguments in [&DEPLOY[..], &["cache", "gc"], &["cache", "gc", "--max-size", "1B"]] {
         let output = reader.run(arguments);
         let text = said(&output);
@@ -112,6 +112,6 @@ fn what_is_there_is_used_and_what_cannot_be_written_is_told() {
         assert!(text.contains("give this user the right to, or name another"), "{text}");
     }
     // The store is whole as it was.
-    reader.project.write("code/app.py", "number = 1\n");
+    reader.project.write("code/app.py", "handler = number = 1\n");
     assert!(reader.run(&DEPLOY).status.success());
 }

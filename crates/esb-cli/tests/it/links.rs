@@ -36,7 +36,7 @@ impl Ground {
         fs::remove_file(ground.path("esb.toml")).unwrap();
         ground.context.write("project/esb.toml", "");
         fs::rename(ground.path("moved"), ground.path("project/template.yaml")).unwrap();
-        ground.context.write("project/one/app.py", "one = 1\n");
+        ground.context.write("project/one/app.py", "handler = one = 1\n");
         bases::write(&ground.path("bases"), "amd64", "one");
         ground
     }

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod bases;
+mod code;
 mod common_mistakes;
 mod context;
 mod documents;

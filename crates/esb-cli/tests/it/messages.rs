@@ -50,7 +50,7 @@ fn each_function_has_its_own_runtime_blamed() {
     let [a, b] = [function("A", "python3.16"), function("B", "pyhton3.13")];
     let c = function("C", "nodejs8.10");
     let context = Context::new(&format!("Resources:\n{a}{b}{c}"));
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     let said = context.esb(&["validate"]);
     for expected in [
         "warning[esb::sam::unknown-runtime]: Runtime of `A`: `python3.16` is not known here",
@@ -67,35 +67,35 @@ fn each_function_has_its_own_runtime_blamed() {
 fn one_image_name_twice() {
     let second = FUNCTION.split_once("Resources:\n").unwrap().1.replace("Hello", "hello");
     let context = Context::new(&format!("{FUNCTION}{second}"));
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     assert_snapshot!(context.esb(&["deploy", "-e", "dev"]));
 }
 
 #[test]
 fn parameter_without_value() {
     let context = Context::new(&format!("Parameters:\n  Needed: {{Type: String}}\n{FUNCTION}"));
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     assert_snapshot!(context.esb(&["deploy", "-e", "dev", "--parameter", "Neded=1"]));
 }
 
 #[test]
 fn registry_that_does_not_answer() {
     let context = Context::new(FUNCTION);
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     assert_snapshot!(context.esb(&["deploy", "-e", "dev", "--registry", "127.0.0.1:9"]));
 }
 
 #[test]
 fn engine_that_does_not_answer() {
     let context = Context::new(FUNCTION);
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     assert_snapshot!(context.esb(&["build", "--to", "docker"]));
 }
 
 #[test]
 fn base_image_that_cannot_be_found() {
     let context = Context::new(FUNCTION);
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     context.write("layout/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
     context.write("layout/index.json", r#"{"schemaVersion":2,"manifests":[]}"#);
     let mirror = ["--offline", "--mirror", "public.ecr.aws=oci:layout"];

@@ -81,7 +81,7 @@ fn fifteen_mistakes() {
         let text = TEMPLATE.replacen(right, wrong, 1);
         assert_ne!(text, TEMPLATE, "{mistake}");
         let context = Context::new(&text);
-        context.write("code/app.py", "");
+        context.write("code/app.py", "handler = print\n");
         context.write("layer/python/common.py", "");
         let said = context.esb(&["validate", "--quiet"]);
         writeln!(all, "### {mistake}: {}\n{}", wrong.trim(), without_notes(&said)).unwrap();
@@ -92,7 +92,7 @@ fn fifteen_mistakes() {
 #[test]
 fn the_template_without_a_mistake_is_valid() {
     let context = Context::new(TEMPLATE);
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     context.write("layer/python/common.py", "");
     let said = context.esb(&["validate"]);
     assert!(said.starts_with("exit: 0\n") && !said.contains("warning"), "{said}");
@@ -101,7 +101,7 @@ fn the_template_without_a_mistake_is_valid() {
 #[test]
 fn values_for_parameters_that_are_wrong() {
     let context = Context::new(TEMPLATE);
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     context.write("layer/python/common.py", "");
     let mut all = String::new();
     for parameter in ["Stage=test", "Stge=dev"] {
@@ -119,7 +119,7 @@ fn values_for_parameters_that_are_wrong() {
 #[test]
 fn a_template_that_is_named_twice_is_taken_once() {
     let context = Context::new(TEMPLATE);
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     context.write("layer/python/common.py", "");
     let once = context.esb(&["validate"]);
     let path = context.path().join("template.yaml");
@@ -152,7 +152,7 @@ fn what_nothing_has_is_refused_by_a_deployment_anywhere() {
         "Resources:\n  Queue: {Type: AWS::SQS::Queue, Properties: {QueueName: !Ref Nothing}}\n",
     );
     let context = Context::new(&text);
-    context.write("code/app.py", "");
+    context.write("code/app.py", "handler = print\n");
     context.write("layer/python/common.py", "");
     let read = context.esb(&["validate"]);
     assert!(read.starts_with("exit: 0\n") && read.contains("warning[esb::sam::unresolved-ref]"));

@@ -34,7 +34,7 @@ fn project() -> Context {
     let context = Context::new(TEMPLATE);
     bases::write(&context.path().join("bases"), "amd64", "one");
     for name in ["one", "two"] {
-        context.write(&format!("{name}/app.py"), &format!("# {name}\n"));
+        context.write(&format!("{name}/app.py"), &format!("handler = print # {name}\n"));
         // Long enough that a build can be killed while it compresses.
         let lines: Vec<String> = (0..40_000_u64).map(|n| (n * n % 10_007).to_string()).collect();
         context.write(&format!("{name}/data-{name}.txt"), &lines.join(name));

@@ -30,7 +30,7 @@ fn a_template_needs_no_flag() {
 fn a_folder_below_the_template_finds_it() {
     let context = Context::new(TEMPLATE);
     for marker in [true, false] {
-        context.write("functions/hello/app.py", "");
+        context.write("functions/hello/app.py", "handler = print\n");
         if !marker {
             std::fs::remove_file(context.path().join("esb.toml")).unwrap();
         }

@@ -304,7 +304,7 @@ fn another_project_of_the_name_removes_nothing() {
 
     // Untouched, its template has one of both functions.
     let two = of_sam_init("sam-app", 1, 0);
-    two.write("functions/f0/app.py", "of_two = True\n");
+    two.write("functions/f0/app.py", "handler = of_two = True\n");
     for more in [&[][..], &["--dry-run"]] {
         let error = refused(&two, to, more);
         let message = error["message"].as_str().unwrap();

@@ -119,7 +119,7 @@ fn a_cold_machine_is_not_a_cold_build() {
         });
         layers.count()
     };
-    assert_eq!(change("number = 'one'\n", "colder"), 2, "the layers of one image");
+    assert_eq!(change("handler = number = 'one'\n", "colder"), 2, "the layers of one image");
     // A machine that made a layer knows its blob, also when it has it no more.
     for blob in fs::read_dir(project.store("colder").join("blobs/sha256")).unwrap() {
         let path = blob.unwrap().path();
@@ -127,9 +127,13 @@ fn a_cold_machine_is_not_a_cold_build() {
             fs::remove_file(path).unwrap();
         }
     }
-    assert_eq!(change("number = 'two'\n", "colder"), 1, "the code alone was compressed");
+    assert_eq!(change("handler = number = 'two'\n", "colder"), 1, "the code alone was compressed");
     project.write("esb.toml", "application = 'shop'\ntrust-registry = true\n");
-    assert_eq!(change("number = 'three'\n", "trusting"), 1, "the code alone was compressed");
+    assert_eq!(
+        change("handler = number = 'three'\n", "trusting"),
+        1,
+        "the code alone was compressed"
+    );
 }
 
 #[test]

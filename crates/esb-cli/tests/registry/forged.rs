@@ -116,7 +116,7 @@ fn a_forged_layer_key_puts_nothing_into_an_image() {
         command.env("CONTAINER_REGISTRY", place.proxy.address());
         command.output().unwrap()
     };
-    for text in ["number = 0\n", "number = 'new'\n"] {
+    for text in ["handler = number = 0\n", "handler = number = 'new'\n"] {
         project.write("functions/f0/app.py", text);
         let output = run("colder");
         let said: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -127,7 +127,7 @@ fn a_forged_layer_key_puts_nothing_into_an_image() {
     }
     // Who believes the registry looks at a layer before it is handed on without being unpacked.
     project.write("esb.toml", "application = 'shop'\ntrust-registry = true\n");
-    project.write("functions/f0/app.py", "number = 0\n");
+    project.write("functions/f0/app.py", "handler = number = 0\n");
     let output = run("handed");
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(4), "{said:#}");
@@ -147,7 +147,7 @@ fn a_forged_index_does_not_say_where_files_land() {
     for (number, forged) in [forged, foreign].iter().enumerate() {
         attacker.push(forged, BASE, &["latest"]);
         // The function has to be built: another base would be seen in it.
-        project.write("functions/f0/app.py", &format!("number = 'new {number}'\n"));
+        project.write("functions/f0/app.py", &format!("handler = number = 'new {number}'\n"));
         for (store, locked) in [("pinned", true), ("unpinned", false)] {
             if !locked {
                 without_lock(&project);
@@ -157,7 +157,7 @@ fn a_forged_index_does_not_say_where_files_land() {
             assert_eq!(digest(&cold, BASE), digest(&first, BASE), "{store}");
             let files = deployed(&attacker, &cold);
             let code = &files[&format!("{NAME} var/task/app.py")];
-            assert_eq!(*code, format!("number = 'new {number}'\n"));
+            assert_eq!(*code, format!("handler = number = 'new {number}'\n"));
         }
     }
 }

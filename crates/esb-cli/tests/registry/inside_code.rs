@@ -42,6 +42,7 @@ fn what_is_left_out_of_an_image_may_be_written_into() {
     let project = Project::new(1);
     let template = fs::read_to_string(project.path().join("template.yaml")).unwrap();
     project.write("template.yaml", &template.replace("CodeUri: functions/f0/", "CodeUri: ."));
+    project.write("app.py", "handler = print\n");
     let run = || {
         let mut command = project.command("store", &["deploy", "--to", "oci:out"]);
         command.env("CONFIG_DIR", "config").output().unwrap()
@@ -67,7 +68,7 @@ fn a_dockerfile_says_what_it_takes() {
          AWS::Serverless::Function\n    Properties:\n      FunctionName: own\n      PackageType: \
          Image\n    Metadata:\n      Dockerfile: Dockerfile\n      DockerContext: .\n",
     );
-    project.write("src/app.py", "number = 1\n");
+    project.write("src/app.py", "handler = number = 1\n");
     let run = |copied: &str| {
         let text = format!(
             "FROM public.ecr.aws/lambda/python:3.12\nCOPY {copied} ./\nCMD [\"app.handler\"]\n"

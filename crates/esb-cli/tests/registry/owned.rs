@@ -52,7 +52,7 @@ fn second_template(project: &Project, name: &str, function: &str) {
          Events: {{Http: {{Type: HttpApi, Properties: {{Path: /{function}, Method: GET}}}}}}\n"
     );
     project.write(name, &text);
-    project.write("second/app.py", "second = True\n");
+    project.write("second/app.py", "handler = second = True\n");
 }
 
 #[test]

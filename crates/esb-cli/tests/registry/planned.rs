@@ -45,7 +45,7 @@ fn what_a_run_would_build_reuse_and_push() {
     check(&empty, &detailed, 8, [(base, push), (first, push), (second, push)]);
     check(&empty, &[], 0, [(base, push), (first, push), (second, push)]);
     what_is_sent_is_what_was_planned(&empty, &project);
-    project.write("functions/f1/app.py", "number = 'another'\n");
+    project.write("functions/f1/app.py", "handler = number = 'another'\n");
     check(&place, &detailed, 8, [(base, reuse), (first, reuse), (second, "build")]);
 }
 

@@ -41,7 +41,10 @@ impl Project {
                  FunctionName: fn-{number}\n      CodeUri: functions/f{number}/\n"
             )
             .unwrap();
-            project.write(&format!("functions/f{number}/app.py"), &format!("number = {number}\n"));
+            project.write(
+                &format!("functions/f{number}/app.py"),
+                &format!("handler = number = {number}\n"),
+            );
             project.write(&format!("functions/f{number}/lib/help.py"), &format!("h = {number}\n"));
         }
         project.write("template.yaml", &template);

@@ -30,7 +30,7 @@ impl Platform {
 
     /// Deploys the project with this code, and gives the digest of its function's image.
     fn deploy(&self, project: &Project, store: &str, code: &str) -> String {
-        project.write("functions/f0/app.py", &format!("{code} = True\n"));
+        project.write("functions/f0/app.py", &format!("handler = {code} = True\n"));
         let deploy = ["deploy", "--config-to", self.to()];
         let done = document(&mut self.command(project, store, &deploy));
         let mut images = done["images"].as_array().unwrap().iter();
@@ -153,7 +153,7 @@ fn all_takes_what_projects_of_this_machine_made_and_nobody_publishes() {
 fn what_another_machine_may_use_is_not_offered() {
     let Some(platform) = Platform::start() else { return };
     let deploy = |project: &Project, code: &str, to: &str| {
-        project.write("functions/f0/app.py", &format!("{code} = True\n"));
+        project.write("functions/f0/app.py", &format!("handler = {code} = True\n"));
         let done =
             document(&mut platform.command(project, "store", &["deploy", "--config-to", to]));
         let mut images = done["images"].as_array().unwrap().iter();

@@ -25,6 +25,8 @@ pub(crate) fn function(logical_id: &str) -> Function {
         package: Package::Zip(ZipPackage {
             runtime: None,
             handler: None,
+            handler_span: None,
+            build_method: None,
             code: Code::Path { path: "./".into(), span: None },
             layers: Vec::new(),
         }),

@@ -11,24 +11,26 @@ mod pins;
 pub(crate) mod runnable;
 pub(crate) mod target;
 
-use esb_model::{Application, ImageRecipe};
+use esb_model::{Finding, ImageRecipe};
 
 use crate::{
-    deployment::Deployment, error::Error, external::External, history, image_names::Target,
-    made_image::MadeImage, record, revision::Revision,
+    code, deployment::Deployment, error::Error, external::External, history, image_names::Target,
+    load::Loaded, made_image::MadeImage, record, revision::Revision,
 };
 
 /// What a release made.
 pub(crate) struct Released {
     pub(crate) revision: Revision,
     pub(crate) images: Vec<MadeImage>,
+    /// What was found in code once packages were installed.
+    pub(crate) code_findings: Vec<Finding>,
 }
 
 impl Deployment {
     /// Builds all images and brings them to where they go.
     pub(crate) async fn release(
         &self,
-        app: &Application,
+        loaded: &mut Loaded,
         recipes: &[ImageRecipe],
         target: &Target,
         externals: &[External],
@@ -43,11 +45,13 @@ impl Deployment {
         inputs::prepare(self, target, recipes, &sources).await?;
         let before = history::in_engine(self, target, recipes).await?;
         let mut made = bases::build(self, target, recipes, sources).await?;
+        let code_findings = code::after_installation(self, recipes, &made.bases, loaded)?;
         fleet::place(self, target, recipes, &made.bases).await?;
         functions::build(self, target, recipes, &mut made).await?;
         history::note(self, target, &made.images, &before)?;
         self.learned.lock.write()?;
         functions::hand_over(self, target, &mut made).await?;
+        let app = &loaded.app;
         let rendered = configuration::of_run(self, app, target, &made, externals);
         let named = externals.iter().map(|external| {
             let function = app.functions.iter().find(|function| function.id == external.function);
@@ -62,6 +66,6 @@ impl Deployment {
             self.learned.tags.remember(self.pushed_names(registry), registry, &made.images)?;
         }
         functions::list_in_store(self, &made)?;
-        Ok(Released { revision, images: made.images })
+        Ok(Released { revision, images: made.images, code_findings })
     }
 }

@@ -142,6 +142,8 @@ pub(crate) fn function(id: &str, code: Code) -> Function {
         package: Package::Zip(ZipPackage {
             runtime: Some(Ok("python3.12".parse().unwrap())),
             handler: Some("lambda_function.lambda_handler".to_owned()),
+            handler_span: None,
+            build_method: None,
             code,
             layers: Vec::new(),
         }),

@@ -47,7 +47,11 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
         let handler = handler(&mut this.ev, resource);
         let code = package::function_code(this, resource, runtime.as_ref());
         let layers = layer::references(this, resource);
-        Package::Zip(ZipPackage { runtime, handler, code, layers })
+        let handler_span = resource.property("Handler").map(|node| node.span());
+        let build_method = resource.metadata("BuildMethod");
+        let build_method = build_method.map(|node| node.scalar().map_or("", |text| &**text));
+        let build_method = build_method.map(str::to_owned);
+        Package::Zip(ZipPackage { runtime, handler, handler_span, build_method, code, layers })
     };
     let id = this.function_id(&resource.id);
     if let Some(node) = resource.property("FunctionUrlConfig") {

@@ -9,6 +9,7 @@ pub(crate) mod indexer;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use esb_oci::{ContentStore, Digest};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -144,6 +145,23 @@ impl BaseIndex {
             self.files.remove(&file);
         }
     }
+}
+
+/// The names right below folders of a base image, each with its folder, when the index of that
+/// manifest is in the store.
+pub fn base_entries<'f>(
+    store: &ContentStore,
+    manifest: Digest,
+    folders: &[&'f str],
+) -> Option<Vec<(&'f str, String)>> {
+    let index: BaseIndex = store.record(RECORD, manifest)?;
+    let mut entries = Vec::new();
+    for folder in folders {
+        let children = index.children(folder).into_iter();
+        let names = children.filter_map(|path| Some(path.rsplit_once('/')?.1.to_owned()));
+        entries.extend(names.map(|name| (*folder, name)));
+    }
+    Some(entries)
 }
 
 fn is_accounts(path: &str) -> bool {

@@ -1,0 +1,146 @@
+//! The handler of a Node.js function: its file.
+//!
+//! What a file exports is not looked at: modules of JavaScript make their exports in too many ways.
+
+use esb_model::Severity;
+
+use crate::{
+    CodeFinding, codes,
+    files::{ImageFiles, Kind},
+    nearest::nearest,
+    report::{Job, advice},
+};
+
+/// What Lambda's own program looks for, in this order.
+const ENDINGS: [&str; 4] = ["", ".js", ".mjs", ".cjs"];
+
+/// Files that a compiler makes JavaScript of.
+const SOURCES: [&str; 6] = [".ts", ".tsx", ".mts", ".cts", ".jsx", ".coffee"];
+
+/// What says that code is built before it is deployed.
+const BUILT: [&str; 8] = [
+    "tsconfig.json",
+    "webpack.config.js",
+    "webpack.config.ts",
+    "rollup.config.js",
+    "esbuild.js",
+    "esbuild.mjs",
+    "babel.config.js",
+    ".babelrc",
+];
+
+/// The most bytes of a `package.json` that is read.
+const MAX_PACKAGE: u64 = 1024 * 1024;
+
+/// Checks that the file of a handler is there.
+pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
+    let (folder, file) = job.code.handler.rsplit_once('/').unwrap_or(("", &job.code.handler));
+    let Some((module, name)) = file.split_once('.').filter(|(module, _)| !module.is_empty()) else {
+        let message =
+            format!("the handler of {} names no function: `{}`", job.who(), job.code.handler);
+        let finding = job
+            .finding(job.severity_of_missing(&ENDINGS[1..]), codes::MALFORMED_HANDLER, message)
+            .label("has no dot after the file's name")
+            .help("write the file without its ending and the function, such as `index.handler`");
+        return vec![finding.into()];
+    };
+    let folder = place(folder, job.code.handler.starts_with('/'));
+    let Some(folder) = folder else { return Vec::new() };
+    let stem = format!("{folder}/{module}");
+    let files = &job.files;
+    let exists = ENDINGS.iter().any(|ending| files.kind(&format!("{stem}{ending}")).is_some());
+    if exists || in_modules(files, &folder, module) {
+        return Vec::new();
+    }
+    let shown = |path: &str| path.strip_prefix("var/task/").unwrap_or(path).to_owned();
+    let source = SOURCES.iter().map(|ending| format!("{stem}{ending}"));
+    let source = source.into_iter().find(|path| files.is_file(path));
+    let is_built = source.is_some() || has_build(files);
+    let severity =
+        if is_built { Severity::Warning } else { job.severity_of_missing(&ENDINGS[1..]) };
+    let message =
+        format!("cannot find file `{}.js` in {} of {}", shown(&stem), job.place(), job.who());
+    let label = format!("there is no such file in {}", job.code_name());
+    let mut finding = job.finding(severity, codes::MISSING_HANDLER, message).label(label);
+    finding.help = advice(match source {
+        Some(source) => {
+            Some(format!("compile `{}` first, and name the result in `CodeUri`", shown(&source)))
+        }
+        None => suggestion(files, &folder, &stem, name)
+            .map(|handler| format!("did you mean `{handler}`?"))
+            .or_else(|| is_built.then(|| "build the code first".to_owned())),
+    });
+    vec![finding.into()]
+}
+
+/// A folder of a handler in the image, without `.` and `..`; `None` outside of it.
+fn place(folder: &str, is_absolute: bool) -> Option<String> {
+    let mut parts = if is_absolute { Vec::new() } else { vec!["var", "task"] };
+    for part in folder.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// Whether Node would find a package of the name.
+fn in_modules(files: &ImageFiles, folder: &str, module: &str) -> bool {
+    let mut above = Some(folder);
+    let mut places = vec!["opt/nodejs".to_owned()];
+    while let Some(folder) = above {
+        places.push(folder.to_owned());
+        above = folder.rsplit_once('/').map(|(above, _)| above);
+    }
+    places.iter().any(|place| {
+        ENDINGS
+            .iter()
+            .any(|end| files.kind(&format!("{place}/node_modules/{module}{end}")).is_some())
+    })
+}
+
+/// Whether something in the code's folder says that it is built first.
+fn has_build(files: &ImageFiles) -> bool {
+    if BUILT.iter().any(|name| files.is_file(&format!("var/task/{name}"))) {
+        return true;
+    }
+    let package = files.read("var/task/package.json", MAX_PACKAGE);
+    let package =
+        package.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    let scripts = package.as_ref().and_then(|package| package.get("scripts")?.as_object());
+    scripts.is_some_and(|scripts| {
+        scripts
+            .keys()
+            .any(|name| ["build", "compile", "bundle"].iter().any(|word| name.contains(word)))
+    })
+}
+
+/// The handler that was meant: a file of a near name in the same folder, or one of the same name
+/// elsewhere.
+fn suggestion(files: &ImageFiles, folder: &str, stem: &str, function: &str) -> Option<String> {
+    let file =
+        |name: &str| ENDINGS[1..].iter().find_map(|end| name.strip_suffix(end)).map(str::to_owned);
+    let entries = files.list(folder);
+    let names: Vec<String> = entries.keys().filter_map(|name| file(name)).collect();
+    let (_, module) = stem.rsplit_once('/').unwrap_or(("", stem));
+    let below = |folder: &str, name: &str| {
+        let path = format!("{folder}/{name}.{function}");
+        path.strip_prefix("var/task/").unwrap_or(&path).to_owned()
+    };
+    if let Some(near) = nearest(module, names.iter().map(|name| &**name)) {
+        return Some(below(folder, near));
+    }
+    let root = files.list("var/task");
+    let folders = root.iter().filter(|(name, kind)| {
+        **kind == Kind::Folder && !name.starts_with('.') && *name != "node_modules"
+    });
+    let folders = folders.map(|(name, _)| format!("var/task/{name}"));
+    let mut places = std::iter::once("var/task".to_owned()).chain(folders);
+    places
+        .find(|place| {
+            ENDINGS[1..].iter().any(|end| files.is_file(&format!("{place}/{module}{end}")))
+        })
+        .map(|place| below(&place, module))
+}

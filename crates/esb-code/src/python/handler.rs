@@ -1,0 +1,187 @@
+//! The handler of a Python function: its module, and the name in it.
+
+use esb_model::{EnvValue, Severity};
+
+use super::{
+    imports::{self, Why},
+    packages::{Provider, provider},
+    resolve::{Finder, Found, parent},
+    standard_library,
+    suggestion::Suggestions,
+    summary::text_of,
+    version::Version,
+};
+use crate::{
+    BaseModules, CodeFinding, CodePlace, Subject, codes,
+    report::{Job, advice},
+};
+
+/// Files with Python's code.
+const ENDINGS: [&str; 3] = [".py", ".pyc", ".so"];
+
+/// A handler, taken apart as Lambda's own program does it.
+struct Handler<'a> {
+    /// With `/` or `.` between its parts, as written.
+    written: &'a str,
+    module: String,
+    name: &'a str,
+}
+
+/// Checks that the module of a handler is there and defines the function, and with `base` what it
+/// imports.
+pub(crate) fn check(job: &Job<'_>, version: Version, subject: &Subject<'_>) -> Vec<CodeFinding> {
+    let Some(folders) = python_path(job) else { return Vec::new() };
+    let Some((written, name)) = job.code.handler.rsplit_once('.') else {
+        return vec![malformed(job).into()];
+    };
+    let handler = Handler { written, module: written.replace('/', "."), name };
+    let finder = Finder::new(&job.files, job.checker.modules(), version, folders);
+    let found = finder.module(&handler.module);
+    let mut findings = Vec::new();
+    match &found {
+        Found::Missing { found } => findings.extend(missing(job, &finder, &handler, *found)),
+        Found::Namespace => findings.extend(missing(job, &finder, &handler, 1)),
+        Found::Source { path, folder } => {
+            let package = if folder.is_some() { &*handler.module } else { parent(&handler.module) };
+            findings.extend(in_module(job, &finder, &handler, (path, package, folder.as_deref())));
+        }
+        Found::Binary | Found::Unknown => {}
+    }
+    if !subject.handler {
+        findings.clear();
+    }
+    let has_fault = findings.iter().any(|found| found.finding.code == codes::PYTHON_SYNTAX);
+    if let Some(base) = subject.base
+        && matches!(found, Found::Source { .. })
+        && !has_fault
+        && job.knows_layers()
+    {
+        findings.extend(failing_imports(job, &finder, base, &handler.module));
+    }
+    findings
+}
+
+/// The value of `PYTHONPATH`; `None` when only AWS knows it.
+fn python_path<'a>(job: &Job<'a>) -> Option<&'a str> {
+    match job.function.environment.get("PYTHONPATH") {
+        None => Some(""),
+        Some(EnvValue::Known(path)) => Some(path),
+        Some(EnvValue::Secret(_) | EnvValue::Symbolic(_)) => None,
+    }
+}
+
+fn malformed(job: &Job<'_>) -> esb_model::Finding {
+    let message = format!("the handler of {} names no function: `{}`", job.who(), job.code.handler);
+    job.finding(job.severity_of_missing(&ENDINGS), codes::MALFORMED_HANDLER, message)
+        .label("has no dot")
+        .help("write the module and the function, such as `app.handler`")
+}
+
+fn missing(
+    job: &Job<'_>,
+    finder: &Finder<'_>,
+    handler: &Handler<'_>,
+    found: usize,
+) -> Option<CodeFinding> {
+    let top = handler.module.split('.').next().unwrap_or_default();
+    if found == 0 && standard_library::has(finder.version, top) {
+        return None;
+    }
+    let suggestions = Suggestions::of(finder, "var/task");
+    let suggestion = suggestions.module(finder, handler.written, handler.name);
+    let provider = provider(job, top);
+    let severity = match (provider, job.severity_of_missing(&ENDINGS)) {
+        (Provider::Possible, _) => return None,
+        (Provider::Unlikely, _) if suggestion.is_none() => Severity::Warning,
+        (Provider::Unlikely | Provider::None, severity) => severity,
+    };
+    let message =
+        format!("cannot find module `{}` in {} of {}", handler.module, job.place(), job.who());
+    let file = handler.module.replace('.', "/");
+    let label = format!("there is no `{file}.py` in {}", job.code_name());
+    let mut finding = job.finding(severity, codes::MISSING_HANDLER, message).label(label);
+    finding.help = advice(suggestion.map(|handler| format!("did you mean `{handler}`?")));
+    Some(finding.into())
+}
+
+/// Looks into the module of a handler: its file, its package, and its folder where it is one.
+fn in_module(
+    job: &Job<'_>,
+    finder: &Finder<'_>,
+    handler: &Handler<'_>,
+    (path, package, folder): (&str, &str, Option<&str>),
+) -> Option<CodeFinding> {
+    let module = finder.read(path)?;
+    let summary = module.summary.as_ref()?;
+    let file = &module.origin.name;
+    if let Some(fault) = &summary.fault {
+        let message =
+            format!("`{file}` is not valid Python {}: {}", finder.version.name(), fault.message);
+        let finding = job.finding(Severity::Error, codes::PYTHON_SYNTAX, message);
+        let related = (job.span(), format!("the handler of {}", job.who()));
+        let finding = esb_model::Finding { span: None, related: vec![related], ..finding };
+        let place = CodePlace {
+            file: file.clone(),
+            text: text_of(&job.files, path)?,
+            start: fault.start,
+            end: fault.end,
+        };
+        return Some(CodeFinding::at(finding, place));
+    }
+    let defines = finder.defines(path, package, handler.name);
+    // Modules in a package become its attributes when something imports them.
+    let is_inner = folder.is_some_and(|folder| {
+        let inner = format!("{folder}/{}", handler.name);
+        finder.files.kind(&inner).is_some() || finder.files.is_file(&format!("{inner}.py"))
+    });
+    if defines != Some(false) || is_inner {
+        return None;
+    }
+    let has_stars = !summary.stars.is_empty();
+    let severity = if has_stars { Severity::Warning } else { job.severity() };
+    let message =
+        format!("`{file}` does not define `{}`, the handler of {}", handler.name, job.who());
+    let mut finding = job
+        .finding(severity, codes::MISSING_FUNCTION, message)
+        .label(format!("`{}` is not defined there", handler.name));
+    finding.help = advice(match Suggestions::name(summary, handler.name) {
+        Some(name) => Some(format!("did you mean `{}.{name}`?", handler.written)),
+        None => Suggestions::functions(summary).map(|names| format!("it defines {names}")),
+    });
+    Some(finding.into())
+}
+
+fn failing_imports(
+    job: &Job<'_>,
+    finder: &Finder<'_>,
+    base: &BaseModules,
+    module: &str,
+) -> Vec<CodeFinding> {
+    let failing = imports::missing(finder, base, module).into_iter();
+    let finding = |failing: imports::Failing| {
+        let file = &failing.origin.name;
+        let (code, message) = match &failing.why {
+            Why::Missing(module) => (
+                codes::MISSING_IMPORT,
+                format!(
+                    "nothing in the image provides the module `{module}`, which `{file}` imports"
+                ),
+            ),
+            Why::Fault(fault) => (
+                codes::PYTHON_SYNTAX,
+                format!("`{file}` is not valid Python {}: {fault}", finder.version.name()),
+            ),
+        };
+        let related = (job.span(), format!("the handler of {}", job.who()));
+        let finding = job.finding(Severity::Warning, code, message);
+        let mut finding = esb_model::Finding { span: None, related: vec![related], ..finding };
+        if code == codes::MISSING_IMPORT {
+            finding.help =
+                advice(Some("add its package to `requirements.txt`, or to a layer".to_owned()));
+        }
+        let text = text_of(&job.files, &failing.path)?;
+        let (start, end) = (failing.start, failing.end);
+        Some(CodeFinding::at(finding, CodePlace { file: file.clone(), text, start, end }))
+    };
+    failing.filter_map(finding).collect()
+}

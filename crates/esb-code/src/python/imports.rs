@@ -1,0 +1,151 @@
+//! Imports that fail when a handler's module is imported.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{
+    resolve::{Finder, Found, absolute, parent},
+    standard_library,
+    summary::{Fault, Import},
+};
+use crate::{BaseModules, files::Origin};
+
+/// The most modules of one function that are followed.
+const MAX_MODULES: usize = 2000;
+
+/// What an import would end in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failing {
+    /// The path in the image, and the file on this machine.
+    pub(crate) path: String,
+    pub(crate) origin: Origin,
+    pub(crate) why: Why,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Nothing provides the module.
+    Missing(String),
+    /// Python cannot read the file.
+    Fault(String),
+}
+
+/// A module to look at.
+struct Visit {
+    path: String,
+    /// The package that its relative imports start from.
+    package: String,
+}
+
+/// Walks the imports of a module that happen when it is imported.
+struct Walk<'a> {
+    finder: &'a Finder<'a>,
+    base: &'a BaseModules,
+    queue: VecDeque<Visit>,
+    seen: BTreeSet<String>,
+    failing: Vec<Failing>,
+}
+
+/// The imports that fail when a module with this name is imported; none where modules are found in
+/// a way that only running it tells.
+pub(crate) fn missing(finder: &Finder<'_>, base: &BaseModules, module: &str) -> Vec<Failing> {
+    let (queue, seen, failing) = Default::default();
+    let mut walk = Walk { finder, base, queue, seen, failing };
+    walk.follow(module, true);
+    while let Some(visit) = walk.queue.pop_front() {
+        if walk.visit(&visit).is_none() {
+            return Vec::new();
+        }
+    }
+    walk.failing
+}
+
+impl Walk<'_> {
+    /// `None` when it may change where modules are found.
+    fn visit(&mut self, visit: &Visit) -> Option<()> {
+        let Some(module) = self.finder.read(&visit.path) else { return Some(()) };
+        let Some(summary) = &module.summary else { return Some(()) };
+        let fail = |why, start, end| Failing {
+            path: visit.path.clone(),
+            origin: module.origin.clone(),
+            why,
+            start,
+            end,
+        };
+        if let Some(Fault { message, start, end }) = &summary.fault {
+            self.failing.push(fail(Why::Fault(message.clone()), *start, *end));
+            return Some(());
+        }
+        if summary.moves_modules {
+            return None;
+        }
+        for import in summary.imports.iter().chain(&summary.stars) {
+            if let Some(missing) = self.import(&visit.package, import) {
+                self.failing.push(fail(Why::Missing(missing), import.start, import.end));
+            }
+        }
+        Some(())
+    }
+
+    /// Follows an import; gives the module that is missing.
+    fn import(&mut self, package: &str, import: &Import) -> Option<String> {
+        let name = absolute(package, import.level, &import.module)?;
+        let top = name.split('.').next().unwrap_or(&name);
+        if import.level == 0 && self.comes_with_python(top) {
+            return None;
+        }
+        match self.finder.module(&name) {
+            Found::Missing { found: 0 } => return Some(top.to_owned()),
+            Found::Missing { found } => return self.is_missing(&name, found),
+            Found::Source { .. } | Found::Namespace => {
+                self.follow(&name, false);
+                for inner in &import.names {
+                    self.follow(&format!("{name}.{inner}"), false);
+                }
+            }
+            Found::Binary | Found::Unknown => {}
+        }
+        None
+    }
+
+    /// Whether a module is in the base or in Python itself. One of the code may have the same name:
+    /// the import does not fail for that.
+    fn comes_with_python(&self, module: &str) -> bool {
+        standard_library::has(self.finder.version, module) || self.base.has(module)
+    }
+
+    /// What is missing of a name of which only so many parts were found.
+    fn is_missing(&self, name: &str, found: usize) -> Option<String> {
+        // Installed packages make modules in ways of their own.
+        let parts: Vec<&str> = name.split('.').take(found).collect();
+        match self.finder.module(&parts.join(".")) {
+            Found::Source { path, .. } if self.is_own(&path) => Some(name.to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Looks at a module later, and at the packages that it lies in.
+    fn follow(&mut self, module: &str, is_handler: bool) {
+        let ends = module.match_indices('.').map(|(at, _)| at).chain([module.len()]);
+        for end in ends {
+            let name = &module[..end];
+            let Found::Source { path, folder } = self.finder.module(name) else { continue };
+            if self.seen.len() >= MAX_MODULES
+                || !(is_handler || self.is_own(&path))
+                || !self.seen.insert(path.clone())
+            {
+                continue;
+            }
+            let package = if folder.is_some() { name } else { parent(name) };
+            self.queue.push_back(Visit { path, package: package.to_owned() });
+        }
+    }
+
+    /// Whether a file is code of the user's own: not installed, and not beside packages that
+    /// somebody installed into the same folder.
+    fn is_own(&self, path: &str) -> bool {
+        let root = self.finder.root_of(path).unwrap_or_default();
+        !self.finder.files.is_installed(path) && !self.finder.files.has_distributions(path, root)
+    }
+}
