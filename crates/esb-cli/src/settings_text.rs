@@ -5,104 +5,138 @@ use std::fmt::Write as _;
 
 use toml::Value;
 
-/// A key with an example of its value and what it means.
+/// A key with a value as TOML has it, and what it means.
 struct Entry {
     key: &'static str,
-    example: &'static str,
+    value: Shown,
     meaning: &'static str,
+}
+
+/// The value that the file shows.
+enum Shown {
+    /// What holds where nothing says otherwise.
+    Default(&'static str),
+    /// One of many, where there is no default.
+    Example(&'static str),
 }
 
 /// All keys, in the order of the file. Those of a table come last.
 const ENTRIES: [Entry; 14] = [
     Entry {
         key: "templates",
-        example: r#"["template.yaml"]"#,
+        value: Shown::Example(r#"["template.yaml"]"#),
         meaning: "The templates that are deployed together: files, or folders that hold a \
                   template.yaml. `--template`",
     },
     Entry {
         key: "application",
-        example: r#""shop""#,
+        value: Shown::Example(r#""shop""#),
         meaning: "The application's name: what is published belongs to it. Without it the name is \
                   `stack_name` of samconfig.toml, else that of this folder.",
     },
     Entry {
         key: "registry",
-        example: r#""registry:5010""#,
+        value: Shown::Example(r#""registry:5010""#),
         meaning: "Registry prefix of images, as the platform names it. CONTAINER_REGISTRY, \
                   `--registry`",
     },
     Entry {
         key: "push-registry",
-        example: r#""127.0.0.1:5010""#,
+        value: Shown::Example(r#""127.0.0.1:5010""#),
         meaning: "Address of that registry for this machine, when it differs. \
                   HOST_REGISTRY_ADDR, `--push-registry`",
     },
     Entry {
         key: "mirrors",
-        example: r#"["public.ecr.aws=mirror.example:5000/aws"]"#,
+        value: Shown::Example(r#"["public.ecr.aws=mirror.example:5000/aws"]"#),
         meaning: "Where images of a registry are really fetched: another registry, or \
                   HOST=oci:DIR, a layout that `esb image fetch` made. ESB_MIRRORS, `--mirror`",
     },
     Entry {
         key: "platform",
-        example: r#""linux/arm64""#,
+        value: Shown::Example(r#""linux/arm64""#),
         meaning: "Platform of all images. Without it, the `Architectures` of each function. \
                   `--platform`",
     },
     Entry {
         key: "builder",
-        example: r#""auto""#,
+        value: Shown::Default(r#""auto""#),
         meaning: "What builds images: auto, embedded, docker or buildkit. `--builder`",
     },
     Entry {
         key: "buildkit",
-        example: r#"["tcp://builder-1.example:1234"]"#,
+        value: Shown::Example(r#"["tcp://builder-1.example:1234"]"#),
         meaning: "BuildKit daemons that build what needs a process. BUILDKIT_HOST, `--buildkit`",
     },
     Entry {
         key: "image-ref",
-        example: r#""content""#,
+        value: Shown::Default(r#""content""#),
         meaning: "How functions.yml names an image: content (a tag of its content), tag or \
                   digest. `--image-ref`",
     },
     Entry {
         key: "confirm",
-        example: r#""auto""#,
+        value: Shown::Default(r#""auto""#),
         meaning: "When a deploy on a terminal asks before it changes anything: auto (when it removes \
                   or takes over something or leaves this machine), always or never. `--yes`",
     },
     Entry {
         key: "required-version",
-        example: r#"">=0.1""#,
+        value: Shown::Example(r#"">=0.1""#),
         meaning: "The versions of esb that may work on this project.",
     },
     Entry {
         key: "brand",
-        example: r#""esb""#,
+        value: Shown::Default(r#""esb""#),
         meaning: "What names of images, labels, folders and variables start with. `--brand`",
     },
     Entry {
         key: "trust-registry",
-        example: "true",
+        value: Shown::Default("false"),
         meaning: "Believe what images in the registry say about themselves, where nobody else can \
                   push. Saves builds on a machine with an empty cache.",
     },
     Entry {
         key: "code.follow-links",
-        example: r#""anywhere""#,
-        meaning: "How far symbolic links in code and layers may lead: project (the default) or \
-                  anywhere.",
+        value: Shown::Default(r#""project""#),
+        meaning: "How far symbolic links in code and layers may lead: project or anywhere.",
     },
 ];
+
+impl Entry {
+    fn value(&self) -> &'static str {
+        match self.value {
+            Shown::Default(value) | Shown::Example(value) => value,
+        }
+    }
+
+    fn explanation(&self, is_given: bool) -> String {
+        match self.value {
+            Shown::Example(_) if !is_given => {
+                comment(&format!("{}. Example:", self.meaning.trim_end_matches('.')))
+            }
+            _ => comment(self.meaning),
+        }
+    }
+}
+
+/// The default of a setting, as text; none where it has no value of its own.
+pub(crate) fn default(key: &str) -> Option<&'static str> {
+    let entry = ENTRIES.iter().find(|entry| entry.key == key)?;
+    match entry.value {
+        Shown::Default(value) => Some(value.trim_matches('"')),
+        Shown::Example(_) => None,
+    }
+}
 
 /// The last column of a comment.
 const WIDTH: usize = 90;
 
 const HEAD: &str = "Settings of this project, meant to be committed. Flags and environment \
-                    variables, named behind each setting, take precedence.";
+                    variables, named behind each setting, take precedence. A setting that is \
+                    commented out shows its default, or an example where it has none.";
 const FINDINGS: &str = "The level of a finding by its code: allow (not told), warn or deny (an error). \
-                        `esb explain CODE` says what a code means. `--allow`";
+                        `esb explain CODE` says what a code means. `--allow`. Example:";
 const PER_ENVIRONMENT: &str = "Every setting but trust-registry may differ for one environment \
                                (`--env prod`):";
 
@@ -111,8 +145,9 @@ pub(crate) fn text(given: &[(&str, Value)]) -> String {
     let mut text = comment(HEAD);
     for entry in ENTRIES.iter().filter(|entry| !entry.key.contains('.')) {
         text.push('\n');
-        text.push_str(&comment(entry.meaning));
-        setting(&mut text, entry.key, entry.example, given);
+        let is_given = given.iter().any(|(key, _)| *key == entry.key);
+        text.push_str(&entry.explanation(is_given));
+        setting(&mut text, entry.key, entry.value(), given);
     }
     let mut table = "";
     for entry in &ENTRIES {
@@ -121,13 +156,12 @@ pub(crate) fn text(given: &[(&str, Value)]) -> String {
             let _ = write!(text, "\n# [{name}]\n");
             table = name;
         }
-        text.push_str(&comment(entry.meaning));
-        setting(&mut text, key, entry.example, &[]);
+        text.push_str(&entry.explanation(false));
+        setting(&mut text, key, entry.value(), &[]);
     }
     text.push_str("\n# [findings]\n");
     text.push_str(&comment(FINDINGS));
-    text.push_str("# \"esb::sam::event\" = \"allow\"\n");
-    text.push('\n');
+    text.push_str("# \"esb::sam::event\" = \"allow\"\n\n");
     text.push_str(&comment(PER_ENVIRONMENT));
     text.push_str("# [env.prod]\n# registry = \"registry.prod.example/shop\"\n");
     text
@@ -161,9 +195,14 @@ fn comment(words: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use esb_deploy::settings::{KEYS, SettingsFile};
+    use esb_deploy::{
+        Options,
+        settings::{self, KEYS, SettingsFile},
+    };
+    use esb_model::Brand;
 
     use super::*;
+    use crate::cli::choices;
 
     /// A key that is added to the settings is explained here.
     #[test]
@@ -186,6 +225,26 @@ mod tests {
         assert_eq!(settings.matches(" = ").count(), ENTRIES.len() + 2, "{settings}");
         SettingsFile::parse(&settings, "0.1.0").unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    /// What the file calls a default is what a run does without the setting.
+    #[test]
+    fn defaults_are_those_of_a_run() {
+        let options = Options::default();
+        let is = |key: &str| default(key).unwrap_or_default();
+        assert_eq!(choices::named(choices::BUILDERS, is("builder")), Some(options.builder));
+        assert_eq!(choices::named(choices::IMAGE_REFS, is("image-ref")), Some(options.image_ref));
+        assert_eq!(is("brand"), Brand::default().slug());
+        assert_eq!(is(settings::TRUST_REGISTRY), options.trust_registry.to_string());
+        let lines: String = ENTRIES
+            .iter()
+            .filter(|entry| matches!(entry.value, Shown::Default(_)))
+            .map(|entry| format!("{} = {}\n", entry.key, entry.value()))
+            .collect();
+        let file = SettingsFile::parse(&lines, "0.1.0").unwrap();
+        let (given, none) = (file.settings("dev"), SettingsFile::default().settings("dev"));
+        assert_eq!(given.follow_links(), none.follow_links(), "{lines}");
+        assert_eq!(given.text(settings::CONFIRM), Some("auto"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
     exit_code::CliError,
     inputs,
     printer::{Printer, table},
+    settings_text,
 };
 
 pub(crate) async fn run(
@@ -129,14 +130,8 @@ fn settings(
             continue;
         }
         let default = match name {
-            "brand" => "esb",
-            "builder" => "auto",
-            "code.follow-links" => "project",
-            "image-ref" => "content",
             "templates" => "the one in the current folder",
-            settings::TRUST_REGISTRY => "false",
-            settings::CONFIRM => "auto",
-            _ => "",
+            name => settings_text::default(name).unwrap_or_default(),
         };
         shown.push(of_variables(name, variables, environment, default));
     }
