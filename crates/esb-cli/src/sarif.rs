@@ -1,5 +1,7 @@
 //! Findings as a SARIF 2.1.0 log, which code hosts and editors read.
 
+use std::fmt::Write as _;
+
 use esb_model::{Finding, Severity, SourceMap, Span};
 use serde_json::{Value, json};
 
@@ -111,7 +113,9 @@ fn address(name: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
                 address.push(char::from(byte));
             }
-            byte => address.push_str(&format!("%{byte:02X}")),
+            byte => {
+                let _infallible = write!(address, "%{byte:02X}");
+            }
         }
     }
     address

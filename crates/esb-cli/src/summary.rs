@@ -27,8 +27,8 @@ use crate::{
 
 /// What programs get.
 enum Document {
-    Done(RunDocument),
-    Planned(PlanDocument),
+    Done(Box<RunDocument>),
+    Planned(Box<PlanDocument>),
 }
 
 /// The result of `deploy` or `build`.
@@ -60,7 +60,7 @@ impl Summary {
         let commands =
             text::Commands { provisioner: provisioner.as_deref(), restart: restart.as_deref() };
         let text = text::done(run, outcome, &commands, printer, start);
-        let document = Document::Done(RunDocument {
+        let document = Document::Done(Box::new(RunDocument {
             environment: run.project.environment.clone(),
             images,
             config: Configuration {
@@ -82,7 +82,7 @@ impl Summary {
             unowned,
             findings: FindingFields::all(&loaded.effective_findings(), &loaded.sources),
             seconds: start.elapsed().as_secs_f64(),
-        });
+        }));
         Self { document, text, exit: Exit::Success }
     }
 
@@ -98,7 +98,7 @@ impl Summary {
         warn(run, plan.merged.as_ref(), printer, true);
         let unowned = unowned(plan.merged.as_ref());
         let text = text::planned(run, target, plan, printer);
-        let document = Document::Planned(PlanDocument {
+        let document = Document::Planned(Box::new(PlanDocument {
             dry_run: true,
             has_changes: plan.has_changes(),
             environment: run.project.environment.clone(),
@@ -111,7 +111,7 @@ impl Summary {
             unowned,
             findings: FindingFields::all(&loaded.effective_findings(), &loaded.sources),
             seconds: start.elapsed().as_secs_f64(),
-        });
+        }));
         Self { document, text, exit: Exit::Success }
     }
 

@@ -52,13 +52,12 @@ fn asks_for_json(arguments: &[OsString], flag: &str) -> bool {
 fn fields(error: &clap::Error) -> ErrorFields {
     let text = error.render().to_string();
     // What stands above the first blank line says what is wrong; the rest is help.
-    let message = match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
-        _ => {
-            let head = text.split("\n\n").next().unwrap_or(&text);
-            let lines = head.trim_start_matches("error: ").lines().map(str::trim);
-            lines.collect::<Vec<_>>().join(" ")
-        }
+    let message = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "a command is missing".to_owned()
+    } else {
+        let head = text.split("\n\n").next().unwrap_or(&text);
+        let lines = head.trim_start_matches("error: ").lines().map(str::trim);
+        lines.collect::<Vec<_>>().join(" ")
     };
     let kinds =
         [ContextKind::SuggestedArg, ContextKind::SuggestedValue, ContextKind::SuggestedSubcommand];

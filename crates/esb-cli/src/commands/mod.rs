@@ -38,10 +38,11 @@ pub(crate) fn run(
 ) -> Result<(), CliError> {
     let global = &cli.global;
     let misfit = match (global.format, &cli.command) {
-        (Format::Mermaid, Command::Inspect(_)) | (Format::Sarif, Command::Validate(_)) => None,
+        (Format::Text | Format::Json, _)
+        | (Format::Mermaid, Command::Inspect(_))
+        | (Format::Sarif, Command::Validate(_)) => None,
         (Format::Mermaid, _) => Some("`--format mermaid` is for `esb inspect` alone"),
         (Format::Sarif, _) => Some("`--format sarif` is for `esb validate` alone"),
-        (Format::Text | Format::Json, _) => None,
     };
     if let Some(text) = misfit {
         return Err(Error::new(Kind::Usage, "format", text).into());

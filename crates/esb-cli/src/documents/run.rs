@@ -209,7 +209,8 @@ pub(crate) struct Change {
     pub(crate) section: Section,
     pub(crate) key: String,
     /// `added`, `changed` or `removed`.
-    pub(crate) change: &'static str,
+    #[serde(rename = "change")]
+    pub(crate) kind: &'static str,
     /// What is different in it.
     pub(crate) details: Vec<String>,
 }
@@ -257,7 +258,7 @@ impl Change {
             entry: change.entry.to_string(),
             section: change.entry.section,
             key: change.entry.key.clone(),
-            change: kind(change.kind),
+            kind: kind(change.kind),
             details: change.details.clone(),
         };
         changes.iter().map(change).collect()
