@@ -32,7 +32,7 @@ const WIDTHS: [u16; 2] = [100, 60];
 /// Lines that a terminal holds; what scrolls out above is captured too.
 const LINES: u16 = 48;
 /// The longest that a command or a question may take.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 /// What the shell shows when it waits for a command.
 const PROMPT: &str = "$ ";
 
@@ -146,7 +146,9 @@ impl Terminal {
                 return Ok(());
             }
             if start.elapsed() > LIMIT {
-                return Err(Trouble::Failed(format!("what was waited for did not come:\n{text}")));
+                let text: Vec<&str> = text.trim_end().lines().collect();
+                let last = text[text.len().saturating_sub(10)..].join(" / ");
+                return Err(Trouble::Failed(format!("what was waited for did not come: {last}")));
             }
             thread::sleep(Duration::from_millis(100));
         }

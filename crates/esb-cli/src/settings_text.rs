@@ -236,11 +236,10 @@ mod tests {
         assert_eq!(choices::named(choices::IMAGE_REFS, is("image-ref")), Some(options.image_ref));
         assert_eq!(is("brand"), Brand::default().slug());
         assert_eq!(is(settings::TRUST_REGISTRY), options.trust_registry.to_string());
-        let lines: String = ENTRIES
-            .iter()
-            .filter(|entry| matches!(entry.value, Shown::Default(_)))
-            .map(|entry| format!("{} = {}\n", entry.key, entry.value()))
-            .collect();
+        let defaults = ENTRIES.iter().filter(|entry| matches!(entry.value, Shown::Default(_)));
+        let lines: Vec<String> =
+            defaults.map(|entry| format!("{} = {}", entry.key, entry.value())).collect();
+        let lines = lines.join("\n");
         let file = SettingsFile::parse(&lines, "0.1.0").unwrap();
         let (given, none) = (file.settings("dev"), SettingsFile::default().settings("dev"));
         assert_eq!(given.follow_links(), none.follow_links(), "{lines}");

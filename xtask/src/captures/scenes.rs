@@ -33,6 +33,13 @@ use Step::{Answer, End, Run, Start};
 
 /// Every scene.
 pub(super) fn all() -> Vec<Scene> {
+    let mut scenes = of_deploys();
+    scenes.extend(of_faults());
+    scenes
+}
+
+/// What works.
+fn of_deploys() -> Vec<Scene> {
     vec![
         Scene {
             name: "deploy",
@@ -67,6 +74,20 @@ pub(super) fn all() -> Vec<Scene> {
                 Run("echo $?"),
             ],
         },
+        Scene {
+            name: "init",
+            prepare: |root| {
+                functions(root, 2)?;
+                Ok(fs::remove_file(root.join("esb.toml"))?)
+            },
+            steps: &[Run("esb init"), Run("cat esb.toml"), Run("esb config show")],
+        },
+    ]
+}
+
+/// What fails, and help.
+fn of_faults() -> Vec<Scene> {
+    vec![
         Scene {
             name: "wrong-template",
             prepare: |root| functions(root, 1).and_then(|()| mistakes(root)),
@@ -110,14 +131,6 @@ pub(super) fn all() -> Vec<Scene> {
                 Run("esb invoke Sleeps"),
                 Run("esb invoke Nothing"),
             ],
-        },
-        Scene {
-            name: "init",
-            prepare: |root| {
-                functions(root, 2)?;
-                Ok(fs::remove_file(root.join("esb.toml"))?)
-            },
-            steps: &[Run("esb init"), Run("cat esb.toml"), Run("esb config show")],
         },
     ]
 }

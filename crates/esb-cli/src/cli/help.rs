@@ -18,7 +18,7 @@ const GLOBAL: &str = "Global options";
 
 /// The heading of each flag that several commands have, by its name.
 const HEADINGS: [(&str, &[&str]); 7] = [
-    (TEMPLATE, &["template", "code", "output", "deny"]),
+    (TEMPLATE, &["template", "allow", "code", "output", "deny"]),
     (PARAMETERS, &["parameter", "parameters-file", "env-vars", "region", "secret-env"]),
     (
         BUILD,
@@ -65,7 +65,6 @@ const HEADINGS: [(&str, &[&str]); 7] = [
             "update-lock",
             "locked",
             "build-only",
-            "allow",
         ],
     ),
     (
