@@ -187,7 +187,7 @@ impl<'t> Fault<'t> {
             let quoted = text.replace('\'', "''");
             return Told::new("a value with `: ` in it must be quoted", (self.at, self.at + 1))
                 .label("a second `:`")
-                .help(format!("write `{}'{quoted}'`", &before[..at + 2]));
+                .help(format!("write {}", quote(&format!("{}'{quoted}'", &before[..at + 2]))));
         }
         let Some(above) = lines.before(&here) else { return self.unexpected() };
         if above.value().is_none() {

@@ -192,7 +192,7 @@ pub(super) fn missing_colon(line: &Line<'_>) -> Told {
     let told = |help: Option<String>, at| {
         let told = Told::new(format!("expected `:` after {}", quote(line.word())), at);
         match help {
-            Some(help) => told.help(format!("write `{help}`")),
+            Some(help) => told.help(format!("write {}", quote(&help))),
             None => told,
         }
     };
@@ -201,7 +201,7 @@ pub(super) fn missing_colon(line: &Line<'_>) -> Told {
         let place = content.1 - text.len() + at;
         let help = format!("{}: {}", &text[..at], &text[at + 1..]);
         return Told::new("expected a space after this `:`", (place, place + 1))
-            .help(format!("write `{help}`"));
+            .help(format!("write {}", quote(&help)));
     }
     match text.split_once(' ') {
         Some((key, value)) if key.chars().all(char::is_alphanumeric) => {

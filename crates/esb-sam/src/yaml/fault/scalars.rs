@@ -59,16 +59,22 @@ impl Fault<'_> {
             if known(next) && (found.count() < digits || matches!(next, 'u' | 'U')) && digits > 0 {
                 let end = start + from;
                 return Told::new(
-                    format!("`\\{next}` needs {digits} hexadecimal digits of a character"),
+                    format!(
+                        "`\\{}` needs {digits} hexadecimal digits of a character",
+                        next.escape_debug()
+                    ),
                     (start + at, end),
                 );
             }
             if !known(next) {
                 return Told::new(
-                    format!("`\\{next}` is not an escape of YAML"),
+                    format!("`\\{}` is not an escape of YAML", next.escape_debug()),
                     (start + at, start + from),
                 )
-                .help(format!("write `\\\\{next}`, or put the text in single quotes"));
+                .help(format!(
+                    "write `\\\\{}`, or put the text in single quotes",
+                    next.escape_debug()
+                ));
             }
         }
         Told::new("this text has an escape that YAML does not know", (start, start + 1))
@@ -83,11 +89,13 @@ impl Fault<'_> {
         let c = self.text[self.at..].chars().next().unwrap_or(' ');
         let message = match c {
             '*' if value.len() > 1 => format!("there is no anchor for the alias {}", quote(value)),
-            _ => format!("a value cannot start with `{c}` unless it is quoted"),
+            _ => format!("a value cannot start with {} unless it is quoted", quote(&c.to_string())),
         };
         let end = end.max(self.at + c.len_utf8()).min(self.text.len());
-        Told::new(message, (self.at, end))
-            .help(format!("to use it as text, write `'{}'`", value.replace('\'', "''")))
+        Told::new(message, (self.at, end)).help(format!(
+            "to use it as text, write {}",
+            quote(&format!("'{}'", value.replace('\'', "''")))
+        ))
     }
 
     /// Text on the line of `|` or `>`.
