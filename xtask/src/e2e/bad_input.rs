@@ -59,7 +59,7 @@ pub(crate) fn wrong_templates(parts: &Parts, deployed: &Deployed) -> Outcome {
         function("B", "      FunctionName: my-name\n      CodeUri: code/\n"),
     );
     let cases: [(&str, String, &[&str]); 6] = [
-        ("no YAML", "Resources:\n  A: [1\n  B: }".into(), &["error", "case.yaml:3:"]),
+        ("no YAML", "Resources:\n  A: [1\n  B: }".into(), &["error", "case.yaml:2:"]),
         (
             "unknown runtime",
             format!("{head}{}", function("A", "      CodeUri: code/\n"))

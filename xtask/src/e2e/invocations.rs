@@ -81,7 +81,10 @@ fn write(root: &Path) -> Outcome {
     fs::write(root.join("esb.toml"), "")?;
     fs::write(root.join("template.yaml"), template)?;
     fs::write(root.join("src/app.py"), CODE)?;
-    fs::write(root.join("src/broken.py"), "import not_there\n")?;
+    fs::write(
+        root.join("src/broken.py"),
+        "import not_there\n\n\ndef handler(event, context):\n    pass\n",
+    )?;
     Ok(())
 }
 

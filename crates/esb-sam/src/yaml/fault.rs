@@ -39,7 +39,12 @@ impl<'t> Fault<'t> {
     /// The finding for what the parser says.
     pub(super) fn finding(&self, kind: &ErrorKind) -> Finding {
         let told = self.tabs().or_else(|| self.told(kind)).unwrap_or_else(|| self.unexpected());
-        let span = |(start, end)| Span { source: self.source, start, end };
+        // A place of one byte may be part of a longer character.
+        let span = |(start, end)| Span {
+            source: self.source,
+            start: floor(self.text, start),
+            end: self.text.ceil_char_boundary(end),
+        };
         let mut finding =
             Finding::new(Severity::Error, codes::SYNTAX, span(told.span), told.message);
         finding.label = told.label;
@@ -228,8 +233,8 @@ impl<'t> Fault<'t> {
         let here = lines.at(self.at);
         let span = (self.at, (self.at + 1).min(self.text.len()));
         Told::new("a list item must start on a line of its own", span).help(format!(
-            "put `{}` on the next line, or write the list in brackets: `[…]`",
-            self.text[self.at..here.start + here.text.len()].trim_end()
+            "put {} on the next line, or write the list in brackets: `[…]`",
+            quote(self.text[self.at..here.start + here.text.len()].trim_end())
         ))
     }
 
@@ -274,9 +279,11 @@ impl<'t> Fault<'t> {
                 let inner = &before[..before.len() - 1];
                 inner.rfind(c).unwrap_or(self.at)
             }
-            _ => before
-                .rfind(|c: char| c.is_whitespace() || matches!(c, ',' | '{' | '[' | '"' | '\''))
-                .map_or(0, |at| at + 1),
+            _ => {
+                let ends = |c: char| c.is_whitespace() || ",{[\"'".contains(c);
+                let word = before.rsplit(ends).next().unwrap_or_default();
+                before.len() - word.len()
+            }
         }
     }
 
@@ -285,7 +292,7 @@ impl<'t> Fault<'t> {
         let first = rest.chars().next();
         if let Some(c @ ('"' | '\'')) = first
             && let Some(end) = rest[1..].find(c)
-            && !rest[..end].contains('\n')
+            && !rest[1..=end].contains('\n')
         {
             return start + end + 2;
         }

@@ -89,6 +89,5 @@ fn closing(text: &str, start: usize) -> Option<usize> {
 }
 
 fn last_word(text: &str) -> &str {
-    let start = text.rfind(|c: char| c.is_whitespace() || matches!(c, ',' | '{' | '['));
-    &text[start.map_or(0, |at| at + 1)..]
+    text.rsplit(|c: char| c.is_whitespace() || ",{[".contains(c)).next().unwrap_or_default()
 }
