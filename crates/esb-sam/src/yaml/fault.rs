@@ -274,16 +274,13 @@ impl<'t> Fault<'t> {
             return self.at;
         }
         let before = &self.text[..self.at];
-        match before.chars().next_back() {
-            Some(c @ ('"' | '\'')) => {
-                let inner = &before[..before.len() - 1];
-                inner.rfind(c).unwrap_or(self.at)
-            }
-            _ => {
-                let ends = |c: char| c.is_whitespace() || ",{[\"'".contains(c);
-                let word = before.rsplit(ends).next().unwrap_or_default();
-                before.len() - word.len()
-            }
+        if let Some(c @ ('"' | '\'')) = before.chars().next_back() {
+            let inner = &before[..before.len() - 1];
+            inner.rfind(c).unwrap_or(self.at)
+        } else {
+            let ends = |c: char| c.is_whitespace() || ",{[\"'".contains(c);
+            let word = before.rsplit(ends).next().unwrap_or_default();
+            before.len() - word.len()
         }
     }
 
