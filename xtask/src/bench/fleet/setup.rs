@@ -94,8 +94,9 @@ pub(super) fn output_lines(said: &Said) -> impl Iterator<Item = Value> {
 
 /// The bytes that daemons fetched of contexts, of a run with JSON progress.
 pub(super) fn fetched(said: &Said) -> u64 {
-    let contexts = events(said).filter(|event| event["kind"] == "context");
-    contexts.filter_map(|event| event["done"].as_u64()).sum()
+    let contexts =
+        events(said).filter(|event| event["kind"] == "context" && event["event"] == "progress");
+    contexts.filter_map(|event| event["bytes"].as_u64()).sum()
 }
 
 fn events(said: &Said) -> impl Iterator<Item = Value> {

@@ -162,8 +162,9 @@ fn actions(document: &Value) -> Vec<&str> {
 /// The bytes that daemons fetched of contexts.
 fn fetched(said: &Said) -> u64 {
     let events = said.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let contexts = events.filter(|event| event["kind"] == "context");
-    contexts.filter_map(|event| event["done"].as_u64()).sum()
+    let contexts =
+        events.filter(|event| event["kind"] == "context" && event["event"] == "progress");
+    contexts.filter_map(|event| event["bytes"].as_u64()).sum()
 }
 
 fn equal<T: PartialEq + std::fmt::Debug>(what: &str, expected: &T, found: &T) -> Outcome {
