@@ -257,16 +257,20 @@ fn follows(command: &mut Command, worker: &Worker<'_>) -> Outcome {
             }
         }
     });
-    let wait = |word: &str| loop {
-        match lines.recv_timeout(Duration::from_secs(30)) {
-            Ok(line) if line.contains(word) => break Ok(()),
-            Ok(_) => {}
-            Err(_) => break Err(Trouble::Failed(format!("`-f` did not show `{word}`"))),
+    // Records of one moment come in any order.
+    let wait = |words: &[&str]| {
+        let mut open = words.to_vec();
+        while !open.is_empty() {
+            let Ok(line) = lines.recv_timeout(Duration::from_secs(30)) else {
+                return Err(Trouble::Failed(format!("`-f` did not show `{}`", open.join("`, `"))));
+            };
+            open.retain(|word| !line.contains(word));
         }
+        Ok(())
     };
-    let seen = wait("no line feed").and_then(|()| {
+    let seen = wait(&["no line feed"]).and_then(|()| {
         worker.ask(&[], &json!({"word": "later"}))?;
-        wait("hello from good later").and_then(|()| wait("no line feed"))
+        wait(&["hello from good later", "no line feed"])
     });
     child.kill()?;
     child.wait()?;
