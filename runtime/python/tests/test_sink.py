@@ -276,6 +276,26 @@ class TestForkAndExit:
         children = [m for m in logs.messages() if m.startswith("child")]
         assert sorted(children) == sorted(f"child {n}" for n in range(20)), done.stderr
 
+    def test_fork_beside_the_first_record_of_another_thread(self, logs):
+        code = (
+            "import os, signal, sys, threading\n"
+            "from esb_hooks import shipping\n"
+            "before = shipping.before_fork\n"
+            "def then_another_writes():\n"
+            "    before()\n"
+            "    t = threading.Thread(target=lambda: shipping._start_sink()._lock.acquire())\n"
+            "    t.start(); t.join()\n"
+            "shipping.before_fork = then_another_writes\n"
+            "pid = os.fork()\n"
+            "if pid == 0:\n"
+            "    signal.alarm(10); print('child'); os._exit(0)\n"
+            # The parent's sink stays locked by a thread that is gone: its own end would wait for it.
+            "os.write(1, str(os.waitpid(pid, 0)[1]).encode()); os.kill(os.getpid(), signal.SIGKILL)"
+        )
+        done = run_python(code, VICTORIALOGS_URL=logs.url, PYTHONWARNINGS="ignore", check=False)
+        assert done.stdout == "0", done.stderr
+        assert logs.messages() == ["child"]
+
     def test_sys_exit_and_uncaught_exceptions(self, logs):
         run_python("print('x'); raise SystemExit(0)", VICTORIALOGS_URL=logs.url)
         run_python("def f(): raise KeyError('k')\nf()", VICTORIALOGS_URL=logs.url, check=False)
