@@ -231,7 +231,12 @@ pub(crate) fn of_finding(remedy: &esb_model::Remedy) -> Cow<'_, str> {
         )
         .into(),
         Remedy::CheckFilledIn => "check the names in `--secret-env`".into(),
-        Remedy::GiveParameter { name } => format!("give it with `--parameter {name}=VALUE`").into(),
+        Remedy::GiveParameter { name, is_secret: false } => {
+            format!("give it with `--parameter {name}=VALUE`").into()
+        }
+        Remedy::GiveParameter { name, is_secret: true } => {
+            format!("give it with `ESB_PARAM_{name}`, or with `--parameter {name}=@FILE`").into()
+        }
         Remedy::MatchArchitecture => "run it where its architecture is, register an emulator \
              (binfmt_misc) with the engine's machine, or choose another with `Architectures` or \
              `--platform`"

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_model::{Application, Finding, Remedy, Severity, SourceMap, Span, TemplateId, decode_text};
+use esb_model::{
+    Application, Cause, Finding, Function, Remedy, Severity, SourceMap, Span, TemplateId,
+    decode_text,
+};
 use esb_sam::{Allowance, LoadError, Loader, Options, Parameter, ParameterOrigin, codes};
 
 use crate::{
@@ -104,6 +107,9 @@ impl Loaded {
         let own = self.findings.iter().enumerate().filter(|(_, own)| own.cause.is_some());
         let mut open: Vec<_> = own.map(|(at, own)| (at, self.place(own))).collect();
         for finding in findings {
+            if self.follows(&finding) {
+                continue;
+            }
             let said = open.iter().position(|(at, place)| {
                 let own = &self.findings[*at];
                 let is_same_place = own.span == finding.span || *place == finding.span;
@@ -120,11 +126,28 @@ impl Loaded {
         }
     }
 
+    /// Whether a parameter without a value is behind a finding of a later stage.
+    fn follows(&self, finding: &Finding) -> bool {
+        let unset = |own: &&Finding| own.cause == Some(Cause::MissingParameter);
+        let is_left_out = finding.code == esb_config::codes::FUNCTION_WITHOUT_IMAGE;
+        self.findings.iter().filter(unset).any(|own| {
+            let value = own.message.split_once(": ").map_or("", |(_, value)| value);
+            let names_it = !value.is_empty() && finding.message.contains(value);
+            let is_its_function = || self.place(own) == finding.span;
+            own.span == finding.span || (names_it || is_left_out) && is_its_function()
+        })
+    }
+
     /// The place of the function that a finding names, or of the function or layer that it lies in.
     fn place(&self, finding: &Finding) -> Option<Span> {
         let functions = &self.app.functions;
-        let is_named = |id: &str| finding.message.contains(&format!("`{id}`"));
-        if let Some(function) = functions.iter().find(|found| is_named(&found.id.logical_id)) {
+        let is_named = |function: &&Function| {
+            // A nested application's own messages know no names outside of it.
+            let id = function.id.logical_id.rsplit('/').next().unwrap_or_default();
+            let is_same_file = |at: Span| at.source == function.span.source;
+            finding.message.contains(&format!("`{id}`")) && finding.span.is_none_or(is_same_file)
+        };
+        if let Some(function) = functions.iter().find(is_named) {
             return Some(function.span);
         }
         let at = finding.span?;
@@ -145,14 +168,15 @@ impl Loaded {
         self.findings.push(finding);
     }
 
-    /// Turns every parameter without a value into an error.
-    pub fn require_parameters(&mut self) {
+    /// Reports every parameter without a value, and no more what follows from that.
+    pub fn report_parameters(&mut self, severity: Severity) {
+        self.findings.retain(|finding| finding.cause != Some(Cause::MissingParameter));
         let is_missing = |parameter: &&Parameter| parameter.origin == ParameterOrigin::Missing;
         let open = self.open.iter().map(|(_, parameter)| parameter);
-        for Parameter { name, span, .. } in open.filter(is_missing) {
+        for Parameter { name, span, no_echo, .. } in open.filter(is_missing) {
             let message = format!("the parameter `{name}` has no value");
-            let finding = Finding::new(Severity::Error, codes::MISSING_PARAMETER, *span, message)
-                .help(Remedy::GiveParameter { name: name.clone() });
+            let finding = Finding::new(severity, codes::MISSING_PARAMETER, *span, message)
+                .help(Remedy::GiveParameter { name: name.clone(), is_secret: *no_echo });
             self.findings.push(finding);
         }
     }

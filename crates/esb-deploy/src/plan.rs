@@ -3,7 +3,7 @@
 
 use esb_config::Rendered;
 use esb_image::docker::EngineAddress;
-use esb_model::{Finding, ImageRecipe, PublishTarget};
+use esb_model::{Finding, ImageRecipe, PublishTarget, Severity};
 
 use crate::{
     apply::{Site, config, delivery::ConfigPlace, own_folders, sync::Externals},
@@ -87,7 +87,7 @@ impl Deployment {
         let (naming, owners) = (self.naming(), self.owners());
         let Prediction { recipes, preview } =
             predict::predict(&self.project, &naming, &owners, store, &mut loaded)?;
-        loaded.require_parameters();
+        loaded.report_parameters(Severity::Error);
         Ok(Templates { loaded, recipes, preview })
     }
 

@@ -304,10 +304,20 @@ fn default_code(function: &Function, code: &Code) -> Option<Finding> {
 fn handler(function: &Function, package: &ZipPackage, findings: &mut Vec<Finding>) -> String {
     package.handler.clone().unwrap_or_else(|| {
         let name = function.effective_name();
-        let message = format!("function `{name}` has no Handler; {DEFAULT_HANDLER} is used");
-        let code = codes::DEFAULT_HANDLER;
-        let finding = Finding::new(Severity::Warning, code, function.span, message);
-        findings.push(finding.cause(Cause::MissingProperty));
+        let (span, message, cause) = match package.handler_span {
+            Some(span) => {
+                let message = format!(
+                    "the Handler of function `{name}` is known only to AWS; {DEFAULT_HANDLER} is used"
+                );
+                (span, message, Cause::UnknownValue)
+            }
+            None => {
+                let message = format!("function `{name}` has no Handler; {DEFAULT_HANDLER} is used");
+                (function.span, message, Cause::MissingProperty)
+            }
+        };
+        let finding = Finding::new(Severity::Warning, codes::DEFAULT_HANDLER, span, message);
+        findings.push(finding.cause(cause));
         DEFAULT_HANDLER.to_owned()
     })
 }

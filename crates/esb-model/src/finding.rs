@@ -30,6 +30,8 @@ pub enum Cause {
     DuplicateName,
     /// A layer is published in AWS.
     PublishedLayer,
+    /// A parameter without a value leaves something unknown.
+    MissingParameter,
     /// A property is missing, and a default is used.
     MissingProperty,
     /// No Lambda runtime has the name.

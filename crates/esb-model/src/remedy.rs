@@ -16,8 +16,8 @@ pub enum Remedy {
     FillInFromGateway { function: String, variable: String },
     /// Look at which variables the Gateway is to fill in: this one does not exist.
     CheckFilledIn,
-    /// Give the template's parameter a value.
-    GiveParameter { name: String },
+    /// Give the template's parameter a value, which may be one that nobody is to see.
+    GiveParameter { name: String, is_secret: bool },
     /// Run the image where its architecture is, or build it for another one.
     MatchArchitecture,
     /// In words that name no setting of the caller.

@@ -33,8 +33,10 @@ enum ConditionState {
 
 impl Conditions {
     pub(crate) fn new(section: &[MapEntry]) -> Self {
+        // What a macro adds is not known.
         let entries = section
             .iter()
+            .filter(|entry| !entry.key.starts_with("Fn::"))
             .map(|entry| {
                 (entry.key.clone(), (entry.value.clone(), entry.place, ConditionState::New))
             })
@@ -73,7 +75,10 @@ impl Evaluator<'_, '_> {
             return None;
         };
         match state {
-            ConditionState::Done(truth) => return truth,
+            ConditionState::Done(truth) => {
+                self.note_unset(&node, truth, span);
+                return truth;
+            }
             ConditionState::Open => {
                 let circle = findings::circle(&self.conditions.open, name);
                 let message = format!("conditions depend on each other: {circle}");
@@ -87,7 +92,15 @@ impl Evaluator<'_, '_> {
         let truth = self.deeper(span, |this| this.truth(&node)).flatten();
         self.conditions.open.pop();
         self.set(name, ConditionState::Done(truth));
+        self.note_unset(&node, truth, span);
         truth
+    }
+
+    /// Notes a place that asks for a condition which a parameter without a value decides.
+    fn note_unset(&mut self, condition: &Node, truth: Truth, span: Span) {
+        if truth.is_none() && self.run.findings.is_unset(condition.span()) {
+            self.run.findings.unset(span);
+        }
     }
 
     /// Reports a condition that the template does not define.

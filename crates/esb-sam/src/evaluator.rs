@@ -68,6 +68,8 @@ pub(crate) struct Evaluator<'a, 'r> {
     pub(crate) undecided: HashSet<Rc<str>>,
     /// Whether something that is not read here, such as a macro, may add names.
     pub(crate) may_have_more_names: bool,
+    /// Whether `AWS::LanguageExtensions` lets `Ref` and `Fn::GetAtt` compute the names they take.
+    pub(crate) names_are_expressions: bool,
 }
 
 /// Where a structure goes on after the intrinsics that choose it.
@@ -246,6 +248,9 @@ impl Evaluator<'_, '_> {
                 if let Some(call) = call(node) {
                     return intrinsic::evaluate(self, node, &call);
                 }
+                if entries.iter().any(|entry| &*entry.key == "Fn::Transform") {
+                    return Value::unknown(intrinsic::symbolic(node));
+                }
                 let values =
                     entries.iter().map(|entry| (entry.key.clone(), self.eval(&entry.value)));
                 Value::Map(values.filter(|(_, value)| *value != Value::Absent).collect())
@@ -266,6 +271,18 @@ impl Evaluator<'_, '_> {
             return Opened::Absent;
         }
         self.deeper(span, |this| intrinsic::open(this, node)).unwrap_or(Opened::Absent)
+    }
+
+    /// Whether a structure stands in the template, whatever chooses it.
+    pub(crate) fn is_known(&mut self, node: &Rc<Node>) -> bool {
+        match self.open(node) {
+            Opened::Node(node) => {
+                let items = node.items().unwrap_or_default();
+                call(&node).is_none() && items.iter().all(|item| call(item).is_none())
+            }
+            Opened::Absent => true,
+            Opened::Unknown(_) => false,
+        }
     }
 
     /// The map that a structure is; anything else gets a finding.

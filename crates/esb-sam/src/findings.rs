@@ -22,6 +22,8 @@ pub(crate) struct Findings {
     once: HashSet<(FindingCode, u64)>,
     /// Places about which something was said.
     places: BTreeSet<(SourceId, usize)>,
+    /// Places whose value depends on a parameter that has none.
+    unset: BTreeSet<(SourceId, usize)>,
     limit: usize,
     left_out: usize,
     suggestions: Budget,
@@ -34,6 +36,7 @@ impl Findings {
             seen: HashMap::new(),
             once: HashSet::new(),
             places: BTreeSet::new(),
+            unset: BTreeSet::new(),
             limit,
             left_out: 0,
             suggestions: Budget::default(),
@@ -42,7 +45,15 @@ impl Findings {
 
     /// Keeps a finding. Of several that say the same about one place the weightiest stays.
     pub(crate) fn push(&mut self, mut finding: Finding) {
-        finding.cause = cause(finding.code);
+        let is_unset = || finding.span.is_some_and(|span| self.is_unset(span));
+        finding.cause = match finding.code {
+            codes::UNRESOLVED_VALUE | codes::UNDECIDED_CONDITION | codes::FOR_EACH
+                if is_unset() =>
+            {
+                Some(Cause::MissingParameter)
+            }
+            code => cause(code),
+        };
         // Errors always find room, so that a flood of warnings cannot hide them.
         let room = finding.severity == Severity::Error && self.list.len() < 2 * self.limit;
         let key = (finding.code, finding.span, hash(&finding.message));
@@ -92,7 +103,17 @@ impl Findings {
 
     /// Whether something was said about this place or a part of it.
     pub(crate) fn mentions(&self, span: Span) -> bool {
-        self.places.range((span.source, span.start)..=(span.source, span.end)).next().is_some()
+        has_place(&self.places, span)
+    }
+
+    /// Notes that the value at a place depends on a parameter that has none.
+    pub(crate) fn unset(&mut self, span: Span) {
+        self.unset.insert((span.source, span.start));
+    }
+
+    /// Whether the value at a place depends on a parameter that has none.
+    pub(crate) fn is_unset(&self, span: Span) -> bool {
+        has_place(&self.unset, span)
     }
 
     pub(crate) fn warn(&mut self, code: FindingCode, span: Span, message: impl Into<String>) {
@@ -112,6 +133,10 @@ impl Findings {
         self.list.sort_by_key(|finding| finding.span.map(|span| (span.source, span.start)));
         self.list
     }
+}
+
+fn has_place(places: &BTreeSet<(SourceId, usize)>, span: Span) -> bool {
+    places.range((span.source, span.start)..=(span.source, span.end)).next().is_some()
 }
 
 /// The fault behind a code, where the stages after this one notice it too.

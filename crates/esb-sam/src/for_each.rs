@@ -3,11 +3,13 @@
 
 use std::{collections::HashSet, rc::Rc};
 
+use esb_model::{Finding, Remedy, Severity};
+
 use crate::{
     codes,
     evaluator::Evaluator,
     findings::quote,
-    intrinsic::{Part, parts},
+    intrinsic::{Part, parts, symbolic},
     value::Value,
     yaml::{MapEntry, Node, NodeKind},
 };
@@ -120,10 +122,15 @@ impl Loops {
             return;
         }
         let collection = self.node(this, collection);
-        let Value::List(items) = this.eval(&collection) else {
-            let message = "the list of a loop must be known without AWS";
-            this.error(codes::FOR_EACH, collection.span(), message);
-            return;
+        let items = match this.eval(&collection) {
+            Value::List(items) if !items.iter().any(|item| matches!(item, Value::Unknown(_))) => {
+                items
+            }
+            Value::List(_) | Value::Unknown(_) => return unknown(this, &collection),
+            other => {
+                let message = format!("a loop needs a list, not {}", other.describe());
+                return this.error(codes::FOR_EACH, collection.span(), message);
+            }
         };
         for item in items.iter() {
             let Value::Text(item) = item else {
@@ -192,5 +199,49 @@ impl Loops {
             }
         }
         changed.then(|| result.into())
+    }
+}
+
+/// Reports a list that is not known, with the parameter behind it: how often the loop runs, and so
+/// which names there are, is not known either.
+fn unknown(this: &mut Evaluator<'_, '_>, collection: &Rc<Node>) {
+    this.may_have_more_names = true;
+    let parameters: Vec<_> = this
+        .parameters
+        .iter()
+        .filter(|(_, value)| matches!(value, Value::Unknown(_)))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let span = collection.span();
+    let finding = |message| Finding::new(Severity::Error, codes::FOR_EACH, span, message);
+    let parameter = parameters.into_iter().find(|name| refers_to(collection, name));
+    this.run.findings.push(match parameter {
+        Some(name) if this.run.findings.is_unset(span) => {
+            let message = format!("the loop needs a value for the parameter {}", quote(&name));
+            finding(message)
+                .help(Remedy::GiveParameter { name: name.to_string(), is_secret: false })
+        }
+        Some(name) => finding(format!(
+            "the list of a loop must be known without AWS: it depends on the parameter {}",
+            quote(&name)
+        ))
+        .help(Remedy::GiveParameter { name: name.to_string(), is_secret: false }),
+        None => finding(format!(
+            "the list of a loop must be known without AWS: {}",
+            quote(&symbolic(collection))
+        )),
+    });
+}
+
+/// Whether an expression takes the value of a parameter. Documents are only so deep.
+fn refers_to(node: &Node, parameter: &str) -> bool {
+    match &node.kind {
+        NodeKind::Scalar { text, .. } => {
+            &**text == parameter
+                || parts(text)
+                    .any(|part| matches!(part, Part::Name(name) if name.trim() == parameter))
+        }
+        NodeKind::Seq(items) => items.iter().any(|item| refers_to(item, parameter)),
+        NodeKind::Map(entries) => entries.iter().any(|entry| refers_to(&entry.value, parameter)),
     }
 }

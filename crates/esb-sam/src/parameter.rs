@@ -65,7 +65,8 @@ pub(crate) fn read(
         let message = format!("Parameters must be a map, not {}", section.describe());
         run.findings.error(codes::WRONG_TYPE, section.span(), message);
     }
-    for entry in entries {
+    // What a macro adds is not known.
+    for entry in entries.iter().filter(|entry| !entry.key.starts_with("Fn::")) {
         let (parameter, value) = read_one(run, entry, given.get(&entry.key));
         declared.push(parameter);
         values.insert(entry.key.clone(), value);
@@ -120,7 +121,8 @@ fn read_one(run: &mut Run<'_>, entry: &MapEntry, given: Option<&Value>) -> (Para
         (None, Some(text)) => Value::text(text),
         (None, None) => {
             parameter.origin = ParameterOrigin::Missing;
-            return (parameter, symbolic());
+            let unknown = Unknown::new(format!("!Ref {}", entry.key));
+            return (parameter, Value::Unknown(Unknown { is_unset: true, ..unknown }));
         }
     };
     if let Value::Text(text) = &value

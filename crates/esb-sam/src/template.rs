@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
 };
 
-use esb_model::{Application, Finding, Severity};
+use esb_model::{Application, Finding, Severity, Span};
 
 use crate::{
     codes,
@@ -14,12 +14,13 @@ use crate::{
     findings::quote,
     for_each,
     globals::Globals,
+    intrinsic::symbolic,
     parameter::{self, Given},
     pseudo::Pseudo,
     references,
     resource::{self, Lowered, Resource, Resources, Scope},
     suggest,
-    value::Value,
+    value::{Unknown, Value},
     yaml::{MapEntry, Node},
 };
 
@@ -69,6 +70,7 @@ pub(crate) fn read(
         depth: 0,
         undecided: HashSet::new(),
         may_have_more_names: false,
+        names_are_expressions: false,
     };
     let root = if for_each::may_occur(text) { for_each::expand(&mut ev, &root) } else { root };
     check_transform(&mut ev, &root, text);
@@ -126,13 +128,18 @@ fn is_misspelt(section: &str) -> bool {
 /// Whether names may come from what is not read here: a section with a misspelt name, or a macro
 /// beside the entries of a section.
 fn may_have_more_names(root: &Node) -> bool {
-    let is_macro = |entry: &MapEntry| entry.key.starts_with("Fn::");
     let sections = root.entries().unwrap_or_default();
-    sections.iter().any(|section| {
-        let is_read = matches!(&*section.key, "Conditions" | "Parameters" | "Resources");
-        let entries = section.value.entries().filter(|_| is_read).unwrap_or_default();
-        is_macro(section) || is_misspelt(&section.key) || entries.iter().any(is_macro)
-    })
+    has_macro(root)
+        || sections.iter().any(|section| {
+            let is_read = matches!(&*section.key, "Conditions" | "Parameters" | "Resources");
+            is_misspelt(&section.key) || is_read && has_macro(&section.value)
+        })
+}
+
+/// Whether a macro adds entries to a map.
+pub(crate) fn has_macro(node: &Node) -> bool {
+    let entries = node.entries().unwrap_or_default();
+    entries.iter().any(|entry| entry.key.starts_with("Fn::"))
 }
 
 /// Macros: SAM's own are assumed wherever its resources are used; others are left out.
@@ -162,13 +169,14 @@ fn check_transform(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>, text: &str) {
         }
     }
     let has = |wanted: &str| names.iter().flatten().any(|name| &**name == wanted);
-    if for_each::may_occur(text) && !has("AWS::LanguageExtensions") {
+    let names_are_expressions = has("AWS::LanguageExtensions");
+    if for_each::may_occur(text) && !names_are_expressions {
         let message = "loops need `AWS::LanguageExtensions` among the transforms";
         ev.warn(codes::TRANSFORM, root.span(), message);
     }
-    if !has("AWS::Serverless-2016-10-31")
-        && let Some(entry) = first_serverless(root)
-    {
+    let has_sam = has("AWS::Serverless-2016-10-31");
+    ev.names_are_expressions = names_are_expressions;
+    if !has_sam && let Some(entry) = first_serverless(root) {
         let message = "SAM's resources need `Transform: AWS::Serverless-2016-10-31`";
         ev.warn(codes::TRANSFORM, entry.place.span(), message);
     }
@@ -212,6 +220,12 @@ fn read_resource(
         return None;
     }
     let kind = body.get("Type").and_then(|kind| kind.scalar()).cloned();
+    if kind.is_none() && has_macro(body) {
+        let what = format!("resource {}", quote(&entry.key));
+        ev.kept(body.span(), &what, &symbolic(body));
+        ev.may_have_more_names = true;
+        return None;
+    }
     let Some(kind) = kind.filter(|_| body.entries().is_some()) else {
         let message = format!("resource {} must be a map with a `Type`", quote(&entry.key));
         ev.error(codes::RESOURCE_SHAPE, span, message);
@@ -279,6 +293,13 @@ fn resource_condition(ev: &mut Evaluator<'_, '_>, id: &str, node: &Rc<Node>) -> 
     truth
 }
 
+/// A value that another template gets: what it refers to is not there, and whether a parameter
+/// without a value is behind it goes with it.
+pub(crate) fn handed_over(run: &Run<'_>, span: Span, unknown: Unknown) -> Value {
+    let is_unset = run.findings.is_unset(span);
+    Value::Unknown(Unknown { origin: None, is_unset, ..unknown })
+}
+
 /// The outputs of a nested template.
 fn outputs(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>) -> HashMap<Rc<str>, Value> {
     let entries = root.get("Outputs").and_then(|node| node.entries()).unwrap_or_default();
@@ -288,7 +309,7 @@ fn outputs(ev: &mut Evaluator<'_, '_>, root: &Rc<Node>) -> HashMap<Rc<str>, Valu
         let value = match ev.eval(&node) {
             // What it refers to is not a resource of the parent.
             Value::Text(text) => Value::Text(crate::value::Text { origin: None, ..text }),
-            Value::Unknown(unknown) => Value::unknown(unknown.symbolic),
+            Value::Unknown(unknown) => handed_over(ev.run, node.span(), unknown),
             value => value,
         };
         outputs.insert(entry.key.clone(), value);

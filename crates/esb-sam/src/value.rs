@@ -43,6 +43,8 @@ pub(crate) struct Unknown {
     /// How a person would write it: `!GetAtt Table.StreamArn`. Holds no secret.
     pub(crate) symbolic: Rc<str>,
     pub(crate) origin: Option<Rc<Origin>>,
+    /// Whether it is unknown only because a parameter has no value.
+    pub(crate) is_unset: bool,
 }
 
 /// The resource that a plain `Ref` or `GetAtt` names.
@@ -73,7 +75,7 @@ impl Text {
 
 impl Unknown {
     pub(crate) fn new(symbolic: impl Into<Rc<str>>) -> Self {
-        Self { symbolic: symbolic.into(), origin: None }
+        Self { symbolic: symbolic.into(), origin: None, is_unset: false }
     }
 
     /// How the value looks inside a longer text: `${Table.StreamArn}`.

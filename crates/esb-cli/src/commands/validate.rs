@@ -25,6 +25,7 @@ pub(crate) fn run(
     let mut loaded = loading::load(&project, &args.template, environment)?;
     let naming = Naming { tag: "latest".to_owned(), ..Naming::default() };
     predict(&project, &naming, &[], None, &mut loaded)?;
+    loaded.report_parameters(Severity::Warning);
     let lowest = if args.deny.is_some() { Severity::Warning } else { Severity::Error };
     let findings = loaded.effective_findings();
     let bad = findings.iter().filter(|finding| finding.severity >= lowest).count();

@@ -79,6 +79,40 @@ fn parameter_without_value() {
 }
 
 #[test]
+fn parameters_without_values_are_told_instead_of_what_follows() {
+    let context = Context::new(
+        "Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Stage: {Type: String}
+  Folder: {Type: String}
+  Names: {Type: CommaDelimitedList}
+  Password: {Type: String, NoEcho: true}
+Conditions: {IsProd: !Equals [!Ref Stage, prod]}
+Resources:
+  One:
+    Type: AWS::Serverless::Function
+    Condition: IsProd
+    Properties:
+      FunctionName: !Sub '${Stage}-one'
+      Runtime: !Ref Stage
+      Handler: !Ref Stage
+      CodeUri: !Ref Folder
+      MemorySize: !If [IsProd, 128, 256]
+      Layers: [!Ref Stage]
+      Environment: {Variables: {A: !Ref Stage, B: !Ref Password}}
+      Events:
+        Get: {Type: Api, Properties: {Path: !Sub '/${Stage}', Method: get}}
+        Tick: {Type: Schedule, Properties: {Schedule: !Ref Stage}}
+  Two:
+    Type: AWS::Serverless::Function
+    Properties: {PackageType: Image, ImageUri: !Ref Folder}
+",
+    );
+    let said = ["validate", "deploy"].map(|command| context.esb(&[command, "--quiet"]));
+    assert_snapshot!(said.join("\n"));
+}
+
+#[test]
 fn registry_that_does_not_answer() {
     let context = Context::new(FUNCTION);
     context.write("code/app.py", "handler = print\n");

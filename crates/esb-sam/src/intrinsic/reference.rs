@@ -19,22 +19,30 @@ pub(super) fn reference(
     node: &Rc<Node>,
     argument: &Rc<Node>,
 ) -> Value {
-    let Some(name) = argument.scalar().cloned() else {
-        this.error(codes::INTRINSIC, node.span(), "`Ref` needs a name");
-        return Value::unknown(symbolic(node));
+    let name = match name(this, argument) {
+        Value::Text(name) => name.text,
+        Value::Unknown(_) => return Value::unknown(symbolic(node)),
+        _ => {
+            this.error(codes::INTRINSIC, node.span(), "`Ref` needs a name");
+            return Value::unknown(symbolic(node));
+        }
     };
     named(this, node, &name).unwrap_or_else(|| Value::unknown(format!("!Ref {name}")))
 }
 
 pub(super) fn get_att(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc<Node>) -> Value {
     let unknown = || Value::unknown(symbolic(node));
-    let (id, name) = if let Some(text) = argument.scalar() {
-        let Some((id, name)) = text.split_once('.') else {
-            let message = format!("{} has no attribute: write `Resource.Attribute`", quote(text));
+    let whole = if argument.items().is_none() { name(this, argument) } else { Value::Absent };
+    let (id, name) = if let Value::Text(text) = whole {
+        let Some((id, name)) = text.text.split_once('.') else {
+            let name = quote(&text.text);
+            let message = format!("{name} has no attribute: write `Resource.Attribute`");
             this.error(codes::INTRINSIC, node.span(), message);
             return unknown();
         };
         (Rc::from(id), name.to_owned())
+    } else if let Value::Unknown(_) = whole {
+        return unknown();
     } else {
         let Some((id, rest)) = argument.items().and_then(<[_]>::split_first) else {
             this.error(
@@ -52,7 +60,12 @@ pub(super) fn get_att(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &
                 _ => names.clear(),
             }
         }
-        let Some(id) = id.scalar().cloned().filter(|_| !names.is_empty()) else {
+        let id = match self::name(this, id) {
+            Value::Text(id) if !names.is_empty() => Some(id.text),
+            Value::Unknown(_) => return unknown(),
+            _ => None,
+        };
+        let Some(id) = id else {
             this.error(
                 codes::INTRINSIC,
                 node.span(),
@@ -65,6 +78,15 @@ pub(super) fn get_att(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &
     attribute(this, node, &id, &name).unwrap_or_else(unknown)
 }
 
+/// The name that a function is given: with the language extensions it may be an expression.
+fn name(this: &mut Evaluator<'_, '_>, argument: &Rc<Node>) -> Value {
+    match argument.scalar() {
+        Some(name) => Value::text(name.clone()),
+        None if this.names_are_expressions => this.eval(argument),
+        None => Value::Absent,
+    }
+}
+
 /// Evaluates a name: a parameter, a pseudo parameter, or a resource. `None` for a name that means
 /// nothing, which is reported.
 pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -> Option<Value> {
@@ -74,6 +96,7 @@ pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -
         {
             return Some(Value::unknown(format!("!Ref {name}")));
         }
+        note_unset(this, node, &value);
         return Some(value);
     }
     if name.starts_with("AWS::") {
@@ -83,7 +106,7 @@ pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -
         }));
     }
     let unknown =
-        |origin| Some(Value::Unknown(Unknown { symbolic: format!("!Ref {name}").into(), origin }));
+        |origin| Some(Value::Unknown(Unknown { origin, ..Unknown::new(format!("!Ref {name}")) }));
     if let Some(resource) = this.resources.get(name) {
         if !resource.exists() {
             not_created(this, node, name);
@@ -92,7 +115,12 @@ pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -
         let origin = Some(Rc::new(Origin { id: resource.id.clone(), attribute: None }));
         return match this.reference_of(&resource) {
             Some(text) => Some(Value::Text(Text { origin, ..Text::new(text) })),
-            None => unknown(origin),
+            None => {
+                if this.name_is_unset(&resource) {
+                    this.run.findings.unset(node.span());
+                }
+                unknown(origin)
+            }
         };
     }
     match this.generated(name, None, node.span()) {
@@ -113,8 +141,8 @@ pub(super) fn attribute(
     name: &str,
 ) -> Option<Value> {
     let unknown = |origin| {
-        let symbolic = format!("!GetAtt {id}.{name}").into();
-        Some(Value::Unknown(Unknown { symbolic, origin }))
+        let unknown = Unknown::new(format!("!GetAtt {id}.{name}"));
+        Some(Value::Unknown(Unknown { origin, ..unknown }))
     };
     if let Some(resource) = this.resources.get(id) {
         if !resource.exists() {
@@ -122,9 +150,11 @@ pub(super) fn attribute(
             return unknown(None);
         }
         if let Some(output) = name.strip_prefix("Outputs.")
-            && let Some(value) = this.outputs.get(id).and_then(|outputs| outputs.get(output))
+            && let Some(value) =
+                this.outputs.get(id).and_then(|outputs| outputs.get(output)).cloned()
         {
-            return Some(value.clone());
+            note_unset(this, node, &value);
+            return Some(value);
         }
         let origin = Origin { id: resource.id.clone(), attribute: Some(name.into()) };
         let origin = Some(Rc::new(origin));
@@ -140,6 +170,13 @@ pub(super) fn attribute(
             no_such_name(this, node, id, Wanted::Resource);
             None
         }
+    }
+}
+
+/// Notes a place that takes a value which no parameter has given.
+fn note_unset(this: &mut Evaluator<'_, '_>, node: &Node, value: &Value) {
+    if matches!(value, Value::Unknown(unknown) if unknown.is_unset) {
+        this.run.findings.unset(node.span());
     }
 }
 

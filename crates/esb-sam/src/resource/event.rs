@@ -15,6 +15,7 @@ use crate::{
     codes,
     evaluator::{KEPT_STEPS, Opened},
     findings::quote,
+    template::has_macro,
     words,
     yaml::{MapEntry, Node},
 };
@@ -49,6 +50,8 @@ pub(super) struct Event {
     pub(super) name: Rc<str>,
     pub(super) span: Span,
     pub(super) properties: Option<Rc<Node>>,
+    /// Whether all its properties are known, whatever their values.
+    pub(super) is_whole: bool,
 }
 
 impl Event {
@@ -86,10 +89,12 @@ fn one(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>, entry: &MapEntr
         this.ev.error(codes::EVENT, span, format!("{what} has no type"));
         return;
     };
-    let properties = body.get("Properties").cloned();
-    let properties = properties.and_then(|node| this.ev.open_map(&node, &what));
+    let written = body.get("Properties").cloned();
+    let properties = written.as_ref().and_then(|node| this.ev.open_map(node, &what));
+    let is_whole = written.is_none() || properties.as_ref().is_some_and(|node| !has_macro(node));
     property::check_event(&mut this.ev, &what, &kind, &body, properties.as_deref());
-    let event = Event { function: resource.id.clone(), name: entry.key.clone(), span, properties };
+    let (function, name) = (resource.id.clone(), entry.key.clone());
+    let event = Event { function, name, span, properties, is_whole };
     match &*kind {
         "Api" => api(this, &event),
         "HttpApi" => http_api(this, &event),
@@ -119,6 +124,10 @@ fn api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
     };
     let (path, method) = (text(this, "Path"), text(this, "Method"));
     let (Some(path), Some(method)) = (path, method) else {
+        // What is not known is reported as that.
+        if !event.is_whole || ["Path", "Method"].iter().all(|name| event.property(name).is_some()) {
+            return;
+        }
         let message = format!("{} needs a path and a method", event.what());
         this.ev.error(codes::EVENT, event.span, message);
         return;
@@ -138,9 +147,11 @@ fn http_api(this: &mut Lowering<'_, '_, '_>, event: &Event) {
         Some(this.ev.known(&node, &words::Part { name, of: &event.what() }))
     };
     let (path, method) = match (text("Path"), text("Method")) {
+        (None, _) | (_, None) if !event.is_whole => return,
         (None, None) => ("$default".into(), "ANY".into()),
         (Some(Some(path)), Some(Some(method))) => (path.text, method.text),
         (Some(Some(path)), None) if &*path.text == "$default" => (path.text, "ANY".into()),
+        (Some(_), Some(_)) => return,
         _ => {
             let message = format!("{} needs both a path and a method, or neither", event.what());
             this.ev.error(codes::EVENT, event.span, message);

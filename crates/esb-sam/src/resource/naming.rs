@@ -168,6 +168,12 @@ impl Evaluator<'_, '_> {
         }
     }
 
+    /// Whether a resource's name depends on a parameter that has no value.
+    pub(crate) fn name_is_unset(&self, resource: &Resource) -> bool {
+        let property = name_property(&resource.kind).and_then(|name| resource.property(name));
+        property.is_some_and(|node| self.run.findings.is_unset(node.span()))
+    }
+
     /// What `Fn::GetAtt` gives; `None` when only AWS knows.
     pub(crate) fn attribute_of(&mut self, resource: &Resource, attribute: &str) -> Option<Rc<str>> {
         let kind = &*resource.kind;

@@ -107,7 +107,9 @@ fn parameters(this: &mut Lowering<'_, '_, '_>, resource: &Resource) -> Given {
             }
             // A reference into the parent means nothing among the child's resources.
             Value::Text(text) => Value::Text(Text { origin: None, ..text }),
-            Value::Unknown(unknown) => Value::unknown(unknown.symbolic),
+            Value::Unknown(unknown) => {
+                template::handed_over(this.ev.run, entry.value.span(), unknown)
+            }
             value @ Value::Map(_) => value,
         };
         given.insert(entry.key.clone(), value);

@@ -9,6 +9,7 @@ use crate::{
     codes,
     evaluator::{Evaluator, KEPT_STEPS, Opened},
     findings::quote,
+    intrinsic::symbolic,
     suggest,
     yaml::{MapEntry, Node},
 };
@@ -24,6 +25,13 @@ pub(super) fn check(this: &mut Lowering<'_, '_, '_>, resource: &std::rc::Rc<Reso
     if let Some(known) = known::properties(&resource.kind) {
         let properties = resource.properties.entries().unwrap_or_default();
         warn(ev, &resource.kind, properties, known);
+    }
+    for entry in resource.properties.entries().unwrap_or_default() {
+        if entry.key.starts_with("Fn::") {
+            let what = format!("a part of the properties of {}", quote(&resource.id));
+            let call = Node::map(entry.place, vec![entry.clone()]);
+            ev.kept(entry.place.span(), &what, &symbolic(&call));
+        }
     }
     if let Some(environment) = resource.property("Environment").filter(|_| resource.is_function())
         && let Opened::Node(environment) = ev.open(environment)

@@ -15,8 +15,10 @@ use crate::{codes, findings::quote, intrinsic::json, value::Value, words::Part};
 pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, event: &Event, property: &str) {
     let what = &event.what();
     let Some(node) = event.property(property) else {
-        let message = format!("{what} has no {property}");
-        this.ev.error(codes::EVENT, event.span, message);
+        if event.is_whole {
+            let message = format!("{what} has no {property}");
+            this.ev.error(codes::EVENT, event.span, message);
+        }
         return;
     };
     let expression =

@@ -7,7 +7,14 @@ use esb_model::{
 };
 
 use super::{Resource, lower::Lowering};
-use crate::{codes, findings::quote, value::Value, yaml::Node};
+use crate::{
+    codes,
+    findings::quote,
+    intrinsic::{call, symbolic},
+    template::has_macro,
+    value::Value,
+    yaml::Node,
+};
 
 /// Lowers a table; other resources are left alone.
 pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
@@ -59,9 +66,13 @@ fn simple(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Table {
 fn full(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Table {
     let mut table = empty(this, resource);
     let property = |name: &str| resource.property(name).cloned();
-    table.keys =
-        property("KeySchema").map_or_else(Vec::new, |node| key_schema(this, resource, &node));
-    if table.keys.is_empty() {
+    let schema = property("KeySchema");
+    table.keys = schema.as_ref().map_or_else(Vec::new, |node| key_schema(this, resource, node));
+    let is_known = match &schema {
+        Some(node) => this.ev.is_known(node),
+        None => !has_macro(&resource.properties),
+    };
+    if table.keys.is_empty() && is_known {
         let message = format!("table {} has no key", quote(&resource.id));
         this.ev.error(codes::TABLE, resource.span(), message);
     }
@@ -148,7 +159,18 @@ pub(super) fn maps(
     what: &dyn Display,
 ) -> Vec<Rc<Node>> {
     use crate::evaluator::Opened;
-    let Opened::Node(opened) = this.ev.open(node) else { return Vec::new() };
+    let opened = match this.ev.open(node) {
+        Opened::Node(opened) if call(&opened).is_some() => {
+            this.ev.kept(opened.span(), what, &symbolic(&opened));
+            return Vec::new();
+        }
+        Opened::Unknown(unknown) => {
+            this.ev.kept(node.span(), what, &unknown.symbolic);
+            return Vec::new();
+        }
+        Opened::Node(opened) => opened,
+        Opened::Absent => return Vec::new(),
+    };
     let Some(items) = opened.items() else {
         let message = format!("{what} must be a list, not {}", opened.describe());
         this.ev.error(codes::WRONG_TYPE, opened.span(), message);

@@ -196,6 +196,7 @@ Resources:
             "warning sam::unknown-property 12:24 event `E` of `F` has no property `Proprties` (did you mean `Properties`?)",
             "warning sam::unknown-property 12:74 event `E` of `F` has no property `RestApi` (did you mean `RestApiId`?)",
             "note platform::trigger 13:9 the platform does not serve SQS events",
+            "warning sam::unresolved-value 14:53 a part of the properties of `G` cannot be known without AWS: `!Transform {Name: M}`",
             "error sam::unknown-resource-type 15:13 there is no resource type `AWS::Serverless::Funktion` (did you mean `AWS::Serverless::Function`?)",
             "error sam::unknown-resource-type 16:13 there is no resource type `AWS::DynamoDB::Tabel` (did you mean `AWS::DynamoDB::Table`?)",
             "warning sam::unknown-property 17:43 AWS::S3::Bucket has no property `Bucketname` (did you mean `BucketName`?)",

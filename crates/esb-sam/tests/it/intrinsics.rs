@@ -212,3 +212,41 @@ fn misspelt_functions_are_told_once_as_they_are_written() {
     check("{FN::Sub: x}", &[&format!("{shape} (did you mean `Fn::Sub`?)")]);
     check("{Key: T}", &[shape]);
 }
+
+#[test]
+fn names_that_are_computed() {
+    let text = |transform: &str| {
+        format!(
+            "Transform: [{transform}AWS::Serverless-2016-10-31]
+Parameters: {{Stage: {{Type: String, Default: Prod}}}}
+Resources:
+  TableProd: {{Type: AWS::DynamoDB::Table, Properties: {{TableName: t, KeySchema: [{{AttributeName: a, KeyType: HASH}}]}}}}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: a.b
+      Runtime: python3.13
+      Environment:
+        Variables:
+          A: {{Ref: !Sub 'Table${{Stage}}'}}
+          B: {{Fn::GetAtt: [!Join ['', [Table, !Ref Stage]], Arn]}}
+          C: {{Fn::GetAtt: !Sub 'Table${{Stage}}.Arn'}}
+          D: {{Ref: !ImportValue x}}
+"
+        )
+    };
+    let extended = text("AWS::LanguageExtensions, ");
+    let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/t";
+    let environment = shown(&function(&extended, "F").environment);
+    assert_eq!(environment["A"], "t");
+    assert_eq!([&*environment["B"], &*environment["C"]], [arn, arn]);
+    let told = findings(&extended);
+    assert_eq!(
+        told,
+        [
+            "warning sam::unresolved-value 15:14 variable `D` of `F` cannot be known without AWS: `!Ref !ImportValue x`"
+        ]
+    );
+    // Without the extensions, CloudFormation refuses them.
+    assert_eq!(findings(&text("")).iter().filter(|told| told.starts_with("error")).count(), 4);
+}

@@ -49,7 +49,15 @@ fn loops_that_cannot_run() {
         ),
         (
             "[A, !Ref P, {'B${A}': {Type: AWS::S3::Bucket}}]",
-            "error sam::for-each 4:25 the list of a loop must be known without AWS",
+            "error sam::for-each 4:25 the loop needs a value for the parameter `P` (GiveParameter { name: \"P\", is_secret: false })",
+        ),
+        (
+            "[A, !Split [',', !ImportValue names], {'B${A}': {Type: AWS::S3::Bucket}}]",
+            "error sam::for-each 4:25 the list of a loop must be known without AWS: `!Split [\",\", !ImportValue names]`",
+        ),
+        (
+            "[A, x, {'B${A}': {Type: AWS::S3::Bucket}}]",
+            "error sam::for-each 4:25 a loop needs a list, not text",
         ),
         ("[A, [x]]", "error sam::for-each 4:3 a loop needs a variable, a list and a body"),
         ("5", "error sam::for-each 4:3 a loop needs a variable, a list and a body"),

@@ -265,3 +265,30 @@ fn types_of_parameters() {
         check(&format!("Type: {kind}"), Some("1"), &expected);
     }
 }
+
+#[test]
+fn what_follows_from_a_missing_value_says_so() {
+    let text = "
+Transform: AWS::Serverless-2016-10-31
+Parameters: {P: {Type: String}}
+Conditions: {C: !Equals [!Ref P, x]}
+Resources:
+  Topic: {Type: AWS::Events::EventBus, Properties: {Name: !Sub 'a-${P}'}}
+  F:
+    Type: AWS::Serverless::Function
+    Condition: C
+    Properties:
+      Handler: !Ref P
+      Runtime: python3.13
+      MemorySize: !If [C, 1, 2]
+      Layers: [!Ref P]
+      Environment: {Variables: {A: !Ref P, B: !Ref Topic, C: !Sub 'x-${P}', D: !ImportValue x}}
+      Events: {E: {Type: Api, Properties: {Path: !Sub '/${P}', Method: get}}}
+";
+    let parsed = super::read(text);
+    let follows = Some(esb_model::Cause::MissingParameter);
+    let others: Vec<_> = parsed.findings.iter().filter(|found| found.cause != follows).collect();
+    let [other] = *others else { panic!("{others:#?}") };
+    assert!(other.message.starts_with("variable `D` of `F`"), "{other:?}");
+    assert_eq!(parsed.findings.len(), 10);
+}

@@ -131,3 +131,39 @@ Resources:
         ]
     );
 }
+
+#[test]
+fn what_a_macro_adds_is_unknown() {
+    let text = "
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Fn::Transform: {Name: M}
+Conditions:
+  Fn::Transform: {Name: M}
+Resources:
+  A: {Type: AWS::DynamoDB::Table, Properties: {KeySchema: !Transform {Name: M}}}
+  B: {Type: AWS::DynamoDB::Table, Properties: {Fn::Transform: {Name: M}}}
+  C: {Type: AWS::DynamoDB::Table, Properties: {KeySchema: [!Transform {Name: M}]}}
+  D: {Fn::Transform: {Name: M}}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: app.handler
+      MemorySize: {Fn::Transform: {Name: M}, Other: x}
+      Layers: !Transform {Name: M}
+      Events:
+        A: {Type: Api, Properties: !Transform {Name: M}}
+        B: {Type: HttpApi, Properties: {Method: get, Fn::Transform: {Name: M}}}
+        C: {Type: Schedule, Properties: {Fn::Transform: {Name: M}, Input: x}}
+        D: {Type: Api, Properties: {Path: !ImportValue p, Method: get}}
+";
+    let parsed = super::read(text);
+    assert_eq!(parsed.parameters, []);
+    let told = findings(text);
+    let unknown = "warning sam::unresolved-value";
+    let (unknown, others): (Vec<_>, Vec<_>) =
+        told.iter().partition(|finding| finding.starts_with(unknown));
+    assert_eq!(unknown.len(), 8, "{told:#?}");
+    assert_eq!(others, [] as [&String; 0]);
+}
