@@ -43,7 +43,7 @@ pub(crate) fn check(job: &Job<'_>, version: Version, subject: &Subject<'_>) -> V
         Found::Namespace => findings.extend(missing(job, &finder, &handler, 1)),
         Found::Source { path, folder } => {
             let package = if folder.is_some() { &*handler.module } else { parent(&handler.module) };
-            findings.extend(in_module(job, &finder, &handler, (path, package, folder.as_deref())));
+            findings.extend(in_module(job, &finder, &handler, (path, package)));
         }
         Found::Binary | Found::Unknown => {}
     }
@@ -104,12 +104,12 @@ fn missing(
     Some(finding.into())
 }
 
-/// Looks into the module of a handler: its file, its package, and its folder where it is one.
+/// Looks into the module of a handler: its file, and its package.
 fn in_module(
     job: &Job<'_>,
     finder: &Finder<'_>,
     handler: &Handler<'_>,
-    (path, package, folder): (&str, &str, Option<&str>),
+    (path, package): (&str, &str),
 ) -> Option<CodeFinding> {
     let module = finder.read(path)?;
     let summary = module.summary.as_ref()?;
@@ -129,12 +129,7 @@ fn in_module(
         return Some(CodeFinding::at(finding, place));
     }
     let defines = finder.defines(path, package, handler.name);
-    // Modules in a package become its attributes when something imports them.
-    let is_inner = folder.is_some_and(|folder| {
-        let inner = format!("{folder}/{}", handler.name);
-        finder.files.kind(&inner).is_some() || finder.files.is_file(&format!("{inner}.py"))
-    });
-    if defines != Some(false) || is_inner {
+    if defines != Some(false) || imports::may_give(finder, &handler.module, handler.name) {
         return None;
     }
     let has_stars = !summary.stars.is_empty();

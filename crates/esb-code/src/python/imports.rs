@@ -50,9 +50,7 @@ struct Walk<'a> {
 /// The imports that fail when a module with this name is imported; none where modules are found in
 /// a way that only running it tells.
 pub(crate) fn missing(finder: &Finder<'_>, base: &BaseModules, module: &str) -> Vec<Failing> {
-    let (queue, seen, failing) = Default::default();
-    let mut walk = Walk { finder, base, queue, seen, failing };
-    walk.follow(module, true);
+    let mut walk = Walk::new(finder, base, module);
     while let Some(visit) = walk.queue.pop_front() {
         if walk.visit(&visit).is_none() {
             return Vec::new();
@@ -61,7 +59,32 @@ pub(crate) fn missing(finder: &Finder<'_>, base: &BaseModules, module: &str) -> 
     walk.failing
 }
 
-impl Walk<'_> {
+/// Whether a module with this name, or one that it imports, may give the module a name from
+/// outside: `sys.modules["app"].handler = …`.
+pub(super) fn may_give(finder: &Finder<'_>, module: &str, name: &str) -> bool {
+    let base = BaseModules::default();
+    let mut walk = Walk::new(finder, &base, module);
+    while let Some(visit) = walk.queue.pop_front() {
+        let Some(read) = finder.read(&visit.path) else { continue };
+        let Some(summary) = &read.summary else { continue };
+        if summary.given.any || summary.given.names.contains(name) {
+            return true;
+        }
+        for import in summary.imports.iter().chain(&summary.stars) {
+            walk.import(&visit.package, import);
+        }
+    }
+    false
+}
+
+impl<'a> Walk<'a> {
+    fn new(finder: &'a Finder<'a>, base: &'a BaseModules, module: &str) -> Self {
+        let (queue, seen, failing) = Default::default();
+        let mut walk = Walk { finder, base, queue, seen, failing };
+        walk.follow(module, true);
+        walk
+    }
+
     /// `None` when it may change where modules are found.
     fn visit(&mut self, visit: &Visit) -> Option<()> {
         let Some(module) = self.finder.read(&visit.path) else { return Some(()) };

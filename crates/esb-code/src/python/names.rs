@@ -70,12 +70,11 @@ impl<'a> Visitor<'a> for Reader<'a> {
         match stmt {
             Stmt::FunctionDef(function) => {
                 self.define(&function.name, is_handler(&function.parameters));
-                self.found.is_dynamic |= self.scopes == 0 && &function.name == "__getattr__";
-                self.scoped(|this| walk_stmt(this, stmt));
+                self.function(function);
             }
             Stmt::ClassDef(class) => {
                 self.define(&class.name, false);
-                self.scoped(|this| walk_stmt(this, stmt));
+                self.class(class);
             }
             Stmt::Global(global) => {
                 for name in &global.names {
@@ -137,8 +136,11 @@ impl<'a> Visitor<'a> for Reader<'a> {
     fn visit_expr(&mut self, expr: &'a Expr) {
         match expr {
             Expr::Named(named) => self.target(&named.target),
-            Expr::Lambda(_) => {
-                self.scoped(|this| walk_expr(this, expr));
+            Expr::Lambda(lambda) => {
+                if let Some(parameters) = &lambda.parameters {
+                    self.visit_parameters(parameters);
+                }
+                self.scoped(|this| this.visit_expr(&lambda.body));
                 return;
             }
             Expr::Name(name) => self.mention(name.id.as_str()),
@@ -167,17 +169,50 @@ impl<'a> Reader<'a> {
     fn define(&mut self, name: &str, is_handler: bool) {
         if self.scopes == 0 {
             self.names.insert(name.to_owned(), is_handler);
+            // Python asks it for any name that the module lacks.
+            self.found.is_dynamic |= name == "__getattr__";
         }
+    }
+
+    /// Only the body of a function has names of its own: the rest is run where it stands.
+    fn function(&mut self, function: &'a ast::StmtFunctionDef) {
+        for decorator in &function.decorator_list {
+            self.visit_decorator(decorator);
+        }
+        self.visit_parameters(&function.parameters);
+        if let Some(returns) = &function.returns {
+            self.visit_annotation(returns);
+        }
+        self.scoped(|this| this.visit_body(&function.body));
+    }
+
+    fn class(&mut self, class: &'a ast::StmtClassDef) {
+        for decorator in &class.decorator_list {
+            self.visit_decorator(decorator);
+        }
+        if let Some(arguments) = &class.arguments {
+            self.visit_arguments(arguments);
+        }
+        self.scoped(|this| this.visit_body(&class.body));
     }
 
     /// The names that an assignment to an expression gives a value.
     fn target(&mut self, target: &Expr) {
         match target {
             Expr::Name(name) => self.define(name.id.as_str(), false),
+            Expr::Attribute(attribute) => self.gives(&attribute.value, attribute.attr.as_str()),
             Expr::Starred(starred) => self.target(&starred.value),
             Expr::Tuple(tuple) => tuple.elts.iter().for_each(|target| self.target(target)),
             Expr::List(list) => list.elts.iter().for_each(|target| self.target(target)),
             _ => {}
+        }
+    }
+
+    /// Notes a name that something gets, which may be a module.
+    fn gives(&mut self, to: &Expr, name: &str) {
+        let is_object = ["self", "cls"].iter().any(|own| is_name(to, own));
+        if matches!(to, Expr::Name(_)) && !is_object {
+            self.found.given.names.insert(name.to_owned());
         }
     }
 
@@ -265,6 +300,8 @@ impl<'a> Reader<'a> {
                 continue;
             }
             self.mention(name);
+            // Under another name nobody sees what it imports.
+            self.found.is_dynamic |= name == "import_module" && alias.asname.is_some();
             self.define(alias.asname.as_ref().map_or(name, ast::Identifier::as_str), false);
             names.push(name.to_owned());
         }
@@ -284,7 +321,11 @@ impl<'a> Reader<'a> {
     /// A name that means something wherever it stands.
     fn mention(&mut self, name: &str) {
         self.found.is_dynamic |= match name {
-            "globals" | "exec" | "global_enum" | "_convert_" | "_convert" => true,
+            "globals" | "exec" | "eval" | "global_enum" | "_convert_" | "_convert" => true,
+            "getmodule" | "f_globals" | "__globals__" => {
+                self.found.given.any = true;
+                true
+            }
             "locals" | "vars" => self.scopes == 0,
             _ => false,
         };
@@ -297,38 +338,51 @@ impl<'a> Reader<'a> {
         if name != "__all__" {
             self.mention(name);
         }
-        if let Expr::Name(of) = &*attribute.value
-            && self.sys.contains(of.id.as_str())
-        {
-            match name {
-                "modules" => self.moves(),
-                "path" => self.found.moves_modules = true,
-                _ => {}
-            }
+        let may_be_sys = match &*attribute.value {
+            Expr::Name(of) => self.sys.contains(of.id.as_str()),
+            Expr::Call(call) => is_import(&call.func),
+            _ => false,
+        };
+        match name {
+            "modules" if may_be_sys => self.moves(),
+            "path" if may_be_sys => self.found.moves_modules = true,
+            _ => {}
         }
     }
 
     /// `importlib.import_module(__name__)` gives the module itself, which then gets any names.
+    /// `setattr(module, "name", …)` gives one to another.
     fn call(&mut self, call: &ast::ExprCall) {
-        let name = match &*call.func {
-            Expr::Name(name) => name.id.as_str(),
-            Expr::Attribute(attribute) => attribute.attr.as_str(),
-            _ => return,
-        };
-        if ["import_module", "__import__"].contains(&name) {
+        if is_import(&call.func) {
             let own = |argument: &Expr| is_name(argument, "__name__");
             self.found.is_dynamic |= call.arguments.args.iter().any(own);
+        }
+        if is_name(&call.func, "setattr")
+            && let [to, Expr::StringLiteral(name), ..] = &*call.arguments.args
+        {
+            self.gives(to, name.value.to_str());
         }
     }
 
     fn moves(&mut self) {
         self.found.is_dynamic = true;
+        self.found.given.any = true;
         self.found.moves_modules = true;
     }
 }
 
 fn is_handler(parameters: &Parameters) -> bool {
     parameters.vararg.is_some() || parameters.posonlyargs.len() + parameters.args.len() == 2
+}
+
+/// Whether a function that is called imports a module by a name that is a text.
+fn is_import(function: &Expr) -> bool {
+    let name = match function {
+        Expr::Name(name) => name.id.as_str(),
+        Expr::Attribute(attribute) => attribute.attr.as_str(),
+        _ => return false,
+    };
+    ["import_module", "__import__"].contains(&name)
 }
 
 fn is_name(expr: &Expr, name: &str) -> bool {

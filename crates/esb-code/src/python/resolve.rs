@@ -183,6 +183,12 @@ impl<'a> Finder<'a> {
         self.defines_within(path, package, name, &mut BTreeSet::new())
     }
 
+    /// Whether a folder of a package has a module of a name, which becomes the package's attribute
+    /// when something imports it.
+    fn has_inner(&self, folder: &str, name: &str) -> bool {
+        self.part(&[folder.to_owned()], name).is_some()
+    }
+
     fn defines_within(
         &self,
         path: &str,
@@ -195,7 +201,8 @@ impl<'a> Finder<'a> {
         }
         let module = self.read(path)?;
         let summary = module.summary.as_ref().filter(|found| found.fault.is_none())?;
-        if summary.defines(name) {
+        let inner = path.strip_suffix("/__init__.py");
+        if summary.defines(name) || inner.is_some_and(|folder| self.has_inner(folder, name)) {
             return Some(true);
         }
         if summary.is_dynamic || asked.len() > 50 {

@@ -1,7 +1,7 @@
 //! What a run remembers of a Python file, instead of its tree.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -19,7 +19,7 @@ use crate::{
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The form of what is kept; another one is not read.
-const FORM: &str = "python-module-1";
+const FORM: &str = "python-module-2";
 
 /// What a module defines and imports.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub(crate) struct Summary {
     pub(crate) exports_more: bool,
     /// Whether it may have names that nobody can see without running it.
     pub(crate) is_dynamic: bool,
+    /// What it may give to other modules.
+    pub(crate) given: Given,
     /// Whether it may change where modules are found.
     pub(crate) moves_modules: bool,
     /// Imports that certainly happen when it is imported, and fail it when they fail.
@@ -48,6 +50,14 @@ pub(crate) struct Defined {
     pub(crate) name: String,
     /// Whether it is a function that takes an event and a context.
     pub(crate) is_handler: bool,
+}
+
+/// The names that a module gives to what may be another one: `app.handler = …`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Given {
+    pub(crate) names: BTreeSet<String>,
+    /// Whether it may give any other name.
+    pub(crate) any: bool,
 }
 
 /// `import module`, or `from module import names`.

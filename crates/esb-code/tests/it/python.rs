@@ -54,6 +54,13 @@ fn names_are_found_however_they_are_made() {
         "def handler(): ...\ndel handler\nhandler = 1",
         "if x:\n  del handler\nhandler = 1",
         "if __name__ != '__main__':\n  handler = 1",
+        "def f(a=(handler := 1)): ...",
+        "def f(a: (handler := 1)): ...",
+        "def f() -> (handler := 1): ...",
+        "@(handler := a)\ndef f(): ...",
+        "@(handler := a)\nclass A: ...",
+        "class A(handler := B): ...",
+        "f = lambda a=(handler := 1): a",
     ] {
         check(text, false);
     }
@@ -72,9 +79,39 @@ fn what_only_running_tells_is_not_told() {
         "from sys import modules\nmodules[__name__].handler = 1",
         "import importlib\nimportlib.import_module(__name__).handler = 1",
         "from nowhere import *",
+        "__getattr__ = make()",
+        "from nowhere import __getattr__",
+        "eval('globals')",
+        "import app\napp.handler = 1",
+        "import app\nsetattr(app, 'handler', 1)",
+        "__import__('sys').modules[__name__].handler = 1",
+        "from importlib import import_module as load\nload(__name__).handler = 1",
+        "import inspect\ninspect.currentframe().f_globals['handler'] = 1",
+        "import inspect\ninspect.getmodule(f).handler = 1",
+        "def add(f):\n  f.__globals__['handler'] = f\n@add\ndef f(): ...",
     ] {
         check(text, false);
     }
+}
+
+#[test]
+fn modules_may_get_names_from_outside() {
+    let with = |text: &str, other: &str| {
+        sample("python3.12", "app.handler").file("code/app.py", text).file("code/other.py", other)
+    };
+    let register = "import sys\ndef register(name):\n  sys.modules[name].handler = 1";
+    with("import other\nother.register(__name__)", register).is_silent();
+    with("import third", register).file("code/third.py", "from other import x").is_silent();
+    with("from other import add\n@add\ndef f(): ...", "def add(f): f.__globals__['handler'] = f")
+        .is_silent();
+    let told = "error: `code/app.py` does not define `handler`, the handler of function `Hello`";
+    with("import other", "def f(x):\n  x.handlers = 1").finds(told);
+    with("x = 1", register).finds(told);
+    // A package does so with its modules.
+    sample("python3.12", "pkg.app.handler")
+        .file("code/pkg/__init__.py", "from . import app\napp.handler = 1")
+        .file("code/pkg/app.py", "")
+        .is_silent();
 }
 
 #[test]
@@ -98,6 +135,10 @@ fn names_that_a_module_does_not_get() {
         "x['handler'] = 1",
         "def f(): return locals()",
         "import handler.inner as other",
+        "def f(a=1):\n  (handler := 1)",
+        "class A:\n  (handler := 1)",
+        "class A:\n  def f(self, a=1): handler = a",
+        "from importlib import import_module\nimport_module('handler')",
     ] {
         check(text, true);
     }
@@ -149,11 +190,16 @@ fn modules_are_found_as_python_finds_them() {
     at("a.app.handler", "code/b/app.py")
         .file("code/a/__init__.py", "__path__.append('/var/task/b')")
         .is_silent();
-    // Modules of a package become its attributes.
-    sample("python3.12", "a.inner")
-        .file("code/a/__init__.py", "")
-        .file("code/a/inner.py", "")
-        .is_silent();
+    // Modules of a package become its attributes, compiled ones too, and stars pass them on.
+    for inner in ["inner.py", "inner.abi3.so", "inner/__init__.py"] {
+        let inner = format!("code/a/{inner}");
+        sample("python3.12", "a.inner").file("code/a/__init__.py", "").file(&inner, "").is_silent();
+        sample("python3.12", "app.inner")
+            .file("code/app.py", "from a import *")
+            .file("code/a/__init__.py", "")
+            .file(&inner, "")
+            .is_silent();
+    }
 }
 
 #[test]
