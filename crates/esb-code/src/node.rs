@@ -3,6 +3,7 @@
 //! What a file exports is not looked at: modules of JavaScript make their exports in too many ways.
 
 use esb_model::Severity;
+use serde_json::Value;
 
 use crate::{
     CodeFinding, codes,
@@ -55,9 +56,15 @@ pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
     let shown = |path: &str| path.strip_prefix("var/task/").unwrap_or(path).to_owned();
     let source = SOURCES.iter().map(|ending| format!("{stem}{ending}"));
     let source = source.into_iter().find(|path| files.is_file(path));
-    let is_built = source.is_some() || has_build(files);
-    let severity =
-        if is_built { Severity::Warning } else { job.severity_of_missing(&ENDINGS[1..]) };
+    let package = package(files);
+    let is_built =
+        source.is_some() || has_build(files, package.as_ref()) || files.has_code(&SOURCES);
+    let is_of_package = is_of_package(files, package.as_ref(), &stem);
+    let severity = if is_built || is_of_package {
+        Severity::Warning
+    } else {
+        job.severity_of_missing(&ENDINGS[1..])
+    };
     let message =
         format!("cannot find file `{}.js` in {} of {}", shown(&stem), job.place(), job.who());
     let label = format!("there is no such file in {}", job.code_name());
@@ -66,6 +73,7 @@ pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
         Some(source) => {
             Some(format!("compile `{}` first, and name the result in `CodeUri`", shown(&source)))
         }
+        None if is_of_package => Some("install the packages of `package.json` first".to_owned()),
         None => suggestion(files, &folder, &stem, name)
             .map(|handler| format!("did you mean `{handler}`?"))
             .or_else(|| is_built.then(|| "build the code first".to_owned())),
@@ -101,20 +109,34 @@ fn in_modules(files: &ImageFiles, folder: &str, module: &str) -> bool {
     })
 }
 
+/// The code's own `package.json`.
+fn package(files: &ImageFiles) -> Option<Value> {
+    serde_json::from_slice(&files.read("var/task/package.json", MAX_PACKAGE)?).ok()
+}
+
 /// Whether something in the code's folder says that it is built first.
-fn has_build(files: &ImageFiles) -> bool {
+fn has_build(files: &ImageFiles, package: Option<&Value>) -> bool {
     if BUILT.iter().any(|name| files.is_file(&format!("var/task/{name}"))) {
         return true;
     }
-    let package = files.read("var/task/package.json", MAX_PACKAGE);
-    let package =
-        package.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
-    let scripts = package.as_ref().and_then(|package| package.get("scripts")?.as_object());
+    let scripts = package.and_then(|package| package.get("scripts")?.as_object());
     scripts.is_some_and(|scripts| {
         scripts
             .keys()
             .any(|name| ["build", "compile", "bundle"].iter().any(|word| name.contains(word)))
     })
+}
+
+/// Whether a file is meant as one of a package that is not installed yet.
+fn is_of_package(files: &ImageFiles, package: Option<&Value>, stem: &str) -> bool {
+    let path = stem.strip_prefix("var/task/").unwrap_or(stem);
+    let name = path.strip_prefix("node_modules/").unwrap_or(path);
+    let scoped = usize::from(name.starts_with('@'));
+    let end = name.match_indices('/').nth(scoped).map_or(name.len(), |(end, _)| end);
+    let name = &name[..end];
+    let dependencies = package.and_then(|package| package.get("dependencies")?.as_object());
+    dependencies.is_some_and(|names| names.contains_key(name))
+        && files.kind(&format!("var/task/node_modules/{name}")).is_none()
 }
 
 /// The handler that was meant: a file of a near name in the same folder, or one of the same name

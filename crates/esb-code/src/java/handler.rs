@@ -14,7 +14,15 @@ use crate::{
 const OF_INTERFACES: &str = "handleRequest";
 
 /// What says that a folder holds sources, not classes.
-const PROJECTS: [&str; 4] = ["pom.xml", "build.gradle", "build.gradle.kts", "build.sbt"];
+const PROJECTS: [&str; 7] = [
+    "pom.xml",
+    "build.gradle",
+    "build.gradle.kts",
+    "settings.gradle",
+    "settings.gradle.kts",
+    "build.sbt",
+    "build.xml",
+];
 
 /// Checks that the class of a handler is there and has the method.
 pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {

@@ -161,6 +161,10 @@ fn sources_are_not_built_yet() {
     let handler = "com.a.App::handle";
     sample("java21", handler).file("code/pom.xml", "").is_silent();
     sample("java21", handler).file("code/build.gradle", "").file("code/x/Y.class", "").is_silent();
+    sample("java21", handler)
+        .file("code/settings.gradle.kts", "")
+        .file("code/x/Y.class", "")
+        .is_silent();
     sample("java21", handler).file("code/com/a/App.java", "").is_silent();
     assert!(!sample("java21", handler).file("code/com/a/Other.class", "").findings().is_empty());
 }

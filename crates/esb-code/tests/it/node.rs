@@ -67,4 +67,22 @@ fn code_that_is_built_first() {
         .finds(&format!(
             "{head} `dist/app.js` in the code of function `Hello` (build the code first)"
         ));
+    with("app.handler", &["src/main.ts", "tools.js"])
+        .finds(&format!("{head} `app.js` in the code of function `Hello` (build the code first)"));
+}
+
+#[test]
+fn packages_that_are_not_installed_yet() {
+    let with = |handler: &str| {
+        let package = r#"{"dependencies": {"x": "1", "@y/z": "2"}}"#;
+        with(handler, &["app.js"]).file("code/package.json", package)
+    };
+    for handler in ["x", "x/dist/a", "@y/z/a", "node_modules/x/a", "node_modules/@y/z/dist/a"] {
+        with(&format!("{handler}.handler")).finds(&format!(
+            "warning: cannot find file `{handler}.js` in the code of function `Hello` (install the packages of `package.json` first)"
+        ));
+    }
+    let is_error = |found: &Sample| found.findings().starts_with("error: ");
+    assert!(is_error(&with("node_modules/z/a.handler")));
+    assert!(is_error(&with("node_modules/x/a.handler").file("code/node_modules/x/b.js", "")));
 }
