@@ -11,13 +11,16 @@ use std::{
     sync::Arc,
 };
 
-use esb_model::{ContentSource, ImageContent, ImageRecipe};
+use esb_model::{ContentSource, Dependencies, ImageContent, ImageRecipe};
 use esb_oci::IgnoreRules;
 
 use crate::archive::{Archive, Archives};
 
 /// The most entries of a folder that are listed.
 const MAX_LISTED: usize = 20_000;
+
+/// Where a layer's packages lie.
+const LAYER_PACKAGES: &str = "opt/python";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -70,18 +73,22 @@ impl ImageFiles {
         archives: &Archives,
     ) -> Option<Self> {
         let mut mounts = Vec::new();
-        let packages = recipe.dependencies.as_ref().filter(|_| installed);
         let (code, layers) = contents.split_last()?;
-        for layer in layers {
-            mounts.push(Mount::of(layer, root, archives)?);
-        }
-        if let Some(packages) = packages {
+        let packages = |packages: &Dependencies, folder: &str| {
             let source =
                 Source::Folder { path: root.join(&packages.target), rules: IgnoreRules::default() };
             let name = packages.target.display().to_string();
-            let folder = clean(&code.folder);
-            mounts.push(Mount { folder, source, name, is_installed: true });
+            Mount { folder: clean(folder), source, name, is_installed: true }
+        };
+        let (of_layers, of_code): (&[_], _) = match installed {
+            true => (&recipe.layer_dependencies, recipe.dependencies.as_ref()),
+            false => (&[], None),
+        };
+        mounts.extend(of_layers.iter().map(|one| packages(one, LAYER_PACKAGES)));
+        for layer in layers {
+            mounts.push(Mount::of(layer, root, archives)?);
         }
+        mounts.extend(of_code.map(|one| packages(one, &code.folder)));
         mounts.push(Mount::of(code, root, archives)?);
         mounts.reverse();
         Some(Self { mounts })

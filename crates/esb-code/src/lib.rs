@@ -181,7 +181,7 @@ impl<'a> Checker<'a> {
         }
         let files = ImageFiles::of(recipe, &code.contents, self.root, installed, &self.archives);
         let Some(files) = files else { return Vec::new() };
-        let installed = installed || recipe.dependencies.is_none();
+        let installed = installed || recipe.all_dependencies().next().is_none();
         let job = Job { function, package, recipe, code, files, installed, checker: self };
         match code.runtime.family() {
             Family::Python => match Version::of(&code.runtime) {

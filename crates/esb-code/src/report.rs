@@ -47,7 +47,7 @@ impl Job<'_> {
 
     /// What holds the function's files, for messages.
     pub(crate) fn place(&self) -> &'static str {
-        let has_packages = self.installed && self.recipe.dependencies.is_some();
+        let has_packages = self.installed && self.recipe.all_dependencies().next().is_some();
         match (has_packages, self.code.contents.len()) {
             (true, _) => "the image",
             (false, ..=1) => "the code",

@@ -57,7 +57,7 @@ pub(crate) fn after_installation(
         let base = python_base(recipe, bases);
         let base = base.and_then(|(digest, _)| modules.get(&digest)?.as_ref());
         // What needs no packages was judged before.
-        let handler = recipe.dependencies.is_some();
+        let handler = recipe.all_dependencies().next().is_some();
         if handler || base.is_some() {
             let subject = subject(recipe, loaded, base);
             subjects.extend(subject.map(|found| Subject { installed: true, handler, ..found }));

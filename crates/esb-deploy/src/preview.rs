@@ -263,11 +263,14 @@ async fn predict(
             format!("`{}` changed", stale.display())
         });
     }
-    let packages = inputs::packages(run, recipe).await?;
-    run.learned.lock.check()?;
-    let pins = inputs::pins(packages.as_ref());
-    if run.builders.installer.is_stale(inputs::install_request(run, recipe, &pins)).await? {
-        return build("dependencies changed".to_owned());
+    for dependencies in recipe.all_dependencies() {
+        let packages = inputs::packages(run, recipe, dependencies).await?;
+        run.learned.lock.check()?;
+        let pins = inputs::pins(packages.as_ref());
+        let request = inputs::install_request(run, (recipe, dependencies), &pins);
+        if run.builders.installer.is_stale(request).await? {
+            return build("dependencies changed".to_owned());
+        }
     }
     let inputs = BuildInputs::new(run, target, recipe);
     let builder = run.builder(target, recipe).await?;

@@ -43,6 +43,8 @@ esb_model::finding_codes! {
     SECRET_ARGUMENT = "esb::recipe::secret-argument";
     /// The code of a Java function is a project's folder, or a jar in a folder, and cannot be loaded.
     UNBUILT_JAVA = "esb::recipe::unbuilt-java";
+    /// The content of a layer has to be built first, by something that is not done here.
+    UNBUILT_LAYER = "esb::recipe::unbuilt-layer";
     /// The location of code or of a layer is known only to AWS.
     UNKNOWN_CODE = "esb::recipe::unknown-code", fixed;
     /// No Lambda runtime has this name, or AWS made no base image of it.

@@ -3,7 +3,11 @@
 //! Owns the defaults of a function without runtime or handler, and the order of a Dockerfile's
 //! parts. Refuses to name images: the caller has settled those.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+};
 
 use esb_model::{
     BaseRef, Cause, Code, Dependencies, Family, Finding, Function, FunctionCode, ImageKind,
@@ -26,6 +30,9 @@ use crate::{
 
 /// Where code goes; Docker expands it from the base's environment.
 const TASK_ROOT: &str = "${LAMBDA_TASK_ROOT}/";
+
+/// Where a layer's packages go.
+const LAYER_PACKAGES: &str = "/opt/python/";
 
 /// What that is in Lambda's images.
 const TASK_FOLDER: &str = "/var/task";
@@ -74,7 +81,11 @@ impl SourceContext<'_> {
         }
         let architecture = function.architecture();
         let platform = self.settings.platform.unwrap_or(Platform { architecture });
-        let dependencies = match self.requirements(&found, &runtime) {
+        let unreadable = |what: &str, cause: io::Error| {
+            let message = format!("could not read the dependencies of the {what}: {cause}");
+            Finding::new(Severity::Error, codes::UNREADABLE, function.span, message)
+        };
+        let dependencies = match self.requirements(&found, &runtime, None) {
             Ok(requirements) => requirements.map(|requirements| Dependencies {
                 requirements,
                 target: folder.join("dependencies"),
@@ -83,12 +94,20 @@ impl SourceContext<'_> {
                 follow: self.settings.follow_links,
             }),
             Err(cause) => {
-                let message = format!("could not read the dependencies of the {who}: {cause}");
-                let code = codes::UNREADABLE;
-                findings.push(Finding::new(Severity::Error, code, function.span, message));
+                findings.push(unreadable(&who, cause));
                 return None;
             }
         };
+        let mut layer_dependencies = Vec::new();
+        for layer in &layers {
+            match layer.dependencies(self, &runtime, platform) {
+                Ok(dependencies) => layer_dependencies.push(dependencies),
+                Err(cause) => {
+                    findings.push(unreadable(&format!("layer `{}`", layer.name), cause));
+                    return None;
+                }
+            }
+        }
 
         let of_layer = |layer: &ReadyLayer| {
             self.image_content(&layer.found, &layer.content, &layer.layout.destination(&runtime))
@@ -97,7 +116,7 @@ impl SourceContext<'_> {
         contents.push(self.image_content(&found, &code, TASK_FOLDER));
         let own_code =
             FunctionCode { runtime: runtime.clone(), handler: command.clone(), contents };
-        let mut parts = Parts { code, code_target, layers, dependencies };
+        let mut parts = Parts { code, code_target, layers, layer_dependencies, dependencies };
         let included = parts.settle(self.exclusions);
         let base = self.base(&runtime);
         let dockerfile = match function_dockerfile(&parts.view(&base, &runtime, command)) {
@@ -123,6 +142,7 @@ impl SourceContext<'_> {
             .with_folder(folder)
             .with_staged(parts.contents().filter_map(CopySource::staged).cloned().collect())
             .with_dependencies(parts.dependencies)
+            .with_layer_dependencies(parts.layer_dependencies.into_iter().flatten().collect())
             .with_code(Some(own_code)),
         )
     }
@@ -137,8 +157,14 @@ impl SourceContext<'_> {
     }
 
     /// The file that says what Python code depends on, when something of it is still to be
-    /// installed: `requirements.txt`, else `uv.lock`, else `pyproject.toml`.
-    fn requirements(&self, found: &LocatedCode, runtime: &Runtime) -> io::Result<Option<PathBuf>> {
+    /// installed: `requirements.txt`, else `uv.lock`, else `pyproject.toml`. Packages may lie in a
+    /// folder of it, too.
+    pub(crate) fn requirements(
+        &self,
+        found: &LocatedCode,
+        runtime: &Runtime,
+        packages: Option<&Path>,
+    ) -> io::Result<Option<PathBuf>> {
         let LocatedCode::Folder(folder) = found else { return Ok(None) };
         if runtime.family() != Family::Python {
             return Ok(None);
@@ -158,7 +184,9 @@ impl SourceContext<'_> {
         } else {
             return Ok(None);
         };
-        let held = || wanted.are_held_by(entries.iter().map(|entry| entry.name.as_str()));
+        let inside = packages.and_then(|inside| self.project.entries(&folder.join(inside)).ok());
+        let present = || entries.iter().chain(inside.iter().flatten());
+        let held = || wanted.are_held_by(present().map(|entry| entry.name.as_str()));
         Ok((!wanted.is_empty() && !held()).then(|| folder.join(name)))
     }
 }
@@ -168,6 +196,8 @@ struct Parts {
     code: CopySource,
     code_target: PathBuf,
     layers: Vec<ReadyLayer>,
+    /// Of each layer.
+    layer_dependencies: Vec<Option<Dependencies>>,
     dependencies: Option<Dependencies>,
 }
 
@@ -197,12 +227,14 @@ impl Parts {
         for content in self.contents() {
             content.include(exclusions, &mut included);
         }
-        included.staged.extend(self.dependencies.iter().map(|d| plain(&d.target)));
+        let installed = self.layer_dependencies.iter().flatten().chain(&self.dependencies);
+        included.staged.extend(installed.map(|d| plain(&d.target)));
         included
     }
 
     fn view(&self, base: &BaseRef, runtime: &Runtime, handler: String) -> View {
         let to_task = |source| CopyView { source, destination: TASK_ROOT.to_owned() };
+        let installed = |one: &Dependencies| format!("{}/", plain(&one.target));
         let (command, original_handler) = if runtime.has_java_hooks() {
             (JAVA_WRAPPER.to_owned(), Some(handler))
         } else {
@@ -214,8 +246,13 @@ impl Parts {
             layers: self
                 .layers
                 .iter()
-                .map(|layer| LayerView {
+                .zip(&self.layer_dependencies)
+                .map(|(layer, packages)| LayerView {
                     name: layer.name.clone(),
+                    packages: packages.as_ref().map(|packages| CopyView {
+                        source: installed(packages),
+                        destination: LAYER_PACKAGES.to_owned(),
+                    }),
                     content: CopyView {
                         source: layer.content.source(),
                         destination: layer.layout.destination(runtime),
@@ -225,7 +262,7 @@ impl Parts {
             dependencies: self
                 .dependencies
                 .as_ref()
-                .map(|dependencies| to_task(format!("{}/", plain(&dependencies.target)))),
+                .map(|dependencies| to_task(installed(dependencies))),
             code: to_task(self.code.source()),
             command,
         }

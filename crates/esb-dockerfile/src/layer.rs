@@ -5,20 +5,26 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    io,
+    path::{Path, PathBuf},
 };
 
 use esb_model::{
-    Application, Cause, Finding, Function, Layer, LayerRef, Severity, TemplateId, image_name,
+    Application, Cause, Dependencies, Finding, Function, Layer, LayerRef, Platform, Runtime,
+    Severity, TemplateId, image_name,
 };
 
 use crate::{
     codes,
-    content::{CopySource, LocatedCode, NotFound, find},
+    content::{CopySource, LocatedCode, NotFound, find, plain},
     copied::SourceContext,
+    layer_build::LayerBuild,
     layout::Layout,
     project::Project,
 };
+
+/// The most bytes of a `package.json`.
+const MAX_MANIFEST: u64 = 1024 * 1024;
 
 /// A layer whose content was found.
 #[derive(Debug, Clone)]
@@ -30,6 +36,9 @@ pub(crate) struct ReadyLayer {
     /// Where it goes when it has to be staged.
     pub(crate) target: PathBuf,
     pub(crate) layout: Layout,
+    build: LayerBuild,
+    /// The folder that its packages are installed below.
+    packages: PathBuf,
 }
 
 /// The state of a layer.
@@ -139,21 +148,79 @@ impl<'a> Layers<'a> {
         let target = settings.layer_folder(&self.folders[&id]);
         match self.maker.content(&found, &target, (&what, layer.span), findings) {
             Some(content) => {
-                let layout = Layout::of(&names);
-                if layout.lacks_installed_requirements(&names) {
-                    let finding = Finding::new(
-                        Severity::Warning,
-                        codes::LAYER_REQUIREMENTS,
-                        layer.span,
-                        format!("the {what} has a requirements.txt that nothing installs"),
-                    );
-                    findings.push(finding.help("run `sam build` and deploy its template, or install the packages into `python/` of the layer"));
-                }
-                let name = name.to_owned();
-                LayerState::Ready(Box::new(ReadyLayer { name, found, content, target, layout }))
+                let build = LayerBuild::of(layer.build_method.as_deref());
+                findings.extend(self.unbuilt(layer, &build, (&found, &names), &what));
+                let (name, layout) = (name.to_owned(), build.layout(&names));
+                let packages = settings.layer_packages(&self.folders[&id]);
+                LayerState::Ready(Box::new(ReadyLayer {
+                    name,
+                    found,
+                    content,
+                    target,
+                    layout,
+                    build,
+                    packages,
+                }))
             }
             None => LayerState::Wrong,
         }
+    }
+}
+
+impl Layers<'_> {
+    /// Warns of content that has to be built or installed first.
+    fn unbuilt(
+        &self,
+        layer: &Layer,
+        build: &LayerBuild,
+        (found, names): (&LocatedCode, &[String]),
+        what: &str,
+    ) -> Option<Finding> {
+        let LocatedCode::Folder(folder) = found else { return None };
+        let shown = plain(folder);
+        let package = || {
+            let path = folder.join("package.json");
+            self.maker.project.read(&path, MAX_MANIFEST).ok()
+        };
+        if let Some(finding) = build.unbuilt(names, (what, &shown), layer.span, &package) {
+            return Some(finding);
+        }
+        if matches!(build, LayerBuild::Python(_))
+            || !Layout::of(names).lacks_installed_requirements(names)
+        {
+            return None;
+        }
+        let message = format!("the {what} has a requirements.txt that nothing installs");
+        let code = codes::LAYER_REQUIREMENTS;
+        Some(Finding::new(Severity::Warning, code, layer.span, message).help(
+            "add `Metadata: {BuildMethod: python3.x}` to the layer, which has them installed, or \
+             install the packages into its `python/` folder",
+        ))
+    }
+}
+
+impl ReadyLayer {
+    /// What is installed for the layer in the image of a function.
+    ///
+    /// # Errors
+    /// When the file that asks for it cannot be read.
+    pub(crate) fn dependencies(
+        &self,
+        context: &SourceContext<'_>,
+        runtime: &Runtime,
+        platform: Platform,
+    ) -> io::Result<Option<Dependencies>> {
+        let LayerBuild::Python(own) = &self.build else { return Ok(None) };
+        let runtime = own.as_ref().unwrap_or(runtime);
+        let held = Path::new("python");
+        let found = context.requirements(&self.found, runtime, Some(held))?;
+        Ok(found.map(|requirements| Dependencies {
+            requirements,
+            target: self.packages.join(format!("{runtime}-{}", platform.architecture.oci_name())),
+            runtime: runtime.clone(),
+            platform,
+            follow: context.settings.follow_links,
+        }))
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum Layout {
     Modules,
     /// A `site-packages` folder at the root.
     SitePackages,
+    /// What a build puts into this folder, as `BuildMethod` asks for.
+    Below(&'static str),
 }
 
 /// Folders that have a meaning right below `/opt`.
@@ -71,6 +73,7 @@ impl Layout {
             Self::SitePackages if runtime.family() == Family::Python => {
                 format!("/opt/python/lib/python{}/", runtime.version())
             }
+            Self::Below(folder) => format!("/opt/{folder}/"),
             _ => "/opt/".to_owned(),
         }
     }

@@ -11,6 +11,7 @@ mod image_function;
 mod image_hooks;
 mod java;
 mod layer;
+mod layer_build;
 mod layout;
 mod names;
 mod project;

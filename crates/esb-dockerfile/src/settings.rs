@@ -52,6 +52,11 @@ impl RecipeSettings<'_> {
         self.folder().join("layers").join(name)
     }
 
+    /// Below this, the packages of one layer lie for each runtime and architecture.
+    pub(crate) fn layer_packages(&self, name: &str) -> PathBuf {
+        self.folder().join("layer-packages").join(name)
+    }
+
     /// The build context of a base image; the architecture is named where a run has both.
     pub(crate) fn base_folder(&self, runtime: &Runtime, architecture: Option<&str>) -> PathBuf {
         let name = match architecture {

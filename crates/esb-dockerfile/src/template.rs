@@ -27,6 +27,7 @@ pub(crate) struct View {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct LayerView {
     pub(crate) name: String,
+    pub(crate) packages: Option<CopyView>,
     pub(crate) content: CopyView,
 }
 

@@ -64,8 +64,8 @@ pub enum Error {
         remedy: Option<Remedy>,
     },
     #[error(
-        "{} could not be installed: there is no wheel of `{package}` for {runtime} on {platform}",
-        Asked(requirements, *line)
+        "{} could not be installed: there is no wheel of `{package}` for {runtime} on {platform}{}",
+        Asked(requirements, *line), Others(others)
     )]
     NoWheel {
         requirements: PathBuf,
@@ -74,6 +74,8 @@ pub enum Error {
         package: String,
         runtime: String,
         platform: Platform,
+        /// The latest versions that there are wheels of.
+        others: Vec<String>,
     },
     #[error(
         "dependencies of `{}` could not be installed: this machine has no Python with uv or pip",
@@ -152,7 +154,19 @@ impl fmt::Display for Asked<'_> {
         let Self(file, line) = self;
         match line {
             0 => write!(f, "dependencies of `{}`", file.display()),
-            line => write!(f, "the package in line {line} of `{}`", file.display()),
+            line => write!(f, "the package at `{}:{line}`", file.display()),
+        }
+    }
+}
+
+/// Versions of a package beside the one that is not there.
+struct Others<'a>(&'a [String]);
+
+impl fmt::Display for Others<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => Ok(()),
+            others => write!(f, "; there is one of {}", others.join(", ")),
         }
     }
 }

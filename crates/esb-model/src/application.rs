@@ -35,6 +35,8 @@ pub struct Layer {
     pub content: Code,
     /// As written, for resources.yml.
     pub compatible_architectures: Vec<String>,
+    /// `Metadata: BuildMethod`: what `sam build` would make the content with.
+    pub build_method: Option<String>,
 }
 
 impl Application {

@@ -25,8 +25,10 @@ pub struct ImageRecipe {
     pub context: BuildContext,
     /// The inputs to stage before the build, in this order.
     pub staged: Vec<Staged>,
-    /// Dependencies to install before the build.
+    /// Dependencies of the code, to install before the build.
     pub dependencies: Option<Dependencies>,
+    /// The same of layers, for `/opt/python`. Images that share a layer have equal entries.
+    pub layer_dependencies: Vec<Dependencies>,
     /// Set when the Dockerfile is the user's own instead of a generated one.
     pub own: Option<OwnDockerfile>,
     /// The code of a function that one of Lambda's runtimes runs, as it lies on this machine.
@@ -66,9 +68,15 @@ impl ImageRecipe {
             context: BuildContext::default(),
             staged: Vec::new(),
             dependencies: None,
+            layer_dependencies: Vec::new(),
             own: None,
             code: None,
         }
+    }
+
+    /// Everything that is installed for the image: for its layers, then for its code.
+    pub fn all_dependencies(&self) -> impl Iterator<Item = &Dependencies> {
+        self.layer_dependencies.iter().chain(&self.dependencies)
     }
 
     setters! {
@@ -78,6 +86,7 @@ impl ImageRecipe {
         with_context(context: BuildContext),
         with_staged(staged: Vec<Staged>),
         with_dependencies(dependencies: Option<Dependencies>),
+        with_layer_dependencies(layer_dependencies: Vec<Dependencies>),
         with_own(own: Option<OwnDockerfile>),
         with_code(code: Option<FunctionCode>),
     }

@@ -16,6 +16,7 @@ mod links;
 mod lock;
 mod messages;
 mod mistakes;
+mod packages;
 mod platform;
 mod results;
 #[path = "../schemas/mod.rs"]

@@ -1,5 +1,7 @@
 //! Whether packages that are not installed yet may bring a module.
 
+use std::path::Path;
+
 use esb_model::requirements::{Name, decode, logical, parse};
 
 use crate::report::Job;
@@ -20,10 +22,21 @@ pub(super) enum Provider {
 
 /// Who may provide a top-level module.
 pub(super) fn provider(job: &Job<'_>, module: &str) -> Provider {
-    let Some(dependencies) = job.recipe.dependencies.as_ref().filter(|_| !job.installed) else {
+    if job.installed {
         return Provider::None;
-    };
-    let file = &dependencies.requirements;
+    }
+    let mut provider = Provider::None;
+    for dependencies in job.recipe.all_dependencies() {
+        match among(job, &dependencies.requirements, module) {
+            Provider::Possible => return Provider::Possible,
+            one => provider = one,
+        }
+    }
+    provider
+}
+
+/// Whether what a file asks for may provide a module.
+fn among(job: &Job<'_>, file: &Path, module: &str) -> Provider {
     // A project is installed as a package itself, with modules that lie anywhere in its folder.
     if file.file_name().is_none_or(|name| name != "requirements.txt") {
         return Provider::Possible;

@@ -60,6 +60,7 @@ fn layer(path: &str) -> Layer {
         name: None,
         content: Code::Path { path: path.into(), span: None },
         compatible_architectures: Vec::new(),
+        build_method: None,
     }
 }
 

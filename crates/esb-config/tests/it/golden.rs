@@ -107,6 +107,7 @@ fn shop() -> Application {
         name: None,
         content: Code::Path { path: "layers/common/".into(), span: None },
         compatible_architectures: vec!["x86_64".into()],
+        build_method: None,
     });
     app
 }

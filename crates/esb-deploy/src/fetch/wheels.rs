@@ -40,26 +40,26 @@ pub(super) async fn fetch(
     layout: &Folder,
 ) -> Result<Wheels, Error> {
     let folder = layout.join(FOLDER);
-    if recipes.iter().any(|recipe| recipe.dependencies.is_some()) {
+    if recipes.iter().any(|recipe| recipe.all_dependencies().next().is_some()) {
         folder.make()?;
     }
     let folder = folder.path();
     let mut wheels = Wheels::default();
     let mut seen = BTreeSet::new();
     let mut last = None;
-    for recipe in recipes {
-        let Some(dependencies) = &recipe.dependencies else { continue };
+    let every = |recipe| ImageRecipe::all_dependencies(recipe).map(move |one| (recipe, one));
+    for wanted @ (recipe, dependencies) in recipes.iter().flat_map(every) {
         let key = (&dependencies.requirements, dependencies.runtime.name(), dependencies.platform);
         if !seen.insert(key) {
             continue;
         }
-        let packages = inputs::packages(run, recipe).await?;
+        let packages = inputs::packages(run, recipe, dependencies).await?;
         run.learned.lock.check()?;
         let pins = inputs::pins(packages.as_ref());
-        let request = inputs::install_request(run, recipe, &pins);
-        let fetched = run.builders.installer.fetch_wheels(request, &folder).await?;
-        let Some((installed, FetchedWheels { wheels: files, missing })) = fetched else { continue };
-        last = Some(recipe);
+        let request = inputs::install_request(run, wanted, &pins);
+        let (installed, fetched) = run.builders.installer.fetch_wheels(request, &folder).await?;
+        let FetchedWheels { wheels: files, missing } = fetched;
+        last = Some(wanted);
         wheels.files.extend(files);
         match (missing, packages) {
             (Some(reason), _) => drop(wheels.missing.insert(reason)),
@@ -69,8 +69,8 @@ pub(super) async fn fetch(
     }
     run.learned.lock.check()?;
     // Without them there is nothing to install.
-    if let Some(recipe) = last.filter(|_| !wheels.files.is_empty()) {
-        let request = inputs::install_request(run, recipe, &[]);
+    if let Some(wanted) = last.filter(|_| !wheels.files.is_empty()) {
+        let request = inputs::install_request(run, wanted, &[]);
         wheels.files.extend(run.builders.installer.fetch_uv(request, &folder).await?);
     }
     Ok(wheels)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use esb_image::{Distribution, Error as BuildError, InstallRequest, Installed};
-use esb_model::{Event, ImageKind, ImageRecipe};
+use esb_model::{Dependencies, Event, ImageKind, ImageRecipe};
 use esb_oci::EntryKind;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -123,12 +123,18 @@ pub(crate) async fn prepare(
 ) -> Result<(), Error> {
     run.builders.stager.stage_all(recipes, &run.project.root, run.options.no_cache).await?;
     let mut wanted = Vec::with_capacity(recipes.len());
+    let mut targets = BTreeSet::new();
     for recipe in recipes {
-        wanted.push((recipe, packages(run, recipe).await?));
+        // The packages of a layer are those of all functions that have it.
+        for dependencies in recipe.all_dependencies().filter(|one| targets.insert(&one.target)) {
+            wanted.push((recipe, dependencies, packages(run, recipe, dependencies).await?));
+        }
     }
     run.learned.lock.check()?;
     stream::iter(wanted)
-        .map(|(recipe, packages)| install(run, target, recipe, packages, sources))
+        .map(|(recipe, dependencies, packages)| {
+            install(run, target, (recipe, dependencies), packages, sources)
+        })
         .buffer_unordered(run.jobs())
         .try_collect::<Vec<_>>()
         .await?;
@@ -141,12 +147,10 @@ pub(crate) async fn prepare(
 pub(crate) async fn packages(
     run: &Deployment,
     recipe: &ImageRecipe,
+    dependencies: &Dependencies,
 ) -> Result<Option<Packages>, Error> {
-    let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
-    let Some(asked) = run.builders.installer.wanted(install_request(run, recipe, &[])).await?
-    else {
-        return Ok(None);
-    };
+    let request = install_request(run, (recipe, dependencies), &[]);
+    let Some(asked) = run.builders.installer.wanted(request).await? else { return Ok(None) };
     let mut packages = Packages {
         requirements: dependencies.requirements.display().to_string(),
         runtime: dependencies.runtime.to_string(),
@@ -171,25 +175,25 @@ pub(crate) fn pins(packages: Option<&Packages>) -> Vec<Distribution> {
 /// Makes the request to the installer.
 pub(crate) fn install_request<'a>(
     run: &'a Deployment,
-    recipe: &'a ImageRecipe,
+    (recipe, dependencies): (&'a ImageRecipe, &'a Dependencies),
     pins: &'a [Distribution],
 ) -> InstallRequest<'a> {
     let (root, no_cache, reporter) = (&*run.project.root, run.options.no_cache, &*run.reporter);
-    InstallRequest { recipe, root, pins, no_cache, reporter }
+    InstallRequest { recipe, dependencies, root, pins, no_cache, reporter }
 }
 
 /// Installs what `esb.lock` pins, and notes for it what was resolved.
 async fn install(
     run: &Deployment,
     target: &Target,
-    recipe: &ImageRecipe,
+    wanted: (&ImageRecipe, &Dependencies),
     packages: Option<Packages>,
     sources: &Bases,
 ) -> Result<(), Error> {
     let pins = pins(packages.as_ref());
-    let request = install_request(run, recipe, &pins);
+    let request = install_request(run, wanted, &pins);
     let installed = install_anywhere(run, target, request, sources).await?;
-    if let (Some(installed), Some(packages)) = (installed, packages) {
+    if let Some(packages) = packages {
         note_installed(run, packages, &installed);
     }
     Ok(())
@@ -209,8 +213,8 @@ async fn install_anywhere(
     target: &Target,
     request: InstallRequest<'_>,
     sources: &Bases,
-) -> Result<Option<Installed>, Error> {
-    let recipe = request.recipe;
+) -> Result<Installed, Error> {
+    let InstallRequest { recipe, dependencies, .. } = request;
     let failed = match run.builders.installer.install(request).await {
         Ok(installed) => return Ok(installed),
         Err(
@@ -222,12 +226,11 @@ async fn install_anywhere(
     };
     // A step in an engine would reach an index.
     if run.connections.tools.offline.is_some() {
-        let requirements = recipe.dependencies.as_ref().map(|wanted| wanted.requirements.clone());
-        let (requirements, reason) = (requirements.unwrap_or_default(), failed.to_string());
+        let (requirements, reason) = (dependencies.requirements.clone(), failed.to_string());
         return Err(BuildError::Offline { requirements, reason }.into());
     }
-    let runtime = recipe.dependencies.as_ref().map(|wanted| wanted.runtime.aws_base_image());
-    let base = runtime.and_then(|name| sources.get(&recipe.platform)?.get(&name));
+    let name = dependencies.runtime.aws_base_image();
+    let base = sources.get(&recipe.platform).and_then(|found| found.get(&name));
     let Some(base) = base else { return Err(failed.into()) };
     let Some(engine) = run.step_engine(target).await? else { return Err(failed.into()) };
     let decision = format!("pip runs {}: {failed}", engine.name());

@@ -145,7 +145,7 @@ fn what_cannot_be_had_is_left_out_with_a_warning() {
     let made = make(&application(vec![hello, again], layers), &project);
     insta::assert_snapshot!(findings(&made), @r"
     warning esb::platform::s3-content @1006: the content of layer `Remote` is in S3 (`s3://bucket/layer.zip`); images are made without it
-    warning esb::recipe::layer-requirements @1007: the content of layer `Unbuilt` has a requirements.txt that nothing installs | run `sam build` and deploy its template, or install the packages into `python/` of the layer
+    warning esb::recipe::layer-requirements @1007: the content of layer `Unbuilt` has a requirements.txt that nothing installs | add `Metadata: {BuildMethod: python3.x}` to the layer, which has them installed, or install the packages into its `python/` folder
     warning esb::recipe::missing-layer @5: the image of `Hello` lacks the layer `Nowhere`, which its template does not have
     warning esb::platform::published-layer @5: the image of `Hello` lacks the layer `arn:aws:lambda:x:1:layer:y:2`, which cannot be fetched without AWS
     warning esb::platform::published-layer @5: the image of `Hello` lacks the layer `!ImportValue L`, which only AWS knows

@@ -11,6 +11,7 @@ mod document;
 mod findings;
 mod image_functions;
 mod java;
+mod layer_build;
 mod layers;
 mod quoting;
 mod support;

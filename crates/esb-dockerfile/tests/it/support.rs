@@ -200,6 +200,7 @@ pub(crate) fn layer(id: &str, content: Code) -> Layer {
         name: None,
         content,
         compatible_architectures: Vec::new(),
+        build_method: None,
     }
 }
 

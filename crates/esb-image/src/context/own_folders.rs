@@ -14,7 +14,7 @@ pub(crate) struct OwnFolders(BTreeSet<String>);
 impl OwnFolders {
     /// The folders of a recipe that lie in its context.
     pub(crate) fn of(recipe: &ImageRecipe) -> Self {
-        let installed = recipe.dependencies.iter().map(|wanted| &wanted.target);
+        let installed = recipe.all_dependencies().map(|wanted| &wanted.target);
         let targets = recipe.staged.iter().map(|staged| &staged.target).chain(installed);
         let inside = targets.filter_map(|target| target.strip_prefix(&recipe.context.folder).ok());
         let above = inside.flat_map(|target| target.ancestors().skip(1));

@@ -115,7 +115,7 @@ impl Fixture {
         fs::read_to_string(self.count()).map_or(0, |text| text.lines().count())
     }
 
-    fn install_with(&self, uv: bool) -> Result<Option<Installed>, Error> {
+    fn install_with(&self, uv: bool) -> Result<Installed, Error> {
         let store = ContentStore::open(self.project.folder.path().join("store")).unwrap();
         let tool = Some(self.tool.clone());
         let (uv, python) = if uv { (tool.clone(), tool) } else { (None, tool) };
@@ -138,10 +138,11 @@ impl Fixture {
     fn request<'a>(&'a self, root: &'a Path) -> InstallRequest<'a> {
         let Project { recipe, no_cache, .. } = &self.project;
         let (pins, no_cache) = (&*self.pins, *no_cache);
-        InstallRequest { recipe, root, pins, no_cache, reporter: &self.heard }
+        let dependencies = recipe.dependencies.as_ref().unwrap();
+        InstallRequest { recipe, dependencies, root, pins, no_cache, reporter: &self.heard }
     }
 
-    fn install(&self) -> Result<Option<Installed>, Error> {
+    fn install(&self) -> Result<Installed, Error> {
         self.install_with(true)
     }
 }
@@ -149,7 +150,7 @@ impl Fixture {
 #[test]
 fn packages_are_installed_and_normalised() {
     let fixture = Fixture::new("six==1");
-    let installed = fixture.install().unwrap().unwrap();
+    let installed = fixture.install().unwrap();
     let six = Distribution { name: "six".to_owned(), version: "1".to_owned() };
     let expected = Installed { target: TARGET.into(), cached: false, distributions: vec![six] };
     assert_eq!(installed, expected);
@@ -169,20 +170,20 @@ fn the_same_requirements_are_installed_once() {
     let mut fixture = Fixture::new("six==1");
     fixture.install().unwrap();
     fixture.project.write("code/app.py changed");
-    assert!(fixture.install().unwrap().unwrap().cached);
+    assert!(fixture.install().unwrap().cached);
     fs::remove_dir_all(fixture.project.root().join(TARGET)).unwrap();
-    assert!(fixture.install().unwrap().unwrap().cached);
+    assert!(fixture.install().unwrap().cached);
     assert!(fixture.project.root().join(TARGET).join("six.py").exists());
     assert_eq!(fixture.runs(), 1);
 
     let dependencies = fixture.project.recipe.dependencies.as_mut().unwrap();
     dependencies.runtime = "python3.12".parse().unwrap();
-    assert!(!fixture.install().unwrap().unwrap().cached);
+    assert!(!fixture.install().unwrap().cached);
     fixture.project.write("code/requirements.txt six==2");
-    assert!(!fixture.install().unwrap().unwrap().cached);
-    assert!(fixture.install_with(false).unwrap().unwrap().cached, "another tool");
+    assert!(!fixture.install().unwrap().cached);
+    assert!(fixture.install_with(false).unwrap().cached, "another tool");
     fixture.project.no_cache = true;
-    assert!(!fixture.install().unwrap().unwrap().cached);
+    assert!(!fixture.install().unwrap().cached);
     assert_eq!(fixture.runs(), 4);
 }
 
@@ -199,7 +200,7 @@ fn nothing_is_built_on_this_machine_unless_that_is_allowed() {
     assert_eq!(fixture.runs(), 0, "nothing was started");
 
     fixture.allow_builds = true;
-    assert!(!fixture.install().unwrap().unwrap().cached);
+    assert!(!fixture.install().unwrap().cached);
     let requirements = fixture.heard("requirements");
     let copy = requirements.lines().nth(1).unwrap();
     // A real installation, of a copy.
@@ -207,9 +208,9 @@ fn nothing_is_built_on_this_machine_unless_that_is_allowed() {
     assert!(copy.contains("/store/dependencies/installing-"), "{requirements}");
     assert!(!fixture.heard("arguments").contains("--only-binary"));
     assert_eq!(fixture.tree(), before);
-    assert!(fixture.install().unwrap().unwrap().cached);
+    assert!(fixture.install().unwrap().cached);
     fixture.project.write("code/package/setup.py import sys");
-    assert!(!fixture.install().unwrap().unwrap().cached, "what it holds changed");
+    assert!(!fixture.install().unwrap().cached, "what it holds changed");
 }
 
 #[test]
@@ -231,7 +232,7 @@ fn a_package_is_copied_with_what_its_links_lead_to() {
     ] {
         project.write(line);
     }
-    assert!(!fixture.install().unwrap().unwrap().cached);
+    assert!(!fixture.install().unwrap().cached);
     let built = fixture.heard("sources");
     for (part, expected) in [
         ("/libs/x/src/xpkg/util.py one", true),
@@ -243,9 +244,9 @@ fn a_package_is_copied_with_what_its_links_lead_to() {
     ] {
         assert_eq!(built.contains(part), expected, "{part}: {built}");
     }
-    assert!(fixture.install().unwrap().unwrap().cached);
+    assert!(fixture.install().unwrap().cached);
     fixture.project.write("common/util.py two");
-    assert!(!fixture.install().unwrap().unwrap().cached, "what a link leads to changed");
+    assert!(!fixture.install().unwrap().cached, "what a link leads to changed");
 
     fs::write(project.folder.path().join("outside.py"), "o").unwrap();
     project.write("libs/x/absolute->/usr/bin/python3");
@@ -256,7 +257,7 @@ fn a_package_is_copied_with_what_its_links_lead_to() {
     assert!(error.to_string().contains("`libs/x/src/xpkg/out.py` leads to"), "{error}");
     let dependencies = fixture.project.recipe.dependencies.as_mut().unwrap();
     dependencies.follow = FollowLinks::Anywhere;
-    assert!(!fixture.install().unwrap().unwrap().cached);
+    assert!(!fixture.install().unwrap().cached);
     assert!(fixture.heard("sources").contains("/libs/x/src/xpkg/out.py o"));
 }
 
@@ -333,28 +334,20 @@ fn tools_that_are_missing_or_broken() {
 }
 
 #[test]
-fn recipes_without_dependencies_install_nothing() {
-    let mut fixture = Fixture::new("six");
-    fixture.project.recipe.dependencies = None;
-    assert_eq!(fixture.install().unwrap(), None);
-    assert_eq!(fixture.runs(), 0);
-}
-
-#[test]
 fn pinned_versions_are_constraints() {
     let mut fixture = Fixture::new("six");
     let pin = |version: &str| Distribution { name: "six".to_owned(), version: version.to_owned() };
-    let free = fixture.install().unwrap().unwrap();
+    let free = fixture.install().unwrap();
     let arguments =
         || fs::read_to_string(fixture.project.folder.path().join("count.arguments")).unwrap();
     assert!(!arguments().contains(" -c "), "{}", arguments());
     // What was resolved is what is pinned.
     fixture.pins.clone_from(&free.distributions);
-    assert!(fixture.install().unwrap().unwrap().cached);
+    assert!(fixture.install().unwrap().cached);
     fixture.pins = vec![pin("9")];
-    assert!(!fixture.install().unwrap().unwrap().cached);
+    assert!(!fixture.install().unwrap().cached);
     assert!(arguments().contains("/pins.txt"), "{}", arguments());
-    assert!(fixture.install().unwrap().unwrap().cached);
+    assert!(fixture.install().unwrap().cached);
     assert_eq!(fixture.runs(), 2);
 
     // Packages of this machine have no versions to be pinned.
@@ -385,9 +378,9 @@ fn the_generated_folder_is_no_part_of_a_package() {
         fixture.project.write("code/package/setup.py import os");
         fixture.install().unwrap();
         fixture.project.write(&format!("code/package/{generated}/dev/x generated"));
-        assert!(fixture.install().unwrap().unwrap().cached, "{generated}");
+        assert!(fixture.install().unwrap().cached, "{generated}");
         fixture.project.write(&format!("code/package/{source}/dev/x source"));
-        assert!(!fixture.install().unwrap().unwrap().cached, "{source}");
+        assert!(!fixture.install().unwrap().cached, "{source}");
     }
 }
 

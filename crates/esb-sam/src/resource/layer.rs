@@ -28,6 +28,8 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
             }
         }
     }
+    let build_method = resource.metadata("BuildMethod");
+    let build_method = build_method.map(|node| node.scalar().map_or("", |text| &**text).to_owned());
     this.app.layers.push(Layer {
         template: this.scope.template,
         logical_id: this.full_id(&resource.id),
@@ -35,6 +37,7 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) {
         name,
         content,
         compatible_architectures,
+        build_method,
     });
 }
 

@@ -99,9 +99,8 @@ impl Installer {
         to: &Path,
     ) -> Result<BTreeMap<String, u64>, Error> {
         let mut came = BTreeMap::new();
-        let (Some(job), Some(python)) = (self.job(request).await?, &self.tools.python) else {
-            return Ok(came);
-        };
+        let job = self.job(request).await?;
+        let Some(python) = &self.tools.python else { return Ok(came) };
         for platform in [None, Some("manylinux_2_17_x86_64"), Some("manylinux_2_17_aarch64")] {
             let folder = self.scratch()?;
             let wheels = folder.path().join("wheels");

@@ -99,7 +99,7 @@ impl StepEngine<'_> {
 
 impl Installer {
     /// Installs what a recipe depends on by a `RUN` step in an engine, on `base`: for packages
-    /// that this machine cannot install. `None` when the recipe depends on nothing.
+    /// that this machine cannot install.
     ///
     /// # Errors
     /// When the engine fails, or pip in the step does; the error holds the end of its log.
@@ -108,8 +108,8 @@ impl Installer {
         engine: StepEngine<'_>,
         base: &Base,
         request: InstallRequest<'_>,
-    ) -> Result<Option<Installed>, Error> {
-        let Some(mut job) = self.job(request).await? else { return Ok(None) };
+    ) -> Result<Installed, Error> {
+        let mut job = self.job(request).await?;
         // The same place as if this machine had installed it, so that the next run finds it.
         let place = self.place(&job);
         let running = self.claim(&place);
@@ -121,7 +121,7 @@ impl Installer {
             self.step(&mut job, engine, base, &place).await?;
             activity.finish(&format!("pip {}", engine.name()));
         }
-        self.put(&job, place, cached).await.map(Some)
+        self.put(&job, place, cached).await
     }
 
     async fn step(

@@ -64,13 +64,11 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// `None` when the recipe depends on nothing.
     pub(super) async fn read(
         installer: &'a Installer,
         request: InstallRequest<'a>,
-    ) -> Result<Option<Self>, Error> {
-        let InstallRequest { recipe, root, pins, no_cache, reporter } = request;
-        let Some(dependencies) = &recipe.dependencies else { return Ok(None) };
+    ) -> Result<Self, Error> {
+        let InstallRequest { recipe, dependencies, root, pins, no_cache, reporter } = request;
         let image = &*recipe.repository;
         let settings = PipSettings::read(&installer.tools);
         let mut requirements = read(image, root, &dependencies.requirements, &settings)?;
@@ -104,7 +102,7 @@ impl<'a> Job<'a> {
             let reason = format!("`{}=={}` is pinned, which is no version", pin.name, pin.version);
             return Err(job.error(reason.escape_debug().to_string(), None));
         }
-        Ok(Some(job))
+        Ok(job)
     }
 
     /// Looks at all that lies on this machine and is installed or built.
@@ -226,6 +224,7 @@ impl<'a> Job<'a> {
             Some((file, line)) => (file, line),
             None => (self.dependencies.requirements.clone(), 0),
         };
+        let log = run::telling(log);
         let start = log.len().saturating_sub(SHOWN_LINES);
         let log = log[start..].join("\n");
         Error::Dependencies { requirements, line, reason: what.to_owned(), log, remedy: None }
@@ -293,13 +292,17 @@ impl<'a> Job<'a> {
                 package: package.escape_debug().to_string(),
                 runtime: runtime.to_string(),
                 platform: *platform,
+                others: run::other_versions(log.lines()),
             },
             None if says(NO_SPACE) => Error::Io {
                 action: "install packages for",
                 path: requirements,
                 source: io::Error::new(io::ErrorKind::StorageFull, NO_SPACE),
             },
-            None => self.ended(&log.last(), log.lines()),
+            None => {
+                let reason = run::no_solution(log.lines()).unwrap_or_else(|| log.last());
+                self.ended(&reason, log.lines())
+            }
         }
     }
 }

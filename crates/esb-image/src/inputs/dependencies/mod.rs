@@ -31,7 +31,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use esb_model::{Brand, Family, ImageRecipe, Reporter};
+use esb_model::{Brand, Dependencies, Family, ImageRecipe, Reporter};
 use esb_oci::{ContentStore, Digest, Links};
 
 #[cfg(any(feature = "docker", feature = "buildkit"))]
@@ -135,6 +135,8 @@ impl Distribution {
 #[derive(Clone, Copy)]
 pub struct InstallRequest<'a> {
     pub recipe: &'a ImageRecipe,
+    /// One of what the recipe depends on.
+    pub dependencies: &'a Dependencies,
     /// The project root, which the recipe's paths are relative to.
     pub root: &'a Path,
     /// The versions that an earlier installation of the same resolved; empty when they are free.
@@ -184,14 +186,13 @@ impl Installer {
         Self { brand, ..self }
     }
 
-    /// Installs what a recipe depends on into the folder that it names. `None` when it depends on
-    /// nothing.
+    /// Installs what a recipe depends on into the folder that it names.
     ///
     /// # Errors
     /// When the requirements cannot be read, no tool is there, or it fails; the error names the
     /// package that has no wheel when that is why.
-    pub async fn install(&self, request: InstallRequest<'_>) -> Result<Option<Installed>, Error> {
-        let Some(mut job) = self.job(request).await? else { return Ok(None) };
+    pub async fn install(&self, request: InstallRequest<'_>) -> Result<Installed, Error> {
+        let mut job = self.job(request).await?;
         if !job.is_locked() {
             job.warn_of_patch_versions();
         }
@@ -202,27 +203,27 @@ impl Installer {
         if !cached {
             self.run(&mut job, &place).await?;
         }
-        self.put(&job, place, cached).await.map(Some)
+        self.put(&job, place, cached).await
     }
 
-    /// What a request asks for; none when that is nothing.
-    async fn job<'a>(&'a self, request: InstallRequest<'a>) -> Result<Option<Job<'a>>, Error> {
-        let Some(job) = Job::read(self, request).await? else { return Ok(None) };
+    /// What a request asks for.
+    async fn job<'a>(&'a self, request: InstallRequest<'a>) -> Result<Job<'a>, Error> {
+        let job = Job::read(self, request).await?;
         if job.dependencies.runtime.family() != Family::Python {
             let reason = format!("{} has no requirements", job.dependencies.runtime);
             return Err(job.error(reason, None));
         }
-        Ok(Some(job))
+        Ok(job)
     }
 
     /// A key of what a recipe asks for, which the resolved versions can be kept under. `None` when
-    /// it depends on nothing, on packages of this machine, or on a project that has a lock.
+    /// it depends on packages of this machine, or on a project that has a lock.
     ///
     /// # Errors
     /// When the requirements cannot be read.
     pub async fn wanted(&self, request: InstallRequest<'_>) -> Result<Option<Digest>, Error> {
         let job = self.job(request).await?;
-        Ok(job.filter(Job::is_free).map(|job| {
+        Ok(job.is_free().then(|| {
             let mut key = Fingerprint::new("requirements");
             job.requirements.describe_wish(&mut key);
             key.finish()
@@ -275,7 +276,7 @@ impl Installer {
     /// # Errors
     /// When the requirements cannot be read.
     pub async fn is_stale(&self, request: InstallRequest<'_>) -> Result<bool, Error> {
-        let Some(job) = self.job(request).await? else { return Ok(false) };
+        let job = self.job(request).await?;
         let place = self.place(&job);
         if !self.has(&job, &place) {
             return Ok(true);

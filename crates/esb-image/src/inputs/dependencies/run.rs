@@ -191,6 +191,50 @@ pub(crate) fn package_without_wheel(lines: &[String]) -> Option<&str> {
     })
 }
 
+/// How lines start that say nothing of what failed.
+const PASSING: [&str; 6] = [
+    "Using CPython ",
+    "Using Python ",
+    "Looking in indexes: ",
+    "Looking in links: ",
+    "[notice]",
+    "error: No solution found when resolving dependencies",
+];
+
+/// The lines that say why an installation failed.
+pub(crate) fn telling(lines: &[String]) -> Vec<String> {
+    let passes = |line: &&String| {
+        let line = line.trim_start();
+        !PASSING.iter().any(|start| line.starts_with(start))
+    };
+    lines.iter().filter(passes).cloned().collect()
+}
+
+/// Why nothing fits, in uv's own words.
+pub(crate) fn no_solution(lines: &[String]) -> Option<String> {
+    lines.iter().find_map(|line| {
+        let (_, why) = line.split_once("Because ")?;
+        let why = why.split_once(", we can conclude").map_or(why, |(why, _)| why);
+        let says_it_all =
+            |first: &&str| first.contains("no version") || first.contains("not found");
+        let first = why.split_once(" and you require ").map(|(first, _)| first);
+        let why = first.filter(says_it_all).unwrap_or(why);
+        Some(why.trim().escape_debug().to_string())
+    })
+}
+
+/// The latest versions that pip says there are of a package that it has no fitting one of.
+pub(crate) fn other_versions(lines: &[String]) -> Vec<String> {
+    /// How many are shown.
+    const SHOWN: usize = 5;
+    let list = lines.iter().find_map(|line| line.split_once("(from versions: "));
+    let list = list.and_then(|(_, rest)| rest.split(')').next()).unwrap_or_default();
+    let versions: Vec<_> =
+        list.split(", ").filter(|version| !matches!(*version, "" | "none")).collect();
+    let start = versions.len().saturating_sub(SHOWN);
+    versions[start..].iter().map(|version| version.escape_debug().to_string()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,5 +278,24 @@ mod tests {
         check("Because a has no wheels with a matching Python ABI tag", Some("a"));
         check("error: it has no time", None);
         check("", None);
+    }
+
+    #[test]
+    fn the_reason_is_one_line() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        let uv = lines(
+            "Using CPython 3.11.7 interpreter at: /root/python3\n\
+             error: No solution found when resolving dependencies\n  cause: Because there is no \
+             version of six==99.0 and you require six==99.0, we can conclude that your requirements \
+             are unsatisfiable.",
+        );
+        assert_eq!(no_solution(&uv).as_deref(), Some("there is no version of six==99.0"));
+        assert_eq!(telling(&uv), uv[2..]);
+        let both = lines("Because you require a==1 and a<1, we can conclude that x");
+        assert_eq!(no_solution(&both).as_deref(), Some("you require a==1 and a<1"));
+        assert_eq!(no_solution(&lines("error: other")), None);
+        let pip = lines("ERROR: Could not find a version (from versions: 1, 2, 3, 4, 5, 6)");
+        assert_eq!(other_versions(&pip), ["2", "3", "4", "5", "6"]);
+        assert!(other_versions(&lines("(from versions: none)")).is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //! secrets: they go into the environment of that program or into a secret of a build step, and
 //! nowhere else; no key and no layer depends on them.
 
+mod credentials;
 mod offline;
 
 use std::{
@@ -382,7 +383,8 @@ impl<'a> PipSettings<'a> {
             ("EXTRA_INDEX_URL", ["UV_INDEX", "UV_EXTRA_INDEX_URL"]),
         ] {
             if let Some(value) = first(&uv).filter(|_| !self.pip.contains_key(pip)) {
-                set(format!("PIP_{pip}"), without_names(value));
+                let indexes = value.split_whitespace().map(|index| self.index_address(index));
+                set(format!("PIP_{pip}"), indexes.collect::<Vec<_>>().join(" "));
             }
         }
         variables
@@ -469,6 +471,7 @@ impl<'a> PipSettings<'a> {
             if named.contains(name) || is_uv_credential(name) && name.ends_with("_PASSWORD") {
                 // What tools make of it when it ends a host's name before its time, too.
                 secrets.extend(forms(value));
+                secrets.push(credentials::encoded(value));
             }
         }
         secrets
@@ -564,15 +567,6 @@ pub(crate) fn small_file(path: &Path) -> Option<Vec<u8>> {
 fn remote(list: &str) -> String {
     let remote = list.split(' ').filter(|link| !link.is_empty() && !is_of_this_machine(link));
     remote.collect::<Vec<_>>().join(" ")
-}
-
-/// uv's indexes may be `name=address`.
-fn without_names(list: &str) -> String {
-    let address = |index: &str| match index.split_once('=') {
-        Some((name, address)) if !name.contains("://") => address.to_owned(),
-        _ => index.to_owned(),
-    };
-    list.split_whitespace().map(address).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -35,8 +35,7 @@ pub struct FetchedWheels {
 }
 
 impl Installer {
-    /// Puts the wheels that an installation of a recipe's packages needs into a folder. `None` when
-    /// the recipe depends on nothing. Packages that have to be built have no wheels.
+    /// Puts the wheels that an installation of a recipe's packages needs into a folder. Packages that have to be built have no wheels.
     ///
     /// # Errors
     /// When the requirements cannot be read, or an index cannot.
@@ -44,15 +43,15 @@ impl Installer {
         &self,
         request: InstallRequest<'_>,
         to: &Path,
-    ) -> Result<Option<(super::Installed, FetchedWheels)>, Error> {
-        let Some(mut job) = self.job(request).await? else { return Ok(None) };
+    ) -> Result<(super::Installed, FetchedWheels), Error> {
+        let mut job = self.job(request).await?;
         let target = job.dependencies.target.clone();
         let unbuilt = |error: Error| match error {
             error @ (Error::NeedsBuild { .. } | Error::NoWheel { .. }) => {
                 let installed =
                     super::Installed { target, cached: false, distributions: Vec::new() };
                 let missing = Some(error.to_string());
-                Ok(Some((installed, FetchedWheels { missing, ..FetchedWheels::default() })))
+                Ok((installed, FetchedWheels { missing, ..FetchedWheels::default() }))
             }
             error => Err(error),
         };
@@ -71,7 +70,7 @@ impl Installer {
         let wheels = self.download(&job, &found, to).await?;
         let target = job.dependencies.target.clone();
         let installed = super::Installed { target, cached, distributions: found };
-        Ok(Some((installed, FetchedWheels { wheels, missing: None })))
+        Ok((installed, FetchedWheels { wheels, missing: None }))
     }
 
     /// Has pip download the wheels of what was installed, all but those of the project itself.
@@ -108,7 +107,8 @@ impl Installer {
         tool::download(&mut program, job.dependencies, &wheels);
         let at = |path: &Path| path.to_string_lossy().into_owned();
         let options = job.requirements.without_hashes().render(&at, false).options;
-        let options = options + &settings::indexes_of_config(&job.config);
+        let signed = |name: &str, address: &str| job.settings.signed(name, address);
+        let options = options + &settings::indexes_of_config(&job.config, &signed);
         for (name, text) in [("wheels.txt", lines), ("options.txt", options)] {
             let path = folder.path().join(name);
             fs::write(&path, &text).map_err(io_error("write", &path))?;

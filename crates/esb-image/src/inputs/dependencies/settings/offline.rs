@@ -45,26 +45,31 @@ pub(crate) fn config_without_network(config: &toml::Table) -> toml::Table {
     kept
 }
 
-/// uv's own indexes as options of pip.
-pub(crate) fn indexes_of_config(config: &toml::Table) -> String {
+/// uv's own indexes as options of pip; `signed` adds the credentials of a name to an address.
+pub(crate) fn indexes_of_config(
+    config: &toml::Table,
+    signed: &dyn Fn(&str, &str) -> String,
+) -> String {
     let mut options = String::new();
-    let mut option = |name: &str, value: Option<&toml::Value>| {
-        if let Some(value) = value.and_then(toml::Value::as_str) {
+    let mut option = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
             options.extend(["--", name, " ", value, "\n"]);
         }
     };
-    option("index-url", config.get("index-url"));
+    option("index-url", config.get("index-url").and_then(toml::Value::as_str));
     let list = |key: &str| config.get(key).and_then(toml::Value::as_array).into_iter().flatten();
     for address in list("extra-index-url") {
-        option("extra-index-url", Some(address));
+        option("extra-index-url", address.as_str());
     }
     for index in list("index") {
         let is_default = index.get("default").and_then(toml::Value::as_bool) == Some(true);
         let name = if is_default { "index-url" } else { "extra-index-url" };
-        option(name, index.get("url"));
+        let text = |key: &str| index.get(key).and_then(toml::Value::as_str);
+        let url = text("url").map(|url| signed(text("name").unwrap_or_default(), url));
+        option(name, url.as_deref());
     }
     for link in list("find-links") {
-        option("find-links", Some(link));
+        option("find-links", link.as_str());
     }
     options
 }
@@ -103,6 +108,7 @@ mod tests {
         assert_eq!(config_without_network(&config).to_string(), "find-links = [\"/w\"]\n");
         let options = "--index-url https://a\n--extra-index-url https://b\n--index-url https://c\n\
                        --find-links /w\n--find-links https://a/w\n";
-        assert_eq!(indexes_of_config(&config), options);
+        let plain = |_: &str, address: &str| address.to_owned();
+        assert_eq!(indexes_of_config(&config, &plain), options);
     }
 }

@@ -167,3 +167,25 @@ fn secrets_of_addresses_and_of_variables_in_them() {
         assert!(secrets.iter().any(|secret| secret == part), "{part}: {secrets:?}");
     }
 }
+
+#[test]
+fn a_named_index_has_its_credentials_for_pip_too() {
+    let tools = tools(&[
+        ("PIP_CONFIG_FILE", "/dev/null"),
+        ("UV_DEFAULT_INDEX", "my-index=https://host/simple"),
+        ("UV_INDEX", "other=https://u:p@other/simple https://plain/simple"),
+        ("UV_INDEX_MY_INDEX_USERNAME", "ci"),
+        ("UV_INDEX_MY_INDEX_PASSWORD", "a/b+c@d"),
+        ("UV_INDEX_OTHER_PASSWORD", "x"),
+    ]);
+    let settings = PipSettings::read(&tools);
+    let heard = settings.for_pip();
+    assert_eq!(heard["PIP_INDEX_URL"], "https://ci:a%2Fb%2Bc%40d@host/simple");
+    assert_eq!(heard["PIP_EXTRA_INDEX_URL"], "https://u:p@other/simple https://plain/simple");
+    let secrets = settings.secrets(&BTreeSet::new());
+    assert!(secrets.iter().any(|secret| secret == "a%2Fb%2Bc%40d"), "{secrets:?}");
+    let config = "[[index]]\nname = 'my-index'\nurl = 'https://host/simple'\n";
+    let signed = |name: &str, address: &str| settings.signed(name, address);
+    let options = indexes_of_config(&toml::from_str(config).unwrap(), &signed);
+    assert_eq!(options, "--extra-index-url https://ci:a%2Fb%2Bc%40d@host/simple\n");
+}

@@ -1,0 +1,78 @@
+//! Packages of functions and layers, installed by a stand-in for uv.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+
+use crate::{bases, context::Context};
+
+const BUILD: [&str; 5] = ["build", "--to", "oci", "--mirror", "public.ecr.aws=oci:bases"];
+
+/// Installs one package for each line, or fails as a real one does.
+const UV: &str = r#"#!/bin/sh
+while [ "$1" != --target ]; do shift || exit 3; done
+cat "$4" >> "$(dirname "$0")/asked"
+if [ -f "$(dirname "$0")/said" ]; then cat "$(dirname "$0")/said" >&2; exit 1; fi
+sed 's/[=;].*//' "$4" | while read -r name; do
+  mkdir -p "$2/$name-1.dist-info"
+  echo "x = 1" > "$2/$name.py"
+  echo "$name.py,," > "$2/$name-1.dist-info/RECORD"
+done
+"#;
+
+fn project(template: &str) -> Context {
+    let context = Context::new(template);
+    bases::write(&context.path().join("bases"), "amd64", "one");
+    context.write("bin/uv", UV);
+    let tool = context.path().join("bin/uv");
+    fs::set_permissions(tool, fs::Permissions::from_mode(0o755)).unwrap();
+    context
+}
+
+fn esb(context: &Context, arguments: &[&str]) -> (i32, String) {
+    let mut command: Command = context.command(arguments);
+    command.env("PATH", format!("{}:/usr/bin:/bin", context.path().join("bin").display()));
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
+}
+
+const LAYER: &str = "
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Shared:
+    Type: AWS::Serverless::LayerVersion
+    Metadata: {BuildMethod: python3.13}
+    Properties: {ContentUri: shared/}
+  One:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: app.handler, CodeUri: f/, Layers: [!Ref Shared]}
+  Two:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: app.handler, CodeUri: f/, Layers: [!Ref Shared]}
+";
+
+#[test]
+fn packages_of_a_python_layer_are_installed_once_and_pinned() {
+    let context = project(LAYER);
+    context.write("f/app.py", "import common, six\n\ndef handler(event, context): return 1\n");
+    context.write("shared/common.py", "x = 1\n");
+    context.write("shared/requirements.txt", "# words\nsix==1\n");
+    let (code, said) = esb(&context, &BUILD);
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("six"), "nothing is missing: {said}");
+    let asked = fs::read_to_string(context.path().join("bin/asked")).unwrap();
+    assert_eq!(asked, "six==1\n", "two functions share it");
+    let installed = ".esb/default/layer-packages/shared/python3.13-amd64/six.py";
+    assert!(context.path().join(installed).is_file());
+    let lock = fs::read_to_string(context.path().join("esb.lock")).unwrap();
+    assert!(lock.contains("requirements = \"shared/requirements.txt\""), "{lock}");
+    assert!(lock.contains("versions = [\"six==1\"]"), "{lock}");
+
+    let (code, said) = esb(&context, &[&BUILD[..], &["--locked"]].concat());
+    assert_eq!((code, said.contains("up to date")), (0, true), "{said}");
+    context.write("shared/requirements.txt", "six==1\nidna==1\n");
+    let (code, said) = esb(&context, &[&BUILD[..], &["--locked"]].concat());
+    assert_eq!((code, said.contains("shared/requirements.txt")), (7, true), "{said}");
+    let (code, said) = esb(&context, &BUILD);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(said.matches("Built").count(), 2, "both functions: {said}");
+}
