@@ -80,9 +80,10 @@ impl ImageFiles {
             let name = packages.target.display().to_string();
             Mount { folder: clean(folder), source, name, is_installed: true }
         };
-        let (of_layers, of_code): (&[_], _) = match installed {
-            true => (&recipe.layer_dependencies, recipe.dependencies.as_ref()),
-            false => (&[], None),
+        let (of_layers, of_code): (&[_], _) = if installed {
+            (&recipe.layer_dependencies, recipe.dependencies.as_ref())
+        } else {
+            (&[], None)
         };
         mounts.extend(of_layers.iter().map(|one| packages(one, LAYER_PACKAGES)));
         for layer in layers {

@@ -81,33 +81,18 @@ impl SourceContext<'_> {
         }
         let architecture = function.architecture();
         let platform = self.settings.platform.unwrap_or(Platform { architecture });
-        let unreadable = |what: &str, cause: io::Error| {
-            let message = format!("could not read the dependencies of the {what}: {cause}");
-            Finding::new(Severity::Error, codes::UNREADABLE, function.span, message)
-        };
-        let dependencies = match self.requirements(&found, &runtime, None) {
-            Ok(requirements) => requirements.map(|requirements| Dependencies {
-                requirements,
-                target: folder.join("dependencies"),
-                runtime: runtime.clone(),
-                platform,
-                follow: self.settings.follow_links,
-            }),
-            Err(cause) => {
-                findings.push(unreadable(&who, cause));
+        let target = folder.join("dependencies");
+        let installed = self.installed((&found, &layers), (&runtime, platform), target);
+        let (dependencies, layer_dependencies) = match installed {
+            Ok(installed) => installed,
+            Err((what, cause)) => {
+                let what = what.unwrap_or(who);
+                let message = format!("could not read the dependencies of the {what}: {cause}");
+                let code = codes::UNREADABLE;
+                findings.push(Finding::new(Severity::Error, code, function.span, message));
                 return None;
             }
         };
-        let mut layer_dependencies = Vec::new();
-        for layer in &layers {
-            match layer.dependencies(self, &runtime, platform) {
-                Ok(dependencies) => layer_dependencies.push(dependencies),
-                Err(cause) => {
-                    findings.push(unreadable(&format!("layer `{}`", layer.name), cause));
-                    return None;
-                }
-            }
-        }
 
         let of_layer = |layer: &ReadyLayer| {
             self.image_content(&layer.found, &layer.content, &layer.layout.destination(&runtime))
@@ -145,6 +130,31 @@ impl SourceContext<'_> {
             .with_layer_dependencies(parts.layer_dependencies.into_iter().flatten().collect())
             .with_code(Some(own_code)),
         )
+    }
+
+    /// What is installed for the code, and for each layer. An error comes with the layer that it is
+    /// about.
+    #[expect(clippy::type_complexity, reason = "it has one caller")]
+    fn installed(
+        &self,
+        (found, layers): (&LocatedCode, &[ReadyLayer]),
+        (runtime, platform): (&Runtime, Platform),
+        target: PathBuf,
+    ) -> Result<(Option<Dependencies>, Vec<Option<Dependencies>>), (Option<String>, io::Error)>
+    {
+        let own = self.requirements(found, runtime, None).map_err(|cause| (None, cause))?;
+        let own = own.map(|requirements| Dependencies {
+            requirements,
+            target,
+            runtime: runtime.clone(),
+            platform,
+            follow: self.settings.follow_links,
+        });
+        let of_layer = |layer: &ReadyLayer| {
+            let named = |cause| (Some(format!("layer `{}`", layer.name)), cause);
+            layer.dependencies(self, runtime, platform).map_err(named)
+        };
+        Ok((own, layers.iter().map(of_layer).collect::<Result<_, _>>()?))
     }
 
     fn base(&self, runtime: &Runtime) -> BaseRef {
@@ -341,17 +351,14 @@ fn default_code(function: &Function, code: &Code) -> Option<Finding> {
 fn handler(function: &Function, package: &ZipPackage, findings: &mut Vec<Finding>) -> String {
     package.handler.clone().unwrap_or_else(|| {
         let name = function.effective_name();
-        let (span, message, cause) = match package.handler_span {
-            Some(span) => {
-                let message = format!(
-                    "the Handler of function `{name}` is known only to AWS; {DEFAULT_HANDLER} is used"
-                );
-                (span, message, Cause::UnknownValue)
-            }
-            None => {
-                let message = format!("function `{name}` has no Handler; {DEFAULT_HANDLER} is used");
-                (function.span, message, Cause::MissingProperty)
-            }
+        let (span, message, cause) = if let Some(span) = package.handler_span {
+            let message = format!(
+                "the Handler of function `{name}` is known only to AWS; {DEFAULT_HANDLER} is used"
+            );
+            (span, message, Cause::UnknownValue)
+        } else {
+            let message = format!("function `{name}` has no Handler; {DEFAULT_HANDLER} is used");
+            (function.span, message, Cause::MissingProperty)
         };
         let finding = Finding::new(Severity::Warning, codes::DEFAULT_HANDLER, span, message);
         findings.push(finding.cause(cause));
