@@ -14,14 +14,11 @@ use rustix::{
 
 use crate::{
     cli::{GlobalArgs, Progress},
+    columns::fold,
     environment::Environment,
     escape,
     printer::columns,
-    wrap::wrap,
 };
-
-/// The columns by which the further lines of a wrapped one are indented.
-const HANGING: usize = 4;
 
 /// The code of the error that ends a command which a person cancelled.
 pub(crate) const CANCELLED: &str = "cancelled";
@@ -41,7 +38,7 @@ pub(crate) fn may_ask(global: &GlobalArgs, environment: &Environment) -> bool {
 /// When the answer is no, an empty line or the end of the input: the command is cancelled.
 pub(crate) async fn consent(question: &str) -> Result<(), Error> {
     loop {
-        let answer = line(&format!("{} [y/N] ", shown(question)), false).await?;
+        let answer = line(&format!("{} [y/N]", shown(question)), false).await?;
         match answer.to_lowercase().as_str() {
             "y" | "yes" => return Ok(()),
             "" | "n" | "no" => return Err(cancelled()),
@@ -71,7 +68,7 @@ impl Question<'_> {
     ) -> Result<String, Error> {
         let hidden = if self.is_secret { " (hidden)" } else { "" };
         let default = self.default.map(|value| format!(" [{}]", shown(value))).unwrap_or_default();
-        let prompt = format!("{}{hidden}{default}: ", shown(self.name));
+        let prompt = format!("{}{hidden}{default}:", shown(self.name));
         loop {
             let answer = line(&prompt, self.is_secret).await?;
             let value = match (answer.as_str(), self.default) {
@@ -86,19 +83,12 @@ impl Question<'_> {
     }
 }
 
-/// Shows lines for the person who is asked, wrapped to the terminal below their own indentation.
+/// Shows lines for the person who is asked.
 pub(crate) fn tell(lines: impl IntoIterator<Item = impl AsRef<str>>) {
-    let width = columns(&io::stderr()).unwrap_or(usize::MAX);
+    let columns = columns(&io::stderr());
     let mut err = io::stderr().lock();
     for line in lines {
-        let line = shown(line.as_ref());
-        let text = line.trim_start();
-        let mut indent = line.len() - text.len();
-        let room = width.saturating_sub(indent);
-        for part in wrap(text, room, room.saturating_sub(HANGING)) {
-            let _ = writeln!(err, "{:indent$}{part}", "");
-            indent = line.len() - text.len() + HANGING;
-        }
+        let _ = writeln!(err, "{}", fold(&shown(line.as_ref()), columns));
     }
 }
 
@@ -110,10 +100,12 @@ fn cancelled() -> Error {
     Error::new(Kind::Input, CANCELLED, CANCELLED)
 }
 
-/// The next line; what surrounds it is removed, except from a secret.
+/// The next line after a question; what surrounds it is removed, except from a secret.
 async fn line(question: &str, is_secret: bool) -> Result<String, Error> {
     loop {
-        let mut prompt = Prompt::show(question, is_secret);
+        // The answer begins on the question's last line.
+        let columns = columns(&io::stderr()).map(|columns| columns.saturating_sub(2));
+        let mut prompt = Prompt::show(&format!("{} ", fold(question, columns)), is_secret);
         // The thread may wait for ever: it ends with the process.
         let read = tokio::task::spawn_blocking(read_line).await;
         let read = read.map_err(|error| Error::of(Kind::Local, "input", &error))?;

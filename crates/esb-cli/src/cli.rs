@@ -145,14 +145,21 @@ pub(crate) enum Command {
     /// It completes flags and their values, and the names of environments, functions, owners and
     /// templates.
     ///
-    /// The line that installs it:
+    /// The line that installs it in bash, in ~/.bashrc:
     ///
-    /// bash, in ~/.bashrc: source <(esb completions bash)
+    /// source <(esb completions bash)
     ///
-    /// zsh, in ~/.zshrc after compinit: source <(esb completions zsh)
+    /// In zsh, in ~/.zshrc after compinit:
     ///
-    /// fish, in ~/.config/fish/config.fish: esb completions fish | source
-    Completions { shell: clap_complete::Shell },
+    /// source <(esb completions zsh)
+    ///
+    /// In fish, in ~/.config/fish/config.fish:
+    ///
+    /// esb completions fish | source
+    Completions {
+        /// The shell that reads the script
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -246,7 +253,7 @@ pub(crate) struct RemoveArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Remove without asking (ESB_YES)
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, short_alias = 'y', conflicts_with = "dry_run")]
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
@@ -329,7 +336,7 @@ pub(crate) struct PruneArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Remove without asking (ESB_YES)
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, short_alias = 'y', conflicts_with = "dry_run")]
     pub(crate) yes: bool,
 }
 

@@ -52,12 +52,13 @@ pub(crate) fn registration(shell: clap_complete::Shell) -> Vec<u8> {
     script.replacen(ends, &["\n", TRIM, "}\n"].concat(), 1).into_bytes()
 }
 
-/// Bash takes words apart at a colon, which owners contain: they are put together again.
-const JOIN: &str = r#"    if [[ " ${COMP_WORDS[*]} " == *:* ]]; then
+/// Bash takes words apart at a colon, which owners contain, and at `=`, which may stand between a
+/// flag and its value: they are put together again.
+const JOIN: &str = r#"    if [[ " ${COMP_WORDS[*]} " == *[:=]* ]]; then
         local joined=() part="" before="" at
         for at in "${!COMP_WORDS[@]}"; do
             part="${COMP_WORDS[at]}"
-            if [[ ${#joined[@]} -gt 0 && ( $part == : || $before == : ) ]]; then
+            if [[ ${#joined[@]} -gt 0 && ( $part == [:=] || $before == [:=] ) ]]; then
                 joined[${#joined[@]}-1]+="$part"
             else
                 joined+=("$part")
@@ -71,10 +72,10 @@ const JOIN: &str = r#"    if [[ " ${COMP_WORDS[*]} " == *:* ]]; then
     fi
 "#;
 
-/// Bash replaces only what follows the colon.
+/// Bash replaces only what follows the colon or `=`.
 const TRIM: &str = r#"    local current="${words[_CLAP_COMPLETE_INDEX]}"
-    if [[ $current == *:* && $COMP_WORDBREAKS == *:* && ${#COMPREPLY[@]} -gt 0 ]]; then
-        COMPREPLY=("${COMPREPLY[@]#"${current%"${current##*:}"}"}")
+    if [[ $current == *[:=]* && $COMP_WORDBREAKS == *:* && ${#COMPREPLY[@]} -gt 0 ]]; then
+        COMPREPLY=("${COMPREPLY[@]#"${current%"${current##*[:=]}"}"}")
     fi
 "#;
 
@@ -160,7 +161,8 @@ fn environments() -> Vec<CompletionCandidate> {
 /// The functions of the project's templates, by logical id.
 fn functions() -> Vec<CompletionCandidate> {
     let Some(typed) = Typed::read() else { return Vec::new() };
-    let Some(project) = typed.project() else { return Vec::new() };
+    let project = inputs::project(&typed.global, &typed.args.template, &typed.environment);
+    let Ok(project) = project else { return Vec::new() };
     let loaded = loading::load(&project, &typed.args.template, &typed.environment);
     let functions = loaded.map(|loaded| loaded.app.functions).unwrap_or_default();
     candidates(functions.into_iter().map(|function| function.id.logical_id))

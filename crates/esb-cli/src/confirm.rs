@@ -9,9 +9,10 @@ use crate::{
     ask,
     cli::{DeployArgs, GlobalArgs},
     environment::Environment,
-    ownership,
+    escape, ownership,
+    printer::Printer,
     reporter::bytes,
-    summary::plain_change_lines,
+    summary::change_lines,
 };
 
 /// The most images and the most entries that a plan lists.
@@ -60,6 +61,7 @@ impl ShownPlan {
         confirm: Confirm,
         run: &Deployment,
         plan: &mut Plan,
+        printer: Printer,
     ) -> Result<Option<Self>, Error> {
         let preview = run.preview(plan).await?;
         if !preview.has_changes() {
@@ -72,7 +74,7 @@ impl ShownPlan {
             let names: Vec<&str> = places.iter().map(|(_, name)| name.as_str()).collect();
             format!("Deploy to {}?", names.join(", "))
         });
-        Ok(Some(Self { lines: lines(run, &places, &preview), question }))
+        Ok(Some(Self { lines: lines(run, &places, &preview, printer), question }))
     }
 
     /// Whether a person has to agree.
@@ -81,8 +83,8 @@ impl ShownPlan {
     }
 
     /// Shows the plan.
-    pub(crate) fn show(&self) {
-        ask::tell(&self.lines);
+    pub(crate) fn show(&self, printer: Printer) {
+        printer.err(&self.lines.join("\n"));
     }
 
     /// Asks for consent to the plan, where that is needed.
@@ -120,20 +122,29 @@ fn places(run: &Deployment, plan: &Plan) -> Vec<(&'static str, String)> {
     places
 }
 
-fn lines(run: &Deployment, places: &[(&str, String)], preview: &Preview) -> Vec<String> {
+/// The lines of a plan, safe to print.
+fn lines(
+    run: &Deployment,
+    places: &[(&str, String)],
+    preview: &Preview,
+    printer: Printer,
+) -> Vec<String> {
     let environment = &run.project.environment;
     let names: Vec<&str> = run.applications().iter().map(|named| named.name.as_str()).collect();
-    let mut lines = vec![format!("Plan for {}, environment {environment}:", names.join(", "))];
-    lines.extend(places.iter().map(|(kind, name)| format!("  {kind:<8}  {name}")));
+    let escaped = |line: String| escape::terminal(&line).replace('\n', " ");
+    let mut lines =
+        vec![escaped(format!("Plan for {}, environment {environment}:", names.join(", ")))];
+    lines.extend(places.iter().map(|(kind, name)| escaped(format!("  {kind:<8}  {name}"))));
     let images = preview.images.iter().filter(|image| image.action != PlannedAction::Reuse);
-    lines.extend(listed(images.map(image_line).collect()));
+    lines.extend(listed(images.map(image_line).map(escaped).collect()));
     let merged = preview.merged.as_ref();
     let changes = merged.map_or(&[][..], |merged| &merged.changes);
-    let changes = plain_change_lines(changes).into_iter().map(|line| format!("  {line}"));
+    let styled = |sign: &str, style| printer.styled_err(sign, style);
+    let changes = change_lines(changes, styled).into_iter().map(|line| format!("  {line}"));
     lines.extend(listed(changes.collect()));
     let program = run.project.brand.slug();
     let warnings = merged.map(|merged| ownership::warnings(merged, program, true));
-    lines.extend(warnings.into_iter().flatten().map(|warning| format!("  {warning}")));
+    lines.extend(warnings.into_iter().flatten().map(|text| escaped(format!("  {text}"))));
     lines
 }
 

@@ -11,6 +11,9 @@ use crate::{
 /// The indentation of what belongs to a message.
 const INDENT: usize = 2;
 
+/// What stands before a line of a program.
+const LOG: &str = "  | ";
+
 /// Prints an error, after the errors that it sums up.
 pub(crate) fn print(error: &Error, printer: Printer) {
     if printer.progress == ProgressStyle::Json {
@@ -19,7 +22,7 @@ pub(crate) fn print(error: &Error, printer: Printer) {
     for part in &error.parts {
         print(part, printer);
     }
-    printer.err(&text(error, printer));
+    printer.err_as_it_is(&text(error, printer));
 }
 
 fn text(error: &Error, printer: Printer) -> String {
@@ -38,7 +41,10 @@ fn text(error: &Error, printer: Printer) -> String {
     }
     if let Some(log) = &error.log {
         let log = escape::program(log.trim_end());
-        lines.extend(log.lines().map(|line| format!("  | {line}")));
+        lines.extend(log.lines().map(|line| {
+            let text = printer.wrapped_err(line, LOG.len(), 0);
+            format!("{LOG}{}", text.replace('\n', &format!("\n{LOG}  ")))
+        }));
     }
     if let Some(hint) = &error.hint {
         lines.push(titled("hint", Style::Good, &hints::of_error(hint), printer));

@@ -22,6 +22,7 @@ mod hints;
 mod inputs;
 mod inspect;
 mod loading;
+mod markdown;
 mod output;
 mod ownership;
 mod parameters;
@@ -29,13 +30,14 @@ mod printer;
 mod questions;
 mod reporter;
 mod runtime;
+mod sam_cli;
 mod sarif;
 mod settings_text;
 mod summary;
+mod tables;
 mod timestamp;
 mod usage;
 mod worker_lines;
-mod wrap;
 
 use std::{process::ExitCode, time::Instant};
 
@@ -55,13 +57,16 @@ fn main() -> ExitCode {
         commands::reference::page(page);
         return ExitCode::SUCCESS;
     }
-    let mut cli = match usage::parse(start) {
-        Ok(cli) => cli,
+    let (mut cli, warnings) = match usage::parse(start) {
+        Ok(parsed) => parsed,
         Err(exit) => return ExitCode::from(exit as u8),
     };
     cli.command.take_paths();
     let mut environment = Environment::capture();
     let printer = Printer::new(&cli.global, &environment);
+    for warning in &warnings {
+        printer.warning(warning);
+    }
     let result = run(&mut cli, &mut environment, printer);
     let exit = match result {
         Ok(()) => Exit::Success,
@@ -98,6 +103,7 @@ fn take_settings(
 }
 
 fn run(cli: &mut Cli, environment: &mut Environment, printer: Printer) -> Result<(), CliError> {
+    sam_cli::check_event(cli)?;
     let mut file = read_settings(cli, environment)?;
     let mut asked = PromptedFields::default();
     let asks = questions::is_asking(cli, environment);

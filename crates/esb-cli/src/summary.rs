@@ -13,7 +13,7 @@ use esb_deploy::{
 use esb_image::docker::ContainerInfo;
 use esb_model::ImageKind;
 
-pub(crate) use text::{change_lines, plain_change_lines};
+pub(crate) use text::change_lines;
 
 use crate::{
     documents::{

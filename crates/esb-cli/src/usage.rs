@@ -1,52 +1,116 @@
 //! Reads the command line. A wrong one is told in the form that it asks for.
 
-use std::{ffi::OsString, time::Instant};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _, Write as _},
+    time::Instant,
+};
 
 use clap::{
-    FromArgMatches as _,
+    FromArgMatches as _, ValueEnum as _,
+    builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use crate::{
-    cli::{self, Cli},
+    cli::{self, Cli, Color},
+    columns::fold,
     documents::{ErrorDocument, ErrorFields, ProgressEvent},
+    environment::Environment,
     exit_code::Exit,
-    printer::{Printer, ProgressStyle},
+    printer::{self, Printer, ProgressStyle},
+    sam_cli::{self, Translated},
 };
 
-/// The command line; when it is wrong, or help is all that it asks for, the exit code.
-pub(crate) fn parse(start: Instant) -> Result<Cli, Exit> {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    let matches = cli::help::command().try_get_matches_from(&arguments);
-    matches.and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| {
-        // Nothing can be done about a closed stream.
-        let print = || drop(error.print());
-        if !error.use_stderr() {
-            print();
-            return Exit::Success;
-        }
-        let fields = fields(&error);
-        let printer = Printer::plain(ProgressStyle::None);
-        if asks_for_json(&arguments, "--progress") {
-            printer.event(&ProgressEvent::Error { error: &fields });
-            printer.end(Exit::Usage, start.elapsed());
-        } else {
-            print();
-        }
-        if asks_for_json(&arguments, "--format") {
-            printer.document(&ErrorDocument { error: fields, findings: Vec::new() });
-        }
-        Exit::Usage
-    })
+/// The command line, and warnings about it; when it is wrong, or help is all that it asks for, the
+/// exit code.
+pub(crate) fn parse(start: Instant) -> Result<(Cli, Vec<String>), Exit> {
+    let Translated { arguments, warnings, error } = sam_cli::translate(std::env::args_os());
+    let mut command = cli::help::command();
+    let matches = match error {
+        Some(text) => Err(command.error(ErrorKind::UnknownArgument, text)),
+        None => command.try_get_matches_from_mut(&arguments),
+    };
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map(|cli| (cli, warnings)).map_err(|error| report(&suggesting(error), &arguments, start))
 }
 
-/// Whether a flag has the value `json` in a command line that could not be read.
-fn asks_for_json(arguments: &[OsString], flag: &str) -> bool {
+/// Shows an error of the command line, or the help that it asks for.
+fn report(error: &clap::Error, arguments: &[OsString], start: Instant) -> Exit {
+    if !error.use_stderr() {
+        show(error, arguments);
+        return Exit::Success;
+    }
+    let fields = fields(error);
+    let printer = Printer::plain(ProgressStyle::None);
+    if asks_for_json(arguments, "--progress") {
+        printer.event(&ProgressEvent::Error { error: &fields });
+        printer.end(Exit::Usage, start.elapsed());
+    } else {
+        show(error, arguments);
+    }
+    if asks_for_json(arguments, "--format") {
+        printer.document(&ErrorDocument { error: fields, findings: Vec::new() });
+    }
+    Exit::Usage
+}
+
+/// Prints what clap has to say, folded to the terminal.
+fn show(error: &clap::Error, arguments: &[OsString]) {
+    let is_error = error.use_stderr();
+    let (is_terminal, columns) = if is_error {
+        (io::stderr().is_terminal(), printer::columns(&io::stderr()))
+    } else {
+        (io::stdout().is_terminal(), printer::columns(&io::stdout()))
+    };
+    let color = value_of(arguments, "--color").and_then(|name| Color::from_str(name, false).ok());
+    let color = color.unwrap_or(Color::Auto);
+    let rendered = error.render();
+    let text = if printer::is_coloured(color, is_terminal, &Environment::capture()) {
+        rendered.ansi().to_string()
+    } else {
+        rendered.to_string()
+    };
+    let text = fold(&text, columns);
+    // Nothing can be done about a closed stream.
+    let _ = if is_error {
+        io::stderr().lock().write_all(text.as_bytes())
+    } else {
+        io::stdout().lock().write_all(text.as_bytes())
+    };
+}
+
+/// An error with the one command that is near, or with what stands in for one of SAM CLI.
+fn suggesting(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    if let Some(instead) = sam_cli::instead_of_command(name) {
+        error.remove(ContextKind::SuggestedSubcommand);
+        let tip = vec![StyledStr::from(instead)];
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tip));
+        return error;
+    }
+    if let Some(ContextValue::Strings(near)) = error.get(ContextKind::SuggestedSubcommand) {
+        let nearest = near.iter().min_by_key(|near| strsim::osa_distance(name, near)).cloned();
+        let nearest = ContextValue::Strings(nearest.into_iter().collect());
+        error.insert(ContextKind::SuggestedSubcommand, nearest);
+    }
+    error
+}
+
+/// The value of a flag in a command line that could not be read.
+fn value_of<'a>(arguments: &'a [OsString], flag: &str) -> Option<&'a str> {
     let texts = || {
         arguments.iter().skip(1).map_while(|text| text.to_str()).take_while(|text| *text != "--")
     };
-    let apart = texts().zip(texts().skip(1)).any(|(name, value)| name == flag && value == "json");
-    apart || texts().any(|text| text.strip_prefix(flag) == Some("=json"))
+    let apart = texts().zip(texts().skip(1)).find(|(name, _)| *name == flag);
+    let joined = || texts().find_map(|text| text.strip_prefix(flag)?.strip_prefix('='));
+    apart.map(|(_, value)| value).or_else(joined)
+}
+
+fn asks_for_json(arguments: &[OsString], flag: &str) -> bool {
+    value_of(arguments, flag) == Some("json")
 }
 
 fn fields(error: &clap::Error) -> ErrorFields {
@@ -66,13 +130,17 @@ fn fields(error: &clap::Error) -> ErrorFields {
         ContextValue::Strings(texts) if !texts.is_empty() => Some(texts.join("`, `")),
         _ => None,
     });
+    let instead = match error.get(ContextKind::Suggested) {
+        Some(ContextValue::StyledStrs(texts)) => texts.first().map(ToString::to_string),
+        _ => None,
+    };
     ErrorFields {
         code: "usage".to_owned(),
         exit: Exit::Usage as u8,
         message,
         causes: Vec::new(),
         list: Vec::new(),
-        hint: suggested.map(|text| format!("did you mean `{text}`?")),
+        hint: suggested.map(|text| format!("did you mean `{text}`?")).or(instead),
         log: None,
         parts: Vec::new(),
     }

@@ -108,25 +108,42 @@ pub(crate) fn of_item(old: &Value, new: &Value) -> Vec<String> {
     keys.into_iter().filter(|key| old.get(*key) != new.get(*key)).cloned().collect()
 }
 
+/// The schedules of all functions: the function, the rate, the input.
+pub(crate) fn schedules(
+    file: &FunctionsFile,
+) -> impl Iterator<Item = (&String, String, Option<&Text>)> {
+    file.functions.iter().flat_map(|(name, entry)| {
+        let schedules = entry.events.iter().filter_map(|event| event.schedule.as_ref());
+        schedules.map(move |schedule| {
+            let rate = schedule.rate.as_ref().map(|rate| rate.resolve(|_| None));
+            (name, rate.unwrap_or_default(), schedule.input.as_ref())
+        })
+    })
+}
+
+/// Names a schedule of a function.
+pub(crate) fn schedule_entry(function: &str, rate: &str) -> EntryKey {
+    EntryKey::new(Section::Schedule, format!("{function} {rate}"))
+}
+
+/// How often there is a schedule of a function, a rate and an input.
+type ScheduleCounts<'a> = BTreeMap<(&'a String, String, Option<&'a Text>), usize>;
+
 /// Schedules that come and go; one with another rate or input is another one.
 pub(crate) fn of_schedules(old: &FunctionsFile, new: &FunctionsFile) -> Vec<Change> {
-    let all = |file: &FunctionsFile| {
-        let mut counts: BTreeMap<(String, String, Option<Text>), usize> = BTreeMap::new();
-        for (name, entry) in &file.functions {
-            for schedule in entry.events.iter().filter_map(|event| event.schedule.as_ref()) {
-                let rate = schedule.rate.as_ref().map(|rate| rate.resolve(|_| None));
-                let key = (name.clone(), rate.unwrap_or_default(), schedule.input.clone());
-                *counts.entry(key).or_default() += 1;
-            }
+    let all = |file| {
+        let mut counts = ScheduleCounts::new();
+        for schedule in schedules(file) {
+            *counts.entry(schedule).or_default() += 1;
         }
         counts
     };
     let (before, after) = (all(old), all(new));
     let mut changes = Vec::new();
-    let mut missing = |from: &BTreeMap<_, usize>, to: &BTreeMap<_, usize>, kind| {
+    let mut missing = |from: &ScheduleCounts<'_>, to: &ScheduleCounts<'_>, kind| {
         for (key @ (name, rate, _), count) in from {
             for _ in to.get(key).copied().unwrap_or(0)..*count {
-                let entry = EntryKey::new(Section::Schedule, format!("{name} {rate}"));
+                let entry = schedule_entry(name, rate);
                 changes.push(Change { entry, kind, details: Vec::new(), route: None });
             }
         }

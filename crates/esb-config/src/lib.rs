@@ -37,6 +37,7 @@ mod write;
 mod written_route;
 
 pub use config::{ConfigFile, ConfigSet, PublishedConfig, read};
+pub use entries::ListedEntry;
 pub use error::{Conflict, Error, NameCollision, OtherProjectEntry, Remedy};
 pub use functions::{
     Defaults, Environment, FunctionEntry, FunctionEvent, FunctionsFile, Scaling, ScheduleEntry,

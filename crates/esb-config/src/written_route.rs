@@ -44,7 +44,7 @@ pub(crate) fn name_routes(changes: &mut [Change], old: &RoutingFile, new: &Routi
     }
 }
 
-fn written(route: &RouteEntry) -> WrittenRoute {
+pub(crate) fn written(route: &RouteEntry) -> WrittenRoute {
     WrittenRoute {
         method: route.method.clone(),
         path: template_path(&route.path),
@@ -88,7 +88,7 @@ pub fn subjects(changes: &[Change]) -> Vec<ChangedSubject> {
 }
 
 /// `ANY` for all methods that it stands for.
-fn joined(methods: &[&str]) -> String {
+pub(crate) fn joined(methods: &[&str]) -> String {
     if ANY.iter().all(|method| methods.contains(method)) {
         let rest = methods.iter().filter(|method| !ANY.contains(method));
         return ["ANY"].iter().chain(rest).copied().collect::<Vec<_>>().join(", ");

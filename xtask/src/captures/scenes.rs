@@ -34,6 +34,7 @@ use Step::{Answer, End, Run, Start};
 /// Every scene.
 pub(super) fn all() -> Vec<Scene> {
     let mut scenes = of_deploys();
+    scenes.extend(of_readers());
     scenes.extend(of_faults());
     scenes
 }
@@ -59,14 +60,27 @@ fn of_deploys() -> Vec<Scene> {
         },
         Scene {
             name: "questions",
-            prepare: |root| functions(root, 2).and_then(|()| required(root)),
+            prepare: |root| {
+                functions(root, 2).and_then(|()| required(root))?;
+                Ok(fs::write(root.join("esb.toml"), "confirm = \"always\"\n")?)
+            },
             steps: &[
                 Start("esb deploy"),
                 Answer { question: "Stage", key: Key::Text("nowhere") },
                 Answer { question: "Stage", key: Key::Text("dev") },
                 Answer { question: "Password", key: Key::Text("hidden-from-you") },
-                Answer { question: "?", key: Key::Text("perhaps") },
-                Answer { question: "?", key: Key::Text("n") },
+                Answer { question: "[y/N]", key: Key::Text("perhaps") },
+                Answer { question: "[y/N]", key: Key::Text("n") },
+                End,
+                Start("esb deploy --parameter Stage=dev"),
+                Answer { question: "Password", key: Key::Text("hidden-from-you") },
+                Answer { question: "[y/N]", key: Key::Text("y") },
+                End,
+                Start(
+                    "rm -r code/f1; sed -i '/Function1:/,$d' template.yaml; esb deploy --parameter Stage=dev",
+                ),
+                Answer { question: "Password", key: Key::Text("hidden-from-you") },
+                Answer { question: "[y/N]", key: Key::Control('c') },
                 End,
                 Start("esb deploy --parameter Stage=dev"),
                 Answer { question: "Password", key: Key::Control('c') },
@@ -85,24 +99,58 @@ fn of_deploys() -> Vec<Scene> {
     ]
 }
 
-/// What fails, and help.
-fn of_faults() -> Vec<Scene> {
+/// What is read of what is there.
+fn of_readers() -> Vec<Scene> {
     vec![
-        Scene {
-            name: "wrong-template",
-            prepare: |root| functions(root, 1).and_then(|()| mistakes(root)),
-            steps: &[Run("esb validate"), Run("esb deploy --yes"), Run("echo $?")],
-        },
         Scene {
             name: "help",
             prepare: |root| functions(root, 1),
             steps: &[
                 Run("esb"),
                 Run("esb deploy -h"),
+                Run("esb deploy --help"),
                 Run("esb validate -h"),
                 Run("esb deploy --hepl"),
-                Run("esb explain esb::sam::unresolved-ref"),
+                Run("esb delpoy"),
+                Run("esb image import"),
+                Run("esb completions --help"),
             ],
+        },
+        Scene {
+            name: "explain",
+            prepare: |root| functions(root, 1),
+            steps: &[
+                Run("esb explain esb::sam::unresolved-ref"),
+                Run("esb explain import"),
+                Run("esb explain nothing-of-that-name"),
+                Run("esb explain"),
+            ],
+        },
+        Scene {
+            name: "read",
+            prepare: scheduled,
+            steps: &[
+                Run("esb inspect; esb validate"),
+                Run("esb deploy --yes"),
+                Run("esb config ls"),
+                Run("esb config show --origin"),
+                Run("esb image ls; esb image verify; esb image prune --dry-run"),
+                Run("esb image ls --in registry; esb cache"),
+                Run("esb config rm --owner template.yaml --dry-run"),
+                Run("esb logs Function0"),
+                Run("esb version"),
+            ],
+        },
+    ]
+}
+
+/// What fails.
+fn of_faults() -> Vec<Scene> {
+    vec![
+        Scene {
+            name: "wrong-template",
+            prepare: |root| functions(root, 1).and_then(|()| mistakes(root)),
+            steps: &[Run("esb validate"), Run("esb deploy --yes"), Run("echo $?")],
         },
         Scene {
             name: "faults",
@@ -171,6 +219,16 @@ fn required(root: &Path) -> Outcome {
     let parameters = "Parameters:\n  Stage: {Type: String, AllowedValues: [dev, prod]}\n  \
                       Password: {Type: String, NoEcho: true}\nResources:\n";
     Ok(fs::write(path, text.replace("Resources:\n", parameters))?)
+}
+
+/// Functions with a schedule and routes of several forms.
+fn scheduled(root: &Path) -> Outcome {
+    functions(root, 1)?;
+    let path = root.join("template.yaml");
+    let text = fs::read_to_string(&path)?;
+    let events = "        Nightly: {Type: Schedule, Properties: {Schedule: 'cron(0 3 * * ? *)'}}\n        \
+                  Any: {Type: Api, Properties: {Path: '/{proxy+}', Method: any}}\n";
+    Ok(fs::write(path, text + events)?)
 }
 
 /// A template with common mistakes.

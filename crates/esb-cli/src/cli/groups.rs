@@ -20,11 +20,13 @@ pub(crate) struct TemplatePaths {
 #[command(next_help_heading = "Template")]
 pub(crate) struct TemplateArgs {
     /// Template or its folder; repeatable [default: the nearest one]
-    #[arg(short, long = "template", value_name = "PATH")]
+    #[arg(short, long = "template", alias = "template-file", value_name = "PATH")]
     pub(crate) templates: Vec<PathBuf>,
     /// Value of a template parameter; repeatable
     ///
-    /// `KEY=@FILE` reads the value from a file, which keeps secrets out of the command line.
+    /// A secret does not belong on a command line, which other users of the machine can read: give
+    /// it as `KEY=@FILE`, which reads the value from a file, or in the variable ESB_PARAM_KEY.
+    ///
     /// `TEMPLATE:KEY=VALUE` is for one of several templates.
     ///
     /// Values come from, the strongest first: this option, --parameters-file, ESB_PARAM_KEY,
@@ -32,6 +34,9 @@ pub(crate) struct TemplateArgs {
     /// environment, then of `default`; sections deploy, build, global), the template's Default.
     #[arg(long = "parameter", value_name = "KEY=VALUE")]
     pub(crate) parameters: Vec<String>,
+    /// Values of template parameters, as SAM CLI takes them
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., hide = true)]
+    pub(crate) parameter_overrides: Vec<String>,
     /// File with parameter values, in the shapes of CloudFormation's command line (JSON or YAML);
     /// repeatable
     #[arg(long, value_name = "FILE")]
@@ -141,7 +146,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, requires = "dry_run")]
     pub(crate) detailed_exitcode: bool,
     /// Do not ask for confirmation (ESB_YES)
-    #[arg(long)]
+    #[arg(long, short_alias = 'y')]
     pub(crate) yes: bool,
     /// Ask for everything that has a default, too
     #[arg(long, conflicts_with = "no_input")]

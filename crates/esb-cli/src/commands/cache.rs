@@ -11,8 +11,9 @@ use crate::{
     documents::{CacheDocument, CollectedDocument, Content},
     environment::Environment,
     inputs,
-    printer::{Printer, table},
+    printer::Printer,
     reporter::bytes,
+    tables,
 };
 
 /// How long a collection waits for builds to end.
@@ -50,15 +51,13 @@ fn show(store: &ContentStore, printer: Printer) -> Result<(), Error> {
         printer.document(&CacheDocument { path, bytes, contents: contents_of_kinds });
         return Ok(());
     }
-    let head = ["content", "count", "size"].map(str::to_owned);
+    let head = ["content", "count", "size"];
     let rows: Vec<_> = contents
         .kinds
         .iter()
         .map(|(kind, amount)| vec![kind.clone(), amount.count.to_string(), bytes(amount.bytes)])
         .collect();
-    for line in table(printer, &head, &rows) {
-        printer.out(&line);
-    }
+    tables::print(printer, &head, &rows);
     printer.out(&format!("{} in {path}", bytes(contents.bytes)));
     Ok(())
 }

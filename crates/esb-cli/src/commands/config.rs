@@ -14,8 +14,8 @@ use crate::{
     environment::{self, Environment},
     exit_code::CliError,
     inputs,
-    printer::{Printer, table},
-    settings_text,
+    printer::Printer,
+    settings_text, tables,
 };
 
 pub(crate) async fn run(
@@ -83,16 +83,14 @@ fn show(
         printer.document(&SettingsDocument { settings });
         return Ok(());
     }
-    let mut head = vec!["setting".to_owned(), "value".to_owned()];
-    head.extend(origin.then(|| "origin".to_owned()));
+    let mut head = vec!["setting", "value"];
+    head.extend(origin.then_some("origin"));
     let rows = shown.into_iter().map(|one| {
         let mut row = vec![one.name.to_owned(), one.value.join(", ")];
         row.extend(origin.then_some(one.origin));
         row
     });
-    for line in table(printer, &head, &rows.collect::<Vec<_>>()) {
-        printer.out(&line);
-    }
+    tables::print(printer, &head, &rows.collect::<Vec<_>>());
     Ok(())
 }
 

@@ -110,14 +110,15 @@ impl Session<'_> {
         let confirm = deploy.and_then(|deploy| Confirm::of(deploy, global, self.environment));
         let Some(confirm) = confirm else { return Ok((deployment, plan)) };
         let mut agreed = None;
-        while let Some(shown) = ShownPlan::of(confirm, &deployment, &mut plan).await? {
+        while let Some(shown) = ShownPlan::of(confirm, &deployment, &mut plan, self.printer).await?
+        {
             if agreed.as_ref() == Some(&shown) {
                 break;
             }
             if agreed.is_some() {
                 self.printer.err("The plan has changed since it was shown.");
             }
-            shown.show();
+            shown.show(self.printer);
             if !shown.asks() {
                 break;
             }

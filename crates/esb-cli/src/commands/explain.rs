@@ -1,15 +1,16 @@
 //! `esb explain`: what a finding means, with an example and what to do.
 
-use esb_deploy::{
-    Error, Kind,
-    levels::{code, nearest_code},
-};
+use esb_deploy::{Error, Kind, levels::nearest_code};
 use serde_json::{Value, json};
 
 use crate::{
     explain::{self, Explanation},
-    printer::{Printer, Style, table},
+    markdown,
+    printer::{Printer, Style},
 };
+
+/// The most codes that are suggested.
+const SUGGESTED: usize = 6;
 
 pub(crate) fn run(wanted: Option<&str>, printer: Printer) -> Result<(), Error> {
     let Some(wanted) = wanted else {
@@ -26,7 +27,9 @@ pub(crate) fn run(wanted: Option<&str>, printer: Printer) -> Result<(), Error> {
     }
     let fixed = if found.entry.is_fixed { ", fixed: its errors cannot be allowed" } else { "" };
     let head = printer.styled_out(found.entry.code.0, Style::Strong);
-    printer.out(&format!("{head} ({}{fixed})\n\n{}", found.severity, found.text));
+    let text = markdown::shown(found.text, printer);
+    printer.out(&format!("{head} ({}{fixed})\n", found.severity));
+    printer.out_as_it_is(&text);
     Ok(())
 }
 
@@ -36,12 +39,11 @@ fn list(printer: Printer) {
         printer.document(&json!({"schema": 1, "codes": codes}));
         return;
     }
-    let cells = |row: [&str; 3]| row.map(str::to_owned).to_vec();
-    let row =
-        |found: &Explanation| cells([found.entry.code.0, found.severity, found.entry.meaning]);
-    let rows: Vec<Vec<String>> = explain::all().iter().map(row).collect();
-    let head = cells(["code", "severity", "meaning"]);
-    printer.out(&table(printer, &head, &rows).join("\n"));
+    let text = |found: &Explanation| {
+        let code = printer.styled_out(found.entry.code.0, Style::Strong);
+        format!("{code} ({})\n  {}", found.severity, found.entry.meaning)
+    };
+    printer.out(&explain::all().iter().map(text).collect::<Vec<_>>().join("\n"));
 }
 
 fn json(found: &Explanation) -> Value {
@@ -60,23 +62,36 @@ fn unknown(wanted: &str) -> Error {
         "unknown-code",
         format!("there is no finding `{}`", wanted.escape_debug()),
     );
-    let hint = match nearest_code(wanted) {
-        Some(code) => format!("did you mean `{code}`?"),
-        None => "`esb explain` lists all codes".to_owned(),
-    };
-    error.hint(hint)
+    error.hint(suggestion(wanted))
 }
 
-/// A code of the command line.
+/// The codes that may be meant: those that end so, else those that have the word, else the nearest.
+fn suggestion(wanted: &str) -> String {
+    let mut found = explain::ending(wanted);
+    if found.is_empty() {
+        found = explain::containing(wanted);
+    }
+    let mut codes: Vec<&str> = found.iter().map(|found| found.entry.code.0).collect();
+    if codes.is_empty() {
+        codes.extend(nearest_code(wanted));
+    }
+    let codes: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
+    match codes.as_slice() {
+        [code] => format!("did you mean {code}?"),
+        [codes @ .., last] if codes.len() < SUGGESTED => {
+            format!("did you mean {} or {last}?", codes.join(", "))
+        }
+        _ => "`esb explain` lists all codes".to_owned(),
+    }
+}
+
+/// A code of the command line, in full.
 ///
 /// # Errors
 /// When there is no such code, with the nearest one.
 pub(crate) fn parse_code(text: &str) -> Result<String, String> {
-    if code(text).is_some() {
-        return Ok(text.to_owned());
+    match explain::of(text) {
+        Some(found) => Ok(found.entry.code.0.to_owned()),
+        None => Err(format!("there is no such finding; {}", suggestion(text))),
     }
-    Err(match nearest_code(text) {
-        Some(code) => format!("there is no such finding; did you mean `{code}`?"),
-        None => "there is no such finding; `esb explain` lists all codes".to_owned(),
-    })
 }

@@ -33,8 +33,9 @@ use crate::{
     environment::Environment,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
-    printer::{Printer, table},
+    printer::Printer,
     reporter::{TerminalReporter, bytes},
+    tables,
 };
 
 /// `esb image ls`.
@@ -329,12 +330,9 @@ fn show(held: &[InventoryItem], all: bool, printer: Printer) {
         row
     };
     let rows: Vec<Vec<String>> = held.iter().map(row).collect();
-    let mut columns: Vec<String> =
-        ["image", "in", "id", "size", "used by"].map(str::to_owned).into();
-    columns.extend(all.then(|| "owner".to_owned()));
-    for line in table(printer, &columns, &rows) {
-        printer.out(&line);
-    }
+    let mut columns = vec!["image", "in", "id", "size", "used by"];
+    columns.extend(all.then_some("owner"));
+    tables::print(printer, &columns, &rows);
 }
 
 fn fields(held: &InventoryItem) -> HeldImage {

@@ -26,7 +26,7 @@ pub(crate) fn run(
         }
         Format::Mermaid => {
             loading::report(&loaded, printer);
-            printer.out(inspect::mermaid(&loaded.app).trim_end());
+            printer.out_as_it_is(inspect::mermaid(&loaded.app).trim_end());
         }
         Format::Text | Format::Sarif => {
             loading::report(&loaded, printer);

@@ -47,9 +47,9 @@ pub(crate) async fn run(
     let show = |record: &LogRecord| {
         if printer.json {
             let line = Value::Object(record.fields.clone()).to_string();
-            printer.out_while_read(&escape::json(&line))
+            printer.out_as_it_is(&escape::json(&line))
         } else {
-            printer.out_while_read(&line(record, shows_function, printer))
+            printer.out_as_it_is(&line(record, shows_function, printer))
         }
     };
     if args.follow {

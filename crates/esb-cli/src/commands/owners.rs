@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use esb_config::{EntryKey, Merged, Owner, PublishedConfig};
+use esb_config::{EntryKey, ListedEntry, Merged, Owner, PublishedConfig};
 use esb_deploy::{
     ApplicationName, Deployment, Error, Kind, Places, current, lock_folder, normal, places,
     publish_merged,
@@ -18,9 +18,9 @@ use crate::{
     escape,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
-    printer::{Printer, table},
+    printer::Printer,
     reporter::TerminalReporter,
-    summary,
+    summary, tables,
 };
 
 /// The deployment of a command that only reads or removes entries, and where they lie.
@@ -49,26 +49,24 @@ pub(super) async fn list(
 ) -> Result<(), CliError> {
     let (run, places) = open(place, global, environment, printer).await?;
     let published = current(&places).await?;
-    let entries = published.entries();
     if printer.json {
+        let entries = published.entries();
         let entries = entries.iter().map(fields).collect();
         printer.document(&EntriesDocument { place: places.name(&run), entries });
         return Ok(());
     }
-    let row = |(entry, owners): (EntryKey, BTreeSet<Owner>)| {
+    let row = |ListedEntry { section, name, owners }: ListedEntry| {
         let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
         let owners = if owners.is_empty() { "-".to_owned() } else { owners.join(", ") };
-        vec![entry.section.noun().to_owned(), entry.key, owners]
+        vec![section.noun().to_owned(), name, owners]
     };
-    let rows: Vec<Vec<String>> = entries.into_iter().map(row).collect();
+    let rows: Vec<Vec<String>> = published.listed().into_iter().map(row).collect();
     if rows.is_empty() {
         printer.note(&format!("nothing is published in {}", places.name(&run)));
         return Ok(());
     }
-    let head = ["kind", "entry", "owner"].map(str::to_owned);
-    for line in table(printer, &head, &rows) {
-        printer.out(&line);
-    }
+    let head = ["kind", "entry", "owner"];
+    tables::print(printer, &head, &rows);
     Ok(())
 }
 
@@ -105,11 +103,12 @@ pub(super) async fn remove(
                 printer.err("What is published has changed since it was shown.");
             }
             let owner = &planned.owner;
-            ask::tell(
-                [format!("What `{owner}` published in {}:", places.name(&run))]
-                    .into_iter()
-                    .chain(summary::plain_change_lines(&planned.merged.changes)),
-            );
+            let place = format!("What `{owner}` published in {}:", places.name(&run));
+            printer.err(&escape::terminal(&place));
+            let styled = |sign: &str, style| printer.styled_err(sign, style);
+            for line in summary::change_lines(&planned.merged.changes, styled) {
+                printer.err(&line);
+            }
             // Nothing is held while a person thinks.
             drop((run, places));
             ask::consent("Remove it?").await?;
@@ -162,7 +161,9 @@ impl Removal {
                 changes: Change::all(&merged.changes),
             });
         }
-        for line in summary::change_lines(&merged.changes, printer) {
+        for line in
+            summary::change_lines(&merged.changes, |sign, style| printer.styled_out(sign, style))
+        {
             printer.out(&line);
         }
         if is_planned {
@@ -185,7 +186,11 @@ fn find(given: &str, application: &str, published: &PublishedConfig) -> Result<O
         (owner.template() == path || owner.template() == given)
             && owner.application() == Some(application)
     };
-    let found: Vec<&&Owner> = owners.iter().filter(fits).collect();
+    let mut found: Vec<&&Owner> = owners.iter().filter(fits).collect();
+    if found.is_empty() {
+        // An application alone names its owner where it has one.
+        found.extend(owners.iter().filter(|owner| owner.application() == Some(given)));
+    }
     if let [owner] = found.as_slice() {
         return Ok((**owner).clone());
     }
@@ -242,6 +247,8 @@ mod tests {
         check("./svc/a:b.yaml", r#"Some("shop"), template: "svc/a:b.yaml""#);
         // What may be anybody's is named as such.
         check("template.yaml", r#"Some("shop"), template: "template.yaml""#);
+        check("shop", "`shop` stands for several owners; name one of `shop:svc/a:b.yaml`");
+        check("stock", "`stock` stands for several owners");
         check("only.yaml", "nothing is published by `only.yaml`; owners are `:template.yaml`");
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn print(
             printer.event(&ProgressEvent::Finding { finding: &finding });
         } else {
             let text = render::finding(told.finding, &told.again, sources, printer);
-            printer.err(&format!("{text}\n"));
+            printer.err_as_it_is(&format!("{text}\n"));
         }
     }
     counts

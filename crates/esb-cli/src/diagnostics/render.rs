@@ -6,9 +6,9 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use esb_model::{Finding, Severity, Source, SourceId, SourceMap, Span};
 
 use crate::{
+    columns::{width, wrap},
     escape, hints,
     printer::{Printer, Style},
-    wrap::{columns, wrap},
 };
 
 /// Columns of an excerpt where the terminal's are not known.
@@ -153,13 +153,13 @@ fn is_short(
 ) -> bool {
     let Some(all) = printer.width_err else { return true };
     let start = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
-    let fits = |before: &str| shown_columns(before) + columns(label) + MARGIN <= all;
+    let fits = |before: &str| shown_columns(before) + width(label) + MARGIN <= all;
     fits(&text[start..range.end]) || (longest + 4 > all && fits(&text[range.clone()]))
 }
 
 /// The columns of a line of an excerpt, in which a tab takes four.
 fn shown_columns(line: &str) -> usize {
-    columns(line) + 3 * line.matches('\t').count()
+    width(line) + 3 * line.matches('\t').count()
 }
 
 /// The further places of a finding as one text, at most so many.
@@ -245,10 +245,10 @@ mod tests {
             "Resources: # 🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀 Orders 🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀🚀\n".to_owned(),
         ];
         for text in texts {
-            for width in [60, 100] {
-                let shown = shown(&text, "Orders", Some(width));
+            for all in [60, 100] {
+                let shown = shown(&text, "Orders", Some(all));
                 for line in shown.lines() {
-                    assert!(columns(line) <= width, "{width}: {line}\n{shown}");
+                    assert!(width(line) <= all, "{all}: {line}\n{shown}");
                 }
                 assert!(shown.contains("Orders"), "{shown}");
             }
@@ -264,7 +264,7 @@ mod tests {
             let mut lines =
                 shown.lines().skip_while(|line| !line.contains("Orders") || line.contains('['));
             let (excerpt, marks) = (lines.next().unwrap(), lines.next().unwrap());
-            let column = |line: &str, part: &str| columns(&line[..line.find(part).unwrap()]);
+            let column = |line: &str, part: &str| width(&line[..line.find(part).unwrap()]);
             assert_eq!(column(excerpt, "Orders"), column(marks, "^^^^^^"), "{shown}");
         }
     }

@@ -37,9 +37,28 @@ pub(crate) fn all() -> &'static [Explanation] {
     &ALL
 }
 
-/// The explanation of a code.
+/// The explanation of a code, or of the end of one that no other code has.
 pub(crate) fn of(code: &str) -> Option<&'static Explanation> {
-    all().iter().find(|explanation| explanation.entry.code.0 == code)
+    let exact = all().iter().find(|explanation| explanation.entry.code.0 == code);
+    exact.or_else(|| match ending(code).as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    })
+}
+
+/// The explanations of codes that end alike: `route` or `sam::route`.
+pub(crate) fn ending(end: &str) -> Vec<&'static Explanation> {
+    let end = format!("::{}", end.to_lowercase().replace('_', "-"));
+    all().iter().filter(|explanation| explanation.entry.code.0.ends_with(&end)).collect()
+}
+
+/// The explanations of codes that have a word in them.
+pub(crate) fn containing(word: &str) -> Vec<&'static Explanation> {
+    let word = word.to_lowercase();
+    let is_part = |explanation: &&Explanation| {
+        explanation.entry.code.0.split([':', '-']).any(|part| part == word)
+    };
+    all().iter().filter(is_part).collect()
 }
 
 /// Each code of a text with what stands below it.

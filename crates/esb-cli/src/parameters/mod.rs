@@ -88,6 +88,7 @@ impl Parameters {
         for path in &args.parameters_file {
             layers.push(from_file(path)?);
         }
+        layers.extend(from_overrides(&args.parameter_overrides)?);
         layers.extend(from_arguments(project, &args.parameters)?);
         Ok(Self { layers })
     }
@@ -196,6 +197,23 @@ fn from_file(path: &Path) -> Result<Layer, Error> {
     let tree = Tree::parse(&text, Language::of(path)).map_err(failed)?;
     let values = shapes::file(&tree).map_err(failed)?;
     Ok(Layer { source: Source::File(name.to_string()), template: None, values })
+}
+
+/// The values of `--parameter-overrides`, as SAM CLI reads them.
+fn from_overrides(arguments: &[String]) -> Result<Option<Layer>, Error> {
+    let mut values = Values::new();
+    for text in arguments {
+        let read = samconfig::overrides(text).map_err(|cause| {
+            // The value may be a secret: only the name is told.
+            let name: String = text.chars().take_while(|c| *c != '=').collect();
+            let text = format!("could not read `{name}` of `--parameter-overrides`");
+            let mut error = Error::new(Kind::Usage, "parameter", text);
+            error.causes.push(cause);
+            error
+        })?;
+        values.extend(read);
+    }
+    Ok((!values.is_empty()).then_some(Layer { source: Source::Argument, template: None, values }))
 }
 
 /// `KEY=VALUE` for all templates, and after it `TEMPLATE:KEY=VALUE` for one, which is stronger.

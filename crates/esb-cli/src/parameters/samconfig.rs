@@ -42,6 +42,20 @@ pub(super) fn read(path: &Path, environment: &str) -> Result<Values, String> {
     Ok(values)
 }
 
+/// The values of a word of the command line. The shell has taken its quotes: blanks in the value of
+/// a single pair are its own.
+pub(super) fn overrides(word: &str) -> Result<Values, String> {
+    if let Some((key, value)) = word.split_once('=')
+        && value.contains(char::is_whitespace)
+        && !value.contains('=')
+        && !key.contains(|c: char| !c.is_ascii_alphanumeric())
+        && !value.starts_with(['"', '\''])
+    {
+        return Ok(Values::from([(key.to_owned(), value.to_owned())]));
+    }
+    given(&Tree::Text(word.to_owned()), Path::new("."), 0)
+}
+
 /// The stack's name for an environment, else that of `default`.
 pub(super) fn stack_name(path: &Path, environment: &str) -> Result<Option<String>, String> {
     let tree = load(path)?;

@@ -7,11 +7,7 @@ use esb_deploy::{
 };
 use esb_model::ImageChange;
 
-use crate::{
-    escape,
-    printer::{Printer, fitted_table},
-    reporter::bytes,
-};
+use crate::{escape, printer::Printer, reporter::bytes, tables::fitted_table};
 
 const UP_TO_DATE: &str = "up to date";
 

@@ -33,7 +33,7 @@ pub(super) fn done(
 ) -> Vec<String> {
     let Outcome { target, images, externals, written, replaced, pulled, places, .. } = outcome;
     let mut text = images::done(run, target, (images, externals), printer, start.elapsed());
-    let changes = change_lines(&written.changes, printer);
+    let changes = change_lines(&written.changes, |sign, style| printer.styled_out(sign, style));
     if !text.is_empty() && !changes.is_empty() {
         text.push(String::new());
     }
@@ -77,7 +77,7 @@ pub(super) fn planned(
     if plan.merged.is_some() {
         text.extend(ownership::application_lines(run));
     }
-    text.extend(change_lines(changes, printer));
+    text.extend(change_lines(changes, |sign, style| printer.styled_out(sign, style)));
     text.extend(unowned_line(&super::unowned(plan.merged.as_ref()), run.project.brand.slug()));
     text.extend(region_line(plan.merged.as_ref()));
     if plan.merged.is_some() && !plan.changes_configuration() {
@@ -87,19 +87,16 @@ pub(super) fn planned(
     text
 }
 
-/// A line for each change, with `+`, `~` or `-`; one for all methods of a path.
-pub(crate) fn change_lines(changes: &[Change], printer: Printer) -> Vec<String> {
+/// A line for each change, with `+`, `~` or `-` in the colours of a stream; one for all methods of
+/// a path.
+pub(crate) fn change_lines(
+    changes: &[Change],
+    styled: impl Fn(&str, Style) -> String,
+) -> Vec<String> {
     let line = |change: &ChangedSubject| {
         let (sign, style) = sign(change.kind);
-        let text = printer.wrapped_out(&escape::terminal(&described(change)), 2);
-        format!("{} {text}", printer.styled_out(sign, style))
+        format!("{} {}", styled(sign, style), escape::terminal(&described(change)))
     };
-    esb_config::subjects(changes).iter().map(line).collect()
-}
-
-/// The same lines without colours, as long as they are.
-pub(crate) fn plain_change_lines(changes: &[Change]) -> Vec<String> {
-    let line = |change: &ChangedSubject| format!("{} {}", sign(change.kind).0, described(change));
     esb_config::subjects(changes).iter().map(line).collect()
 }
 

@@ -116,9 +116,18 @@ fn codes_that_do_not_exist_are_told_with_what_was_meant() {
 fn explain_says_cause_example_and_fix() {
     let context = Context::new("");
     insta::assert_snapshot!(context.esb(&["explain", "esb::sam::reference-cycle"]));
+    // The end of a code is enough where no other code has it.
     let said = context.esb(&["explain", "reference-cycle"]);
-    assert!(said.starts_with("exit: 2"), "{said}");
-    assert!(said.contains("did you mean `esb::sam::reference-cycle`?"), "{said}");
+    assert_eq!(said, context.esb(&["explain", "esb::sam::reference-cycle"]));
+    for (wrong, meant) in [
+        ("import", "did you mean `esb::code::missing-import`?"),
+        ("schedule", "did you mean `esb::platform::schedule` or `esb::sam::schedule`?"),
+        ("refrence-cycle", "did you mean `esb::sam::reference-cycle`?"),
+        ("nothing-like-it", "`esb explain` lists all codes"),
+    ] {
+        let said = context.esb(&["explain", wrong]);
+        assert!(said.starts_with("exit: 2") && said.contains(meant), "{said}");
+    }
     let list = context.esb(&["explain"]);
     assert!(list.contains("esb::sam::syntax") && list.contains("esb::recipe::missing-code"));
     let json = context.esb(&["explain", "esb::sam::event", "--format", "json"]);

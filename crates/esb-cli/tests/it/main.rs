@@ -19,6 +19,7 @@ mod mistakes;
 mod packages;
 mod platform;
 mod results;
+mod sam_cli;
 #[path = "../schemas/mod.rs"]
 mod schemas;
 mod settings;

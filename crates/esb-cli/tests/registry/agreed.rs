@@ -146,7 +146,7 @@ fn a_deploy_to_another_machine_is_agreed_to() {
     assert_eq!(end.code, 0, "{}", end.shown);
     assert!(!end.shown.contains("[y/N]"), "{}", end.shown);
 
-    let question = format!("Deploy to {registry}, esb-dev, ");
+    let question = format!("Deploy to {registry}, esb-dev,");
     let end = answered(to(&registry).unwrap(), &question, "n\r");
     assert_eq!(end.code, 1, "{}", end.shown);
     assert!(end.shown.contains(&format!("  registry  {registry}")), "{}", end.shown);

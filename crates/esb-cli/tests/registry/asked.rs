@@ -14,7 +14,7 @@ pub(crate) fn on_terminal(project: &Project, arguments: &[&str], columns: u16) -
     on_terminal_with(project, arguments, columns, ("NOBODY", ""))
 }
 
-fn on_terminal_with(
+pub(crate) fn on_terminal_with(
     project: &Project,
     arguments: &[&str],
     columns: u16,
@@ -24,6 +24,9 @@ fn on_terminal_with(
     let mut command = Command::new(own.get_program());
     command.args(arguments).current_dir(project.path()).env("PATH", "/usr/bin:/bin");
     command.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if variable.0 != "TERM" {
+        command.env("NO_COLOR", "1");
+    }
     command.env(variable.0, variable.1);
     or_skip(Terminal::start(&command, columns))
 }

@@ -73,6 +73,36 @@ fn a_colon_in_bash() {
     }
 }
 
+/// A flag's value after a space, after `=` and after another flag, in a folder below the project's.
+#[test]
+fn flags_and_folders_in_bash() {
+    let project = project();
+    let template = fs::read_to_string(project.path().join("template.yaml")).unwrap();
+    project.write("deep/er/other.yaml", &template.replace("  F0:", "  Other:"));
+    let Some(mut shell) = shell(&project, "bash", &["--norc", "--noprofile", "-i"]) else { return };
+    shell.type_keys("source <(esb completions bash); echo ins''talled\r").unwrap();
+    shell.expect("installed").unwrap();
+    shell.type_keys("cd deep/er\r").unwrap();
+    for (typed, expected) in [
+        ("esb deploy --env pr", "esb deploy --env prod"),
+        ("esb deploy --env=pr", "esb deploy --env=prod"),
+        ("esb --env=prod invoke F", "esb --env=prod invoke F"),
+        ("esb invoke -t other.yaml O", "esb invoke -t other.yaml Other"),
+        ("esb invoke --template=other.yaml O", "esb invoke --template=other.yaml Other"),
+        ("esb invoke --template=other.yaml --env=dev O", "--env=dev Other"),
+        ("esb config rm --env=dev --owner=sho", "--owner=shop:template.yaml"),
+        // Nothing to offer is no failure.
+        ("esb invoke --project-dir /no/such/folder x", "folder x"),
+    ] {
+        shell.type_keys(&format!("\u{15}{typed}\t")).unwrap();
+        shell.expect(expected).unwrap();
+    }
+    shell.type_keys("\u{15}esb invoke --project-dir ../.. F\t\t").unwrap();
+    shell.type_keys("\u{15}exit\r").unwrap();
+    let shown = shell.wait().unwrap().shown;
+    assert!(!shown.contains("panicked"), "{shown}");
+}
+
 #[test]
 fn in_zsh() {
     let project = project();

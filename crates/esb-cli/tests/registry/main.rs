@@ -12,6 +12,7 @@ mod cost;
 mod events;
 mod forged;
 mod inside_code;
+mod narrow;
 mod opened;
 mod owned;
 mod planned;

@@ -12,8 +12,9 @@ use crate::{
     exit_code::CliError,
     inputs::{self, RegistryFlags},
     loading,
-    printer::{Printer, table},
+    printer::Printer,
     reporter::{TerminalReporter, bytes},
+    tables,
 };
 
 pub(crate) async fn run(
@@ -81,7 +82,7 @@ fn report(fetched: &FetchedSite, dir: &Path, printer: Printer) {
             mirrors,
         });
     }
-    let head = ["image", "platform", "digest", "size"].map(str::to_owned);
+    let head = ["image", "platform", "digest", "size"];
     let rows: Vec<Vec<String>> = fetched
         .iter()
         .map(|image| {
@@ -89,9 +90,7 @@ fn report(fetched: &FetchedSite, dir: &Path, printer: Printer) {
             vec![image.source.clone(), platform, image.digest.short(), bytes(image.bytes)]
         })
         .collect();
-    for line in table(printer, &head, &rows) {
-        printer.out(&line);
-    }
+    tables::print(printer, &head, &rows);
     let mirrors: Vec<String> = mirrors.iter().map(|mirror| format!("--mirror {mirror}")).collect();
     if !wheels.files.is_empty() {
         let (count, size) = (wheels.files.len(), wheels.files.values().sum());

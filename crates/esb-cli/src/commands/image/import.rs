@@ -29,8 +29,9 @@ use crate::{
     environment::Environment,
     exit_code::CliError,
     inputs,
-    printer::{Printer, table},
+    printer::Printer,
     reporter::{TerminalReporter, bytes},
+    tables,
 };
 
 /// The functions that an image is for, by image.
@@ -315,7 +316,7 @@ fn print(printer: Printer, rows: &[Row], dry_run: bool, failures: &[Error]) {
         return;
     }
     let size = if dry_run { "size" } else { "sent" };
-    let head = ["image", "from", "digest", size, "action"].map(str::to_owned);
+    let head = ["image", "from", "digest", size, "action"];
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
@@ -323,9 +324,7 @@ fn print(printer: Printer, rows: &[Row], dry_run: bool, failures: &[Error]) {
             vec![reference, source, row.short.clone(), bytes(row.bytes), row.action.to_owned()]
         })
         .collect();
-    for line in table(printer, &head, &cells) {
-        printer.out(&line);
-    }
+    tables::print(printer, &head, &cells);
     if dry_run {
         printer.out("dry run: nothing was copied");
     }

@@ -18,7 +18,8 @@ use crate::{
     environment::Environment,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
-    printer::{Printer, table},
+    printer::Printer,
+    tables,
 };
 
 pub(crate) async fn run(
@@ -228,7 +229,7 @@ fn report(
         });
         printer.document(&VerifyDocument { ok: broken.is_empty(), images: images.collect() });
     } else {
-        let head = ["function", "image", "registry", "engine"].map(str::to_owned);
+        let head = ["function", "image", "registry", "engine"];
         let rows: Vec<Vec<String>> = checked
             .iter()
             .map(|image| {
@@ -237,9 +238,7 @@ fn report(
                 vec![image.function.clone(), image.image.clone(), registry, engine]
             })
             .collect();
-        for line in table(printer, &head, &rows) {
-            printer.out(&line);
-        }
+        tables::print(printer, &head, &rows);
     }
     if broken.is_empty() {
         return Ok(());

@@ -46,7 +46,7 @@ pub(crate) fn run(
     }
     let text = settings_text::text(&values);
     if args.dry_run {
-        printer.out(text.trim_end());
+        printer.out_as_it_is(text.trim_end());
         return Ok(());
     }
     write(&path, &text)?;

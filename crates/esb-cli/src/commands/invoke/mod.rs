@@ -72,7 +72,7 @@ pub(crate) async fn run(
     let skipped = args.tail.map_or(0, |tail| lines.len().saturating_sub(tail));
     let lines = &lines[skipped..];
     for line in lines {
-        printer.err(&crate::escape::terminal(line));
+        printer.err_as_it_is(&crate::escape::terminal(line));
     }
     finish(function, answer.ok().as_ref(), failure.as_ref(), lines, printer)
 }
