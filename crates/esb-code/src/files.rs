@@ -184,14 +184,15 @@ impl ImageFiles {
         mount.is_some_and(|mount| mount.is_installed)
     }
 
-    /// Whether packages were installed into the folder that a file lies in.
-    pub(crate) fn has_distributions(&self, path: &str, folder: &str) -> bool {
-        let mut mounts = self.mounts.iter();
-        let Some(mount) = mounts.find(|mount| mount.kind(path) == Some(Kind::File)) else {
-            return false;
-        };
+    /// Which part a file comes from.
+    pub(crate) fn part_of(&self, path: &str) -> Option<usize> {
+        self.mounts.iter().position(|mount| mount.kind(path) == Some(Kind::File))
+    }
+
+    /// Whether packages were installed into a folder of a part.
+    pub(crate) fn has_distributions(&self, part: usize, folder: &str) -> bool {
         let mut names = BTreeMap::new();
-        mount.list(folder, &mut names);
+        self.mounts[part].list(folder, &mut names);
         names.keys().any(|name| name.ends_with(".dist-info") || name.ends_with(".egg-info"))
     }
 

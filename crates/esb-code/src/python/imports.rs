@@ -168,7 +168,6 @@ impl<'a> Walk<'a> {
     /// Whether a file is code of the user's own: not installed, and not beside packages that
     /// somebody installed into the same folder.
     fn is_own(&self, path: &str) -> bool {
-        let root = self.finder.root_of(path).unwrap_or_default();
-        !self.finder.files.is_installed(path) && !self.finder.files.has_distributions(path, root)
+        !self.finder.files.is_installed(path) && !self.finder.is_beside_packages(path)
     }
 }

@@ -44,6 +44,8 @@ pub(super) struct Finder<'a> {
     /// Where Python looks, in this order.
     folders: Vec<String>,
     listed: RefCell<HashMap<String, Rc<BTreeMap<String, Kind>>>>,
+    /// The folders of parts of the image, and whether packages were installed there.
+    installed: RefCell<HashMap<(usize, String), bool>>,
 }
 
 impl<'a> Finder<'a> {
@@ -62,7 +64,8 @@ impl<'a> Finder<'a> {
                 None => format!("var/task/{}", folder.trim_start_matches("./").trim_matches('/')),
             });
         }
-        Self { files, version, modules, folders, listed: RefCell::default() }
+        let (listed, installed) = Default::default();
+        Self { files, version, modules, folders, listed, installed }
     }
 
     /// What a module's dotted name leads to.
@@ -105,11 +108,20 @@ impl<'a> Finder<'a> {
     }
 
     /// The folder of the path that a file was found in.
-    pub(super) fn root_of(&self, path: &str) -> Option<&str> {
+    fn root_of(&self, path: &str) -> Option<&str> {
         let holds = |folder: &&String| {
             path.strip_prefix(&***folder).is_some_and(|rest| rest.starts_with('/'))
         };
         self.folders.iter().filter(holds).max_by_key(|folder| folder.len()).map(|found| &**found)
+    }
+
+    /// Whether a file lies beside packages that somebody installed into the same folder.
+    pub(super) fn is_beside_packages(&self, path: &str) -> bool {
+        let root = self.root_of(path).unwrap_or_default();
+        let Some(part) = self.files.part_of(path) else { return false };
+        let mut installed = self.installed.borrow_mut();
+        let find = || self.files.has_distributions(part, root);
+        *installed.entry((part, root.to_owned())).or_insert_with(find)
     }
 
     /// Whether a module leaves the places of others as they are.
