@@ -177,6 +177,15 @@ impl ImageFiles {
         origin.inner.is_none().then(|| archives.open(origin.path.as_deref()?)).flatten()
     }
 
+    /// Whether a file on disk begins with some bytes; `None` when it cannot be read.
+    pub(crate) fn begins(&self, path: &str, start: &[u8]) -> Option<bool> {
+        let origin = self.origin(path).filter(|origin| origin.inner.is_none())?;
+        let path = origin.path.filter(|path| path.is_file())?;
+        let mut bytes = Vec::new();
+        File::open(path).ok()?.take(start.len() as u64).read_to_end(&mut bytes).ok()?;
+        Some(bytes == start)
+    }
+
     /// Whether a file is one of installed packages.
     pub(crate) fn is_installed(&self, path: &str) -> bool {
         let mut mounts = self.mounts.iter();

@@ -171,7 +171,7 @@ impl<'a> Checker<'a> {
     }
 
     fn check_one(&self, subject: &Subject<'_>) -> Vec<CodeFinding> {
-        let Subject { function, recipe, installed, .. } = *subject;
+        let Subject { function, recipe, installed, base, .. } = *subject;
         let Package::Zip(package) = &function.package else { return Vec::new() };
         let Some(code) = &recipe.code else { return Vec::new() };
         let is_symbolic = package.handler.is_none() && package.handler_span.is_some();
@@ -182,7 +182,7 @@ impl<'a> Checker<'a> {
         let files = ImageFiles::of(recipe, &code.contents, self.root, installed, &self.archives);
         let Some(files) = files else { return Vec::new() };
         let installed = installed || recipe.all_dependencies().next().is_none();
-        let job = Job { function, package, recipe, code, files, installed, checker: self };
+        let job = Job { function, package, recipe, code, files, installed, checker: self, base };
         match code.runtime.family() {
             Family::Python => match Version::of(&code.runtime) {
                 Some(version) => python::check(&job, version, subject),

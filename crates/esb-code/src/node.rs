@@ -9,7 +9,7 @@ use crate::{
     CodeFinding, codes,
     files::{ImageFiles, Kind},
     nearest::nearest,
-    report::{Job, advice},
+    report::{Job, advice, quote},
 };
 
 /// What Lambda's own program looks for, in this order.
@@ -35,10 +35,19 @@ const MAX_PACKAGE: u64 = 1024 * 1024;
 
 /// Checks that the file of a handler is there.
 pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
+    if job.code.handler.contains("..") {
+        let message =
+            format!("the handler of {} has `..`: {}", job.who(), quote(&job.code.handler));
+        let finding = job
+            .finding(job.severity_of_missing(&ENDINGS[1..]), codes::MALFORMED_HANDLER, message)
+            .label("Node.js of Lambda refuses `..` here")
+            .help("write the file's place below the code's folder, such as `src/index.handler`");
+        return vec![finding.into()];
+    }
     let (folder, file) = job.code.handler.rsplit_once('/').unwrap_or(("", &job.code.handler));
     let Some((module, name)) = file.split_once('.').filter(|(module, _)| !module.is_empty()) else {
         let message =
-            format!("the handler of {} names no function: `{}`", job.who(), job.code.handler);
+            format!("the handler of {} names no function: {}", job.who(), quote(&job.code.handler));
         let finding = job
             .finding(job.severity_of_missing(&ENDINGS[1..]), codes::MALFORMED_HANDLER, message)
             .label("has no dot after the file's name")
@@ -65,8 +74,12 @@ pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
     } else {
         job.severity_of_missing(&ENDINGS[1..])
     };
-    let message =
-        format!("cannot find file `{}.js` in {} of {}", shown(&stem), job.place(), job.who());
+    let message = format!(
+        "cannot find file {} in {} of {}",
+        quote(&format!("{}.js", shown(&stem))),
+        job.place(),
+        job.who()
+    );
     let label = format!("there is no such file in {}", job.code_name());
     let mut finding = job.finding(severity, codes::MISSING_HANDLER, message).label(label);
     finding.help = advice(match source {

@@ -4,7 +4,7 @@ use esb_model::{
     Finding, FindingCode, Function, FunctionCode, ImageRecipe, Remedy, Severity, Span, ZipPackage,
 };
 
-use crate::{Checker, CodeFinding, CodePlace, files::ImageFiles};
+use crate::{BaseModules, Checker, CodeFinding, CodePlace, files::ImageFiles};
 
 /// A function with the files of its image.
 pub(crate) struct Job<'a> {
@@ -16,6 +16,8 @@ pub(crate) struct Job<'a> {
     /// Whether the packages are installed that the recipe asks for.
     pub(crate) installed: bool,
     pub(crate) checker: &'a Checker<'a>,
+    /// What the base brings, where that is known.
+    pub(crate) base: Option<&'a BaseModules>,
 }
 
 impl Job<'_> {
@@ -71,6 +73,20 @@ impl Job<'_> {
     ) -> Finding {
         Finding::new(severity, code, self.span(), message)
     }
+}
+
+/// A text of the template in backticks, with what a terminal would obey shown as escapes.
+pub(crate) fn quote(text: &str) -> String {
+    let shown = text.chars().map(|c| match c {
+        c if c.is_control() || is_invisible(c) => c.escape_unicode().to_string(),
+        c => c.to_string(),
+    });
+    format!("`{}`", shown.collect::<String>())
+}
+
+/// Whether a character turns the direction of a text or has no width.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A suggestion, when there is one.

@@ -40,7 +40,12 @@ impl<'a> ClassPath<'a> {
                 let path = format!("{folder}/{name}");
                 let is_inner = files.origin(&path).is_some_and(|origin| origin.inner.is_some());
                 if kind == Kind::File && is_jar(&name) && !is_inner {
-                    jars.push(files.archive(&path, archives)?);
+                    match files.archive(&path, archives) {
+                        Some(jar) => jars.push(jar),
+                        // Java looks into no file that is not a zip archive.
+                        None if files.begins(&path, b"PK") == Some(false) => {}
+                        None => return None,
+                    }
                 }
             }
         }

@@ -12,8 +12,8 @@ use super::{
     version::Version,
 };
 use crate::{
-    BaseModules, CodeFinding, CodePlace, Subject, codes,
-    report::{Job, advice},
+    CodeFinding, CodePlace, Subject, codes,
+    report::{Job, advice, quote},
 };
 
 /// Files with Python's code.
@@ -31,8 +31,11 @@ struct Handler<'a> {
 /// imports.
 pub(crate) fn check(job: &Job<'_>, version: Version, subject: &Subject<'_>) -> Vec<CodeFinding> {
     let Some(folders) = python_path(job) else { return Vec::new() };
-    let Some((written, name)) = job.code.handler.rsplit_once('.') else {
-        return vec![malformed(job).into()];
+    let parts = job.code.handler.rsplit_once('.');
+    let Some((written, name)) =
+        parts.filter(|(module, name)| !module.is_empty() && !name.is_empty())
+    else {
+        return if subject.handler { vec![malformed(job).into()] } else { Vec::new() };
     };
     let handler = Handler { written, module: written.replace('/', "."), name };
     let finder = Finder::new(&job.files, job.checker.modules(), version, folders);
@@ -51,12 +54,10 @@ pub(crate) fn check(job: &Job<'_>, version: Version, subject: &Subject<'_>) -> V
         findings.clear();
     }
     let has_fault = findings.iter().any(|found| found.finding.code == codes::PYTHON_SYNTAX);
-    if let Some(base) = subject.base
-        && matches!(found, Found::Source { .. })
-        && !has_fault
-        && job.knows_layers()
-    {
-        findings.extend(failing_imports(job, &finder, base, &handler.module));
+    let is_found = matches!(found, Found::Source { .. } | Found::Unknown);
+    let is_asked = subject.handler || subject.base.is_some();
+    if is_asked && is_found && !has_fault && job.knows_layers() {
+        findings.extend(failing_imports(job, &finder, subject, &handler));
     }
     findings
 }
@@ -71,9 +72,17 @@ fn python_path<'a>(job: &Job<'a>) -> Option<&'a str> {
 }
 
 fn malformed(job: &Job<'_>) -> esb_model::Finding {
-    let message = format!("the handler of {} names no function: `{}`", job.who(), job.code.handler);
+    let handler = &job.code.handler;
+    let (what, label) = if handler.starts_with('.') && handler.matches('.').count() == 1 {
+        ("module", "has no module before the dot")
+    } else if handler.ends_with('.') {
+        ("function", "has no function after the dot")
+    } else {
+        ("function", "has no dot")
+    };
+    let message = format!("the handler of {} names no {what}: {}", job.who(), quote(handler));
     job.finding(job.severity_of_missing(&ENDINGS), codes::MALFORMED_HANDLER, message)
-        .label("has no dot")
+        .label(label)
         .help("write the module and the function, such as `app.handler`")
 }
 
@@ -84,7 +93,7 @@ fn missing(
     found: usize,
 ) -> Option<CodeFinding> {
     let top = handler.module.split('.').next().unwrap_or_default();
-    if found == 0 && standard_library::has(finder.version, top) {
+    if found == 0 && (standard_library::has(finder.version, top) || base_has(job, top)) {
         return None;
     }
     let suggestions = Suggestions::of(finder, "var/task");
@@ -95,10 +104,18 @@ fn missing(
         (Provider::Unlikely, _) if suggestion.is_none() => Severity::Warning,
         (Provider::Unlikely | Provider::None, severity) => severity,
     };
-    let message =
-        format!("cannot find module `{}` in {} of {}", handler.module, job.place(), job.who());
-    let file = handler.module.replace('.', "/");
-    let label = format!("there is no `{file}.py` in {}", job.code_name());
+    let message = format!(
+        "cannot find module {} in {} of {}",
+        quote(handler.written),
+        job.place(),
+        job.who()
+    );
+    let label = if handler.written.split('/').any(|part| part == "..") {
+        "Python takes no `..` here: the module lies below the code's folder".to_owned()
+    } else {
+        let file = quote(&format!("{}.py", handler.module.replace('.', "/")));
+        format!("there is no {file} in {}", job.code_name())
+    };
     let mut finding = job.finding(severity, codes::MISSING_HANDLER, message).label(label);
     finding.help = advice(suggestion.map(|handler| format!("did you mean `{handler}`?")));
     Some(finding.into())
@@ -135,10 +152,10 @@ fn in_module(
     let has_stars = !summary.stars.is_empty();
     let severity = if has_stars { Severity::Warning } else { job.severity() };
     let message =
-        format!("`{file}` does not define `{}`, the handler of {}", handler.name, job.who());
+        format!("`{file}` does not define {}, the handler of {}", quote(handler.name), job.who());
     let mut finding = job
         .finding(severity, codes::MISSING_FUNCTION, message)
-        .label(format!("`{}` is not defined there", handler.name));
+        .label(format!("{} is not defined there", quote(handler.name)));
     finding.help = advice(match Suggestions::name(summary, handler.name) {
         Some(name) => Some(format!("did you mean `{}.{name}`?", handler.written)),
         None => Suggestions::functions(summary).map(|names| format!("it defines {names}")),
@@ -146,34 +163,58 @@ fn in_module(
     Some(finding.into())
 }
 
+/// Whether the base brings a module; without the base at hand, whether those of AWS do.
+fn base_has(job: &Job<'_>, module: &str) -> bool {
+    match job.base {
+        Some(base) => base.has(module),
+        None => standard_library::base_has(module),
+    }
+}
+
 fn failing_imports(
     job: &Job<'_>,
     finder: &Finder<'_>,
-    base: &BaseModules,
-    module: &str,
+    subject: &Subject<'_>,
+    handler: &Handler<'_>,
 ) -> Vec<CodeFinding> {
-    let failing = imports::missing(finder, base, module).into_iter();
+    let failing = imports::failing(finder, subject.base, &handler.module).into_iter();
     let finding = |failing: imports::Failing| {
         let file = &failing.origin.name;
-        let (code, message) = match &failing.why {
+        let version = finder.version.name();
+        let (severity, code, message) = match &failing.why {
             Why::Missing(module) => (
+                Severity::Warning,
                 codes::MISSING_IMPORT,
                 format!(
                     "nothing in the image provides the module `{module}`, which `{file}` imports"
                 ),
             ),
             Why::Fault(fault) => (
+                Severity::Error,
                 codes::PYTHON_SYNTAX,
-                format!("`{file}` is not valid Python {}: {fault}", finder.version.name()),
+                format!("`{file}` is not valid Python {version}: {fault}"),
+            ),
+            Why::Relative => (
+                Severity::Error,
+                codes::MISSING_IMPORT,
+                format!("`{file}` is in no package that this relative import could start from"),
+            ),
+            Why::Name { name, module } => (
+                if name == handler.name { Severity::Error } else { Severity::Warning },
+                codes::MISSING_IMPORT,
+                format!("`{module}` does not define `{name}`, which `{file}` imports"),
             ),
         };
         let related = (job.span(), format!("the handler of {}", job.who()));
-        let finding = job.finding(Severity::Warning, code, message);
+        let finding = job.finding(severity, code, message);
         let mut finding = esb_model::Finding { span: None, related: vec![related], ..finding };
-        if code == codes::MISSING_IMPORT {
-            finding.help =
-                advice(Some("add its package to `requirements.txt`, or to a layer".to_owned()));
-        }
+        finding.help = advice(match &failing.why {
+            Why::Missing(_) => {
+                Some("add its package to `requirements.txt`, or to a layer".to_owned())
+            }
+            Why::Relative => Some("import the module by its name, without a dot".to_owned()),
+            Why::Fault(_) | Why::Name { .. } => None,
+        });
         let text = text_of(&job.files, &failing.path)?;
         let (start, end) = (failing.start, failing.end);
         Some(CodeFinding::at(finding, CodePlace { file: file.clone(), text, start, end }))

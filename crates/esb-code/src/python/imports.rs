@@ -29,6 +29,10 @@ pub(crate) enum Why {
     Missing(String),
     /// Python cannot read the file.
     Fault(String),
+    /// A relative import leaves the highest package.
+    Relative,
+    /// The module in this file lacks the name.
+    Name { name: String, module: String },
 }
 
 /// A module to look at.
@@ -41,7 +45,8 @@ struct Visit {
 /// Walks the imports of a module that happen when it is imported.
 struct Walk<'a> {
     finder: &'a Finder<'a>,
-    base: &'a BaseModules,
+    /// What the base brings; without it, modules that are not here may be there.
+    base: Option<&'a BaseModules>,
     queue: VecDeque<Visit>,
     seen: BTreeSet<String>,
     failing: Vec<Failing>,
@@ -49,7 +54,11 @@ struct Walk<'a> {
 
 /// The imports that fail when a module with this name is imported; none where modules are found in
 /// a way that only running it tells.
-pub(crate) fn missing(finder: &Finder<'_>, base: &BaseModules, module: &str) -> Vec<Failing> {
+pub(crate) fn failing(
+    finder: &Finder<'_>,
+    base: Option<&BaseModules>,
+    module: &str,
+) -> Vec<Failing> {
     let mut walk = Walk::new(finder, base, module);
     while let Some(visit) = walk.queue.pop_front() {
         if walk.visit(&visit).is_none() {
@@ -62,8 +71,7 @@ pub(crate) fn missing(finder: &Finder<'_>, base: &BaseModules, module: &str) -> 
 /// Whether a module with this name, or one that it imports, may give the module a name from
 /// outside: `sys.modules["app"].handler = …`.
 pub(super) fn may_give(finder: &Finder<'_>, module: &str, name: &str) -> bool {
-    let base = BaseModules::default();
-    let mut walk = Walk::new(finder, &base, module);
+    let mut walk = Walk::new(finder, None, module);
     while let Some(visit) = walk.queue.pop_front() {
         let Some(read) = finder.read(&visit.path) else { continue };
         let Some(summary) = &read.summary else { continue };
@@ -78,7 +86,7 @@ pub(super) fn may_give(finder: &Finder<'_>, module: &str, name: &str) -> bool {
 }
 
 impl<'a> Walk<'a> {
-    fn new(finder: &'a Finder<'a>, base: &'a BaseModules, module: &str) -> Self {
+    fn new(finder: &'a Finder<'a>, base: Option<&'a BaseModules>, module: &str) -> Self {
         let (queue, seen, failing) = Default::default();
         let mut walk = Walk { finder, base, queue, seen, failing };
         walk.follow(module, true);
@@ -104,28 +112,35 @@ impl<'a> Walk<'a> {
             return None;
         }
         for import in summary.imports.iter().chain(&summary.stars) {
-            if let Some(missing) = self.import(&visit.package, import) {
-                self.failing.push(fail(Why::Missing(missing), import.start, import.end));
+            if let Some(why) = self.import(&visit.package, import) {
+                self.failing.push(fail(why, import.start, import.end));
             }
         }
         Some(())
     }
 
-    /// Follows an import; gives the module that is missing.
-    fn import(&mut self, package: &str, import: &Import) -> Option<String> {
-        let name = absolute(package, import.level, &import.module)?;
+    /// Follows an import; tells why it fails.
+    fn import(&mut self, package: &str, import: &Import) -> Option<Why> {
+        let Some(name) = absolute(package, import.level, &import.module) else {
+            return Some(Why::Relative);
+        };
         let top = name.split('.').next().unwrap_or(&name);
         if import.level == 0 && self.comes_with_python(top) {
             return None;
         }
         match self.finder.module(&name) {
-            Found::Missing { found: 0 } => return Some(top.to_owned()),
-            Found::Missing { found } => return self.is_missing(&name, found),
-            Found::Source { .. } | Found::Namespace => {
+            Found::Missing { found: 0 } => {
+                return self.base.map(|_| Why::Missing(top.to_owned()));
+            }
+            Found::Missing { found } => {
+                return self.base.and_then(|_| self.is_missing(&name, found)).map(Why::Missing);
+            }
+            found @ (Found::Source { .. } | Found::Namespace) => {
                 self.follow(&name, false);
                 for inner in &import.names {
                     self.follow(&format!("{name}.{inner}"), false);
                 }
+                return self.lacks(&name, &found, &import.names);
             }
             Found::Binary | Found::Unknown => {}
         }
@@ -135,7 +150,25 @@ impl<'a> Walk<'a> {
     /// Whether a module is in the base or in Python itself. One of the code may have the same name:
     /// the import does not fail for that.
     fn comes_with_python(&self, module: &str) -> bool {
-        standard_library::has(self.finder.version, module) || self.base.has(module)
+        standard_library::has(self.finder.version, module)
+            || self.base.is_some_and(|base| base.has(module))
+    }
+
+    /// The first name that a module of the code has not, and that is no module in it.
+    fn lacks(&self, module: &str, found: &Found, names: &[String]) -> Option<Why> {
+        let Found::Source { path, folder } = found else { return None };
+        if !self.is_own(path) {
+            return None;
+        }
+        let package = if folder.is_some() { module } else { parent(module) };
+        let is_lacking = |name: &&String| {
+            !name.starts_with("__")
+                && self.finder.defines(path, package, name) == Some(false)
+                && matches!(self.finder.module(&format!("{module}.{name}")), Found::Missing { .. })
+        };
+        let name = names.iter().find(is_lacking)?.clone();
+        let module = self.finder.files.origin(path)?.name;
+        Some(Why::Name { name, module })
     }
 
     /// What is missing of a name of which only so many parts were found.

@@ -1,13 +1,16 @@
 //! Parses a module and takes from its tree what a run remembers of it.
 //!
-//! The one place that knows the parser, with `names` and `nesting`.
+//! The one place that knows the parser, with `names`, `nesting`,
+//! `indentation` and `semantics`.
 
 use ruff_python_ast::Mod;
 use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::{Ranged as _, TextRange};
 
 use super::{
+    indentation::inconsistent,
     names::collect,
+    semantics::first_error,
     summary::{Fault, Summary},
     version::Version,
 };
@@ -15,6 +18,9 @@ use super::{
 /// The stack that a tree of the allowed depth is walked and dropped on, and how much of it must be
 /// left for none to be made.
 const STACK: usize = 64 * 1024 * 1024;
+
+/// A feature of `__future__` with operators of its own, which the parser does not know.
+const OWN_GRAMMAR: &str = "barry_as_FLUFL";
 
 /// Reads a text of bounded depth; `None` when the parser cannot say what this version of Python
 /// would.
@@ -30,17 +36,24 @@ pub(super) fn read(text: &str, version: Version) -> Option<Summary> {
         let first = |faults: Vec<(TextRange, String)>| {
             faults.into_iter().min_by_key(|(range, _)| range.start())
         };
+        let Mod::Module(module) = parsed.syntax() else { return None };
         let fault = match first(errors.collect()) {
-            Some(_) if !is_known => return None,
             Some(fault) => Some(fault),
-            None => first(too_new.collect()).filter(|_| is_known),
+            None => inconsistent(text, parsed.tokens())
+                .map(|range| {
+                    (range, "this line mixes tabs and spaces in its indentation".to_owned())
+                })
+                .or_else(|| first(too_new.collect()))
+                .or_else(|| first_error(&module.body, text, target)),
         };
+        if fault.is_some() && (!is_known || text.contains(OWN_GRAMMAR)) {
+            return None;
+        }
         if let Some((range, message)) = fault {
             let (start, end) = (range.start().to_usize(), range.end().to_usize());
             let fault = Fault { message: lower_first(&message), start, end };
             return Some(Summary { fault: Some(fault), ..Summary::default() });
         }
-        let Mod::Module(module) = parsed.syntax() else { return None };
         Some(collect(&module.body))
     })
 }

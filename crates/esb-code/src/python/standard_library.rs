@@ -157,6 +157,27 @@ const SOMETIMES: &[(&str, u8, u8)] = &[
     ("zoneinfo", 9, 15),
 ];
 
+/// Whether AWS's base images for Python bring a module beside the standard library.
+pub(super) fn base_has(module: &str) -> bool {
+    const BROUGHT: [&str; 14] = [
+        "awslambdaric",
+        "boto3",
+        "botocore",
+        "bootstrap",
+        "dateutil",
+        "jmespath",
+        "lambda_runtime_client",
+        "pip",
+        "runtime_client",
+        "s3transfer",
+        "simplejson",
+        "six",
+        "snapshot_restore_py",
+        "urllib3",
+    ];
+    BROUGHT.contains(&module)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,12 @@ use std::{
 use esb_oci::Digest;
 use serde::{Deserialize, Serialize};
 
-use super::{decode::decode, nesting::is_shallow, read::read, version::Version};
+use super::{
+    decode::{NotText, decode},
+    nesting::is_shallow,
+    read::read,
+    version::Version,
+};
 use crate::{
     Cache, Remembered,
     files::{ImageFiles, Origin},
@@ -19,7 +24,7 @@ use crate::{
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The form of what is kept; another one is not read.
-const FORM: &str = "python-module-2";
+const FORM: &str = "python-module-3";
 
 /// What a module defines and imports.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,8 +150,20 @@ impl<'a> Modules<'a> {
         match decode(bytes) {
             None => None,
             Some(Err(bad)) => {
-                let message = "this is not UTF-8, and the first lines name no other encoding";
-                let fault = Fault { message: message.to_owned(), start: bad.0, end: bad.0 + 1 };
+                let (message, start) = match bad {
+                    NotText::Byte(at) => {
+                        let message =
+                            "this is not UTF-8, and the first lines name no other encoding";
+                        (message.to_owned(), at)
+                    }
+                    NotText::Nul(at) => {
+                        ("this is a NUL byte, which no source may have".to_owned(), at)
+                    }
+                    NotText::Encoding(name) => {
+                        (format!("Python knows no encoding `{}`", name.escape_debug()), 0)
+                    }
+                };
+                let fault = Fault { message, start, end: start + 1 };
                 Some(Summary { fault: Some(fault), ..Summary::default() })
             }
             Some(Ok(text)) => self.of_text(&text, version),

@@ -176,3 +176,15 @@ fn broken_classes_end_early() {
         sample("java21", "App::other").file("code/App.class", &whole[..end]).is_silent();
     }
 }
+
+#[test]
+fn files_that_are_no_jars_hold_no_classes() {
+    let with = |handler: &str| {
+        sample("java21", handler)
+            .file("code/a/Handler.class", object("a/Handler", &["run"]))
+            .file("code/lib/junk.jar", "not a zip archive")
+    };
+    with("a.Handler::run").is_silent();
+    let missing = with("a.Missing::run").findings();
+    assert!(missing.starts_with("error: "), "{missing}");
+}

@@ -5,4 +5,5 @@ mod imports;
 mod java;
 mod node;
 mod python;
+mod starts;
 mod support;

@@ -35,7 +35,6 @@ fn names_are_found_however_they_are_made() {
         "import a.b as handler",
         "from a import handler",
         "from a import b as handler",
-        "from .a import b as handler",
         "if x:\n  handler = 1",
         "if x:\n  pass\nelif y:\n  pass\nelse:\n  def handler(): ...",
         "try:\n  import a\nexcept ImportError:\n  handler = 1",

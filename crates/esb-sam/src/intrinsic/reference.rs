@@ -113,15 +113,13 @@ pub(super) fn named(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, name: &str) -
             return unknown(None);
         }
         let origin = Some(Rc::new(Origin { id: resource.id.clone(), attribute: None }));
-        return match this.reference_of(&resource) {
-            Some(text) => Some(Value::Text(Text { origin, ..Text::new(text) })),
-            None => {
-                if this.name_is_unset(&resource) {
-                    this.run.findings.unset(node.span());
-                }
-                unknown(origin)
-            }
-        };
+        if let Some(text) = this.reference_of(&resource) {
+            return Some(Value::Text(Text { origin, ..Text::new(text) }));
+        }
+        if this.name_is_unset(&resource) {
+            this.run.findings.unset(node.span());
+        }
+        return unknown(origin);
     }
     match this.generated(name, None, node.span()) {
         Generated::Known(text) => Some(Value::text(text)),
