@@ -35,8 +35,16 @@ fn of_run(remedy: &esb_deploy::Remedy) -> Cow<'_, str> {
             "name the internal registry with `--registry HOST[:PORT]`".into()
         }
         Remedy::StartOrNameRegistry => {
-            "start it, or name another with `--registry HOST[:PORT]`".into()
+            "start it (`docker run -d -p 5010:5000 registry:2`), or name another with `--registry \
+             HOST[:PORT]`"
+                .into()
         }
+        Remedy::NameLastRegistry { before } => format!(
+            "name it again with `--registry {before}`, or set `registry = \"{before}\"` in \
+             esb.toml; if another target is meant, say so with `--registry` or `--to`, or go on \
+             with `--yes`"
+        )
+        .into(),
         Remedy::StartOrNamePushAddress => {
             "start it, or name the address that this machine reaches \
              with `--push-registry HOST:PORT`; a registry of plain HTTP needs \
@@ -98,7 +106,11 @@ fn of_image(remedy: &esb_image::Remedy) -> Cow<'_, str> {
         Remedy::UseAnotherBuilder => {
             "use `--builder docker` with a running engine, or `--builder buildkit`".into()
         }
-        Remedy::StartEngine => "start the Docker engine, or name another with DOCKER_HOST".into(),
+        Remedy::StartEngine => {
+            "start the Docker engine, or name another with DOCKER_HOST; a build \
+             needs none with `--to oci:DIR`"
+                .into()
+        }
         Remedy::CheckFleet => "check the addresses of `--buildkit`, the certificates of \
              `--buildkit-tls` and the name of `--buildkit-server-name`"
             .into(),
@@ -148,7 +160,12 @@ fn of_registry(remedy: &esb_registry::Remedy) -> Cow<'_, str> {
             format!("give the certificate authority of `{registry}` with `--ca-file FILE`").into()
         }
         Remedy::StartRegistry { registry } => {
-            format!("start the registry at `{registry}`, or name another with `--registry`").into()
+            let port = registry.rsplit_once(':').map_or("5000", |(_, port)| port);
+            format!(
+                "start the registry at `{registry}` (here: `docker run -d -p {port}:5000 \
+                 registry:2`), or name another with `--registry`"
+            )
+            .into()
         }
         Remedy::GiveCopy { host } => format!(
             "give a copy with `--mirror {host}=oci:DIR` (an OCI layout) or \

@@ -77,6 +77,16 @@ impl Given {
         }
     }
 
+    /// Whether a value that is given is wrong, or has a name that no template declares.
+    pub(crate) fn is_wrong(loaded: &Loaded) -> bool {
+        let open: Vec<_> = loaded.open.iter().map(|(_, parameter)| parameter.span).collect();
+        loaded.effective_findings().iter().any(|finding| {
+            let is_given = finding.span.is_none_or(|span| !open.contains(&span));
+            let is_about = [codes::PARAMETER_CONSTRAINT, codes::UNKNOWN_PARAMETER];
+            finding.severity == Severity::Error && is_about.contains(&finding.code) && is_given
+        })
+    }
+
     /// Says what a template has against a parameter's value.
     pub(crate) fn check(
         &self,

@@ -21,6 +21,7 @@ mod fleet;
 mod hints;
 mod inputs;
 mod inspect;
+mod interruption;
 mod loading;
 mod markdown;
 mod output;

@@ -40,6 +40,8 @@ pub(crate) fn warnings(merged: &Merged, program: &str, is_planned: bool) -> Vec<
         }
     }
     let verb = if is_planned { "would take over" } else { "took over" };
+    // Who agrees to it sees all of it.
+    let most = if is_planned { usize::MAX } else { SHOWN };
     let mut lines = Vec::new();
     for (owner, entries) in from {
         let whose = match owner {
@@ -49,7 +51,7 @@ pub(crate) fn warnings(merged: &Merged, program: &str, is_planned: bool) -> Vec<
             }
             Some(owner) => format!("what `{owner}` published"),
         };
-        lines.push(format!("{verb} {whose}: {}", names(&entries)));
+        lines.push(format!("{verb} {whose}: {}", names(&entries, most)));
     }
     if !merged.replaced.is_empty() {
         let entries: Vec<&EntryKey> = merged.replaced.iter().collect();
@@ -57,7 +59,7 @@ pub(crate) fn warnings(merged: &Merged, program: &str, is_planned: bool) -> Vec<
         lines.push(format!(
             "{verb} what another project of the same name published last: {}; if both are one, \
              commit its esb.lock, else set `application = \"NAME\"` in esb.toml",
-            names(&entries)
+            names(&entries, most)
         ));
     }
     let owners: BTreeSet<&Owner> = merged.left.iter().map(|(_, owner)| owner).collect();
@@ -66,15 +68,15 @@ pub(crate) fn warnings(merged: &Merged, program: &str, is_planned: bool) -> Vec<
         lines.push(format!(
             "kept what `{owner}` published before applications were recorded: {}; \
              `{program} config rm --owner ':{owner}'` removes it",
-            names(&entries.collect::<Vec<_>>())
+            names(&entries.collect::<Vec<_>>(), SHOWN)
         ));
     }
     lines
 }
 
-fn names(entries: &[&EntryKey]) -> String {
-    let shown: Vec<String> = entries.iter().take(SHOWN).map(ToString::to_string).collect();
-    match entries.len().saturating_sub(SHOWN) {
+fn names(entries: &[&EntryKey], most: usize) -> String {
+    let shown: Vec<String> = entries.iter().take(most).map(ToString::to_string).collect();
+    match entries.len().saturating_sub(most) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }

@@ -158,7 +158,9 @@ pub(crate) fn wanted(open: &[Open], asks_all: bool) -> Vec<Open> {
     open.iter().filter(is_wanted).cloned().collect()
 }
 
-/// Asks for parameters, with what was answered before. `check` says what is wrong with a value.
+/// Asks for parameters, with what was answered before; once for those of several templates that
+/// have one name, as `--parameter NAME=VALUE` is for all of them. `check` says what is wrong with a
+/// value.
 ///
 /// # Errors
 /// At the end of the input, which cancels the command.
@@ -169,20 +171,62 @@ pub(crate) async fn parameters(
 ) -> Result<Answers, Error> {
     let saved = saved_answers(project);
     let mut answers = Answers::new();
-    for open in wanted {
-        let (number, parameter) = open;
-        let template = &project.templates[*number];
-        let of = saved.templates.get(&template.owner);
-        let values = of.and_then(|of| of.parameters.get(&project.environment));
-        let before = values.and_then(|values| values.get(&parameter.name));
-        let before = before.filter(|value| !parameter.no_echo && check(open, value).is_ok());
-        let value =
-            parameter_value(parameter, &template.name, before, |value| check(open, value)).await?;
-        if let Some(value) = value {
-            answers.entry(*number).or_default().insert(parameter.name.clone(), value);
+    for group in of_one_name(wanted) {
+        let names: Vec<&str> =
+            group.iter().map(|(number, _)| &*project.templates[*number].name).collect();
+        let mut parameter = group[0].1.clone();
+        parameter.no_echo = group.iter().any(|(_, parameter)| parameter.no_echo);
+        let check = |value: &str| group.iter().try_for_each(|open| check(open, value));
+        let before = group.iter().find_map(|open| saved_value(&saved, project, open));
+        let before = before.filter(|value| !parameter.no_echo && check(value).is_ok());
+        let value = parameter_value(&parameter, &names.join(" and "), before, check).await?;
+        for (number, parameter) in group {
+            let own = answers.entry(*number).or_default();
+            own.extend(value.clone().map(|value| (parameter.name.clone(), value)));
         }
     }
+    answers.retain(|_, values| !values.is_empty());
     Ok(answers)
+}
+
+/// Parameters of one name and default side by side, in the order of the first of each.
+fn of_one_name(wanted: &[Open]) -> Vec<Vec<&Open>> {
+    let mut groups: Vec<Vec<&Open>> = Vec::new();
+    for open in wanted {
+        let (_, parameter) = open;
+        let is_same = |group: &&mut Vec<&Open>| {
+            let (_, first) = group[0];
+            first.name == parameter.name && first.default == parameter.default
+        };
+        match groups.iter_mut().find(is_same) {
+            Some(group) => group.push(open),
+            None => groups.push(vec![open]),
+        }
+    }
+    groups
+}
+
+fn saved_value<'a>(
+    saved: &'a Saved,
+    project: &Project,
+    (number, parameter): &Open,
+) -> Option<&'a String> {
+    let of = saved.templates.get(&project.templates[*number].owner)?;
+    of.parameters.get(&project.environment)?.get(&parameter.name)
+}
+
+/// A line for answers of before where nobody can be asked: they are no values, and one may be meant.
+pub(crate) fn unused_answers_line(project: &Project, open: &[Open]) -> Option<String> {
+    let saved = saved_answers(project);
+    let of_missing = wanted(open, false);
+    let flag = |open: &Open| {
+        let value = saved_value(&saved, project, open).filter(|_| !open.1.no_echo)?;
+        Some(format!("`--parameter {}={}`", open.1.name, shortened(value)))
+    };
+    let flags: Vec<String> = of_missing.iter().filter_map(flag).collect();
+    (!flags.is_empty()).then(|| {
+        format!("Saved answers only prefill questions; as flags they are {}", flags.join(", "))
+    })
 }
 
 /// Asks for one value; none where the template's hidden default stays.
@@ -259,7 +303,11 @@ pub(crate) fn remember(
 
 /// The line that says which values were taken without a question; `taken` are those of flags that
 /// nothing gave.
-pub(crate) fn defaults_line(taken: &[(&str, &str)], open: &[Open]) -> Option<String> {
+pub(crate) fn defaults_line(
+    taken: &[(&str, &str)],
+    open: &[Open],
+    may_ask: bool,
+) -> Option<String> {
     let own = taken.iter().map(|(name, value)| format!("{name} {value}"));
     let parameters = open.iter().filter_map(|(_, parameter)| {
         let value = parameter.default.as_deref()?;
@@ -271,7 +319,8 @@ pub(crate) fn defaults_line(taken: &[(&str, &str)], open: &[Open]) -> Option<Str
         all.truncate(DEFAULTS);
         all.push(format!("{more} more"));
     }
-    (!all.is_empty()).then(|| format!("Using defaults: {} (`--ask` asks for them)", all.join(", ")))
+    let how = if may_ask { " (`--ask` asks for them)" } else { "" };
+    (!all.is_empty()).then(|| format!("Using defaults: {}{how}", all.join(", ")))
 }
 
 fn shortened(value: &str) -> String {

@@ -6,7 +6,10 @@ use esb_deploy::{Error, Kind};
 use futures_util::future::select_all;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::exit_code::{CliError, Exit};
+use crate::{
+    exit_code::{CliError, Exit},
+    interruption,
+};
 
 /// Runs work to its end, or until Ctrl-C or another signal that asks to end.
 pub(crate) fn block_on<T, E: Into<CliError>>(
@@ -25,8 +28,7 @@ pub(crate) fn block_on<T, E: Into<CliError>>(
             biased;
             result = work => result.map_err(Into::into),
             () = any(&mut signals) => {
-                let text = "interrupted; nothing was published";
-                let error = Error::new(Kind::Local, "interrupted", text);
+                let error = Error::new(Kind::Local, "interrupted", interruption::message());
                 Err(CliError::with_exit(Exit::Interrupted, error))
             }
         }

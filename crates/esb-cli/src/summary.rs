@@ -40,11 +40,14 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// The result of a run. `is_agreed` says that a person has seen its plan: what the plan said is
+    /// not said again.
     pub(crate) fn done(
         run: &Deployment,
         outcome: &Outcome,
         printer: Printer,
         start: Instant,
+        is_agreed: bool,
     ) -> Self {
         let Outcome { target, images: made, externals, written, replaced, pulled, places, .. } =
             outcome;
@@ -53,13 +56,15 @@ impl Summary {
         let own = made.iter().map(|image| made_fields(target, image));
         let images: Vec<_> = own.chain(externals.iter().filter_map(external_fields)).collect();
         let unowned = unowned(written.merged.as_ref());
-        warn(run, written.merged.as_ref(), printer, false);
+        if !is_agreed {
+            warn(run, written.merged.as_ref(), printer, false);
+        }
         let provisioner = provisioner(run, written, found.gateway.as_ref());
         let gateway = found.gateway.as_ref().filter(|_| replaced.restarted.is_none());
         let restart = restart(run, written, gateway);
         let commands =
             text::Commands { provisioner: provisioner.as_deref(), restart: restart.as_deref() };
-        let text = text::done(run, outcome, &commands, printer, start);
+        let text = text::done(run, outcome, &commands, (printer, start), is_agreed);
         let document = Document::Done(Box::new(RunDocument {
             environment: run.project.environment.clone(),
             images,

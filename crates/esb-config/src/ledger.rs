@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Adopted, Change, ChangeKind, Conflict, EntryKey, Error, Owner, Owners, RunOwners, Section,
-    standing,
+    Adopted, Change, ChangeKind, Conflict, EntryKey, Error, Owner, Owners, OwnershipState,
+    RunOwners, Section, standing,
 };
 
 /// Books of one merge.
@@ -18,6 +18,8 @@ pub(crate) struct Ledger<'a> {
     run: &'a RunOwners,
     /// Owners without an application whose entries the run takes as its own.
     inherited: BTreeSet<Owner>,
+    /// Earlier names of the run's own templates: what they have is the run's.
+    renamed: BTreeSet<Owner>,
     result: MergeResult,
     conflicts: Vec<Conflict>,
 }
@@ -47,13 +49,14 @@ enum EntryDecision {
 
 impl<'a> Ledger<'a> {
     pub(crate) fn new(
-        before: &'a Owners,
+        state: &'a OwnershipState,
         wanted: &'a Owners,
         run: &'a RunOwners,
     ) -> Result<Self, Error> {
-        let inherited = standing::inherited(before, wanted, run)?;
-        let result = MergeResult::default();
-        Ok(Self { before, wanted, run, inherited, result, conflicts: Vec::new() })
+        let inherited = standing::inherited(state, wanted, run)?;
+        let (before, renamed) = (&state.owners, run.renamed(state));
+        let (result, conflicts) = (MergeResult::default(), Vec::new());
+        Ok(Self { before, wanted, run, inherited, renamed, result, conflicts })
     }
 
     /// The entries of a section after the run: those kept in their order, then the run's.
@@ -147,8 +150,8 @@ impl<'a> Ledger<'a> {
         let is_other = |owner: &&Owner| !self.run.owners.contains(*owner);
         let others: BTreeSet<Owner> = owners.iter().filter(is_other).cloned().collect();
         let Some(wanted) = wanted else {
-            let ours = others.len() < owners.len();
-            return if ours && others.is_empty() {
+            let has_others = others.iter().any(|owner| !self.renamed.contains(owner));
+            return if !owners.is_empty() && !has_others {
                 EntryDecision::Removed
             } else {
                 EntryDecision::Kept
@@ -161,8 +164,9 @@ impl<'a> Ledger<'a> {
             }
             return EntryDecision::Replaced;
         }
-        let (inherited, others): (BTreeSet<Owner>, BTreeSet<Owner>) =
-            others.into_iter().partition(|owner| self.inherited.contains(owner));
+        let (inherited, others): (BTreeSet<Owner>, BTreeSet<Owner>) = others
+            .into_iter()
+            .partition(|owner| self.inherited.contains(owner) || self.renamed.contains(owner));
         if may_share(section) && (wanted == entry || is_only_listed(section)) && !others.is_empty()
         {
             self.own(section, key, &others);
@@ -192,8 +196,9 @@ impl<'a> Ledger<'a> {
             self.result.unowned.push(entry);
             return;
         }
-        let others: Vec<&Owner> =
-            owners.iter().filter(|owner| !self.run.owners.contains(*owner)).collect();
+        let is_ours =
+            |owner: &Owner| self.run.owners.contains(owner) || self.renamed.contains(owner);
+        let others: Vec<&Owner> = owners.iter().filter(|owner| !is_ours(owner)).collect();
         let is_left = |owner: &&&Owner| {
             let mut run = self.run.owners.iter();
             owner.application().is_none() && run.any(|own| own.template() == owner.template())
@@ -222,8 +227,10 @@ impl<'a> Ledger<'a> {
     }
 
     fn change(&mut self, section: Section, key: &str, kind: ChangeKind) {
+        let is_removed = kind == ChangeKind::Removed;
+        let details = if is_removed { what_stays(section) } else { Vec::new() };
         let entry = EntryKey::new(section, key);
-        self.result.changes.push(Change { entry, kind, details: Vec::new(), route: None });
+        self.result.changes.push(Change { entry, kind, details, route: None });
     }
 }
 
@@ -235,4 +242,14 @@ fn may_share(section: Section) -> bool {
 /// Whether the value of an entry is not used by any reader; then the first owner's stays.
 fn is_only_listed(section: Section) -> bool {
     section == Section::Layer
+}
+
+/// What the platform keeps of an entry that is removed: its Provisioner only creates.
+fn what_stays(section: Section) -> Vec<String> {
+    let text = match section {
+        Section::Table => "its definition only; the database keeps the table and its data",
+        Section::Bucket => "its definition only; the object store keeps the bucket and its objects",
+        _ => return Vec::new(),
+    };
+    vec![text.to_owned()]
 }

@@ -93,7 +93,7 @@ pub fn merge(
     let mut new = rendered.config.clone();
     let own_region = region::apart(&old.functions, &mut new.functions);
     let new = &new;
-    let mut ledger = Ledger::new(&published.state.owners, &rendered.state.owners, run)?;
+    let mut ledger = Ledger::new(&published.state, &rendered.state.owners, run)?;
     let (ours, wanted) = (&published.state.defaults, &new.functions.defaults);
     let settled = defaults::settle(&old.functions.defaults, wanted, ours);
     let functions = ledger.settle(

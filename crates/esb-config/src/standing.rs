@@ -3,7 +3,7 @@
 //! Owns three judgements. A run that shares no function with what its owner published is another
 //! application of the same name: its removals would be another one's losses. The same is a run that
 //! would remove what another project published under that name, as far as projects are recorded.
-//! And a template that published before applications were recorded is the run's when path and a
+//! The last run of the same project on the same machine speaks against the first. And a template that published before applications were recorded is the run's when path and a
 //! function's name agree.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,10 @@ pub struct RunOwners {
     pub project: Option<String>,
     /// Names of applications that other projects may have without meaning it.
     pub common_names: BTreeSet<String>,
+    /// The owners under which the last run of the same project, on the same machine and for the same
+    /// environment, published: an application keeps what it has when its name changes, or all of
+    /// its functions' names do.
+    pub former: BTreeSet<Owner>,
 }
 
 impl RunOwners {
@@ -38,6 +42,27 @@ impl RunOwners {
     /// Whether other projects may publish under this owner's name.
     fn is_common(&self, owner: &Owner) -> bool {
         owner.application().is_some_and(|name| self.common_names.contains(name))
+    }
+
+    /// Whether everything of an owner was published by the run's own project, as far as that is
+    /// recorded, and the last run published as that owner.
+    fn published_as(&self, owner: &Owner, before: &OwnershipState) -> bool {
+        let recorded = before.recorded_projects();
+        let of_owner = before.owners.iter().filter(|(_, of)| *of == owner);
+        self.former.contains(owner)
+            && of_owner
+                .filter_map(|(entry, _)| recorded.get(&entry))
+                .all(|project| self.project.as_ref() == Some(project))
+    }
+
+    /// The earlier names of the run's own templates.
+    pub(crate) fn renamed(&self, before: &OwnershipState) -> BTreeSet<Owner> {
+        let is_own = |owner: &&Owner| {
+            !self.owners.contains(*owner)
+                && self.owners.iter().any(|own| own.template() == owner.template())
+                && self.published_as(owner, before)
+        };
+        self.former.iter().filter(is_own).cloned().collect()
     }
 }
 
@@ -137,10 +162,11 @@ fn projects_of_functions<'a>(
 /// [`Error::NameCollision`] when the run is another application than what it is called, unless it
 /// takes over on purpose.
 pub(crate) fn inherited(
-    before: &Owners,
+    state: &OwnershipState,
     wanted: &Owners,
     run: &RunOwners,
 ) -> Result<BTreeSet<Owner>, Error> {
+    let before = &state.owners;
     let mut inherited = BTreeSet::new();
     let mut collisions = Vec::new();
     for owner in run.owners.iter().filter(|owner| owner.application().is_some()) {
@@ -150,7 +176,7 @@ pub(crate) fn inherited(
         if old.shares() {
             inherited.insert(earlier);
         }
-        if run.adopt {
+        if run.adopt || run.published_as(owner, state) {
             continue;
         }
         let stranger = if own.is_published() {

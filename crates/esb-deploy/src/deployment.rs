@@ -10,10 +10,12 @@ use esb_registry::{Journal, PushSession};
 use crate::{
     Remedy,
     application_name::{ApplicationName, Origin, new_project},
+    apply::publication::Publication,
     builders::Builders,
     connections::Connections,
     engine,
     error::{Error, Kind},
+    last_target::LastTarget,
     lockfile::{LockFile, Pin, Pinned},
     options::{Mode, Naming, Options},
     project::Project,
@@ -45,6 +47,7 @@ pub(crate) struct RunState {
     /// What was synced, for later runs.
     pub(crate) journal: Journal,
     pub(crate) tags: TagPrefetch,
+    pub(crate) publication: Publication,
 }
 
 impl fmt::Debug for Deployment {
@@ -92,6 +95,7 @@ impl Deployment {
             journal: Journal::new(store.clone()),
             tags: TagPrefetch::new(client.clone(), store.clone(), session.clone()),
             session,
+            publication: Publication::default(),
         };
         Ok(Self { project, options, compose_project, connections, builders, learned, reporter })
     }
@@ -124,6 +128,11 @@ impl Deployment {
         let index = found.index.or_else(|| self.learned.lock.index(kind, name, found.digest));
         self.learned.lock.found(kind, name, platform, Pin { digest: found.digest, index });
         Ok(found)
+    }
+
+    /// How far the run has come with publishing.
+    pub fn publication(&self) -> Publication {
+        self.learned.publication.clone()
     }
 
     /// The application of each template.
@@ -165,6 +174,7 @@ impl Deployment {
             adopt: self.options.site.adopt,
             project: self.learned.lock.project(),
             common_names: by_chance.map(|named| named.name.clone()).collect(),
+            former: LastTarget::owners(self),
         }
     }
 

@@ -35,7 +35,7 @@ impl Project {
         for name in ["base", "config", "functions", "images", "layers"] {
             generated.join(name).exists()?;
         }
-        for name in ["copied.json", "folders.json", "images.json", "made.json"] {
+        for name in ["copied.json", "folders.json", "images.json", "made.json", "target.json"] {
             generated.metadata(name)?;
         }
         self.folder().join(self.brand.folder_name()).metadata(".gitignore").map(drop)

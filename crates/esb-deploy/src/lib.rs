@@ -21,6 +21,7 @@ mod fetch;
 mod folders;
 pub mod history;
 mod image_names;
+mod last_target;
 pub mod levels;
 mod load;
 mod local_code;
@@ -47,6 +48,7 @@ pub use apply::{
     config::{Places, Written, current, lock_folder, places, publish_merged},
     delivered::delivered,
     delivery::{ConfigPlace, Delivery, all_gateways_read},
+    publication::{Publication, PublicationStep},
     pull::Pulled,
     workers::Replaced,
 };
@@ -56,6 +58,7 @@ pub use error::{Error, Kind};
 pub use external::{External, ExternalState};
 pub use fetch::{Fetched, FetchedSite, Wheels, fetch, wheelhouse};
 pub use image_names::Target;
+pub use last_target::{TargetChange, TargetPart};
 pub use load::{Loaded, TemplateInputs, load};
 pub use made_image::MadeImage;
 pub use options::{

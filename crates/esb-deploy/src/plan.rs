@@ -10,6 +10,7 @@ use crate::{
     deployment::Deployment,
     error::Error,
     image_names::Target,
+    last_target::LastTarget,
     load::{self, Loaded, TemplateInputs},
     options::Destination,
     predict::{self, Prediction},
@@ -111,7 +112,8 @@ impl Deployment {
         let findings = runnable::findings(self, &loaded.app, &recipes);
         loaded.findings.extend(findings.clone());
         let findings = loaded.with_levels(findings);
-        let site = Site { registry: target.registry.clone(), places, externals };
+        let last = if self.options.publish { LastTarget::find(self, &places).await? } else { None };
+        let site = Site { registry: target.registry.clone(), places, externals, last };
         Ok(Plan { loaded, recipes, target, findings, site })
     }
 

@@ -19,6 +19,11 @@ pub enum Remedy {
     NameInternalRegistry,
     /// Start the registry, or name another.
     StartOrNameRegistry,
+    /// Name the registry of the last deploy again, or say that another target is meant.
+    NameLastRegistry {
+        /// The registry of the last deploy.
+        before: String,
+    },
     /// Start the registry, or name the address at which this machine reaches it.
     StartOrNamePushAddress,
     /// Start or name a registry that the platform's Agent reaches and push there, or allow names

@@ -145,6 +145,7 @@ impl Revision {
             adopt,
             project: self.project.clone(),
             common_names: self.common_names.clone(),
+            former: BTreeSet::new(),
         }
     }
 }

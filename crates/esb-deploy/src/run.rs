@@ -8,6 +8,7 @@ use crate::{
     apply::Applied,
     deployment::Deployment,
     error::Error,
+    last_target::LastTarget,
     made_image::MadeImage,
     outcome::Outcome,
     plan::Plan,
@@ -34,6 +35,9 @@ impl Deployment {
         let Released { mut revision, images, code_findings } = released;
         let applied = self.apply(&mut revision, site).await?;
         let Applied { externals, places, written, pulled, replaced } = applied;
+        if self.options.publish {
+            LastTarget::record(self, &target, &places)?;
+        }
         Ok(Outcome {
             loaded,
             code_findings,

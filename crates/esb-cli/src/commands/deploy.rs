@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Instant};
 
-use esb_deploy::{Deployment, Error, Mode, Options, Plan, Project, Templates};
+use esb_deploy::{Deployment, Error, Mode, Options, Plan, Project, PublicationStep, Templates};
 
 use crate::{
     ask,
     cli::{BuildArgs, DeployArgs, GlobalArgs},
-    confirm::{Confirm, ShownPlan},
+    confirm::{self, Confirm, ShownPlan},
     connections,
     environment::Environment,
     exit_code::CliError,
-    inputs,
+    inputs, interruption,
     loading::{self, Given},
     output,
     printer::Printer,
@@ -63,15 +63,27 @@ impl Session<'_> {
         let templates = given.load(&deployment)?;
         let Self { project, environment, .. } = *self;
         let DeployRequest { global, build, .. } = *self.request;
-        if !templates.loaded.readable || !ask::may_ask(global, environment) {
+        if !templates.loaded.readable {
             return Ok((deployment, templates, Answered::default()));
         }
+        let may_ask = ask::may_ask(global, environment);
         let open = templates.loaded.open.clone();
-        let wanted = questions::wanted(&open, build.plan.ask);
-        if !build.plan.ask && !self.printer.quiet {
-            ask::tell(questions::defaults_line(&self.taken(), &open));
+        let asks_all = may_ask && build.plan.ask;
+        if !asks_all && !self.printer.quiet {
+            let line = questions::defaults_line(&self.taken(may_ask), &open, may_ask);
+            if let Some(line) = line {
+                self.printer.note(&line);
+            }
         }
-        if wanted.is_empty() {
+        if !may_ask {
+            let line = questions::unused_answers_line(self.project, &open);
+            if let Some(line) = line {
+                self.printer.note(&line);
+            }
+        }
+        let wanted = questions::wanted(&open, build.plan.ask);
+        // Who has given something wrong is not asked for more.
+        if !may_ask || wanted.is_empty() || Given::is_wrong(&templates.loaded) {
             return Ok((deployment, templates, Answered { open, answers: Answers::new() }));
         }
         // Nothing is held while a person thinks.
@@ -84,9 +96,12 @@ impl Session<'_> {
         Ok((deployment, templates, Answered { open, answers }))
     }
 
-    /// The values that a command takes where neither flag nor variable says one.
-    fn taken(&self) -> Vec<(&'static str, &str)> {
+    /// The values that a command takes where neither flag nor variable says one, for a person.
+    fn taken(&self, may_ask: bool) -> Vec<(&'static str, &str)> {
         let mut taken = Vec::new();
+        if !may_ask {
+            return taken;
+        }
         if !inputs::names_environment(self.request.global, self.environment) {
             taken.push(("environment", &*self.project.environment));
         }
@@ -105,10 +120,12 @@ impl Session<'_> {
         mut deployment: Deployment,
         mut plan: Plan,
         given: &Given,
+        confirm: Confirm,
     ) -> Result<(Deployment, Plan), CliError> {
-        let DeployRequest { global, deploy, .. } = *self.request;
-        let confirm = deploy.and_then(|deploy| Confirm::of(deploy, global, self.environment));
-        let Some(confirm) = confirm else { return Ok((deployment, plan)) };
+        if !confirm.shows_plan() {
+            confirm::unasked(confirm, &deployment, &mut plan, self.printer).await?;
+            return Ok((deployment, plan));
+        }
         let mut agreed = None;
         while let Some(shown) = ShownPlan::of(confirm, &deployment, &mut plan, self.printer).await?
         {
@@ -140,6 +157,7 @@ pub(crate) async fn run(
     environment: &Environment,
     printer: Printer,
 ) -> Result<Summary, CliError> {
+    interruption::leaves("nothing was published");
     let mut start = Instant::now();
     let DeployRequest { build, deploy, asked, .. } = *request;
     let output = output::folder(&project, build.output.as_deref())?;
@@ -159,6 +177,10 @@ pub(crate) async fn run(
     loading::print_late(&plan.findings, &plan.loaded, printer);
     if build.plan.dry_run {
         let preview = deployment.preview(&mut plan).await?;
+        let changed = confirm::target_lines(&deployment, &plan);
+        for line in changed {
+            printer.warning(&line);
+        }
         let detailed = build.plan.detailed_exitcode;
         return Ok(Summary::planned(
             &deployment,
@@ -170,12 +192,24 @@ pub(crate) async fn run(
         .with_changes(detailed && preview.has_changes()));
     }
     let before = start.elapsed();
-    let (deployment, plan) = session.agree(deployment, plan, &given).await?;
+    let confirm = deploy.map(|deploy| Confirm::of(deploy, request.global, environment));
+    let confirm = confirm.unwrap_or(Confirm::Given);
+    let (deployment, plan) = session.agree(deployment, plan, &given, confirm).await?;
     // Nobody wants to know how long they thought.
     let start = Instant::now().checked_sub(before).unwrap_or(start);
     if !build.plan.no_save_defaults {
         questions::remember(project, asked, &answered.open, &answered.answers)?;
     }
+    let publication = deployment.publication();
+    interruption::leaves_as(move || match publication.step() {
+        PublicationStep::Before => "nothing was published",
+        PublicationStep::Writing => {
+            "the configuration may be published in part: run the command again"
+        }
+        PublicationStep::Written => {
+            "the configuration is published, and workers may not be replaced: run the command again"
+        }
+    });
     let outcome = deployment.run(plan).await?;
     loading::print_late(&outcome.code_findings, &outcome.loaded, printer);
     if let Some(folder) = &output
@@ -183,7 +217,7 @@ pub(crate) async fn run(
     {
         output::write(&deployment.project, folder, &outcome.recipes)?;
     }
-    let summary = Summary::done(&deployment, &outcome, printer, start);
+    let summary = Summary::done(&deployment, &outcome, printer, start, confirm.shows_plan());
     deployment.close(outcome)?;
     Ok(summary)
 }

@@ -33,6 +33,7 @@ use crate::{
     environment::Environment,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
+    interruption,
     printer::Printer,
     reporter::{TerminalReporter, bytes},
     tables,
@@ -58,6 +59,7 @@ pub(crate) async fn prune(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), CliError> {
+    interruption::leaves("nothing was removed");
     let is_agreed = args.yes || environment.branded_is_true("YES");
     let asks = !args.dry_run && !is_agreed && ask::may_ask(global, environment);
     let mut work = Unused::find(args, asks, global, environment, printer).await?;
@@ -81,6 +83,7 @@ pub(crate) async fn prune(
     }
     let go = !args.dry_run && !work.images.is_empty();
     if go {
+        interruption::leaves("some of the images may be removed already");
         held::remove(&work.run, &work.images).await?;
     }
     let held = &work.images;

@@ -18,6 +18,7 @@ use crate::{
     escape,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
+    interruption,
     printer::Printer,
     reporter::TerminalReporter,
     summary, tables,
@@ -119,6 +120,7 @@ pub(super) async fn remove(
     }
     let lock = lock_folder(&run, &places.staging)?;
     let removal = Removal::plan(args, &run, &places, environment).await?;
+    interruption::leaves("some of the entries may be removed already: run the command again");
     publish_merged(&run, &places, &lock, &removal.merged).await?;
     removal.show(false, printer);
     if !printer.json {

@@ -168,9 +168,16 @@ pub(crate) fn stack_name(
     template: &Path,
 ) -> Result<Option<(String, String)>, Error> {
     let Some((path, file)) = samconfig_of(project, template) else { return Ok(None) };
-    let name = samconfig::stack_name(&path, &project.environment)
+    let name = samconfig::stack_name(&load_samconfig(&path, &file)?, &project.environment)
         .map_err(|cause| failure(format!("could not read the stack_name of `{file}`"), cause))?;
     Ok(name.map(|name| (name, file)))
+}
+
+fn load_samconfig(path: &Path, name: &str) -> Result<Tree, Error> {
+    samconfig::load(path).map_err(|cause| {
+        failure(format!("could not read `{name}`"), cause)
+            .hint("correct the file there, or move it away: SAM CLI cannot read it either")
+    })
 }
 
 fn from_samconfig(
@@ -179,7 +186,8 @@ fn from_samconfig(
     number: usize,
 ) -> Result<Option<Layer>, Error> {
     let Some((path, name)) = samconfig_of(project, &template.path) else { return Ok(None) };
-    let values = samconfig::read(&path, &project.environment).map_err(|cause| {
+    let tree = load_samconfig(&path, &name)?;
+    let values = samconfig::values(&tree, &path, &project.environment).map_err(|cause| {
         failure(format!("could not read the parameter_overrides of `{name}`"), cause)
     })?;
     Ok(Some(Layer { source: Source::File(name), template: Some(number), values }))

@@ -26,12 +26,11 @@ pub(super) fn find(folder: &Path) -> Option<PathBuf> {
 }
 
 /// The values of an environment over those of `default`.
-pub(super) fn read(path: &Path, environment: &str) -> Result<Values, String> {
-    let tree = load(path)?;
+pub(super) fn values(tree: &Tree, path: &Path, environment: &str) -> Result<Values, String> {
     let mut values = Values::new();
     for name in environments(environment) {
         for section in SECTIONS {
-            let overrides = parameter(&tree, name, section, "parameter_overrides");
+            let overrides = parameter(tree, name, section, "parameter_overrides");
             let Some(overrides) = overrides else { continue };
             let folder = path.parent().unwrap_or(Path::new("."));
             let read = given(overrides, folder, 0);
@@ -57,12 +56,11 @@ pub(super) fn overrides(word: &str) -> Result<Values, String> {
 }
 
 /// The stack's name for an environment, else that of `default`.
-pub(super) fn stack_name(path: &Path, environment: &str) -> Result<Option<String>, String> {
-    let tree = load(path)?;
+pub(super) fn stack_name(tree: &Tree, environment: &str) -> Result<Option<String>, String> {
     let mut found = None;
     for name in environments(environment) {
         for section in STACK_SECTIONS {
-            match parameter(&tree, name, section, "stack_name") {
+            match parameter(tree, name, section, "stack_name") {
                 None | Some(Tree::Null) => {}
                 Some(Tree::Text(text)) if text.is_empty() => {}
                 Some(Tree::Text(text)) => found = Some(text.clone()),
@@ -144,7 +142,8 @@ fn is_entry(item: &Tree) -> bool {
     item.get("ParameterKey").is_some()
 }
 
-fn load(path: &Path) -> Result<Tree, String> {
+/// Reads a file.
+pub(super) fn load(path: &Path) -> Result<Tree, String> {
     Tree::parse(&read_text(path)?, Language::of(path))
 }
 
@@ -162,7 +161,7 @@ mod tests {
         }
         let path = find(folder.path()).unwrap();
         assert_eq!(path.file_name().unwrap(), files[0].0);
-        match read(&path, environment) {
+        match load(&path).and_then(|tree| super::values(&tree, &path, environment)) {
             Ok(values) => {
                 let shown: Vec<String> = values.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 shown.join("; ")

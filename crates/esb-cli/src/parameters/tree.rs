@@ -123,8 +123,10 @@ fn toml(text: &str) -> Result<Tree, String> {
         Ok(table) => Ok(map(table.get_ref())),
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start).min(text.len());
-            let line = text[..text.floor_char_boundary(at)].matches('\n').count() + 1;
-            Err(format!("{} at line {line}", error.message()))
+            let before = &text[..text.floor_char_boundary(at)];
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            Err(format!("line {line}, column {column}: {}", error.message()))
         }
     }
 }
@@ -304,7 +306,7 @@ mod tests {
         check(
             Toml,
             "a = 1\nb = hunter2\n",
-            "! string values must be quoted, expected literal string at line 2",
+            "! line 2, column 5: string values must be quoted, expected literal string",
         );
         let error = Tree::parse("a: 1\nb: [hunter2", Yaml).unwrap_err();
         assert!(error.contains("line 2") && !error.contains("hunter2"), "{error}");

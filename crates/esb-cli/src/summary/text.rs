@@ -23,17 +23,18 @@ pub(super) struct Commands<'a> {
     pub(super) restart: Option<&'a str>,
 }
 
-/// What a run did.
+/// What a run did; without the changes that a plan showed which was agreed to.
 pub(super) fn done(
     run: &Deployment,
     outcome: &Outcome,
     commands: &Commands<'_>,
-    printer: Printer,
-    start: Instant,
+    (printer, start): (Printer, Instant),
+    is_agreed: bool,
 ) -> Vec<String> {
     let Outcome { target, images, externals, written, replaced, pulled, places, .. } = outcome;
     let mut text = images::done(run, target, (images, externals), printer, start.elapsed());
-    let changes = change_lines(&written.changes, |sign, style| printer.styled_out(sign, style));
+    let styled = |sign: &str, style| printer.styled_out(sign, style);
+    let changes = if is_agreed { Vec::new() } else { change_lines(&written.changes, styled) };
     if !text.is_empty() && !changes.is_empty() {
         text.push(String::new());
     }

@@ -378,3 +378,50 @@ fn a_renamed_application_takes_over_its_resources_too() {
     let entries = esb_config::read(to).unwrap().entries();
     assert!(entries.iter().all(|(entry, _)| entry.section.noun() != "table"), "{entries:?}");
 }
+
+#[test]
+fn a_project_keeps_what_is_its_own_under_another_name() {
+    let shared = tempfile::tempdir().unwrap();
+    let to = shared.path();
+    let project = of_sam_init("old", 1, 0);
+    let replace = |file: &str, from: &str, by: &str| {
+        let text = fs::read_to_string(project.path().join(file)).unwrap();
+        project.write(file, &text.replace(from, by));
+    };
+    document(&mut deploy(&project, to, &[]));
+    // The only function, then the stack, then both.
+    replace("template.yaml", "fn-0\n", "fn-1\n");
+    document(&mut deploy(&project, to, &[]));
+    assert_eq!(functions(to), ["fn-1 old:template.yaml"]);
+    replace("samconfig.toml", "\"old\"", "\"new\"");
+    let plan = ["--dry-run", "--detailed-exitcode"];
+    assert_eq!(deploy(&project, to, &plan).output().unwrap().status.code(), Some(8));
+    let done = document(&mut deploy(&project, to, &[]));
+    assert_eq!(done["adopted"][0]["from"]["application"], "old", "{done:#}");
+    assert_eq!(functions(to), ["fn-1 new:template.yaml"]);
+    replace("samconfig.toml", "\"new\"", "\"newest\"");
+    replace("template.yaml", "fn-1\n", "fn-2\n");
+    document(&mut deploy(&project, to, &[]));
+    assert_eq!(functions(to), ["fn-2 newest:template.yaml"]);
+    // A name that esb.toml sets.
+    project.write("esb.toml", "application = 'set'\n");
+    document(&mut deploy(&project, to, &[]));
+    replace("template.yaml", "fn-2\n", "fn-3\n");
+    document(&mut deploy(&project, to, &[]));
+    assert_eq!(functions(to), ["fn-3 set:template.yaml"]);
+
+    // For another environment the same folder is another one's: nothing of the first is removed.
+    project.write("esb.toml", "");
+    let mut other = project.command("store", &[]);
+    let words = ["deploy", "--to", "oci", "--config-to", to.to_str().unwrap(), "-e", "other"];
+    let program = other.get_program().to_owned();
+    let mut other_environment = Command::new(program);
+    other_environment.args(words).current_dir(project.path()).env_clear();
+    other_environment.envs(other.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert_eq!(other_environment.output().unwrap().status.code(), Some(1));
+    other.env_clear();
+    assert_eq!(functions(to), ["fn-3 set:template.yaml"]);
+    // A twin of the same name and another folder is another one.
+    let twin = of_sam_init("set", 1, 7);
+    refused(&twin, to, &[]);
+}

@@ -11,6 +11,7 @@ mod completed;
 mod cost;
 mod events;
 mod forged;
+mod given;
 mod inside_code;
 mod narrow;
 mod opened;
@@ -21,4 +22,5 @@ mod pruned;
 mod same;
 #[path = "../schemas/mod.rs"]
 mod schemas;
+mod target;
 mod unpushed;

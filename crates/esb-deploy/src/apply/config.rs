@@ -15,6 +15,7 @@ use crate::{
     deployment::Deployment,
     error::{Error, Kind},
     image_names::Target,
+    last_target::LastTarget,
     revision::Revision,
 };
 
@@ -179,9 +180,11 @@ pub(crate) async fn publish(
             None => None,
         };
         let published = current(places).await?;
-        let owners = revision.run_owners(run.options.site.adopt);
+        let mut owners = revision.run_owners(run.options.site.adopt);
+        owners.former = LastTarget::owners(run);
         let merged = esb_config::merge(&published, &rendered, &owners)
             .map_err(|error| merge_failure(error, run.project.brand.slug()))?;
+        run.learned.publication.begin();
         publication =
             esb_config::publish_for(&lock, &merged, readers::of_staging(&places.found, reader))?;
         if let Some((place, lock)) = &place {
@@ -193,6 +196,7 @@ pub(crate) async fn publish(
             }
             written.delivered = Some(place.name(run));
         }
+        run.learned.publication.end();
         if merged.has_secrets() && readers::is_open(places, reader)? {
             run.warn(
                 "every user of the machine can read the secret values in functions.yml (mode \

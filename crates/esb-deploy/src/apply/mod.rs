@@ -9,6 +9,7 @@ pub(crate) mod delivered;
 pub(crate) mod delivery;
 pub(crate) mod derived;
 pub(crate) mod own_folders;
+pub(crate) mod publication;
 pub(crate) mod pull;
 pub(crate) mod readers;
 pub(crate) mod sync;
@@ -23,7 +24,10 @@ use self::{
     sync::Externals,
     workers::Replaced,
 };
-use crate::{deployment::Deployment, error::Error, external::External, revision::Revision};
+use crate::{
+    deployment::Deployment, error::Error, external::External, last_target::LastTarget,
+    revision::Revision,
+};
 
 /// The site that a revision is brought to, as it was found before any work.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(crate) struct Site {
     pub(crate) registry: Option<PublishTarget>,
     pub(crate) places: Places,
     pub(crate) externals: Externals,
+    /// The target of the environment's last deploy.
+    pub(crate) last: Option<LastTarget>,
 }
 
 /// What was done to a site.
@@ -58,7 +64,7 @@ impl Deployment {
         revision: &mut Revision,
         site: Site,
     ) -> Result<Applied, Error> {
-        let Site { registry, places, mut externals } = site;
+        let Site { registry, places, mut externals, .. } = site;
         if self.options.publish {
             externals.copy(self).await?;
             revision.note_digests(externals.images.iter().map(|external| external.digest));

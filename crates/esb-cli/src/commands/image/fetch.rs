@@ -11,7 +11,7 @@ use crate::{
     environment::Environment,
     exit_code::CliError,
     inputs::{self, RegistryFlags},
-    loading,
+    interruption, loading,
     printer::Printer,
     reporter::{TerminalReporter, bytes},
     tables,
@@ -47,6 +47,7 @@ pub(crate) async fn run(
     let deployment = Deployment::open(project, options, connections, reporter)?;
     let templates = loading::load_templates(&deployment, &args.template, environment)?;
     loading::check(&templates.loaded, printer)?;
+    interruption::leaves("the folder may be incomplete: run the command again");
     let fetched = fetch(&deployment, &templates, dir).await?;
     report(&fetched, dir, printer);
     Ok(())

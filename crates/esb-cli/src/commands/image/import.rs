@@ -28,7 +28,7 @@ use crate::{
     documents::{ErrorFields, ImportDocument, ImportedImage},
     environment::Environment,
     exit_code::CliError,
-    inputs,
+    inputs, interruption,
     printer::Printer,
     reporter::{TerminalReporter, bytes},
     tables,
@@ -43,6 +43,7 @@ pub(crate) async fn run(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), CliError> {
+    interruption::leaves("images that were copied stay, and the next run skips them");
     let file = read(&args.file)?;
     let (wanted, registry) = wanted(&file, args, environment)?;
     let brand = inputs::brand(global, environment.settings().text("brand"))?;
