@@ -32,7 +32,7 @@ pub(crate) fn fleet(args: &FleetArgs, environment: &Environment) -> Result<Optio
         && !esb_model::is_registry_host(host)
     {
         let host = without_user(host);
-        let text = format!("`{host}` is no registry: expected HOST[:PORT]");
+        let text = format!("`{host}` is not a registry: expected HOST[:PORT]");
         return Err(Error::new(Kind::Usage, "buildkit-registry", text));
     }
     Ok(Some(Fleet {
@@ -52,7 +52,7 @@ fn address(text: &str) -> Result<EngineAddress, Error> {
         }
         _ => {
             let text = format!(
-                "`{}` is no address of a BuildKit daemon: expected tcp://HOST:PORT or unix:///PATH",
+                "`{}` is not the address of a BuildKit daemon: expected tcp://HOST:PORT or unix:///PATH",
                 without_user(text).escape_debug()
             );
             Err(Error::new(Kind::Usage, "buildkit", text))

@@ -242,11 +242,11 @@ pub(crate) fn of_finding(remedy: &esb_model::Remedy) -> Cow<'_, str> {
             format!("give a local folder with `--code {function}=PATH`").into()
         }
         Remedy::GiveVariable => "give it a value with `--env-vars`".into(),
-        Remedy::FillInFromGateway { function, variable } => format!(
-            "with `--secret-env {function}.{variable}` the Gateway fills it in from its own \
-             environment"
-        )
-        .into(),
+        Remedy::FillInFromGateway { functions, variable } => {
+            let flags = functions.iter().map(|name| format!("--secret-env {name}.{variable}"));
+            let flags = flags.collect::<Vec<_>>().join(" ");
+            format!("with `{flags}` the Gateway fills it in from its own environment").into()
+        }
         Remedy::CheckFilledIn => "check the names in `--secret-env`".into(),
         Remedy::GiveParameter { name, is_secret: false } => {
             format!("give it with `--parameter {name}=VALUE`").into()

@@ -203,7 +203,7 @@ pub(crate) fn mode_of_environment(environment: &Environment) -> Result<Option<Mo
         return Ok(None);
     };
     Mode::named(text).map(Some).ok_or_else(|| {
-        let text = format!("`{text}` is no mode: use docker or containerd");
+        let text = format!("`{text}` is not a mode: use docker or containerd");
         Error::new(Kind::Usage, "mode", text)
     })
 }
@@ -370,7 +370,7 @@ pub(crate) fn epoch(environment: &Environment) -> Result<i64, Error> {
     text.parse::<i64>().ok().filter(|epoch| (0..=253_402_300_799).contains(epoch)).ok_or_else(
         || {
             let text =
-                format!("SOURCE_DATE_EPOCH is `{text}`, which is no time in seconds since 1970");
+                format!("SOURCE_DATE_EPOCH is `{text}`, which is not a time in seconds since 1970");
             Error::new(Kind::Usage, "epoch", text)
         },
     )

@@ -71,7 +71,7 @@ pub(crate) fn after_installation(
     if failed.is_empty() {
         return Ok(findings);
     }
-    let text = "the packages that were installed do not bring the handler of a function";
+    let text = "the packages that were installed do not have the handler of a function";
     let mut error = Error::new(Kind::Input, "handler", text);
     error.causes = failed;
     Err(error)

@@ -12,8 +12,8 @@ pub enum Remedy {
     },
     /// Give a value for the environment variable that only AWS knows.
     GiveVariable,
-    /// Let the Gateway fill in the variable of the function from its own environment.
-    FillInFromGateway { function: String, variable: String },
+    /// Let the Gateway fill in the variable of the functions from its own environment.
+    FillInFromGateway { functions: Vec<String>, variable: String },
     /// Look at which variables the Gateway is to fill in: this one does not exist.
     CheckFilledIn,
     /// Give the template's parameter a value, which may be one that nobody is to see.

@@ -38,7 +38,7 @@ pub enum InvalidImage {
     LayerCount { digest: Digest, expected: usize, actual: usize },
     #[error("the config of image `{digest}` was not read")]
     ConfigNotRead { digest: Digest },
-    #[error("`{media_type}` is no image manifest")]
+    #[error("`{media_type}` is not an image manifest")]
     NotAManifest { media_type: String },
 }
 

@@ -84,7 +84,7 @@ enum Reason {
         #[source]
         source: serde_json::Error,
     },
-    #[error("`{}` is no name of a credential helper", .0.escape_debug())]
+    #[error("`{}` is not the name of a credential helper", .0.escape_debug())]
     Name(String),
     #[error("the entry `auth` is not base64 of NAME:PASSWORD")]
     Auth,

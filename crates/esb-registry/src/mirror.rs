@@ -61,7 +61,7 @@ impl FromStr for Mirror {
         if let Some(prefix) = &prefix
             && format!("localhost/{prefix}").parse::<Reference>().is_err()
         {
-            return Err(invalid("the prefix is no repository path"));
+            return Err(invalid("the prefix is not a repository path"));
         }
         Ok(Self { registry, place: MirrorPlace::Registry { host, prefix } })
     }

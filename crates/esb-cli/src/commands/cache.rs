@@ -84,7 +84,7 @@ fn collect(store: &ContentStore, limit: u64, printer: Printer) -> Result<(), Err
 
 /// Bytes from a number with a unit: decimal (`10GB`, `10G`) or binary (`10GiB`).
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{}` is no size: write 500MB, 10GB or 2GiB", text.escape_debug());
+    let wrong = || format!("`{}` is not a size: write 500MB, 10GB or 2GiB", text.escape_debug());
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| wrong())?;

@@ -123,6 +123,28 @@ fn secret_that_is_written() {
 }
 
 #[test]
+fn a_secret_of_several_functions_is_one_warning() {
+    let functions: String = ["One", "Two"]
+        .map(|name| {
+            format!(
+                "  {name}: {{Type: AWS::Serverless::Function, Properties: {{CodeUri: code/}}}}\n"
+            )
+        })
+        .concat();
+    let context = Context::new(&format!(
+        "Transform: AWS::Serverless-2016-10-31\nParameters:\n  Token: {{Type: String, NoEcho: \
+         true}}\nGlobals:\n  Function:\n    Runtime: python3.13\n    Handler: app.handler\n    \
+         Environment: {{Variables: {{TOKEN: !Ref Token}}}}\nResources:\n{functions}"
+    ));
+    context.write("code/app.py", "def handler(event, context): pass\n");
+    let said = context.esb(&["validate", "--parameter", "Token=hidden-from-all"]);
+    assert_eq!(said.matches("warning[").count(), 1, "{said}");
+    assert!(said.contains("`TOKEN` of functions `One`, `Two` is written"), "{said}");
+    assert!(said.contains("`--secret-env One.TOKEN --secret-env Two.TOKEN`"), "{said}");
+    assert!(!said.contains("hidden-from-all"), "{said}");
+}
+
+#[test]
 fn secret_that_the_gateway_fills_in() {
     let context = project();
     let secret = ["--secret-env", "Hello.TOKEN"];

@@ -29,8 +29,11 @@ pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
     let (class, method) =
         job.code.handler.split_once("::").unwrap_or((&job.code.handler, OF_INTERFACES));
     if class.is_empty() || method.is_empty() || method.contains("::") {
-        let message =
-            format!("the handler of {} is no class and method: `{}`", job.who(), job.code.handler);
+        let message = format!(
+            "the handler of {} is not a class and method: `{}`",
+            job.who(),
+            job.code.handler
+        );
         let help = "write `package.Class::method`, or `package.Class` for one that implements \
                     `RequestHandler`";
         let finding = job.finding(Severity::Error, codes::MALFORMED_HANDLER, message).help(help);

@@ -95,7 +95,7 @@ fn classes_and_methods() {
         "error: cannot find class `com.a.Ap` in the code of function `Hello` (did you mean `com.a.App::handle`?)",
     );
     let form = jar("com.a.App::", &classes).findings();
-    assert!(form.starts_with("error: the handler of function `Hello` is no class and method"));
+    assert!(form.starts_with("error: the handler of function `Hello` is not a class and method"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_model::{Cause, EnvValue, Finding, Function, FunctionId, Package, Remedy, Severity};
+use esb_model::{Cause, EnvValue, Finding, Function, FunctionId, Package, Remedy, Severity, Span};
 
 use super::{Context, FunctionNames, PublishedImage, containerd};
 use crate::{
@@ -24,7 +24,7 @@ pub(super) fn render(
 ) -> FunctionNames {
     let mut names = FunctionNames::new();
     let mut first: BTreeMap<String, &Function> = BTreeMap::new();
-    let mut used = BTreeSet::new();
+    let mut notes = VariableNotes::default();
     for function in &context.app.functions {
         let name = &*function.effective_name();
         if let Some(other) = first.get(name) {
@@ -57,7 +57,7 @@ pub(super) fn render(
                 context,
                 function,
                 hooks_loaded_by(function, image),
-                &mut used,
+                &mut notes,
             ),
             scaling: Scaling {
                 max_capacity: function.reserved_concurrency.map(i64::from),
@@ -84,7 +84,7 @@ pub(super) fn render(
         rendered.config.functions.functions.insert(name.to_owned(), entry);
         names.insert(function.id.clone(), name.to_owned());
     }
-    for (function, variable) in context.settings.secret_env.difference(&used) {
+    for (function, variable) in context.settings.secret_env.difference(&notes.used) {
         context.rendered.findings.push(
             Finding::new(
                 Severity::Error,
@@ -114,12 +114,76 @@ fn hooks_loaded_by<'a>(
     }
 }
 
-/// The variables of a function; `used` collects the entries of `secret_env` that name one.
+/// What is collected from the variables of all functions.
+#[derive(Default)]
+struct VariableNotes {
+    /// The entries of `secret_env` that name a variable.
+    used: BTreeSet<(String, String)>,
+    written: Vec<WrittenSecret>,
+}
+
+/// A secret that is written into functions.yml, with all functions that have it: one warning.
+struct WrittenSecret {
+    variable: String,
+    value: String,
+    functions: Vec<String>,
+    /// The first of the functions.
+    span: Span,
+    /// Where its finding is among the others.
+    at: usize,
+}
+
+impl VariableNotes {
+    /// Adds a function that has a secret to the warning about it.
+    fn add(&mut self, name: &str, value: &str, function: &Function, context: &mut Context<'_>) {
+        let known = |known: &&mut WrittenSecret| known.variable == name && known.value == value;
+        let findings = &mut context.rendered.findings;
+        let function_name = function.effective_name().into_owned();
+        if let Some(known) = self.written.iter_mut().find(known) {
+            known.functions.push(function_name);
+            findings[known.at] = known.finding();
+            return;
+        }
+        let new = WrittenSecret {
+            variable: name.to_owned(),
+            value: value.to_owned(),
+            functions: vec![function_name],
+            span: function.span,
+            at: findings.len(),
+        };
+        findings.push(new.finding());
+        self.written.push(new);
+    }
+}
+
+impl WrittenSecret {
+    /// The most functions that the message names.
+    const NAMED: usize = 5;
+
+    fn finding(&self) -> Finding {
+        let Self { variable, functions, span, .. } = self;
+        let named = functions.iter().take(Self::NAMED).map(|name| format!("`{name}`"));
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = match functions.len().saturating_sub(Self::NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let noun = if functions.len() == 1 { "function" } else { "functions" };
+        let message = format!(
+            "the secret value of `{variable}` of {noun} {named}{more} is written into functions.yml"
+        );
+        let (functions, variable) = (functions.clone(), variable.clone());
+        Finding::new(Severity::Warning, codes::SECRET_IN_CONFIG, *span, message)
+            .help(Remedy::FillInFromGateway { functions, variable })
+    }
+}
+
+/// The variables of a function.
 fn environment(
     context: &mut Context<'_>,
     function: &Function,
     hooks_loaded_by: Option<(&str, &str)>,
-    used: &mut BTreeSet<(String, String)>,
+    notes: &mut VariableNotes,
 ) -> Environment {
     let name = &*function.effective_name();
     let warn = |severity, code, message| Finding::new(severity, code, function.span, message);
@@ -129,7 +193,7 @@ fn environment(
         for given in [name, &function.id.logical_id] {
             let entry = (given.to_owned(), variable.clone());
             if context.settings.secret_env.contains(&entry) {
-                used.insert(entry);
+                notes.used.insert(entry);
                 outside = true;
             }
         }
@@ -146,16 +210,7 @@ fn environment(
             match value {
                 EnvValue::Known(text) => Text::literal(text),
                 EnvValue::Secret(secret) => {
-                    let message = format!(
-                        "the secret value of `{variable}` of function `{name}` is written into \
-                         functions.yml"
-                    );
-                    let help = Remedy::FillInFromGateway {
-                        function: name.to_owned(),
-                        variable: variable.clone(),
-                    };
-                    let finding = warn(Severity::Warning, codes::SECRET_IN_CONFIG, message);
-                    context.find(finding.help(help));
+                    notes.add(variable, secret.reveal(), function, context);
                     let secrets = &mut context.rendered.state.secrets;
                     secrets.entry(name.to_owned()).or_default().insert(variable.clone());
                     Text::literal(secret.reveal())

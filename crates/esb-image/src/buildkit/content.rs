@@ -63,7 +63,7 @@ impl Contents {
 
     fn blob(&self, digest: &str) -> Result<Blob, Status> {
         let digest: Digest =
-            digest.parse().map_err(|_| Status::invalid_argument("this is no digest"))?;
+            digest.parse().map_err(|_| Status::invalid_argument("this is not a digest"))?;
         let blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         blobs.get(&digest).cloned().ok_or_else(|| Status::not_found("there is no such blob"))
     }

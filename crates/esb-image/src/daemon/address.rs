@@ -47,10 +47,10 @@ impl TlsFiles {
     }
 }
 
-/// The text is no address of an engine.
+/// The text is not the address of an engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{}` is no address of an engine: expected unix:///PATH or tcp://HOST:PORT",
+    "`{}` is not the address of an engine: expected unix:///PATH or tcp://HOST:PORT",
     esb_model::without_user(.0).escape_debug()
 )]
 pub struct InvalidAddress(pub String);

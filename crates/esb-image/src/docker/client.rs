@@ -199,7 +199,7 @@ mod tests {
         assert!(host("nonsense", "", "").contains("no address"));
         for refused in ["ssh://user:s3cret@h", "tcp://user:s3cret@h", "https://user:s3cret@h"] {
             let said = host(refused, "", "");
-            assert!(said.contains("://****@h` is no address"), "{said}");
+            assert!(said.contains("://****@h` is not the address"), "{said}");
         }
     }
 

@@ -157,7 +157,7 @@ impl DockerEngine {
     /// A file inside a container that runs or not; `None` when there is none.
     ///
     /// # Errors
-    /// When it is no regular file, is larger than 64 MB, or the engine does not answer.
+    /// When it is not a regular file, is larger than 64 MB, or the engine does not answer.
     pub async fn file_inside(
         &self,
         container: &str,
@@ -176,7 +176,7 @@ impl DockerEngine {
         let nothing = || refused("the engine sent nothing".to_owned());
         let mut entry = first.ok_or_else(nothing)?.map_err(failed)?;
         if entry.header().entry_type() != tar::EntryType::Regular {
-            return Err(refused("it is no regular file".to_owned()));
+            return Err(refused("it is not a regular file".to_owned()));
         }
         let mut content = Vec::new();
         entry.read_to_end(&mut content).map_err(failed)?;

@@ -147,7 +147,7 @@ pub(super) async fn distribution(
             digest.map(Some).ok_or_else(|| Error::Engine {
                 action: "find",
                 subject: reference.to_owned(),
-                reason: "it told no digest".to_owned(),
+                reason: "it gave no digest".to_owned(),
             })
         }
         Err(bollard::errors::Error::DockerResponseServerError { status_code, message })

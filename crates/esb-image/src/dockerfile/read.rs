@@ -268,7 +268,9 @@ impl Reader<'_> {
                 ("from", Some(value)) if !add => {
                     let Some(position) = self.stage(&value) else {
                         let reason = format!("`COPY --from={}`", value.escape_debug());
-                        return Instruction::Unsupported(reason + ", which is no earlier stage");
+                        return Instruction::Unsupported(
+                            reason + ", which is not an earlier stage",
+                        );
                     };
                     copy.from = Some(position);
                 }

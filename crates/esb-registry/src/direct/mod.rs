@@ -215,7 +215,7 @@ impl DirectRegistry {
         let place = location.and_then(|text| base.join(text).ok());
         let place = place.ok_or_else(|| answer(attempted, "it names no place for the upload"))?;
         if base.scheme() == "https" && place.scheme() != "https" {
-            return Err(answer(attempted, "it wants the upload over plain HTTP"));
+            return Err(answer(attempted, "it asks for the upload over plain HTTP"));
         }
         Ok(UploadSession { url: place.into(), is_stray: !response.is_own() })
     }

@@ -51,7 +51,7 @@ impl DirectRegistry {
                 .await
                 .map_err(|failure| failure.error)?;
             let page: NamesPage = serde_json::from_slice(&bytes)
-                .map_err(|_| answer(&attempted, "it is no list of names"))?;
+                .map_err(|_| answer(&attempted, "it is not a list of names"))?;
             let page = page.tags.unwrap_or_default();
             // A registry that begins anew would never end.
             let is_new = page.last().is_some_and(|last| names.last() != Some(last));

@@ -114,7 +114,7 @@ fn registries(fetched: &[Fetched]) -> BTreeSet<&str> {
 fn folder(to: &str) -> Result<&Path, Error> {
     let dir = to.strip_prefix("oci:").filter(|dir| !dir.is_empty());
     dir.map(Path::new).ok_or_else(|| {
-        let text = format!("`{to}` is no layout: expected oci:DIR");
+        let text = format!("`{to}` is not a layout: expected oci:DIR");
         Error::new(Kind::Usage, "to", text)
     })
 }

@@ -146,7 +146,7 @@ impl StagePlan {
         for port in ports {
             for word in words.words(port)? {
                 let ports = port_range(&word).ok_or_else(|| {
-                    Problem::invalid(words.line, format!("`{}` is no port", word.escape_debug()))
+                    Problem::invalid(words.line, format!("`{}` is not a port", word.escape_debug()))
                 })?;
                 for port in ports {
                     self.config.insert("ExposedPorts", &port, serde_json::Map::new());
@@ -161,7 +161,7 @@ impl StagePlan {
         let signal = words.text(signal)?;
         if !is_signal(&signal) {
             let signal = signal.escape_debug();
-            return Err(Problem::invalid(words.line, format!("`{signal}` is no signal")));
+            return Err(Problem::invalid(words.line, format!("`{signal}` is not a signal")));
         }
         self.config.set("StopSignal", signal.clone());
         Ok(words.note(format!("STOPSIGNAL {signal}")))

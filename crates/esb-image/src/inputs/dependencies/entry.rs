@@ -270,7 +270,7 @@ fn local(
     if name.is_none()
         && path.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
     {
-        return Err(format!("`{shown}` is no path that a line can hold"));
+        return Err(format!("`{shown}` is not a path that a line can hold"));
     }
     let found = find(path).or_else(|| find(&path.replace("\\ ", " ")));
     let path = found.ok_or_else(|| format!("there is no `{shown}`"))?;

@@ -99,7 +99,8 @@ impl<'a> Job<'a> {
             job.pins = &[];
         }
         if let Some(pin) = job.pins.iter().find(|pin| !pin.is_plain()) {
-            let reason = format!("`{}=={}` is pinned, which is no version", pin.name, pin.version);
+            let reason =
+                format!("`{}=={}` is pinned, which is not a version", pin.name, pin.version);
             return Err(job.error(reason.escape_debug().to_string(), None));
         }
         Ok(job)
