@@ -91,7 +91,7 @@ pub(crate) fn differential_alone(args: &e2e::differential::Args) -> Outcome {
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
-    if args.fleet {
+    if args.fleet || args.cases.is_some() {
         return e2e::differential::through_fleet(&folder, args);
     }
     let engine = DockerEngine::start(&folder.join("engine"))?;

@@ -136,6 +136,11 @@ impl ImageConfig {
         self.0.insert("created".to_owned(), created.into());
     }
 
+    /// Sets who made the image.
+    pub fn set_author(&mut self, author: &str) {
+        self.0.insert("author".to_owned(), author.into());
+    }
+
     /// Adds a layer on top with its history entry.
     pub fn push_layer(&mut self, diff_id: Digest, history: &History<'_>) {
         let rootfs =

@@ -8,12 +8,11 @@
 use std::collections::BTreeSet;
 
 use esb_oci::Digest;
-use parse_dockerfile::{Instruction, Source};
 
 use crate::{
     context::{Item, ItemKind},
     daemon::job::Job,
-    dockerfile::readable,
+    dockerfile::syntax::{Heredoc, Syntax},
     fingerprint::Fingerprint,
     paths,
 };
@@ -48,36 +47,24 @@ struct Shared {
 }
 
 fn shared(dockerfile: &str, items: &[Item]) -> Shared {
-    let readable = readable(dockerfile);
     let mut shared = Shared { steps: String::new(), files: BTreeSet::new(), is_own: true };
-    let Ok(parsed) = parse_dockerfile::parse(&readable) else { return shared };
-    let is_run = |instruction: &Instruction<'_>| matches!(instruction, Instruction::Run(_));
-    let Some(last) = parsed.instructions.iter().rposition(is_run) else { return shared };
-    let Instruction::Run(run) = &parsed.instructions[last] else { return shared };
-    let rest = &dockerfile[run.run.span.start.min(dockerfile.len())..];
-    // A step goes on in the next line after a backslash.
-    let mut end = dockerfile.len() - rest.len();
-    for line in rest.split_inclusive('\n') {
-        end += line.len();
-        if !line.trim_end().ends_with('\\') {
-            break;
-        }
-    }
-    dockerfile[..end].clone_into(&mut shared.steps);
+    let Ok(parsed) = Syntax::read(dockerfile) else { return shared };
+    let last = parsed.instructions.iter().rposition(|raw| raw.keyword == "RUN");
+    let Some(last) = last else { return shared };
+    dockerfile[..parsed.instructions[last].end].clone_into(&mut shared.steps);
     shared.is_own = false;
-    for instruction in &parsed.instructions[..last] {
-        let sources: &[Source<'_>] = match instruction {
-            Instruction::Copy(copy)
-                if copy.options.iter().all(|flag| flag.name.value != "from") =>
-            {
-                &copy.src
-            }
-            Instruction::Add(add) => &add.src,
-            _ => continue,
-        };
+    for raw in &parsed.instructions[..last] {
+        let is_copy = matches!(&*raw.keyword, "COPY" | "ADD");
+        if !is_copy || raw.flags.iter().any(|flag| flag.text.starts_with("--from=")) {
+            continue;
+        }
+        let words = raw.list_or_words().unwrap_or_default();
+        let Some((_, sources)) = words.split_last() else { continue };
         for source in sources {
-            let Source::Path(path) = source else { continue };
-            let path = paths::clean(&path.value);
+            if Heredoc::of(&source.text).is_some() {
+                continue;
+            }
+            let path = paths::clean(&source.text);
             match items.iter().find(|item| item.path == path).map(|item| &item.kind) {
                 Some(ItemKind::File(content)) => {
                     shared.files.insert((path, content.digest));

@@ -124,12 +124,9 @@ impl<'a> Context<'a> {
         Self { links: Some(links), ..self }
     }
 
-    /// What a source of `COPY` names: one file or folder, or all that a pattern matches.
+    /// What a source of `COPY` names: one file or folder, or all that a pattern matches. The context's
+    /// root is above itself, and nothing names it.
     pub(crate) fn select(&self, source: &str) -> Result<Vec<Selected>, ContextError> {
-        if paths::escapes(source) {
-            let source = source.escape_debug();
-            return Err(ContextError::Invalid(format!("`{source}` is outside the build context")));
-        }
         let source = paths::clean(source);
         let parts: Vec<&str> = source.split('/').filter(|part| !part.is_empty()).collect();
         let Some(first) = parts.iter().position(|part| is_pattern(part)) else {

@@ -66,6 +66,8 @@ pub(crate) struct CopyFiles {
     /// The stage that is copied from; none for the context.
     pub(crate) from: Option<usize>,
     pub(crate) sources: Vec<String>,
+    /// Here-documents, by name: files that are copied after the sources.
+    pub(crate) documents: Vec<(String, String)>,
     /// A clean path.
     pub(crate) destination: String,
     /// The destination is a folder, there or not.
@@ -90,7 +92,11 @@ impl Plan {
         for position in script.needed() {
             let stage = &script.stages[position];
             let mut planned = match &stage.from {
-                From::Stage(earlier) => stages[earlier].clone(),
+                From::Stage(earlier) => {
+                    let planned = stages[earlier].clone();
+                    check_triggers(&planned.config, &format!("stage {earlier}"), stage.line)?;
+                    planned
+                }
                 From::Image(name) => {
                     let config = base(stage.line, name)?;
                     check_base(&config, name, platform, stage.line)?;
@@ -160,9 +166,13 @@ fn check_base(
             ),
         ));
     }
+    check_triggers(config, &format!("`{}`", name.escape_debug()), line)
+}
+
+/// Triggers of a base would be instructions of the build.
+fn check_triggers(config: &ImageConfig, base: &str, line: usize) -> Result<(), Problem> {
     if config.list("OnBuild").is_some_and(|triggers| !triggers.is_empty()) {
-        let reason = format!("the `ONBUILD` triggers of `{}`", name.escape_debug());
-        return Err(Problem::unsupported(line, reason));
+        return Err(Problem::unsupported(line, format!("the `ONBUILD` triggers of {base}")));
     }
     Ok(())
 }

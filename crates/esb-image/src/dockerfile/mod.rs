@@ -5,23 +5,23 @@
 //! stages that the image needs. Refuses to touch a file.
 
 pub(crate) mod interpret;
+mod pattern;
 mod read;
 #[cfg(feature = "daemon")]
 pub(crate) mod rewrite;
 #[cfg(feature = "daemon")]
 pub(crate) mod step_lines;
+pub(crate) mod syntax;
 pub(crate) mod values;
 pub(crate) mod words;
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use esb_model::Platform;
 
 use self::{
     read::{Reader, platform_arguments},
+    syntax::{Heredoc, Syntax},
     words::{Variables, WordError},
 };
 use crate::Error;
@@ -87,6 +87,8 @@ pub(crate) struct Script {
     /// Values of the `ARG`s before the first `FROM`, and of the platform.
     pub(crate) global: Variables,
     pub(crate) stages: Vec<Stage>,
+    /// A directive at the top that only another engine follows: its line, and the reason.
+    unsupported: Option<(usize, String)>,
 }
 
 /// One `FROM` and what follows it.
@@ -130,6 +132,9 @@ pub(crate) enum Instruction {
     Volume(Vec<String>),
     Shell(Vec<String>),
     Healthcheck(Healthcheck),
+    Maintainer(String),
+    /// An instruction for builds on the image.
+    OnBuild(String),
     Unsupported(String),
 }
 
@@ -152,6 +157,8 @@ pub(crate) struct Copy {
     pub(crate) chown: Option<String>,
     pub(crate) chmod: Option<String>,
     pub(crate) sources: Vec<String>,
+    /// Here-documents, which are copied after the sources.
+    pub(crate) documents: Vec<Heredoc>,
     pub(crate) destination: String,
 }
 
@@ -177,16 +184,19 @@ impl Script {
         if text.len() > MAX_BYTES {
             return Err(Problem::invalid(1, "the file is too large"));
         }
-        let text = readable(text);
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let parsed = parse_dockerfile::parse(text)
-            .map_err(|error| Problem::invalid(error.line(), syntax_reason(&error)))?;
-        let escape =
-            parsed.parser_directives.escape.as_ref().map_or('\\', |found| found.value.value);
-        let mut reader = Reader { text, escape, platform, given, names: Vec::new() };
-        let mut script = Self { escape, global: platform_arguments(platform), stages: Vec::new() };
-        for raw in &parsed.instructions {
+        let syntax = Syntax::read(text)?;
+        let escape = syntax.escape;
+        let mut reader = Reader { escape, platform, given, names: Vec::new() };
+        let check = syntax.directives.iter().find(|directive| directive.name == "check");
+        let check = check.filter(|check| fails_on_style(&check.value));
+        let unsupported = check.map(|check| (check.line, "`# check=error=true`".to_owned()));
+        let (global, stages) = (platform_arguments(platform), Vec::new());
+        let mut script = Self { escape, global, stages, unsupported };
+        for raw in &syntax.instructions {
             reader.instruction(raw, &mut script)?;
+        }
+        if script.stages.is_empty() {
+            return Err(Problem::invalid(1, "it has no `FROM`"));
         }
         Ok(script)
     }
@@ -205,6 +215,9 @@ impl Script {
 
     /// Whether the embedded engine knows every instruction that the image needs.
     pub(crate) fn check(&self) -> Result<(), Problem> {
+        if let Some((line, reason)) = &self.unsupported {
+            return Err(Problem::unsupported(*line, reason));
+        }
         for position in self.needed() {
             let stage = &self.stages[position];
             if let From::Unsupported(reason) = &stage.from {
@@ -220,6 +233,17 @@ impl Script {
     }
 }
 
+/// Whether `# check=` makes faults of style errors: engines that look for them may refuse the file.
+fn fails_on_style(check: &str) -> bool {
+    let mut parts = check.split(';').filter_map(|part| part.split_once('='));
+    let says = |(name, value): (&str, &str), wanted: (&str, &str)| {
+        name.trim().eq_ignore_ascii_case(wanted.0)
+            && value.split(',').any(|value| value.trim().eq_ignore_ascii_case(wanted.1))
+    };
+    parts.clone().any(|part| says(part, ("error", "true")))
+        && !parts.any(|part| says(part, ("skip", "all")))
+}
+
 /// The stages that one stage needs, directly or through others, itself included. `needs` gives
 /// those that a stage starts from or copies from.
 pub(crate) fn needed_stages<I: IntoIterator<Item = usize>>(
@@ -233,37 +257,6 @@ pub(crate) fn needed_stages<I: IntoIterator<Item = usize>>(
         }
     }
     needed
-}
-
-/// Stands for the empty list where the parser takes none; as long as the brackets.
-const EMPTY_LIST: &str = "\u{80}";
-
-/// The text as the parser reads it, every character at its place: an `ENTRYPOINT` of the empty
-/// list, which is how an image loses the one of its base, is no mistake.
-pub(crate) fn readable(text: &str) -> Cow<'_, str> {
-    let empties = text.split_inclusive('\n').filter_map(|line| {
-        let (keyword, list) = line.trim().split_once(char::is_whitespace)?;
-        let inside = list.trim().strip_prefix('[')?.strip_suffix(']')?;
-        let empty = keyword.eq_ignore_ascii_case("ENTRYPOINT") && inside.trim().is_empty();
-        let start = line.as_ptr().addr() - text.as_ptr().addr();
-        empty.then(|| start + line.find('[').unwrap_or_default())
-    });
-    let mut changed = Cow::Borrowed(text);
-    for start in empties {
-        let end = start + text[start..].find(']').unwrap_or_default() + 1;
-        let spaces = " ".repeat(end - start - EMPTY_LIST.len());
-        changed.to_mut().replace_range(start..end, &format!("{EMPTY_LIST}{spaces}"));
-    }
-    changed
-}
-
-/// The parser's message without the position, which is kept separately.
-fn syntax_reason(error: &parse_dockerfile::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((reason, _)) => reason.to_owned(),
-        None => text,
-    }
 }
 
 #[cfg(test)]
@@ -313,6 +306,12 @@ mod tests {
         };
         check("HEALTHCHECK NONE", &["NONE"], &[]);
         check("HEALTHCHECK CMD a  $b", &["CMD-SHELL", "a  $b"], &[]);
+        check("HEALTHCHECK --retries=0 CMD a", &["CMD-SHELL", "a"], &[]);
+        check(
+            "HEALTHCHECK --interval=1.5s --start-interval=2.5ms1us cmd a",
+            &["CMD-SHELL", "a"],
+            &[("Interval", 1_500_000_000), ("StartInterval", 2_501_000)],
+        );
         check(
             "HEALTHCHECK --interval=1m30s --retries=4 CMD [\"a\", \"b\"]",
             &["CMD", "a", "b"],
@@ -323,6 +322,9 @@ mod tests {
         };
         assert_eq!((copy.sources, &*copy.destination), (vec!["a b".to_owned()], "c"));
         assert_eq!(copy.chown.as_deref(), Some("1:2"));
+        assert_eq!(only("MAINTAINER A <b@c>"), Instruction::Maintainer("A <b@c>".into()));
+        assert_eq!(only("ONBUILD COPY a  b"), Instruction::OnBuild("COPY a  b".into()));
+        assert_eq!(only("STOPSIGNAL --x 9"), Instruction::StopSignal("9".into()));
         let Instruction::Copy(copy) = only("copy a \\\n  b c/") else { panic!("no copy") };
         assert_eq!((copy.sources.len(), &*copy.destination), (2, "c/"));
     }
@@ -338,17 +340,36 @@ mod tests {
         };
         check("FROM a\n\nRUN x", 3, "`RUN`");
         check("FROM a\n# c\nCOPY --link a b", 3, "--link");
-        check("FROM a\nCOPY --from=other a b", 2, "no earlier stage");
-        check("FROM a\nCOPY <<EOF b\nEOF\n", 2, "here-document");
+        check("FROM a\nCOPY --from=other a b", 2, "not an earlier stage");
+        check("FROM a\nONBUILD COPY <<EOF b\nEOF\n", 2, "here-document");
         check("FROM --platform=linux/arm64 a\n", 1, "linux/arm64");
-        check("FROM a\nCMD [\"a\", 1]", 2, "list");
-        check("FROM a\nARG x=1 y=$x", 2, "ARG");
-        check("FROM a\nHEALTHCHECK --start-interval=5s CMD x", 2, "--start-interval");
-        check("FROM a\nHEALTHCHECK --interval=1.5s CMD x", 2, "`1.5s`");
-        check("FROM a\nHEALTHCHECK --retries=0 CMD x", 2, "`0`");
-        for keyword in ["MAINTAINER x", "ONBUILD RUN x"] {
-            check(&format!("FROM a\n{keyword}"), 2, keyword.split(' ').next().unwrap());
+        check("# check=skip=x;error=true\nFROM a\nUSER x", 1, "check=error=true");
+    }
+
+    #[test]
+    fn style_counts_where_its_faults_are_errors() {
+        for text in ["skip=all;error=true", "skip=A,all; error = true", "error=false", "skip=x"] {
+            let script = parse(&format!("# check={text}\nFROM a\n")).unwrap();
+            assert_eq!(script.check(), Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn here_documents_hold_no_instructions() {
+        let text = "FROM a\nRUN <<EOF cat\nhello $x\nEOF\nFROM scratch\nLABEL a=b\n";
+        let script = parse(text).unwrap();
+        assert_eq!((script.stages.len(), script.stages[1].line), (2, 5));
+        assert_eq!(script.check(), Ok(()));
+    }
+
+    #[test]
+    fn of_stages_with_one_name_the_last_one_counts() {
+        let script = parse("FROM a AS x\nFROM b AS x\nFROM c\nCOPY --from=x /a /b\n").unwrap();
+        assert_eq!(script.needed(), [1, 2].into());
+        assert_eq!(
+            parse("FROM a AS x\nFROM b AS x\nFROM x").unwrap().stages[2].from,
+            From::Stage(1)
+        );
     }
 
     #[test]
@@ -377,6 +398,20 @@ mod tests {
         check("FROM a\nENV =x", 2);
         check("FROM ${X}", 1);
         check("COPY a b\nFROM a", 1);
+        check("FROM a\nCMD [\"a\", 1]", 2);
+        check("FROM a\nSHELL sh", 2);
+        check("FROM a AS 1x", 1);
+        check("ARG x=1", 1);
+        check("FROM a\nONBUILD ONBUILD USER x", 2);
+        check("FROM a\nHEALTHCHECK --retries=-1 CMD x", 2);
+        check("FROM a\nHEALTHCHECK --interval=1us CMD x", 2);
+        check("FROM a\nCOPY --chown=a --chown=b x y", 2);
+        check("FROM a\nCOPY x <<EOF\nEOF\n", 2);
+        // Also where nobody needs the stage.
+        check("FROM a\nRUN <<EOF\nx\nFROM scratch", 2);
+        for keyword in ["CMD", "ENTRYPOINT", "ENV", "LABEL", "WORKDIR", "VOLUME", "USER", "SHELL"] {
+            check(&format!("FROM a\n{keyword} --x a=b"), 2);
+        }
     }
 
     #[test]

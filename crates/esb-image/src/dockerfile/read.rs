@@ -1,37 +1,39 @@
-//! Reads stages and instructions from the parser's tree.
+//! Reads stages and instructions from the lines of a Dockerfile.
 //!
-//! Owns what the parser leaves to us: pairs of `ENV`, `LABEL` and `ARG`, flags, continued lines,
-//! names of stages. Refuses to expand anything but what `FROM` and the `ARG`s before it say.
+//! Owns the form of each instruction: its flags, pairs, lists and texts, and the names of stages.
+//! What `BuildKit` refuses is a problem here, whether the stage is needed or not. Refuses to expand
+//! anything but what `FROM` and the `ARG`s before it say.
 
 use std::collections::BTreeMap;
 
 use esb_model::Platform;
-use parse_dockerfile::{
-    Command as RawCommand, Flag, HealthcheckArguments, Instruction as Raw, JsonOrStringArray,
-    Source, UnescapedString,
-};
 
 use super::{
-    Command, Copy, EMPTY_LIST, From, Healthcheck, Instruction, Line, Problem, Script, Stage,
+    Command, Copy, From, Healthcheck, Instruction, Line, Problem, Script, Stage,
+    syntax::{Heredoc, RawInstruction, Word, json_list},
     values,
     words::{self, Variables, expand},
 };
 
-/// The arguments that every engine knows of the platform that is built for.
+/// The arguments that every engine knows of the platform that is built for. The embedded engine
+/// runs no process: it counts as running on that platform.
 pub(super) fn platform_arguments(platform: Platform) -> Variables {
-    [
-        ("TARGETPLATFORM", platform.to_string()),
-        ("TARGETOS", "linux".to_owned()),
-        ("TARGETARCH", platform.architecture.oci_name().to_owned()),
-        ("TARGETVARIANT", String::new()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    ["TARGET", "BUILD"]
+        .into_iter()
+        .flat_map(|of| {
+            [
+                ("PLATFORM", platform.to_string()),
+                ("OS", "linux".to_owned()),
+                ("ARCH", platform.architecture.oci_name().to_owned()),
+                ("VARIANT", String::new()),
+            ]
+            .map(|(name, value)| (format!("{of}{name}"), value))
+        })
+        .collect()
 }
 
 /// Reads one instruction after the other.
 pub(super) struct Reader<'a> {
-    pub(super) text: &'a str,
     pub(super) escape: char,
     pub(super) platform: Platform,
     /// Build arguments.
@@ -40,132 +42,159 @@ pub(super) struct Reader<'a> {
     pub(super) names: Vec<String>,
 }
 
-impl Reader<'_> {
-    fn line(&self, at: usize) -> usize {
-        self.text[..at].matches('\n').count() + 1
+/// The flags of one instruction, by name.
+struct Flags<'a> {
+    line: usize,
+    keyword: &'a str,
+    values: BTreeMap<&'a str, Option<&'a str>>,
+}
+
+impl<'a> Flags<'a> {
+    /// Takes the flags of an instruction, each of which has to be known.
+    fn new(raw: &'a RawInstruction, known: &[&str]) -> Result<Self, Problem> {
+        let (line, keyword) = (raw.line, &*raw.keyword);
+        let mut values = BTreeMap::new();
+        for Word { text, .. } in &raw.flags {
+            let text = text.trim_start_matches("--");
+            let (name, value) =
+                text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+            let shown = name.escape_debug();
+            if !known.contains(&name) {
+                let reason = format!("`{keyword}` has no flag `--{shown}`");
+                return Err(Problem::invalid(line, reason));
+            }
+            // The only one that may stand there several times.
+            if values.insert(name, value).is_some() && name != "exclude" {
+                return Err(Problem::invalid(line, format!("`--{shown}` stands there twice")));
+            }
+        }
+        Ok(Self { line, keyword, values })
     }
 
+    fn text(&self, name: &str) -> Result<Option<String>, Problem> {
+        match self.values.get(name) {
+            None => Ok(None),
+            Some(Some(value)) => Ok(Some((*value).to_owned())),
+            Some(None) => Err(Problem::invalid(self.line, format!("`--{name}` needs a value"))),
+        }
+    }
+
+    /// The first of some flags that is set: what only another engine does.
+    fn unsupported(&self, names: &[&str]) -> Option<Instruction> {
+        let name = names.iter().find(|name| self.is_set(name))?;
+        Some(Instruction::Unsupported(format!("the flag `--{name}` of `{}`", self.keyword)))
+    }
+
+    /// A flag without a value, or with `true`; a flag that says `false` is as none.
+    fn is_set(&self, name: &str) -> bool {
+        let value = self.values.get(name);
+        value.is_some_and(|value| !value.is_some_and(|value| value.eq_ignore_ascii_case("false")))
+    }
+}
+
+impl Reader<'_> {
     pub(super) fn instruction(
         &mut self,
-        raw: &Raw<'_>,
+        raw: &RawInstruction,
         script: &mut Script,
     ) -> Result<(), Problem> {
-        let (start, instruction) = match raw {
-            Raw::From(raw) => {
-                let line = self.line(raw.from.span.start);
-                let from = self.from(line, &raw.image.value, &raw.options, &script.global)?;
-                let name = raw.as_.as_ref().map_or("", |(_, name)| &name.value);
-                self.names.push(name.to_lowercase());
-                script.stages.push(Stage { line, from, instructions: Vec::new() });
-                return Ok(());
-            }
-            Raw::Arg(raw) => {
-                let line = self.line(raw.arg.span.start);
-                let pairs = self.arguments(line, &raw.arguments.value)?;
-                if script.stages.is_empty() {
-                    return self.global(line, pairs, &mut script.global);
-                }
-                (raw.arg.span.start, Instruction::Arg(pairs))
-            }
-            other => self.in_stage(other)?,
-        };
-        let number = self.line(start);
+        let number = raw.line;
+        if raw.keyword == "FROM" {
+            let from = self.from(raw, &script.global)?;
+            script.stages.push(Stage { line: number, from, instructions: Vec::new() });
+            return Ok(());
+        }
+        let instruction = self.in_stage(raw)?;
         let Some(stage) = script.stages.last_mut() else {
-            return Err(Problem::invalid(number, "an instruction stands before `FROM`"));
+            let Instruction::Arg(pairs) = instruction else {
+                return Err(Problem::invalid(number, "an instruction stands before `FROM`"));
+            };
+            return self.global(number, pairs, &mut script.global);
         };
         stage.instructions.push(Line { number, instruction });
         Ok(())
     }
 
-    /// An instruction that stands in a stage, and the place at which it starts.
-    fn in_stage(&self, raw: &Raw<'_>) -> Result<(usize, Instruction), Problem> {
-        Ok(match raw {
-            Raw::Env(raw) => {
-                let line = self.line(raw.env.span.start);
-                let pairs = self.pairs(line, "ENV", &raw.arguments.value)?;
-                (raw.env.span.start, Instruction::Env(pairs))
+    /// An instruction that stands in a stage.
+    fn in_stage(&self, raw: &RawInstruction) -> Result<Instruction, Problem> {
+        let line = raw.line;
+        match &*raw.keyword {
+            // These have flags, or pass over those that they have.
+            "COPY" | "ADD" | "HEALTHCHECK" | "RUN" | "STOPSIGNAL" | "ARG" => {}
+            _ => drop(Flags::new(raw, &[])?),
+        }
+        Ok(match &*raw.keyword {
+            "ARG" => Instruction::Arg(self.arguments(raw)?),
+            "ENV" => Instruction::Env(self.pairs(raw)?),
+            "LABEL" => Instruction::Label(self.pairs(raw)?),
+            "COPY" | "ADD" => self.copy(raw)?,
+            "WORKDIR" => Instruction::Workdir(text(raw)?),
+            "USER" => Instruction::User(text(raw)?),
+            "MAINTAINER" => Instruction::Maintainer(text(raw)?),
+            "STOPSIGNAL" => Instruction::StopSignal(text(raw)?),
+            "EXPOSE" => Instruction::Expose(texts(raw.words(), raw)?),
+            "VOLUME" => {
+                let volumes = texts(raw.list_or_words()?, raw)?;
+                let volumes: Vec<_> = volumes.iter().map(|path| path.trim().to_owned()).collect();
+                if volumes.iter().any(String::is_empty) {
+                    return Err(Problem::invalid(line, "the path of a `VOLUME` is empty"));
+                }
+                Instruction::Volume(volumes)
             }
-            Raw::Label(raw) => {
-                let line = self.line(raw.label.span.start);
-                let pairs = self.pairs(line, "LABEL", &raw.arguments.value)?;
-                (raw.label.span.start, Instruction::Label(pairs))
+            "SHELL" => match raw.list()? {
+                Some(words) => Instruction::Shell(texts(words, raw)?),
+                None => return Err(Problem::invalid(line, "`SHELL` needs a JSON list")),
+            },
+            "ENTRYPOINT" => command(&raw.arguments, line)?
+                .map_or_else(|| without_command(raw), Instruction::Entrypoint),
+            "CMD" => command(&raw.arguments, line)?
+                .map_or_else(|| without_command(raw), Instruction::Cmd),
+            "HEALTHCHECK" => Instruction::Healthcheck(health_check(raw)?),
+            "ONBUILD" => on_build(raw)?,
+            "RUN" => Instruction::Unsupported("`RUN`".to_owned()),
+            keyword => {
+                let keyword = keyword.escape_debug();
+                return Err(Problem::invalid(line, format!("`{keyword}` is not an instruction")));
             }
-            Raw::Copy(raw) => {
-                (raw.copy.span.start, self.copy(false, &raw.options, &raw.src, &raw.dest))
-            }
-            Raw::Add(raw) => {
-                (raw.add.span.start, self.copy(true, &raw.options, &raw.src, &raw.dest))
-            }
-            Raw::Workdir(raw) => {
-                (raw.workdir.span.start, Instruction::Workdir(raw.arguments.value.to_string()))
-            }
-            Raw::User(raw) => {
-                (raw.user.span.start, Instruction::User(raw.arguments.value.to_string()))
-            }
-            Raw::Expose(raw) => (
-                raw.expose.span.start,
-                Instruction::Expose(raw.arguments.iter().map(text_of).collect()),
-            ),
-            Raw::Entrypoint(raw) => (
-                raw.entrypoint.span.start,
-                self.command(&raw.arguments)
-                    .map_or_else(Instruction::Unsupported, Instruction::Entrypoint),
-            ),
-            Raw::Cmd(raw) => (
-                raw.cmd.span.start,
-                self.command(&raw.arguments)
-                    .map_or_else(Instruction::Unsupported, Instruction::Cmd),
-            ),
-            Raw::Stopsignal(raw) => (
-                raw.stopsignal.span.start,
-                Instruction::StopSignal(raw.arguments.value.to_string()),
-            ),
-            Raw::Run(raw) => (raw.run.span.start, unsupported("RUN")),
-            Raw::Healthcheck(raw) => (
-                raw.healthcheck.span.start,
-                self.healthcheck(&raw.options, &raw.arguments)
-                    .map_or_else(Instruction::Unsupported, Instruction::Healthcheck),
-            ),
-            Raw::Maintainer(raw) => (raw.maintainer.span.start, unsupported("MAINTAINER")),
-            Raw::Onbuild(raw) => (raw.onbuild.span.start, unsupported("ONBUILD")),
-            Raw::Shell(raw) => {
-                let words: Vec<String> = raw.arguments.iter().map(text_of).collect();
-                let is_list = !words.is_empty();
-                let shell = if is_list { Instruction::Shell(words) } else { unsupported("SHELL") };
-                (raw.shell.span.start, shell)
-            }
-            Raw::Volume(raw) => {
-                let volumes = match &raw.arguments {
-                    JsonOrStringArray::Json(list) => &list.value,
-                    JsonOrStringArray::String(list) => list,
-                };
-                let volumes: Vec<String> = volumes.iter().map(text_of).collect();
-                let is_list = !volumes.is_empty() && volumes != ["[]"];
-                let volume =
-                    if is_list { Instruction::Volume(volumes) } else { unsupported("VOLUME") };
-                (raw.volume.span.start, volume)
-            }
-            _ => (0, unsupported("an instruction of a later Dockerfile syntax")),
         })
     }
 
-    fn from(
+    fn from(&mut self, raw: &RawInstruction, global: &Variables) -> Result<From, Problem> {
+        let line = raw.line;
+        let flags = Flags::new(raw, &["platform"])?;
+        let words = raw.words();
+        let words: Vec<&str> = words.iter().map(|word| &*word.text).collect();
+        let (image, name) = match &*words {
+            [image] => (*image, String::new()),
+            [image, keyword, name] if keyword.eq_ignore_ascii_case("as") => {
+                (*image, name.to_lowercase())
+            }
+            _ => return Err(Problem::invalid(line, "`FROM` needs `IMAGE` or `IMAGE AS NAME`")),
+        };
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+        let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+        if !(name.is_empty() || starts && name.chars().all(is_name)) {
+            let reason = format!("a stage cannot have the name `{}`", name.escape_debug());
+            return Err(Problem::invalid(line, reason));
+        }
+        let from = self.base(line, image, flags.text("platform")?.as_deref(), global);
+        self.names.push(name);
+        from
+    }
+
+    /// What the name after `FROM` means.
+    fn base(
         &self,
         line: usize,
         image: &str,
-        flags: &[Flag<'_>],
+        platform: Option<&str>,
         global: &Variables,
     ) -> Result<From, Problem> {
         let expand = |word: &str| {
             expand(word, self.escape, global).map_err(|error| Problem::word(line, error))
         };
-        for flag in flags {
-            let value = flag.value.as_ref().map_or("", |value| &value.value);
-            if flag.name.value != "platform" {
-                let name = flag.name.value.escape_debug();
-                return Ok(From::Unsupported(format!("the flag `--{name}` of `FROM`")));
-            }
-            let platform = expand(value)?;
+        if let Some(platform) = platform {
+            let platform = expand(platform)?;
             if platform.parse() != Ok(self.platform) {
                 let platform = platform.escape_debug();
                 return Ok(From::Unsupported(format!("the platform `{platform}` of `FROM`")));
@@ -175,7 +204,8 @@ impl Reader<'_> {
         if name.is_empty() {
             return Err(Problem::invalid(line, "the name after `FROM` is empty"));
         }
-        if let Some(position) = self.names.iter().position(|stage| *stage == name) {
+        // Of stages with one name the last one counts.
+        if let Some(position) = self.names.iter().rposition(|stage| *stage == name) {
             return Ok(From::Stage(position));
         }
         Ok(if name == "scratch" { From::Scratch } else { From::Image(name) })
@@ -200,33 +230,25 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn arguments(&self, line: usize, text: &str) -> Result<Vec<(String, Option<String>)>, Problem> {
-        let words = words::split(text, self.escape);
-        let several = words.len() > 1;
-        let pair = |word: String| {
-            let Some((name, value)) = word.split_once('=') else { return Ok((word, None)) };
-            if name.is_empty() {
-                return Err(Problem::invalid(line, "an `ARG` has no name"));
-            }
-            if several && value.contains('$') {
-                let reason = "an `ARG` of several values that uses others";
-                return Err(Problem::unsupported(line, reason));
-            }
-            Ok((name.to_owned(), Some(value.to_owned())))
+    fn arguments(&self, raw: &RawInstruction) -> Result<Vec<(String, Option<String>)>, Problem> {
+        let words = words::split(&raw.arguments, self.escape);
+        if words.is_empty() {
+            return Err(nothing(raw));
+        }
+        let pair = |word: String| match word.split_once('=') {
+            Some(("", _)) => Err(Problem::invalid(raw.line, "an `ARG` has no name")),
+            Some((name, value)) => Ok((name.to_owned(), Some(value.to_owned()))),
+            None => Ok((word, None)),
         };
         words.into_iter().map(pair).collect()
     }
 
     /// `name=value …`, or the old form `name value`.
-    fn pairs(
-        &self,
-        line: usize,
-        keyword: &str,
-        text: &str,
-    ) -> Result<Vec<(String, String)>, Problem> {
-        let words = words::split(text, self.escape);
-        if words.first().is_some_and(|word| !word.contains('=')) {
-            return match text.trim().split_once(char::is_whitespace) {
+    fn pairs(&self, raw: &RawInstruction) -> Result<Vec<(String, String)>, Problem> {
+        let (line, keyword) = (raw.line, &raw.keyword);
+        let words = words::split(&raw.arguments, self.escape);
+        if words.first().is_none_or(|word| !word.contains('=')) {
+            return match raw.arguments.split_once(char::is_whitespace) {
                 Some((name, value)) => Ok(vec![(name.to_owned(), value.trim_start().to_owned())]),
                 None => {
                     Err(Problem::invalid(line, format!("`{keyword}` needs a name and a value")))
@@ -244,53 +266,57 @@ impl Reader<'_> {
         words.into_iter().map(pair).collect()
     }
 
-    fn copy(
-        &self,
-        add: bool,
-        flags: &[Flag<'_>],
-        sources: &[Source<'_>],
-        destination: &UnescapedString<'_>,
-    ) -> Instruction {
-        let mut copy = Copy {
+    fn copy(&self, raw: &RawInstruction) -> Result<Instruction, Problem> {
+        let add = raw.keyword == "ADD";
+        let both = ["chown", "chmod", "link", "exclude"];
+        let own: &[&str] =
+            if add { &["keep-git-dir", "checksum", "unpack"] } else { &["from", "parents"] };
+        let flags = Flags::new(raw, &[&both, own].concat())?;
+        let mut words: Vec<String> =
+            raw.list_or_words()?.into_iter().map(|word| word.text).collect();
+        let destination = words.pop().filter(|_| !words.is_empty()).ok_or_else(|| {
+            let reason = format!("`{}` needs a source and a destination", raw.keyword);
+            Problem::invalid(raw.line, reason)
+        })?;
+        if Heredoc::of(&destination).is_some() {
+            let reason = "a here-document cannot be a destination";
+            return Err(Problem::invalid(raw.line, reason));
+        }
+        let others = ["link", "exclude", "parents", "keep-git-dir", "checksum", "unpack"];
+        if let Some(unsupported) = flags.unsupported(&others) {
+            return Ok(unsupported);
+        }
+        let (mut sources, mut documents) = (Vec::new(), Vec::new());
+        for word in words {
+            let begun = Heredoc::of(&word);
+            let found = |begun: &Heredoc| raw.heredocs.iter().rfind(|doc| doc.name == begun.name);
+            match begun.as_ref().and_then(found) {
+                Some(document) if document.name.contains('/') || document.name == ".." => {
+                    let name = document.name.escape_debug();
+                    return Ok(Instruction::Unsupported(format!("the here-document `{name}`")));
+                }
+                Some(document) => documents.push(document.clone()),
+                None => sources.push(word),
+            }
+        }
+        let mut from = None;
+        if let Some(name) = flags.text("from")?.filter(|name| !name.is_empty()) {
+            from = self.stage(&name);
+            if from.is_none() {
+                let reason = format!("`COPY --from={}`", name.escape_debug());
+                return Ok(Instruction::Unsupported(reason + ", which is not an earlier stage"));
+            }
+        }
+        let (owner, mode) = (flags.text("chown")?, flags.text("chmod")?);
+        Ok(Instruction::Copy(Copy {
             add,
-            from: None,
-            chown: None,
-            chmod: None,
-            sources: Vec::new(),
-            destination: destination.value.to_string(),
-        };
-        for flag in flags {
-            let (name, value) = (&*flag.name.value, flag.value.as_ref().map(text_of));
-            let value = value.filter(|value| !value.contains(['"', '\'', self.escape]));
-            match (name, value) {
-                ("chown", Some(value)) => copy.chown = Some(value),
-                ("chmod", Some(value)) => copy.chmod = Some(value),
-                ("from", Some(value)) if !add => {
-                    let Some(position) = self.stage(&value) else {
-                        let reason = format!("`COPY --from={}`", value.escape_debug());
-                        return Instruction::Unsupported(
-                            reason + ", which is not an earlier stage",
-                        );
-                    };
-                    copy.from = Some(position);
-                }
-                _ => {
-                    let keyword = if add { "ADD" } else { "COPY" };
-                    let name = name.escape_debug();
-                    return Instruction::Unsupported(format!("the flag `--{name}` of `{keyword}`"));
-                }
-            }
-        }
-        for source in sources {
-            match source {
-                Source::Path(path) => copy.sources.push(path.value.to_string()),
-                _ => return Instruction::Unsupported("a here-document".to_owned()),
-            }
-        }
-        if destination.value.starts_with("<<") {
-            return Instruction::Unsupported("a here-document".to_owned());
-        }
-        Instruction::Copy(copy)
+            from,
+            chown: owner,
+            chmod: mode,
+            sources,
+            documents,
+            destination,
+        }))
     }
 
     fn stage(&self, name: &str) -> Option<usize> {
@@ -299,83 +325,103 @@ impl Reader<'_> {
             return (position < earlier).then_some(position);
         }
         let name = name.to_lowercase();
-        self.names[..earlier].iter().position(|stage| *stage == name)
-    }
-
-    fn healthcheck(
-        &self,
-        flags: &[Flag<'_>],
-        raw: &HealthcheckArguments<'_>,
-    ) -> Result<Healthcheck, String> {
-        let mut settings = BTreeMap::new();
-        for flag in flags {
-            let (name, value) = (&*flag.name.value, flag.value.as_ref().map(text_of));
-            let value = value.unwrap_or_default();
-            let (setting, number) = match name {
-                "interval" => ("Interval", values::duration(&value)),
-                "timeout" => ("Timeout", values::duration(&value)),
-                "start-period" => ("StartPeriod", values::duration(&value)),
-                "retries" => ("Retries", values::count(&value)),
-                _ => {
-                    let name = name.escape_debug();
-                    return Err(format!("the flag `--{name}` of `HEALTHCHECK`"));
-                }
-            };
-            let value = value.escape_debug();
-            let number = number.ok_or_else(|| format!("`{value}` of `--{name}` in `HEALTHCHECK`"));
-            settings.insert(setting, number?);
-        }
-        let test = match raw {
-            HealthcheckArguments::None { .. } if flags.is_empty() => vec!["NONE".to_owned()],
-            HealthcheckArguments::Cmd { arguments, .. } => match self.command(arguments)? {
-                Command::Exec(words) => ["CMD".to_owned()].into_iter().chain(words).collect(),
-                Command::Shell(text) => vec!["CMD-SHELL".to_owned(), text],
-            },
-            _ => return Err("a `HEALTHCHECK` that is none".to_owned()),
-        };
-        Ok(Healthcheck { test, settings })
-    }
-
-    fn command(&self, raw: &RawCommand<'_>) -> Result<Command, String> {
-        match raw {
-            RawCommand::Exec(words) => Ok(Command::Exec(words.value.iter().map(text_of).collect())),
-            RawCommand::Shell(text) => {
-                let text = joined(text.value, self.escape);
-                if text == EMPTY_LIST {
-                    return Ok(Command::Exec(Vec::new()));
-                }
-                // Valid JSON that is no list of texts: engines refuse it.
-                if serde_json::from_str::<Vec<serde_json::Value>>(&text).is_ok() {
-                    return Err("a list that holds something else than texts".to_owned());
-                }
-                Ok(Command::Shell(text))
-            }
-            _ => Err("a command of a later Dockerfile syntax".to_owned()),
-        }
+        self.names[..earlier].iter().rposition(|stage| *stage == name)
     }
 }
 
-fn text_of(text: &UnescapedString<'_>) -> String {
-    text.value.to_string()
+/// The arguments as one text.
+fn text(raw: &RawInstruction) -> Result<String, Problem> {
+    if raw.arguments.is_empty() { Err(nothing(raw)) } else { Ok(raw.arguments.clone()) }
 }
 
-fn unsupported(what: &str) -> Instruction {
-    Instruction::Unsupported(format!("`{what}`"))
-}
-
-/// Joins continued lines as Docker's reader does: comments and empty lines between them go.
-fn joined(text: &str, escape: char) -> String {
-    let mut joined = String::new();
-    for (position, line) in text.lines().enumerate() {
-        let blank = line.trim().is_empty() || line.trim_start().starts_with('#');
-        if position > 0 && blank {
-            continue;
-        }
-        let Some(start) = line.trim_end_matches([' ', '\t']).strip_suffix(escape) else {
-            joined.push_str(line);
-            break;
-        };
-        joined.push_str(start);
+/// Words as texts, of which there has to be one.
+fn texts(words: Vec<Word>, raw: &RawInstruction) -> Result<Vec<String>, Problem> {
+    if words.is_empty() {
+        return Err(nothing(raw));
     }
-    joined.trim().to_owned()
+    Ok(words.into_iter().map(|word| word.text).collect())
+}
+
+fn nothing(raw: &RawInstruction) -> Problem {
+    Problem::invalid(raw.line, format!("`{}` has no argument", raw.keyword))
+}
+
+/// A command as a list or as a text for the shell; none where nothing is said.
+fn command(arguments: &str, line: usize) -> Result<Option<Command>, Problem> {
+    if arguments.is_empty() {
+        return Ok(None);
+    }
+    let list = json_list(arguments, line)?;
+    Ok(Some(list.map_or_else(|| Command::Shell(arguments.to_owned()), Command::Exec)))
+}
+
+fn without_command(raw: &RawInstruction) -> Instruction {
+    Instruction::Unsupported(format!("`{}` without a command", raw.keyword))
+}
+
+fn health_check(raw: &RawInstruction) -> Result<Healthcheck, Problem> {
+    let line = raw.line;
+    let invalid = |reason: String| Err(Problem::invalid(line, reason));
+    let (kind, rest) =
+        raw.arguments.split_once(char::is_whitespace).unwrap_or((&raw.arguments, ""));
+    let mut settings = BTreeMap::new();
+    if kind.eq_ignore_ascii_case("NONE") {
+        if !rest.trim().is_empty() {
+            return invalid("`HEALTHCHECK NONE` has arguments".to_owned());
+        }
+        return Ok(Healthcheck { test: vec!["NONE".to_owned()], settings });
+    }
+    let times = [
+        ("interval", "Interval"),
+        ("timeout", "Timeout"),
+        ("start-period", "StartPeriod"),
+        ("start-interval", "StartInterval"),
+    ];
+    let known = ["interval", "timeout", "start-period", "start-interval", "retries"];
+    let flags = Flags::new(raw, &known)?;
+    let wrong = |name: &str, value: &str| {
+        let value = value.escape_debug();
+        invalid(format!("`{value}` cannot be the value of `--{name}` of `HEALTHCHECK`"))
+    };
+    for (name, setting) in times {
+        let Some(value) = flags.text(name)?.filter(|value| !value.is_empty()) else { continue };
+        match values::duration(&value) {
+            Some(0) => {}
+            Some(time) => drop(settings.insert(setting, time)),
+            None => return wrong(name, &value),
+        }
+    }
+    if let Some(value) = flags.text("retries")?.filter(|value| !value.is_empty()) {
+        match value.parse::<i32>() {
+            Ok(0) => {}
+            Ok(count @ 1..) => drop(settings.insert("Retries", count.into())),
+            _ => return wrong("retries", &value),
+        }
+    }
+    if !kind.eq_ignore_ascii_case("CMD") {
+        let kind = kind.escape_debug();
+        return invalid(format!("`HEALTHCHECK` has `{kind}`, and not `CMD` or `NONE`"));
+    }
+    let test = match command(rest.trim_start(), line)? {
+        Some(Command::Exec(words)) if !words.is_empty() => {
+            ["CMD".to_owned()].into_iter().chain(words).collect()
+        }
+        Some(Command::Shell(text)) => vec!["CMD-SHELL".to_owned(), text],
+        _ => return invalid("`HEALTHCHECK CMD` has no command".to_owned()),
+    };
+    Ok(Healthcheck { test, settings })
+}
+
+fn on_build(raw: &RawInstruction) -> Result<Instruction, Problem> {
+    let trigger = text(raw)?;
+    let keyword = trigger.split(char::is_whitespace).next().unwrap_or_default().to_uppercase();
+    match &*keyword {
+        "ONBUILD" | "MAINTAINER" | "FROM" => {
+            Err(Problem::invalid(raw.line, format!("`{keyword}` cannot be a trigger")))
+        }
+        _ if !raw.heredocs.is_empty() => {
+            Ok(Instruction::Unsupported("a here-document of `ONBUILD`".to_owned()))
+        }
+        _ => Ok(Instruction::OnBuild(trigger)),
+    }
 }

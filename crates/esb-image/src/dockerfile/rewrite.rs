@@ -7,12 +7,15 @@ use std::{
 };
 
 use esb_model::{ImageRecipe, OwnDockerfile};
-use parse_dockerfile::{Flag, Instruction, Source, UnescapedString};
 
-use crate::dockerfile::step_lines::StepLines;
 use crate::{
     Error,
-    dockerfile::{Script, needed_stages, readable, words},
+    dockerfile::{
+        Problem, Script, needed_stages,
+        step_lines::StepLines,
+        syntax::{Heredoc, RawInstruction, Syntax, Word},
+        values, words,
+    },
     paths,
 };
 
@@ -91,16 +94,17 @@ impl DockerfileRewrite {
             reason: reason.escape_debug().to_string(),
         };
         let text = &recipe.dockerfile;
-        let readable = readable(text);
-        let parsed = parse_dockerfile::parse(&readable)
-            .map_err(|error| invalid(error.line(), error.to_string()))?;
+        let of_problem = |problem| match problem {
+            Problem::Invalid { line, reason } | Problem::Unsupported { line, reason } => {
+                invalid(line, reason)
+            }
+        };
+        let parsed = Syntax::read(text).map_err(of_problem)?;
         let own = recipe.own.as_ref();
         let given = own.map(arguments).unwrap_or_default();
         let globals = Script::parse_with(text, recipe.platform, &given)
             .map(|script| script.global)
             .unwrap_or_default();
-        let escape =
-            parsed.parser_directives.escape.as_ref().map_or('\\', |found| found.value.value);
         let mut reader = RewriteReader {
             rewrite: Self {
                 text: text.to_owned(),
@@ -108,20 +112,20 @@ impl DockerfileRewrite {
                 last: None,
                 patches: Vec::new(),
                 syntax: parsed
-                    .parser_directives
-                    .syntax
-                    .as_ref()
-                    .map(|found| found.value.span.clone()),
+                    .directives
+                    .iter()
+                    .find(|directive| directive.name == "syntax")
+                    .map(|directive| directive.span.clone()),
                 needs: CopiedPaths::none(),
                 steps: StepLines::default(),
             },
             stages: Vec::new(),
             expand: |name: &str| {
-                words::expand(name, escape, &globals).unwrap_or_else(|_| name.to_owned())
+                words::expand(name, parsed.escape, &globals).unwrap_or_else(|_| name.to_owned())
             },
         };
         for instruction in &parsed.instructions {
-            reader.instruction(instruction);
+            reader.instruction(instruction).map_err(of_problem)?;
         }
         let target = own.and_then(|own| own.target.as_deref());
         let last = match target {
@@ -225,63 +229,46 @@ pub(crate) fn arguments(own: &OwnDockerfile) -> BTreeMap<String, String> {
 }
 
 impl<E: Fn(&str) -> String> RewriteReader<E> {
-    /// The line of a place of the text, from 1.
-    fn line(&self, place: &Range<usize>) -> u64 {
-        1 + self.rewrite.text[..place.start].matches('\n').count() as u64
-    }
-
-    fn instruction(&mut self, instruction: &Instruction<'_>) {
-        match instruction {
-            Instruction::From(from) => {
-                let origin = self.image(&from.image);
-                let base = match &origin {
-                    Origin::Nothing => None,
-                    Origin::StageNeeds(stage) => self.stages[*stage].base.clone(),
-                    Origin::Image(name) => Some(name.clone()),
-                };
-                let name = from.as_.as_ref().map(|(_, name)| name.value.to_lowercase());
-                let image = matches!(origin, Origin::Image(_)).then(|| self.line(&from.from.span));
-                self.rewrite.steps.stage(name.clone(), image);
-                let (images, stages) = Default::default();
-                self.stages.push(StageNeeds {
-                    name,
-                    base,
-                    images,
-                    stages,
-                    needs: CopiedPaths::none(),
-                });
-                self.needs(origin);
-            }
-            Instruction::Copy(copy) => {
-                self.step(&copy.copy.span);
-                match value(&copy.options, "from") {
+    fn instruction(&mut self, raw: &RawInstruction) -> Result<(), Problem> {
+        match &*raw.keyword {
+            "FROM" => self.from(raw),
+            "COPY" | "ADD" => {
+                self.rewrite.steps.step(raw.line as u64);
+                match flag(raw, "from").filter(|from| !from.text.is_empty()) {
                     Some(from) => {
-                        let origin = self.image(from);
+                        let origin = self.image(&from);
                         self.needs(origin);
                     }
-                    None => self.sources(&copy.src),
+                    None => self.sources(&raw.list_or_words()?),
                 }
             }
-            Instruction::Add(add) => {
-                self.step(&add.add.span);
-                self.sources(&add.src);
-            }
-            Instruction::Workdir(workdir) => self.step(&workdir.workdir.span),
-            Instruction::Run(run) => {
-                self.step(&run.run.span);
-                for option in run.options.iter().filter(|option| option.name.value == "mount") {
-                    if let Some(value) = &option.value {
-                        self.mount(value);
-                    }
+            "WORKDIR" => self.rewrite.steps.step(raw.line as u64),
+            "RUN" => {
+                self.rewrite.steps.step(raw.line as u64);
+                for word in raw.flags.iter().filter_map(|word| value(word, "mount")) {
+                    self.mount(&word);
                 }
             }
             _ => {}
         }
+        Ok(())
     }
 
-    fn step(&mut self, place: &Range<usize>) {
-        let line = self.line(place);
-        self.rewrite.steps.step(line);
+    fn from(&mut self, raw: &RawInstruction) {
+        let words = raw.words();
+        let Some(image) = words.first() else { return };
+        let origin = self.image(image);
+        let base = match &origin {
+            Origin::Nothing => None,
+            Origin::StageNeeds(stage) => self.stages[*stage].base.clone(),
+            Origin::Image(name) => Some(name.clone()),
+        };
+        let name = words.get(2).map(|name| name.text.to_lowercase());
+        let line = matches!(origin, Origin::Image(_)).then_some(raw.line as u64);
+        self.rewrite.steps.stage(name.clone(), line);
+        let (images, stages) = Default::default();
+        self.stages.push(StageNeeds { name, base, images, stages, needs: CopiedPaths::none() });
+        self.needs(origin);
     }
 
     /// Notes what the last stage needs.
@@ -303,8 +290,8 @@ impl<E: Fn(&str) -> String> RewriteReader<E> {
     }
 
     /// Notes the place of an image's name, unless it is a stage or nothing.
-    fn image(&mut self, word: &UnescapedString<'_>) -> Origin {
-        let name = (self.expand)(&word.value);
+    fn image(&mut self, word: &Word) -> Origin {
+        let name = (self.expand)(&word.text);
         if name == "scratch" {
             return Origin::Nothing;
         }
@@ -315,12 +302,12 @@ impl<E: Fn(&str) -> String> RewriteReader<E> {
         Origin::Image(name)
     }
 
-    fn sources(&mut self, sources: &[Source<'_>]) {
-        for source in sources {
-            let Source::Path(path) = source else { continue };
-            let remote = ["http://", "https://", "git@", "git://"];
-            if !remote.iter().any(|scheme| path.value.starts_with(scheme)) {
-                self.source(&path.value, path.span.clone());
+    /// Notes the sources of a list that ends with the destination.
+    fn sources(&mut self, words: &[Word]) {
+        let Some((_, sources)) = words.split_last() else { return };
+        for word in sources {
+            if Heredoc::of(&word.text).is_none() && !values::is_remote(&word.text) {
+                self.source(&word.text, word.span.clone());
             }
         }
     }
@@ -343,9 +330,9 @@ impl<E: Fn(&str) -> String> RewriteReader<E> {
     }
 
     /// A mount of the context shows all of it.
-    fn mount(&mut self, mount: &UnescapedString<'_>) {
+    fn mount(&mut self, mount: &Word) {
         let fields: Vec<_> =
-            mount.value.split(',').map(|f| f.split_once('=').unwrap_or((f, ""))).collect();
+            mount.text.split(',').map(|f| f.split_once('=').unwrap_or((f, ""))).collect();
         let field = |names: &[&str]| fields.iter().find(|(name, _)| names.contains(name));
         if let Some(stage) = field(&["from"]).and_then(|(_, from)| self.stage(from)) {
             self.needs(Origin::StageNeeds(stage));
@@ -359,16 +346,24 @@ impl<E: Fn(&str) -> String> RewriteReader<E> {
         let patch = match field(&["source", "src"]) {
             Some((name, path)) => {
                 let old = format!("{name}={path}");
-                mount.value.replacen(&old, &format!("{name}={CONTEXT_DIR}/{}", clean(path)), 1)
+                mount.text.replacen(&old, &format!("{name}={CONTEXT_DIR}/{}", clean(path)), 1)
             }
-            None => format!("{},source={CONTEXT_DIR}", mount.value),
+            None => format!("{},source={CONTEXT_DIR}", mount.text),
         };
         self.rewrite.patches.push((mount.span.clone(), patch));
     }
 }
 
-fn value<'a, 'b>(flags: &'b [Flag<'a>], name: &str) -> Option<&'b UnescapedString<'a>> {
-    flags.iter().find(|flag| flag.name.value == name)?.value.as_ref()
+/// The value of an instruction's flag, and where it stands.
+fn flag(raw: &RawInstruction, name: &str) -> Option<Word> {
+    raw.flags.iter().find_map(|word| value(word, name))
+}
+
+/// The value of a flag of some name. A flag that has quotes is longer in the file than its text.
+fn value(flag: &Word, name: &str) -> Option<Word> {
+    let text = flag.text.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=')?;
+    let start = flag.span.start + (flag.text.len() - text.len());
+    Some(Word { text: text.to_owned(), span: start..flag.span.end })
 }
 
 /// A path relative to the context, without what changes nothing.

@@ -1,9 +1,10 @@
 //! Words of Dockerfile instructions: splitting, quotes, and expansion of variables.
 //!
-//! Follows the rules of Docker's own reader. Refuses substitutions that engines of different age
-//! read differently.
+//! Follows the rules of `BuildKit`'s reader.
 
 use std::{collections::BTreeMap, iter::Peekable, str::Chars};
+
+use super::pattern::{Length, Pattern};
 
 /// How deep `${a:-${b:-…}}` may nest.
 const MAX_DEPTH: usize = 32;
@@ -80,6 +81,21 @@ pub(crate) fn expand_to_words(
     Expander::new(word, escape, variables).run(None).map(Words::into_words)
 }
 
+/// Expands a text in which quotes mean nothing: the lines of a here-document.
+pub(crate) fn expand_content(text: &str, variables: &Variables) -> Result<String, WordError> {
+    let expander = Expander { quotes: false, ..Expander::new(text, '\\', variables) };
+    { expander }.run(None).map(|words| words.text)
+}
+
+/// A word without quotes and escapes, its variables as they are; none when it is several words, or
+/// none.
+pub(crate) fn unquote(word: &str) -> Option<String> {
+    let nothing = Variables::new();
+    let expander = Expander { expands: false, ..Expander::new(word, '\\', &nothing) };
+    let words = { expander }.run(None).ok()?.into_words();
+    <[String; 1]>::try_from(words).ok().map(|[word]| word)
+}
+
 /// What was read so far: as one text, and as words.
 #[derive(Default)]
 struct Words {
@@ -127,11 +143,25 @@ struct Expander<'a> {
     escape: char,
     variables: &'a Variables,
     depth: usize,
+    /// `$` stands for a variable.
+    expands: bool,
+    /// Quotes are taken away.
+    quotes: bool,
+    /// Escapes stay in the text: it is a pattern.
+    keeps_escapes: bool,
 }
 
 impl<'a> Expander<'a> {
     fn new(word: &'a str, escape: char, variables: &'a Variables) -> Self {
-        Self { chars: word.chars().peekable(), escape, variables, depth: 0 }
+        Self {
+            chars: word.chars().peekable(),
+            escape,
+            variables,
+            depth: 0,
+            expands: true,
+            quotes: true,
+            keeps_escapes: false,
+        }
     }
 
     fn run(&mut self, stop: Option<char>) -> Result<Words, WordError> {
@@ -143,13 +173,18 @@ impl<'a> Expander<'a> {
             }
             match c {
                 '$' => words.push_value(&self.dollar()?),
-                '\'' => words.push_quoted(&self.single_quoted()?),
-                '"' => words.push_quoted(&self.double_quoted()?),
+                '\'' if self.quotes => words.push_quoted(&self.single_quoted()?),
+                '"' if self.quotes => words.push_quoted(&self.double_quoted()?),
                 _ => {
                     self.chars.next();
                     if c != self.escape {
                         words.push(c);
-                    } else if let Some(escaped) = self.chars.next() {
+                        continue;
+                    }
+                    if self.keeps_escapes {
+                        words.push_quoted(c.encode_utf8(&mut [0; 4]));
+                    }
+                    if let Some(escaped) = self.chars.next() {
                         words.push_quoted(escaped.encode_utf8(&mut [0; 4]));
                     }
                 }
@@ -167,6 +202,9 @@ impl<'a> Expander<'a> {
         for c in self.chars.by_ref() {
             if c == '\'' {
                 return Ok(text);
+            }
+            if self.keeps_escapes && c == self.escape {
+                text.push(c);
             }
             text.push(c);
         }
@@ -192,10 +230,18 @@ impl<'a> Expander<'a> {
             match self.chars.peek() {
                 // Every other escape stays as it is.
                 Some(&next) if next == '"' || next == '$' || next == self.escape => {
+                    if self.keeps_escapes {
+                        text.push(c);
+                    }
                     text.push(next);
                     self.chars.next();
                 }
-                Some(_) => text.push(c),
+                Some(_) => {
+                    if self.keeps_escapes {
+                        text.push(c);
+                    }
+                    text.push(c);
+                }
                 None => {}
             }
         }
@@ -204,13 +250,12 @@ impl<'a> Expander<'a> {
 
     fn dollar(&mut self) -> Result<String, WordError> {
         self.chars.next();
+        if !self.expands {
+            return Ok("$".to_owned());
+        }
         if self.chars.peek() != Some(&'{') {
             let name = self.name();
-            return Ok(if name.is_empty() {
-                "$".to_owned()
-            } else {
-                self.variables.get(&name).cloned().unwrap_or_default()
-            });
+            return Ok(if name.is_empty() { "$".to_owned() } else { self.value(&name) });
         }
         self.chars.next();
         self.depth += 1;
@@ -229,7 +274,7 @@ impl<'a> Expander<'a> {
         }
         let name = self.name();
         let mut modifier = match self.chars.next() {
-            Some('}') => return Ok(self.variables.get(&name).cloned().unwrap_or_default()),
+            Some('}') => return Ok(self.value(&name)),
             Some(modifier) => modifier,
             None => return invalid("`}` is missing"),
         };
@@ -238,14 +283,15 @@ impl<'a> Expander<'a> {
             empty_is_unset = true;
             modifier = self.chars.next().unwrap_or(':');
         }
-        if !matches!(modifier, '-' | '+' | '?') {
-            return Err(WordError::Unsupported(format!(
-                "the substitution `${{{}{}…}}`",
-                name.escape_debug(),
-                modifier.escape_debug()
-            )));
+        match modifier {
+            '-' | '+' | '?' => {}
+            '#' | '%' if !empty_is_unset => return self.cut(&name, modifier),
+            '/' if !empty_is_unset => return self.replaced(&name),
+            _ => return invalid(format!("`{}` stands in a substitution", modifier.escape_debug())),
         }
+        let before = std::mem::replace(&mut self.keeps_escapes, false);
         let word = self.run(Some('}'))?.text;
+        self.keeps_escapes = before;
         let value = self.variables.get(&name).filter(|value| !(empty_is_unset && value.is_empty()));
         match (modifier, value) {
             ('-', None) | ('+', Some(_)) => Ok(word),
@@ -255,6 +301,47 @@ impl<'a> Expander<'a> {
                 invalid(format!("`{}` has no value: {}", name.escape_debug(), word.escape_debug()))
             }
         }
+    }
+
+    /// A part of a pattern or of what replaces it, up to a character.
+    fn raw(&mut self, stop: char) -> Result<String, WordError> {
+        let before = std::mem::replace(&mut self.keeps_escapes, true);
+        let text = self.run(Some(stop)).map(|words| words.text);
+        self.keeps_escapes = before;
+        text
+    }
+
+    /// `${name#pattern}` and `${name%pattern}`; the sign twice means the longest match.
+    fn cut(&mut self, name: &str, sign: char) -> Result<String, WordError> {
+        let word = self.raw('}')?;
+        let (text, length) = match word.strip_prefix(sign) {
+            Some(text) => (text, Length::Longest),
+            None => (&*word, Length::Shortest),
+        };
+        let pattern = pattern(text)?;
+        let value = self.value(name);
+        Ok(if sign == '#' {
+            pattern.without_prefix(&value, length)
+        } else {
+            pattern.without_suffix(&value, length)
+        })
+    }
+
+    /// `${name/pattern/replacement}`; two slashes at the start replace each match.
+    fn replaced(&mut self, name: &str) -> Result<String, WordError> {
+        let every = self.chars.next_if_eq(&'/').is_some();
+        let text = self.raw('/')?;
+        let replacement = self.raw('}')?;
+        // What a dollar sign or nothing means here is an accident of the engine's expressions.
+        if text.is_empty() || (every && replacement.contains('$')) {
+            let reason = format!("the substitution of `{}`", name.escape_debug());
+            return Err(WordError::Unsupported(reason));
+        }
+        Ok(pattern(&text)?.replace(&self.value(name), &replacement, every))
+    }
+
+    fn value(&self, name: &str) -> String {
+        self.variables.get(name).cloned().unwrap_or_default()
     }
 
     fn name(&mut self) -> String {
@@ -276,6 +363,13 @@ impl<'a> Expander<'a> {
         }
         name
     }
+}
+
+fn pattern(text: &str) -> Result<Pattern, WordError> {
+    Pattern::new(text).ok_or_else(|| {
+        let text = text.escape_debug();
+        WordError::Invalid(format!("the pattern `{text}` escapes what needs no escape"))
+    })
 }
 
 #[cfg(test)]
@@ -323,6 +417,13 @@ mod tests {
         }
         let nested = "${N:-".repeat(1000);
         assert!(matches!(expand(&nested, '\\', &variables), Err(WordError::Invalid(_))));
-        assert!(matches!(expand("${A#x}", '\\', &variables), Err(WordError::Unsupported(_))));
+        check("${B#* } ${B##*o} ${B%o*} ${B%%o*} ${N#x}", "words rds two w tw ");
+        check("${B/o/0} ${B//o/0} ${B/w*/}", "tw0 words tw0 w0rds t");
+        check(r"${B#\*} ${B%'s'}", "two words two word");
+        assert!(expand("${A:#x}", '\\', &variables).is_err());
+        assert!(expand(r"${A#\x}", '\\', &variables).is_err());
+        assert_eq!(unquote("'a'\"$b\"\\c").as_deref(), Some("a$bc"));
+        assert_eq!(unquote("a b"), None);
+        assert_eq!(expand_content("\"$A\" '\\$A' \\x", &variables).as_deref(), Ok("\"1\" '$A' x"));
     }
 }

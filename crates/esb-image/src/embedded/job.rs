@@ -242,6 +242,9 @@ fn describe_steps(stage: &StagePlan, key: &mut Fingerprint) {
             StepAction::Nothing => key.text("nothing"),
             StepAction::Copy(copy) => {
                 let from = copy.from.map_or(u64::MAX, |from| from as u64);
+                for (name, text) in &copy.documents {
+                    key.text("document").text(name).text(text);
+                }
                 key.text("copy").number(from).number(copy.into_folder.into());
                 key.text(&copy.destination)
             }

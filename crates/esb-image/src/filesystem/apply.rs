@@ -5,10 +5,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fs,
     sync::Arc,
 };
 
-use esb_oci::{ContentStore, IgnoreRules, StoreError};
+use esb_oci::{Attributes, ContentStore, Digest, IgnoreRules, StoreError};
 use tempfile::TempDir;
 
 use super::{
@@ -22,7 +23,7 @@ use crate::{
     Error, UnpackLimits,
     archives::unpack::{TarKind, tar_kind, unpack_tar},
     context::{
-        Context, ContextError, Item, ItemKind, Selected, not_text, scan_cache::Scan,
+        Content, Context, ContextError, Item, ItemKind, Selected, not_text, scan_cache::Scan,
         stat_cache::StatCache,
     },
     dockerfile::{
@@ -39,7 +40,7 @@ pub(crate) struct AppliedSteps {
     pub(crate) base: Option<Arc<BaseIndex>>,
     /// What each step of the target changed.
     pub(crate) changes: Vec<Changes>,
-    /// Files of archives lie here until the layers are written.
+    /// Files of archives and here-documents lie here until the layers are written.
     _unpacked: Vec<TempDir>,
 }
 
@@ -134,6 +135,10 @@ impl<'a> StepApplier<'a> {
                         tree.copy(selected, to, changed).map_err(problem)?;
                     }
                 }
+                for (name, text) in &copy.documents {
+                    let document = self.document(name, text)?;
+                    tree.copy(&document, to, changed).map_err(problem)?;
+                }
                 Ok(())
             }
         }
@@ -153,6 +158,27 @@ impl<'a> StepApplier<'a> {
         Ok(found)
     }
 
+    /// A folder beside the store for files that no context holds.
+    fn work_folder(&self) -> Result<TempDir, Error> {
+        let parent = self.store.root().join("tmp");
+        TempDir::new_in(&parent).map_err(|source| {
+            StoreError::Io { action: "create a folder in", path: parent, source }.into()
+        })
+    }
+
+    /// A here-document as a file.
+    fn document(&mut self, name: &str, text: &str) -> Result<Selected, Error> {
+        let folder = self.work_folder()?;
+        let path = folder.path().join("document");
+        fs::write(&path, text).map_err(io_error("write", &path))?;
+        let content =
+            Content { path, size: text.len() as u64, digest: Digest::of(text.as_bytes()) };
+        let attributes = Attributes { mode: 0o644, uid: 0, gid: 0 };
+        let item = Item { path: String::new(), attributes, kind: ItemKind::File(content) };
+        self.unpacked.push(folder);
+        Ok(Selected { name: name.to_owned(), is_folder: false, items: vec![item] })
+    }
+
     /// What an archive holds, when the source is one.
     fn archive(&mut self, selected: &Selected, line: usize) -> Result<Option<Vec<Item>>, Fault> {
         let [Item { kind: ItemKind::File(content), .. }] = &selected.items[..] else {
@@ -170,10 +196,7 @@ impl<'a> StepApplier<'a> {
             }
             Some(kind) => kind,
         };
-        let parent = self.store.root().join("tmp");
-        let folder = TempDir::new_in(&parent).map_err(|source| {
-            Error::from(StoreError::Io { action: "create a folder in", path: parent, source })
-        })?;
+        let folder = self.work_folder()?;
         unpack_tar(path, kind, folder.path(), self.limits).map_err(|error| match error {
             // Engines unpack what we refuse to, such as entries that lead through links.
             Error::Archive { reason, .. } => {

@@ -35,6 +35,17 @@ pub(crate) struct CopyTarget<'a> {
     pub(crate) mode: Option<u32>,
 }
 
+/// A folder that is made where nothing says otherwise.
+const FOLDER: Attributes = Attributes { mode: 0o755, uid: 0, gid: 0 };
+
+impl CopyTarget<'_> {
+    /// The attributes of folders that a copy makes on the way.
+    fn of_folders(&self) -> Attributes {
+        let (uid, gid) = self.owner.unwrap_or_default();
+        Attributes { mode: self.mode.unwrap_or(FOLDER.mode), uid, gid }
+    }
+}
+
 impl Tree {
     pub(crate) fn new(base: Arc<BaseIndex>) -> Self {
         Self { base, changes: Changes::new() }
@@ -70,20 +81,20 @@ impl Tree {
         to: CopyTarget<'_>,
         step: &mut Changes,
     ) -> Result<(), CopyError> {
-        let CopyTarget { destination, into_folder, owner, .. } = to;
+        let CopyTarget { destination, into_folder, .. } = to;
         let ensured = if into_folder { destination } else { paths::parent(destination) };
         let ensured = self.resolve(ensured)?;
-        self.make_folders(&ensured, owner, step)?;
+        self.make_folders(&ensured, to.of_folders(), step)?;
         let mut target = self.resolve(destination)?;
         if selected.is_folder {
             if self.get(&target).is_none() {
-                self.make_folders(&target, owner, step)?;
+                self.make_folders(&target, to.of_folders(), step)?;
             }
         } else {
             if self.get(&target) == Some(IndexEntry::Folder) {
                 target = paths::join(&target, &selected.name);
             }
-            self.make_folders(paths::parent(&target), owner, step)?;
+            self.make_folders(paths::parent(&target), to.of_folders(), step)?;
         }
         if selected.is_folder && self.get(&target) != Some(IndexEntry::Folder) {
             return Err(not_a_folder(&target));
@@ -103,10 +114,10 @@ impl Tree {
         step: &mut Changes,
     ) -> Result<(), CopyError> {
         let target = self.resolve(to.destination)?;
-        self.make_folders(&target, to.owner, step)?;
+        self.make_folders(&target, to.of_folders(), step)?;
         for item in items {
             let folder = self.resolve(&paths::join(&target, paths::parent(&item.path)))?;
-            self.make_folders(&folder, None, step)?;
+            self.make_folders(&folder, FOLDER, step)?;
             let path = paths::join(&folder, paths::name(&item.path));
             if matches!(item.kind, ItemKind::Folder)
                 != (self.get(&path) == Some(IndexEntry::Folder))
@@ -131,7 +142,8 @@ impl Tree {
         step: &mut Changes,
     ) -> Result<(), CopyError> {
         let path = self.resolve(path)?;
-        self.make_folders(&path, Some(owner), step)
+        let (uid, gid) = owner;
+        self.make_folders(&path, Attributes { uid, gid, ..FOLDER }, step)
     }
 
     /// Whether a folder is there, links followed.
@@ -226,7 +238,7 @@ impl Tree {
     fn make_folders(
         &mut self,
         path: &str,
-        owner: Option<(u64, u64)>,
+        attributes: Attributes,
         step: &mut Changes,
     ) -> Result<(), CopyError> {
         match self.get(path) {
@@ -234,9 +246,7 @@ impl Tree {
             Some(_) => return Err(not_a_folder(path)),
             None => {}
         }
-        self.make_folders(paths::parent(path), owner, step)?;
-        let (uid, gid) = owner.unwrap_or_default();
-        let attributes = Attributes { mode: 0o755, uid, gid };
+        self.make_folders(paths::parent(path), attributes, step)?;
         self.set(path, Node { attributes, kind: ItemKind::Folder }, step);
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 mod base;
 mod context;
+mod folders;
 mod peer;
 mod random;
 mod table;
@@ -23,7 +24,9 @@ use std::{
 };
 
 use esb_image::{Base, BuildRequest, Builder, Built, EmbeddedBuilder, EmbeddedSettings, Error};
-use esb_model::{BaseRef, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId};
+use esb_model::{
+    BaseRef, FunctionId, ImageKind, ImageRecipe, NullReporter, OwnDockerfile, Platform, TemplateId,
+};
 use esb_oci::{ContentStore, Digest, Image};
 
 pub(crate) use peer::{Peer, through_fleet};
@@ -53,6 +56,10 @@ struct Case {
     files: String,
     dockerignore: String,
     expected: Expected,
+    /// The folder that it comes from.
+    folder: Option<PathBuf>,
+    /// Build arguments and the target, where it has some.
+    own: Option<OwnDockerfile>,
 }
 
 /// What the embedded engine has to make of a case. What it builds, BuildKit has to build the same;
@@ -110,7 +117,7 @@ pub(crate) fn check(peer: Peer<'_>, folder: &Path) -> Outcome {
 
 /// As [`check`], through the fleet engine.
 pub(crate) fn check_fleet(folder: &Path) -> Outcome {
-    through_fleet(folder, &Args { cases: 40, ..Args::usual() })
+    through_fleet(folder, &Args { random: 40, ..Args::usual() })
 }
 
 /// How many random cases, and from where.
@@ -121,7 +128,10 @@ pub(crate) struct Args {
     seconds: u64,
     /// The most random cases
     #[arg(long, value_name = "N", default_value_t = u64::MAX)]
-    cases: u64,
+    random: u64,
+    /// Build the cases of a folder instead: folders of `Dockerfile`, `ctx/` and `args.json`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cases: Option<PathBuf>,
     /// Where the sequence of random cases starts
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -136,7 +146,7 @@ pub(crate) struct Args {
 impl Args {
     /// Those of the end-to-end checks.
     fn usual() -> Self {
-        Self { seconds: 120, cases: 80, ..Self::default() }
+        Self { seconds: 120, random: 80, ..Self::default() }
     }
 }
 
@@ -146,20 +156,25 @@ pub(crate) fn run(peer: Peer<'_>, folder: &Path, args: &Args) -> Outcome {
     let suite = Suite::new(peer, folder)?;
     let start = Instant::now();
     let mut tally = Tally::default();
+    if let Some(cases) = &args.cases {
+        suite.run(&folders::cases(cases)?, &mut tally)?;
+        say(&format!("  cases: {}", tally.line()));
+        return tally.outcome();
+    }
     if !args.random_only {
         suite.run(&table::cases(), &mut tally)?;
         say(&format!("  table: {}, {:.1} s", tally.line(), start.elapsed().as_secs_f64()));
     }
     let end = Instant::now() + Duration::from_secs(args.seconds);
     let (mut seed, mut random) = (args.seed, Tally::default());
-    while Instant::now() < end && seed - args.seed < args.cases && random.failures.is_empty() {
+    while Instant::now() < end && seed - args.seed < args.random && random.failures.is_empty() {
         let cases: Vec<Case> = (seed..seed + 40).map(random::case).collect();
         suite.run(&cases, &mut random)?;
         seed += 40;
     }
     say(&format!("  random from {} to {seed}: {}", args.seed, random.line()));
     tally.failures.extend(random.failures);
-    if tally.failures.is_empty() { Ok(()) } else { Err(Trouble::Failed(tally.failures.join("\n"))) }
+    tally.outcome()
 }
 
 struct Suite<'a> {
@@ -204,6 +219,9 @@ impl<'a> Suite<'a> {
             match self.embedded(case, &folder)? {
                 Made::Refused(reason) => {
                     tally.refused += 1;
+                    if let Some(name) = case.folder.as_ref().and_then(|folder| folder.file_name()) {
+                        say(&format!("  refused: {}: {reason}", name.display()));
+                    }
                     if !case.expected.allows_refusal(&reason) {
                         tally.fail(case, &format!("it was refused: {reason}"));
                     }
@@ -324,6 +342,13 @@ impl<'a> Suite<'a> {
 
     /// A folder with the case on the disk; those that only share a context have one together.
     fn folder(&self, case: &Case) -> Outcome<PathBuf> {
+        if let Some(origin) = &case.folder {
+            let folder = self.folder.join(origin.file_name().unwrap_or_default());
+            for copy in ["context", "normal"] {
+                folders::copy(origin, &folder.join(copy))?;
+            }
+            return Ok(folder);
+        }
         let contexts = format!("{}\n{}", case.shared, case.files);
         let key = Digest::of(format!("{contexts}\0{}", case.dockerignore).as_bytes());
         let folder = self.folder.join(key.short());
@@ -335,7 +360,7 @@ impl<'a> Suite<'a> {
     }
 
     fn embedded(&self, case: &Case, folder: &Path) -> Outcome<Made> {
-        let recipe = recipe(&case.dockerfile, &case.dockerignore);
+        let recipe = recipe(&case.dockerfile, &case.dockerignore).with_own(case.own.clone());
         Ok(match self.build(&self.builder, &recipe, folder, false)? {
             Ok(image) => Made::Image(image),
             Err(error @ Error::Unsupported { .. }) => Made::Refused(chain(&error)),
@@ -462,9 +487,18 @@ impl Expected {
 }
 
 impl Tally {
+    fn outcome(self) -> Outcome {
+        match &*self.failures {
+            [] => Ok(()),
+            failures => Err(Trouble::Failed(failures.join("\n"))),
+        }
+    }
+
     fn fail(&mut self, case: &Case, what: &str) {
         let Case { dockerfile, files, dockerignore, expected, .. } = case;
-        let mut text = format!("{what}\n--- Dockerfile ({expected:?})\n{dockerfile}");
+        let name = case.folder.as_deref().map(|folder| format!("{}: ", folder.display()));
+        let name = name.unwrap_or_default();
+        let mut text = format!("{name}{what}\n--- Dockerfile ({expected:?})\n{dockerfile}");
         for (title, part) in [("dockerignore", dockerignore), ("context", files)] {
             if !part.is_empty() {
                 write!(text, "\n--- {title}\n{part}").expect("it is a string");

@@ -70,6 +70,7 @@ impl Suite<'_> {
     pub(super) fn by_fleet(&self, fleet: &FleetBuilder, build: &Build<'_>) -> Outcome<Answer> {
         let Some(first) = build.members.first() else { return Err("no case".into()) };
         let recipe = recipe(&build.dockerfile, &first.case.dockerignore);
+        let recipe = recipe.with_own(first.case.own.clone());
         Ok(match self.build(fleet, &recipe, &first.folder, true)? {
             Ok(image) => Ok(Some(image)),
             Err(error @ Error::Step { .. }) => Err(format!("{}: {error:?}", chain(&error))),

@@ -12,7 +12,15 @@ pub(super) fn case(seed: u64) -> Case {
     let files = random.files();
     let dockerfile = random.dockerfile();
     let dockerignore = if random.one_in(3) { random.rules() } else { String::new() };
-    Case { dockerfile, shared: "", files, dockerignore, expected: Expected::Anything }
+    Case {
+        dockerfile,
+        shared: "",
+        files,
+        dockerignore,
+        expected: Expected::Anything,
+        folder: None,
+        own: None,
+    }
 }
 
 struct Maker {

@@ -6,8 +6,8 @@ use super::{CopyFiles, StagePlan, Step, StepAction};
 use crate::{
     dockerfile::{
         Command, Copy, Healthcheck, Instruction, Problem, Script,
-        values::{Id, Owner, is_remote, is_signal, numeric_mode, owner, port_range},
-        words::{Variables, expand, expand_to_words},
+        values::{Id, Owner, is_remote, numeric_mode, owner, port_range},
+        words::{Variables, expand, expand_content, expand_to_words},
     },
     paths,
 };
@@ -96,6 +96,16 @@ impl StagePlan {
                 words.note(format!("SHELL [{}]", shell.join(" ")))
             }
             Instruction::Healthcheck(check) => self.health_check(words, check),
+            Instruction::Maintainer(author) => {
+                self.config.set_author(author);
+                words.note(format!("MAINTAINER {author}"))
+            }
+            Instruction::OnBuild(trigger) => {
+                let triggers = self.config.list("OnBuild").unwrap_or_default();
+                let triggers = triggers.into_iter().chain([&**trigger]).map(str::to_owned);
+                self.config.set("OnBuild", triggers.collect::<Vec<_>>());
+                words.note(format!("ONBUILD {trigger}"))
+            }
             Instruction::Unsupported(reason) => return Err(Problem::unsupported(line, reason)),
         })
     }
@@ -108,14 +118,17 @@ impl StagePlan {
     ) -> Result<Step, Problem> {
         let mut created_by = "ARG".to_owned();
         for (name, value) in pairs {
-            let name = words.text(name)?;
             let value = match value {
-                Some(value) => Some(words.text(value)?),
-                None => global.get(&name).cloned(),
+                // It may use what stands before it.
+                Some(value) => {
+                    let words = Expansion { variables: &self.variables, ..*words };
+                    Some(words.text(value)?)
+                }
+                None => global.get(name).cloned(),
             };
-            write_pair(&mut created_by, &name, value.as_deref());
+            write_pair(&mut created_by, name, value.as_deref());
             if let Some(value) = value {
-                self.variables.insert(name, value);
+                self.variables.insert(name.clone(), value);
             }
         }
         Ok(words.note(created_by))
@@ -123,18 +136,13 @@ impl StagePlan {
 
     fn work_folder(&mut self, words: &Expansion<'_>, path: &str) -> Result<Step, Problem> {
         let line = words.line;
-        let path = words.text(path)?;
-        if path.is_empty() {
-            return Err(Problem::unsupported(line, "a `WORKDIR` whose path is empty"));
+        let mut written = words.text(path)?;
+        if written.is_empty() {
+            self.config.text("WorkingDir").clone_into(&mut written);
         }
-        let clean = paths::clean(&path);
-        if path.strip_prefix('/').is_some_and(|path| path != clean) {
-            let path = path.escape_debug();
-            let reason = format!("`WORKDIR {path}`, which engines write differently");
-            return Err(Problem::unsupported(line, reason));
-        }
-        let path = paths::clean(&self.absolute(&path));
-        let absolute = format!("/{path}");
+        let path = paths::clean(&self.absolute(&written));
+        // An absolute path stays as it is written.
+        let absolute = if written.starts_with('/') { written } else { format!("/{path}") };
         self.config.set("WorkingDir", absolute.clone());
         let owner = self.user(line)?;
         let created_by = format!("WORKDIR {absolute}");
@@ -159,10 +167,6 @@ impl StagePlan {
 
     fn stop_signal(&mut self, words: &Expansion<'_>, signal: &str) -> Result<Step, Problem> {
         let signal = words.text(signal)?;
-        if !is_signal(&signal) {
-            let signal = signal.escape_debug();
-            return Err(Problem::invalid(words.line, format!("`{signal}` is not a signal")));
-        }
         self.config.set("StopSignal", signal.clone());
         Ok(words.note(format!("STOPSIGNAL {signal}")))
     }
@@ -215,10 +219,17 @@ impl StagePlan {
                 let source = source.escape_debug();
                 return Err(Problem::unsupported(line, format!("`ADD` of `{source}`")));
             }
-            if source.is_empty() {
-                return Err(Problem::invalid(line, "a source is empty"));
-            }
             write!(created_by, " {source}").expect("writing to a string cannot fail");
+        }
+        let mut documents = Vec::new();
+        for document in &copy.documents {
+            let mut text = document.text();
+            if document.expands {
+                text = expand_content(&text, words.variables)
+                    .map_err(|error| Problem::word(line, error))?;
+            }
+            write!(created_by, " <<{}", document.name).expect("writing to a string cannot fail");
+            documents.push((document.name.clone(), text));
         }
         let destination = expand(&copy.destination)?;
         write!(created_by, " {destination}").expect("writing to a string cannot fail");
@@ -229,6 +240,7 @@ impl StagePlan {
             unpack: copy.add,
             from: copy.from,
             sources,
+            documents,
             destination: paths::clean(&self.absolute(&destination)),
             into_folder,
             owner,

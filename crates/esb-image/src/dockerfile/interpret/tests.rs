@@ -118,16 +118,59 @@ fn ports_and_signals() {
     let text = String::from_utf8(config.unwrap().config.to_bytes()).unwrap();
     let ports = r#""ExposedPorts":{"80/tcp":{},"81/tcp":{},"90/udp":{},"91/udp":{}}"#;
     assert!(text.contains(ports) && text.contains(r#""StopSignal":"SIGINT""#), "{text}");
-    for bad in [
-        "EXPOSE x",
-        "EXPOSE 1-70000",
-        "EXPOSE 1-9999",
-        "STOPSIGNAL 0",
-        "WORKDIR $NO",
-        "WORKDIR /x/",
-    ] {
-        assert!(plan(&format!("FROM base\n{bad}")).is_err(), "{bad}");
+    for bad in ["x", "1-70000", "2-1", "1/icmp", "x:80", "1-3:4-5", "1.2.3:1:2"] {
+        assert!(plan(&format!("FROM base\nEXPOSE {bad}")).is_err(), "{bad}");
     }
+    let config = plan("FROM scratch\nEXPOSE 127.0.0.1:8080:80 1-2:7 [::1]::5/udp 3-4:8-9").unwrap();
+    let text = String::from_utf8(config.config.to_bytes()).unwrap();
+    let ports = r#""ExposedPorts":{"80/tcp":{},"7/tcp":{},"5/udp":{},"8/tcp":{},"9/tcp":{}}"#;
+    assert!(text.contains(ports), "{text}");
+}
+
+#[test]
+fn arguments_see_those_before_them_and_keep_their_names() {
+    let stage = plan("FROM base\nENV n=x\nARG a=1 b=$a $n=2\nLABEL l=$b$x").unwrap();
+    assert_eq!(stage.config.label("l"), Some("1"));
+}
+
+#[test]
+fn here_documents_are_files() {
+    let text = "FROM base\nENV v=1\nCOPY <<a f <<-'b' /x/\n$v\na\n\t\t$v\n\t\"\n\tb\n";
+    let stage = plan(text).unwrap();
+    let StepAction::Copy(copy) = &stage.steps[1].action else { panic!() };
+    let document = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    assert_eq!(copy.documents, [document("a", "1\n"), document("b", "$v\n\"\n")]);
+    assert_eq!(
+        (&*copy.sources, &*stage.steps[1].created_by),
+        (&["f".to_owned()][..], "COPY f <<a <<b /x/")
+    );
+    assert!(plan("FROM base\nCOPY <<a/b /x\na/b\n").is_err());
+}
+
+#[test]
+fn work_folders() {
+    for (written, folder, made) in [
+        ("/tmp/", "/tmp/", "tmp"),
+        ("/a/../b//c", "/a/../b//c", "b/c"),
+        ("$NO", "/w", "w"),
+        ("x/../y/", "/w/y", "w/y"),
+        ("..", "/", ""),
+    ] {
+        let stage = plan(&format!("FROM scratch\nWORKDIR /w\nWORKDIR {written}")).unwrap();
+        assert_eq!(stage.config.text("WorkingDir"), folder, "{written}");
+        let StepAction::MakeFolder { path, .. } = &stage.steps[1].action else { panic!() };
+        assert_eq!(path, made, "{written}");
+    }
+}
+
+#[test]
+fn triggers_are_written_and_not_run() {
+    let stage = plan("FROM scratch\nMAINTAINER me\nONBUILD COPY a b\nONBUILD USER $x").unwrap();
+    assert_eq!(stage.config.list("OnBuild"), Some(vec!["COPY a b", "USER $x"]));
+    let text = String::from_utf8(stage.config.to_bytes()).unwrap();
+    assert!(text.contains(r#""author":"me""#), "{text}");
+    let problem = plan("FROM scratch AS a\nONBUILD USER b\nFROM a").unwrap_err();
+    assert!(matches!(problem, Problem::Unsupported { line: 3, .. }), "{problem:?}");
 }
 
 #[test]

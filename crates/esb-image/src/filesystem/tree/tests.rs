@@ -116,7 +116,7 @@ fn owner_and_mode() {
         mode: Some(0o640),
     };
     base().copy(&folder(&["s/", "s/f"]), to, &mut step).unwrap();
-    assert_eq!(show(&step), "n/ 755:5, n/m/ 755:5, n/m/s/ 640:5, n/m/s/f 640:5");
+    assert_eq!(show(&step), "n/ 640:5, n/m/ 640:5, n/m/s/ 640:5, n/m/s/f 640:5");
 }
 
 #[test]

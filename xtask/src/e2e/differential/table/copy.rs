@@ -2,6 +2,12 @@
 
 use super::{super::Expected, Case, case, old, refused, same, wrong};
 
+/// What engines of version 20.10 do with `--chmod`.
+const FOLDER_MODES: &str = "folders that a copy makes do not get the mode";
+
+/// What engines of version 20.10 do with the path of `WORKDIR`.
+const FOLDER_NAMES: &str = "an absolute path is cleaned";
+
 pub(super) fn files() -> Vec<Case> {
     vec![
         same("COPY single /opt/"),
@@ -17,6 +23,9 @@ pub(super) fn files() -> Vec<Case> {
         same("COPY single /x/../y"),
         same("COPY single /opt/."),
         same("COPY /single /abs"),
+        same("COPY ../single /abs"),
+        same("COPY code/../../single /abs"),
+        same("COPY --chown='5:6' single /x"),
         same("COPY ./single //doubled//slash"),
         same("COPY code/../single /up"),
         same("COPY single other run.sh /opt/"),
@@ -57,6 +66,8 @@ pub(super) fn folders() -> Vec<Case> {
         same("COPY layer code/lib single /merged/"),
         same("COPY code ${LAMBDA_TASK_ROOT}/"),
         same("COPY . /all"),
+        same("COPY \"\" /all/"),
+        same("COPY $UNSET /all/"),
         same("COPY . ."),
         same("COPY / /all"),
         same("COPY ./ ./"),
@@ -197,8 +208,10 @@ pub(super) fn owners_and_modes() -> Vec<Case> {
         same("COPY --chown=5:6 lns lnd /opt/"),
         same("COPY --chmod=600 single /opt/"),
         same("COPY --chmod=0755 code/lib /new/"),
+        old("COPY --chmod=700 single /new/deep/x", FOLDER_MODES),
+        old("COPY --chmod=700 code/lib /new", FOLDER_MODES),
         refused("COPY --chmod=4711 single /new/x", "4711"),
-        same("COPY --chown=5:6 --chmod=640 code /n"),
+        old("COPY --chown=5:6 --chmod=640 code /n", FOLDER_MODES),
         same("COPY --chown=1000:1001 etc/passwd /etc/passwd\nCOPY --chown=new single /opt/")
             .with("etc/passwd = new:x:31:32::/:/bin/sh"),
         same("FROM other:1\nCOPY --chown=app single /x"),
@@ -237,9 +250,10 @@ pub(super) fn work_folders() -> Vec<Case> {
         same("WORKDIR \"/with space\"\nCOPY single ."),
         same("WORKDIR /with space\nCOPY single ."),
         same("WORKDIR /\nCOPY single x"),
-        case("WORKDIR /trailing/\nCOPY single .", Expected::Anything),
+        old("WORKDIR /trailing/\nCOPY single .", FOLDER_NAMES),
+        old("WORKDIR /a/../b//c\nWORKDIR d/\nCOPY single .", FOLDER_NAMES),
         case("WORKDIR /etc/os", Expected::Anything),
-        refused("WORKDIR $NOTHING", "empty"),
+        old("WORKDIR /x\nWORKDIR $NOTHING\nCOPY single .", "an empty path is refused"),
         case("USER nobody\nWORKDIR /new", Expected::Anything),
         case("WORKDIR ..\nWORKDIR ../..\nCOPY single x", Expected::Anything),
     ]

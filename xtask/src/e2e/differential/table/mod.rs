@@ -56,7 +56,15 @@ pub(super) fn cases() -> Vec<Case> {
 fn case(text: &str, expected: Expected) -> Case {
     let starts = text.lines().any(|line| line.starts_with("FROM"));
     let dockerfile = if starts { format!("{text}\n") } else { format!("FROM base:1\n{text}\n") };
-    Case { dockerfile, shared: FILES, files: String::new(), dockerignore: String::new(), expected }
+    Case {
+        dockerfile,
+        shared: FILES,
+        files: String::new(),
+        dockerignore: String::new(),
+        expected,
+        folder: None,
+        own: None,
+    }
 }
 
 fn same(text: &str) -> Case {

@@ -37,7 +37,7 @@ pub(super) fn stages() -> Vec<Case> {
         case("FROM base:1 AS a\nFROM scratch\nCOPY --from=a / /", Expected::Anything),
         case("FROM base:1\nCOPY --from=other:1 /etc/os /x", Expected::Anything),
         wrong("FROM scratch AS a\nCOPY single /x\nFROM base:1\nCOPY --from=a /nothing /y"),
-        refused("FROM base:1\nCOPY --from=0 /x /y", "no earlier stage"),
+        refused("FROM base:1\nCOPY --from=0 /x /y", "not an earlier stage"),
     ]
 }
 

@@ -1,0 +1,69 @@
+//! Cases from folders: `Dockerfile`, `ctx/`, and `args.json` with build arguments and a target.
+//!
+//! Owns how such a folder becomes a case. Refuses to say what a case must give: both engines have
+//! to build the same, or the embedded engine leaves it to another.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use esb_model::{OwnDockerfile, Secret};
+
+use super::{Case, Expected};
+use crate::{checks::Outcome, command::output};
+
+/// The cases of a folder's folders, in order of their names.
+pub(super) fn cases(folder: &Path) -> Outcome<Vec<Case>> {
+    let mut folders = BTreeSet::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.join("Dockerfile").is_file() {
+            folders.insert(path);
+        }
+    }
+    if folders.is_empty() {
+        return Err(format!("`{}` holds no folder with a Dockerfile", folder.display()).into());
+    }
+    folders.into_iter().map(case).collect()
+}
+
+fn case(folder: PathBuf) -> Outcome<Case> {
+    let context = folder.join("ctx");
+    let dockerfile = fs::read_to_string(folder.join("Dockerfile"))?;
+    let dockerignore = fs::read_to_string(context.join(".dockerignore")).unwrap_or_default();
+    Ok(Case {
+        dockerfile,
+        shared: "",
+        files: String::new(),
+        dockerignore,
+        expected: Expected::Anything,
+        own: own(&folder)?,
+        folder: Some(folder),
+    })
+}
+
+/// Build arguments and target of a case; what else `args.json` holds is not ours.
+fn own(folder: &Path) -> Outcome<Option<OwnDockerfile>> {
+    let Ok(bytes) = fs::read(folder.join("args.json")) else { return Ok(None) };
+    let said: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let args = said["args"].as_object().into_iter().flatten();
+    let args: BTreeMap<_, _> = args
+        .filter_map(|(name, value)| Some((name.clone(), Secret::new(value.as_str()?.to_owned()))))
+        .collect();
+    let target = said["target"].as_str().map(str::to_owned);
+    let is_plain = args.is_empty() && target.is_none();
+    Ok((!is_plain).then_some(OwnDockerfile { args, target, tag: None }))
+}
+
+/// Copies a case's context to where a build reads it.
+pub(super) fn copy(case: &Path, to: &Path) -> Outcome {
+    let context = case.join("ctx");
+    fs::create_dir_all(to)?;
+    if context.is_dir() {
+        output(std::process::Command::new("cp").arg("-a").arg(context.join(".")).arg(to))?;
+    }
+    Ok(())
+}
