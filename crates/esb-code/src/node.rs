@@ -2,7 +2,7 @@
 //!
 //! What a file exports is not looked at: modules of JavaScript make their exports in too many ways.
 
-use esb_model::Severity;
+use esb_model::{Finding, Severity};
 use serde_json::Value;
 
 use crate::{
@@ -33,6 +33,9 @@ const BUILT: [&str; 8] = [
 /// The most bytes of a `package.json` that is read.
 const MAX_PACKAGE: u64 = 1024 * 1024;
 
+/// The most bytes of a module that is searched for imports.
+const MAX_SOURCE: u64 = 1024 * 1024;
+
 /// Checks that the file of a handler is there.
 pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
     if job.code.handler.contains("..") {
@@ -60,7 +63,7 @@ pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
     let files = &job.files;
     let exists = ENDINGS.iter().any(|ending| files.kind(&format!("{stem}{ending}")).is_some());
     if exists || in_modules(files, &folder, module) {
-        return Vec::new();
+        return missing_packages(job, &folder, &stem).into_iter().map(CodeFinding::from).collect();
     }
     let shown = |path: &str| path.strip_prefix("var/task/").unwrap_or(path).to_owned();
     let source = SOURCES.iter().map(|ending| format!("{stem}{ending}"));
@@ -125,6 +128,51 @@ fn in_modules(files: &ImageFiles, folder: &str, module: &str) -> bool {
 /// The code's own `package.json`.
 fn package(files: &ImageFiles) -> Option<Value> {
     serde_json::from_slice(&files.read("var/task/package.json", MAX_PACKAGE)?).ok()
+}
+
+/// Packages that `package.json` asks for and the handler's file imports, and that are nowhere.
+fn missing_packages(job: &Job<'_>, folder: &str, stem: &str) -> Option<Finding> {
+    let files = &job.files;
+    let package = package(files).filter(|_| job.knows_layers())?;
+    let wanted = package.get("dependencies")?.as_object()?;
+    let path = ENDINGS.iter().map(|end| format!("{stem}{end}")).find(|path| files.is_file(path))?;
+    let text = files.read(&path, MAX_SOURCE)?;
+    let text = String::from_utf8_lossy(&text);
+    let missing = |name: &&String| {
+        !is_in_base(name) && imports(&text, name) && !in_modules(files, folder, name)
+    };
+    let mut missing: Vec<_> = wanted.keys().filter(missing).collect();
+    missing.sort();
+    let (first, more) = missing.split_first()?;
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let message = format!(
+        "{} imports `{}`{more}, which {} lacks: packages of `package.json` are not installed",
+        job.who(),
+        first.escape_debug(),
+        job.code_name()
+    );
+    let help = format!("run `npm ci` in {} first", job.code_name());
+    Some(job.finding(Severity::Warning, codes::MISSING_IMPORT, message).help(help))
+}
+
+/// Whether Lambda's own images bring a package.
+fn is_in_base(name: &str) -> bool {
+    name == "aws-sdk" || name.starts_with("@aws-sdk/") || name.starts_with("@smithy/")
+}
+
+/// Whether a line of a module imports a package: by `require("x")`, `from "x"` or `import "x"`.
+fn imports(text: &str, name: &str) -> bool {
+    text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")).any(|line| {
+        line.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&line[..at], &line[at + name.len()..]);
+            let Some(quote) = before.chars().last().filter(|c| "\"'`".contains(*c)) else {
+                return false;
+            };
+            let before = before[..before.len() - 1].trim_end();
+            let is_whole = after.starts_with(quote) || after.starts_with('/');
+            is_whole && ["require(", "from", "import"].iter().any(|word| before.ends_with(word))
+        })
+    })
 }
 
 /// Whether something in the code's folder says that it is built first.

@@ -143,7 +143,10 @@ impl Deployment {
         let (choice, reason) = self.engine_for(recipe);
         let (builder, words): (&dyn Builder, _) = match choice {
             BuilderChoice::Embedded | BuilderChoice::Auto => return Ok(&self.builders.embedded),
-            BuilderChoice::Docker => (self.docker().await?, "the Docker engine"),
+            BuilderChoice::Docker => {
+                let docker = self.docker().await.map_err(|error| needing(recipe, error))?;
+                (docker, "the Docker engine")
+            }
             BuilderChoice::Buildkit => (self.fleet(target).await?, "the BuildKit fleet"),
         };
         if !reason.is_empty() {
@@ -153,4 +156,15 @@ impl Deployment {
         }
         Ok(builder)
     }
+}
+
+/// The error of an engine that does not answer, with what needs it.
+fn needing(recipe: &ImageRecipe, error: Error) -> Error {
+    if recipe.own.is_none() {
+        return error;
+    }
+    let repository = &recipe.repository;
+    error.during(format!(
+        "`{repository}` is built from a Dockerfile of its own, which takes a container engine"
+    ))
 }

@@ -11,6 +11,7 @@ use esb_oci::{ContentStore, Digest};
 use crate::{
     deployment::Deployment,
     error::{Error, Kind},
+    levels,
     load::Loaded,
     project::Project,
     release::bases::Bases,
@@ -156,6 +157,9 @@ impl Loaded {
         let mut added = Vec::new();
         for CodeFinding { mut finding, place } in found {
             if let Some(place) = place {
+                if levels::allowed_in_code(&place.text, place.start, finding.code) {
+                    continue;
+                }
                 let sources = &mut self.sources;
                 let source = *files
                     .entry(place.file.clone())

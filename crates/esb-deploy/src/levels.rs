@@ -125,11 +125,27 @@ impl Levels {
         let by_comment = |span| {
             allowances.iter().any(|allowance| allowance.code == code && is_here(span, allowance))
         };
-        if self.allowed.contains(code) || finding.span.is_some_and(by_comment) {
+        // What lies in a file of code is about the function in the template, too.
+        let of_code = code.starts_with("esb::code::");
+        let related = finding.related.iter().filter(|_| of_code).map(|(span, _)| *span);
+        if self.allowed.contains(code) || finding.span.into_iter().chain(related).any(by_comment) {
             return Some(Level::Allow);
         }
         self.settings.get(code).copied()
     }
+}
+
+/// Whether a comment in the line of a place, or alone in the line above, allows a code there.
+pub(crate) fn allowed_in_code(text: &str, start: usize, code: FindingCode) -> bool {
+    let before = text.get(..start).unwrap_or_default();
+    let line = text.lines().nth(before.matches('\n').count()).unwrap_or_default();
+    let above = before.lines().rev().nth(usize::from(!before.ends_with('\n')));
+    let above = above.map(str::trim_start).filter(|line| line.starts_with(['#', '/']));
+    [Some(line), above].into_iter().flatten().any(|line| {
+        let words = line.split_once("esb: allow ").map(|(_, codes)| codes);
+        let mut words = words.unwrap_or_default().split([' ', ',']);
+        words.any(|word| word == code.0)
+    })
 }
 
 /// Warnings about comments that allow what does not exist.
@@ -160,5 +176,21 @@ mod tests {
         check("esb::platform::nothing-like-it", None);
         check("", None);
         check("x", None);
+    }
+
+    #[test]
+    fn a_comment_in_a_file_of_code() {
+        let code = FindingCode("esb::code::missing-import");
+        let check = |text: &str, expected: bool| {
+            let start = text.find("nowhere").unwrap();
+            assert_eq!(allowed_in_code(text, start, code), expected, "{text}");
+        };
+        check("import nowhere  # esb: allow esb::code::missing-import\n", true);
+        check("import a\n# esb: allow esb::code::missing-import\nimport nowhere\n", true);
+        check("    // esb: allow x, esb::code::missing-import\n    import nowhere", true);
+        check("# esb: allow esb::code::missing-import\nimport a\nimport nowhere\n", false);
+        check("import a # esb: allow esb::code::missing-import\nimport nowhere\n", false);
+        check("import nowhere # esb: allow esb::code::missing\n", false);
+        check("import nowhere", false);
     }
 }

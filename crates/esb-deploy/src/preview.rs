@@ -236,6 +236,15 @@ async fn one(
     Ok((planned, Some(image)))
 }
 
+/// Whether nothing was made for an image in this environment yet.
+fn is_new(run: &Deployment, recipe: &ImageRecipe) -> Result<bool, Error> {
+    Ok(run.project.folder().kind(&recipe.folder.join("Dockerfile"))?.is_none())
+}
+
+fn first_build(run: &Deployment) -> String {
+    format!("first build for environment `{}`", run.project.environment)
+}
+
 async fn predict(
     run: &Deployment,
     target: &Target,
@@ -249,7 +258,8 @@ async fn predict(
     if recipe.base.reference().is_some_and(|name| !bases.contains_key(name)) {
         return match (&recipe.base, missing) {
             (BaseRef::External { .. }, Some(reason)) => build(reason.to_owned()),
-            _ => build("base image changed".to_owned()),
+            _ if is_new(run, recipe)? => build(first_build(run)),
+            _ => build("its base image is built again".to_owned()),
         };
     }
     if run.options.no_cache {
@@ -258,7 +268,7 @@ async fn predict(
     if let Some(stale) = run.builders.stager.stale(recipe, &run.project.root).await? {
         let folder = run.project.folder();
         return build(if folder.kind(&stale)?.is_none() {
-            format!("first build for environment `{}`", run.project.environment)
+            first_build(run)
         } else {
             format!("`{}` changed", stale.display())
         });
@@ -269,7 +279,8 @@ async fn predict(
         let pins = inputs::pins(packages.as_ref());
         let request = inputs::install_request(run, (recipe, dependencies), &pins);
         if run.builders.installer.is_stale(request).await? {
-            return build("dependencies changed".to_owned());
+            let file = dependencies.requirements.display();
+            return build(format!("the packages of `{file}` are to be installed"));
         }
     }
     let inputs = BuildInputs::new(run, target, recipe);

@@ -118,7 +118,8 @@ fn is_built(names: &[String], folder: &str) -> bool {
 /// What a `package.json` asks for, in a few words; `None` when that is nothing.
 fn wanted_packages(package: &[u8]) -> Option<String> {
     let package: serde_json::Value = serde_json::from_slice(package).ok()?;
-    let names: Vec<_> = package.get("dependencies")?.as_object()?.keys().cloned().collect();
+    let mut names: Vec<_> = package.get("dependencies")?.as_object()?.keys().cloned().collect();
+    names.sort();
     match names.as_slice() {
         [] => None,
         [one] => Some(format!("`{}`", one.escape_debug())),

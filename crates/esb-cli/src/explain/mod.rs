@@ -77,7 +77,10 @@ pub(crate) fn page() -> String {
     let mut text = "# Findings\n\nMade from the code by `cargo xtask generate`. `esb explain CODE` \
                     prints the same.\n\nThe level of a finding can be changed: in `esb.toml` for the \
                     project, with `--allow CODE`\nfor one run, and in the template with a comment \
-                    before an entry or at the end of its first line.\nA flag takes precedence over a \
+                    before an entry or at the end of its first line.\nA \
+                    finding about a file of code (`esb::code::…`) is allowed by a comment above its \
+                    function, too,\nand by one at the end of its line or alone in the line \
+                    above.\nA flag takes precedence over a \
                     comment, a comment over `esb.toml`.\n\n```toml\n[findings]\n\"esb::sam::event\" \
                     = \"allow\" # or \"warn\" or \"deny\"\n```\n\n```yaml\nResources:\n  # esb: allow \
                     esb::platform::trigger\n  Hello:\n    Type: AWS::Serverless::Function\n```\n\nErrors \

@@ -79,3 +79,23 @@ fn imports_are_looked_at_once_the_image_is_known() {
     context.write("code/nowhere.py", "");
     assert!(!context.esb(&BUILD).contains("missing-import"));
 }
+
+#[test]
+fn a_comment_in_the_code_or_above_the_function_allows_a_finding() {
+    let in_code = project("app.handler");
+    in_code.write(
+        "code/app.py",
+        "import nowhere  # esb: allow esb::code::missing-import\n\ndef handler(event, context):\n    \
+         pass\n",
+    );
+    let said = in_code.esb(&BUILD);
+    assert!(said.starts_with("exit: 0") && !said.contains("missing-import"), "{said}");
+
+    let in_template = project("app.handler");
+    let path = in_template.path().join("template.yaml");
+    let template = std::fs::read_to_string(&path).unwrap();
+    let comment = "  # esb: allow esb::code::missing-import\n  Hello:";
+    in_template.write("template.yaml", &template.replace("  Hello:", comment));
+    let said = in_template.esb(&BUILD);
+    assert!(said.starts_with("exit: 0") && !said.contains("missing-import"), "{said}");
+}

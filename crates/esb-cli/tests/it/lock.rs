@@ -69,7 +69,7 @@ fn a_base_is_pinned_and_stays_what_it_was() {
     let missing = ["esb.lock` would change", "python:3.13` for linux/amd64 is not pinned"];
     build(&context, &locked, 7, &missing);
     assert!(!context.path().join("esb.lock").exists());
-    build(&context, &[&to_oci[..], &["--dry-run"]].concat(), 0, &["base image changed"]);
+    build(&context, &[&to_oci[..], &["--dry-run"]].concat(), 0, &["first build for environment"]);
     assert!(!context.path().join("esb.lock").exists(), "a dry run writes nothing");
     build(&context, &to_oci, 0, &[]);
     let one = lock(&context);

@@ -76,3 +76,29 @@ fn packages_of_a_python_layer_are_installed_once_and_pinned() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(said.matches("Built").count(), 2, "both functions: {said}");
 }
+
+const FUNCTION: &str = "
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: app.handler, CodeUri: f/}
+";
+
+#[test]
+fn a_package_that_cannot_be_installed_is_told_with_its_line_and_the_reason() {
+    let context = project(FUNCTION);
+    context.write("f/app.py", "def handler(event, context): return 1\n");
+    context.write("f/requirements.txt", "# words\nidna\nsix==99.0\n");
+    let uv = "Using CPython 3.11.7 interpreter at: /somewhere/bin/python3\n\
+              error: No solution found when resolving dependencies\n  cause: Because there is no \
+              version of six==99.0 and you require six==99.0, we can conclude that your \
+              requirements are unsatisfiable.\n";
+    context.write("bin/said", uv);
+    let (code, said) = esb(&context, &BUILD);
+    let expected = "error: the package at `f/requirements.txt:3` could not be installed: there is \
+                    no version of six==99.0\n";
+    assert!(said.contains(expected), "{said}");
+    assert!(!said.contains("/somewhere"), "{said}");
+    assert_eq!(code, 3, "{said}");
+}

@@ -88,3 +88,40 @@ fn packages_that_are_not_installed_yet() {
     assert!(is_error(&with("node_modules/z/a.handler")));
     assert!(is_error(&with("node_modules/x/a.handler").file("code/node_modules/x/b.js", "")));
 }
+
+#[test]
+fn packages_that_are_not_installed() {
+    let package =
+        r#"{"dependencies": {"lodash": "^4", "@scope/x": "*", "@aws-sdk/client-s3": "3"}}"#;
+    let with_text = |text: &str| {
+        sample("nodejs22.x", "index.handler")
+            .file("code/package.json", package)
+            .file("code/index.mjs", text)
+    };
+    let finding = "warning: function `Hello` imports `lodash`, which `code` lacks: packages of `package.json` are not installed (run `npm ci` in `code` first)";
+    for text in [
+        "const _ = require('lodash');",
+        "import _ from \"lodash\"",
+        "import 'lodash/fp.js'",
+        "} from 'lodash';",
+    ] {
+        with_text(text).finds(finding);
+    }
+    for text in [
+        "const s = require('@aws-sdk/client-s3'); // Lambda brings it",
+        "// require('lodash')",
+        "const name = 'lodash'",
+        "import x from './lodash.mjs'",
+        "import fs from 'node:fs'",
+    ] {
+        with_text(text).is_silent();
+    }
+    let text = "import _ from 'lodash'; import x from '@scope/x/y.js'";
+    with_text(text)
+        .file("code/node_modules/lodash/index.js", "")
+        .file("layer/nodejs/node_modules/@scope/x/y.js", "")
+        .layer("layer", "/opt")
+        .is_silent();
+    with_text(text).published_layer().is_silent();
+    with_text(text).finds(&finding.replace("`lodash`", "`@scope/x` and 1 more"));
+}
