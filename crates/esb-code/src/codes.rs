@@ -14,16 +14,3 @@ esb_model::finding_codes! {
     /// The version of Python that runs a file cannot read it.
     PYTHON_SYNTAX = "esb::code::python-syntax";
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_sorted_and_unique() {
-        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        for (code, meaning) in CODES {
-            assert!(code.0.starts_with("esb::") && meaning.trim().ends_with('.'), "{code}");
-        }
-    }
-}

@@ -56,16 +56,3 @@ esb_model::finding_codes! {
     /// A path has characters that no Dockerfile can hold.
     UNUSABLE_PATH = "esb::recipe::unusable-path", fixed;
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_sorted_and_unique() {
-        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0));
-        for (code, meaning) in CODES {
-            assert!(code.0.starts_with("esb::") && meaning.trim().ends_with('.'), "{code}");
-        }
-    }
-}

@@ -142,5 +142,15 @@ macro_rules! finding_codes {
             const _: &str = stringify!($fixed);
             $name
         },)?)+];
+
+        #[cfg(test)]
+        #[test]
+        fn codes_are_distinct_and_described() {
+            let names = CODES.iter().map(|(code, _)| code.0);
+            assert_eq!(names.collect::<std::collections::BTreeSet<_>>().len(), CODES.len());
+            for (code, meaning) in CODES {
+                assert!(code.0.starts_with("esb::") && meaning.ends_with('.'), "{code}: {meaning}");
+            }
+        }
     };
 }

@@ -105,19 +105,3 @@ esb_model::finding_codes! {
     /// The platform overrides this environment variable.
     PLATFORM_ENVIRONMENT = "esb::platform::environment";
 }
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::CODES;
-
-    #[test]
-    fn codes_are_distinct_and_described() {
-        let names: HashSet<_> = CODES.iter().map(|(code, _)| code.0).collect();
-        assert_eq!(names.len(), CODES.len());
-        for (code, words) in CODES {
-            assert!(code.0.starts_with("esb::") && words.ends_with('.'), "{code}: {words}");
-        }
-    }
-}
