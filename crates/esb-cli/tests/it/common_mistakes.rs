@@ -2,68 +2,29 @@
 
 use insta::assert_snapshot;
 
-use crate::context::Context;
+use crate::mistakes::{TEMPLATE, project, without_notes};
 
-/// A template with one function that is right, and what is wrong put into it.
-const TEMPLATE: &str = "Transform: AWS::Serverless-2016-10-31
-Resources:
-  Table:
-    Type: AWS::Serverless::SimpleTable
-  CommonLayer:
-    Type: AWS::Serverless::LayerVersion
-    Properties: {ContentUri: layer/}
-  Hello:
-    Type: AWS::Serverless::Function
-    Properties:
-      Runtime: python3.13
-      Handler: app.handler
-      CodeUri: src/
-      Events:
-        Get: {Type: Api, Properties: {Path: /hello, Method: get}}
-        Daily: {Type: Schedule, Properties: {Schedule: cron(0 10 * * ? *)}}
-";
-
-/// What `esb validate` says of a template, from its warnings on.
+/// What `esb validate` says of a template, without notes.
 fn told(template: &str) -> String {
-    let context = Context::new(template);
-    context.write("src/app.py", "def handler(event, context): pass");
-    context.write("layer/python/common.py", "");
-    let said = context.esb(&["validate"]);
-    let findings = said.split("\n\n").filter(|text| !text.contains("note[esb::"));
-    findings.collect::<Vec<_>>().join("\n\n")
+    without_notes(&project(template).esb(&["validate"]))
 }
 
 #[test]
 fn common_mistakes() {
     let mistakes = [
-        ("bad indentation", "      CodeUri: src/", "     CodeUri: src/"),
-        ("deeper than a value", "      CodeUri: src/", "        CodeUri: src/"),
-        ("a tab", "      CodeUri: src/", "\tCodeUri: src/"),
+        ("bad indentation", "      CodeUri: code/", "     CodeUri: code/"),
+        ("deeper than a value", "      CodeUri: code/", "        CodeUri: code/"),
+        ("a tab", "      CodeUri: code/", "\tCodeUri: code/"),
         ("a missing colon", "  Hello:\n", "  Hello\n"),
         ("an unclosed quote", "python3.13", "\"python3.13"),
-        ("an unclosed bracket", "Method: get}}", "Method: get}"),
+        ("an unclosed bracket", "Method: get}", "Method: get"),
         ("a colon in a value", "python3.13", "python: 3.13"),
-        ("a duplicate key", "      CodeUri: src/", "      CodeUri: src/\n      CodeUri: src/"),
-        (
-            "a misspelt reference",
-            "src/\n",
-            "src/\n      Environment: {Variables: {T: !Ref Tabel}}\n",
-        ),
-        (
-            "a misspelt function",
-            "src/\n",
-            "src/\n      Environment: {Variables: {T: !ref Table}}\n",
-        ),
+        ("a duplicate key", "      CodeUri: code/", "      CodeUri: code/\n      CodeUri: code/"),
         ("a misspelt property", "      Handler", "      Hanlder"),
-        ("a misspelt type", "AWS::Serverless::Function", "AWS::Serverless::Funtion"),
         ("a misspelt runtime", "python3.13", "pyhton3.13"),
-        ("a runtime that does not exist", "python3.13", "python3.133"),
-        ("no code", "      CodeUri: src/\n", ""),
-        ("a wrong folder", "src/", "scr/"),
-        ("a layer by its name", "src/\n", "src/\n      Layers: [CommonLayer]\n"),
-        ("a method that does not exist", "Method: get", "Method: gett"),
-        ("five fields of cron", "cron(0 10 * * ? *)", "cron(0 10 * * *)"),
-        ("a number that is none", "src/\n", "src/\n      Timeout: 30s\n"),
+        ("no code", "      CodeUri: code/\n", ""),
+        ("a wrong folder", "code/", "scr/"),
+        ("a number that is none", "code/\n", "code/\n      Timeout: 30s\n"),
         (
             "a section of Globals",
             "Resources:\n",
@@ -125,7 +86,7 @@ fn the_same_is_told_once() {
     let function = |id: &str| {
         format!(
             "  {id}:\n    Type: AWS::Serverless::Function\n    Properties:\n      FunctionName: same\n      \
-             Runtime: python3.13\n      Handler: app.handler\n      CodeUri: src/\n      Layers: \
+             Runtime: python3.13\n      Handler: app.handler\n      CodeUri: code/\n      Layers: \
              [arn:aws:lambda:us-east-1:123456789012:layer:x:1]\n      Events:\n        Once: {{Type: \
              ScheduleV2, Properties: {{ScheduleExpression: at(2030-01-01T00:00:00)}}}}\n"
         )

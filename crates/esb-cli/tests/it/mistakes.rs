@@ -8,7 +8,8 @@ use insta::assert_snapshot;
 
 use crate::context::Context;
 
-const TEMPLATE: &str = "Transform: AWS::Serverless-2016-10-31
+/// A template with one function that is right, and what is wrong put into it.
+pub(crate) const TEMPLATE: &str = "Transform: AWS::Serverless-2016-10-31
 Parameters:
   Stage: {Type: String, Default: dev, AllowedValues: [dev, prod]}
 Conditions:
@@ -60,8 +61,16 @@ const MISTAKES: [(&str, &str, &str); 15] = [
     ("a line that is indented too far", "      Handler: app", "        Handler: app"),
 ];
 
+/// A project with a template, and the code and the layer that [`TEMPLATE`] names.
+pub(crate) fn project(template: &str) -> Context {
+    let context = Context::new(template);
+    context.write("code/app.py", "handler = print\n");
+    context.write("layer/python/common.py", "");
+    context
+}
+
 /// What is said without the notes, which the template has without a mistake too.
-fn without_notes(said: &str) -> String {
+pub(crate) fn without_notes(said: &str) -> String {
     let blocks: Vec<&str> = said.split("\n\n").collect();
     let mut kept = Vec::new();
     for block in blocks {
@@ -80,9 +89,7 @@ fn fifteen_mistakes() {
     for (mistake, right, wrong) in MISTAKES {
         let text = TEMPLATE.replacen(right, wrong, 1);
         assert_ne!(text, TEMPLATE, "{mistake}");
-        let context = Context::new(&text);
-        context.write("code/app.py", "handler = print\n");
-        context.write("layer/python/common.py", "");
+        let context = project(&text);
         let said = context.esb(&["validate", "--quiet"]);
         writeln!(all, "### {mistake}: {}\n{}", wrong.trim(), without_notes(&said)).unwrap();
     }
@@ -91,18 +98,14 @@ fn fifteen_mistakes() {
 
 #[test]
 fn the_template_without_a_mistake_is_valid() {
-    let context = Context::new(TEMPLATE);
-    context.write("code/app.py", "handler = print\n");
-    context.write("layer/python/common.py", "");
+    let context = project(TEMPLATE);
     let said = context.esb(&["validate"]);
     assert!(said.starts_with("exit: 0\n") && !said.contains("warning"), "{said}");
 }
 
 #[test]
 fn values_for_parameters_that_are_wrong() {
-    let context = Context::new(TEMPLATE);
-    context.write("code/app.py", "handler = print\n");
-    context.write("layer/python/common.py", "");
+    let context = project(TEMPLATE);
     let mut all = String::new();
     for parameter in ["Stage=test", "Stge=dev"] {
         let said = context.esb(&["validate", "--quiet", "--parameter", parameter]);
@@ -118,9 +121,7 @@ fn values_for_parameters_that_are_wrong() {
 
 #[test]
 fn a_template_that_is_named_twice_is_taken_once() {
-    let context = Context::new(TEMPLATE);
-    context.write("code/app.py", "handler = print\n");
-    context.write("layer/python/common.py", "");
+    let context = project(TEMPLATE);
     let once = context.esb(&["validate"]);
     let path = context.path().join("template.yaml");
     let twice = ["validate", "-t", "template.yaml", "-t", ".", "-t", path.to_str().unwrap()];
