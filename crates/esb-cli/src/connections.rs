@@ -88,6 +88,13 @@ pub(crate) fn open_store(environment: &Environment, brand: &Brand) -> Result<Con
     Ok(ContentStore::open_held(dir)?)
 }
 
+/// The content store of this user where there is one, for what was found out before: a command
+/// that only looks makes none, and does without one that cannot be opened.
+pub(crate) fn known_store(environment: &Environment, brand: &Brand) -> Option<ContentStore> {
+    let dir = store_folder(environment, brand).ok().filter(|dir| dir.is_dir())?;
+    ContentStore::open(dir).ok()
+}
+
 /// The settings that name the container engine.
 fn engine_settings(environment: &Environment) -> ClientSettings {
     let get = |name| environment.get(name).map(str::to_owned);

@@ -5,6 +5,7 @@ use esb_model::Severity;
 
 use crate::{
     cli::{Format, GlobalArgs, ValidateArgs},
+    connections,
     diagnostics::{self, Counts},
     documents::{FindingFields, ValidateDocument},
     environment::Environment,
@@ -24,7 +25,8 @@ pub(crate) fn run(
     project.containerd = inputs::mode_of_environment(environment)? == Some(Mode::Containerd);
     let mut loaded = loading::load(&project, &args.template, environment)?;
     let naming = Naming { tag: "latest".to_owned(), ..Naming::default() };
-    predict(&project, &naming, &[], None, &mut loaded)?;
+    let store = connections::known_store(environment, &project.brand);
+    predict(&project, &naming, &[], store.as_ref(), &mut loaded)?;
     loaded.report_parameters(Severity::Warning);
     let lowest = if args.deny.is_some() { Severity::Warning } else { Severity::Error };
     let findings = loaded.effective_findings();
