@@ -134,8 +134,8 @@ mod tests {
     fn routes_and_schedules_as_people_read_them() {
         let mut published = PublishedConfig::default();
         let owner = Owner::new("shop", "template.yaml");
-        let mut function = FunctionEntry::default();
-        function.events = vec![FunctionEvent::schedule("rate(1 day)", None); 2];
+        let events = vec![FunctionEvent::schedule("rate(1 day)", None); 2];
+        let function = FunctionEntry { events, ..FunctionEntry::default() };
         published.config.functions.functions.insert("f".into(), function);
         published.state.owners.add(Section::Function, "f", owner.clone());
         for (method, path) in

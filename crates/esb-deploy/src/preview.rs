@@ -238,7 +238,7 @@ async fn one(
 
 /// Whether nothing was made for an image in this environment yet.
 fn is_new(run: &Deployment, recipe: &ImageRecipe) -> Result<bool, Error> {
-    Ok(run.project.folder().kind(&recipe.folder.join("Dockerfile"))?.is_none())
+    Ok(run.project.folder().kind(recipe.folder.join("Dockerfile"))?.is_none())
 }
 
 fn first_build(run: &Deployment) -> String {

@@ -357,6 +357,6 @@ mod tests {
             std::error::Error::source(&error).unwrap().to_string()
         };
         assert!(cause("a.example").contains("docker-credential-esb-test-is-not-installed"));
-        assert!(cause("b.example").contains("no name of a credential helper"));
+        assert!(cause("b.example").contains("is not the name of a credential helper"));
     }
 }

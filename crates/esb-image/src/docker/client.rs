@@ -196,7 +196,7 @@ mod tests {
         let config = folder.path().file_name().unwrap().display().to_string();
         assert_eq!(host("tcp://[::1]", "0", ""), format!("tls://::1:2376 with {config}"));
         assert_eq!(host("unix:///s", "1", "/certs"), "unix:///s");
-        assert!(host("nonsense", "", "").contains("no address"));
+        assert!(host("nonsense", "", "").contains("not the address"));
         for refused in ["ssh://user:s3cret@h", "tcp://user:s3cret@h", "https://user:s3cret@h"] {
             let said = host(refused, "", "");
             assert!(said.contains("://****@h` is not the address"), "{said}");
