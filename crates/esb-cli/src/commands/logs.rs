@@ -138,7 +138,8 @@ fn line(record: &LogRecord, shows_function: bool, printer: Printer) -> String {
         "WARNING" => Style::Warning,
         _ => Style::Faint,
     };
-    let mut words = vec![printer.styled_out(&escape::terminal(record.text("_time")), Style::Faint)];
+    let time = to_milliseconds(record.text("_time"));
+    let mut words = vec![printer.styled_out(&escape::terminal(&time), Style::Faint)];
     words.push(printer.styled_out(&escape::terminal(&format!("{level:<7}")), style));
     if shows_function {
         words.push(escape::terminal(record.text("container_name")).into_owned());
@@ -151,6 +152,14 @@ fn line(record: &LogRecord, shows_function: bool, printer: Printer) -> String {
         text.push_str(&escape::terminal(line));
     }
     text
+}
+
+/// A time of the store with three digits of its second or more, so that what follows stands in one
+/// column: the store leaves zeros at the end away.
+fn to_milliseconds(time: &str) -> String {
+    let Some(bare) = time.strip_suffix('Z') else { return time.to_owned() };
+    let (whole, fraction) = bare.split_once('.').unwrap_or((bare, ""));
+    format!("{whole}.{fraction:0<3}Z")
 }
 
 fn nothing(query: &LogQuery, store: &LogStore) -> String {
@@ -223,6 +232,18 @@ fn moment(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_of_one_width() {
+        for (time, shown) in [
+            ("2026-01-31T09:10:11Z", "2026-01-31T09:10:11.000Z"),
+            ("2026-01-31T09:10:11.5Z", "2026-01-31T09:10:11.500Z"),
+            ("2026-01-31T09:10:11.123456Z", "2026-01-31T09:10:11.123456Z"),
+            ("no time", "no time"),
+        ] {
+            assert_eq!(to_milliseconds(time), shown);
+        }
+    }
 
     #[test]
     fn since_is_a_duration_or_a_moment() {
