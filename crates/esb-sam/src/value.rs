@@ -123,6 +123,17 @@ impl Value {
         }
     }
 
+    /// The value, or an unknown one where a text refers to what CloudFormation looks up in AWS:
+    /// `{{resolve:ssm:…}}`.
+    pub(crate) fn without_dynamic_references(self) -> Self {
+        match self {
+            Self::Text(text) if !text.secret && text.text.contains("{{resolve:") => {
+                Self::unknown(text.text)
+            }
+            other => other,
+        }
+    }
+
     /// How a person would write it, without secrets; long values are cut.
     pub(crate) fn symbolic(&self) -> String {
         const LONGEST: usize = 200;

@@ -311,3 +311,35 @@ fn types_that_do_not_exist() {
         assert_eq!(shown.join(""), expected, "{kind}");
     }
 }
+
+#[test]
+fn what_cloudformation_looks_up_is_unknown() {
+    let whole = "Runtime: python3.12, Handler: a.h, Timeout: 3, MemorySize: 128, FunctionName: f, \
+                 Layers: [!Ref L], EphemeralStorage: {Size: 512}, ReservedConcurrentExecutions: 77, \
+                 PackageType: Zip, Events: {E: {Type: Api, Properties: {Path: /x, Method: get}}, S: \
+                 {Type: Schedule, Properties: {Schedule: rate(1 day)}}}";
+    for value in [
+        "python3.12",
+        "a.h",
+        "3",
+        "128",
+        "f",
+        "[!Ref L]",
+        "512",
+        "77",
+        "Zip",
+        "/x",
+        "get",
+        "rate(1 day)",
+    ] {
+        let looked_up = "'{{resolve:ssm:/x}}'";
+        let looked_up =
+            if value.starts_with('[') { format!("[{looked_up}]") } else { looked_up.to_owned() };
+        let resolved = whole.replacen(&format!(": {value}"), &format!(": {looked_up}"), 1);
+        let body =
+            format!("{{Type: AWS::Serverless::Function, Properties: {{CodeUri: c, {resolved}}}}}");
+        let found = findings(&template(&body));
+        assert!(found.iter().any(|finding| finding.contains("{{resolve:")), "{value}: {found:?}");
+        assert!(!found.iter().any(|finding| finding.starts_with("error")), "{value}: {found:?}");
+    }
+}
