@@ -62,6 +62,12 @@ fn variable(
     let name = &entry.key;
     let span = entry.value.span();
     let what = Named { what: "variable", name, id: &resource.id };
+    // A process cannot have them.
+    if name.is_empty() || name.contains('=') || name.contains(char::is_control) {
+        let message = format!("{} cannot be the name of an environment variable", quote(name));
+        this.ev.error(codes::WRONG_TYPE, entry.place.span(), message);
+        return None;
+    }
     if OVERRIDDEN.contains(&&**name) {
         let message = format!("the platform sets {} itself", quote(name));
         this.platform_note(codes::PLATFORM_ENVIRONMENT, entry.place.span(), message);
@@ -86,6 +92,11 @@ fn variable(
                 );
                 let help = "put it in quotes to keep it as it is written".to_owned();
                 this.ev.warning_with_help(codes::NUMBER_READING, span, message, Some(help));
+            }
+            if text.text.contains('\0') {
+                let message = format!("{what} holds a null character, which no variable can");
+                this.ev.error(codes::WRONG_TYPE, span, message);
+                return None;
             }
             if text.text.len() > 64 && !this.ev.run.charge(text.text.len(), span) {
                 return None;

@@ -343,3 +343,21 @@ fn what_cloudformation_looks_up_is_unknown() {
         assert!(!found.iter().any(|finding| finding.starts_with("error")), "{value}: {found:?}");
     }
 }
+
+#[test]
+fn variables_that_no_process_can_have() {
+    for (variable, part) in [
+        (r#""": x"#, "`` cannot be the name"),
+        (r#""A=B": x"#, "`A=B` cannot be the name"),
+        (r#""A\nB": x"#, "cannot be the name"),
+        (r#"A: "x\0y""#, "a null character"),
+    ] {
+        let body = format!(
+            "{{Type: AWS::Serverless::Function, Properties: {{CodeUri: c, Runtime: python3.12, Handler: \
+             a.h, Environment: {{Variables: {{{variable}}}}}}}}}"
+        );
+        let found = findings(&template(&body));
+        let error = found.iter().find(|finding| finding.starts_with("error sam::wrong-type"));
+        assert!(error.is_some_and(|error| error.contains(part)), "{variable}: {found:?}");
+    }
+}
