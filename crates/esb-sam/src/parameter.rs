@@ -96,6 +96,7 @@ fn read_one(run: &mut Run<'_>, entry: &MapEntry, given: Option<&Value>) -> (Para
         .filter_map(scalar_text)
         .map(|text| text.text.to_string())
         .collect();
+    check_attributes(run, entry);
     check_type(run, entry, &kind);
     let shown = default.as_ref().map(|text| if no_echo { "****".into() } else { text.to_string() });
     let mut parameter = Parameter {
@@ -140,11 +141,45 @@ fn read_one(run: &mut Run<'_>, entry: &MapEntry, given: Option<&Value>) -> (Para
     }
     let value = typed(&parameter, value);
     let place = match parameter.origin {
-        ParameterOrigin::Default => body.get("Default").map(|node| node.span()),
+        // The excerpt of a finding shows what stands at its place.
+        ParameterOrigin::Default if !parameter.no_echo => {
+            body.get("Default").map(|node| node.span())
+        }
         _ => None,
     };
     constraint::check(run, &parameter, body, &value, place.unwrap_or(parameter.span));
     (parameter, value)
+}
+
+/// Reports attributes that no parameter has: CloudFormation refuses them, and a misspelt `NoEcho`
+/// would show a secret.
+fn check_attributes(run: &mut Run<'_>, entry: &MapEntry) {
+    const ATTRIBUTES: [&str; 11] = [
+        "AllowedPattern",
+        "AllowedValues",
+        "ConstraintDescription",
+        "Default",
+        "Description",
+        "MaxLength",
+        "MaxValue",
+        "MinLength",
+        "MinValue",
+        "NoEcho",
+        "Type",
+    ];
+    for attribute in entry.value.entries().unwrap_or_default() {
+        let name = &*attribute.key;
+        if ATTRIBUTES.contains(&name) {
+            continue;
+        }
+        let is_slip = ATTRIBUTES.iter().any(|known| suggest::is_slip(name, known));
+        let severity = if is_slip { Severity::Error } else { Severity::Warning };
+        let message =
+            format!("parameter {} has the unknown attribute {}", quote(&entry.key), quote(name));
+        let span = attribute.place.span();
+        let finding = Finding::new(severity, codes::UNKNOWN_PROPERTY, span, message);
+        run.findings.push_wrong(finding, name, ATTRIBUTES);
+    }
 }
 
 /// Reports a type that no parameter has.

@@ -5,7 +5,7 @@ use esb_sam::{
     ParameterOrigin::{Aws, Default as InTemplate, Given, Missing},
 };
 
-use crate::{findings_with, read_with, shown};
+use crate::{findings, findings_with, read_with, shown};
 
 fn options(given: &[(&str, &str)]) -> Options {
     let parameters = given.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
@@ -178,7 +178,7 @@ fn patterns_match_whole_values() {
         "Type: String, NoEcho: true, AllowedPattern: '.{8,}', Default: hunter2, ConstraintDescription: eight letters",
         None,
         &[
-            "warning 2:69 the value `****` of parameter `P` does not match the pattern `.{8,}` (eight letters)",
+            "warning 2:3 the value `****` of parameter `P` does not match the pattern `.{8,}` (eight letters)",
         ],
     );
     // A value that nobody knows and a number are not matched.
@@ -291,4 +291,34 @@ Resources:
     let [other] = *others else { panic!("{others:#?}") };
     assert!(other.message.starts_with("variable `D` of `F`"), "{other:?}");
     assert_eq!(parsed.findings.len(), 10);
+}
+
+#[test]
+fn attributes_that_no_parameter_has() {
+    let told = |declaration: &str| {
+        let text = format!("Parameters:\n  P: {{Type: String, Default: secret, {declaration}}}\n");
+        findings(&text)
+            .into_iter()
+            .filter(|finding| finding.contains("attribute"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("NoEhco: true"),
+        [
+            "error sam::unknown-property 2:38 parameter `P` has the unknown attribute `NoEhco` (did you mean `NoEcho`?)"
+        ]
+    );
+    assert_eq!(
+        told("Mask: true"),
+        ["warning sam::unknown-property 2:38 parameter `P` has the unknown attribute `Mask`"]
+    );
+    assert_eq!(told("NoEcho: true, MinLength: 1"), [""; 0]);
+}
+
+#[test]
+fn a_secret_default_is_not_in_the_excerpt() {
+    let text = "Parameters:\n  P: {Type: String, NoEcho: true, MinLength: 9, Default: secret}\n";
+    let found = findings(text);
+    let error = found.iter().find(|finding| finding.contains("parameter-constraint")).unwrap();
+    assert!(error.contains(" 2:3 "), "{found:?}");
 }
