@@ -40,7 +40,12 @@ pub struct Publication {
 impl Merged {
     /// Whether secret values stand in functions.yml, or do so until old functions are gone.
     pub fn has_secrets(&self) -> bool {
-        !self.state.secrets.is_empty() || !self.interim_state.secrets.is_empty()
+        self.keeps_secrets() || !self.interim_state.secrets.is_empty()
+    }
+
+    /// Whether secret values stand in functions.yml once it is published.
+    pub fn keeps_secrets(&self) -> bool {
+        !self.state.secrets.is_empty()
     }
 
     /// The files to replace, in order; `current` returns the content that a file has now.
@@ -265,7 +270,7 @@ fn remove_leftovers(folder: &Folder) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Remedy;
+    use crate::{Owner, PublishedConfig, Remedy, Section};
 
     #[test]
     fn another_owner_is_told_unless_root_can_give_back() {
@@ -302,5 +307,17 @@ mod tests {
         replace(&dir.path().into(), "functions.yml", b"functions: {}\n# new\n", READABLE).unwrap();
         assert_eq!(owner("functions.yml"), (1000, 1001));
         assert_eq!(owner("routing.yml"), (1002, 1003));
+    }
+    #[test]
+    fn secrets_that_go_are_not_kept() {
+        let owner = Owner::new("shop", "template.yaml");
+        let mut published = PublishedConfig::default();
+        published.config.functions.functions.insert("f".into(), <_>::default());
+        published.state.owners.add(Section::Function, "f", owner.clone());
+        published.state.secrets.entry("f".into()).or_default().insert("TOKEN".into());
+        let gone = crate::remove_owner(&published, &owner);
+        assert!(gone.has_secrets() && !gone.keeps_secrets());
+        let others = crate::remove_owner(&published, &Owner::new("else", "template.yaml"));
+        assert!(others.keeps_secrets());
     }
 }

@@ -197,7 +197,7 @@ pub(crate) async fn publish(
             written.delivered = Some(place.name(run));
         }
         run.learned.publication.end();
-        if merged.has_secrets() && readers::is_open(places, reader)? {
+        if merged.keeps_secrets() && readers::is_open(places, reader)? {
             run.warn(
                 "every user of the machine can read the secret values in functions.yml (mode \
                  0644): it is not known that the Gateway could read it otherwise",
