@@ -12,7 +12,7 @@ use esb_oci::Digest;
 use crate::{
     context::{Item, ItemKind},
     daemon::job::Job,
-    dockerfile::syntax::{Heredoc, Syntax},
+    dockerfile::syntax::Syntax,
     fingerprint::Fingerprint,
     paths,
 };
@@ -55,15 +55,10 @@ fn shared(dockerfile: &str, items: &[Item]) -> Shared {
     shared.is_own = false;
     for raw in &parsed.instructions[..last] {
         let is_copy = matches!(&*raw.keyword, "COPY" | "ADD");
-        if !is_copy || raw.flags.iter().any(|flag| flag.text.starts_with("--from=")) {
+        if !is_copy || raw.flags("from").next().is_some() {
             continue;
         }
-        let words = raw.list_or_words().unwrap_or_default();
-        let Some((_, sources)) = words.split_last() else { continue };
-        for source in sources {
-            if Heredoc::of(&source.text).is_some() {
-                continue;
-            }
+        for source in raw.sources().unwrap_or_default() {
             let path = paths::clean(&source.text);
             match items.iter().find(|item| item.path == path).map(|item| &item.kind) {
                 Some(ItemKind::File(content)) => {

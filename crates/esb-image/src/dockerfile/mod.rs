@@ -184,7 +184,11 @@ impl Script {
         if text.len() > MAX_BYTES {
             return Err(Problem::invalid(1, "the file is too large"));
         }
-        let syntax = Syntax::read(text)?;
+        Self::of(&Syntax::read(text)?, platform, given)
+    }
+
+    /// The same of what was cut into lines already.
+    fn of(syntax: &Syntax, platform: Platform, given: &Variables) -> Result<Self, Problem> {
         let escape = syntax.escape;
         let mut reader = Reader { escape, platform, given, names: Vec::new() };
         let check = syntax.directives.iter().find(|directive| directive.name == "check");

@@ -13,7 +13,7 @@ use crate::{
     dockerfile::{
         Problem, Script, needed_stages,
         step_lines::StepLines,
-        syntax::{Heredoc, RawInstruction, Syntax, Word},
+        syntax::{RawInstruction, Syntax, Word},
         values, words,
     },
     paths,
@@ -102,7 +102,7 @@ impl DockerfileRewrite {
         let parsed = Syntax::read(text).map_err(of_problem)?;
         let own = recipe.own.as_ref();
         let given = own.map(arguments).unwrap_or_default();
-        let globals = Script::parse_with(text, recipe.platform, &given)
+        let globals = Script::of(&parsed, recipe.platform, &given)
             .map(|script| script.global)
             .unwrap_or_default();
         let mut reader = RewriteReader {
@@ -234,19 +234,19 @@ impl<E: Fn(&str) -> String> RewriteReader<E> {
             "FROM" => self.from(raw),
             "COPY" | "ADD" => {
                 self.rewrite.steps.step(raw.line as u64);
-                match flag(raw, "from").filter(|from| !from.text.is_empty()) {
+                match raw.flags("from").find(|from| !from.text.is_empty()) {
                     Some(from) => {
                         let origin = self.image(&from);
                         self.needs(origin);
                     }
-                    None => self.sources(&raw.list_or_words()?),
+                    None => self.sources(&raw.sources()?),
                 }
             }
             "WORKDIR" => self.rewrite.steps.step(raw.line as u64),
             "RUN" => {
                 self.rewrite.steps.step(raw.line as u64);
-                for word in raw.flags.iter().filter_map(|word| value(word, "mount")) {
-                    self.mount(&word);
+                for mount in raw.flags("mount") {
+                    self.mount(&mount);
                 }
             }
             _ => {}
@@ -302,13 +302,9 @@ impl<E: Fn(&str) -> String> RewriteReader<E> {
         Origin::Image(name)
     }
 
-    /// Notes the sources of a list that ends with the destination.
-    fn sources(&mut self, words: &[Word]) {
-        let Some((_, sources)) = words.split_last() else { return };
-        for word in sources {
-            if Heredoc::of(&word.text).is_none() && !values::is_remote(&word.text) {
-                self.source(&word.text, word.span.clone());
-            }
+    fn sources(&mut self, sources: &[Word]) {
+        for word in sources.iter().filter(|word| !values::is_remote(&word.text)) {
+            self.source(&word.text, word.span.clone());
         }
     }
 
@@ -352,18 +348,6 @@ impl<E: Fn(&str) -> String> RewriteReader<E> {
         };
         self.rewrite.patches.push((mount.span.clone(), patch));
     }
-}
-
-/// The value of an instruction's flag, and where it stands.
-fn flag(raw: &RawInstruction, name: &str) -> Option<Word> {
-    raw.flags.iter().find_map(|word| value(word, name))
-}
-
-/// The value of a flag of some name. A flag that has quotes is longer in the file than its text.
-fn value(flag: &Word, name: &str) -> Option<Word> {
-    let text = flag.text.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=')?;
-    let start = flag.span.start + (flag.text.len() - text.len());
-    Some(Word { text: text.to_owned(), span: start..flag.span.end })
 }
 
 /// A path relative to the context, without what changes nothing.

@@ -273,6 +273,23 @@ impl RawInstruction {
         Ok(self.list()?.unwrap_or_else(|| self.words()))
     }
 
+    /// The paths that `COPY` and `ADD` copy: neither here-documents nor the destination.
+    pub(crate) fn sources(&self) -> Result<Vec<Word>, Problem> {
+        let mut words = self.list_or_words()?;
+        words.pop();
+        words.retain(|word| Heredoc::of(&word.text).is_none());
+        Ok(words)
+    }
+
+    /// The values of the flags of a name. A flag that has quotes is longer in the file than its text.
+    pub(crate) fn flags(&self, name: &str) -> impl Iterator<Item = Word> {
+        self.flags.iter().filter_map(move |flag| {
+            let text = flag.text.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=')?;
+            let start = flag.span.start + (flag.text.len() - text.len());
+            Some(Word { text: text.to_owned(), span: start..flag.span.end })
+        })
+    }
+
     /// Reads the here-documents that the instruction begins, which follow it.
     fn read_heredocs(&mut self, lines: &mut Lines<'_>) -> Result<(), Problem> {
         let takes = matches!(&*self.keyword, "ADD" | "COPY" | "RUN" | "ONBUILD");
