@@ -332,7 +332,7 @@ impl Evaluator<'_, '_> {
                     Value::List(inner) => {
                         list.extend(inner.iter().map(|value| (value.clone(), item.span())));
                     }
-                    value => list.push((value.without_dynamic_references(), item.span())),
+                    value => list.push((value.known(), item.span())),
                 }
             }
             return Some(list);
@@ -360,11 +360,11 @@ impl Evaluator<'_, '_> {
         node: &Rc<Node>,
         what: &dyn Display,
     ) -> Option<Result<Text, Unknown>> {
-        match self.eval(node).without_dynamic_references() {
+        match self.eval(node) {
             Value::Absent => None,
             Value::Text(text) => {
                 let fits = text.text.len() <= 64 || self.run.charge(text.text.len(), node.span());
-                fits.then_some(Ok(text))
+                fits.then(|| text.known())
             }
             Value::Unknown(unknown) => Some(Err(unknown)),
             other => {

@@ -67,6 +67,13 @@ impl Text {
         Self { text: text.into(), kind: TextKind::String, secret: false, origin: None }
     }
 
+    /// The text, or an unknown value where CloudFormation looks up a part of it in AWS:
+    /// `{{resolve:ssm:…}}`.
+    pub(crate) fn known(self) -> Result<Self, Unknown> {
+        let is_looked_up = self.text.contains("{{resolve:") && !self.secret;
+        if is_looked_up { Err(Unknown::new(self.text)) } else { Ok(self) }
+    }
+
     /// The text, or `****` where it must not be seen.
     pub(crate) fn shown(&self) -> &str {
         if self.secret { "****" } else { &self.text }
@@ -123,13 +130,10 @@ impl Value {
         }
     }
 
-    /// The value, or an unknown one where a text refers to what CloudFormation looks up in AWS:
-    /// `{{resolve:ssm:…}}`.
-    pub(crate) fn without_dynamic_references(self) -> Self {
+    /// The value, or an unknown one where it is a text with a dynamic reference.
+    pub(crate) fn known(self) -> Self {
         match self {
-            Self::Text(text) if !text.secret && text.text.contains("{{resolve:") => {
-                Self::unknown(text.text)
-            }
+            Self::Text(text) => text.known().map_or_else(Self::Unknown, Self::Text),
             other => other,
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     codes,
     evaluator::KEPT_STEPS,
     findings::quote,
-    value::Value,
+    value::{Unknown, Value},
     words::Named,
     yaml::{MapEntry, NodeKind, Style, meaning, reads_differently},
 };
@@ -79,6 +79,10 @@ fn variable(
         this.ev.warn(codes::WRONG_TYPE, entry.place.span(), format!("{what} is empty"));
         return Some(EnvValue::Known(String::new()));
     }
+    let symbolic = |this: &mut Lowering<'_, '_, '_>, unknown: &Unknown| {
+        this.ev.kept(span, &what, &unknown.symbolic);
+        EnvValue::Symbolic(unknown.symbolic.to_string())
+    };
     match this.ev.eval(&entry.value) {
         Value::Absent => None,
         Value::Text(text) => {
@@ -101,16 +105,12 @@ fn variable(
             if text.text.len() > 64 && !this.ev.run.charge(text.text.len(), span) {
                 return None;
             }
-            if text.text.contains("{{resolve:") && !text.secret {
-                this.ev.kept(span, &what, &text.text);
-                return Some(EnvValue::Symbolic(text.text.to_string()));
-            }
-            Some(EnvValue::from(&text))
+            Some(match text.known() {
+                Ok(text) => EnvValue::from(&text),
+                Err(unknown) => symbolic(this, &unknown),
+            })
         }
-        Value::Unknown(unknown) => {
-            this.ev.kept(span, &what, &unknown.symbolic);
-            Some(EnvValue::Symbolic(unknown.symbolic.to_string()))
-        }
+        Value::Unknown(unknown) => Some(symbolic(this, &unknown)),
         other @ (Value::List(_) | Value::Map(_)) => {
             let message = format!("{what} must be text, not {}", other.describe());
             this.ev.wrong_shape(&entry.value, message);
