@@ -172,11 +172,14 @@ fn check_attributes(run: &mut Run<'_>, entry: &MapEntry) {
         if ATTRIBUTES.contains(&name) {
             continue;
         }
+        let span = attribute.place.span();
+        if !run.step(KEPT_STEPS, span) {
+            return;
+        }
         let is_slip = ATTRIBUTES.iter().any(|known| suggest::is_slip(name, known));
         let severity = if is_slip { Severity::Error } else { Severity::Warning };
         let message =
             format!("parameter {} has the unknown attribute {}", quote(&entry.key), quote(name));
-        let span = attribute.place.span();
         let finding = Finding::new(severity, codes::UNKNOWN_PROPERTY, span, message);
         run.findings.push_wrong(finding, name, ATTRIBUTES);
     }
