@@ -38,27 +38,28 @@ const MAX_SOURCE: u64 = 1024 * 1024;
 
 /// Checks that the file of a handler is there.
 pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
+    let malformed = |what: &str, label: &str, help: &str| {
+        let message = format!("the handler of {} {what}: {}", job.who(), quote(&job.code.handler));
+        let severity = job.severity_of_missing(&ENDINGS[1..]);
+        let finding = job.finding(severity, codes::MALFORMED_HANDLER, message);
+        vec![finding.label(label).help(help).into()]
+    };
     if job.code.handler.contains("..") {
-        let message =
-            format!("the handler of {} has `..`: {}", job.who(), quote(&job.code.handler));
-        let finding = job
-            .finding(job.severity_of_missing(&ENDINGS[1..]), codes::MALFORMED_HANDLER, message)
-            .label("Node.js of Lambda refuses `..` here")
-            .help("write the file's place below the code's folder, such as `src/index.handler`");
-        return vec![finding.into()];
+        return malformed(
+            "has `..`",
+            "Node.js of Lambda refuses `..` here",
+            "write the file's place below the code's folder, such as `src/index.handler`",
+        );
     }
     let (folder, file) = job.code.handler.rsplit_once('/').unwrap_or(("", &job.code.handler));
     let Some((module, name)) = file.split_once('.').filter(|(module, _)| !module.is_empty()) else {
-        let message =
-            format!("the handler of {} names no function: {}", job.who(), quote(&job.code.handler));
-        let finding = job
-            .finding(job.severity_of_missing(&ENDINGS[1..]), codes::MALFORMED_HANDLER, message)
-            .label("has no dot after the file's name")
-            .help("write the file without its ending and the function, such as `index.handler`");
-        return vec![finding.into()];
+        return malformed(
+            "names no function",
+            "has no dot after the file's name",
+            "write the file without its ending and the function, such as `index.handler`",
+        );
     };
     let folder = place(folder, job.code.handler.starts_with('/'));
-    let Some(folder) = folder else { return Vec::new() };
     let stem = format!("{folder}/{module}");
     let files = &job.files;
     let exists = ENDINGS.iter().any(|ending| files.kind(&format!("{stem}{ending}")).is_some());
@@ -97,17 +98,11 @@ pub(crate) fn check(job: &Job<'_>) -> Vec<CodeFinding> {
     vec![finding.into()]
 }
 
-/// A folder of a handler in the image, without `.` and `..`; `None` outside of it.
-fn place(folder: &str, is_absolute: bool) -> Option<String> {
-    let mut parts = if is_absolute { Vec::new() } else { vec!["var", "task"] };
-    for part in folder.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
+/// A folder of a handler in the image, without `.`.
+fn place(folder: &str, is_absolute: bool) -> String {
+    let above: &[&str] = if is_absolute { &[] } else { &["var", "task"] };
+    let parts = folder.split('/').filter(|part| !matches!(*part, "" | "."));
+    above.iter().copied().chain(parts).collect::<Vec<_>>().join("/")
 }
 
 /// Whether Node would find a package of the name.
