@@ -344,9 +344,8 @@ impl<'a> Suite<'a> {
     fn folder(&self, case: &Case) -> Outcome<PathBuf> {
         if let Some(origin) = &case.folder {
             let folder = self.folder.join(origin.file_name().unwrap_or_default());
-            for copy in ["context", "normal"] {
-                folders::copy(origin, &folder.join(copy))?;
-            }
+            // A fleet builds these, for which modes are normalised on the way.
+            folders::copy(origin, &folder.join("context"))?;
             return Ok(folder);
         }
         let contexts = format!("{}\n{}", case.shared, case.files);
