@@ -2,6 +2,7 @@
 
 use esb_image::{
     Builder, EmbeddedBuilder, EmbeddedSettings, Installer, Stager, StepEngine, UnpackLimits,
+    Unsupported,
     buildkit::{FleetBuilder, FleetSettings},
     docker::{DockerBuilder, DockerEngine},
 };
@@ -108,13 +109,16 @@ impl Deployment {
         match self.options.builder {
             BuilderChoice::Auto => match self.builders.embedded.supports(recipe) {
                 Ok(()) => (BuilderChoice::Embedded, String::new()),
-                Err(reason) if self.connections.fleet.is_some() => {
-                    (BuilderChoice::Buildkit, reason.to_string())
-                }
-                Err(reason) => (BuilderChoice::Docker, reason.to_string()),
+                Err(reason) => (self.engine_beside(), reason.to_string()),
             },
             chosen => (chosen, String::new()),
         }
+    }
+
+    /// The engine that builds what the embedded engine cannot.
+    fn engine_beside(&self) -> BuilderChoice {
+        let has_fleet = self.connections.fleet.is_some();
+        if has_fleet { BuilderChoice::Buildkit } else { BuilderChoice::Docker }
     }
 
     /// Where packages are installed that this machine cannot install: on the fleet when one is
@@ -141,10 +145,34 @@ impl Deployment {
         recipe: &ImageRecipe,
     ) -> Result<&dyn Builder, Error> {
         let (choice, reason) = self.engine_for(recipe);
+        self.chosen(target, recipe, choice, &reason).await
+    }
+
+    /// The builder for a recipe that the embedded engine took and could not build: what a step names
+    /// may need another. None where the user chose the engine.
+    pub(crate) async fn builder_beside(
+        &self,
+        target: &Target,
+        recipe: &ImageRecipe,
+        reason: &Unsupported,
+    ) -> Result<Option<&dyn Builder>, Error> {
+        if self.options.builder != BuilderChoice::Auto {
+            return Ok(None);
+        }
+        self.chosen(target, recipe, self.engine_beside(), &reason.to_string()).await.map(Some)
+    }
+
+    async fn chosen(
+        &self,
+        target: &Target,
+        recipe: &ImageRecipe,
+        choice: BuilderChoice,
+        reason: &str,
+    ) -> Result<&dyn Builder, Error> {
         let (builder, words): (&dyn Builder, _) = match choice {
             BuilderChoice::Embedded | BuilderChoice::Auto => return Ok(&self.builders.embedded),
             BuilderChoice::Docker => {
-                let docker = self.docker().await.map_err(|error| needing(recipe, error))?;
+                let docker = self.docker().await.map_err(|error| needing(recipe, reason, error))?;
                 (docker, "the Docker engine")
             }
             BuilderChoice::Buildkit => (self.fleet(target).await?, "the BuildKit fleet"),
@@ -159,12 +187,9 @@ impl Deployment {
 }
 
 /// The error of an engine that does not answer, with what needs it.
-fn needing(recipe: &ImageRecipe, error: Error) -> Error {
-    if recipe.own.is_none() {
+fn needing(recipe: &ImageRecipe, reason: &str, error: Error) -> Error {
+    if reason.is_empty() {
         return error;
     }
-    let repository = &recipe.repository;
-    error.during(format!(
-        "`{repository}` is built from a Dockerfile of its own, which takes a container engine"
-    ))
+    error.during(format!("`{}` takes a container engine: {reason}", recipe.repository))
 }

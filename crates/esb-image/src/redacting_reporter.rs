@@ -6,8 +6,7 @@
 
 use esb_model::{Event, Reporter};
 
-#[cfg(feature = "daemon")]
-use crate::Error;
+use crate::{Error, Unsupported};
 
 /// Shorter values hide nothing, and would be found in every other word.
 const SHORTEST: usize = 4;
@@ -20,7 +19,6 @@ pub(crate) struct RedactingReporter<'a> {
 }
 
 impl<'a> RedactingReporter<'a> {
-    #[cfg(feature = "daemon")]
     pub(crate) fn new(reporter: &'a dyn Reporter, own: Option<&esb_model::OwnDockerfile>) -> Self {
         let args = own.into_iter().flat_map(|own| &own.args);
         Self::of(reporter, args.map(|(name, value)| (value.reveal().as_str(), format!("${name}"))))
@@ -48,9 +46,18 @@ impl<'a> RedactingReporter<'a> {
     }
 
     /// An error with its words cleaned.
-    #[cfg(feature = "daemon")]
     pub(crate) fn error(&self, error: Error) -> Error {
         match error {
+            Error::Dockerfile { image, line, reason } => {
+                Error::Dockerfile { image, line, reason: self.text(&reason) }
+            }
+            Error::Unsupported { image, engine, source: Unsupported { line, reason } } => {
+                let source = Unsupported { line, reason: self.text(&reason) };
+                Error::Unsupported { image, engine, source }
+            }
+            Error::MissingSource { image, path } => {
+                Error::MissingSource { image, path: self.text(&path.to_string_lossy()).into() }
+            }
             Error::Step { image, step, log, at } => {
                 Error::Step { image, step: self.text(&step), log: self.text(&log), at }
             }

@@ -55,7 +55,7 @@ pub(crate) fn built_from_metadata(parts: &Parts) -> Outcome {
         return Err(Trouble::Failed(format!("the second deploy made {}", second["images"][0])));
     }
     let refused = expect(&mut deploy(&["--builder", "embedded"]), 3)?;
-    refused.tells(&["an image function's own Dockerfile", "--builder docker"])?;
+    refused.tells(&["`RUN`", "--builder docker"])?;
 
     // An image that gets esb.lock is the same as long as nothing else changes.
     let template = fs::read_to_string(root.join("template.yaml"))?;

@@ -207,7 +207,15 @@ pub(crate) async fn build_one(
 ) -> Result<MadeImage, Error> {
     let start = Instant::now();
     let inputs = BuildInputs::new(run, target, recipe);
-    let report = builder.build(inputs.request(bases), &*run.reporter).await?;
+    let mut builder = builder;
+    let mut built = builder.build(inputs.request(bases), &*run.reporter).await;
+    if let Err(esb_image::Error::Unsupported { source, .. }) = &built
+        && let Some(other) = run.builder_beside(target, recipe, source).await?
+    {
+        builder = other;
+        built = builder.build(inputs.request(bases), &*run.reporter).await;
+    }
+    let report = built?;
     let BuildReport { built, action, reason, daemon, pins, .. } = report;
     pins::note(run, recipe, builder, &pins);
     let image: Image = match built {

@@ -15,7 +15,10 @@ use crate::{
         own_folders::OwnFolders,
         stat_cache::StatCache,
     },
-    dockerfile::rewrite::{CopiedPaths, DockerfileRewrite, arguments},
+    dockerfile::{
+        arguments,
+        rewrite::{CopiedPaths, DockerfileRewrite},
+    },
     fingerprint::Fingerprint,
     image::{
         assemble::{BASE_DIGEST, BASE_NAME},

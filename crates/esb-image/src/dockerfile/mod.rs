@@ -17,7 +17,7 @@ pub(crate) mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_model::Platform;
+use esb_model::{ImageRecipe, OwnDockerfile, Platform};
 
 use self::{
     read::{Reader, platform_arguments},
@@ -86,6 +86,9 @@ pub(crate) struct Script {
     pub(crate) escape: char,
     /// Values of the `ARG`s before the first `FROM`, and of the platform.
     pub(crate) global: Variables,
+    /// Build arguments, which replace the defaults of `ARG`s.
+    pub(crate) given: Variables,
+    /// The last one is built.
     pub(crate) stages: Vec<Stage>,
     /// A directive at the top that only another engine follows: its line, and the reason.
     unsupported: Option<(usize, String)>,
@@ -95,6 +98,8 @@ pub(crate) struct Script {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stage {
     pub(crate) line: usize,
+    /// In lower case; empty for one without.
+    pub(crate) name: String,
     pub(crate) from: From,
     pub(crate) instructions: Vec<Line>,
 }
@@ -170,7 +175,18 @@ pub(crate) enum Command {
 }
 
 impl Script {
+    /// Reads the Dockerfile of a recipe, as far as the stage that is built.
+    pub(crate) fn for_recipe(recipe: &ImageRecipe) -> Result<Self, Problem> {
+        let given = recipe.own.as_ref().map(arguments).unwrap_or_default();
+        let mut script = Self::parse_with(&recipe.dockerfile, recipe.platform, &given)?;
+        if let Some(target) = recipe.own.as_ref().and_then(|own| own.target.as_deref()) {
+            script.select(target)?;
+        }
+        Ok(script)
+    }
+
     /// Reads a Dockerfile's text.
+    #[cfg(test)]
     pub(crate) fn parse(text: &str, platform: Platform) -> Result<Self, Problem> {
         Self::parse_with(text, platform, &Variables::new())
     }
@@ -195,7 +211,8 @@ impl Script {
         let check = check.filter(|check| fails_on_style(&check.value));
         let unsupported = check.map(|check| (check.line, "`# check=error=true`".to_owned()));
         let (global, stages) = (platform_arguments(platform), Vec::new());
-        let mut script = Self { escape, global, stages, unsupported };
+        let given = given.clone();
+        let mut script = Self { escape, global, given, stages, unsupported };
         for raw in &syntax.instructions {
             reader.instruction(raw, &mut script)?;
         }
@@ -203,6 +220,19 @@ impl Script {
             return Err(Problem::invalid(1, "it has no `FROM`"));
         }
         Ok(script)
+    }
+
+    /// Makes a stage the last one: by its name in any case, else by its number.
+    fn select(&mut self, target: &str) -> Result<(), Problem> {
+        let name = target.to_lowercase();
+        let by_name = self.stages.iter().rposition(|stage| stage.name == name);
+        let number = || target.parse().ok().filter(|number| *number < self.stages.len());
+        let Some(position) = by_name.or_else(number) else {
+            let target = target.escape_debug();
+            return Err(Problem::invalid(1, format!("it has no stage `{target}`")));
+        };
+        self.stages.truncate(position + 1);
+        Ok(())
     }
 
     /// The positions of the stages that the last one needs, itself included, in order.
@@ -235,6 +265,11 @@ impl Script {
         }
         Ok(())
     }
+}
+
+/// Build arguments as the readers of Dockerfiles take them.
+pub(crate) fn arguments(own: &OwnDockerfile) -> BTreeMap<String, String> {
+    own.args.iter().map(|(name, value)| (name.clone(), value.reveal().clone())).collect()
 }
 
 /// Whether `# check=` makes faults of style errors: engines that look for them may refuse the file.

@@ -101,7 +101,8 @@ impl Reader<'_> {
         let number = raw.line;
         if raw.keyword == "FROM" {
             let from = self.from(raw, &script.global)?;
-            script.stages.push(Stage { line: number, from, instructions: Vec::new() });
+            let name = self.names.last().cloned().unwrap_or_default();
+            script.stages.push(Stage { line: number, name, from, instructions: Vec::new() });
             return Ok(());
         }
         let instruction = self.in_stage(raw)?;

@@ -6,12 +6,12 @@ use std::{
     ops::Range,
 };
 
-use esb_model::{ImageRecipe, OwnDockerfile};
+use esb_model::ImageRecipe;
 
 use crate::{
     Error,
     dockerfile::{
-        Problem, Script, needed_stages,
+        Problem, Script, arguments, needed_stages,
         step_lines::StepLines,
         syntax::{RawInstruction, Syntax, Word},
         values, words,
@@ -223,11 +223,6 @@ enum Origin {
     Image(String),
 }
 
-/// Build arguments as the readers of Dockerfiles take them.
-pub(crate) fn arguments(own: &OwnDockerfile) -> BTreeMap<String, String> {
-    own.args.iter().map(|(name, value)| (name.clone(), value.reveal().clone())).collect()
-}
-
 impl<E: Fn(&str) -> String> RewriteReader<E> {
     fn instruction(&mut self, raw: &RawInstruction) -> Result<(), Problem> {
         match &*raw.keyword {
@@ -367,7 +362,7 @@ fn fixed_part(path: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
 
-    use esb_model::{BaseRef, ImageKind, Platform, Secret};
+    use esb_model::{BaseRef, ImageKind, OwnDockerfile, Platform, Secret};
 
     use super::*;
 

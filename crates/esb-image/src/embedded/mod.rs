@@ -40,6 +40,7 @@ use crate::{
         parts::{ImageParts, NO_CACHE, Part},
         published::{ExpectedImage, Pins, PublishedLayers},
     },
+    redacting_reporter::RedactingReporter,
 };
 
 const NAME: &str = "embedded";
@@ -145,11 +146,7 @@ impl Builder for EmbeddedBuilder {
     }
 
     fn supports(&self, recipe: &ImageRecipe) -> Result<(), Unsupported> {
-        if recipe.own.is_some() {
-            return Err(own_dockerfile());
-        }
-        let checked =
-            Script::parse(&recipe.dockerfile, recipe.platform).and_then(|script| script.check());
+        let checked = Script::for_recipe(recipe).and_then(|script| script.check());
         checked.map_err(|problem| match problem {
             Problem::Invalid { line, reason } | Problem::Unsupported { line, reason } => {
                 Unsupported { line, reason }
@@ -163,7 +160,9 @@ impl Builder for EmbeddedBuilder {
     ) -> BoxFuture<'a, Result<Option<BuildPrediction>, Error>> {
         let job = Arc::new(Job::new(request));
         Box::pin(async move {
-            let progress = self.check(&job, request.published, &NullReporter).await?;
+            let hidden = RedactingReporter::new(&NullReporter, job.recipe.own.as_ref());
+            let progress = self.check(&job, request.published, &NullReporter).await;
+            let progress = progress.map_err(|error| hidden.error(error))?;
             let inner = Arc::clone(&self.inner);
             Ok(Some(blocking(move || inner.prediction(&job, progress)).await))
         })
@@ -178,17 +177,13 @@ impl Builder for EmbeddedBuilder {
             let subject = &request.recipe.repository;
             let activity = ActivityGuard::start(reporter, subject, Activity::Build);
             let job = Arc::new(Job::new(request));
-            let report = self.run(job, request.published, reporter).await?;
+            let hidden = RedactingReporter::new(reporter, request.recipe.own.as_ref());
+            let report = self.run(job, request.published, reporter).await;
+            let report = report.map_err(|error| hidden.error(error))?;
             activity.finish(&report.reason);
             Ok(report)
         })
     }
-}
-
-/// Why a user's Dockerfile is not built here: it is expected to run programs.
-fn own_dockerfile() -> Unsupported {
-    let reason = "an image function's own Dockerfile is built by a container engine".to_owned();
-    Unsupported { line: 1, reason }
 }
 
 impl EmbeddedBuilder {
@@ -198,11 +193,6 @@ impl EmbeddedBuilder {
         published: Option<&dyn PublishedImages>,
         reporter: &dyn Reporter,
     ) -> Result<BuildReport, Error> {
-        if job.recipe.own.is_some() {
-            let source = own_dockerfile();
-            let image = job.recipe.repository.clone();
-            return Err(Error::Unsupported { image, engine: "embedded", source });
-        }
         let inner = Arc::clone(&self.inner);
         let _running = self.inner.scans.running();
         let prepared = match self.check(&job, published, reporter).await? {
@@ -265,8 +255,7 @@ impl Inner {
 
     /// All that can be done without a base's layers; often that is everything.
     fn prepare(&self, job: &Job) -> Result<Progress, Error> {
-        let script = Script::parse(&job.recipe.dockerfile, job.recipe.platform)
-            .map_err(|problem| job.problem(problem))?;
+        let script = Script::for_recipe(&job.recipe).map_err(|problem| job.problem(problem))?;
         let base = |_, name: &str| self.base_config(job, name);
         let plan = Plan::new(&script, job.recipe.platform, base).map_err(|fault| match fault {
             Fault::Problem(problem) => job.problem(problem),

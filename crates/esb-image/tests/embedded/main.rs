@@ -8,6 +8,7 @@ mod dependencies;
 mod fixture;
 mod images;
 mod landing;
+mod own;
 mod published;
 mod refusals;
 mod staging;

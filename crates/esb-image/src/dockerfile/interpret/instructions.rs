@@ -51,7 +51,7 @@ impl StagePlan {
         let variables = self.variables.clone();
         let words = &Expansion { line, escape: script.escape, variables: &variables };
         Ok(match instruction {
-            Instruction::Arg(pairs) => self.argument(words, pairs, &script.global)?,
+            Instruction::Arg(pairs) => self.argument(words, pairs, script)?,
             Instruction::Env(pairs) => {
                 let mut created_by = "ENV".to_owned();
                 for (name, value) in words.pairs(pairs)? {
@@ -114,17 +114,23 @@ impl StagePlan {
         &mut self,
         words: &Expansion<'_>,
         pairs: &[(String, Option<String>)],
-        global: &Variables,
+        script: &Script,
     ) -> Result<Step, Problem> {
         let mut created_by = "ARG".to_owned();
-        for (name, value) in pairs {
-            let value = match value {
+        for (name, default) in pairs {
+            if let Some(given) = script.given.get(name) {
+                // It may be a secret, and everybody who has the image reads its history.
+                write_pair(&mut created_by, name, None);
+                self.variables.insert(name.clone(), given.clone());
+                continue;
+            }
+            let value = match default {
                 // It may use what stands before it.
                 Some(value) => {
                     let words = Expansion { variables: &self.variables, ..*words };
                     Some(words.text(value)?)
                 }
-                None => global.get(name).cloned(),
+                None => script.global.get(name).cloned(),
             };
             write_pair(&mut created_by, name, value.as_deref());
             if let Some(value) = value {
