@@ -18,6 +18,11 @@ pub(crate) fn clean(path: &str) -> String {
     parts.join("/")
 }
 
+/// Whether a path is as [`clean`] leaves it.
+pub(crate) fn is_clean(path: &str) -> bool {
+    path.is_empty() || path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
 /// Whether `..` leads out of the folder that the path starts in.
 pub(crate) fn escapes(path: &str) -> bool {
     let mut depth = 0_usize;
@@ -100,6 +105,9 @@ mod tests {
         assert_eq!(clean("/a//b/./c/../d/"), "a/b/d");
         assert_eq!(clean("../../x"), "x");
         assert_eq!(clean("/"), "");
+        for path in ["a", "a/b", "", "/", "/a", "a/", "a//b", "./a", "a/..", "..a/b."] {
+            assert_eq!(is_clean(path), clean(path) == path, "{path}");
+        }
         assert!(escapes("a/../../b") && escapes(".."));
         assert!(!escapes("/a/../b") && !escapes("a/b/../.."));
         assert_eq!(

@@ -18,12 +18,16 @@ pub(crate) fn image(architecture: &str, version: &str) -> Image {
     let (size, mut bytes) = (version.len() as u64, version.as_bytes());
     layer.file("version", Attributes::root(0o644), size, &mut bytes).unwrap();
     let (layer, digests) = layer.finish().unwrap();
+    let layer = Blob::from_bytes(media_type::OCI_LAYER_GZIP, layer);
+    of_layer(architecture, layer, digests.diff_id)
+}
+
+fn of_layer(architecture: &str, layer: Blob, diff_id: Digest) -> Image {
     let mut config = ImageConfig::empty(architecture);
     config.set_env("LAMBDA_TASK_ROOT", "/var/task");
     config.set("WorkingDir", "/var/task");
     let history = History { created: "1980-01-01T00:00:00Z", created_by: "test" };
-    config.push_layer(digests.diff_id, &history);
-    let layer = Blob::from_bytes(media_type::OCI_LAYER_GZIP, layer);
+    config.push_layer(diff_id, &history);
     let bytes = config.to_bytes();
     let config = Blob::from_bytes(media_type::OCI_CONFIG, bytes.clone());
     let manifest = Manifest {
@@ -46,7 +50,15 @@ pub(crate) fn write(layout: &Path, architecture: &str, version: &str) -> Digest 
 /// As [`write`], for several platforms under one name.
 pub(crate) fn write_all(layout: &Path, architectures: &[&str], version: &str) {
     let image = |architecture: &&str| (PYTHON.to_owned(), image(architecture, version));
-    let images: Vec<_> = architectures.iter().map(image).collect();
+    write_images(layout, &architectures.iter().map(image).collect::<Vec<_>>());
+}
+
+/// As [`write`], with another layer, which nobody reads to its end.
+pub(crate) fn write_layer(layout: &Path, layer: Blob) {
+    write_images(layout, &[(PYTHON.to_owned(), of_layer("amd64", layer, Digest::of(b"")))]);
+}
+
+fn write_images(layout: &Path, images: &[(String, Image)]) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(esb_oci::write_layout(layout, &images)).unwrap();
+    runtime.block_on(esb_oci::write_layout(layout, images)).unwrap();
 }

@@ -9,6 +9,7 @@ mod common_mistakes;
 mod context;
 mod documents;
 mod foreign_store;
+mod hostile_bases;
 mod init;
 mod inspect;
 mod levels;

@@ -2,5 +2,6 @@
 //! digest of what a layer holds uncompressed.
 
 pub(crate) mod diff_id;
+pub(crate) mod tar_entries;
 pub(crate) mod unpack;
 mod zstd;

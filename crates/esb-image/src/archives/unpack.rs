@@ -12,7 +12,12 @@ use std::{
 
 use zip::CompressionMethod;
 
-use crate::{Error, error::io_error, paths};
+use crate::{
+    Error,
+    archives::tar_entries::{MAX_PATH, TarReader},
+    error::io_error,
+    paths,
+};
 
 /// Limits for unpacking an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +33,6 @@ impl Default for UnpackLimits {
         Self { entries: 200_000, bytes: 2 * 1024 * 1024 * 1024 }
     }
 }
-
-/// The longest target of a link, in bytes.
-const MAX_LINK: u64 = 4096;
 
 /// The kinds of archives that `ADD` unpacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ pub(crate) fn tar_kind(path: &Path) -> io::Result<Option<TarKind>> {
 }
 
 fn has_entry(reader: impl Read) -> bool {
-    let mut archive = tar::Archive::new(reader);
+    let mut archive = TarReader::new(reader);
     archive.entries().is_ok_and(|mut entries| matches!(entries.next(), Some(Ok(_))))
 }
 
@@ -77,7 +79,7 @@ pub(crate) fn unpack_tar(
         TarKind::Gzip => Box::new(flate2::read::MultiGzDecoder::new(file)),
         _ => Box::new(file),
     };
-    let mut archive = tar::Archive::new(reader);
+    let mut archive = TarReader::new(reader);
     let damaged = |error: io::Error| archive_error(path, format!("it is damaged: {error}"));
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
@@ -124,7 +126,7 @@ pub(crate) fn unpack_zip(path: &Path, target: &Path, limits: UnpackLimits) -> Re
         } else if entry.is_symlink() {
             let mut to = Vec::new();
             (&mut entry)
-                .take(MAX_LINK + 1)
+                .take(MAX_PATH as u64 + 1)
                 .read_to_end(&mut to)
                 .map_err(|error| archive_error(path, format!("`{name}` is damaged: {error}")))?;
             unpacker.link(&name, &to)?;
@@ -245,7 +247,7 @@ impl<'a> Unpacker<'a> {
         let target = std::str::from_utf8(target)
             .ok()
             .filter(|target| !target.is_empty() && !target.contains('\0'))
-            .filter(|target| target.len() as u64 <= MAX_LINK)
+            .filter(|target| target.len() <= MAX_PATH)
             .ok_or_else(|| self.refuse(format!("the link `{}` is damaged", name.escape_debug())))?;
         // Relative to where the link lies. An absolute one is the image's business.
         let from_root = format!("{}/{target}", paths::parent(name));

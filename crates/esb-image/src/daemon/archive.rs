@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     Base, Error,
+    archives::tar_entries::TarReader,
     image::{assemble, published::AnnotationNames},
     paths,
 };
@@ -115,7 +116,7 @@ impl ArchiveReader {
         reader: BlockingReader,
         wanted: Vec<ExportedImage>,
     ) -> Result<Vec<Image>, Error> {
-        let mut archive = tar::Archive::new(reader);
+        let mut archive = TarReader::new(reader);
         let mut left = DOCUMENTS;
         for (count, entry) in archive.entries().map_err(self.broken())?.enumerate() {
             let mut entry = entry.map_err(self.broken())?;

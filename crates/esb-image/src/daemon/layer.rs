@@ -10,6 +10,8 @@ use esb_oci::{
     compress_layer,
 };
 
+use crate::archives::tar_entries::TarReader;
+
 /// The most entries that a layer may have.
 const ENTRIES: usize = 5_000_000;
 
@@ -51,7 +53,7 @@ fn normalise<W: io::Write>(
 ) -> io::Result<Option<(W, LayerDigests)>> {
     spooled.seek(SeekFrom::Start(0))?;
     let mut layer = LayerWriter::new(into, epoch);
-    let mut archive = tar::Archive::new(io::BufReader::with_capacity(128 * 1024, spooled));
+    let mut archive = TarReader::new(io::BufReader::with_capacity(128 * 1024, spooled));
     for (count, entry) in archive.entries()?.enumerate() {
         if count >= ENTRIES {
             return Err(io::Error::other(format!("a layer has more than {ENTRIES} entries")));

@@ -20,6 +20,7 @@ use bollard::{
 use futures_util::StreamExt as _;
 
 use crate::Error;
+use crate::archives::tar_entries::TarReader;
 use crate::daemon::printable;
 use crate::docker::{
     DockerEngine,
@@ -171,7 +172,7 @@ impl DockerEngine {
         let refused =
             |reason: String| Error::Engine { action: "read", subject: path.clone(), reason };
         let failed = |error: std::io::Error| refused(error.to_string());
-        let mut archive = tar::Archive::new(&archive[..]);
+        let mut archive = TarReader::new(&archive[..]);
         let first = archive.entries().map_err(failed)?.next();
         let nothing = || refused("the engine sent nothing".to_owned());
         let mut entry = first.ok_or_else(nothing)?.map_err(failed)?;

@@ -6,24 +6,21 @@
 
 use std::{
     collections::BTreeMap,
-    io::{Read as _, Write as _},
+    io::{self, BufReader, Read as _, Write as _},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 
-use super::{BaseIndex, MAX_ENTRIES};
-use crate::paths;
+use super::{BaseIndex, Weight};
+use crate::{archives::tar_entries::MAX_PATH, paths};
 
 /// What every text starts with; another number is another form.
 const VERSION: &str = "1:";
 
 /// The most bytes of a text. Registries take manifests of 4 MiB; larger indexes stay here.
 const MAX_TEXT: usize = 1024 * 1024;
-
-/// The most bytes of an index that is not compressed.
-const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 const FILE: u8 = 0;
 const LINK: u8 = 1;
@@ -59,7 +56,8 @@ pub(crate) fn encode(index: &BaseIndex) -> Option<String> {
 }
 
 fn pack(index: &BaseIndex) -> String {
-    let mut entries: Vec<(&str, u8)> = Vec::with_capacity(index.len());
+    let mut entries: Vec<(&str, u8)> =
+        Vec::with_capacity(index.files.len() + index.links.len() + index.folders.len());
     entries.extend(index.files.iter().map(|path| (&**path, FILE)));
     entries.extend(index.links.keys().map(|path| (&**path, LINK)));
     let plain = (0o755, 0, 0);
@@ -93,43 +91,42 @@ fn pack(index: &BaseIndex) -> String {
     into
 }
 
-/// The index of a text; `None` when it is none.
+/// The index of a text; `None` when it is none, or too large.
 pub(crate) fn decode(from: &str) -> Option<BaseIndex> {
-    unpack(from).filter(|_| from.len() <= MAX_TEXT)
+    if from.len() <= MAX_TEXT { unpack(from) } else { None }
 }
 
 fn unpack(from: &str) -> Option<BaseIndex> {
-    let from = from.strip_prefix(VERSION)?;
-    let compressed = STANDARD_NO_PAD.decode(from).ok()?;
-    let mut bytes = Vec::new();
-    ZlibDecoder::new(&*compressed).take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
-    let mut left = &*bytes;
+    let compressed = STANDARD_NO_PAD.decode(from.strip_prefix(VERSION)?).ok()?;
+    // Read as a stream: few bytes may unpack to many.
+    let mut from = BufReader::new(ZlibDecoder::new(&*compressed)).bytes();
     // They come sorted: a tree that is made of all at once is made faster.
     let (mut folders, mut links, mut files) = (Vec::new(), Vec::new(), Vec::new());
     let mut before: Vec<u8> = Vec::new();
-    let mut count = 0;
-    while let Some((kind, rest)) = left.split_first() {
-        left = rest;
-        let same = usize::try_from(take_number(&mut left)?).ok()?;
-        let end = take_text(&mut left)?;
+    let mut weight = Weight::default();
+    while let Some(kind) = from.next() {
+        let same = usize::try_from(take_number(&mut from)?).ok()?;
         before.truncate(same);
-        before.extend_from_slice(end);
+        take_text(&mut from, &mut before)?;
         let path = std::str::from_utf8(&before).ok()?;
-        count += 1;
-        if path.is_empty() || paths::clean(path) != path || count > MAX_ENTRIES {
+        if path.is_empty() || !paths::is_clean(path) {
             return None;
         }
+        weight.add(path, "")?;
         let path = path.to_owned();
-        match *kind {
+        match kind.ok()? {
             FILE => files.push(path),
             LINK => {
-                let target = std::str::from_utf8(take_text(&mut left)?).ok()?;
-                links.push((path, target.to_owned()));
+                let mut target = Vec::new();
+                take_text(&mut from, &mut target)?;
+                let target = String::from_utf8(target).ok()?;
+                weight.add("", &target)?;
+                links.push((path, target));
             }
             PLAIN_FOLDER => folders.push((path, (0o755, 0, 0))),
             FOLDER => {
-                let mode = u32::try_from(take_number(&mut left)?).ok()?;
-                let (uid, gid) = (take_number(&mut left)?, take_number(&mut left)?);
+                let mode = u32::try_from(take_number(&mut from)?).ok()?;
+                let (uid, gid) = (take_number(&mut from)?, take_number(&mut from)?);
                 folders.push((path, (mode, uid, gid)));
             }
             _ => return None,
@@ -157,11 +154,10 @@ fn text(into: &mut Vec<u8>, bytes: &[u8]) {
     into.extend_from_slice(bytes);
 }
 
-fn take_number(from: &mut &[u8]) -> Option<u64> {
+fn take_number(from: &mut impl Iterator<Item = io::Result<u8>>) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..63).step_by(7) {
-        let (byte, rest) = from.split_first()?;
-        *from = rest;
+        let byte = from.next()?.ok()?;
         value |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
             return Some(value);
@@ -170,11 +166,16 @@ fn take_number(from: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn take_text<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// Adds a text to the end of another, which must not become longer than a path.
+fn take_text(from: &mut impl Iterator<Item = io::Result<u8>>, into: &mut Vec<u8>) -> Option<()> {
     let length = usize::try_from(take_number(from)?).ok()?;
-    let (text, rest) = from.split_at_checked(length)?;
-    *from = rest;
-    Some(text)
+    if length.saturating_add(into.len()) > MAX_PATH {
+        return None;
+    }
+    for _ in 0..length {
+        into.push(from.next()?.ok()?);
+    }
+    Some(())
 }
 
 #[cfg(test)]
@@ -220,7 +221,7 @@ mod tests {
     #[test]
     fn other_texts_are_refused() {
         let pack = |bytes: &[u8]| {
-            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(1));
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::new(9));
             encoder.write_all(bytes).unwrap();
             format!("1:{}", STANDARD_NO_PAD.encode(encoder.finish().unwrap()))
         };
@@ -236,6 +237,25 @@ mod tests {
             &[FILE, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
         ] {
             assert_eq!(decode(&pack(bytes)), None, "{bytes:?}");
+        }
+        // Texts that unpack to far more than they are.
+        let many = |entry: &[u8], count| {
+            let mut bytes = vec![FILE, 0, 1, b'a'];
+            (0..count).for_each(|_| bytes.extend(entry));
+            pack(&bytes)
+        };
+        let long = [&[FILE, 0, 0xff, 0x1f][..], &[b'a'; 0xfff]].concat(); // 4095 bytes
+        assert!(decode(&pack(&long)).is_some());
+        for text in [
+            many(&[FILE, 1, 0], 1_000_000),
+            many(&[LINK, 1, 0, 0], 1_000_000),
+            pack(&[&[FILE, 0, 0xff, 0xff, 0x7f][..], &vec![b'a'; 0x001f_ffff]].concat()),
+            pack(&[&long[..], &[LINK, 0xff, 0x1f, 2, b'a', b'a', 0]].concat()),
+            pack(&[&[LINK, 0, 1, b'a', 0xff, 0x3f][..], &[b'a'; 0x1fff]].concat()),
+            many(&long, 10_000),
+        ] {
+            assert!(text.len() < 100_000, "{}", text.len());
+            assert_eq!(decode(&text), None, "{}", &text[..40]);
         }
         for text in ["", "1:", "1:!", "1:AAAA", "2:", &pack(b"")[2..]] {
             assert_eq!(decode(text), None, "{text}");

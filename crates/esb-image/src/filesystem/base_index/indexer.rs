@@ -4,9 +4,9 @@ use std::io::{self, Read};
 
 use esb_oci::Digest;
 
-use super::{BaseIndex, MAX_ENTRIES, is_accounts};
+use super::{BaseIndex, Weight, is_accounts};
 use crate::{
-    archives::diff_id::uncompressed,
+    archives::{diff_id::uncompressed, tar_entries::TarReader},
     filesystem::{accounts, node::IndexEntry},
     paths,
 };
@@ -19,6 +19,8 @@ const MAX_BYTES: u64 = 256 * 1024 * 1024 * 1024;
 pub(crate) struct Indexer {
     index: BaseIndex,
     bytes: u64,
+    /// Of all entries of all layers: what a layer removes was there before.
+    weight: Weight,
 }
 
 /// One entry of a layer's archive.
@@ -44,7 +46,7 @@ impl Indexer {
     fn entries(&mut self, layer: impl Read) -> io::Result<()> {
         let mut layer = layer.take(MAX_BYTES.saturating_sub(self.bytes));
         let mut found = Vec::new();
-        let mut archive = tar::Archive::new(&mut layer);
+        let mut archive = TarReader::new(&mut layer);
         for entry in archive.entries()? {
             let mut entry = entry?;
             let header = entry.header();
@@ -70,22 +72,21 @@ impl Indexer {
             } else {
                 LayerEntry::File
             };
+            let text =
+                if let LayerEntry::Link(text) | LayerEntry::Text(text) = &what { text } else { "" };
+            self.weight.add(&path, text).ok_or_else(too_many)?;
             found.push((path, what));
-            if found.len() + self.index.len() > MAX_ENTRIES {
-                return Err(invalid(&format!("the image has more than {MAX_ENTRIES} entries")));
-            }
         }
         io::copy(&mut layer, &mut io::sink())?;
         self.bytes = MAX_BYTES - layer.limit();
         if layer.limit() == 0 {
             return Err(invalid("the image's layers are too large"));
         }
-        self.merge(found);
-        Ok(())
+        self.merge(found)
     }
 
     /// Whiteouts take away what lower layers have, never what this one brings.
-    fn merge(&mut self, found: Vec<(String, LayerEntry)>) {
+    fn merge(&mut self, found: Vec<(String, LayerEntry)>) -> io::Result<()> {
         for (path, _) in &found {
             let folder = self.real(paths::parent(path));
             match paths::name(path).strip_prefix(".wh.") {
@@ -100,7 +101,7 @@ impl Indexer {
                 continue;
             }
             let folder = self.real(paths::parent(&path));
-            self.parents(&folder);
+            self.parents(&folder)?;
             let path = paths::join(&folder, name);
             match found {
                 LayerEntry::Folder(mode, uid, gid) => {
@@ -124,6 +125,7 @@ impl Indexer {
                 }
             }
         }
+        Ok(())
     }
 
     /// A folder with the links in its path followed, as unpacking follows them.
@@ -139,15 +141,21 @@ impl Indexer {
     }
 
     /// Folders that no layer names are there all the same.
-    fn parents(&mut self, folder: &str) {
+    fn parents(&mut self, folder: &str) -> io::Result<()> {
         let mut folder = folder;
         while !folder.is_empty() && !self.index.folders.contains_key(folder) {
+            self.weight.add(folder, "").ok_or_else(too_many)?;
             self.index.links.remove(folder);
             self.index.files.remove(folder);
             self.index.folders.insert(folder.to_owned(), (0o755, 0, 0));
             folder = paths::parent(folder);
         }
+        Ok(())
     }
+}
+
+fn too_many() -> io::Error {
+    invalid("it has too many entries, or their names are too long")
 }
 
 fn invalid(reason: &str) -> io::Error {

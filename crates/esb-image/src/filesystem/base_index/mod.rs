@@ -21,8 +21,24 @@ use crate::context::ItemKind;
 /// The record's kind in the content store; the number is the form's.
 pub(crate) const RECORD: &str = "base-index-4";
 
-/// The most entries of an image.
-const MAX_ENTRIES: usize = 3_000_000;
+/// The most memory that the entries of an index take, as [`Weight`] counts it.
+const MAX_WEIGHT: usize = 32 * 1024 * 1024;
+
+/// What an entry takes beside its texts.
+const ENTRY_WEIGHT: usize = 64;
+
+/// What entries take of memory; those who add foreign ones count them first.
+#[derive(Debug, Default)]
+struct Weight(usize);
+
+impl Weight {
+    /// Counts one entry; `None` when it is too much.
+    fn add(&mut self, path: &str, target: &str) -> Option<()> {
+        let entry = ENTRY_WEIGHT + path.len() + target.len();
+        self.0 = self.0.checked_add(entry).filter(|weight| *weight <= MAX_WEIGHT)?;
+        Some(())
+    }
+}
 
 /// The folders, links and files of a base image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,10 +133,6 @@ impl BaseIndex {
                 }
             }
         }
-    }
-
-    fn len(&self) -> usize {
-        self.folders.len() + self.links.len() + self.files.len()
     }
 
     /// Removes what lies below a path, and with `itself` the path too.
