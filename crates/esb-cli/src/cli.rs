@@ -125,7 +125,7 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Write an esb.toml with comments for the templates of this folder
     Init(InitArgs),
-    /// Show what the content store holds, or make it smaller
+    /// Show what the content store holds, make it smaller, or verify it
     Cache(CacheArgs),
     /// Effective settings, and who owns what is published
     #[command(subcommand)]
@@ -292,6 +292,16 @@ pub(crate) enum CacheCommand {
         /// What may stay, such as 500MB or 10GB [default: 20GB]
         #[arg(long, value_name = "N", value_parser = crate::commands::cache::size)]
         max_size: Option<u64>,
+    },
+    /// Read all of it, and remove what is damaged: the next run makes it again
+    ///
+    /// Blobs are compared with their digests, records with their checks, and installed packages with
+    /// what they were when they were installed. A run compares what it uses, and needs no check
+    /// before it. Ends with 7 when something was damaged.
+    Verify {
+        /// Only show what is damaged
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

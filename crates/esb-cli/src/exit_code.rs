@@ -34,7 +34,10 @@ impl Exit {
         (Self::Remote, "a registry or engine is unreachable, refused, or broken"),
         (Self::Locked, "another run holds the lock"),
         (Self::Invoke, "the invoked function failed"),
-        (Self::Difference, "a check found a difference (`--locked`, `esb image verify`)"),
+        (
+            Self::Difference,
+            "a check found a difference (`--locked`, `esb image verify`, `esb cache verify`)",
+        ),
         (Self::Changes, "`--dry-run --detailed-exitcode`: there are changes"),
         (Self::Local, "the local disk or store failed"),
         (Self::Interrupted, "interrupted: Ctrl-C, SIGTERM, SIGHUP or SIGQUIT"),

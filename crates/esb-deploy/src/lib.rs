@@ -13,6 +13,7 @@ mod builders;
 mod code;
 mod connections;
 mod copied_source;
+mod damage;
 mod deployment;
 pub mod engine;
 pub mod error;

@@ -6,6 +6,7 @@ use esb_oci::ContentStore;
 use crate::{
     STORE_LIMIT,
     apply::Applied,
+    damage::{self, FoundDamage},
     deployment::Deployment,
     error::Error,
     last_target::LastTarget,
@@ -31,9 +32,16 @@ impl Deployment {
         self.preflight(&mut site).await?;
         let lock = inputs::alone(self).await?;
         let externals = &site.externals.images;
-        let released = self.release(&mut loaded, &recipes, &target, externals).await?;
+        let mut damaged = FoundDamage::default();
+        let released = loop {
+            let released = self.release(&mut loaded, &recipes, &target, externals).await;
+            if released.is_ok() || !damaged.is_removed(self) {
+                break released?;
+            }
+        };
         let Released { mut revision, images, code_findings } = released;
         let applied = self.apply(&mut revision, site).await?;
+        damage::tell(&self.connections.store, &*self.reporter);
         let Applied { externals, places, written, pulled, replaced } = applied;
         if self.options.publish {
             LastTarget::record(self, &target, &places)?;

@@ -39,6 +39,8 @@ pub use image::{
 #[cfg(any(feature = "docker", feature = "buildkit"))]
 pub use inputs::dependencies::StepEngine;
 pub use inputs::{
-    dependencies::{Distribution, FetchedWheels, InstallRequest, Installed, Installer, Tools},
+    dependencies::{
+        Distribution, FetchedWheels, InstallRequest, Installed, Installer, Tools, verify_packages,
+    },
     staging::Stager,
 };

@@ -65,6 +65,10 @@ pub trait BlobSource: Send + Sync + fmt::Debug {
     fn location(&self) -> Option<BlobLocation> {
         None
     }
+
+    /// The bytes that came from here were not the blob's. A source that keeps copies looks at its
+    /// own, and removes one that is damaged.
+    fn mismatched(&self, _blob: &Descriptor) {}
 }
 
 /// A blob with the source of its bytes.
@@ -88,7 +92,9 @@ impl Blob {
     /// When the source does not have the blob.
     pub async fn open(&self) -> Result<BlobStream, BlobError> {
         let stream = self.source.open(&self.descriptor).await?;
-        Ok(verified(stream, &self.descriptor))
+        let mut verified = Verified::new(stream, &self.descriptor);
+        verified.blob = Some(self.clone());
+        Ok(Box::pin(verified))
     }
 
     /// All bytes of a small blob, verified.
@@ -153,12 +159,7 @@ pub fn file_stream(path: &Path, digest: Digest) -> Result<BlobStream, BlobError>
 
 /// Ends a stream with an error unless its bytes have the descriptor's digest and size.
 pub fn verified(inner: BlobStream, descriptor: &Descriptor) -> BlobStream {
-    Box::pin(Verified {
-        inner,
-        hasher: Some(Hasher::default()),
-        digest: descriptor.digest,
-        size: descriptor.size,
-    })
+    Box::pin(Verified::new(inner, descriptor))
 }
 
 struct Verified {
@@ -166,6 +167,15 @@ struct Verified {
     hasher: Option<Hasher>,
     digest: Digest,
     size: u64,
+    /// Whose source is told when the bytes are others.
+    blob: Option<Blob>,
+}
+
+impl Verified {
+    fn new(inner: BlobStream, descriptor: &Descriptor) -> Self {
+        let Descriptor { digest, size, .. } = *descriptor;
+        Self { inner, hasher: Some(Hasher::default()), digest, size, blob: None }
+    }
 }
 
 impl Stream for Verified {
@@ -190,11 +200,13 @@ impl Stream for Verified {
         // The end, or more than was promised.
         let (actual, actual_size) = this.hasher.take().unwrap_or_default().finish();
         let (expected, expected_size) = (this.digest, this.size);
-        Poll::Ready(if (actual, actual_size) == (expected, expected_size) {
-            None
-        } else {
-            Some(Err(BlobError::Mismatch { expected, expected_size, actual, actual_size }))
-        })
+        if (actual, actual_size) == (expected, expected_size) {
+            return Poll::Ready(None);
+        }
+        if let Some(blob) = &this.blob {
+            blob.source.mismatched(&blob.descriptor);
+        }
+        Poll::Ready(Some(Err(BlobError::Mismatch { expected, expected_size, actual, actual_size })))
     }
 }
 

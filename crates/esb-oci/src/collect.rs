@@ -298,7 +298,7 @@ mod tests {
         store.set_record("layer", digests[0], &7).unwrap();
         let kinds = store.contents().unwrap().kinds;
         assert_eq!(kinds["dependencies"], Amount { count: 1, bytes: 7 });
-        assert_eq!(kinds["records/layer"], Amount { count: 1, bytes: 68 });
+        assert_eq!(kinds["records/layer"], Amount { count: 1, bytes: 85 });
         assert_eq!(kinds[LEFTOVERS].count, 1);
         assert_eq!(store.collect(0, Duration::ZERO).unwrap().left, 0);
         let later = ContentStore::open(folder.path()).unwrap();

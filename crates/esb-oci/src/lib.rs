@@ -9,6 +9,7 @@ mod blob;
 mod collect;
 mod config;
 mod credential;
+mod damage;
 mod digest;
 mod dockerignore;
 mod folder;
@@ -26,6 +27,7 @@ mod redact;
 mod reference;
 mod remedy;
 mod store;
+mod verify;
 
 pub use archive::{ArchiveImage, docker_archive};
 pub use blob::{
@@ -34,6 +36,7 @@ pub use blob::{
 pub use collect::{Amount, Collected, Contents};
 pub use config::{History, ImageConfig};
 pub use credential::{Anonymous, CredentialError, CredentialSource, Credentials};
+pub use damage::Damage;
 pub use digest::{Digest, Hasher, HashingWriter, InvalidDigest};
 pub use dockerignore::{Glob, IgnoreRules, Matched, is_pattern};
 pub use folder::{
@@ -55,3 +58,4 @@ pub use redact::Redactor;
 pub use reference::{InvalidReference, Reference};
 pub use remedy::Remedy;
 pub use store::{BlobWriter, ContentStore, StoreError, hash_file};
+pub use verify::Verified;

@@ -27,18 +27,24 @@ struct Marker {
     content_store: u32,
 }
 
-/// Makes sure that a folder is a store, or may become one; then it is marked.
+/// Makes sure that a folder is a store, or may become one; then it is marked. Whether its marker was
+/// damaged: what holds nothing but a store's own files is a store all the same.
 ///
 /// # Errors
 /// [`StoreError::Foreign`] when it holds what is somebody else's, [`StoreError::Version`] when
 /// another program made it; or when the disk fails.
-pub(crate) fn check(root: &Folder) -> Result<(), StoreError> {
-    if let Some(text) = root.read(NAME, LIMIT)? {
+pub(crate) fn check(root: &Folder) -> Result<bool, StoreError> {
+    let text = root.read(NAME, LIMIT)?;
+    let wrong = |version| StoreError::Version { path: root.path(), version, known: VERSION };
+    let is_damaged = text.is_some();
+    if let Some(text) = text {
         let marker = serde_json::from_slice::<Marker>(&text).ok();
-        return match marker.map(|marker| marker.content_store) {
-            Some(VERSION) => Ok(()),
-            version => Err(StoreError::Version { path: root.path(), version, known: VERSION }),
-        };
+        match marker.map(|marker| marker.content_store) {
+            Some(VERSION) => return Ok(false),
+            Some(version) => return Err(wrong(Some(version))),
+            None if !kinds::scan(root)?.is_ours() => return Err(wrong(None)),
+            None => {}
+        }
     }
     let scan = kinds::scan(root)?;
     if !scan.is_ours() {
@@ -52,9 +58,10 @@ pub(crate) fn check(root: &Folder) -> Result<(), StoreError> {
     }
     let marker = serde_json::to_vec(&Marker { content_store: VERSION }).unwrap_or_default();
     match root.write(NAME, &marker, 0o644) {
-        Err(FolderError::Io { source, .. }) if is_read_only(source.kind()) => Ok(()),
-        written => Ok(written?),
+        Err(FolderError::Io { source, .. }) if is_read_only(source.kind()) => {}
+        written => written?,
     }
+    Ok(is_damaged)
 }
 
 /// Whether the store may be read and not written.

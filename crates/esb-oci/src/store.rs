@@ -26,6 +26,7 @@ use crate::{
     FolderError, Remedy, TemporaryFolder,
     blob::file_stream,
     collect,
+    damage::{Damage, DamageLog},
     digest::Hasher,
     folder::is_temporary,
     key_lock::{self, KeyLock},
@@ -140,6 +141,7 @@ pub struct ContentStore {
     /// Where blobs are written that are not whole; without it that is a folder of the store, which
     /// all processes share.
     scratch: Option<Arc<TemporaryFolder>>,
+    damage: Arc<DamageLog>,
     /// Locked as long as a clone lives.
     _held: Option<Arc<File>>,
 }
@@ -172,14 +174,18 @@ impl ContentStore {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let folder = Folder::new(root);
         folder.make()?;
-        marker::check(&folder)?;
+        let was_damaged = marker::check(&folder)?;
         for name in kinds::FOLDERS {
             folder.join(name).exists()?;
         }
         for name in [kinds::SHA256, TEMPORARY] {
             folder.join(name).make()?;
         }
-        Ok(Self::of(folder, None))
+        let store = Self::of(folder, None);
+        if was_damaged {
+            store.note_damage(Damage::File { path: store.root().join(marker::NAME) });
+        }
+        Ok(store)
     }
 
     /// Opens a layout's folder to write its blobs. It is not a store: a layout has no marker, and
@@ -197,9 +203,10 @@ impl ContentStore {
     }
 
     fn of(folder: Folder, scratch: Option<Arc<TemporaryFolder>>) -> Self {
-        let records = Arc::new(Records::new(&folder));
+        let damage = Arc::<DamageLog>::default();
+        let records = Arc::new(Records::new(&folder, Arc::clone(&damage)));
         let root = Arc::new(folder.path());
-        Self { root, folder: Arc::new(folder), records, scratch, _held: None }
+        Self { root, folder: Arc::new(folder), records, scratch, damage, _held: None }
     }
 
     /// The store's folder.
@@ -242,7 +249,40 @@ impl ContentStore {
     pub fn document(&self, digest: Digest) -> Option<Vec<u8>> {
         let size = self.size(digest)?;
         let bytes = (size <= DOCUMENT_LIMIT).then(|| fs::read(self.blob_path(digest)).ok())??;
-        (Digest::of(&bytes) == digest).then_some(bytes)
+        if Digest::of(&bytes) == digest {
+            return Some(bytes);
+        }
+        self.check_blob(digest);
+        None
+    }
+
+    /// Reads a blob to its end, and removes it when it is not what its name says; whether it is
+    /// here and right.
+    pub(crate) fn check_blob(&self, digest: Digest) -> bool {
+        let path = self.blob_path(digest);
+        let Ok((actual, _)) = hash_file(&path) else { return false };
+        if actual == digest {
+            return true;
+        }
+        // Where nothing can be removed, it is told all the same.
+        let _still_there = fs::remove_file(&path);
+        self.note_damage(Damage::Blob { digest, path });
+        false
+    }
+
+    /// Lists something in this store as damaged.
+    pub fn note_damage(&self, damage: Damage) {
+        self.damage.note(damage);
+    }
+
+    pub(crate) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// What was found to be damaged since this was asked last. It is removed, and counts as not
+    /// there.
+    pub fn take_damage(&self) -> Vec<Damage> {
+        self.damage.take()
     }
 
     /// A blob of this store.
@@ -313,6 +353,18 @@ impl ContentStore {
         if self.has(&blob.descriptor) {
             return Ok(());
         }
+        match self.fetch(blob).await {
+            // Damaged on the way, or by what an earlier run left, which is gone now: once more.
+            Err(StoreError::Blob(BlobError::Mismatch { .. }))
+                if blob.source.location().is_some() =>
+            {
+                self.fetch(blob).await
+            }
+            fetched => fetched,
+        }
+    }
+
+    async fn fetch(&self, blob: &Blob) -> Result<(), StoreError> {
         let mut stream = blob.open().await?;
         let mut writer = self.writer()?;
         while let Some(chunk) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
@@ -362,6 +414,10 @@ impl BlobSource for ContentStore {
             }
             file_stream(&path, blob.digest)
         })
+    }
+
+    fn mismatched(&self, blob: &Descriptor) {
+        self.check_blob(blob.digest);
     }
 }
 

@@ -90,6 +90,10 @@ impl BlobSource for FirstAvailable {
     fn location(&self) -> Option<BlobLocation> {
         self.places.first()?.location()
     }
+
+    fn mismatched(&self, blob: &Descriptor) {
+        self.store.mismatched(blob);
+    }
 }
 
 /// Where an image is read from.

@@ -128,7 +128,7 @@ const EVERYDAY: [&str; 25] = [
 ];
 
 /// The examples of each command.
-const EXAMPLES: [(&str, [&str; 2]); 23] = [
+const EXAMPLES: [(&str, [&str; 2]); 24] = [
     ("esb", ["esb deploy template.yaml -e dev", "esb invoke HelloWorldFunction -e dev"]),
     ("esb deploy", ["esb deploy -e dev", "esb deploy -e prod --dry-run"]),
     ("esb build", ["esb build -e dev", "esb build --to oci:images --platform linux/arm64"]),
@@ -147,6 +147,7 @@ const EXAMPLES: [(&str, [&str; 2]); 23] = [
     ("esb version", ["esb version", "esb version --format json"]),
     ("esb completions", ["esb completions bash", "esb completions fish | source"]),
     ("esb cache", ["esb cache", "esb cache gc --max-size 10GB"]),
+    ("esb cache verify", ["esb cache verify", "esb cache verify --dry-run"]),
     ("esb cache gc", ["esb cache gc", "esb cache gc --max-size 10GB"]),
     ("esb config", ["esb config show --origin", "esb config ls -e prod"]),
     ("esb config show", ["esb config show", "esb config show --origin -e prod"]),

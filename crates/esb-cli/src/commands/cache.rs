@@ -1,15 +1,18 @@
-//! `esb cache`: shows what the content store holds, and makes it smaller.
+//! `esb cache`: shows what the content store holds, makes it smaller, and verifies it.
 
 use std::time::Duration;
 
-use esb_deploy::{Error, STORE_LIMIT};
+use esb_deploy::{Error, Kind, STORE_LIMIT};
 use esb_oci::ContentStore;
 
 use crate::{
     cli::{CacheArgs, CacheCommand, GlobalArgs},
     connections::store_folder,
-    documents::{CacheDocument, CollectedDocument, Content},
+    documents::{
+        CacheDocument, CheckedKind, CollectedDocument, Content, DamagedEntry, VerifiedCacheDocument,
+    },
     environment::Environment,
+    exit_code::CliError,
     inputs,
     printer::Printer,
     reporter::bytes,
@@ -24,17 +27,62 @@ pub(crate) fn run(
     global: &GlobalArgs,
     environment: &Environment,
     printer: Printer,
-) -> Result<(), Error> {
-    let store = ContentStore::open(store_folder(
-        environment,
-        &inputs::brand(global, environment.settings().text("brand"))?,
-    )?)?;
+) -> Result<(), CliError> {
+    let brand = inputs::brand(global, environment.settings().text("brand"))?;
+    let folder = store_folder(environment, &brand)?;
     match args.command {
-        None => show(&store, printer),
+        None => Ok(show(&ContentStore::open(folder)?, printer)?),
         Some(CacheCommand::Gc { max_size }) => {
-            collect(&store, max_size.unwrap_or(STORE_LIMIT), printer)
+            let store = ContentStore::open(folder)?;
+            Ok(collect(&store, max_size.unwrap_or(STORE_LIMIT), printer)?)
+        }
+        Some(CacheCommand::Verify { dry_run }) => {
+            verify(&ContentStore::open_held(folder)?, dry_run, printer)
         }
     }
+}
+
+fn verify(store: &ContentStore, dry_run: bool, printer: Printer) -> Result<(), CliError> {
+    let mut verified = store.verify(!dry_run)?;
+    esb_image::verify_packages(store, !dry_run, &mut verified)?;
+    let path = store.root().display().to_string();
+    if printer.json {
+        let checked = verified
+            .checked
+            .iter()
+            .map(|(kind, count)| CheckedKind { kind: kind.clone(), count: *count });
+        let damaged = verified.damaged.iter().map(|damage| DamagedEntry {
+            kind: damage.kind(),
+            path: damage.path().display().to_string(),
+        });
+        let (checked, damaged) = (checked.collect(), damaged.collect());
+        printer.document(&VerifiedCacheDocument { path, checked, damaged, removed: !dry_run });
+    } else {
+        let head = ["content", "checked"];
+        let row = |(kind, count): (&String, &usize)| vec![kind.clone(), count.to_string()];
+        tables::print(printer, &head, &verified.checked.iter().map(row).collect::<Vec<_>>());
+        for damage in &verified.damaged {
+            printer.out(&damage.to_string());
+        }
+    }
+    let count = verified.damaged.len();
+    if count == 0 {
+        if !printer.json {
+            printer.note("nothing is damaged");
+        }
+        return Ok(());
+    }
+    let entries = if count == 1 { "1 entry" } else { &format!("{count} entries") };
+    let end = if dry_run { "nothing was removed" } else { "what is damaged was removed" };
+    let text = format!("the content store has damage in {entries}; {end}");
+    let error = Error::new(Kind::Difference, "store", text);
+    let hint = if dry_run {
+        "`esb cache verify` removes it, and the next run makes it again"
+    } else {
+        "the next run makes it again"
+    };
+    let error = error.hint(hint);
+    Err(if printer.json { CliError::told(error) } else { error.into() })
 }
 
 fn show(store: &ContentStore, printer: Printer) -> Result<(), Error> {

@@ -64,7 +64,7 @@ pub(crate) fn run(
         Command::Invoke(args) => runtime::block_on(invoke::run(args, global, environment, printer)),
         Command::Logs(args) => runtime::block_on(logs::run(args, global, environment, printer)),
         Command::Init(args) => init::run(args, global, environment, printer),
-        Command::Cache(args) => Ok(cache::run(args, global, environment, printer)?),
+        Command::Cache(args) => cache::run(args, global, environment, printer),
         Command::Config(command) => {
             runtime::block_on(config::run(command, global, environment, printer))
         }

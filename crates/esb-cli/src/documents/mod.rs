@@ -33,7 +33,9 @@ pub(crate) use self::{
         Adopted, Change, Configuration, MadeImage, Owner, PlanDocument, PlannedImage, Region,
         Restart, RunDocument, RunOwner,
     },
-    store::{CacheDocument, CollectedDocument, Content},
+    store::{
+        CacheDocument, CheckedKind, CollectedDocument, Content, DamagedEntry, VerifiedCacheDocument,
+    },
 };
 
 /// The version of all documents' shapes.

@@ -9,7 +9,7 @@ use super::{
     CacheDocument, CollectedDocument, EntriesDocument, ErrorDocument, FetchDocument,
     ImagesDocument, ImportDocument, InitDocument, InvokeDocument, LogsDocument, PlanDocument,
     ProgressLine, PruneDocument, RemovedOwnerDocument, RunDocument, SettingsDocument,
-    ValidateDocument, VerifyDocument, VersionDocument, Versioned,
+    ValidateDocument, VerifiedCacheDocument, VerifyDocument, VersionDocument, Versioned,
 };
 use crate::inspect;
 
@@ -48,6 +48,7 @@ fn the_schemas_are_those_of_the_types() {
         ("init", document::<InitDocument>("esb init")),
         ("cache", document::<CacheDocument>("esb cache")),
         ("cache-gc", document::<CollectedDocument>("esb cache gc")),
+        ("cache-verify", document::<VerifiedCacheDocument>("esb cache verify")),
         ("version", document::<VersionDocument>("esb version")),
         ("error", document::<ErrorDocument>("A command that failed")),
         ("progress", of::<ProgressLine<'_>>("A line of --progress json")),

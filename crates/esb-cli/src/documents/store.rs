@@ -33,3 +33,33 @@ pub(crate) struct CollectedDocument {
     /// What is left.
     pub(crate) bytes: u64,
 }
+
+/// The result of `esb cache verify`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct VerifiedCacheDocument {
+    /// The folder of the content store.
+    pub(crate) path: String,
+    pub(crate) checked: Vec<CheckedKind>,
+    /// What is not what it should be.
+    pub(crate) damaged: Vec<DamagedEntry>,
+    /// Whether what is damaged was removed; false with `--dry-run`.
+    pub(crate) removed: bool,
+}
+
+/// How many entries of a kind were read.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct CheckedKind {
+    pub(crate) kind: String,
+    pub(crate) count: usize,
+}
+
+/// Something in the store that is damaged.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct DamagedEntry {
+    /// `blob`, `records`, `packages` or `file`.
+    pub(crate) kind: &'static str,
+    pub(crate) path: String,
+}

@@ -7,6 +7,7 @@ mod bases;
 mod code;
 mod common_mistakes;
 mod context;
+mod damage;
 mod documents;
 mod foreign_store;
 mod hostile_bases;

@@ -56,7 +56,12 @@ fn verify(cache: &Path) {
         for line in fs::read_to_string(&path).unwrap().lines().filter(|line| !line.is_empty()) {
             let (key, value) = line.split_once(' ').unwrap();
             assert!(key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
-            if value != "@" {
+            let (check, value) = value.split_once(' ').unwrap();
+            assert!(
+                check.len() == 16 && check.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                "{line}"
+            );
+            if !value.starts_with('@') {
                 serde_json::from_str::<serde_json::Value>(value).unwrap();
             }
         }

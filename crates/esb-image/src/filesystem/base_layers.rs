@@ -122,6 +122,10 @@ impl BlobSource for Counted {
     fn location(&self) -> Option<BlobLocation> {
         self.inner.location()
     }
+
+    fn mismatched(&self, blob: &Descriptor) {
+        self.inner.mismatched(blob);
+    }
 }
 
 struct CountedStream {

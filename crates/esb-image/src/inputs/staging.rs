@@ -275,7 +275,18 @@ impl Stager {
         trust: bool,
     ) -> Result<bool, Error> {
         let (key, selected) = self.select(image, from, copy, trust)?;
-        self.replace(place, key, trust, |place| write_items(&selected, place))
+        self.put(&selected, key, place, trust)
+    }
+
+    /// As [`Stager::copy`], for what was selected.
+    pub(crate) fn put(
+        &self,
+        selected: &Selected,
+        key: Digest,
+        place: StagingTarget<'_>,
+        trust: bool,
+    ) -> Result<bool, Error> {
+        self.replace(place, key, trust, |place| write_items(selected, place))
     }
 
     /// Computes a key of the content of a folder or file.
@@ -316,7 +327,8 @@ impl Stager {
         Ok(self.is_current(target, key))
     }
 
-    fn select(
+    /// What a folder or file holds, with its key.
+    pub(crate) fn select(
         &self,
         image: &str,
         from: &Path,

@@ -9,13 +9,13 @@ use std::{
 use esb_model::Event;
 use esb_oci::Digest;
 
-use super::{FOLDER, InstallRequest, Installer, job::Job, run::Program};
+use super::{FOLDER, InstallRequest, Installer, job::Job, put_in_place, run::Program};
 use crate::{Error, blocking::blocking, error::io_error, fingerprint::Fingerprint};
 
 const VERSION: &str = "0.13.9";
 
 /// What its wheel is called in the store.
-const WHEEL: &str = "uv.whl";
+pub(super) const WHEEL: &str = "uv.whl";
 
 /// More bytes than any of its wheels has.
 const MAX_WHEEL: u64 = 256 * 1024 * 1024;
@@ -170,22 +170,19 @@ fn keep(wheels: &Path, place: &Path, folder: &Path) -> Result<Result<(), String>
     if let Err(reason) = verified(&wheel)? {
         return Ok(Err(reason));
     }
-    let (own, old) = (folder.join("own"), folder.join("old"));
+    let own = folder.join("own");
     let put = || {
         fs::create_dir(&own)?;
-        fs::rename(&wheel, own.join(WHEEL))?;
-        // What is there is not what may run, or another process was faster.
-        if place.symlink_metadata().is_ok() {
-            fs::rename(place, &old)?;
-        }
-        fs::rename(&own, place)
+        fs::rename(&wheel, own.join(WHEEL))
     };
-    put().map_err(io_error("put uv into", place))?;
+    put().map_err(io_error("put uv into", &own))?;
+    // What is there is not what may run, or another process was faster.
+    put_in_place(&own, place, folder, true)?;
     Ok(Ok(()))
 }
 
 /// The bytes of a wheel that may run.
-fn verified(wheel: &Path) -> Result<Result<Vec<u8>, String>, Error> {
+pub(super) fn verified(wheel: &Path) -> Result<Result<Vec<u8>, String>, Error> {
     let size = fs::metadata(wheel).map_err(io_error("read", wheel))?.len();
     if size > MAX_WHEEL {
         return Ok(Err(format!("it has more than {MAX_WHEEL} bytes")));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use esb_model::{Activity, ActivityGuard, Event};
-use esb_oci::StoreError;
+use esb_oci::{Damage, StoreError};
 
 use super::{
     FOLDER, Installer, PINS, constraints, finish,
@@ -35,6 +35,22 @@ impl Installer {
         })
     }
 
+    /// Where tools keep what they download. It is not shared with the user's own work: it holds
+    /// packages that were built here.
+    fn downloads(&self) -> PathBuf {
+        let key = Fingerprint::new("downloads").finish().hex();
+        self.store.root().join(FOLDER).join(key)
+    }
+
+    /// Removes what tools keep: something in it is damaged.
+    pub(super) fn drop_downloads(&self) -> Result<(), Error> {
+        let (downloads, folder) = (self.downloads(), self.scratch()?);
+        // Another process may have removed it.
+        let _gone = fs::rename(&downloads, folder.path().join("old"));
+        self.store.note_damage(Damage::File { path: downloads });
+        Ok(())
+    }
+
     /// Sets what a program sees of this machine: a folder without files of the project, and only
     /// those variables that find and reach packages.
     pub(super) fn surround(&self, program: &mut Program, job: &Job<'_>, folder: &Path) {
@@ -42,9 +58,7 @@ impl Installer {
         for (name, value) in job.settings.shared(&job.requirements.variables) {
             program.variable(&name, value);
         }
-        // Not shared with the user's own work: it holds packages that were built here.
-        let cache =
-            self.store.root().join(FOLDER).join(Fingerprint::new("downloads").finish().hex());
+        let cache = if job.is_repeated { folder.join("cache") } else { self.downloads() };
         self.store.note_use(&cache);
         program.variable("UV_CACHE_DIR", cache.join("uv"));
         program.variable("PIP_CACHE_DIR", cache.join("pip"));
@@ -115,7 +129,8 @@ impl Installer {
         }
         activity.finish(tool.name());
         let place = place.to_owned();
-        blocking(move || finish(&target, &place, folder.path())).await
+        let replaced = job.replaces();
+        blocking(move || finish(&target, &place, folder.path(), replaced)).await
     }
 
     fn program(&self, job: &Job<'_>, tool: &Tool, folder: &Path) -> Result<Program, Error> {

@@ -99,7 +99,8 @@ impl StepEngine<'_> {
 
 impl Installer {
     /// Installs what a recipe depends on by a `RUN` step in an engine, on `base`: for packages
-    /// that this machine cannot install.
+    /// that this machine cannot install. The result lies where this machine would have installed
+    /// it, so that the next run finds it.
     ///
     /// # Errors
     /// When the engine fails, or pip in the step does; the error holds the end of its log.
@@ -110,18 +111,14 @@ impl Installer {
         request: InstallRequest<'_>,
     ) -> Result<Installed, Error> {
         let mut job = self.job(request).await?;
-        // The same place as if this machine had installed it, so that the next run finds it.
-        let place = self.place(&job);
-        let running = self.claim(&place);
-        let _working = running.lock().await;
-        let cached = self.has(&job, &place);
-        if !cached {
+        self.install_by(&mut job, async |job, place| {
             let subject = job.image;
             let activity = ActivityGuard::start(job.reporter, subject, Activity::Install);
-            self.step(&mut job, engine, base, &place).await?;
+            self.step(job, engine, base, place).await?;
             activity.finish(&format!("pip {}", engine.name()));
-        }
-        self.put(&job, place, cached).await
+            Ok(())
+        })
+        .await
     }
 
     async fn step(
@@ -157,14 +154,14 @@ impl Installer {
         }
         let secrets = secrets(job, &files.options);
         let layers = self.build_packages(job, engine, base, context, secrets).await?;
-        let place = place.to_owned();
+        let (place, replaced) = (place.to_owned(), job.replaces());
         blocking(move || {
             let target = folder.path().join("packages");
             fs::create_dir(&target).map_err(io_error("create", &target))?;
             for layer in layers {
                 unpack_tar(&layer, TarKind::Gzip, &target, UnpackLimits::default())?;
             }
-            finish(&target, &place, folder.path())
+            finish(&target, &place, folder.path(), replaced)
         })
         .await
     }
@@ -198,7 +195,7 @@ impl Installer {
         let mut request = BuildRequest::new(&packages, job.root, &bases);
         request.label_prefix = &label_prefix;
         // The engine would take what it knows of the same line.
-        request.no_cache = job.no_cache || job.requirements.moves();
+        request.no_cache = job.replaces();
         let hidden = job.hidden();
         let built = engine.build(self, request, secrets, &hidden).await;
         let report = built.map_err(|error| match hidden.error(error) {

@@ -9,7 +9,7 @@ use esb_model::{Brand, Dependencies, Event, ImageRecipe, Reporter};
 use esb_oci::{Digest, LinkRules};
 
 use super::{
-    Distribution, InstallRequest, Installer, NO_SPACE,
+    Distribution, InstallRequest, Installed, Installer, NO_SPACE,
     address::secrets_of,
     constraints,
     entry::Source,
@@ -60,6 +60,8 @@ pub(super) struct Job<'a> {
     pub(super) no_binary: Option<String>,
     pub(super) pins: &'a [Distribution],
     pub(super) no_cache: bool,
+    /// What was installed is damaged: neither it nor what the tool keeps is used.
+    pub(super) is_repeated: bool,
     pub(super) reporter: &'a dyn Reporter,
 }
 
@@ -92,6 +94,7 @@ impl<'a> Job<'a> {
             no_binary,
             pins,
             no_cache,
+            is_repeated: false,
             reporter,
         };
         job.read_contents(installer).await?;
@@ -158,6 +161,15 @@ impl<'a> Job<'a> {
     /// Whether versions are resolved anew unless they are pinned.
     pub(super) fn is_free(&self) -> bool {
         self.requirements.is_free()
+    }
+
+    pub(super) fn installed(&self, cached: bool, distributions: Vec<Distribution>) -> Installed {
+        Installed { target: self.dependencies.target.clone(), cached, distributions }
+    }
+
+    /// Whether what is installed at its place is replaced.
+    pub(super) fn replaces(&self) -> bool {
+        self.no_cache || self.is_repeated || self.requirements.moves()
     }
 
     pub(super) fn has_pins(&self) -> bool {

@@ -7,6 +7,7 @@
 //! own platform; an engine with a daemon has both.
 
 mod address;
+mod contents;
 mod entry;
 mod fetch;
 mod host;
@@ -26,18 +27,19 @@ mod wheelhouse;
 use std::{
     collections::{BTreeSet, HashMap},
     ffi::OsString,
-    fmt, fs,
+    fmt, fs, io,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
 };
 
 use esb_model::{Brand, Dependencies, Family, ImageRecipe, Reporter};
-use esb_oci::{ContentStore, Digest, Links};
+use esb_oci::{ContentStore, Damage, Digest, KeyLock, Links};
 
 #[cfg(any(feature = "docker", feature = "buildkit"))]
 pub use self::image::StepEngine;
 use self::job::Job;
-pub use self::wheelhouse::FetchedWheels;
+pub use self::{contents::verify_packages, wheelhouse::FetchedWheels};
 use crate::{
     Error, Stager, UnpackLimits,
     blocking::blocking,
@@ -48,6 +50,12 @@ use crate::{
 
 /// Where installed packages lie below the content store, by key.
 const FOLDER: &str = "dependencies";
+
+/// The record's kind in the content store: what an installation held when it was made, by its key.
+const INSTALLED: &str = "installed";
+
+/// How often an installation is put in place while other processes put theirs there.
+const ATTEMPTS: usize = 10;
 
 /// The system's message for a full disk, as it appears in the output of tools.
 const NO_SPACE: &str = "No space left on device";
@@ -196,14 +204,42 @@ impl Installer {
         if !job.is_locked() {
             job.warn_of_patch_versions();
         }
-        let place = self.place(&job);
+        self.install_by(&mut job, async |job, place| self.run(job, place).await).await
+    }
+
+    /// Installs by `make` what is not installed yet, and puts it where the recipe copies it from.
+    /// One process at a time: nobody replaces what another one reads.
+    async fn install_by(
+        &self,
+        job: &mut Job<'_>,
+        make: impl AsyncFn(&mut Job<'_>, &Path) -> Result<(), Error>,
+    ) -> Result<Installed, Error> {
+        let place = self.place(job);
         let running = self.claim(&place);
         let _working = running.lock().await;
-        let cached = self.has(&job, &place);
+        let _turn = self.turn(&place).await;
+        let cached = self.has(job, &place);
         if !cached {
-            self.run(&mut job, &place).await?;
+            make(job, &place).await?;
         }
-        self.put(&job, place, cached).await
+        let damaged = match self.put(job, &place, cached).await? {
+            Put::Done { distributions, .. } => {
+                return Ok(job.installed(cached, distributions));
+            }
+            Put::Damaged { key } => key,
+        };
+        job.is_repeated = true;
+        make(job, &place).await?;
+        match self.put(job, &place, false).await? {
+            Put::Done { key, distributions } => {
+                // What the tool made of its own cache is not what it makes without it.
+                if !cached && key != damaged {
+                    self.drop_downloads()?;
+                }
+                Ok(job.installed(false, distributions))
+            }
+            Put::Damaged { .. } => Err(changed_meanwhile(&place)),
+        }
     }
 
     /// What a request asks for.
@@ -228,6 +264,12 @@ impl Installer {
             job.requirements.describe_wish(&mut key);
             key.finish()
         }))
+    }
+
+    /// The lock of one installation between processes.
+    async fn turn(&self, place: &Path) -> KeyLock {
+        let key = Digest::of(place.file_name().unwrap_or_default().as_bytes());
+        self.store.lock_key("install", key).await
     }
 
     /// Whether an installation is there and may be used.
@@ -256,19 +298,35 @@ impl Installer {
         Arc::clone(running.entry(place.to_owned()).or_default())
     }
 
-    /// Puts an installation where the recipe copies it from.
-    async fn put(&self, job: &Job<'_>, place: PathBuf, cached: bool) -> Result<Installed, Error> {
-        let stager = self.stager.clone();
+    /// Puts an installation where the recipe copies it from, unless it is damaged.
+    async fn put(&self, job: &Job<'_>, place: &Path, cached: bool) -> Result<Put, Error> {
+        let (stager, store, place) = (self.stager.clone(), self.store.clone(), place.to_owned());
         let (scratch, root) = (stager.scratch(job.root, job.recipe), stager.folder(job.root));
         let target = job.dependencies.target.clone();
-        let (image, to, trust) = (job.image.to_owned(), target.clone(), !job.no_cache);
-        let distributions = blocking(move || {
-            let at = StagingTarget { scratch: &scratch, root: &root, target: &to };
-            stager.copy(&image, &place, at, &Copying::default(), trust)?;
-            distributions(&place)
+        let (image, trust, is_repeated) = (job.image.to_owned(), !job.no_cache, job.is_repeated);
+        blocking(move || {
+            let at = StagingTarget { scratch: &scratch, root: &root, target: &target };
+            let (key, selected) = stager.select(&image, &place, &Copying::default(), trust)?;
+            let record = Digest::of(place.file_name().unwrap_or_default().as_bytes());
+            let known: Option<Digest> = store.record(INSTALLED, record).filter(|_| cached);
+            if known != Some(key) {
+                // The lists of files that packages bring are wrong now and then from the start.
+                let is_damaged = match known {
+                    Some(_) => true,
+                    None => !is_repeated && !contents::are_as_listed(&selected),
+                };
+                if is_damaged {
+                    if cached {
+                        store.note_damage(Damage::Packages { path: place });
+                    }
+                    return Ok(Put::Damaged { key });
+                }
+                store.set_record(INSTALLED, record, &key)?;
+            }
+            stager.put(&selected, key, at, trust)?;
+            Ok(Put::Done { key, distributions: distributions(&place)? })
         })
-        .await?;
-        Ok(Installed { target, cached, distributions })
+        .await
     }
 
     /// Whether [`Installer::install`] would install or copy anything.
@@ -289,18 +347,46 @@ impl Installer {
     }
 }
 
-/// Normalises what was installed, and gives it its place.
-fn finish(target: &Path, place: &Path, folder: &Path) -> Result<(), Error> {
+/// What came of putting an installation where it is copied from.
+enum Put {
+    Done { key: Digest, distributions: Vec<Distribution> },
+    Damaged { key: Digest },
+}
+
+fn changed_meanwhile(place: &Path) -> Error {
+    let reason = io::Error::other("its files change while they are read");
+    io_error("install packages in", place)(reason)
+}
+
+/// Normalises what was installed, and gives it its place. What another process put there meanwhile
+/// is as good, unless what is there has to be `replaced`.
+fn finish(target: &Path, place: &Path, folder: &Path, replaced: bool) -> Result<(), Error> {
     normalise::normalise(target)?;
-    match fs::rename(target, place) {
-        // Another process was faster, or what is there has to be made anew.
-        Err(_) if place.is_dir() => {
-            let old = folder.join("old");
-            fs::rename(place, old).map_err(io_error("replace", place))?;
-            fs::rename(target, place).map_err(io_error("put in place", place))
+    put_in_place(target, place, folder, replaced)
+}
+
+/// Gives a folder its place with one rename; what is replaced goes into `folder`, with which it
+/// vanishes.
+fn put_in_place(target: &Path, place: &Path, folder: &Path, replaced: bool) -> Result<(), Error> {
+    for attempt in 0..ATTEMPTS {
+        match fs::rename(target, place) {
+            Ok(()) => return Ok(()),
+            Err(_) if is_folder(place) && !replaced => return Ok(()),
+            Err(_) if is_folder(place) => {
+                match fs::rename(place, folder.join(format!("old-{attempt}"))) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(io_error("replace", place)(error));
+                    }
+                    _ => {}
+                }
+            }
+            // Another process may have taken it away just now.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            Err(error) => return Err(io_error("put in place", place)(error)),
         }
-        other => other.map_err(io_error("put in place", place)),
     }
+    let busy = io::Error::other("other processes replace it again and again");
+    Err(io_error("put in place", place)(busy))
 }
 
 /// A link is no installation of ours.

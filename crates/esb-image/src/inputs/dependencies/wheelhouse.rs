@@ -60,7 +60,7 @@ impl Installer {
         }
         let place = self.place(&job);
         let running = self.claim(&place);
-        let working = running.lock().await;
+        let working = (running.lock().await, self.turn(&place).await);
         let cached = self.has(&job, &place);
         if !cached && let Err(error) = self.run(&mut job, &place).await {
             return unbuilt(error);
