@@ -25,7 +25,13 @@ pub fn go_program(module: &str, name: &str) -> Result<PathBuf, Error> {
     let folder = target.join("tools").join(module);
     let read = |path: &Path| fs::read_to_string(path).map_err(Error::file("read", path));
     let file = read(&source.join("go.mod"))?;
-    let wanted = file.clone() + &read(&source.join("go.sum"))?;
+    let mut wanted = file.clone() + &read(&source.join("go.sum"))?;
+    // A module without `tool` lines is a program of ours.
+    let mut packages = packages(&file);
+    if packages.is_empty() {
+        wanted += &read(&source.join("main.go"))?;
+        packages.push(".");
+    }
     let (path, stamp) = (folder.join(name), folder.join("pins"));
     if path.is_file() && fs::read_to_string(&stamp).is_ok_and(|built| built == wanted) {
         return Ok(path);
@@ -41,7 +47,7 @@ pub fn go_program(module: &str, name: &str) -> Result<PathBuf, Error> {
     let mut build = Command::new(go);
     build.current_dir(&source).stdin(Stdio::null());
     build.args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false"]);
-    build.arg("-o").arg(work.path()).args(packages(&file)).env("CGO_ENABLED", "0");
+    build.arg("-o").arg(work.path()).args(packages).env("CGO_ENABLED", "0");
     build.env("GOWORK", "off").env_remove("GOFLAGS");
     let output =
         build.output().map_err(|source| Error::Run { program: "go".to_owned(), source })?;

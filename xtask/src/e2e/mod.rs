@@ -7,6 +7,7 @@ mod delivery;
 mod dependencies;
 mod deploy;
 pub(crate) mod differential;
+mod documents;
 mod flatten;
 mod fleet;
 mod forged;
@@ -97,6 +98,7 @@ pub(crate) fn one_topic(topic: Topic, esb: PathBuf, deploys: usize) -> bool {
             Topic::Sync => of_sync(&mut checks, &parts),
             Topic::Workers => of_workers(&mut checks, &parts, deploys),
         }
+        documents::checks(&mut checks, &parts);
     }
     checks.finish("cargo xtask e2e")
 }
@@ -132,6 +134,7 @@ pub(crate) fn e2e(checks: &mut Checks, esb: &Path, bases: Bases) {
     let of_images: Lane<'_> = Box::new(move |checks| {
         topic(checks, |checks| of_fixtures(checks, &mut images, document));
         topic(checks, |checks| of_java(checks, &mut images, java));
+        topic(checks, |checks| documents::checks(checks, &images));
     });
     let of_projects: Lane<'_> = Box::new(move |checks| {
         topic(checks, |checks| of_hooks(checks, &projects));
@@ -140,6 +143,7 @@ pub(crate) fn e2e(checks: &mut Checks, esb: &Path, bases: Bases) {
         topic(checks, |checks| of_sync(checks, &projects));
         topic(checks, |checks| console::check(checks, &projects));
         topic(checks, |checks| fleet::checks(checks, &projects));
+        topic(checks, |checks| documents::checks(checks, &projects));
     });
     beside(checks, vec![("images", of_images), ("projects", of_projects)]);
 }

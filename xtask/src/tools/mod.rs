@@ -31,12 +31,14 @@ pub(crate) struct Args {
 /// Makes all of them; what cannot be made is told and counted as a skip.
 pub(crate) fn run(args: &Args) -> bool {
     let mut checks = Checks::default();
-    let made: [(&str, Make); 6] = [
+    let made: [(&str, Make); 8] = [
         ("victoria-logs", victoria_logs),
         ("buildkitd", buildkitd),
         ("buildctl", buildctl),
         ("crane", crane),
         ("regctl", regctl),
+        ("validate", validate),
+        ("umoci", umoci),
         ("buildx", buildx_plugins),
     ];
     for (name, make) in made {
@@ -82,6 +84,16 @@ pub(crate) fn crane() -> Outcome<PathBuf> {
 /// The registry client of regclient.
 pub(crate) fn regctl() -> Outcome<PathBuf> {
     Ok(go_program("regctl", "regctl")?)
+}
+
+/// The validator of documents with image-spec's JSON Schemas.
+pub(crate) fn validate() -> Outcome<PathBuf> {
+    Ok(go_program("validate", "validate")?)
+}
+
+/// The reader of layouts of umoci.
+pub(crate) fn umoci() -> Outcome<PathBuf> {
+    Ok(go_program("umoci", "umoci")?)
 }
 
 /// What could not be fetched or built is absent, with the last words about it.

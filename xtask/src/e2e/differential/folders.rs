@@ -1,7 +1,8 @@
 //! Cases from folders: `Dockerfile`, `ctx/`, and `args.json` with build arguments and a target.
 //!
-//! Owns how such a folder becomes a case. Refuses to say what a case must give: both engines have
-//! to build the same, or the embedded engine leaves it to another.
+//! Owns how such a folder becomes a case. What it must give is what `args.json` has as `expected`:
+//! `same`, `refused` or `wrong`; without it, both engines have to build the same, or the embedded
+//! engine leaves it to another.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,6 +11,7 @@ use std::{
 };
 
 use esb_model::{OwnDockerfile, Secret};
+use serde_json::Value;
 
 use super::{Case, Expected};
 use crate::{checks::Outcome, command::output};
@@ -33,29 +35,37 @@ fn case(folder: PathBuf) -> Outcome<Case> {
     let context = folder.join("ctx");
     let dockerfile = fs::read_to_string(folder.join("Dockerfile"))?;
     let dockerignore = fs::read_to_string(context.join(".dockerignore")).unwrap_or_default();
+    let said: Value = match fs::read(folder.join("args.json")) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| error.to_string())?,
+        Err(_) => Value::Null,
+    };
+    let expected = match said["expected"].as_str() {
+        None => Expected::Anything,
+        Some("same") => Expected::Same,
+        Some("refused") => Expected::Refused(""),
+        Some("wrong") => Expected::Wrong,
+        Some(other) => return Err(format!("`{other}` is no expectation").into()),
+    };
     Ok(Case {
         dockerfile,
         shared: "",
         files: String::new(),
         dockerignore,
-        expected: Expected::Anything,
-        own: own(&folder)?,
+        expected,
+        own: own(&said),
         folder: Some(folder),
     })
 }
 
-/// Build arguments and target of a case; what else `args.json` holds is not ours.
-fn own(folder: &Path) -> Outcome<Option<OwnDockerfile>> {
-    let Ok(bytes) = fs::read(folder.join("args.json")) else { return Ok(None) };
-    let said: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+/// Build arguments and target of a case; what else is said is not ours.
+fn own(said: &Value) -> Option<OwnDockerfile> {
     let args = said["args"].as_object().into_iter().flatten();
     let args: BTreeMap<_, _> = args
         .filter_map(|(name, value)| Some((name.clone(), Secret::new(value.as_str()?.to_owned()))))
         .collect();
     let target = said["target"].as_str().map(str::to_owned);
-    let is_plain = args.is_empty() && target.is_none();
-    Ok((!is_plain).then_some(OwnDockerfile { args, target, tag: None }))
+    let own = OwnDockerfile { args, target, ..OwnDockerfile::default() };
+    (own != OwnDockerfile::default()).then_some(own)
 }
 
 /// Copies a case's context to where a build reads it.

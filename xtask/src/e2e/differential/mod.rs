@@ -34,6 +34,7 @@ pub(crate) use peer::{Peer, through_fleet};
 use super::flatten::{Flat, Modes, differences, flatten, flatten_image};
 use crate::{
     checks::{Outcome, Trouble, chain},
+    command::root,
     steps::say,
     tools,
 };
@@ -163,6 +164,10 @@ pub(crate) fn run(peer: Peer<'_>, folder: &Path, args: &Args) -> Outcome {
     }
     if !args.random_only {
         suite.run(&table::cases(), &mut tally)?;
+        // Build arguments and targets are passed to daemons of a fleet alone.
+        if let Peer::Fleet(_) = peer {
+            suite.run(&folders::cases(&root().join("fixtures/dockerfiles"))?, &mut tally)?;
+        }
         say(&format!("  table: {}, {:.1} s", tally.line(), start.elapsed().as_secs_f64()));
     }
     let end = Instant::now() + Duration::from_secs(args.seconds);

@@ -90,7 +90,7 @@ pub(super) fn elsewhere(site: &Site<'_>) -> Outcome {
     fs::write(root.join("f0/Dockerfile"), "FROM scratch\nCOPY app.py /\n")?;
     let other = Registry::start(&root.join("registry"))?;
     let mut command = site.deploy(&root);
-    command.args(["--buildkit-registry", other.address()]);
+    command.args(["--builder", "buildkit", "--buildkit-registry", other.address()]);
     expect(&mut command, 4)?.tells(&["a daemon pushed", "is not there"])?;
     if root.join("published/functions.yml").exists() {
         return Err("an image that is not there was published".into());
