@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use esb_model::{FunctionId, ImageRef, Platform};
+use esb_model::{FunctionId, ImageOverrides, ImageRef, Platform};
 use esb_oci::{Digest, Reference};
 use esb_registry::PushReport;
 
@@ -23,12 +23,22 @@ pub struct External {
     pub target: Option<ImageRef>,
     /// Whether it gets the hooks when it is copied, which other tools cannot do.
     pub hooks: bool,
+    /// What the template's `ImageConfig` replaces when it is copied.
+    pub(crate) overrides: ImageOverrides,
     /// The variable that loads those hooks, and what its value has to begin with.
     pub(crate) hooks_loaded_by: Option<(String, String)>,
     /// What the target has or will have, once that is known.
     pub digest: Option<Digest>,
     /// What is planned for it, and later what was done.
     pub state: ExternalState,
+}
+
+impl External {
+    /// Whether the platform gets another image than the source: one with hooks, or with settings of
+    /// the template.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.hooks || !self.overrides.is_empty()
+    }
 }
 
 /// The state of the external image of a function.

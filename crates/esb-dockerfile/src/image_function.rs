@@ -1,7 +1,7 @@
 //! Image functions that SAM's `Metadata` builds from a Dockerfile of the user.
 //!
-//! Owns finding that Dockerfile with its context and exclusions, and what `ImageConfig` adds to
-//! it. Refuses to read the Dockerfile's instructions: that is a builder's work.
+//! Owns finding that Dockerfile with its context and exclusions. Refuses to read the Dockerfile's
+//! instructions, and to write any: that is a builder's work.
 
 use std::{
     collections::BTreeMap,
@@ -79,17 +79,18 @@ impl SourceContext<'_> {
                 return None;
             }
         };
-        let (dockerfile, target) = match configured(text, package, build.target.clone()) {
-            Ok(configured) => configured,
-            Err(problem) => {
-                let message = format!(
-                    "the ImageConfig of `{name}` cannot be written in a Dockerfile: {problem}"
-                );
-                let code = codes::INVALID_NAME;
-                findings.push(Finding::new(Severity::Error, code, function.span, message));
-                return None;
-            }
-        };
+        let overrides = package.overrides.clone();
+        let folder = overrides.working_directory.as_deref().unwrap_or_default();
+        if quote::has_control(folder) {
+            let message = format!(
+                "the WorkingDirectory of `{name}`, `{}`, has a control character, which cannot be \
+                 written in a Dockerfile",
+                folder.escape_debug()
+            );
+            let code = codes::INVALID_NAME;
+            findings.push(Finding::new(Severity::Error, code, function.span, message));
+            return None;
+        }
         let args = arguments(function, build, findings);
         let architecture = function.architecture();
         Some(
@@ -99,15 +100,16 @@ impl SourceContext<'_> {
                 ImageKind::Function(function.id.clone()),
                 self.settings.platform.unwrap_or(Platform { architecture }),
                 BaseRef::InDockerfile,
-                dockerfile,
+                text,
             )
             .with_dockerignore(dockerignore)
             .with_folder(self.settings.function_folder(&name, image))
             .with_context(BuildContext { folder: context })
             .with_own(Some(OwnDockerfile {
                 args,
-                target,
+                target: build.target.clone(),
                 tag: self.tag(function, build, findings),
+                overrides,
             })),
         )
     }
@@ -206,40 +208,4 @@ fn arguments(
         args.insert(name.clone(), value);
     }
     args
-}
-
-/// The Dockerfile's text with what `ImageConfig` overrides, and the stage to build.
-fn configured(
-    text: String,
-    package: &ImagePackage,
-    target: Option<String>,
-) -> Result<(String, Option<String>), String> {
-    let words =
-        |words: &[String]| quote::exec_form(&words.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut lines = Vec::new();
-    if let Some(folder) = &package.working_directory {
-        lines.push(format!("WORKDIR {}", quote::words(folder).map_err(|error| error.to_string())?));
-    }
-    if let Some(entry_point) = &package.entry_point {
-        lines.push(format!("ENTRYPOINT {}", words(entry_point)));
-    }
-    if let Some(command) = &package.command {
-        lines.push(format!("CMD {}", words(command)));
-    }
-    if lines.is_empty() {
-        return Ok((text, target));
-    }
-    let mut text = text;
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text.push_str("# ImageConfig of the template\n");
-    // A stage that is not the last one is gone on with in a stage of its own.
-    if let Some(target) = target {
-        text.push_str("FROM ");
-        text.push_str(quote::reference(&target).map_err(|error| error.to_string())?);
-        text.push('\n');
-    }
-    text.push_str(&(lines.join("\n") + "\n"));
-    Ok((text, None))
 }

@@ -85,17 +85,6 @@ pub(crate) fn reference(text: &str) -> Result<&str, Unwritable> {
     }
 }
 
-/// A text where Docker's reader expands words, such as after `WORKDIR`.
-///
-/// # Errors
-/// When the text is empty, or has a character that ends a line.
-pub(crate) fn words(text: &str) -> Result<String, Unwritable> {
-    if text.trim().is_empty() || has_control(text) {
-        return Err(Unwritable(text.to_owned()));
-    }
-    Ok(word(text))
-}
-
 /// A text inside a comment: one line whatever it holds.
 pub(crate) fn comment(text: &str) -> String {
     let mut line = String::with_capacity(text.len());

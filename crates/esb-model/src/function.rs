@@ -71,10 +71,22 @@ pub struct ImagePackage {
     pub uri_span: Option<Span>,
     /// `Metadata` of SAM that builds the image from a Dockerfile.
     pub build: Option<DockerBuild>,
-    /// `ImageConfig`: overrides of the image's own command, entry point and folder.
-    pub command: Option<Vec<String>>,
+    pub overrides: ImageOverrides,
+}
+
+/// `ImageConfig` of a template: what it names replaces the image's own, and the rest stays.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct ImageOverrides {
     pub entry_point: Option<Vec<String>>,
+    pub command: Option<Vec<String>>,
     pub working_directory: Option<String>,
+}
+
+impl ImageOverrides {
+    /// Whether nothing is replaced.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// SAM's `Metadata: Dockerfile/DockerContext/…` of an image function.

@@ -26,7 +26,8 @@ pub use application::{Application, Layer, TemplateId};
 pub use brand::{Brand, InvalidBrand, LOCK_FILE};
 pub use finding::{Cause, Code as FindingCode, Finding, Severity};
 pub use function::{
-    Code, DockerBuild, EnvValue, Function, FunctionId, ImagePackage, LayerRef, Package, ZipPackage,
+    Code, DockerBuild, EnvValue, Function, FunctionId, ImageOverrides, ImagePackage, LayerRef,
+    Package, ZipPackage,
 };
 pub use name::{
     EmptyName, InvalidEnvironmentName, STAGING_FOLDER, check_environment_name, environment_folder,

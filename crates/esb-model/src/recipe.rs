@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use crate::{FunctionId, Platform, Runtime, Secret};
+use crate::{FunctionId, ImageOverrides, Platform, Runtime, Secret};
 
 /// Describes how one image is built. Plain data: paths are relative to the project root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,7 @@ pub struct OwnDockerfile {
     pub target: Option<String>,
     /// A tag that the image gets beside its own.
     pub tag: Option<String>,
+    pub overrides: ImageOverrides,
 }
 
 /// What a function's image gets from the user, and what of it is run.

@@ -8,6 +8,7 @@ mod applications;
 mod asked;
 mod attacker;
 mod completed;
+mod configured;
 mod cost;
 mod events;
 mod forged;

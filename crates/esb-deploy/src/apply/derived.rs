@@ -1,7 +1,7 @@
-//! External images that are not copied unchanged: those that get a layer with the hooks, and those
-//! that only the container engine has.
+//! External images that are not copied unchanged: those that get a layer with the hooks or settings of
+//! the template's `ImageConfig`, and those that only the container engine has.
 //!
-//! Makes these images, and the name of an image with hooks. An image's own layers are copied from
+//! Makes these images, and the name of a changed one. An image's own layers are copied from
 //! registry to registry or stay where they are; none is kept on this machine.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 };
 
 use esb_image::{Base, Engine as _, Extension, extend};
-use esb_model::{Event, ImageRef, Platform, PublishTarget};
+use esb_model::{Event, ImageOverrides, ImageRef, Platform, PublishTarget};
 use esb_oci::{Digest, Image, Reference};
 use esb_registry::PushSession;
 use futures_util::{StreamExt as _, stream};
@@ -47,8 +47,8 @@ enum Content {
     InEngine(String),
 }
 
-/// An image with hooks, before it is pushed.
-struct Hooked {
+/// A changed image, before it is pushed.
+struct Changed {
     name: ImageRef,
     push: Reference,
     image: Image,
@@ -57,29 +57,30 @@ struct Hooked {
     loaded_by: Option<(String, String)>,
 }
 
-/// Adds the hooks to the images of all functions, each image once; returns what cannot be read as
-/// well. Nothing is pushed.
-pub(crate) async fn with_hooks(
+/// Makes the images that are not the source's, each once; returns what cannot be read as well.
+/// Nothing is pushed.
+pub(crate) async fn changed(
     run: &Deployment,
     registry: &PublishTarget,
     externals: &mut [External],
 ) -> (Vec<DerivedImage>, Vec<Error>) {
-    let mut groups: BTreeMap<(String, Platform), Vec<usize>> = BTreeMap::new();
-    for (at, external) in externals.iter().enumerate() {
-        groups.entry((external.source.clone(), external.platform)).or_default().push(at);
+    let mut groups: BTreeMap<(String, Platform, ImageOverrides), Vec<usize>> = BTreeMap::new();
+    for (at, external) in externals.iter().enumerate().filter(|(_, one)| one.is_changed()) {
+        let External { source, platform, overrides, .. } = external;
+        groups.entry((source.clone(), *platform, overrides.clone())).or_default().push(at);
     }
     let first = |functions: &[usize]| externals[functions[0]].clone();
     let work: Vec<(External, Vec<usize>)> =
         groups.into_values().map(|functions| (first(&functions), functions)).collect();
-    let results: Vec<(Vec<usize>, Result<Hooked, Error>)> = stream::iter(work)
-        .map(async |(external, functions)| (functions, hook(run, registry, &external).await))
+    let results: Vec<(Vec<usize>, Result<Changed, Error>)> = stream::iter(work)
+        .map(async |(external, functions)| (functions, change(run, registry, &external).await))
         .buffered(run.jobs())
         .collect()
         .await;
     let (mut derived, mut broken) = (Vec::new(), Vec::new());
     for (functions, result) in results {
-        let Hooked { name, push, image, from, there, loaded_by } = match result {
-            Ok(hooked) => hooked,
+        let Changed { name, push, image, from, there, loaded_by } = match result {
+            Ok(changed) => changed,
             Err(failure) => {
                 broken.push(failure);
                 continue;
@@ -96,7 +97,8 @@ pub(crate) async fn with_hooks(
             external.state = if there {
                 ExternalState::Present
             } else {
-                ExternalState::Planned { bytes, from: format!("{from}, with the hooks") }
+                let with = if external.hooks { "the hooks" } else { "the ImageConfig" };
+                ExternalState::Planned { bytes, from: format!("{from}, with {with}") }
             };
         }
         let content = Content::Ready(Box::new(image));
@@ -105,30 +107,42 @@ pub(crate) async fn with_hooks(
     (derived, broken)
 }
 
-/// An image with the hooks, and whether its target has it.
-async fn hook(
+/// An image with what is changed, and whether its target has it.
+async fn change(
     run: &Deployment,
     registry: &PublishTarget,
     external: &External,
-) -> Result<Hooked, Error> {
+) -> Result<Changed, Error> {
     let (image, from) = plain(run, registry, external).await?;
     let config = image
         .parse_config()
         .map_err(|error| Error::of(Kind::Input, "IMAGE_PULL_FAILED", &error))?;
-    let lists = ["Entrypoint", "Cmd"].map(|name| config.list(name).unwrap_or_default());
-    let hooks = esb_dockerfile::image_hooks(&esb_dockerfile::ImageSettings {
-        variables: config.env_entries().filter_map(|entry| entry.split_once('=')).collect(),
-        command: lists.concat(),
+    let overrides = external.overrides.clone();
+    let own = |name| config.list(name).unwrap_or_default().into_iter().map(str::to_owned);
+    let entry_point = overrides.entry_point.clone().unwrap_or_else(|| own("Entrypoint").collect());
+    let command = overrides.command.clone().unwrap_or_else(|| own("Cmd").collect());
+    let hooks = external.hooks.then(|| {
+        esb_dockerfile::image_hooks(&esb_dockerfile::ImageSettings {
+            variables: config.env_entries().filter_map(|entry| entry.split_once('=')).collect(),
+            command: entry_point.iter().chain(&command).map(String::as_str).collect(),
+        })
     });
+    let (files, variables) =
+        hooks.as_ref().map_or_else(Default::default, |hooks| (&*hooks.files, &*hooks.variables));
     let extension = Extension {
-        files: hooks.files.iter().map(|(path, content)| (&**path, *content)).collect(),
-        variables: hooks.variables.iter().map(|(name, value)| (*name, &**value)).collect(),
+        files: files.iter().map(|(path, content)| (&**path, *content)).collect(),
+        variables: variables.iter().map(|(name, value)| (*name, &**value)).collect(),
         labels: labels_of(run, true),
-        created_by: "esb: the platform's hooks",
+        overrides,
+        created_by: if external.hooks {
+            "esb: the platform's hooks"
+        } else {
+            "esb: ImageConfig of the template"
+        },
     };
     let base = Base { image, pullable: None, name: external.source.clone() };
     let image = extend(&base, &extension, run.options.epoch)?;
-    let name = hooked_name(registry, external, image.digest());
+    let name = changed_name(registry, external, image.digest());
     let push = push_reference(&name)?;
     let failed = |error| not_synced(&external.source, &error);
     let there = run
@@ -141,11 +155,12 @@ async fn hook(
         let at = esb_registry::repository(&push);
         run.connections.client.registry().may_push(&at).await.map_err(failed)?;
     }
-    let loaded_by = hooks.loaded_by.map(|(variable, start)| (variable.to_owned(), start));
-    Ok(Hooked { name, push, image, from, there, loaded_by })
+    let loaded_by = hooks.and_then(|hooks| hooks.loaded_by);
+    let loaded_by = loaded_by.map(|(variable, start)| (variable.to_owned(), start));
+    Ok(Changed { name, push, image, from, there, loaded_by })
 }
 
-/// Reads the image without hooks, from a registry or from the container engine.
+/// Reads the image as it is, from a registry or from the container engine.
 async fn plain(
     run: &Deployment,
     registry: &PublishTarget,
@@ -166,16 +181,18 @@ async fn plain(
     }
 }
 
-/// `<repository>:<tag>-hooks-<digest>`, so that the plain image keeps its own name.
-fn hooked_name(registry: &PublishTarget, external: &External, digest: Digest) -> ImageRef {
+/// `<repository>:<tag>-hooks-<digest>` or `…-config-<digest>`, so that the plain image keeps its own
+/// name.
+fn changed_name(registry: &PublishTarget, external: &External, digest: Digest) -> ImageRef {
     let own = &external.reference;
     let (repository, tag) = external.target.as_ref().map_or_else(
         || (own.repository(), own.tag().unwrap_or("own")),
         |target| (&*target.repository, &*target.tag),
     );
     let short = digest.short();
-    let tag = match format!("{tag}-hooks-{short}") {
-        tag if tag.len() > TAG_LIMIT => format!("hooks-{short}"),
+    let what = if external.hooks { "hooks" } else { "config" };
+    let tag = match format!("{tag}-{what}-{short}") {
+        tag if tag.len() > TAG_LIMIT => format!("{what}-{short}"),
         tag => tag,
     };
     ImageRef {

@@ -9,7 +9,7 @@ use esb_registry::{CopyScope, SyncItem, SyncPlan, SyncStep};
 use futures_util::{StreamExt as _, stream};
 
 use crate::{
-    apply::derived::{DerivedImage, in_engine, of_engine, push, with_hooks},
+    apply::derived::{DerivedImage, changed, in_engine, of_engine, push},
     deployment::Deployment,
     error::{Error, none_synced, not_synced},
     external::{External, ExternalState},
@@ -36,7 +36,7 @@ impl Externals {
     fn items(&self, lock: &LockFile) -> Result<BTreeMap<SyncItem, Vec<usize>>, Error> {
         let mut by_target: BTreeMap<&Reference, (Reference, Vec<usize>)> = BTreeMap::new();
         for (at, external) in self.images.iter().enumerate() {
-            let Some(target) = external.target.as_ref().filter(|_| !external.hooks) else {
+            let Some(target) = external.target.as_ref().filter(|_| !external.is_changed()) else {
                 continue;
             };
             let target = push_reference(target)?;
@@ -119,22 +119,20 @@ impl Externals {
             images.push(image);
         }
         self.plan = Some(SyncPlan { images });
-        if let Some(registry) = registry
-            && self.images.iter().any(|external| external.hooks)
-        {
-            let (derived, failures) = with_hooks(run, registry, &mut self.images).await;
-            total += derived.len() + failures.len();
-            self.derived.extend(derived);
-            broken.extend(failures);
-        } else if let Some(registry) = registry {
-            let own = self.images.iter_mut().filter(|external| external.target.is_none());
-            let looked: Vec<_> = stream::iter(own)
+        if let Some(registry) = registry {
+            let is_own =
+                |external: &&mut External| external.target.is_none() && !external.is_changed();
+            let looked: Vec<_> = stream::iter(self.images.iter_mut().filter(is_own))
                 .map(|external| look(run, registry, external))
                 .buffered(run.jobs())
                 .collect()
                 .await;
             total += looked.len();
             broken.extend(looked.into_iter().flatten());
+            let (derived, failures) = changed(run, registry, &mut self.images).await;
+            total += derived.len() + failures.len();
+            self.derived.extend(derived);
+            broken.extend(failures);
         }
         none_synced(broken, total).map_or(Ok(()), Err)
     }

@@ -81,8 +81,8 @@ pub(crate) fn of_image(
 
 fn published_external(external: &External) -> PublishedImage {
     let digest = external.digest.map(|digest| digest.to_string()).unwrap_or_default();
-    // A tag and a push by hand would bring an image without its hooks.
-    let copied = external.target.as_ref().filter(|_| !external.hooks);
+    // A tag and a push by hand would bring the image without what is changed.
+    let copied = external.target.as_ref().filter(|_| !external.is_changed());
     let import = copied.map(|target| ImportedImage {
         source: external.source.clone(),
         image_ref: target.runtime(),

@@ -21,6 +21,10 @@ pub(crate) fn find(
     target: &Target,
 ) -> Result<Vec<External>, Error> {
     let mut images = Vec::new();
+    // A run that publishes nothing syncs nothing, and only names where the images would go.
+    let names = &run.options.registry;
+    let named = names.configured.as_ref().unwrap_or(&names.default);
+    let registry = target.registry.as_ref().or((!run.options.publish).then_some(named));
     for function in &app.functions {
         let Package::Image(package) = &function.package else { continue };
         let name = function.effective_name();
@@ -37,7 +41,7 @@ pub(crate) fn find(
             Error::of(Kind::Input, "image-uri", &error)
                 .during(format!("the image of `{name}` cannot be used"))
         })?;
-        let Some(registry) = &target.registry else {
+        let Some(registry) = registry else {
             let text =
                 format!("`{name}` is an image function, and there is no registry to sync to");
             return Err(
@@ -62,6 +66,7 @@ pub(crate) fn find(
             name,
             target,
             hooks: run.options.site.image_hooks,
+            overrides: package.overrides.clone(),
             hooks_loaded_by: None,
             digest: None,
             state: ExternalState::default(),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use esb_model::{BaseRef, DockerBuild, EnvValue, Function, ImagePackage, Package, Secret};
+use esb_model::{
+    BaseRef, DockerBuild, EnvValue, Function, ImageOverrides, ImagePackage, Package, Secret,
+};
 
 use crate::support::{Memory, application, findings, function, make, make_with, only, path};
 
@@ -67,25 +69,21 @@ fn exclusions_named_after_the_dockerfile_win() {
 }
 
 #[test]
-fn image_config_is_added() {
-    let check = |target: Option<&str>, expected: &str, stage: Option<&str>| {
-        let project = Memory::new(&[]).file("Dockerfile", "FROM a AS b\nFROM c");
-        let build = DockerBuild { target: target.map(str::to_owned), ..in_context(".") };
-        let hello = image_function("Hello", build, |package| {
-            package.command = Some(vec!["app.other".to_owned(), "a $b \"c\"".to_owned()]);
-            package.entry_point = Some(vec!["/run".to_owned()]);
-            package.working_directory = Some("/my $dir".to_owned());
-        });
-        let made = make(&application(vec![hello], vec![]), &project);
-        assert_eq!(findings(&made), "");
-        assert_eq!(only(&made).dockerfile, expected);
-        assert_eq!(only(&made).own.as_ref().unwrap().target.as_deref(), stage);
+fn image_config_is_left_to_the_builder() {
+    let text = "FROM a AS b\nFROM c";
+    let project = Memory::new(&[]).file("Dockerfile", text);
+    let build = DockerBuild { target: Some("b".to_owned()), ..in_context(".") };
+    let overrides = ImageOverrides {
+        command: Some(vec!["app.other".to_owned()]),
+        working_directory: Some("/my $dir".to_owned()),
+        ..ImageOverrides::default()
     };
-    let lines =
-        "WORKDIR /my \\$dir\nENTRYPOINT [ \"/run\" ]\nCMD [ \"app.other\", \"a $b \\\"c\\\"\" ]\n";
-    let head = "FROM a AS b\nFROM c\n# ImageConfig of the template\n";
-    check(None, &format!("{head}{lines}"), None);
-    check(Some("b"), &format!("{head}FROM b\n{lines}"), None);
+    let hello = image_function("Hello", build, |package| package.overrides = overrides.clone());
+    let made = make(&application(vec![hello], vec![]), &project);
+    assert_eq!(findings(&made), "");
+    assert_eq!(only(&made).dockerfile, text);
+    let own = only(&made).own.as_ref().unwrap();
+    assert_eq!((own.target.as_deref(), &own.overrides), (Some("b"), &overrides));
 }
 
 #[test]
@@ -106,7 +104,7 @@ fn what_is_wrong_is_said() {
             build("E", "long"),
             image_function("Tagged", tagged, |_| ()),
             image_function("Words", in_context("ok"), |package| {
-                package.working_directory = Some("/a\nRUN x".to_owned());
+                package.overrides.working_directory = Some("/a\nRUN x".to_owned());
             }),
             image_function("tagged", in_context("ok"), |_| ()),
         ],

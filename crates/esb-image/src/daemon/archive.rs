@@ -276,7 +276,17 @@ impl ArchiveReader {
             let base = options.base.as_ref().and_then(|base| base.image.config_bytes.as_deref());
             config_bytes = normalise(&config_bytes, &diff_ids, base, normal)?;
         }
-        self.image(config_bytes, layers.into_iter().map(|layer| layer.blob).collect(), options)
+        let mut layers: Vec<Blob> = layers.into_iter().map(|layer| layer.blob).collect();
+        if let Some(normal) = options.normal.as_ref().filter(|_| layers.is_empty()) {
+            let (bytes, diff_id) = assemble::empty_layer(normal.epoch);
+            let mut config = ImageConfig::parse(&config_bytes)?;
+            config.push_layer(diff_id, &assemble::history_of_nothing(&normal.created));
+            config_bytes = config.to_bytes();
+            let blob = Blob::from_bytes(media_type::OCI_LAYER_GZIP, bytes.clone());
+            self.store.put(&bytes)?;
+            layers.push(self.store.blob(blob.descriptor));
+        }
+        self.image(config_bytes, layers, options)
     }
 
     fn image(

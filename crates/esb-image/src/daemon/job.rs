@@ -74,7 +74,7 @@ impl Job {
     ) -> Result<Self, Error> {
         let recipe = request.recipe;
         let image = recipe.repository.clone();
-        let rewrite = DockerfileRewrite::read(recipe)?;
+        let mut rewrite = DockerfileRewrite::read(recipe)?;
         let mut bases = BTreeMap::new();
         for name in rewrite.bases() {
             let base = request.bases.get(name).ok_or_else(|| Error::UnknownBase {
@@ -83,6 +83,7 @@ impl Job {
             })?;
             bases.insert(name.to_owned(), base.clone());
         }
+        rewrite.configure(recipe, &bases)?;
         let items = {
             let (needs, recipe, root) =
                 (rewrite.needs.clone(), recipe.clone(), request.root.to_owned());
@@ -288,6 +289,9 @@ fn parts(
         text.text("own").text(own.target.as_deref().unwrap_or_default());
         for (name, value) in arguments(own) {
             text.text(&name).text(&value);
+        }
+        if let Some(added) = rewrite.added() {
+            text.text("added").text(added);
         }
     }
     let other = ImageSettings {

@@ -11,7 +11,7 @@ use esb_model::Platform;
 use esb_oci::ImageConfig;
 
 use super::{
-    From, Problem, Script,
+    From, Line, Problem, Script,
     values::{Id, Owner},
     words::Variables,
 };
@@ -35,6 +35,8 @@ pub(crate) struct StagePlan {
     pub(crate) config: ImageConfig,
     /// Variables as the last instruction left them.
     variables: Variables,
+    /// Whether the base's config is known.
+    is_known: bool,
 }
 
 /// One instruction.
@@ -77,12 +79,28 @@ pub(crate) struct CopyFiles {
 }
 
 impl Plan {
-    /// Interprets the stages that the image needs. `base` gives the config of an image's name, or
-    /// nothing when nobody knows it.
+    /// Interprets the stages that the image needs. `base` gives the config of an image's name.
     pub(crate) fn new<E>(
         script: &Script,
         platform: Platform,
         mut base: impl FnMut(usize, &str) -> Result<ImageConfig, E>,
+    ) -> Result<Self, E>
+    where
+        E: std::convert::From<Problem>,
+    {
+        Self::interpret(script, platform, |line, name| base(line, name).map(Some))
+    }
+
+    /// Whether the embedded engine can do what a Dockerfile says, before its bases are known: an
+    /// instruction passes that it can do for some value of a variable that a base may set.
+    pub(crate) fn check(script: &Script, platform: Platform) -> Result<(), Problem> {
+        Self::interpret(script, platform, |_, _| Ok::<_, Problem>(None)).map(drop)
+    }
+
+    fn interpret<E>(
+        script: &Script,
+        platform: Platform,
+        mut base: impl FnMut(usize, &str) -> Result<Option<ImageConfig>, E>,
     ) -> Result<Self, E>
     where
         E: std::convert::From<Problem>,
@@ -98,12 +116,14 @@ impl Plan {
                     planned
                 }
                 From::Image(name) => {
-                    let config = base(stage.line, name)?;
+                    let found = base(stage.line, name)?;
+                    let is_known = found.is_some();
+                    let config = found.unwrap_or_else(|| empty(platform));
                     check_base(&config, name, platform, stage.line)?;
-                    StagePlan::new(Some(name.clone()), config)
+                    StagePlan { is_known, ..StagePlan::new(Some(name.clone()), config) }
                 }
                 From::Scratch | From::Unsupported(_) => {
-                    let mut config = ImageConfig::empty(platform.architecture.oci_name());
+                    let mut config = empty(platform);
                     config.set("WorkingDir", "/");
                     StagePlan::new(None, config)
                 }
@@ -112,8 +132,15 @@ impl Plan {
             planned.read_environment();
             let mut has_cmd = false;
             for line in &stage.instructions {
-                let step = planned.step(script, line.number, &line.instruction, &mut has_cmd)?;
-                planned.steps.push(step);
+                match planned.step(script, line.number, &line.instruction, &mut has_cmd) {
+                    Ok(step) => planned.steps.push(step),
+                    Err(_) if planned.may_do(script, line) => {}
+                    Err(problem) => return Err(problem.into()),
+                }
+            }
+            if position + 1 == script.stages.len() {
+                let line = stage.instructions.last().map_or(stage.line, |line| line.number);
+                planned.override_with(&script.overrides, line)?;
             }
             stages.insert(position, planned);
         }
@@ -149,6 +176,11 @@ impl Plan {
     }
 }
 
+/// A config that says nothing.
+fn empty(platform: Platform) -> ImageConfig {
+    ImageConfig::empty(platform.architecture.oci_name())
+}
+
 fn check_base(
     config: &ImageConfig,
     name: &str,
@@ -182,7 +214,21 @@ impl StagePlan {
         if config.env("PATH").is_none() {
             config.set_env("PATH", DEFAULT_PATH);
         }
-        Self { base, steps: Vec::new(), config, variables: Variables::new() }
+        let (steps, variables) = (Vec::new(), Variables::new());
+        Self { base, steps, config, variables, is_known: true }
+    }
+
+    /// Whether it takes a variable of an unknown base for an instruction to be one that can be done.
+    fn may_do(&self, script: &Script, line: &Line) -> bool {
+        let names = line.variables();
+        let with = |value: &str| {
+            let mut guessed = self.clone();
+            for name in &names {
+                guessed.variables.entry(name.clone()).or_insert_with(|| value.to_owned());
+            }
+            guessed.step(script, line.number, &line.instruction, &mut false).is_ok()
+        };
+        !self.is_known && !names.is_empty() && (with("x") || with("1"))
     }
 
     fn read_environment(&mut self) {

@@ -4,6 +4,8 @@
 //! only another engine can do is kept as [`Instruction::Unsupported`], because it matters only in
 //! stages that the image needs. Refuses to touch a file.
 
+#[cfg(feature = "daemon")]
+pub(crate) mod image_config;
 pub(crate) mod interpret;
 mod pattern;
 mod read;
@@ -17,7 +19,7 @@ pub(crate) mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_model::{ImageRecipe, OwnDockerfile, Platform};
+use esb_model::{ImageOverrides, ImageRecipe, OwnDockerfile, Platform};
 
 use self::{
     read::{Reader, platform_arguments},
@@ -90,6 +92,8 @@ pub(crate) struct Script {
     pub(crate) given: Variables,
     /// The last one is built.
     pub(crate) stages: Vec<Stage>,
+    /// What is replaced in the config that the last stage ends with.
+    pub(crate) overrides: ImageOverrides,
     /// A directive at the top that only another engine follows: its line, and the reason.
     unsupported: Option<(usize, String)>,
 }
@@ -174,6 +178,30 @@ pub(crate) enum Command {
     Shell(String),
 }
 
+impl Line {
+    /// The names of the variables that its texts may have.
+    pub(crate) fn variables(&self) -> BTreeSet<String> {
+        // All texts of an instruction are in it, whichever it is.
+        let text = format!("{:?}", self.instruction);
+        let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+        let name = |rest: &str| rest.trim_start_matches('{').chars().take_while(is_name).collect();
+        text.split('$').skip(1).map(name).collect()
+    }
+}
+
+impl Command {
+    /// The words that are run; those of a text are the shell's, `/bin/sh -c` without one.
+    pub(crate) fn words(&self, shell: Option<Vec<&str>>) -> Vec<String> {
+        match self {
+            Self::Exec(words) => words.clone(),
+            Self::Shell(text) => {
+                let shell = shell.unwrap_or_else(|| vec!["/bin/sh", "-c"]);
+                shell.into_iter().chain([&**text]).map(str::to_owned).collect()
+            }
+        }
+    }
+}
+
 impl Script {
     /// Reads the Dockerfile of a recipe, as far as the stage that is built.
     pub(crate) fn for_recipe(recipe: &ImageRecipe) -> Result<Self, Problem> {
@@ -182,6 +210,7 @@ impl Script {
         if let Some(target) = recipe.own.as_ref().and_then(|own| own.target.as_deref()) {
             script.select(target)?;
         }
+        script.overrides = recipe.own.as_ref().map(|own| own.overrides.clone()).unwrap_or_default();
         Ok(script)
     }
 
@@ -211,8 +240,8 @@ impl Script {
         let check = check.filter(|check| fails_on_style(&check.value));
         let unsupported = check.map(|check| (check.line, "`# check=error=true`".to_owned()));
         let (global, stages) = (platform_arguments(platform), Vec::new());
-        let given = given.clone();
-        let mut script = Self { escape, global, given, stages, unsupported };
+        let (given, overrides) = (given.clone(), ImageOverrides::default());
+        let mut script = Self { escape, global, given, stages, overrides, unsupported };
         for raw in &syntax.instructions {
             reader.instruction(raw, &mut script)?;
         }

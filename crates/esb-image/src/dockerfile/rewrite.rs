@@ -9,9 +9,9 @@ use std::{
 use esb_model::ImageRecipe;
 
 use crate::{
-    Error,
+    Base, Error,
     dockerfile::{
-        Problem, Script, arguments, needed_stages,
+        Problem, Script, arguments, image_config, needed_stages,
         step_lines::StepLines,
         syntax::{RawInstruction, Syntax, Word},
         values, words,
@@ -57,6 +57,10 @@ pub(crate) struct DockerfileRewrite {
     patches: Vec<(Range<usize>, String)>,
     /// The `# syntax=` line: a reader of Dockerfiles that the engine would have to pull.
     syntax: Option<Range<usize>>,
+    /// Where the stage that is built ends.
+    end: usize,
+    /// Instructions that are added there.
+    added: Option<String>,
     pub(crate) needs: CopiedPaths,
     pub(crate) steps: StepLines,
 }
@@ -116,6 +120,8 @@ impl DockerfileRewrite {
                     .iter()
                     .find(|directive| directive.name == "syntax")
                     .map(|directive| directive.span.clone()),
+                end: text.len(),
+                added: None,
                 needs: CopiedPaths::none(),
                 steps: StepLines::default(),
             },
@@ -139,6 +145,11 @@ impl DockerfileRewrite {
         let needed = last.map(|last| needed_stages(last, needs)).unwrap_or_default();
         let needed = || needed.iter().map(|stage| &reader.stages[*stage]);
         let mut rewrite = reader.rewrite;
+        let froms = parsed.instructions.iter().filter(|raw| raw.keyword == "FROM");
+        if let Some(next) = last.and_then(|last| froms.clone().nth(last + 1)) {
+            let lines = text.split_inclusive('\n').take(next.line - 1);
+            rewrite.end = lines.map(str::len).sum();
+        }
         rewrite.last = last.and_then(|last| reader.stages[last].base.clone());
         rewrite.bases.retain(|name, _| needed().any(|stage| stage.images.contains(name)));
         rewrite.needs = needed().fold(CopiedPaths::none(), |all, stage| all.and(&stage.needs));
@@ -153,6 +164,31 @@ impl DockerfileRewrite {
     /// The image that the last stage starts from, in the end.
     pub(crate) fn last_base(&self) -> Option<&str> {
         self.last.as_deref()
+    }
+
+    /// Adds what the template's `ImageConfig` says to the stage that is built. `bases` are the
+    /// images of the names that the Dockerfile has.
+    pub(crate) fn configure(
+        &mut self,
+        recipe: &ImageRecipe,
+        bases: &BTreeMap<String, Base>,
+    ) -> Result<(), Error> {
+        let Some(own) = recipe.own.as_ref().filter(|own| !own.overrides.is_empty()) else {
+            return Ok(());
+        };
+        let mut configs = BTreeMap::new();
+        for (name, base) in bases {
+            configs.insert(&**name, base.image.parse_config()?);
+        }
+        let script = Script::for_recipe(recipe).ok();
+        let base = |name: &str| configs.get(name);
+        self.added = image_config::lines(script.as_ref(), &own.overrides, base);
+        Ok(())
+    }
+
+    /// What is added to the stage that is built.
+    pub(crate) fn added(&self) -> Option<&str> {
+        self.added.as_deref()
     }
 
     /// Whether the context has to lie in [`CONTEXT_DIR`].
@@ -188,6 +224,11 @@ impl DockerfileRewrite {
             // An equals sign makes the directive; without one the line is a comment.
             let line = self.text[..value.start].rfind('\n').map_or(0, |end| end + 1);
             patches.push((line..value.start, "# not followed here: syntax ".to_owned()));
+        }
+        if let Some(added) = &self.added {
+            let before = &self.text[..self.end];
+            let break_before = if before.ends_with('\n') { "" } else { "\n" };
+            patches.push((self.end..self.end, format!("{break_before}{added}")));
         }
         patches.sort_by_key(|(place, _)| std::cmp::Reverse(place.start));
         let mut text = self.text.clone();
@@ -382,8 +423,11 @@ pub(crate) mod tests {
     fn own(dockerfile: &str, args: &[(&str, &str)], target: Option<&str>) -> ImageRecipe {
         let args =
             args.iter().map(|(name, value)| ((*name).to_owned(), Secret::new((*value).to_owned())));
-        let own =
-            OwnDockerfile { args: args.collect(), target: target.map(str::to_owned), tag: None };
+        let own = OwnDockerfile {
+            args: args.collect(),
+            target: target.map(str::to_owned),
+            ..OwnDockerfile::default()
+        };
         recipe(dockerfile).with_own(Some(own))
     }
 
@@ -472,6 +516,24 @@ pub(crate) mod tests {
         check(Some("2"), &["d"], "d");
         let error = DockerfileRewrite::read(&own(text, &[], Some("three"))).unwrap_err();
         assert!(error.to_string().contains("it has no stage `three`"), "{error}");
+    }
+
+    #[test]
+    fn image_config_stands_at_the_end_of_the_target() {
+        let text = "FROM a AS one\nCOPY . /\nFROM b\nCOPY x /";
+        let check = |target: Option<&str>, expected: &str| {
+            let mut recipe = own(text, &[], target);
+            let own = recipe.own.as_mut().unwrap();
+            own.overrides.command = Some(vec!["x".to_owned()]);
+            let mut rewrite = DockerfileRewrite::read(&recipe).unwrap();
+            rewrite.configure(&recipe, &BTreeMap::new()).unwrap();
+            assert_eq!(rewrite.write(&BTreeMap::new()), expected);
+        };
+        let lines = "# ImageConfig of the template\nCMD [\"x\"]\n";
+        check(None, &format!("{text}\n{lines}"));
+        let nested = "FROM a AS one\nCOPY .build-context/. /\n";
+        let rest = "FROM b\nCOPY .build-context/x /";
+        check(Some("one"), &format!("{nested}{lines}{rest}"));
     }
 
     #[test]

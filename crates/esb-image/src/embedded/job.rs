@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use esb_model::{ImageKind, ImageRecipe};
+use esb_model::{ImageKind, ImageRecipe, NullReporter};
 use esb_oci::{ContentStore, Digest, Image};
 
 use super::{LAST, NAME};
@@ -27,6 +27,7 @@ use crate::{
         published::{AnnotationNames, Pins},
     },
     paths,
+    redacting_reporter::RedactingReporter,
 };
 
 /// A build's own copy of its request: it moves to another thread.
@@ -72,6 +73,12 @@ impl Job {
     /// Whether others are built on the image.
     pub(super) fn is_base(&self) -> bool {
         matches!(self.recipe.kind, ImageKind::Base(_))
+    }
+
+    /// What a step says, as the image's history and messages show it: build arguments may be
+    /// secrets, and everybody who has the image reads its history.
+    pub(super) fn shown(&self, step: &Step) -> String {
+        RedactingReporter::new(&NullReporter, self.recipe.own.as_ref()).text(&step.created_by)
     }
 
     pub(super) fn image(&self) -> String {
@@ -178,7 +185,7 @@ impl Job {
             Part::Base => list_bases(plan.stages.values().filter_map(|stage| self.base(stage))),
             Part::Recipe => {
                 let steps = plan.stages.values().flat_map(|stage| &stage.steps);
-                steps.map(|step| (step.created_by.clone(), String::new())).collect()
+                steps.map(|step| (self.shown(step), String::new())).collect()
             }
             Part::Settings => self.settings().listing(),
             Part::Source(place) => {

@@ -12,7 +12,7 @@ use esb_oci::{Digest, Image};
 use super::{Inner, Prepared, job::Job, report};
 use crate::{
     Action, BuildReport, Error, Pins,
-    dockerfile::{Fault, interpret::Step},
+    dockerfile::Fault,
     filesystem::{
         apply::{AppliedSteps, StepApplier},
         base_index::{BaseIndex, compact},
@@ -82,11 +82,11 @@ impl Inner {
         layer: impl Fn(&Changes) -> Result<Option<LayerBlob>, LayerError>,
     ) -> Result<Option<AssembledImage>, Error> {
         let target = prepared.plan.target();
-        let mut steps: Vec<(&Step, Option<LayerBlob>)> = Vec::new();
+        let mut steps: Vec<(String, Option<LayerBlob>)> = Vec::new();
         let mut pins = Pins::default();
         for (step, changes) in target.steps.iter().zip(&applied.changes) {
             if changes.is_empty() {
-                steps.push((step, None));
+                steps.push((job.shown(step), None));
                 continue;
             }
             let Some(made) = layer(changes).map_err(|error| job.layer_error(error))? else {
@@ -95,7 +95,7 @@ impl Inner {
             if job.brings_packages(step) {
                 pins.packages = Some((made.layer.key, made.layer.diff_id));
             }
-            steps.push((step, Some(made)));
+            steps.push((job.shown(step), Some(made)));
         }
         let index = job.index_of(applied);
         let mut annotations = BTreeMap::new();

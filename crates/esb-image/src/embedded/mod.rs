@@ -146,7 +146,8 @@ impl Builder for EmbeddedBuilder {
     }
 
     fn supports(&self, recipe: &ImageRecipe) -> Result<(), Unsupported> {
-        let checked = Script::for_recipe(recipe).and_then(|script| script.check());
+        let checked =
+            Script::for_recipe(recipe).and_then(|script| Plan::check(&script, recipe.platform));
         checked.map_err(|problem| match problem {
             Problem::Invalid { line, reason } | Problem::Unsupported { line, reason } => {
                 Unsupported { line, reason }

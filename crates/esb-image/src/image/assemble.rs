@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use esb_oci::{
-    Blob, ContentStore, Descriptor, Digest, History, Image, ImageConfig, Manifest,
+    Blob, ContentStore, Descriptor, Digest, History, Image, ImageConfig, LayerWriter, Manifest,
     manifest::media_type,
 };
 
 use crate::{
     Base, Error,
-    dockerfile::interpret::Step,
     image::{layer::LayerBlob, published::AnnotationNames},
 };
 
@@ -28,8 +27,8 @@ const RECORD: &str = "image-4";
 pub(crate) struct ImageContents<'a> {
     pub(crate) base: Option<&'a Base>,
     pub(crate) config: ImageConfig,
-    /// The instructions, and the layers that some of them made.
-    pub(crate) steps: Vec<(&'a Step, Option<LayerBlob>)>,
+    /// The instructions as the history shows them, and the layers that some of them made.
+    pub(crate) steps: Vec<(String, Option<LayerBlob>)>,
     pub(crate) epoch: i64,
     pub(crate) names: &'a AnnotationNames,
     /// Beside those of every image.
@@ -66,8 +65,8 @@ pub(crate) fn assemble(
         descriptors.extend(base.image.manifest.layers.iter().map(of_base));
         layers.extend(base.image.layers.iter().cloned());
     }
-    for (step, made) in steps {
-        let history = History { created: &created, created_by: &step.created_by };
+    for (created_by, made) in steps {
+        let history = History { created: &created, created_by: &created_by };
         match made {
             Some(LayerBlob { layer, blob }) => {
                 config.push_layer(layer.diff_id, &history);
@@ -77,6 +76,14 @@ pub(crate) fn assemble(
             None => config.push_empty_history(&history),
         }
     }
+    if layers.is_empty() {
+        let (blob, diff_id) = empty_layer(epoch);
+        store.put(&blob)?;
+        config.push_layer(diff_id, &history_of_nothing(&created));
+        let blob = Blob::from_bytes(media_type::OCI_LAYER_GZIP, blob);
+        descriptors.push(blob.descriptor.clone());
+        layers.push(store.blob(blob.descriptor));
+    }
     let config_bytes = config.to_bytes();
     let digest = Digest::of(&config_bytes);
     let config = Descriptor::new(media_type::OCI_CONFIG, digest, config_bytes.len() as u64);
@@ -84,6 +91,19 @@ pub(crate) fn assemble(
     names.mark(&mut annotations, key);
     let manifest = manifest(config.clone(), descriptors, annotations);
     Ok(Image::new(manifest.into(), config_bytes.into(), store.blob(config), layers)?)
+}
+
+/// The layer of an image that has no other one, with its diff id: image-spec's schema wants a layer
+/// in each manifest, and engines do not run an image without one.
+pub(crate) fn empty_layer(epoch: i64) -> (Vec<u8>, Digest) {
+    let (blob, digests) =
+        LayerWriter::new(Vec::new(), epoch).finish().expect("memory takes everything");
+    (blob, digests.diff_id)
+}
+
+/// The history entry of an [`empty_layer`].
+pub(crate) fn history_of_nothing(created: &str) -> History<'_> {
+    History { created, created_by: "no instruction made a layer" }
 }
 
 /// The bytes of a manifest of ours. Its media types are OCI's whatever the base's are: the bytes of

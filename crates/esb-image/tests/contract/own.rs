@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use esb_image::{Action, Base, Builder, EmbeddedBuilder, EmbeddedSettings, Error};
-use esb_model::{BaseRef, OwnDockerfile, Secret};
+use esb_model::{BaseRef, ImageOverrides, OwnDockerfile, Secret};
 use esb_oci::ContentStore;
 
 use crate::contract::support::{Bench, File, flatten, image, local, recipe, write};
@@ -35,7 +35,7 @@ pub(crate) async fn own_dockerfiles(
         let args = [("BASE", name), ("WORD", word)];
         let args = args.map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())));
         let target = Some("First".to_owned());
-        Some(OwnDockerfile { args: args.into(), target, tag: None })
+        Some(OwnDockerfile { args: args.into(), target, ..OwnDockerfile::default() })
     };
     recipe.own = own("one word");
     let first = bench.build(&recipe).await;
@@ -44,6 +44,20 @@ pub(crate) async fn own_dockerfiles(
     assert_eq!(config.list("Cmd"), Some(vec!["first"]));
     let again = bench.build(&recipe).await;
     assert_eq!(again.action, Action::Cached);
+
+    // What `ImageConfig` does not name stays, and stages after the target do too.
+    let mut configured = own("one word");
+    configured.as_mut().unwrap().overrides = ImageOverrides {
+        entry_point: Some(vec!["/run".to_owned(), "$a \"b\"".to_owned()]),
+        working_directory: Some("/my $dir's".to_owned()),
+        command: None,
+    };
+    recipe.own = configured;
+    let made = bench.build(&recipe).await;
+    let config = local(&made).parse_config().unwrap();
+    assert_eq!(config.list("Entrypoint"), Some(vec!["/run", "$a \"b\""]));
+    assert_eq!(config.list("Cmd"), Some(vec!["first"]));
+    assert_eq!(config.text("WorkingDir"), "/my $dir's");
 
     recipe.own = own("hunter2");
     let changed = bench.build(&recipe).await;

@@ -1,6 +1,7 @@
 //! The embedded engine through its public face.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
 
+mod agreement;
 mod caching;
 #[path = "../contract/mod.rs"]
 mod contract;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Display, rc::Rc};
 
-use esb_model::{DockerBuild, EnvValue, ImagePackage, Span};
+use esb_model::{DockerBuild, EnvValue, ImageOverrides, ImagePackage, Span};
 
 use super::{Resource, lower::Lowering};
 use crate::{
@@ -76,16 +76,25 @@ pub(super) fn lower(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) ->
         );
         this.ev.run.findings.push(finding.help(help));
     }
+    ImagePackage { uri, uri_span, build, overrides: overrides(this, resource) }
+}
+
+/// What `ImageConfig` replaces: an empty value replaces nothing, as in AWS.
+fn overrides(this: &mut Lowering<'_, '_, '_>, resource: &Resource) -> ImageOverrides {
     let what = Lowering::what(resource, "ImageConfig");
     let config =
         resource.property("ImageConfig").cloned().and_then(|node| this.ev.open_map(&node, &what));
     let field = |name: &str| config.as_ref().and_then(|config| config.get(name)).cloned();
-    let command = field("Command").and_then(|node| words(this, &node, &what));
-    let entry_point = field("EntryPoint").and_then(|node| words(this, &node, &what));
+    let mut list = |name| {
+        let words = field(name).and_then(|node| words(this, &node, &what))?;
+        Some(words).filter(|words| !words.is_empty())
+    };
+    let (command, entry_point) = (list("Command"), list("EntryPoint"));
     let working_directory = field("WorkingDirectory")
         .and_then(|node| this.ev.known(&node, &what))
-        .map(|text| text.text.to_string());
-    ImagePackage { uri, uri_span, build, command, entry_point, working_directory }
+        .map(|text| text.text.to_string())
+        .filter(|folder| !folder.is_empty());
+    ImageOverrides { entry_point, command, working_directory }
 }
 
 fn image_uri(

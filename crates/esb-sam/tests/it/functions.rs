@@ -110,9 +110,14 @@ fn image_configuration() {
     let body = "{Type: AWS::Serverless::Function, Properties: {PackageType: Image, ImageUri: i, \
                 ImageConfig: {Command: [app.handler], EntryPoint: [/e, x], WorkingDirectory: /w}}}";
     let Package::Image(image) = function(&template(body), "F").package else { panic!("no image") };
-    assert_eq!(image.command, Some(vec!["app.handler".to_owned()]));
-    assert_eq!(image.entry_point, Some(vec!["/e".to_owned(), "x".to_owned()]));
-    assert_eq!(image.working_directory.as_deref(), Some("/w"));
+    let overrides = image.overrides;
+    assert_eq!(overrides.command, Some(vec!["app.handler".to_owned()]));
+    assert_eq!(overrides.entry_point, Some(vec!["/e".to_owned(), "x".to_owned()]));
+    assert_eq!(overrides.working_directory.as_deref(), Some("/w"));
+    let body = "{Type: AWS::Serverless::Function, Properties: {PackageType: Image, ImageUri: i, \
+                ImageConfig: {Command: [], EntryPoint: [], WorkingDirectory: ''}}}";
+    let Package::Image(image) = function(&template(body), "F").package else { panic!("no image") };
+    assert!(image.overrides.is_empty(), "{image:?}");
 }
 
 #[test]

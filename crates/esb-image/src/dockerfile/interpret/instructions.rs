@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use esb_model::ImageOverrides;
+use esb_oci::{Glob, is_pattern};
+
 use super::{CopyFiles, StagePlan, Step, StepAction};
 use crate::{
     dockerfile::{
@@ -141,11 +144,15 @@ impl StagePlan {
     }
 
     fn work_folder(&mut self, words: &Expansion<'_>, path: &str) -> Result<Step, Problem> {
-        let line = words.line;
         let mut written = words.text(path)?;
         if written.is_empty() {
             self.config.text("WorkingDir").clone_into(&mut written);
         }
+        self.enter(words.line, written)
+    }
+
+    /// Makes a folder the one in which programs start.
+    fn enter(&mut self, line: usize, written: String) -> Result<Step, Problem> {
         let path = paths::clean(&self.absolute(&written));
         // An absolute path stays as it is written.
         let absolute = if written.starts_with('/') { written } else { format!("/{path}") };
@@ -225,6 +232,11 @@ impl StagePlan {
                 let source = source.escape_debug();
                 return Err(Problem::unsupported(line, format!("`ADD` of `{source}`")));
             }
+            if !is_readable(source) {
+                let source = source.escape_debug();
+                let reason = format!("the pattern `{source}`, which is malformed");
+                return Err(Problem::unsupported(line, reason));
+            }
             write!(created_by, " {source}").expect("writing to a string cannot fail");
         }
         let mut documents = Vec::new();
@@ -271,17 +283,32 @@ impl StagePlan {
         }
     }
 
+    /// Does what a template's `ImageConfig` says, as the instructions that a daemon gets for it do.
+    pub(super) fn override_with(
+        &mut self,
+        overrides: &ImageOverrides,
+        line: usize,
+    ) -> Result<(), Problem> {
+        let note = |created_by| Step { line, created_by, action: StepAction::Nothing };
+        if let Some(folder) = &overrides.working_directory {
+            let step = self.enter(line, folder.clone())?;
+            self.steps.push(step);
+        }
+        let commands = [
+            ("ENTRYPOINT", "Entrypoint", &overrides.entry_point),
+            ("CMD", "Cmd", &overrides.command),
+        ];
+        for (keyword, setting, words) in commands {
+            let Some(words) = words else { continue };
+            let shown = self.set_command(setting, &Command::Exec(words.clone()));
+            self.steps.push(note(format!("{keyword} {shown}")));
+        }
+        Ok(())
+    }
+
     /// Sets a command and gives it as the history shows it.
     fn set_command(&mut self, setting: &str, command: &Command) -> String {
-        let words = match command {
-            Command::Exec(words) => words.clone(),
-            Command::Shell(text) => {
-                let shell = self.config.list("Shell").unwrap_or_else(|| vec!["/bin/sh", "-c"]);
-                let mut words: Vec<String> = shell.into_iter().map(str::to_owned).collect();
-                words.push(text.clone());
-                words
-            }
-        };
+        let words = command.words(self.config.list("Shell"));
         let shown = serde_json::Value::from(words.clone()).to_string();
         if words.is_empty() {
             self.config.clear(setting);
@@ -290,6 +317,13 @@ impl StagePlan {
         }
         shown
     }
+}
+
+/// Whether a source is a path, or a pattern that can be read.
+fn is_readable(source: &str) -> bool {
+    let source = paths::clean(source);
+    let parts = source.split('/').skip_while(|part| !is_pattern(part));
+    parts.filter(|part| !part.is_empty()).all(|part| Glob::new(part).is_some())
 }
 
 fn owner_of(text: &str, line: usize) -> Result<Owner, Problem> {
