@@ -30,6 +30,9 @@ fn of_run(remedy: &esb_deploy::Remedy) -> Cow<'_, str> {
         Remedy::UseAnotherEnvironment => {
             "wait for it, or build for another environment with `-e`".into()
         }
+        Remedy::StartEngineOrNameDaemons => "start the Docker engine, name another with \
+             DOCKER_HOST, or name BuildKit daemons with `--buildkit ADDR`"
+            .into(),
         Remedy::NameDaemons => "name them with `--buildkit ADDR` or BUILDKIT_HOST".into(),
         Remedy::NameInternalRegistry => {
             "name the internal registry with `--registry HOST[:PORT]`".into()

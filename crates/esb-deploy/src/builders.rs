@@ -191,5 +191,8 @@ fn needing(recipe: &ImageRecipe, reason: &str, error: Error) -> Error {
     if reason.is_empty() {
         return error;
     }
-    error.during(format!("`{}` takes a container engine: {reason}", recipe.repository))
+    let image = &recipe.repository;
+    error
+        .during(format!("the embedded engine does not build `{image}`: {reason}"))
+        .hint(Remedy::StartEngineOrNameDaemons)
 }

@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     external::ExternalState,
     image_names::{Target, function_of, push_reference},
+    options::BuilderChoice,
     plan::Plan,
     release::{
         bases::{self, Bases, BuildInputs},
@@ -255,9 +256,15 @@ async fn predict(
     let build = |reason: String| Ok(BuildPrediction::Build { reason });
     let empty = BTreeMap::new();
     let bases = found.get(&recipe.platform).unwrap_or(&empty);
-    if recipe.base.reference().is_some_and(|name| !bases.contains_key(name)) {
+    let named = match &recipe.base {
+        BaseRef::Own { reference, .. } => vec![reference.clone()],
+        BaseRef::External { .. } | BaseRef::InDockerfile => bases::of_recipe(recipe)?,
+    };
+    if named.iter().any(|name| !bases.contains_key(name)) {
         return match (&recipe.base, missing) {
-            (BaseRef::External { .. }, Some(reason)) => build(reason.to_owned()),
+            (BaseRef::External { .. } | BaseRef::InDockerfile, Some(reason)) => {
+                build(reason.to_owned())
+            }
             _ if is_new(run, recipe)? => build(first_build(run)),
             _ => build("its base image is built again".to_owned()),
         };
@@ -284,9 +291,28 @@ async fn predict(
         }
     }
     let inputs = BuildInputs::new(run, target, recipe);
-    let builder = run.builder(target, recipe).await?;
-    match builder.predict(inputs.request(found)).await? {
-        Some(foresight) => Ok(foresight),
-        None => build(format!("the {} engine decides what it reuses", builder.name())),
+    let request = inputs.request(found);
+    let (choice, needs) = run.engine_for(recipe);
+    let builder = match run.builder(target, recipe).await {
+        Ok(builder) => builder,
+        // A plan needs no engine; the run will.
+        Err(_) if choice == BuilderChoice::Docker && !needs.is_empty() => {
+            return build(needs_engine(&needs));
+        }
+        Err(error) => return Err(error),
+    };
+    match builder.predict(request).await {
+        Ok(Some(foresight)) => Ok(foresight),
+        Ok(None) => build(format!("the {} engine decides what it reuses", builder.name())),
+        Err(esb_image::Error::Unsupported { source, .. })
+            if run.options.builder == BuilderChoice::Auto =>
+        {
+            build(needs_engine(&source.to_string()))
+        }
+        Err(error) => Err(error.into()),
     }
+}
+
+fn needs_engine(reason: &str) -> String {
+    format!("needs a container engine: {reason}")
 }

@@ -13,6 +13,8 @@ pub enum Remedy {
     BuildFirst,
     /// Wait, or use another environment.
     UseAnotherEnvironment,
+    /// Start or name a container engine, or name `BuildKit` daemons.
+    StartEngineOrNameDaemons,
     /// Name the daemons of the fleet.
     NameDaemons,
     /// Name the registry that external images are copied into.

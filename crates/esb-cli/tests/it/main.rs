@@ -18,6 +18,7 @@ mod links;
 mod lock;
 mod messages;
 mod mistakes;
+mod own_dockerfiles;
 mod packages;
 mod platform;
 mod results;
