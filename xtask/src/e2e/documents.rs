@@ -105,16 +105,16 @@ fn references(parts: &Parts) -> Outcome<Vec<(String, String)>> {
         Ok(names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
     };
     let mut found = Vec::new();
-    let mut last = String::new();
+    let mut after = String::new();
     loop {
-        let page = list(&format!("/v2/_catalog?n={PAGE}&last={last}"), "repositories")?;
+        let page = list(&format!("/v2/_catalog?n={PAGE}&last={after}"), "repositories")?;
         for repository in &page {
             for tag in list(&format!("/v2/{repository}/tags/list"), "tags").unwrap_or_default() {
                 found.push((repository.clone(), tag));
             }
         }
         match page.last() {
-            Some(name) if page.len() >= PAGE => last.clone_from(name),
+            Some(name) if page.len() >= PAGE => after.clone_from(name),
             _ => return Ok(found),
         }
     }

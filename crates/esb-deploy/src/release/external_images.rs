@@ -22,9 +22,9 @@ pub(crate) fn find(
 ) -> Result<Vec<External>, Error> {
     let mut images = Vec::new();
     // A run that publishes nothing syncs nothing, and only names where the images would go.
-    let names = &run.options.registry;
-    let named = names.configured.as_ref().unwrap_or(&names.default);
-    let registry = target.registry.as_ref().or((!run.options.publish).then_some(named));
+    let options = &run.options.registry;
+    let planned = options.configured.as_ref().unwrap_or(&options.default);
+    let registry = target.registry.as_ref().or((!run.options.publish).then_some(planned));
     for function in &app.functions {
         let Package::Image(package) = &function.package else { continue };
         let name = function.effective_name();
