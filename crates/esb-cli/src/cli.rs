@@ -76,6 +76,10 @@ pub(crate) struct GlobalArgs {
     /// Never ask, even on a terminal
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
+    /// Use a content store that belongs to another user, or that every user can write to
+    /// (ESB_TRUST_STORE)
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) trust_store: bool,
     /// Only results, warnings and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,

@@ -9,13 +9,14 @@ use esb_image::{
     docker::{ClientSettings, DockerEngine},
 };
 use esb_model::Brand;
-use esb_oci::ContentStore;
+use esb_oci::{ContentStore, StoreAccess};
 
 use crate::{
     access,
     cli::{AccessArgs, BuildArgs},
     environment::Environment,
     fleet::fleet,
+    printer::Printer,
 };
 
 /// Registries, the store and the engine, as every command reaches them.
@@ -24,8 +25,9 @@ pub(crate) fn connections(
     registry: &RegistryNames,
     project: &Project,
     environment: &Environment,
+    printer: Printer,
 ) -> Result<Connections, Error> {
-    let store = open_store(environment, &project.brand)?;
+    let store = open_store(environment, &project.brand, printer)?;
     let internal = registry.configured.iter().chain([&registry.default]);
     let client = access::client(access, environment, internal, &store)?;
     let mut connections = Connections::new(store, client);
@@ -39,8 +41,9 @@ pub(crate) fn of_build(
     registry: &RegistryNames,
     project: &Project,
     environment: &Environment,
+    printer: Printer,
 ) -> Result<Connections, Error> {
-    let mut connections = connections(&args.access, registry, project, environment)?;
+    let mut connections = connections(&args.access, registry, project, environment, printer)?;
     connections.fleet = fleet(&args.fleet, environment)?;
     connections.tools = Tools {
         install_uv: !args.packages.no_uv_install,
@@ -83,16 +86,46 @@ pub(crate) fn store_folder(environment: &Environment, brand: &Brand) -> Result<P
 }
 
 /// The content store of this user, to build with.
-pub(crate) fn open_store(environment: &Environment, brand: &Brand) -> Result<ContentStore, Error> {
+pub(crate) fn open_store(
+    environment: &Environment,
+    brand: &Brand,
+    printer: Printer,
+) -> Result<ContentStore, Error> {
+    let dir = trusted_folder(environment, brand, printer)?;
+    Ok(ContentStore::open_held_telling(dir, |wait| printer.note(&wait.to_string()))?)
+}
+
+/// Where the content store of this user lies, when it can be trusted.
+pub(crate) fn trusted_folder(
+    environment: &Environment,
+    brand: &Brand,
+    printer: Printer,
+) -> Result<PathBuf, Error> {
     let dir = store_folder(environment, brand)?;
-    Ok(ContentStore::open_held(dir)?)
+    if environment.trusts_store() {
+        return Ok(dir);
+    }
+    let shown = dir.display();
+    match esb_oci::check_store_access(&dir)? {
+        StoreAccess::Trusted => {}
+        StoreAccess::Narrowed => printer.warning(&format!(
+            "every user of this machine could write to the content store `{shown}`; now they no \
+             longer can"
+        )),
+        StoreAccess::OpenToAll => printer.warning(&format!(
+            "every user of this machine can write to the content store `{shown}`; if that is \
+             meant to be, say so with `--trust-store`"
+        )),
+    }
+    Ok(dir)
 }
 
 /// The content store of this user where there is one, for what was found out before: a command
 /// that only looks makes none, and does without one that cannot be opened.
 pub(crate) fn known_store(environment: &Environment, brand: &Brand) -> Option<ContentStore> {
     let dir = store_folder(environment, brand).ok().filter(|dir| dir.is_dir())?;
-    ContentStore::open(dir).ok()
+    let is_trusted = environment.trusts_store() || esb_oci::check_store_access(&dir).is_ok();
+    is_trusted.then(|| ContentStore::open(dir).ok())?
 }
 
 /// The settings that name the container engine.

@@ -54,6 +54,11 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "`1` follows links in the folders that are written to; read from the process's own \
          environment only, never from an env file",
     ),
+    (
+        "ESB_TRUST_STORE",
+        "`1` uses a content store that belongs to another user, or that every user can write to; \
+         read from the process's own environment only, never from an env file; `--trust-store`",
+    ),
     ("ESB_MIRRORS", "comma list of `HOST=…` as `--mirror` takes them"),
     ("VICTORIALOGS_URL", "address of the platform's log store, for `esb logs`; `--url`"),
     ("CONFIG_DIR", "folder that a Gateway reads; `--config-to`"),
@@ -107,6 +112,8 @@ pub(crate) struct Environment {
     /// What settings say for variables that are not set.
     from_settings: BTreeMap<String, String>,
     prefix: String,
+    /// `--trust-store`.
+    trust_store: bool,
 }
 
 impl Environment {
@@ -294,6 +301,18 @@ impl Environment {
         } else {
             Links::Refused { unless: Some(format!("{name}=1").into()) }
         }
+    }
+
+    /// Takes what the command line says of the content store.
+    pub(crate) fn set_trust_store(&mut self, trust_store: bool) {
+        self.trust_store = trust_store;
+    }
+
+    /// Whether a content store is used that others may have written to. Only the command line and
+    /// the process's own environment decide.
+    pub(crate) fn trusts_store(&self) -> bool {
+        let name = format!("{}_TRUST_STORE", self.prefix);
+        self.trust_store || !self.files.contains_key(&name) && self.is_true(&name)
     }
 
     /// How long a run waits for another one, where it is set.

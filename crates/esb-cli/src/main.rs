@@ -64,6 +64,7 @@ fn main() -> ExitCode {
     };
     cli.command.take_paths();
     let mut environment = Environment::capture();
+    environment.set_trust_store(cli.global.trust_store);
     let printer = Printer::new(&cli.global, &environment);
     for warning in &warnings {
         printer.warning(warning);

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use esb_oci::FolderError;
+use esb_oci::{Barrier, FolderError};
 
 use crate::{ConfigFile, EntryKey, Owner};
 
@@ -227,7 +227,8 @@ fn io_remedy(kind: io::ErrorKind, path: &Path) -> Option<Remedy> {
             Some(Remedy::Advice(format!("free space on the file system of `{folder}`")))
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Some(Remedy::MakeWritable { folder: folder.to_owned() })
+            let barrier = Barrier::find(path).map(|found| found.path);
+            Some(Remedy::MakeWritable { folder: barrier.unwrap_or_else(|| folder.to_owned()) })
         }
         _ => None,
     }

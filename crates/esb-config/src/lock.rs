@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use esb_oci::Folder;
+use esb_oci::{Folder, LockWait, TELL_AFTER};
 
 use crate::{Error, is_same_folder};
 
@@ -37,7 +37,20 @@ impl Lock {
     /// # Errors
     /// [`Error::Locked`] with the process that holds it, or when the folder is not writable.
     pub fn acquire(folder: impl Into<Folder>, limit: Duration) -> Result<Self, Error> {
-        let folder = folder.into();
+        Self::acquire_telling(folder, limit, |_| {})
+    }
+
+    /// As [`Lock::acquire`]; a wait of more than [`TELL_AFTER`] is told.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`].
+    pub fn acquire_telling(
+        folder: impl Into<Folder>,
+        limit: Duration,
+        tell: impl FnOnce(&LockWait),
+    ) -> Result<Self, Error> {
+        let folder = folder.into().readable();
+        let mut tell = Some(tell);
         folder.make()?;
         let path = folder.path().join(FILE_NAME);
         let mut file = folder.lock_file(FILE_NAME)?;
@@ -46,6 +59,11 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if start.elapsed() < limit => {
+                    if start.elapsed() >= TELL_AFTER
+                        && let Some(tell) = tell.take()
+                    {
+                        tell(&LockWait::of(path.clone(), &file));
+                    }
                     thread::sleep(RETRY.min(limit));
                 }
                 Err(TryLockError::WouldBlock) => {

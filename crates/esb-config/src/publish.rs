@@ -154,7 +154,7 @@ pub fn write_generated(
     config: &ConfigSet,
     functions_mode: u32,
 ) -> Result<Publication, Error> {
-    let folder = &folder.into();
+    let folder = &folder.into().readable();
     folder.make()?;
     let mut publication = Publication::default();
     for file in ConfigFile::GENERATED {

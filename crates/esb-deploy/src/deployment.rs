@@ -87,6 +87,10 @@ impl Deployment {
             Error::new(Kind::Usage, "project", text)
         })?;
         let builders = Builders::new(&project, &connections);
+        let told = Arc::clone(&reporter);
+        connections.store.tell_waits(move |wait| {
+            told.event(&Event::Note { text: &wait.to_string() });
+        });
         let Connections { client, store, .. } = &connections;
         let session = PushSession::new();
         let learned = RunState {

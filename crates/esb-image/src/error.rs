@@ -6,7 +6,7 @@ use std::{
 };
 
 use esb_model::Platform;
-use esb_oci::{BlobError, Digest, FolderError, InvalidImage, LinkFault, StoreError};
+use esb_oci::{Barrier, BlobError, Digest, FolderError, InvalidImage, LinkFault, StoreError};
 
 use crate::Unsupported;
 
@@ -299,6 +299,13 @@ impl Error {
             Self::Link { fault, .. } => Remedy::Advice(fault.hint().to_owned()),
             Self::Folder(error) => Remedy::Advice(error.hint()?),
             Self::Store(error) => error.remedy()?.into(),
+            Self::Io { path, source, .. } => {
+                let is_denied = matches!(
+                    source.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                );
+                Remedy::Advice(is_denied.then(|| Barrier::find(path))??.to_string())
+            }
             Self::Blob(error) => error.remedy()?.into(),
             Self::BaseLayer { source, .. } => source.downcast_ref::<BlobError>()?.remedy()?.into(),
             _ => return None,

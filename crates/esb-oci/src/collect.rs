@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    ContentStore, EntryKind, Folder, FolderEntry, FolderError, StoreError,
+    ContentStore, EntryKind, Folder, FolderEntry, FolderError, LockWait, StoreError, TELL_AFTER,
     kinds::{self, LEFTOVERS, TEMPORARY},
     layout,
 };
@@ -99,10 +99,16 @@ impl ContentStore {
         let path = self.root().join(LOCK);
         let lock = self.folder().lock_file(LOCK)?;
         let start = Instant::now();
+        let mut is_told = false;
         loop {
             match lock.try_lock() {
                 Ok(()) => return self.collect_locked(limit),
-                Err(TryLockError::WouldBlock) if start.elapsed() < patience => thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
+                    if start.elapsed() >= TELL_AFTER && !std::mem::replace(&mut is_told, true) {
+                        self.tell_wait(&LockWait::of(path.clone(), &lock));
+                    }
+                    thread::sleep(PAUSE);
+                }
                 Err(TryLockError::WouldBlock) => {
                     return Err(StoreError::InUse { path: self.root().to_owned() });
                 }
@@ -168,12 +174,22 @@ impl ContentStore {
 
 /// Keeps a store's content in place until the file is closed. Where locks or writing are not
 /// possible, nobody can collect either.
-pub(crate) fn hold(root: &Folder) -> Result<Option<File>, FolderError> {
+pub(crate) fn hold(root: &Folder, tell: impl Fn(&LockWait)) -> Result<Option<File>, FolderError> {
     let lock = match root.lock_file(LOCK) {
         Ok(lock) => lock,
         Err(error) if error.is_input() => return Err(error),
         Err(_) => return Ok(None),
     };
+    let start = Instant::now();
+    loop {
+        match lock.try_lock_shared() {
+            Ok(()) => return Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) if start.elapsed() < TELL_AFTER => thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
+    }
+    tell(&LockWait::of(root.path().join(LOCK), &lock));
     Ok(lock.lock_shared().ok().map(|()| lock))
 }
 

@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::Folder;
+use crate::{Folder, LockWait, TELL_AFTER};
+
+/// Is told of waits.
+pub(crate) type WaitListener = Arc<dyn Fn(&LockWait) + Send + Sync>;
 
 /// How long another process is waited for: the one that holds a lock may have been stopped.
 const PATIENCE: Duration = Duration::from_mins(15);
@@ -46,11 +49,16 @@ impl Drop for KeyLock {
 }
 
 /// Waits for the lock of a name in a folder, [`PATIENCE`] at most.
-pub(crate) async fn lock(folder: &Folder, name: &str) -> KeyLock {
-    wait(folder, name, PATIENCE).await
+pub(crate) async fn lock(folder: &Folder, name: &str, tell: Option<WaitListener>) -> KeyLock {
+    wait(folder, name, PATIENCE, tell).await
 }
 
-async fn wait(folder: &Folder, name: &str, patience: Duration) -> KeyLock {
+async fn wait(
+    folder: &Folder,
+    name: &str,
+    patience: Duration,
+    tell: Option<WaitListener>,
+) -> KeyLock {
     let (folder, name) = (folder.clone(), name.to_owned());
     match attempt(&folder, &name) {
         Attempt::Locked(file) => return KeyLock(Some(LockFile { folder, name, _locked: file })),
@@ -60,7 +68,7 @@ async fn wait(folder: &Folder, name: &str, patience: Duration) -> KeyLock {
     let waiting = Arc::new(Mutex::new(LockRequest::default()));
     let theirs = Arc::clone(&waiting);
     let spawned = thread::Builder::new().name("key-lock".to_owned()).spawn(move || {
-        let lock = poll_until(folder, name, Instant::now() + patience, &theirs);
+        let lock = poll_until(folder, name, patience, tell, &theirs);
         let mut waiting = theirs.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.lock = Some(lock);
         if let Some(waker) = waiting.waker.take() {
@@ -100,7 +108,14 @@ impl Drop for CancelOnDrop<'_> {
     }
 }
 
-fn poll_until(folder: Folder, name: String, end: Instant, waiting: &Mutex<LockRequest>) -> KeyLock {
+fn poll_until(
+    folder: Folder,
+    name: String,
+    patience: Duration,
+    mut tell: Option<WaitListener>,
+    waiting: &Mutex<LockRequest>,
+) -> KeyLock {
+    let start = Instant::now();
     loop {
         thread::sleep(PAUSE);
         match attempt(&folder, &name) {
@@ -110,8 +125,14 @@ fn poll_until(folder: Folder, name: String, end: Instant, waiting: &Mutex<LockRe
             Attempt::Impossible => return KeyLock(None),
             Attempt::Taken => {}
         }
+        if start.elapsed() >= TELL_AFTER
+            && let Some(tell) = tell.take()
+            && let Ok(file) = folder.lock_file(&name)
+        {
+            tell(&LockWait::of(folder.path().join(&name), &file));
+        }
         let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.is_cancelled || Instant::now() >= end {
+        if waiting.is_cancelled || start.elapsed() >= patience {
             return KeyLock(None);
         }
     }
@@ -160,20 +181,20 @@ mod tests {
     }
 
     fn is_free(folder: &Path, name: &str) -> bool {
-        block_on(wait(&Folder::new(folder), name, Duration::ZERO)).0.is_some()
+        block_on(wait(&Folder::new(folder), name, Duration::ZERO, None)).0.is_some()
     }
 
     #[test]
     fn one_at_a_time_and_nothing_is_left() {
         let folder = tempfile::tempdir().unwrap();
-        let mine = block_on(lock(&Folder::new(folder.path()), "a"));
+        let mine = block_on(lock(&Folder::new(folder.path()), "a", None));
         assert!(!is_free(folder.path(), "a"), "it is taken");
         assert!(is_free(folder.path(), "b"), "another one is not");
         let inside = Mutex::new(0);
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let own = block_on(lock(&Folder::new(folder.path()), "a"));
+                    let own = block_on(lock(&Folder::new(folder.path()), "a", None));
                     assert!(own.0.is_some());
                     let _alone = inside.try_lock().expect("nobody else has the lock");
                     thread::sleep(Duration::from_millis(5));
@@ -185,11 +206,30 @@ mod tests {
     }
 
     #[test]
+    fn a_long_wait_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Folder::new(folder.path());
+        let mine = block_on(lock(&root, "a", None));
+        let (sender, told) = std::sync::mpsc::channel();
+        let tell: WaitListener = Arc::new(move |wait: &LockWait| {
+            let _gone = sender.send(wait.clone());
+        });
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| block_on(lock(&root, "a", Some(tell))));
+            let wait = told.recv_timeout(Duration::from_mins(1)).unwrap();
+            assert_eq!(wait.path, folder.path().join("a"));
+            drop(mine);
+            assert!(waiting.join().unwrap().0.is_some());
+        });
+        assert!(told.recv().is_err(), "it is told once");
+    }
+
+    #[test]
     fn a_lock_that_nobody_holds_and_one_that_cannot_be_had() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("left"), "by a process that was killed").unwrap();
         assert!(is_free(folder.path(), "left"));
         fs::write(folder.path().join("file"), "").unwrap();
-        assert!(block_on(lock(&Folder::new(folder.path().join("file")), "a")).0.is_none());
+        assert!(block_on(lock(&Folder::new(folder.path().join("file")), "a", None)).0.is_none());
     }
 }

@@ -218,7 +218,7 @@ pub async fn write_entries(
     root: impl Into<Folder>,
     new: &[LayoutEntry],
 ) -> Result<(), LayoutError> {
-    let root = root.into();
+    let root = root.into().readable();
     check_layout(&root)?;
     let store = ContentStore::of_layout(&root)?;
     for entry in new {

@@ -5,6 +5,7 @@
 //! the network, and decides nothing about what goes into an image.
 
 mod archive;
+mod barrier;
 mod blob;
 mod collect;
 mod config;
@@ -20,8 +21,10 @@ mod kinds;
 mod layer;
 mod layout;
 mod links;
+mod lock_wait;
 pub mod manifest;
 mod marker;
+mod ownership;
 mod records;
 mod redact;
 mod reference;
@@ -30,6 +33,7 @@ mod store;
 mod verify;
 
 pub use archive::{ArchiveImage, docker_archive};
+pub use barrier::Barrier;
 pub use blob::{
     Blob, BlobError, BlobLocation, BlobSource, BlobStream, BoxFuture, file_stream, verified,
 };
@@ -53,7 +57,9 @@ pub use links::{
     CopiedFolder, CopiedLinks, LinkAction, LinkError, LinkFault, LinkReason, LinkRules,
     NEVER_COPIED, look as look_at_links,
 };
+pub use lock_wait::{LockWait, TELL_AFTER};
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
+pub use ownership::{StoreAccess, check_store_access};
 pub use redact::Redactor;
 pub use reference::{InvalidReference, Reference};
 pub use remedy::Remedy;

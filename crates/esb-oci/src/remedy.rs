@@ -6,6 +6,8 @@
 pub enum Remedy {
     /// The blob is fetched once where there is a network, or comes from an OCI layout that has it.
     FetchBlob,
+    /// A store that belongs to another user is trusted, or another folder is named.
+    TrustStore,
     /// In words that name no setting of the caller.
     Advice(String),
 }

@@ -15,7 +15,7 @@ use std::{
     future::poll_fn,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,13 +23,13 @@ use tempfile::NamedTempFile;
 
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest, Folder,
-    FolderError, Remedy, TemporaryFolder,
+    FolderError, LockWait, Remedy, TemporaryFolder,
     blob::file_stream,
     collect,
     damage::{Damage, DamageLog},
     digest::Hasher,
-    folder::is_temporary,
-    key_lock::{self, KeyLock},
+    folder::{barrier, is_temporary},
+    key_lock::{self, KeyLock, WaitListener},
     kinds::{self, TEMPORARY},
     marker,
     records::Records,
@@ -48,6 +48,9 @@ pub enum StoreError {
     },
     #[error("the store `{}` is in use", path.display())]
     InUse { path: PathBuf },
+    /// What lies in a store goes into images.
+    #[error("the content store `{}` belongs to user {owner}, and this is user {own}", path.display())]
+    Owner { path: PathBuf, owner: u32, own: u32 },
     /// Collecting there would remove what is not ours.
     #[error("`{}` is not a content store, and holds other files: {}", path.display(), QuotedNames(names))]
     Foreign { path: PathBuf, names: Vec<String> },
@@ -77,18 +80,23 @@ impl StoreError {
             ),
             Self::Version { .. } => "name another folder for it, or remove it".to_owned(),
             Self::Folder(error) => error.hint()?,
-            Self::Io { source, .. } if marker::is_read_only(source.kind()) => {
-                "what is there can be read, and what is new has to be written: give this user the \
-                 right to, or name another folder"
-                    .to_owned()
+            Self::Io { path, source, .. } if marker::is_read_only(source.kind()) => {
+                let why = barrier(source, path).unwrap_or_else(|| {
+                    "give this user the right to, or name another folder".to_owned()
+                });
+                format!("what is there can be read, and what is new has to be written: {why}")
             }
+            Self::Owner { .. } => return Some(Remedy::TrustStore),
             Self::Io { .. } => return None,
         }))
     }
 
     /// Whether the folder that the user named cannot be a store.
     pub fn is_input(&self) -> bool {
-        matches!(self, Self::Foreign { .. } | Self::Version { .. } | Self::Folder(_))
+        matches!(
+            self,
+            Self::Foreign { .. } | Self::Version { .. } | Self::Folder(_) | Self::Owner { .. }
+        )
     }
 
     /// Whether the local disk is the cause, and not what was to be stored.
@@ -142,6 +150,7 @@ pub struct ContentStore {
     /// all processes share.
     scratch: Option<Arc<TemporaryFolder>>,
     damage: Arc<DamageLog>,
+    waits: Arc<OnceLock<WaitListener>>,
     /// Locked as long as a clone lives.
     _held: Option<Arc<File>>,
 }
@@ -160,8 +169,19 @@ impl ContentStore {
     /// # Errors
     /// When the folders cannot be made.
     pub fn open_held(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        Self::open_held_telling(root, |_| {})
+    }
+
+    /// As [`ContentStore::open_held`]; a wait of more than [`crate::TELL_AFTER`] is told.
+    ///
+    /// # Errors
+    /// As [`ContentStore::open_held`].
+    pub fn open_held_telling(
+        root: impl Into<PathBuf>,
+        tell: impl Fn(&LockWait),
+    ) -> Result<Self, StoreError> {
         let store = Self::open(root)?;
-        let held = collect::hold(&store.folder)?.map(Arc::new);
+        let held = collect::hold(&store.folder, tell)?.map(Arc::new);
         collect::remove_old_leftovers(&store.folder)?;
         Ok(Self { _held: held, ..store })
     }
@@ -206,7 +226,8 @@ impl ContentStore {
         let damage = Arc::<DamageLog>::default();
         let records = Arc::new(Records::new(&folder, Arc::clone(&damage)));
         let root = Arc::new(folder.path());
-        Self { root, folder: Arc::new(folder), records, scratch, damage, _held: None }
+        let (folder, waits) = (Arc::new(folder), Arc::default());
+        Self { root, folder, records, scratch, damage, waits, _held: None }
     }
 
     /// The store's folder.
@@ -336,7 +357,20 @@ impl ContentStore {
     /// Locks expensive work that other processes may be doing too: `name` says what, for one key.
     /// After the wait, check whether it is done already.
     pub async fn lock_key(&self, name: &str, key: Digest) -> KeyLock {
-        key_lock::lock(&self.scratch(), &format!("{name}-{}", key.hex())).await
+        let tell = self.waits.get().cloned();
+        key_lock::lock(&self.scratch(), &format!("{name}-{}", key.hex()), tell).await
+    }
+
+    pub(crate) fn tell_wait(&self, wait: &LockWait) {
+        if let Some(tell) = self.waits.get() {
+            tell(wait);
+        }
+    }
+
+    /// Has waits for locks of this store told, once they take more than [`crate::TELL_AFTER`].
+    /// Whoever asked first is told.
+    pub fn tell_waits(&self, tell: impl Fn(&LockWait) + Send + Sync + 'static) {
+        let _told_already = self.waits.set(Arc::new(tell));
     }
 
     /// Stores a blob from elsewhere, verified against its descriptor; nothing happens when it is
@@ -362,6 +396,18 @@ impl ContentStore {
             }
             fetched => fetched,
         }
+    }
+
+    /// As [`ContentStore::ingest`], for a reader that does not verify the blob's bytes: one that is
+    /// here is read, and stored again when it is damaged.
+    ///
+    /// # Errors
+    /// As [`ContentStore::ingest`].
+    pub async fn ingest_checked(&self, blob: &Blob) -> Result<(), StoreError> {
+        if self.has(&blob.descriptor) && self.check_blob(blob.descriptor.digest) {
+            return Ok(());
+        }
+        self.ingest(blob).await
     }
 
     async fn fetch(&self, blob: &Blob) -> Result<(), StoreError> {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use esb_deploy::{Error, Kind, STORE_LIMIT};
-use esb_oci::ContentStore;
+use esb_oci::{ContentStore, LockWait};
 
 use crate::{
     cli::{CacheArgs, CacheCommand, GlobalArgs},
-    connections::store_folder,
+    connections::trusted_folder,
     documents::{
         CacheDocument, CheckedKind, CollectedDocument, Content, DamagedEntry, VerifiedCacheDocument,
     },
@@ -29,15 +29,17 @@ pub(crate) fn run(
     printer: Printer,
 ) -> Result<(), CliError> {
     let brand = inputs::brand(global, environment.settings().text("brand"))?;
-    let folder = store_folder(environment, &brand)?;
+    let folder = trusted_folder(environment, &brand, printer)?;
     match args.command {
         None => Ok(show(&ContentStore::open(folder)?, printer)?),
         Some(CacheCommand::Gc { max_size }) => {
             let store = ContentStore::open(folder)?;
+            store.tell_waits(move |wait| printer.note(&wait.to_string()));
             Ok(collect(&store, max_size.unwrap_or(STORE_LIMIT), printer)?)
         }
         Some(CacheCommand::Verify { dry_run }) => {
-            verify(&ContentStore::open_held(folder)?, dry_run, printer)
+            let tell = |wait: &LockWait| printer.note(&wait.to_string());
+            verify(&ContentStore::open_held_telling(folder, tell)?, dry_run, printer)
         }
     }
 }

@@ -52,7 +52,8 @@ impl Session<'_> {
     fn open(&self) -> Result<Deployment, Error> {
         let Self { project, options, environment, .. } = *self;
         let build = self.request.build;
-        let connections = connections::of_build(build, &options.registry, project, environment)?;
+        let connections =
+            connections::of_build(build, &options.registry, project, environment, self.printer)?;
         let reporter = Arc::clone(&self.reporter);
         Deployment::open(project.clone(), options.clone(), connections, reporter)
     }

@@ -184,7 +184,7 @@ fn open(
     };
     let options = inputs::place_options(&args.place, flags, &project, environment)?;
     let connections =
-        connections::connections(&args.access, &options.registry, &project, environment)?;
+        connections::connections(&args.access, &options.registry, &project, environment, printer)?;
     Deployment::open(project, options, connections, TerminalReporter::new(printer))
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn run(
         since: since.or_else(|| (!is_one_run).then_some(Since::Ago(DEFAULT_SINCE))),
         limit: args.tail,
     };
-    let store = store(args, &project, environment).await?;
+    let store = store(args, &project, environment, printer).await?;
     let shows_function = query.function.is_none();
     let show = |record: &LogRecord| {
         if printer.json {
@@ -104,6 +104,7 @@ async fn store(
     args: &LogsArgs,
     project: &Project,
     environment: &Environment,
+    printer: Printer,
 ) -> Result<LogStore, Error> {
     let given = args.url.as_deref().or_else(|| environment.get("VICTORIALOGS_URL"));
     if let Some(address) = given {
@@ -114,7 +115,7 @@ async fn store(
         let text = format!("the project `{compose_project}` has no running VictoriaLogs");
         with_hint(Error::new(Kind::Remote, "logs", text))
     };
-    let content = connections::open_store(environment, &project.brand)?;
+    let content = connections::open_store(environment, &project.brand, printer)?;
     let engine = connections::engine(environment, &content).await.map_err(|error| {
         let mut own = missing();
         own.causes.push(error.message);

@@ -34,7 +34,8 @@ async fn open(
     let project = inputs::bare_project(global, environment)?;
     let options = inputs::place_options(place, RegistryFlags::default(), &project, environment)?;
     let access = AccessArgs::default();
-    let connections = connections::connections(&access, &options.registry, &project, environment)?;
+    let connections =
+        connections::connections(&access, &options.registry, &project, environment, printer)?;
     let reporter = TerminalReporter::new(printer);
     let deployment = Deployment::open(project, options, connections, reporter)?;
     let places = places(&deployment).await?;

@@ -28,5 +28,6 @@ mod schemas;
 mod settings;
 mod several;
 mod store;
+mod store_access;
 mod usage;
 mod values;

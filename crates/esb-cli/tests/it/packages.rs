@@ -1,6 +1,10 @@
 //! Packages of functions and layers, installed by a stand-in for uv.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Stdio},
+};
 
 use crate::{bases, context::Context};
 
@@ -101,4 +105,39 @@ fn a_package_that_cannot_be_installed_is_told_with_its_line_and_the_reason() {
     assert!(said.contains(expected), "{said}");
     assert!(!said.contains("/somewhere"), "{said}");
     assert_eq!(code, 3, "{said}");
+}
+
+#[test]
+fn many_runs_install_the_same_packages_at_once() {
+    let context = project(FUNCTION);
+    context.write("f/app.py", "def handler(event, context): return 1\n");
+    context.write("f/requirements.txt", "idna\nsix==1\n");
+    let (code, said) = esb(&context, &BUILD);
+    assert_eq!(code, 0, "{said}");
+    let mut runs = 0;
+    for round in 0..4 {
+        if round % 2 == 0 {
+            fs::remove_dir_all(context.path().join("cache/dependencies")).unwrap();
+        }
+        let started: Vec<_> = (0..8)
+            .map(|number| {
+                let environment = format!("e{number}");
+                let anew = if number % 2 == 0 { &["--no-cache"][..] } else { &[] };
+                let arguments = [&BUILD[..], anew, &["-e", &environment]].concat();
+                let mut command: Command = context.command(&arguments);
+                let tools = context.path().join("bin");
+                command.env("PATH", format!("{}:/usr/bin:/bin", tools.display()));
+                command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        for run in started {
+            let output = run.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            runs += 1;
+        }
+    }
+    assert_eq!(runs, 32);
+    let left = fs::read_dir(context.path().join("cache/dependencies")).unwrap().flatten();
+    let left: Vec<_> = left.filter(|entry| entry.file_name().len() != 64).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -26,7 +26,7 @@ use crate::{
 /// When they do not release it in time.
 pub fn lock_folder(run: &Deployment, folder: &Folder) -> Result<Lock, Error> {
     let limit = run.options.lock_wait.unwrap_or(Lock::DEFAULT_LIMIT);
-    Ok(Lock::acquire(folder, limit)?)
+    Ok(Lock::acquire_telling(folder, limit, |wait| run.note(&wait.to_string()))?)
 }
 
 /// The places that the configuration is published to: staging, and where a Gateway reads.

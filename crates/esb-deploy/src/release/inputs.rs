@@ -8,7 +8,7 @@ use std::{
 
 use esb_image::{Distribution, Error as BuildError, InstallRequest, Installed};
 use esb_model::{Dependencies, Event, ImageKind, ImageRecipe};
-use esb_oci::EntryKind;
+use esb_oci::{EntryKind, LockWait};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
@@ -44,8 +44,11 @@ pub(crate) async fn alone(run: &Deployment) -> Result<Option<File>, Error> {
             Err(TryLockError::WouldBlock) if start.elapsed() < limit => {
                 if !std::mem::replace(&mut told, true) {
                     let environment = &run.project.environment;
+                    let holder = LockWait::of(folder.path(), &lock).holder;
+                    let whose = holder.map(|process| format!(" (process {process})"));
                     run.note(&format!(
-                        "waiting for another run of the environment `{environment}`"
+                        "waiting for another run of the environment `{environment}`{}",
+                        whose.unwrap_or_default()
                     ));
                 }
                 tokio::time::sleep(PAUSE).await;

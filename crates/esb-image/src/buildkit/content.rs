@@ -5,7 +5,7 @@
 //! Refuses every blob that is not of a base of the session, and all that would write.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
     fmt,
     fs::File,
@@ -38,6 +38,8 @@ const BLOCK: u64 = 256 * 1024;
 pub(super) struct Contents {
     store: ContentStore,
     blobs: Arc<Mutex<HashMap<Digest, Blob>>>,
+    /// Blobs of the store that were read and are right; daemons read a blob in parts.
+    checked: Arc<Mutex<HashSet<Digest>>>,
 }
 
 impl fmt::Debug for Contents {
@@ -49,7 +51,7 @@ impl fmt::Debug for Contents {
 impl Contents {
     /// Blobs that are not at hand are fetched into `store` when they are asked for.
     pub(super) fn new(store: ContentStore) -> Self {
-        Self { store, blobs: Arc::default() }
+        Self { store, blobs: Arc::default(), checked: Arc::default() }
     }
 
     /// Lets daemons read an image.
@@ -71,8 +73,14 @@ impl Contents {
     /// The blob as a file of the store.
     async fn open(&self, blob: &Blob) -> Result<File, Status> {
         let failed = |error: &dyn std::error::Error| Status::unavailable(chain(error));
-        self.store.ingest(blob).await.map_err(|error| failed(&error))?;
-        File::open(self.store.blob_path(blob.descriptor.digest)).map_err(|error| failed(&error))
+        let digest = blob.descriptor.digest;
+        let checked = || self.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_checked = checked().contains(&digest);
+        if !is_checked {
+            self.store.ingest_checked(blob).await.map_err(|error| failed(&error))?;
+            checked().insert(digest);
+        }
+        File::open(self.store.blob_path(digest)).map_err(|error| failed(&error))
     }
 }
 

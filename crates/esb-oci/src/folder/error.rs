@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::EntryKind;
+use crate::Barrier;
 
 /// An operation on a folder or on a file in it failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,7 @@ impl FolderError {
                 })
             }
             Self::Kind { path, .. } => Some(format!("move `{}` away", path.display())),
-            Self::Io { .. } => None,
+            Self::Io { path, source, .. } => barrier(source, path),
         }
     }
 
@@ -60,6 +61,14 @@ impl FolderError {
     pub fn is_input(&self) -> bool {
         matches!(self, Self::Link { .. } | Self::Kind { .. })
     }
+}
+
+/// What keeps this user from a path, and what helps.
+pub(crate) fn barrier(error: &io::Error, path: &Path) -> Option<String> {
+    let is_denied =
+        matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
+    let found = is_denied.then(|| Barrier::find(path))??;
+    Some(format!("{found}: give this user the right to, or name another folder"))
 }
 
 fn to(target: Option<&Path>) -> String {

@@ -21,6 +21,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
+pub(crate) use self::error::barrier;
 pub use self::{
     error::FolderError,
     write::{TemporaryFolder, is_temporary},
@@ -44,6 +45,8 @@ pub struct Folder {
     base: PathBuf,
     below: PathBuf,
     links: Links,
+    /// Folders that are made may be read by all users, whatever the umask says.
+    is_readable: bool,
 }
 
 impl From<&Folder> for Folder {
@@ -92,7 +95,7 @@ impl Folder {
     /// A folder to which links may lead, and below which they are errors.
     pub fn new(base: impl Into<PathBuf>) -> Self {
         let links = Links::Refused { unless: None };
-        Self { base: base.into(), below: PathBuf::new(), links }
+        Self { base: base.into(), below: PathBuf::new(), links, is_readable: false }
     }
 
     /// The same folder with other rules for links.
@@ -101,17 +104,24 @@ impl Folder {
         Self { links, ..self }
     }
 
+    /// The same folder for what other users read: folders that are made let them in, whatever the
+    /// umask says.
+    #[must_use]
+    pub fn readable(self) -> Self {
+        Self { is_readable: true, ..self }
+    }
+
     /// A folder below this one.
     #[must_use]
     pub fn join(&self, name: impl AsRef<Path>) -> Self {
         let below = self.below.join(name);
-        Self { base: self.base.clone(), below, links: self.links.clone() }
+        Self { below, ..self.clone() }
     }
 
     /// The folder above this one; the base has none that is known.
     pub fn above(&self) -> Option<Self> {
         let below = self.below.parent()?.to_owned();
-        Some(Self { base: self.base.clone(), below, links: self.links.clone() })
+        Some(Self { below, ..self.clone() })
     }
 
     /// Where the folder lies.
@@ -153,7 +163,7 @@ impl Folder {
         }
         let above = self.base.ancestors().filter(|path| !path.as_os_str().is_empty());
         let base = above.into_iter().find(|path| path.exists()).unwrap_or(Path::new("."));
-        Ok(Self { base: base.to_owned(), below: PathBuf::new(), links: self.links.clone() })
+        Ok(Self { base: base.to_owned(), below: PathBuf::new(), ..self.clone() })
     }
 
     /// A handle of the folder, to lock it with.

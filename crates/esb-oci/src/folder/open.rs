@@ -2,17 +2,20 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io,
     os::{
         fd::OwnedFd,
-        unix::ffi::{OsStrExt as _, OsStringExt as _},
+        unix::{
+            ffi::{OsStrExt as _, OsStringExt as _},
+            fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+        },
     },
     path::{Component, Path, PathBuf},
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, OFlags},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, RawMode},
     io::Errno,
 };
 
@@ -31,6 +34,7 @@ pub(super) struct OpenedName {
     pub(super) name: OsString,
     pub(super) path: PathBuf,
     links: Links,
+    is_readable: bool,
 }
 
 impl Folder {
@@ -38,7 +42,7 @@ impl Folder {
     pub(super) fn walk(&self, make: bool) -> Result<Option<OwnedFd>, FolderError> {
         let base = if self.base.as_os_str().is_empty() { Path::new(".") } else { &self.base };
         if make {
-            fs::create_dir_all(base).map_err(FolderError::io("create folder", base))?;
+            self.make_base(base).map_err(FolderError::io("create folder", base))?;
         }
         let mut path = base.to_owned();
         let mut folder = match rustix::fs::open(base, FOLDER, Mode::empty()) {
@@ -56,12 +60,30 @@ impl Folder {
                 }
             };
             path.push(name);
-            let place =
-                OpenedName { folder, name: name.to_owned(), path, links: self.links.clone() };
+            let (name, links) = (name.to_owned(), self.links.clone());
+            let place = OpenedName { folder, name, path, links, is_readable: self.is_readable };
             let Some(next) = place.open_folder(make)? else { return Ok(None) };
             (folder, path) = (next, place.path);
         }
         Ok(Some(folder))
+    }
+
+    /// Makes the base and the folders above it that are missing.
+    fn make_base(&self, base: &Path) -> io::Result<()> {
+        if base.is_dir() {
+            return Ok(());
+        }
+        let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let missing: Vec<&Path> = base.ancestors().take_while(is_missing).collect();
+        let above = base.ancestors().nth(missing.len()).filter(|path| !path.as_os_str().is_empty());
+        let mode = narrowed(fs::metadata(above.unwrap_or(Path::new(".")))?.mode(), 0o777);
+        fs::DirBuilder::new().recursive(true).mode(mode).create(base)?;
+        if self.is_readable {
+            for folder in missing {
+                fs::set_permissions(folder, Permissions::from_mode(mode))?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens the folder, and makes it first when it is missing.
@@ -90,7 +112,8 @@ impl Folder {
             return Err(FolderError::io("open", &path)(error));
         };
         let Some(folder) = above.walk(make)? else { return Ok(None) };
-        let place = OpenedName { folder, name: last.to_owned(), path, links: self.links.clone() };
+        let (name, links) = (last.to_owned(), self.links.clone());
+        let place = OpenedName { folder, name, path, links, is_readable: self.is_readable };
         if self.links == Links::Followed && place.kind()? == Some(EntryKind::Link) {
             let real = place.path.canonicalize().map_err(FolderError::io("follow", &place.path))?;
             let (folder, name) = split(&real);
@@ -104,6 +127,12 @@ impl Folder {
 impl OpenedName {
     pub(super) fn kind(&self) -> Result<Option<EntryKind>, FolderError> {
         kind_at(&self.folder, &self.name).map_err(|error| self.io("look at")(error.into()))
+    }
+
+    /// The permissions of something new here.
+    fn mode(&self, whole: RawMode) -> Mode {
+        let above = rustix::fs::fstat(&self.folder).map_or(0, |found| found.st_mode);
+        Mode::from_raw_mode(narrowed(above, whole))
     }
 
     pub(super) fn io(&self, action: &'static str) -> impl FnOnce(io::Error) -> FolderError {
@@ -137,9 +166,17 @@ impl OpenedName {
         let open = || rustix::fs::openat(&self.folder, &self.name, flags, Mode::empty());
         let mut opened = open();
         if make && matches!(opened, Err(Errno::NOENT)) {
-            match rustix::fs::mkdirat(&self.folder, &self.name, Mode::from_raw_mode(0o777)) {
-                // Somebody else may have been faster.
-                Ok(()) | Err(Errno::EXIST) => opened = open(),
+            let mode = self.mode(0o777);
+            match rustix::fs::mkdirat(&self.folder, &self.name, mode) {
+                Ok(()) => {
+                    opened = open();
+                    if let (true, Ok(made)) = (self.is_readable, &opened) {
+                        let widened = rustix::fs::fchmod(made, mode);
+                        widened.map_err(|error| self.io("let others into")(error.into()))?;
+                    }
+                }
+                // Somebody else was faster.
+                Err(Errno::EXIST) => opened = open(),
                 Err(error) => return Err(self.io("create folder")(error.into())),
             }
         }
@@ -155,7 +192,8 @@ impl OpenedName {
 
     /// Opens the file; none when nothing is here.
     pub(super) fn open(&self, flags: OFlags) -> Result<Option<File>, FolderError> {
-        let mode = Mode::from_raw_mode(0o666);
+        let is_new = flags.contains(OFlags::CREATE);
+        let mode = if is_new { self.mode(0o666) } else { Mode::empty() };
         let file = match rustix::fs::openat(&self.folder, &self.name, flags | FILE, mode) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(None),
@@ -172,6 +210,13 @@ impl OpenedName {
             found => Err(self.other(found.unwrap_or(EntryKind::Other), "file")),
         }
     }
+}
+
+/// Of the permissions of something new those that are given, before the umask takes its part: never
+/// to every user to write, and to the group only where it may write to the folder above.
+fn narrowed(above: RawMode, whole: RawMode) -> RawMode {
+    let by_group = above & 0o020;
+    whole & (0o755 | by_group)
 }
 
 /// What a name in an open folder stands for; none when nothing is there.

@@ -38,7 +38,7 @@ pub(crate) async fn run(
     options.lock = inputs::lock_use(args.lock);
     options.dry_run = true;
     let mut connections =
-        connections::connections(&args.access, &options.registry, &project, environment)?;
+        connections::connections(&args.access, &options.registry, &project, environment, printer)?;
     connections.tools = connections::tools(&project, environment);
     if args.access.offline {
         connections.tools.offline = Some(connections::wheelhouses(&connections, &project));

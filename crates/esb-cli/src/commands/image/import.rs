@@ -47,7 +47,7 @@ pub(crate) async fn run(
     let file = read(&args.file)?;
     let (wanted, registry) = wanted(&file, args, environment)?;
     let brand = inputs::brand(global, environment.settings().text("brand"))?;
-    let store = open_store(environment, &brand)?;
+    let store = open_store(environment, &brand, printer)?;
     let client = access::client(&args.access, environment, &registry, &store)?;
     let journal = Journal::new(store.clone());
     let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);

@@ -29,7 +29,7 @@ pub(crate) async fn run(
     printer: Printer,
 ) -> Result<(), CliError> {
     let project = inputs::bare_project(global, environment)?;
-    let store = connections::open_store(environment, &project.brand)?;
+    let store = connections::open_store(environment, &project.brand, printer)?;
     let compose_project = inputs::compose_project(args.project.as_deref(), &project, environment);
     let mode = match inputs::given_mode(args.mode, environment)? {
         Some(mode) => mode,

@@ -43,7 +43,7 @@ pub(crate) async fn run(
         Error::new(Kind::Input, "invoke", text).hint("run `esb build` with the same `-e` again")
     })?;
     note_newer_code(&project, &loaded, function, &record, printer);
-    let store = connections::open_store(environment, &project.brand)?;
+    let store = connections::open_store(environment, &project.brand, printer)?;
     let engine = connections::engine(environment, &store).await?;
     bring(&engine, image).await?;
 

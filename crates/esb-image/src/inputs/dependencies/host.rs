@@ -28,7 +28,7 @@ impl Installer {
     /// A folder for incomplete files, readable by its owner alone.
     pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
         let parent = self.store.root().join(FOLDER);
-        fs::create_dir_all(&parent).map_err(io_error("create", &parent))?;
+        self.store.folder().join(FOLDER).make()?;
         let made = tempfile::Builder::new().prefix("installing-").tempdir_in(&parent);
         made.map_err(|source| {
             StoreError::Io { action: "create a folder in", path: parent, source }.into()

@@ -212,6 +212,9 @@ impl Installer {
         let Built::Local(image) = report.built else {
             return Err(job.error("the engine kept the packages", None));
         };
+        for layer in &image.layers {
+            self.store.ingest_checked(layer).await?;
+        }
         let path = |layer: &Blob| self.store.blob_path(layer.descriptor.digest);
         Ok(image.layers.iter().map(path).collect())
     }

@@ -6,10 +6,11 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use crate::{Error, error::io_error, paths};
+use crate::{Error, archives::unpack::set_mode, error::io_error, paths};
 
 /// The interpreter of AWS's Python images.
 const INTERPRETER: &str = "#!/var/lang/bin/python3";
@@ -28,6 +29,7 @@ const MAX_TEXT: u64 = 64 * 1024 * 1024;
 
 /// Normalises an installation.
 pub(crate) fn normalise(folder: &Path) -> Result<(), Error> {
+    narrow(folder)?;
     let mut installation = Installation::new(folder);
     installation.walk(folder, "")?;
     let Installation { removed, changed, records, .. } = installation;
@@ -35,6 +37,15 @@ pub(crate) fn normalise(folder: &Path) -> Result<(), Error> {
         rewrite_record(&record, &removed, &changed)?;
     }
     Ok(())
+}
+
+/// Tools follow the umask, with which every user could write to what goes into images.
+fn narrow(path: &Path) -> Result<(), Error> {
+    let mode = fs::metadata(path).map_err(io_error("look at", path))?.permissions().mode();
+    if mode & 0o002 == 0 {
+        return Ok(());
+    }
+    set_mode(path, mode & 0o7775)
 }
 
 struct Installation<'a> {
@@ -61,6 +72,9 @@ impl<'a> Installation<'a> {
         for entry in fs::read_dir(folder).map_err(io_error("list", folder))? {
             let entry = entry.map_err(io_error("list", folder))?;
             let (path, kind) = (entry.path(), entry.file_type().map_err(io_error("list", folder))?);
+            if !kind.is_symlink() {
+                narrow(&path)?;
+            }
             let Ok(own) = entry.file_name().into_string() else { continue };
             let name = paths::join(name, &own);
             self.files += 1;
