@@ -30,6 +30,7 @@ mod redact;
 mod reference;
 mod remedy;
 mod store;
+mod store_error;
 mod verify;
 
 pub use archive::{ArchiveImage, docker_archive};
@@ -63,5 +64,6 @@ pub use ownership::{StoreAccess, check_store_access};
 pub use redact::Redactor;
 pub use reference::{InvalidReference, Reference};
 pub use remedy::Remedy;
-pub use store::{BlobWriter, ContentStore, StoreError, hash_file};
+pub use store::{BlobWriter, ContentStore, hash_file};
+pub use store_error::StoreError;
 pub use verify::Verified;

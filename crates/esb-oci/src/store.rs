@@ -23,119 +23,18 @@ use tempfile::NamedTempFile;
 
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest, Folder,
-    FolderError, LockWait, Remedy, TemporaryFolder,
+    FolderError, LockWait, TemporaryFolder,
     blob::file_stream,
     collect,
     damage::{Damage, DamageLog},
     digest::Hasher,
-    folder::{barrier, is_temporary},
+    folder::is_temporary,
     key_lock::{self, KeyLock, WaitListener},
     kinds::{self, TEMPORARY},
     marker,
     records::Records,
+    store_error::StoreError,
 };
-
-/// An operation on the store failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    #[error("could not {action} `{}`", path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the store `{}` is in use", path.display())]
-    InUse { path: PathBuf },
-    /// What lies in a store goes into images.
-    #[error("the content store `{}` belongs to user {owner}, and this is user {own}", path.display())]
-    Owner { path: PathBuf, owner: u32, own: u32 },
-    /// Collecting there would remove what is not ours.
-    #[error("`{}` is not a content store, and holds other files: {}", path.display(), QuotedNames(names))]
-    Foreign { path: PathBuf, names: Vec<String> },
-    #[error("the content store `{}` is {}, and this program knows version {known}",
-        path.display(), Version(*version))]
-    Version { path: PathBuf, version: Option<u32>, known: u32 },
-    #[error(transparent)]
-    Folder(FolderError),
-    #[error(transparent)]
-    Blob(#[from] BlobError),
-}
-
-impl StoreError {
-    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
-    }
-
-    /// What the user can do about it, when that is known.
-    pub fn remedy(&self) -> Option<Remedy> {
-        Some(Remedy::Advice(match self {
-            Self::Blob(error) => return error.remedy(),
-            Self::InUse { .. } => "wait until the builds that use it are done".to_owned(),
-            Self::Foreign { path, .. } => format!(
-                "name a folder of its own for it, such as `{}`",
-                path.join("store").display()
-            ),
-            Self::Version { .. } => "name another folder for it, or remove it".to_owned(),
-            Self::Folder(error) => error.hint()?,
-            Self::Io { path, source, .. } if marker::is_read_only(source.kind()) => {
-                let why = barrier(source, path).unwrap_or_else(|| {
-                    "give this user the right to, or name another folder".to_owned()
-                });
-                format!("what is there can be read, and what is new has to be written: {why}")
-            }
-            Self::Owner { .. } => return Some(Remedy::TrustStore),
-            Self::Io { .. } => return None,
-        }))
-    }
-
-    /// Whether the folder that the user named cannot be a store.
-    pub fn is_input(&self) -> bool {
-        matches!(
-            self,
-            Self::Foreign { .. } | Self::Version { .. } | Self::Folder(_) | Self::Owner { .. }
-        )
-    }
-
-    /// Whether the local disk is the cause, and not what was to be stored.
-    pub fn is_local(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::InUse { .. })
-    }
-}
-
-impl From<FolderError> for StoreError {
-    fn from(error: FolderError) -> Self {
-        match error {
-            FolderError::Io { action, path, source } => Self::Io { action, path, source },
-            error => Self::Folder(error),
-        }
-    }
-}
-
-struct QuotedNames<'a>(&'a [String]);
-
-impl fmt::Display for QuotedNames<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, name) in self.0.iter().enumerate() {
-            let comma = if at == 0 { "" } else { ", " };
-            write!(f, "{comma}`{}`", name.escape_debug())?;
-        }
-        Ok(())
-    }
-}
-
-struct Version(Option<u32>);
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(version) => write!(f, "of version {version}"),
-            None => f.write_str("of no version that can be read"),
-        }
-    }
-}
 
 /// What the names of folders start with in which blobs of a layout are written.
 const WRITING: &str = ".writing-";

@@ -195,7 +195,7 @@ pub(crate) async fn run(
     let before = start.elapsed();
     let confirm = deploy.map(|deploy| Confirm::of(deploy, request.global, environment));
     let confirm = confirm.unwrap_or(Confirm::Given);
-    let (deployment, plan) = session.agree(deployment, plan, &given, confirm).await?;
+    let (deployment, plan) = Box::pin(session.agree(deployment, plan, &given, confirm)).await?;
     // Nobody wants to know how long they thought.
     let start = Instant::now().checked_sub(before).unwrap_or(start);
     if !build.plan.no_save_defaults {

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The record's kind in the content store: what was staged at a path.
-const RECORD: &str = "staged-2";
+pub(super) const RECORD: &str = "staged-2";
 
 /// What was staged at a path, and the file or folder that it was: what lies there now may be the
 /// work of a run that had another store, or of one that was killed before it could say so.
@@ -363,7 +363,7 @@ impl Stager {
     }
 
     /// Whether a target was made of what `key` stands for.
-    fn is_current(&self, target: &Path, key: Digest) -> bool {
+    pub(crate) fn is_current(&self, target: &Path, key: Digest) -> bool {
         let record = Digest::of(target.as_os_str().as_bytes());
         let put = self.store.record::<Put>(RECORD, record);
         put.is_some() && put == Put::at(target, key).ok()

@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use esb_oci::{ContentStore, Damage, Digest, Verified};
 
-use super::{FOLDER, INSTALLED, fetch};
+use super::{FOLDER, INSTALLED, fetch, record_key};
 use crate::{
     Error, Stager, UnpackLimits,
     context::{Content, ItemKind, Selected},
@@ -36,8 +36,8 @@ pub fn verify_packages(
     let stager = Stager::new(store.clone(), UnpackLimits::default());
     let folder = store.folder().join(FOLDER);
     for entry in folder.entries()? {
-        let Some(record) = entry.text().map(|name| Digest::of(name.as_bytes())) else { continue };
         let place = folder.path().join(&entry.name);
+        let record = record_key(&place);
         let is_damaged = if place.join(fetch::WHEEL).is_file() {
             fetch::verified(&place.join(fetch::WHEEL))?.is_err()
         } else if let Some(known) = store.record::<Digest>(INSTALLED, record) {

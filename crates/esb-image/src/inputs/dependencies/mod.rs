@@ -52,7 +52,8 @@ use crate::{
 const FOLDER: &str = "dependencies";
 
 /// The record's kind in the content store: what an installation held when it was made, by its key.
-const INSTALLED: &str = "installed";
+/// It shares the file of what was staged, which is read anyhow.
+const INSTALLED: &str = crate::inputs::staging::RECORD;
 
 /// How often an installation is put in place while other processes put theirs there.
 const ATTEMPTS: usize = 10;
@@ -217,6 +218,11 @@ impl Installer {
         let place = self.place(job);
         let running = self.claim(&place);
         let _working = running.lock().await;
+        if self.has(job, &place)
+            && let Some(distributions) = self.copied(job, &place).await
+        {
+            return Ok(job.installed(true, distributions));
+        }
         let _turn = self.turn(&place).await;
         let cached = self.has(job, &place);
         if !cached {
@@ -268,8 +274,7 @@ impl Installer {
 
     /// The lock of one installation between processes.
     async fn turn(&self, place: &Path) -> KeyLock {
-        let key = Digest::of(place.file_name().unwrap_or_default().as_bytes());
-        self.store.lock_key("install", key).await
+        self.store.lock_key("install", record_key(place)).await
     }
 
     /// Whether an installation is there and may be used.
@@ -298,6 +303,19 @@ impl Installer {
         Arc::clone(running.entry(place.to_owned()).or_default())
     }
 
+    /// The packages of an installation that is as it was made, and lies where the recipe copies it
+    /// from: nothing has to be read, so that nobody has to be kept away.
+    async fn copied(&self, job: &Job<'_>, place: &Path) -> Option<Vec<Distribution>> {
+        let (stager, store, place) = (self.stager.clone(), self.store.clone(), place.to_owned());
+        let (image, target) = (job.image.to_owned(), job.root.join(&job.dependencies.target));
+        blocking(move || {
+            let key = stager.content(&image, &place, &Copying::default(), true).ok()?;
+            let known = store.record::<Digest>(INSTALLED, record_key(&place))?;
+            (known == key && stager.is_current(&target, key)).then(|| distributions(&place).ok())?
+        })
+        .await
+    }
+
     /// Puts an installation where the recipe copies it from, unless it is damaged.
     async fn put(&self, job: &Job<'_>, place: &Path, cached: bool) -> Result<Put, Error> {
         let (stager, store, place) = (self.stager.clone(), self.store.clone(), place.to_owned());
@@ -307,7 +325,7 @@ impl Installer {
         blocking(move || {
             let at = StagingTarget { scratch: &scratch, root: &root, target: &target };
             let (key, selected) = stager.select(&image, &place, &Copying::default(), trust)?;
-            let record = Digest::of(place.file_name().unwrap_or_default().as_bytes());
+            let record = record_key(&place);
             let known: Option<Digest> = store.record(INSTALLED, record).filter(|_| cached);
             if known != Some(key) {
                 // The lists of files that packages bring are wrong now and then from the start.
@@ -345,6 +363,13 @@ impl Installer {
             .await
             .map(|same| !same)
     }
+}
+
+/// The key of what is remembered of an installation, wherever the store lies.
+fn record_key(place: &Path) -> Digest {
+    let mut key = Fingerprint::new("installation");
+    key.bytes(place.file_name().unwrap_or_default().as_bytes());
+    key.finish()
 }
 
 /// What came of putting an installation where it is copied from.
