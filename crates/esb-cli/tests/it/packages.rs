@@ -141,3 +141,42 @@ fn many_runs_install_the_same_packages_at_once() {
     let left: Vec<_> = left.filter(|entry| entry.file_name().len() != 64).collect();
     assert!(left.is_empty(), "{left:?}");
 }
+
+/// Keeps what it installs in its cache, as uv does, and does not look at it again.
+const KEEPING_UV: &str = r#"#!/bin/sh
+while [ "$1" != --target ]; do shift || exit 3; done
+mkdir -p "$UV_CACHE_DIR" "$2/six-1.dist-info"
+[ -f "$UV_CACHE_DIR/six.py" ] || echo "x = 1" > "$UV_CACHE_DIR/six.py"
+cp "$UV_CACHE_DIR/six.py" "$2/six.py"
+echo "six.py,sha256=nia_NpkRxFwkPGhBR7I_yeHc_PJX0pmhxjIBam_NM_Q,6" > "$2/six-1.dist-info/RECORD"
+"#;
+
+#[test]
+fn what_a_tool_makes_of_its_damaged_cache_goes_into_no_image() {
+    let context = project(FUNCTION);
+    context.write("bin/uv", KEEPING_UV);
+    context.write("f/app.py", "def handler(event, context): return 1\n");
+    context.write("f/requirements.txt", "six==1\n");
+    let (code, said) = esb(&context, &BUILD);
+    assert_eq!((code, said.contains("warning: ")), (0, false), "{said}");
+    let staged = ".esb/default/functions/Hello/dependencies/six.py";
+    let read = || fs::read_to_string(context.path().join(staged)).unwrap();
+    assert_eq!(read(), "x = 1\n");
+
+    let dependencies = context.path().join("cache/dependencies");
+    let folders = || fs::read_dir(&dependencies).unwrap().map(|entry| entry.unwrap().path());
+    for folder in folders() {
+        let kept = folder.join("uv/six.py");
+        if kept.is_file() {
+            fs::write(kept, "x = 9\n").unwrap();
+        } else {
+            fs::remove_dir_all(folder).unwrap();
+        }
+    }
+    let (code, said) = esb(&context, &BUILD);
+    assert_eq!((code, said.contains("is damaged; what")), (0, true), "{said}");
+    assert_eq!(read(), "x = 1\n");
+    assert!(folders().all(|folder| !folder.join("uv/six.py").exists()), "it is gone");
+    let (code, said) = esb(&context, &BUILD);
+    assert_eq!((code, said.contains("warning: ")), (0, false), "{said}");
+}

@@ -13,6 +13,7 @@ mod cost;
 mod events;
 mod forged;
 mod given;
+mod healed;
 mod inside_code;
 mod narrow;
 mod opened;
