@@ -64,15 +64,13 @@ fn settings(
                 .filter(|host| !host.is_empty())
                 .collect(),
         })
-        .with_credentials(docker_credentials(environment)?)
+        .with_credentials(docker_credentials(environment))
         .with_mirrors(mirrors)
         .with_offline(args.offline))
 }
 
 /// Reads the credentials that `docker login` and `podman login` saved for this user.
-pub(crate) fn docker_credentials(
-    environment: &Environment,
-) -> Result<Arc<dyn esb_oci::CredentialSource>, Error> {
+pub(crate) fn docker_credentials(environment: &Environment) -> Arc<dyn esb_oci::CredentialSource> {
     let home = environment.home();
     let docker = environment.docker_config();
     let config = match environment.get("XDG_CONFIG_HOME") {
@@ -87,8 +85,7 @@ pub(crate) fn docker_credentials(
         runtime.map(podman),
         config.map(podman),
     ];
-    let files = CredentialFiles::load(paths.iter().flatten().map(PathBuf::as_path));
-    Ok(Arc::new(files?))
+    Arc::new(CredentialFiles::load(paths.iter().flatten().map(PathBuf::as_path)))
 }
 
 /// Folders with a folder for each registry that has certificates of its own, Docker's and those of

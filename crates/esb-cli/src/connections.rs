@@ -145,7 +145,7 @@ pub(crate) async fn engine(
     environment: &Environment,
     store: &ContentStore,
 ) -> Result<DockerEngine, Error> {
-    let credentials = access::docker_credentials(environment)?;
+    let credentials = access::docker_credentials(environment);
     engine::connect(&engine_settings(environment), store, credentials).await
 }
 

@@ -8,7 +8,7 @@ use std::{
 use esb_model::Platform;
 use esb_oci::{Barrier, BlobError, Digest, FolderError, InvalidImage, LinkFault, StoreError};
 
-use crate::Unsupported;
+use crate::{Unsupported, filesystem::base_layers::OtherDiffId};
 
 /// The error of a build, or of another operation of an engine.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +40,10 @@ pub enum Error {
     Link { image: String, fault: LinkFault },
     #[error("`{}` cannot be unpacked: {reason}", path.display())]
     Archive { path: PathBuf, reason: String },
-    #[error("could not read layer `{digest}` of the base of `{image}`")]
+    #[error("could not use layer `{digest}` of `{base}`, the base image of `{image}`")]
     BaseLayer {
         image: String,
+        base: String,
         digest: Digest,
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -307,6 +308,9 @@ impl Error {
                 Remedy::Advice(is_denied.then(|| Barrier::find(path))??.to_string())
             }
             Self::Blob(error) => error.remedy()?.into(),
+            Self::BaseLayer { source, .. } if source.is::<OtherDiffId>() => {
+                Remedy::Advice("build and push the base image again, or name another".to_owned())
+            }
             Self::BaseLayer { source, .. } => source.downcast_ref::<BlobError>()?.remedy()?.into(),
             _ => return None,
         })

@@ -55,6 +55,11 @@ impl ImageConfig {
         self.0.get("architecture").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The operating system; empty when it is not named.
+    pub fn os(&self) -> &str {
+        self.0.get("os").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Digests of the uncompressed layers, lowest first; entries that are no digest are left out.
     pub fn diff_ids(&self) -> Vec<Digest> {
         let ids = self.0.get("rootfs").and_then(|rootfs| rootfs.get("diff_ids"));

@@ -36,7 +36,14 @@ pub struct CredentialError {
 
 /// A source of credentials, such as a file or a helper program. Calls may block.
 pub trait CredentialSource: Send + Sync + fmt::Debug {
-    /// The credentials for `host[:port]`; `None` when there are none.
+    /// The name under which the credentials of a repository are kept: its registry, or a path that
+    /// leads to it, `host[:port]/path`, where that has credentials of its own.
+    fn name_of(&self, registry: &str, _repository: &str) -> String {
+        registry.to_owned()
+    }
+
+    /// The credentials for `host[:port]`, or for what [`CredentialSource::name_of`] gave; `None`
+    /// when there are none.
     fn credentials(&self, registry: &str) -> Result<Option<Credentials>, CredentialError>;
 }
 

@@ -36,6 +36,10 @@ pub enum InvalidImage {
     },
     #[error("manifest `{digest}` names {expected} layers, and {actual} came with it")]
     LayerCount { digest: Digest, expected: usize, actual: usize },
+    #[error(
+        "manifest `{digest}` has {layers} layers, and its config names {diff_ids} (`diff_ids`)"
+    )]
+    DiffIds { digest: Digest, layers: usize, diff_ids: usize },
     #[error("the config of image `{digest}` was not read")]
     ConfigNotRead { digest: Digest },
     #[error("`{media_type}` is not an image manifest")]
@@ -94,6 +98,18 @@ impl Image {
         ImageConfig::parse(
             bytes.ok_or_else(|| InvalidImage::ConfigNotRead { digest: self.digest() })?,
         )
+    }
+
+    /// Checks that the config names each layer, as it must for others to be built on the image.
+    ///
+    /// # Errors
+    /// [`InvalidImage::DiffIds`] when it names more or fewer, and as [`Image::parse_config`].
+    pub fn check_layers(&self) -> Result<(), InvalidImage> {
+        let (layers, diff_ids) = (self.layers.len(), self.parse_config()?.diff_ids().len());
+        if layers == diff_ids {
+            return Ok(());
+        }
+        Err(InvalidImage::DiffIds { digest: self.digest(), layers, diff_ids })
     }
 
     /// Reads the config from its source unless it was read.

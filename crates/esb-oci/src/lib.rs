@@ -62,7 +62,7 @@ pub use lock_wait::{LockWait, TELL_AFTER};
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
 pub use ownership::{StoreAccess, check_store_access};
 pub use redact::Redactor;
-pub use reference::{InvalidReference, Reference};
+pub use reference::{InvalidReference, Reference, canonical_registry};
 pub use remedy::Remedy;
 pub use store::{BlobWriter, ContentStore, hash_file};
 pub use store_error::StoreError;

@@ -7,7 +7,8 @@ use esb_model::{is_registry_host, without_user};
 use crate::Digest;
 
 /// A complete reference: the registry is always named, the tag defaults to `latest` only when
-/// there is no digest. `index.docker.io` is `docker.io`.
+/// there is no digest. `index.docker.io` and `registry-1.docker.io` are `docker.io`, where a
+/// repository without a namespace is one of `library/`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
     registry: String,
@@ -26,6 +27,14 @@ pub struct InvalidReference {
 
 /// What Docker takes when a reference names no registry.
 const DOCKER_HUB: &str = "docker.io";
+
+/// The usual name of a registry: Docker Hub answers under several.
+pub fn canonical_registry(registry: &str) -> &str {
+    match registry {
+        "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB,
+        other => other,
+    }
+}
 
 impl Reference {
     /// A reference by tag, of parts that are already known to be valid.
@@ -115,10 +124,14 @@ impl FromStr for Reference {
         }
         let (registry, path) = match name.split_once('/') {
             Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
-                (first, rest.to_owned())
+                (canonical_registry(first), rest)
             }
-            Some(_) => (DOCKER_HUB, name.to_owned()),
-            None => (DOCKER_HUB, format!("library/{name}")),
+            _ => (DOCKER_HUB, name),
+        };
+        // Images without a namespace are Docker's own.
+        let path = match registry {
+            DOCKER_HUB if !path.is_empty() && !path.contains('/') => format!("library/{path}"),
+            _ => path.to_owned(),
         };
         if !is_registry_host(registry) {
             return Err(invalid("the registry's host or port is not valid"));
@@ -126,7 +139,6 @@ impl FromStr for Reference {
         if !path.split('/').all(is_path_component) {
             return Err(invalid("the repository must be lower-case path components"));
         }
-        let registry = if registry == "index.docker.io" { DOCKER_HUB } else { registry };
         let tag = match (tag, digest) {
             (Some(tag), _) => Some(tag.to_owned()),
             (None, None) => Some("latest".to_owned()),
@@ -178,6 +190,12 @@ mod tests {
             ("nginx:1", "docker.io/library/nginx:1"),
             ("acme/app:1", "docker.io/acme/app:1"),
             ("index.docker.io/acme/app", "docker.io/acme/app:latest"),
+            ("docker.io/debian:12", "docker.io/library/debian:12"),
+            ("index.docker.io/debian", "docker.io/library/debian:latest"),
+            ("registry-1.docker.io/debian", "docker.io/library/debian:latest"),
+            ("registry-1.docker.io/acme/app", "docker.io/acme/app:latest"),
+            ("docker.io/library/debian", "docker.io/library/debian:latest"),
+            ("docker.io.example/debian", "docker.io.example/debian:latest"),
             ("localhost/a", "localhost/a:latest"),
             ("ecr.local:5000/a/b:2", "ecr.local:5000/a/b:2"),
             ("registry:5010/a", "registry:5010/a:latest"),

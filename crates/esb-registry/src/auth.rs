@@ -17,7 +17,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use esb_model::Secret;
-use esb_oci::Credentials;
+use esb_oci::{CredentialError, Credentials};
 use reqwest::{
     Method, Url,
     header::{HeaderValue, WWW_AUTHENTICATE},
@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    Attempted, Error,
+    Attempted, Denial, Error,
     challenge::{self, Challenge},
     http::{Http, Payload, Request, answer},
     response::{Answer, read},
@@ -37,7 +37,8 @@ use crate::{
 
 /// The most bytes of a token server's answer.
 const TOKEN_LIMIT: usize = 256 * 1024;
-/// How long a token is valid that does not say so (distribution's token specification).
+/// How long a token is valid that does not say so, and the least that one may be valid
+/// (distribution's token specification).
 const TOKEN_LIFE: u64 = 60;
 
 /// The registries of a client.
@@ -53,11 +54,19 @@ pub(crate) struct Host {
     first: Arc<tokio::sync::Mutex<()>>,
     /// Whether the first request has ended, well or not.
     spoken: AtomicBool,
+    /// Whether it has answered, if only to refuse.
+    answered: AtomicBool,
     wants: Mutex<Wants>,
-    credentials: OnceCell<Option<Credentials>>,
+    /// By the names under which they are kept.
+    credentials: Mutex<HashMap<String, Known>>,
+    /// Whether there are credentials of some repository.
+    has_credentials: AtomicBool,
     /// By scopes.
     tokens: Mutex<HashMap<Vec<String>, Slot>>,
 }
+
+/// Credentials that were looked up, or why they could not be.
+type Known = Arc<OnceCell<Result<Option<Credentials>, Arc<CredentialError>>>>;
 
 /// A token, locked while it is asked for.
 type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
@@ -112,8 +121,10 @@ impl Authenticator {
                 registry: registry.to_owned(),
                 first: Arc::default(),
                 spoken: AtomicBool::new(false),
+                answered: AtomicBool::new(false),
                 wants: Mutex::new(Wants::Unknown),
-                credentials: OnceCell::new(),
+                credentials: Mutex::default(),
+                has_credentials: AtomicBool::new(false),
                 tokens: Mutex::default(),
             })
         });
@@ -135,6 +146,16 @@ impl Host {
     /// Notes that a request has ended.
     pub(crate) fn spoke(&self) {
         self.spoken.store(true, Ordering::SeqCst);
+    }
+
+    /// Notes that the registry has answered.
+    pub(crate) fn answered(&self) {
+        self.answered.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the registry has answered, if only to refuse.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::SeqCst)
     }
 
     fn wants(&self) -> Wants {
@@ -190,8 +211,34 @@ impl Host {
 
     /// Whether there are credentials that the connection does not allow to be sent.
     pub(crate) fn withholds(&self, http: &Http, origin: &Url) -> bool {
-        let has = self.credentials.get().is_some_and(Option::is_some);
-        has && !allowed(http, origin)
+        self.has_credentials.load(Ordering::SeqCst) && !allowed(http, origin)
+    }
+
+    /// Why a request was denied, where the registry said no more than that it was.
+    pub(crate) fn denial(&self, said: Denial, withheld: bool) -> Denial {
+        let has = self.has_credentials.load(Ordering::SeqCst) && !withheld;
+        if has && said == Denial::Required { Denial::NotAccepted } else { said }
+    }
+
+    /// Why there were no credentials for a request, when some may be kept and could not be read.
+    pub(crate) fn lacks(&self, http: &Http, attempted: &Attempted) -> Option<Error> {
+        let known = self.known(http, attempted);
+        let source = Arc::clone(known.get()?.as_ref().err()?);
+        Some(Error::Credentials { attempted: Box::new(attempted.clone()), source })
+    }
+
+    fn known(&self, http: &Http, attempted: &Attempted) -> Known {
+        let name = self.name(http, attempted);
+        let mut credentials = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(credentials.entry(name).or_default())
+    }
+
+    /// The name under which the credentials for a request are kept.
+    fn name(&self, http: &Http, attempted: &Attempted) -> String {
+        if attempted.repository.is_empty() {
+            return self.registry.clone();
+        }
+        http.settings.credentials.name_of(&self.registry, &attempted.repository)
     }
 
     /// The authorization for a request, when the registry is known to require one.
@@ -205,15 +252,18 @@ impl Host {
         match self.wants() {
             Wants::Unknown | Wants::Nothing => Ok(None),
             Wants::Something(Challenge::Basic) => {
-                let credentials = self.credentials(http, attempted).await?;
+                let credentials = self.credentials(http, attempted).await;
+                let credentials = credentials.map_err(|source| {
+                    let attempted = Box::new(attempted.clone());
+                    Error::Credentials { attempted, source }
+                })?;
                 if !allowed(http, origin) {
                     return Ok(None);
                 }
                 Ok(match credentials {
-                    Some(Credentials::Basic { username, password }) => Some(Authorization::Basic {
-                        username: username.clone(),
-                        password: password.clone(),
-                    }),
+                    Some(Credentials::Basic { username, password }) => {
+                        Some(Authorization::Basic { username, password })
+                    }
                     Some(Credentials::IdentityToken(_)) | None => None,
                 })
             }
@@ -236,21 +286,21 @@ impl Host {
         &self,
         http: &Http,
         attempted: &Attempted,
-    ) -> Result<Option<&Credentials>, Error> {
-        let failed = |source| Error::Credentials { attempted: Box::new(attempted.clone()), source };
+    ) -> Result<Option<Credentials>, Arc<CredentialError>> {
         let ask = || async {
             let source = Arc::clone(&http.settings.credentials);
-            let registry = self.registry.clone();
+            let name = self.name(http, attempted);
             // A helper program may run.
-            tokio::task::spawn_blocking(move || source.credentials(&registry))
-                .await
-                .expect("a credential source does not panic")
+            let found = tokio::task::spawn_blocking(move || source.credentials(&name)).await;
+            found.expect("a credential source does not panic").map_err(Arc::new)
         };
-        let credentials = self.credentials.get_or_try_init(ask).await.map_err(failed)?;
-        if let Some(credentials) = credentials {
+        let known = self.known(http, attempted);
+        let credentials = known.get_or_init(ask).await.clone()?;
+        if let Some(credentials) = &credentials {
+            self.has_credentials.store(true, Ordering::SeqCst);
             http.hide(|redactor| redactor.add_credentials(credentials));
         }
-        Ok(credentials.as_ref())
+        Ok(credentials)
     }
 
     /// Asks the token server.
@@ -266,9 +316,11 @@ impl Host {
         let realm = realm
             .filter(|url| url.scheme() == "https" || url.scheme() == "http" && plain_origin)
             .ok_or_else(|| answer(attempted, "its token server has no usable URL"))?;
-        let credentials = self.credentials(http, attempted).await?;
+        // Many registries give a token to whoever asks: credentials that cannot be read are no
+        // matter before it turns out that they are needed.
+        let credentials = self.credentials(http, attempted).await.unwrap_or_default();
         let credentials = credentials.filter(|_| allowed(http, &realm) && allowed(http, origin));
-        let (request, authorization) = asked.request(realm, credentials);
+        let (request, authorization) = asked.request(realm, credentials.as_ref());
         let header = authorization.and_then(|authorization| authorization.header());
         let asked_at = Instant::now();
         let response = http.execute(&request, header.as_ref(), attempted).await?;
@@ -277,7 +329,12 @@ impl Host {
             if let Error::Refused { message, .. } | Error::NotFound { message, .. } = error {
                 // Token servers say 400 and 404 where they mean "no".
                 let attempted = Box::new(attempted.clone());
-                error = Error::Unauthorized { attempted, message, withheld: false };
+                let (denial, withheld) = (Denial::Required, false);
+                error = Error::Unauthorized { attempted, message, denial, withheld };
+            }
+            if let Error::Unauthorized { denial, .. } = &mut error {
+                *denial = self.denial(*denial, self.withholds(http, origin));
+                error = self.lacks(http, attempted).unwrap_or(error);
             }
             return Err(error.into());
         }
@@ -285,10 +342,10 @@ impl Host {
         let body = read(response.response, TOKEN_LIMIT, stall, attempted).await?;
         let unusable = || answer(attempted, "its token server sent no token");
         let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| unusable())?;
-        let text = answer.token.or(answer.access_token).filter(|text| !text.is_empty());
-        let text = text.ok_or_else(unusable)?;
+        let texts = [answer.token, answer.access_token].into_iter().flatten();
+        let text = texts.into_iter().find(|text| !text.is_empty()).ok_or_else(unusable)?;
         http.hide(|redactor| redactor.add(&text));
-        let life = answer.expires_in.unwrap_or(TOKEN_LIFE).clamp(1, 24 * 3600);
+        let life = answer.expires_in.as_ref().map_or(TOKEN_LIFE, lifetime);
         // Renewed a little early, so that it does not expire on its way.
         let life =
             Duration::from_secs(life).saturating_sub(Duration::from_secs((life / 4).min(10)));
@@ -304,12 +361,21 @@ fn allowed(http: &Http, url: &Url) -> bool {
     http.settings.may_send_credentials(url.scheme(), &authority)
 }
 
+/// A token server's answer. When it was issued by the server's clock is not read: the time that
+/// passes here is what counts.
 #[derive(serde::Deserialize)]
 struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
     /// Seconds.
-    expires_in: Option<u64>,
+    expires_in: Option<serde_json::Value>,
+}
+
+/// How many seconds a token is used that says to be valid for `seconds`: never less than the
+/// specification's minimum, for servers that say 0, less than that, or something else.
+fn lifetime(seconds: &serde_json::Value) -> u64 {
+    let whole = seconds.as_u64().or_else(|| seconds.as_str()?.trim().parse().ok());
+    whole.unwrap_or(TOKEN_LIFE).clamp(TOKEN_LIFE, 24 * 3600)
 }
 
 /// A token that is asked for.

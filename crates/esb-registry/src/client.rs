@@ -2,14 +2,14 @@
 //!
 //! Owns what the operations share; each operation is a module of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use esb_oci::Digest;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{DirectRegistry, Error, PushSession, Registry, RegistrySettings, Repository, TagPing};
 
-/// How long [`Client::ping`] waits.
+/// How long [`Client::ping`] waits for a first answer.
 const PING: Duration = Duration::from_secs(2);
 
 /// Resolves, pushes, copies and verifies images. Cheap to clone.
@@ -49,13 +49,20 @@ impl Client {
         &self.registry
     }
 
-    /// Whether a registry answers at `host[:port]`, within two seconds and without a second try:
-    /// any answer from 200 to 499 will do (docs/contracts/platform.md#registries).
+    /// Whether a registry answers at `host[:port]`: any answer from 200 to 499 will do
+    /// (docs/contracts/platform.md#registries). One request, and two seconds.
     pub async fn ping(&self, registry: &str) -> bool {
-        tokio::time::timeout(PING, self.registry.ping(registry)).await.unwrap_or(false)
+        self.soon(registry, self.registry.ping(registry)).await.unwrap_or(false)
     }
 
-    /// As [`Client::ping`], by a request that is needed anyway: where a tag points. The session
+    /// As [`Client::ping`] for a registry that was only guessed: an answer that may pass, such as
+    /// 503, is asked for again, a refused connection and silence of two seconds are answers.
+    pub async fn finds(&self, registry: &str) -> bool {
+        let asked = self.registry.contact(registry, true);
+        self.soon(registry, asked).await.is_some_and(|answer| answer.is_ok())
+    }
+
+    /// As [`Client::finds`], by a request that is needed anyway: where a tag points. The session
     /// remembers the answer. With `is_open` the registry is presumed to require no authentication,
     /// as [`Client::is_open`] said earlier: then many such requests may be sent at once, without
     /// waiting for the first response.
@@ -66,13 +73,34 @@ impl Client {
         is_open: bool,
         session: &PushSession,
     ) -> bool {
-        match tokio::time::timeout(PING, self.registry.ping_tag(at, tag, is_open)).await {
-            Err(_) | Ok(TagPing::NoAnswer) => return false,
-            Ok(TagPing::Answered) => {}
-            Ok(TagPing::Absent) => session.tag_confirmed(at, tag, None),
-            Ok(TagPing::Found(digest)) => session.tag_confirmed(at, tag, Some(digest)),
+        let asked = self.registry.ping_tag(at, tag, is_open);
+        match self.soon(&at.registry, asked).await {
+            None | Some(TagPing::NoAnswer) => return false,
+            Some(TagPing::Answered) => {}
+            Some(TagPing::Absent) => session.tag_confirmed(at, tag, None),
+            Some(TagPing::Found(digest)) => session.tag_confirmed(at, tag, Some(digest)),
         }
         true
+    }
+
+    /// Waits for `asked`; `None` when the registry has answered nothing within two seconds.
+    /// Once it has, a slow token server or the wait that it asks for takes as long as it takes.
+    async fn soon<T>(&self, registry: &str, asked: impl Future<Output = T>) -> Option<T> {
+        let mut asked = std::pin::pin!(asked);
+        match tokio::time::timeout(PING, asked.as_mut()).await {
+            Ok(output) => Some(output),
+            Err(_) if self.registry.has_answered(registry) => Some(asked.await),
+            Err(_) => None,
+        }
+    }
+
+    /// Makes sure that the registry at `host[:port]` answers, with the patience of any other
+    /// request: for a registry that somebody named.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn contact(&self, registry: &str) -> Result<(), Error> {
+        self.registry.contact(registry, false).await
     }
 
     /// Whether the registry at `host[:port]` has answered this client without requiring

@@ -8,15 +8,19 @@ use esb_model::Platform;
 use esb_oci::{Blob, Digest, Index, InvalidImage, Manifest, Reference, manifest::media_type};
 
 use crate::{
-    Access, Attempted, Client, Error, RawManifest, RequestAction, ServerMessage,
+    Access, Attempted, Client, Error, ErrorKind, PushSession, RawManifest, RequestAction,
+    ServerMessage,
     push::ManifestParts,
     registry::{Repository, repository},
     resolve::check_kind,
+    retry::Retry,
     source::ImageSource,
 };
 
 /// The most manifests that one index may bring along.
 const MANIFESTS: usize = 500;
+/// How often a registry is asked for what it accepted.
+const CONFIRMATIONS: u32 = 5;
 /// The most levels of indexes in indexes.
 const LEVELS: usize = 3;
 
@@ -92,6 +96,46 @@ impl Client {
         Ok(all)
     }
 
+    /// Asks each registry for the last manifest that it accepted in this session, by one HEAD
+    /// request where it has it: one that keeps nothing is found out before anything refers to it.
+    ///
+    /// # Errors
+    /// [`Error::NotKept`] when a registry does not have what it accepted, or the error of the
+    /// request.
+    pub async fn confirm_accepted(&self, session: &PushSession) -> Result<(), Error> {
+        for (at, target, digest) in session.take_accepted() {
+            if self.keeps(&at, &target, digest).await? {
+                continue;
+            }
+            let subject =
+                Attempted::manifest(&at, &target, RequestAction::CheckManifest, Access::Pull);
+            return Err(Error::NotKept { attempted: Box::new(subject), digest });
+        }
+        Ok(())
+    }
+
+    /// Whether a registry has what it accepted; it may need a moment, and others may have moved
+    /// the tag.
+    async fn keeps(&self, at: &Repository, target: &str, digest: Digest) -> Result<bool, Error> {
+        let own = digest.to_string();
+        let mut tries = 1;
+        loop {
+            if self.has(at, target, digest).await? || self.has(at, &own, digest).await? {
+                return Ok(true);
+            }
+            let wait = self.settings().retry.wait(tries, Retry::Later(None), fastrand::f64());
+            let Some(wait) = wait.filter(|_| tries < CONFIRMATIONS) else { break };
+            tokio::time::sleep(wait).await;
+            tries += 1;
+        }
+        // To somebody who may write and not read it looks the same.
+        match self.registry().manifest_head(at, target, Access::Pull).await {
+            Err(error) if error.kind() == ErrorKind::Auth => Ok(true),
+            Err(error) => Err(error),
+            Ok(_) => Ok(false),
+        }
+    }
+
     /// Checks that a reference can be pulled and has the expected digest.
     ///
     /// # Errors [`Error::NotFound`], [`Error::DigestMismatch`], or the error of the request.
@@ -145,7 +189,7 @@ impl Client {
                     RequestAction::CheckManifest,
                     Access::Pull,
                 )),
-                message: ServerMessage::plain("status 404"),
+                message: ServerMessage::default(),
             }),
         }
     }

@@ -4,17 +4,21 @@
 //! the environment nor a home folder is read here, but a helper inherits the environment.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use esb_model::decode_text;
-use esb_oci::{CredentialError, CredentialSource, Credentials, Redactor};
-use serde::Deserialize;
+use esb_oci::{CredentialError, CredentialSource, Credentials, Redactor, canonical_registry};
+use serde::{Deserialize, Deserializer};
 
 use crate::Error;
 
@@ -43,12 +47,15 @@ impl std::fmt::Debug for DockerConfig {
     }
 }
 
+/// The file; whatever is `null` is as good as absent, as it is to Go programs.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct File {
-    auths: HashMap<String, AuthEntry>,
+    #[serde(deserialize_with = "or_null")]
+    auths: BTreeMap<String, Option<AuthEntry>>,
     creds_store: Option<String>,
-    cred_helpers: HashMap<String, String>,
+    #[serde(deserialize_with = "or_null")]
+    cred_helpers: BTreeMap<String, Option<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -58,6 +65,12 @@ struct AuthEntry {
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
+}
+
+fn or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    from: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// A helper program's answer.
@@ -86,8 +99,8 @@ enum Reason {
     },
     #[error("`{}` is not the name of a credential helper", .0.escape_debug())]
     Name(String),
-    #[error("the entry `auth` is not base64 of NAME:PASSWORD")]
-    Auth,
+    #[error("`auth` of `{}` is not base64 of NAME:PASSWORD", .0.escape_debug())]
+    Auth(String),
 }
 
 impl DockerConfig {
@@ -100,15 +113,16 @@ impl DockerConfig {
             path: path.to_owned(),
             source,
         };
-        let size = match fs::metadata(path) {
-            Ok(metadata) => metadata.len(),
+        let file = match fs::File::open(path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(failed(error.into())),
         };
-        if size > LIMIT {
+        let mut bytes = Vec::new();
+        let read = file.take(LIMIT + 1).read_to_end(&mut bytes);
+        if read.map_err(|error| failed(error.into()))? as u64 > LIMIT {
             return Err(failed(format!("it is larger than {LIMIT} bytes").into()));
         }
-        let bytes = fs::read(path).map_err(|error| failed(error.into()))?;
         let text = decode_text(bytes).map_err(|error| failed(error.into()))?;
         Self::parse(&text).map_err(|error| failed(error.into()))
     }
@@ -121,13 +135,17 @@ impl DockerConfig {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        Ok(Self { file: serde_json::from_str(text).map_err(without_values)? })
+        let file: Option<File> = serde_json::from_str(text).map_err(without_values)?;
+        Ok(Self { file: file.unwrap_or_default() })
     }
 
-    fn find(&self, registry: &str) -> Result<Option<Credentials>, Reason> {
-        let names = names(registry);
+    fn find(&self, name: &str) -> Result<Option<Credentials>, Reason> {
+        if name.contains('/') {
+            return self.entry(name).map_or(Ok(None), |(key, entry)| entry.credentials(key));
+        }
+        let names = names(name);
         let helpers = &self.file.cred_helpers;
-        if let Some(helper) = names.iter().find_map(|name| helpers.get(name)) {
+        if let Some(helper) = names.iter().find_map(|name| helpers.get(name)?.as_ref()) {
             return ask(helper, &names[0]);
         }
         if let Some(store) = self.file.creds_store.as_ref().filter(|store| !store.is_empty())
@@ -135,11 +153,37 @@ impl DockerConfig {
         {
             return Ok(Some(credentials));
         }
-        match names.iter().find_map(|name| self.file.auths.get(name)) {
-            Some(entry) => entry.credentials(),
+        match self.entry(name) {
+            Some((key, entry)) => entry.credentials(key),
             None => Ok(None),
         }
     }
+
+    /// The entry of a registry or of a path below one: that with the usual name before others.
+    fn entry(&self, name: &str) -> Option<(&str, &AuthEntry)> {
+        let (wanted, usual) = (place(name), names(name));
+        let entries =
+            self.file.auths.iter().filter_map(|(key, entry)| Some((key, entry.as_ref()?)));
+        let of_place = entries.filter(|(key, entry)| place(key) == wanted && !entry.is_empty());
+        let rank = |key: &String| usual.iter().position(|name| name == key).unwrap_or(usize::MAX);
+        of_place.min_by_key(|(key, _)| rank(key)).map(|(key, entry)| (&**key, entry))
+    }
+}
+
+/// What a key of `auths` names: a host in lower case, and a path below it. What stands after a
+/// scheme, and the paths of the registries' interface, are none.
+fn place(key: &str) -> (String, &str) {
+    let without = ["https://", "http://"].iter().find_map(|scheme| {
+        key.get(..scheme.len())?.eq_ignore_ascii_case(scheme).then(|| &key[scheme.len()..])
+    });
+    let (host, path) =
+        without.unwrap_or(key).split_once('/').unwrap_or((without.unwrap_or(key), ""));
+    let path = path.trim_matches('/');
+    let is_interface = without.is_some() || matches!(path, "v1" | "v2");
+    (
+        canonical_registry(&host.to_ascii_lowercase()).to_owned(),
+        if is_interface { "" } else { path },
+    )
 }
 
 /// The same without the value that was met, which may be a credential.
@@ -152,10 +196,11 @@ fn without_values(error: serde_json::Error) -> serde_json::Error {
     serde::de::Error::custom(text)
 }
 
-/// The names under which a registry may be kept, the usual one first.
+/// The usual names under which a registry is kept, the best first.
 fn names(registry: &str) -> Vec<String> {
+    let registry = canonical_registry(registry);
     let mut names = match registry {
-        "docker.io" | "index.docker.io" | "registry-1.docker.io" => {
+        "docker.io" => {
             vec![DOCKER_HUB.to_owned(), "docker.io".to_owned(), "index.docker.io".to_owned()]
         }
         other => vec![other.to_owned()],
@@ -166,16 +211,31 @@ fn names(registry: &str) -> Vec<String> {
     names
 }
 
+/// Padded or not.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 impl AuthEntry {
-    fn credentials(&self) -> Result<Option<Credentials>, Reason> {
+    /// Whether it only says that credentials are elsewhere.
+    fn is_empty(&self) -> bool {
+        let texts = [&self.auth, &self.username, &self.identitytoken];
+        texts.iter().all(|text| text.as_deref().unwrap_or_default().is_empty())
+    }
+
+    fn credentials(&self, key: &str) -> Result<Option<Credentials>, Reason> {
         let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = set(&self.identitytoken) {
             return Ok(Some(Credentials::identity_token(token)));
         }
         if let Some(auth) = set(&self.auth) {
-            let bytes = STANDARD.decode(auth.trim()).map_err(|_| Reason::Auth)?;
-            let text = String::from_utf8(bytes).map_err(|_| Reason::Auth)?;
-            let (username, password) = text.split_once(':').ok_or(Reason::Auth)?;
+            let wrong = || Reason::Auth(key.to_owned());
+            // `base64` breaks its lines.
+            let auth: String = auth.split_whitespace().collect();
+            let bytes = BASE64.decode(auth).map_err(|_| wrong())?;
+            let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+            let (username, password) = text.split_once(':').ok_or_else(wrong)?;
             return Ok(Some(Credentials::basic(username, password.trim_end_matches('\0'))));
         }
         Ok(match (set(&self.username), set(&self.password)) {
@@ -234,37 +294,62 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, Reason> {
 }
 
 /// Several files: the first that has credentials for a registry gives them.
+///
+/// A file that cannot be used is no matter until somebody needs credentials that no other has.
 #[derive(Debug, Default)]
-pub struct CredentialFiles(Vec<DockerConfig>);
+pub struct CredentialFiles(Vec<Result<DockerConfig, Arc<Error>>>);
 
 impl CredentialFiles {
     /// Reads files in the order in which they are asked; those that do not exist are left out.
-    ///
-    /// # Errors
-    /// [`Error::CredentialFile`] when one cannot be read or is not of Docker's form.
-    pub fn load<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Result<Self, Error> {
-        let files: Result<Vec<_>, Error> = paths.into_iter().map(DockerConfig::load).collect();
-        files.map(Self)
+    pub fn load<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
+        Self(paths.into_iter().map(|path| DockerConfig::load(path).map_err(Arc::new)).collect())
     }
 }
 
 impl CredentialSource for CredentialFiles {
-    fn credentials(&self, registry: &str) -> Result<Option<Credentials>, CredentialError> {
+    fn name_of(&self, registry: &str, repository: &str) -> String {
+        let names = self.0.iter().flatten().map(|file| file.name_of(registry, repository));
+        names.max_by_key(String::len).unwrap_or_else(|| registry.to_owned())
+    }
+
+    fn credentials(&self, name: &str) -> Result<Option<Credentials>, CredentialError> {
+        let mut failure = None;
         for file in &self.0 {
-            if let Some(found) = file.credentials(registry)? {
-                return Ok(Some(found));
+            match file {
+                Ok(file) => {
+                    if let Some(found) = file.credentials(name)? {
+                        return Ok(Some(found));
+                    }
+                }
+                Err(error) => {
+                    failure.get_or_insert(error);
+                }
             }
         }
-        Ok(None)
+        let Some(error) = failure else { return Ok(None) };
+        let (registry, source) = (name.to_owned(), Arc::clone(error).into());
+        Err(CredentialError { registry, source })
     }
 }
 
 impl CredentialSource for DockerConfig {
-    fn credentials(&self, registry: &str) -> Result<Option<Credentials>, CredentialError> {
-        self.find(registry).map_err(|reason| CredentialError {
-            registry: registry.to_owned(),
-            source: reason.into(),
-        })
+    fn name_of(&self, registry: &str, repository: &str) -> String {
+        let mut path = repository;
+        loop {
+            let name = format!("{registry}/{path}");
+            if self.entry(&name).is_some() {
+                return name;
+            }
+            match path.rsplit_once('/') {
+                Some((parent, _)) => path = parent,
+                None => return registry.to_owned(),
+            }
+        }
+    }
+
+    fn credentials(&self, name: &str) -> Result<Option<Credentials>, CredentialError> {
+        self.find(name)
+            .map_err(|reason| CredentialError { registry: name.to_owned(), source: reason.into() })
     }
 }
 
@@ -305,6 +390,94 @@ mod tests {
         assert!(DockerConfig::parse("[1]").is_err());
     }
 
+    /// docker, crane and skopeo take what is `null` for absent and lines in base64; crane takes
+    /// base64 without padding; all of them take keys with a scheme and the interface's path.
+    #[test]
+    fn odd_files_are_read_as_peers_read_them() {
+        for text in [
+            "",
+            "null",
+            "{}",
+            r#"{"auths":null,"credHelpers":null,"credsStore":null}"#,
+            r#"{"auths":{"r.example":null},"credHelpers":{"r.example":null},"credsStore":""}"#,
+            r#"{"auths":{"r.example":{"auth":null,"identitytoken":null}}}"#,
+            r#"{"auths":{"r.example":{"auth":"","email":"a@b"}}}"#,
+        ] {
+            let config = DockerConfig::parse(text).unwrap();
+            assert_eq!(config.credentials("r.example").unwrap(), None, "{text}");
+        }
+        let some = Some(basic("user", "pa:ss"));
+        // base64 of `user:pa:ss`, `other:x`
+        for auth in [
+            "dXNlcjpwYTpzcw==",
+            "dXNl\ncjpw\r\nYTpzcw==\n",
+            " dXNl cjpwYTpzcw== ",
+            "dXNlcjpwYTpzcw",
+        ] {
+            let auth = auth.replace('\r', "\\r").replace('\n', "\\n");
+            let text = format!(r#"{{"auths":{{"r.example":{{"auth":"{auth}"}}}}}}"#);
+            let config = DockerConfig::parse(&text).unwrap();
+            assert_eq!(config.credentials("r.example").unwrap(), some, "{text}");
+        }
+        for (key, registry) in [
+            ("r.example", "r.example"),
+            ("R.example", "r.example"),
+            ("r.example/", "r.example"),
+            ("r.example/v2/", "r.example"),
+            ("https://r.example", "r.example"),
+            ("HTTPS://r.example/v1/", "r.example"),
+            ("http://r.example:5000/v2/", "r.example:5000"),
+            ("https://r.example/any/path", "r.example"),
+            ("docker.io", "docker.io"),
+            ("registry-1.docker.io", "docker.io"),
+            ("https://index.docker.io/v1/", "docker.io"),
+            ("https://registry-1.docker.io/v2/", "docker.io"),
+        ] {
+            let entry = r#"{"auth":"dXNlcjpwYTpzcw=="}"#;
+            let text = format!(r#"{{"auths":{{"{key}":{entry}}}}}"#);
+            let config = DockerConfig::parse(&text).unwrap();
+            assert_eq!(config.credentials(registry).unwrap(), some, "{key}");
+            assert_eq!(config.name_of(registry, "a/b"), registry, "{key}");
+            for other in ["x.example", "r.example:1", "example", "r.example.x"] {
+                assert_eq!(config.credentials(other).unwrap(), None, "{key} {other}");
+            }
+        }
+        // The usual name counts before others, in whatever order they stand.
+        let text = r#"{"auths":{"http://r.example":{"auth":"b3RoZXI6eA=="},
+            "r.example":{"auth":"dXNlcjpwYTpzcw=="},"https://r.example/v1/":{"auth":"b3RoZXI6eA=="}}}"#;
+        assert_eq!(DockerConfig::parse(text).unwrap().credentials("r.example").unwrap(), some);
+    }
+
+    #[test]
+    fn the_longest_path_that_leads_to_a_repository_counts() {
+        let config = DockerConfig::parse(
+            r#"{"auths": {
+                "r.example/team": {"username": "team", "password": "p"},
+                "r.example/team/inner/": {"username": "inner", "password": "p"},
+                "r.example/empty": {},
+                "docker.io/acme": {"username": "acme", "password": "p"},
+                "r.example": {"username": "all", "password": "p"}
+            }}"#,
+        )
+        .unwrap();
+        for (registry, repository, name, user) in [
+            ("r.example", "app", "r.example", "all"),
+            ("r.example", "team", "r.example/team", "team"),
+            ("r.example", "team/app", "r.example/team", "team"),
+            ("r.example", "team/inner/app", "r.example/team/inner", "inner"),
+            ("r.example", "team/innermost", "r.example/team", "team"),
+            ("r.example", "teams/app", "r.example", "all"),
+            ("r.example", "empty/app", "r.example", "all"),
+            ("docker.io", "acme/app", "docker.io/acme", "acme"),
+        ] {
+            assert_eq!(config.name_of(registry, repository), name, "{repository}");
+            let found = config.credentials(name).unwrap();
+            assert_eq!(found, Some(basic(user, "p")), "{repository}");
+        }
+        assert_eq!(config.name_of("docker.io", "library/nginx"), "docker.io");
+        assert_eq!(config.credentials("docker.io").unwrap(), None);
+    }
+
     #[test]
     fn a_missing_file_has_none_and_a_broken_one_says_so() {
         let folder = tempfile::tempdir().unwrap();
@@ -340,7 +513,7 @@ mod tests {
         let other = write("other.json", "other.example", "aHViOmg=");
         let absent = folder.path().join("absent.json");
         let paths = [&docker, &absent, &podman, &other].map(std::path::PathBuf::as_path);
-        let files = CredentialFiles::load(paths).unwrap();
+        let files = CredentialFiles::load(paths);
         assert_eq!(files.credentials("both.example").unwrap(), Some(basic("user", "pa:ss")));
         assert_eq!(files.credentials("other.example").unwrap(), Some(basic("hub", "h")));
         assert_eq!(files.credentials("none.example").unwrap(), None);

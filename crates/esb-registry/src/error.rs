@@ -5,13 +5,14 @@
 use std::{
     fmt::{self, Write as _},
     path::PathBuf,
+    sync::Arc,
 };
 
 use esb_oci::{
     BlobError, CredentialError, Digest, InvalidImage, InvalidReference, LayoutError, Redactor,
 };
 
-use crate::{Repository, ServerMessage, registry::name};
+use crate::{Repository, ServerMessage, refusal, registry::name};
 
 /// The permission that a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,10 +21,45 @@ pub enum Access {
     Push,
 }
 
+/// Why a registry denied access. Shown as words that follow its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Denial {
+    /// It requires credentials, and there are none for it.
+    Required,
+    /// It does not accept the credentials.
+    NotAccepted,
+    /// It does not allow what was asked for, whoever asks.
+    Forbidden,
+}
+
+impl Denial {
+    /// The reason in a list of places.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Required => "credentials required",
+            Self::NotAccepted => "credentials not accepted",
+            Self::Forbidden => "access denied",
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Required => "requires credentials",
+            Self::NotAccepted => "does not accept the credentials",
+            Self::Forbidden => "denied access",
+        })
+    }
+}
+
 /// The purpose of a request, for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestAction {
+    /// Nothing but an answer is wanted.
+    Contact,
     CheckManifest,
     ReadManifest,
     WriteManifest,
@@ -47,6 +83,8 @@ pub struct Attempted {
     pub registry: String,
     /// `registry/repository:tag`, or a blob and its repository.
     pub subject: String,
+    /// Empty for a registry as a whole.
+    pub(crate) repository: String,
 }
 
 impl Attempted {
@@ -54,30 +92,44 @@ impl Attempted {
     pub fn manifest(at: &Repository, target: &str, action: RequestAction, access: Access) -> Self {
         let mark = if target.contains(':') { '@' } else { ':' };
         let subject = format!("{}{mark}{target}", name(at));
-        Self { action, access, registry: at.registry.clone(), subject }
+        Self {
+            action,
+            access,
+            registry: at.registry.clone(),
+            subject,
+            repository: at.repository.clone(),
+        }
     }
 
     /// A request about a blob.
     pub fn blob(at: &Repository, digest: Digest, action: RequestAction, access: Access) -> Self {
         let subject = format!("{}@{digest}", name(at));
-        Self { action, access, registry: at.registry.clone(), subject }
+        Self {
+            action,
+            access,
+            registry: at.registry.clone(),
+            subject,
+            repository: at.repository.clone(),
+        }
     }
 
     /// A request about a repository as a whole.
     pub fn repository(at: &Repository, action: RequestAction, access: Access) -> Self {
-        Self { action, access, registry: at.registry.clone(), subject: name(at) }
+        let (registry, repository) = (at.registry.clone(), at.repository.clone());
+        Self { action, access, registry, subject: name(at), repository }
     }
 
     /// A request about a registry (`host[:port]`) as a whole.
     pub fn registry(registry: &str, action: RequestAction, access: Access) -> Self {
         let (registry, subject) = (registry.to_owned(), registry.to_owned());
-        Self { action, access, registry, subject }
+        Self { action, access, registry, subject, repository: String::new() }
     }
 }
 
 impl fmt::Display for Attempted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = match self.action {
+            RequestAction::Contact => "reach",
             RequestAction::CheckManifest => "check",
             RequestAction::ReadManifest => "read",
             RequestAction::WriteManifest => "write",
@@ -107,7 +159,7 @@ impl TriedPlace {
     pub fn reason(&self) -> String {
         match &self.error {
             Error::NotFound { message, .. } => with_message("not found", message),
-            Error::Unauthorized { message, .. } => with_message("access denied", message),
+            Error::Unauthorized { message, denial, .. } => with_message(denial.reason(), message),
             Error::Unreachable { source, .. } => {
                 format!("no connection: {}", innermost(&**source))
             }
@@ -118,10 +170,7 @@ impl TriedPlace {
 }
 
 fn with_message(what: &str, message: &ServerMessage) -> String {
-    if *message == ServerMessage::default() {
-        return what.to_owned();
-    }
-    format!("{what}: {message}")
+    format!("{what}{}", message.after_colon())
 }
 
 /// An error with its causes.
@@ -179,19 +228,26 @@ pub enum Error {
     Credentials {
         attempted: Box<Attempted>,
         #[source]
-        source: CredentialError,
+        source: Arc<CredentialError>,
     },
-    #[error("`{}` denied access: could not {attempted}: {message}", attempted.registry)]
+    #[error("`{}` {denial}: could not {attempted}{}", attempted.registry, message.after_colon())]
     Unauthorized {
         attempted: Box<Attempted>,
         message: ServerMessage,
+        denial: Denial,
         /// Whether we have credentials and did not send them, because the connection is plain HTTP.
         withheld: bool,
     },
-    #[error("`{}` is not there: {message}", attempted.subject)]
+    #[error("`{}` is not there{}", attempted.subject, message.after_colon())]
     NotFound { attempted: Box<Attempted>, message: ServerMessage },
-    #[error("could not {attempted}: status {status}, {message}")]
+    #[error("{}", refusal::refused(attempted, *status, message))]
     Refused { attempted: Box<Attempted>, status: u16, message: ServerMessage },
+    /// The registry has the tag already, and does not let it be moved.
+    #[error(
+        "`{}` holds the tag `{}` immutable: {message}",
+        attempted.registry, attempted.subject
+    )]
+    Immutable { attempted: Box<Attempted>, message: ServerMessage },
     #[error("could not {attempted}: the registry's answer is not usable: {reason}")]
     Answer { attempted: Box<Attempted>, reason: String },
     #[error("could not {attempted}: the connection to `{}` failed", attempted.registry)]
@@ -208,11 +264,17 @@ pub enum Error {
     },
     #[error("`{subject}` is `{actual}`, not `{expected}`")]
     DigestMismatch { subject: String, expected: Digest, actual: Digest },
+    #[error("`{}` accepted `{}`, and does not have it", attempted.registry, attempted.subject)]
+    NotKept { attempted: Box<Attempted>, digest: Digest },
     #[error("`{reference}` has no image for {platform}; it has {available}")]
     Platform { reference: String, platform: String, available: String },
     #[error("`{reference}` is an image of the old format (schema 1), which is not supported")]
     Schema1 { reference: String },
-    #[error("`{reference}` is not a container image: its media type is `{}`", media_type.escape_debug())]
+    #[error(
+        "`{reference}` is not a container image: its media type is `{}`{}",
+        media_type.escape_debug(),
+        if media_type == "text/html" { "; what answered is no registry" } else { "" }
+    )]
     NotAnImage { reference: String, media_type: String },
     #[error("`{reference}` is damaged")]
     Document {
@@ -228,7 +290,7 @@ pub enum Error {
     },
     #[error("it lacks `{digest}`")]
     NotStored { digest: Digest },
-    #[error("`{reference}` was not found{}", list(tried, *offline))]
+    #[error("{}{}", refusal::unresolved(reference, tried), list(tried, *offline))]
     Unresolved { reference: String, tried: Vec<TriedPlace>, offline: bool },
 }
 
@@ -271,7 +333,7 @@ impl Error {
     /// several causes.
     pub fn parts(&self) -> Option<(String, Vec<String>)> {
         let Self::Unresolved { reference, tried, offline } = self else { return None };
-        Some((format!("`{reference}` was not found"), reasons(tried, *offline)))
+        Some((refusal::unresolved(reference, tried), reasons(tried, *offline)))
     }
 
     /// The cause of the error.
@@ -289,7 +351,10 @@ impl Error {
             Self::NotFound { .. }
             | Self::NotStored { .. }
             | Self::Source { source: BlobError::Missing { .. }, .. } => ErrorKind::NotFound,
-            Self::Refused { .. } | Self::Answer { .. } => ErrorKind::Refused,
+            Self::Refused { .. }
+            | Self::Answer { .. }
+            | Self::Immutable { .. }
+            | Self::NotKept { .. } => ErrorKind::Refused,
             Self::DigestMismatch { .. }
             | Self::Document { .. }
             | Self::Source { source: BlobError::Mismatch { .. }, .. } => ErrorKind::Digest,
@@ -353,6 +418,7 @@ impl Error {
             | Self::Refused { attempted, .. }
             | Self::Answer { attempted, .. }
             | Self::Unreachable { attempted, .. } => Some(of(attempted.access)),
+            Self::NotKept { .. } | Self::Immutable { .. } => Some(of(Access::Push)),
             Self::Source { source, .. } if is_local(source) => Some(of(Access::Push)),
             Self::Source { .. }
             | Self::Platform { .. }
@@ -371,6 +437,20 @@ impl Error {
         let absent =
             matches!(self.kind(), ErrorKind::NotFound | ErrorKind::Unreachable | ErrorKind::Auth);
         absent && matches!(self, Self::Unresolved { .. })
+    }
+
+    /// Whether the error says more than that something is not there.
+    pub(crate) fn is_more_than_absence(&self) -> bool {
+        self.kind() != ErrorKind::NotFound
+    }
+
+    /// Whether the error says more than that nobody answers: somebody refused, or speaks otherwise
+    /// than was expected.
+    pub fn is_telling(&self) -> bool {
+        match self {
+            Self::Unreachable { source, .. } => is_hopeless(&**source),
+            _ => true,
+        }
     }
 
     /// Whether the hint says what to do with the place that was tried, not to try another.
@@ -401,6 +481,30 @@ impl Error {
                     Access::Pull => Remedy::GiveCopy { host: registry },
                 }
             }
+            Self::Immutable { .. } => Remedy::KeepTags,
+            Self::Refused { status: 413, attempted, .. } if attempted.access == Access::Push => {
+                Remedy::Advice(format!(
+                    "raise the limit for the size of a request's body at `{}` and at what stands \
+                     before it, such as `client_max_body_size` of nginx",
+                    attempted.registry
+                ))
+            }
+            Self::Refused { status: 429, attempted, .. } => Remedy::Advice(format!(
+                "wait, or log in: `docker login {}` raises the limit of some registries",
+                attempted.registry
+            )),
+            Self::Refused { status: 507, attempted, .. } => Remedy::Advice(format!(
+                "free space in the storage of `{}`, or raise its quota",
+                attempted.registry
+            )),
+            Self::NotKept { attempted, .. } => Remedy::Advice(format!(
+                "check the storage of `{}` and what stands before it, such as a proxy or a cache; \
+                 nothing refers to the image yet",
+                attempted.registry
+            )),
+            Self::Document { source: InvalidImage::DiffIds { .. }, .. } => {
+                Remedy::Advice("build and push the image again, or name another".into())
+            }
             Self::Schema1 { .. } => {
                 Remedy::Advice("push the image again with a current tool".into())
             }
@@ -409,8 +513,11 @@ impl Error {
                 _ => Remedy::FetchBlob,
             },
             Self::Unresolved { reference, tried, offline } => {
-                let precise =
-                    tried.iter().map(|tried| &tried.error).find(|error| error.is_precise());
+                let limited = |error: &&Error| matches!(error, Self::Refused { status: 429, .. });
+                let precise = tried
+                    .iter()
+                    .map(|tried| &tried.error)
+                    .find(|error| error.is_precise() || limited(error));
                 let host = reference.split('/').next().unwrap_or_default().to_owned();
                 let copy = if *offline {
                     Remedy::GoOnlineOrGiveCopy { host }
@@ -442,6 +549,8 @@ pub enum Remedy {
     GoOnlineOrGiveCopy { host: String },
     /// The blob is fetched once where there is a network, or comes from a layout that has it.
     FetchBlob,
+    /// Do not push tags that move; name images by what changes with their content.
+    KeepTags,
     /// In words that name no setting of the caller.
     Advice(String),
 }
@@ -488,7 +597,7 @@ mod tests {
 
     fn attempted(action: RequestAction, access: Access) -> Attempted {
         let (registry, subject) = ("r.example".to_owned(), "r.example/a:1".to_owned());
-        Attempted { action, access, registry, subject }
+        Attempted { action, access, registry, subject, repository: "a".to_owned() }
     }
 
     #[test]
@@ -506,13 +615,16 @@ mod tests {
         let gone = BlobError::Missing { digest, place: "the content store".to_owned() };
         let gone = Error::Source { attempted: push(), source: gone };
         check(gone, ErrorKind::NotFound, Some("IMAGE_PULL_FAILED"), Some(Remedy::FetchBlob));
-        let denied =
-            |withheld| Error::Unauthorized { attempted: pull(), message: message(), withheld };
+        let denied = |withheld| {
+            let (message, denial) = (message(), Denial::Required);
+            Error::Unauthorized { attempted: pull(), message, denial, withheld }
+        };
         check(denied(false), ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), login.clone());
         let tls = advice("credentials are not sent over plain HTTP; let `r.example` use TLS");
         check(denied(true), ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), tls);
         let refused = Error::Refused { attempted: push(), status: 507, message: message() };
-        check(refused, ErrorKind::Refused, Some("IMAGE_PUSH_FAILED"), None);
+        let space = advice("free space in the storage of `r.example`, or raise its quota");
+        check(refused, ErrorKind::Refused, Some("IMAGE_PUSH_FAILED"), space);
         let tried = vec![
             TriedPlace {
                 place: "oci:x".to_owned(),
@@ -522,7 +634,7 @@ mod tests {
         ];
         let reference = "r.example/a:1".to_owned();
         let error = Error::Unresolved { reference: reference.clone(), tried, offline: false };
-        let listed = "oci:x: not found; r.example/a: access denied";
+        let listed = "oci:x: not found; r.example/a: credentials required";
         assert!(error.to_string().contains(listed), "{error}");
         check(error, ErrorKind::Auth, Some("IMAGE_AUTH_FAILED"), login);
         let offline = Error::Unresolved { reference, tried: Vec::new(), offline: true };

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use esb_oci::Redactor;
 use reqwest::{
-    Body, Certificate, Method, NoProxy, Proxy, Response, Url,
+    Body, Certificate, Method, Proxy, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RANGE},
 };
 
@@ -20,6 +20,7 @@ use crate::{
     Attempted, Error, RegistrySettings,
     certificates::{self, Certificates},
     error::is_hopeless,
+    proxies,
     registry::Upload,
     response::Answer,
     retry::{AttemptError, Retry},
@@ -77,8 +78,8 @@ struct Hop<'a> {
 pub(crate) struct Http {
     pub(crate) settings: Arc<RegistrySettings>,
     roots: Vec<Certificate>,
-    plain: Mutex<Option<reqwest::Client>>,
-    secure: Mutex<Option<reqwest::Client>>,
+    /// By whether they speak TLS, and whether they go through proxies.
+    shared: Mutex<HashMap<(bool, bool), reqwest::Client>>,
     /// Of registries with certificates of their own, by origin and whether we identify ourselves;
     /// `None` where there are none.
     own: Mutex<HashMap<(String, bool), Option<reqwest::Client>>>,
@@ -106,8 +107,8 @@ impl Http {
             }
             roots.extend(certificates);
         }
-        let (plain, secure, own, redactor) = Default::default();
-        let http = Self { settings, roots, plain, secure, own, redactor };
+        let (shared, own, redactor) = Default::default();
+        let http = Self { settings, roots, shared, own, redactor };
         http.proxies()?;
         Ok(http)
     }
@@ -124,14 +125,13 @@ impl Http {
         };
         let proxy = &self.settings.proxy;
         let mut proxies = Vec::new();
-        if let Some(url) = &proxy.http {
-            proxies.push(Proxy::http(url).map_err(failed)?);
+        if let Some(url) = proxy.http.as_deref().filter(|url| !url.is_empty()) {
+            proxies.push(Proxy::http(proxies::url(url)).map_err(failed)?);
         }
-        if let Some(url) = &proxy.https {
-            proxies.push(Proxy::https(url).map_err(failed)?);
+        if let Some(url) = proxy.https.as_deref().filter(|url| !url.is_empty()) {
+            proxies.push(Proxy::https(proxies::url(url)).map_err(failed)?);
         }
-        let direct = NoProxy::from_string(&self.settings.direct_hosts());
-        Ok(proxies.into_iter().map(|proxy| proxy.no_proxy(direct.clone())).collect())
+        Ok(proxies)
     }
 
     /// Knows credentials before they are sent, and hides them in what is said from then on.
@@ -150,13 +150,13 @@ impl Http {
         if secure && let Some(own) = self.own(url, identified)? {
             return Ok(own);
         }
-        let slot = if secure { &self.secure } else { &self.plain };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = &*slot {
+        let proxied = !proxies::is_direct(&self.settings, url);
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = shared.get(&(secure, proxied)) {
             return Ok(client.clone());
         }
-        let client = self.build(secure, &Certificates::default())?;
-        *slot = Some(client.clone());
+        let client = self.build(secure, proxied, &Certificates::default())?;
+        shared.insert((secure, proxied), client.clone());
         Ok(client)
     }
 
@@ -175,12 +175,19 @@ impl Http {
         if let Some(found) = found.as_mut().filter(|_| !identified) {
             found.identity = None;
         }
-        let client = found.map(|found| self.build(true, &found)).transpose()?;
+        let client = found
+            .map(|found| self.build(true, !proxies::is_direct(&self.settings, url), &found))
+            .transpose()?;
         own.insert(key, client.clone());
         Ok(client)
     }
 
-    fn build(&self, secure: bool, own: &Certificates) -> Result<reqwest::Client, Error> {
+    fn build(
+        &self,
+        secure: bool,
+        proxied: bool,
+        own: &Certificates,
+    ) -> Result<reqwest::Client, Error> {
         let mut builder = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -189,7 +196,7 @@ impl Http {
             .user_agent(USER_AGENT)
             .connect_timeout(self.settings.timeouts.connect)
             .pool_idle_timeout(std::time::Duration::from_secs(20));
-        for proxy in self.proxies()? {
+        for proxy in self.proxies()?.into_iter().filter(|_| proxied) {
             builder = builder.proxy(proxy);
         }
         builder = if secure {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use esb_model::without_user;
-use esb_oci::Reference;
+use esb_oci::{Reference, canonical_registry};
 
 use crate::Error;
 
@@ -81,9 +81,7 @@ fn host(text: &str) -> Option<String> {
     if text.is_empty() || text.contains('/') {
         return None;
     }
-    if matches!(text, "docker.io" | "index.docker.io") {
-        return Some("docker.io".to_owned());
-    }
+    let text = canonical_registry(text);
     // A host is what a reference takes for one when it has a port.
     let probe = if text.contains(':') { text.to_owned() } else { format!("{text}:1") };
     let reference: Reference = format!("{probe}/x").parse().ok()?;

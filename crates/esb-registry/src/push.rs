@@ -271,6 +271,7 @@ impl Client {
     ) -> Result<(), Error> {
         let registry = self.registry();
         let said = registry.manifest_put(at, target, &parts.media_type, &parts.bytes).await?;
+        session.manifest_accepted(at, target, parts.digest);
         if said == Some(parts.digest) {
             session.tag_confirmed(at, target, said);
         } else {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use esb_model::Reporter;
 use esb_oci::{Blob, BlobLocation, BlobStream, BoxFuture, Descriptor, Digest, Reference};
 
-use crate::{Access, Error, ErrorKind};
+use crate::{Access, Attempted, Error, ErrorKind, RequestAction};
 
 /// A repository of a registry. The registry is named as in references, so `docker.io` is Docker
 /// Hub.
@@ -196,7 +196,7 @@ pub trait Registry: Send + Sync + fmt::Debug {
     /// Whether a registry answers at `host[:port]`; one request, not repeated.
     fn ping<'a>(&'a self, registry: &'a str) -> BoxFuture<'a, bool>;
 
-    /// Asks where a tag points; one request, not repeated. With `is_open` the registry is presumed
+    /// Asks where a tag points; a refused connection is not tried again, what may pass is. With `is_open` the registry is presumed
     /// to want no authentication; where it does want some, it counts as [`TagPing::Answered`].
     ///
     /// By default [`Registry::manifest_head`] is asked.
@@ -213,6 +213,29 @@ pub trait Registry: Send + Sync + fmt::Debug {
                 Ok(_) | Err(_) => TagPing::Answered,
             }
         })
+    }
+
+    /// Makes sure that a registry answers at `host[:port]`, with the patience of any other request;
+    /// only where it `is_guessed`, a refused connection is not tried again.
+    ///
+    /// By default it is pinged.
+    fn contact<'a>(
+        &'a self,
+        registry: &'a str,
+        _is_guessed: bool,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            if self.ping(registry).await {
+                return Ok(());
+            }
+            let attempted = Attempted::registry(registry, RequestAction::Contact, Access::Pull);
+            Err(Error::Unreachable { attempted: Box::new(attempted), source: "no answer".into() })
+        })
+    }
+
+    /// Whether the registry at `host[:port]` has answered anything, if only to refuse.
+    fn has_answered(&self, _registry: &str) -> bool {
+        false
     }
 
     /// Whether the registry at `host[:port]` has answered without wanting authentication.

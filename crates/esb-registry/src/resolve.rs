@@ -9,9 +9,10 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use esb_model::Platform;
 use esb_oci::{
-    Blob, ContentStore, Descriptor, Digest, Image, ImageConfig, Index, InvalidImage, Manifest,
-    Reference, manifest::media_type,
+    Blob, BoxFuture, ContentStore, Descriptor, Digest, Image, ImageConfig, Index, InvalidImage,
+    Manifest, Reference, manifest::media_type,
 };
+use serde::de::DeserializeOwned;
 
 use crate::{
     Client, Error, RawManifest,
@@ -35,6 +36,17 @@ pub struct ResolvedImage {
     pub index: Option<Digest>,
     /// Where it was found: `registry/repository`, `oci:DIR`, or the content store.
     pub source: String,
+}
+
+impl ResolvedImage {
+    /// Makes sure that others can be built on the image: its config names each of its layers.
+    ///
+    /// # Errors
+    /// [`Error::Document`] when it does not.
+    pub fn check_layers(&self) -> Result<(), Error> {
+        let failed = |source| Error::Document { reference: self.reference.to_string(), source };
+        self.image.check_layers().map_err(failed)
+    }
 }
 
 /// How the content store is called among the places that were tried.
@@ -144,37 +156,23 @@ impl Client {
         platform: Platform,
         from: &Documents<'_>,
     ) -> Result<ResolvedImage, Error> {
+        let root = from.root(reference).await?;
+        let mut search = Search { client: self, reference, platform, from, asked: 0 };
+        search.below(root, 0).await
+    }
+
+    /// Puts an image together from its manifest, when it is one for the platform.
+    async fn image(
+        &self,
+        reference: &Reference,
+        platform: Platform,
+        from: &Documents<'_>,
+        root: RawManifest,
+    ) -> Result<ResolvedImage, Error> {
         let store = self.settings().store.as_ref();
-        let mut root = from.root(reference).await?;
-        let wanted = platform.architecture.oci_name();
         let invalid = |source| Error::Document { reference: reference.to_string(), source };
-        let json = |what| {
-            move |source| Error::Document {
-                reference: reference.to_string(),
-                source: InvalidImage::Json { what, source },
-            }
-        };
-        let mut index_digest = None;
-        // An index may hold an index; more than a few levels are a loop.
-        for _ in 0..4 {
-            if !media_type::is_index(&root.media_type) {
-                break;
-            }
-            let index: Index = serde_json::from_slice(&root.bytes).map_err(json("index"))?;
-            let entry = index.select(wanted).ok_or_else(|| Error::Platform {
-                reference: reference.to_string(),
-                platform: platform.to_string(),
-                available: available(&index),
-            })?;
-            index_digest.get_or_insert(root.digest);
-            keep(store, &root.bytes);
-            root = match stored(store, entry.digest) {
-                Ok(known) => known,
-                Err(_) => from.manifest(reference, entry).await?,
-            };
-        }
         check_kind(reference, &root.media_type)?;
-        let manifest: Manifest = serde_json::from_slice(&root.bytes).map_err(json("manifest"))?;
+        let manifest: Manifest = parse(reference, "manifest", &root.bytes)?;
         let config = self.blob(reference, from, manifest.config);
         let config_bytes = match read_config(reference, &config).await {
             Err(_) if matches!(from, Documents::Store(..)) => {
@@ -182,14 +180,10 @@ impl Client {
             }
             read => read?,
         };
-        let architecture =
-            ImageConfig::parse(&config_bytes).map_err(invalid)?.architecture().to_owned();
-        if !architecture.is_empty() && architecture != wanted {
-            return Err(Error::Platform {
-                reference: reference.to_string(),
-                platform: platform.to_string(),
-                available: format!("linux/{}", architecture.escape_debug()),
-            });
+        let parsed = ImageConfig::parse(&config_bytes).map_err(invalid)?;
+        if let Some(available) = other_platform(&parsed, platform.architecture.oci_name()) {
+            let (reference, platform) = (reference.to_string(), platform.to_string());
+            return Err(Error::Platform { reference, platform, available });
         }
         keep(store, &root.bytes);
         keep(store, &config_bytes);
@@ -198,7 +192,7 @@ impl Client {
         let image = Image::new(root.bytes, config_bytes, config, layers).map_err(invalid)?;
         let digest = image.digest();
         let (reference, source) = (reference.clone(), from.to_string());
-        Ok(ResolvedImage { reference, image, digest, index: index_digest, source })
+        Ok(ResolvedImage { reference, image, digest, index: None, source })
     }
 
     /// A blob of an image: from the store when it is there, else from where the image was found.
@@ -216,6 +210,102 @@ impl Client {
         };
         Blob { descriptor, source: Arc::new(FirstAvailable::new(store.clone(), &places)) }
     }
+}
+
+/// The most levels of indexes in indexes; more are a loop.
+const LEVELS: usize = 4;
+/// The most entries without a platform that are looked at.
+const ENTRIES: usize = 20;
+
+/// The search for the image of a platform in an index, and in the indexes that it lists.
+struct Search<'a> {
+    client: &'a Client,
+    reference: &'a Reference,
+    platform: Platform,
+    from: &'a Documents<'a>,
+    /// How many entries without a platform were looked at.
+    asked: usize,
+}
+
+impl Search<'_> {
+    /// The image that a manifest is, or that an index lists: the entry that says the platform, else
+    /// the first of those that do not say any whose config does.
+    fn below(
+        &mut self,
+        root: RawManifest,
+        level: usize,
+    ) -> BoxFuture<'_, Result<ResolvedImage, Error>> {
+        Box::pin(async move {
+            let Self { client, reference, platform, from, .. } = *self;
+            if !media_type::is_index(&root.media_type) || level >= LEVELS {
+                return client.image(reference, platform, from, root).await;
+            }
+            let index: Index = parse(reference, "index", &root.bytes)?;
+            let mut platforms = platforms(&index);
+            let mut found = None;
+            if let Some(entry) = index.select(platform.architecture.oci_name()) {
+                let child = self.read(entry).await?;
+                found = Some(self.below(child, level + 1).await?);
+            } else {
+                for entry in index.without_platform() {
+                    if self.asked >= ENTRIES {
+                        break;
+                    }
+                    self.asked += 1;
+                    let child = self.read(entry).await?;
+                    if !is_image(&child) {
+                        continue;
+                    }
+                    match self.below(child, level + 1).await {
+                        Ok(image) => {
+                            found = Some(image);
+                            break;
+                        }
+                        Err(Error::Platform { available, .. }) => platforms.push(available),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            let Some(found) = found else {
+                let (reference, platform) = (reference.to_string(), platform.to_string());
+                return Err(Error::Platform { reference, platform, available: listed(platforms) });
+            };
+            keep(client.settings().store.as_ref(), &root.bytes);
+            Ok(ResolvedImage { index: Some(root.digest), ..found })
+        })
+    }
+
+    /// The manifest or index that an entry points at.
+    async fn read(&self, entry: &Descriptor) -> Result<RawManifest, Error> {
+        match stored(self.client.settings().store.as_ref(), entry.digest) {
+            Ok(known) => Ok(known),
+            Err(_) => self.from.manifest(self.reference, entry).await,
+        }
+    }
+}
+
+/// Whether a document is an index or the manifest of an image, and not of something else, such as a
+/// signature.
+fn is_image(document: &RawManifest) -> bool {
+    if media_type::is_index(&document.media_type) {
+        return true;
+    }
+    let manifest: Option<Manifest> = serde_json::from_slice(&document.bytes).ok();
+    manifest.is_some_and(|manifest| {
+        let config = &*manifest.config.media_type;
+        matches!(config, media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
+    })
+}
+
+fn parse<T: DeserializeOwned>(
+    reference: &Reference,
+    what: &'static str,
+    bytes: &[u8],
+) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|source| Error::Document {
+        reference: reference.to_string(),
+        source: InvalidImage::Json { what, source },
+    })
 }
 
 /// Where the documents of an image are read.
@@ -262,6 +352,17 @@ fn stored(store: Option<&ContentStore>, digest: Digest) -> Result<RawManifest, E
     Ok(RawManifest { bytes: bytes.into(), media_type, digest })
 }
 
+/// The platform of an image that is not the one that is wanted; what a config does not say is taken
+/// to be right.
+fn other_platform(config: &ImageConfig, architecture: &str) -> Option<String> {
+    let or = |said: &str, otherwise: &str| {
+        let said = if said.is_empty() { otherwise } else { said };
+        said.escape_debug().to_string()
+    };
+    let (os, own) = (or(config.os(), "linux"), or(config.architecture(), architecture));
+    (os != "linux" || own != architecture).then(|| format!("{os}/{own}"))
+}
+
 /// Keeps a document for later runs; that it fails is no reason to stop one.
 fn keep(store: Option<&ContentStore>, bytes: &Bytes) {
     if let Some(store) = store {
@@ -282,19 +383,23 @@ pub(crate) fn check_kind(reference: &Reference, kind: &str) -> Result<(), Error>
     Ok(())
 }
 
-/// The platforms of an index, for people.
-fn available(index: &Index) -> String {
+/// The platforms that the entries of an index say.
+fn platforms(index: &Index) -> Vec<String> {
     let platforms = index.manifests.iter().filter_map(|entry| entry.platform.as_ref());
-    let mut names: Vec<String> = platforms
-        .filter(|platform| platform.os != "unknown")
+    platforms
+        .filter(|platform| !matches!(&*platform.os, "unknown" | ""))
         .map(|platform| {
             let variant = platform.variant.as_ref().map(|variant| format!("/{variant}"));
             let variant = variant.unwrap_or_default();
             let name = format!("{}/{}{variant}", platform.os, platform.architecture);
             name.escape_debug().to_string()
         })
-        .collect();
-    names.dedup();
-    names.truncate(20);
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        .collect()
+}
+
+/// Platforms, for people.
+fn listed(mut platforms: Vec<String>) -> String {
+    platforms.dedup();
+    platforms.truncate(20);
+    if platforms.is_empty() { "none".to_owned() } else { platforms.join(", ") }
 }

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use esb_oci::{Digest, Redactor};
 use reqwest::{
     Response, StatusCode, Url,
-    header::{HeaderMap, RETRY_AFTER},
+    header::{DATE, HeaderMap, RETRY_AFTER},
 };
 
 use crate::{
-    Attempted, Error, ServerMessage,
+    Attempted, Denial, Error, ServerMessage,
     http::{answer, broken, unreachable},
+    refusal::is_immutable,
     retry::{AttemptError, Retry, is_transient, retry_after},
     stream::Stalled,
 };
@@ -71,8 +72,8 @@ impl Answer {
         if !is_transient(self.status().as_u16()) {
             return Ok(self);
         }
-        let after = self.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry = Retry::Later(retry_after(after));
+        let header = |name| self.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry = Retry::Later(retry_after(header(RETRY_AFTER), header(DATE)));
         Err(AttemptError { error: self.refusal(attempted, redactor()).await, retry })
     }
 
@@ -89,17 +90,19 @@ impl Answer {
             // The refusal stands without its reason.
             Ok(Err(_)) | Err(_) => Bytes::new(),
         };
-        let message = if body.is_empty() {
-            ServerMessage::plain(format!("status {status}"))
-        } else {
-            ServerMessage::read(&body, &redactor)
-        };
+        let message = ServerMessage::read(&body, &redactor);
         let is_own = stranger.is_none();
         let message = message.of_stranger(stranger);
         let attempted = Box::new(attempted.clone());
         match status {
+            400..=499 if is_immutable(&attempted, &message) => {
+                Error::Immutable { attempted, message }
+            }
             // What another host wants is no matter of the registry's credentials.
-            401 | 403 if is_own => Error::Unauthorized { attempted, message, withheld: false },
+            401 | 403 if is_own => {
+                let denial = if status == 403 { Denial::Forbidden } else { Denial::Required };
+                Error::Unauthorized { attempted, message, denial, withheld: false }
+            }
             404 => Error::NotFound { attempted, message },
             _ => Error::Refused { attempted, status, message },
         }

@@ -1,7 +1,8 @@
 //! Resumes downloads that were interrupted.
 //!
-//! Owns the decision to ask for the rest, after a cut and after a run that was killed. A transfer
-//! that makes progress is never given up; one that does not is given up as the retry policy says.
+//! Owns the decision to ask for the rest, after a cut and after a run that was killed. Progress is
+//! bytes that were not here before: a transfer that makes none is given up as the retry policy says,
+//! and none is asked for without end.
 
 use std::sync::Arc;
 
@@ -16,6 +17,12 @@ use crate::{
     retry::Retry,
 };
 
+/// Requests for one blob beside those that its size allows.
+const REQUESTS: u64 = 100;
+/// How many bytes of a blob allow one more request, so that a registry that sends a byte at a time
+/// is given up some day.
+const BYTES_PER_REQUEST: u64 = 64 * 1024;
+
 /// A download and its source.
 struct Download {
     registry: Arc<dyn Registry>,
@@ -27,8 +34,10 @@ struct Download {
     kept: Option<PartialBlob>,
     /// Bytes that are here, or were passed on.
     done: u64,
-    /// Attempts since the last byte.
+    /// Attempts since the last new byte.
     attempts: u32,
+    /// Requests that may still be made.
+    requests: u64,
 }
 
 /// The bytes of a blob: those that an earlier run `kept`, then those of the registry.
@@ -40,8 +49,10 @@ pub(crate) async fn resuming(
     kept: Option<PartialBlob>,
 ) -> Result<BlobStream, BlobError> {
     let done = kept.as_ref().map_or(0, PartialBlob::start);
+    let requests = REQUESTS + blob.size / BYTES_PER_REQUEST;
+    let stream = nothing();
     let mut download =
-        Download { registry, at, blob, policy, stream: nothing(), kept, done, attempts: 1 };
+        Download { registry, at, blob, policy, stream, kept, done, attempts: 1, requests };
     if done == 0 || done < download.blob.size {
         download.stream = download.rest().await?;
     }
@@ -61,6 +72,8 @@ impl Download {
         }
         loop {
             let broken = match self.stream.next().await {
+                // What a registry sends again is cut away, and may leave nothing.
+                Some(Ok(bytes)) if bytes.is_empty() => continue,
                 Some(Ok(bytes)) => {
                     self.done += bytes.len() as u64;
                     self.attempts = 1;
@@ -74,9 +87,10 @@ impl Download {
                 Some(Err(error)) => error,
             };
             let wait = self.policy.wait(self.attempts, Retry::Later(None), fastrand::f64());
-            let Some(wait) = wait else { return Err(broken) };
+            let Some(wait) = wait.filter(|_| self.requests > 0) else { return Err(broken) };
             tokio::time::sleep(wait).await;
             self.attempts += 1;
+            self.requests -= 1;
             self.stream = self.rest().await?;
         }
     }

@@ -2,7 +2,10 @@
 //!
 //! Owns the numbers and the decisions. Knows nothing of what is requested.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, SystemTime},
+};
 
 use crate::Error;
 
@@ -24,10 +27,10 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            attempts: 6,
+            attempts: 10,
             connects: 3,
             base: Duration::from_millis(200),
-            cap: Duration::from_secs(10),
+            cap: Duration::from_secs(3),
             patience: Duration::from_mins(1),
         }
     }
@@ -80,6 +83,11 @@ impl RetryPolicy {
         }
     }
 
+    /// The same for a registry that was only guessed: a refused connection is its answer.
+    pub(crate) fn of_guess(self) -> Self {
+        Self { connects: 1, ..self }
+    }
+
     /// Runs `attempt` until it succeeds or this policy gives up.
     pub(crate) async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T, Error>
     where
@@ -105,10 +113,17 @@ pub(crate) fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// Reads `Retry-After` in seconds. Dates are not read: they would need a clock that agrees with
-/// the registry's.
-pub(crate) fn retry_after(header: Option<&str>) -> Option<Duration> {
-    header?.trim().parse().ok().map(Duration::from_secs)
+/// Reads `Retry-After`: seconds, or a date, which is compared with that of the answer itself, for
+/// the registry's clock need not be ours. A date that is over says nothing.
+pub(crate) fn retry_after(header: Option<&str>, date: Option<&str>) -> Option<Duration> {
+    let text = header?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let now = date.and_then(|date| httpdate::parse_http_date(date.trim()).ok());
+    let wait = until.duration_since(now.unwrap_or_else(SystemTime::now)).ok()?;
+    (!wait.is_zero()).then_some(wait)
 }
 
 #[cfg(test)]
@@ -141,12 +156,30 @@ mod tests {
         check(1, Retry::Later(Some(Duration::from_secs(61))), 0.5, None);
     }
 
+    /// docker and skopeo read seconds and dates, skopeo up to a minute; crane waits as it likes.
     #[test]
-    fn retry_after_in_seconds() {
-        for (text, seconds) in
-            [(Some(" 7 "), Some(7)), (Some("Wed, 21 Oct"), None), (Some("-1"), None), (None, None)]
-        {
-            assert_eq!(retry_after(text), seconds.map(Duration::from_secs), "{text:?}");
-        }
+    fn retry_after_is_seconds_or_a_date() {
+        let check = |text: Option<&str>, date: Option<&str>, seconds: Option<u64>| {
+            let expected = seconds.map(Duration::from_secs);
+            assert_eq!(retry_after(text, date), expected, "{text:?} {date:?}");
+        };
+        check(Some(" 7 "), None, Some(7));
+        check(Some("0"), None, Some(0));
+        check(Some("-1"), None, None);
+        check(Some("1.5"), None, None);
+        check(Some("soon"), None, None);
+        check(Some("Wed, 21 Oct"), None, None);
+        check(None, None, None);
+        let now = Some("Wed, 21 Oct 2015 07:28:00 GMT");
+        check(Some("Wed, 21 Oct 2015 07:28:30 GMT"), now, Some(30));
+        // The two obsolete forms of HTTP dates.
+        check(Some("Wednesday, 21-Oct-15 07:28:30 GMT"), now, Some(30));
+        check(Some("Wed Oct 21 07:28:30 2015"), now, Some(30));
+        check(Some("Wed, 21 Oct 2015 07:28:00 GMT"), now, None);
+        check(Some("Wed, 21 Oct 2015 07:27:00 GMT"), now, None);
+        check(Some("Wed, 21 Oct 2015 07:28:30 GMT"), None, None);
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
+        let wait = retry_after(Some(&soon), None).unwrap();
+        assert!((3500..=3600).contains(&wait.as_secs()), "{wait:?}");
     }
 }

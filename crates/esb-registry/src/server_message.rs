@@ -19,6 +19,8 @@ pub struct ServerMessage {
     /// The codes of the errors after the first.
     more_codes: Vec<String>,
     text: String,
+    /// Whether it is a web page, which no registry sends.
+    is_page: bool,
     /// The other host that said it, where the registry redirects to it.
     stranger: Option<String>,
 }
@@ -37,6 +39,9 @@ impl ServerMessage {
             code: String,
             #[serde(default)]
             message: String,
+            /// Registries say anything here; Nexus its only words.
+            #[serde(default)]
+            detail: serde_json::Value,
         }
         if let Ok(Envelope { errors }) = serde_json::from_slice(body) {
             let mut codes = errors.iter().take(MAX_ERRORS).map(|entry| redactor.hide(&entry.code));
@@ -45,13 +50,23 @@ impl ServerMessage {
             let texts: Vec<String> = errors
                 .into_iter()
                 .take(5)
-                .map(|RefusalEntry { code, message }| match (code.is_empty(), message.is_empty()) {
-                    (false, false) => format!("{code}: {message}"),
-                    _ => format!("{code}{message}"),
+                .map(|RefusalEntry { code, message, detail }| {
+                    let detail = detail.as_str().unwrap_or_default();
+                    let parts = [&*code, &*message, detail];
+                    let parts: Vec<&str> =
+                        parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect();
+                    parts.join(": ")
                 })
+                .filter(|text| !text.is_empty())
                 .collect();
             let text = redactor.hide(&texts.join("; "));
-            return Self { code, more_codes, text, stranger: None };
+            return Self { code, more_codes, text, ..Self::default() };
+        }
+        if let Some(text) = storage_error(body) {
+            return Self { text: redactor.hide(&text), ..Self::default() };
+        }
+        if is_page(body) {
+            return Self { is_page: true, ..Self::default() };
         }
         // Written anew, JSON of another form has no escapes that hide a credential from the redactor.
         let text = match serde_json::from_slice::<serde_json::Value>(body) {
@@ -71,6 +86,22 @@ impl ServerMessage {
         self.code == code || self.more_codes.iter().any(|other| other == code)
     }
 
+    /// Whether nothing was said.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty() && !self.is_page && self.stranger.is_none()
+    }
+
+    /// The message as it follows other words; nothing when there is none.
+    pub(crate) fn after_colon(&self) -> String {
+        if self.is_empty() { String::new() } else { format!(": {self}") }
+    }
+
+    /// Whether it has one of the words, which are in lower case.
+    pub(crate) fn mentions(&self, words: &[&str]) -> bool {
+        let text = self.text.to_lowercase();
+        words.iter().any(|word| text.contains(word))
+    }
+
     /// Tells which other host than the registry sent the message.
     pub(crate) fn of_stranger(mut self, stranger: Option<String>) -> Self {
         self.stranger = stranger;
@@ -78,10 +109,31 @@ impl ServerMessage {
     }
 }
 
+/// The error of a storage such as S3, to which registries redirect: `CODE: MESSAGE`.
+fn storage_error(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    let of = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once('<')?.0.trim().to_owned())
+    };
+    text.contains("<Error>").then(|| Some(format!("{}: {}", of("Code")?, of("Message")?)))?
+}
+
+/// Whether a body is HTML: a proxy or a login page answered.
+pub(crate) fn is_page(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(&body[..body.len().min(512)]).to_lowercase();
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let starts =
+        ["<!doctype", "<html", "<head", "<body", "<!--", "<?xml", "<title", "<center", "<h1"];
+    starts.iter().any(|start| text.starts_with(start))
+}
+
 /// Bounded and escaped; `no reason given` when the registry said nothing.
 impl fmt::Display for ServerMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.text.is_empty() {
+        if self.is_page {
+            f.write_str("what answered is no registry: it sent a web page")?;
+        } else if self.text.is_empty() {
             f.write_str("no reason given")?;
         }
         for c in self.text.chars().take(WORDS_LIMIT) {
@@ -122,6 +174,16 @@ mod tests {
         assert!(two.has_code("DIGEST_INVALID") && two.has_code("MANIFEST_BLOB_UNKNOWN"));
         assert!(!two.has_code("DENIED"));
         check(b" plain\n", "", "plain");
+        let nexus =
+            br#"{"errors":[{"code":"X","message":"","detail":"no updates"},{"detail":{}}]}"#;
+        check(nexus, "X", "X: no updates");
+        check(br#"{"errors":[{"code":"","message":""}]}"#, "", "no reason given");
+        let storage =
+            b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>No.</Message></Error>";
+        check(storage, "", "AccessDenied: No.");
+        let page = "what answered is no registry: it sent a web page";
+        check(b"\xef\xbb\xbf\n<!DOCTYPE html><p>Log in</p>", "", page);
+        check(b"<html>\r\n<head><title>413 Request Entity Too Large", "", page);
         check(b"", "", "no reason given");
         let long = ServerMessage::read(&[b'x'; 1000], &Redactor::default()).to_string();
         assert_eq!(long.chars().count(), WORDS_LIMIT + 1);

@@ -54,6 +54,8 @@ struct Memory {
     tags: BTreeMap<(String, String, String), KnownTag>,
     /// Manifests that the registry has, by registry and repository.
     manifests: BTreeSet<(String, String, Digest)>,
+    /// The last manifest that each registry accepted: repository, tag or digest, and its digest.
+    accepted: BTreeMap<String, (String, String, Digest)>,
 }
 
 /// What is known of one blob in one registry.
@@ -111,6 +113,21 @@ impl PushSession {
     /// Tells that a tag was written, and that the registry did not say where it points now.
     pub(crate) fn tag_written(&self, at: &Repository, tag: &str, digest: Digest) {
         self.memory().tags.insert(key(at, tag), KnownTag::Recorded(digest));
+    }
+
+    /// Notes that a registry accepted a manifest.
+    pub(crate) fn manifest_accepted(&self, at: &Repository, target: &str, digest: Digest) {
+        let last = (at.repository.clone(), target.to_owned(), digest);
+        self.memory().accepted.insert(at.registry.clone(), last);
+    }
+
+    /// The last manifest that each registry accepted since this was last asked.
+    pub(crate) fn take_accepted(&self) -> Vec<(Repository, String, Digest)> {
+        let accepted = std::mem::take(&mut self.memory().accepted);
+        let named = |(registry, (repository, target, digest))| {
+            (Repository { registry, repository }, target, digest)
+        };
+        accepted.into_iter().map(named).collect()
     }
 
     /// Where a tag points, as far as this run knows.

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use esb_oci::{Anonymous, ContentStore, CredentialSource};
+use esb_oci::{Anonymous, ContentStore, CredentialSource, canonical_registry};
 
 use crate::{Mirrors, RetryPolicy};
 
@@ -42,15 +42,15 @@ pub struct RegistrySettings {
     pub transfers: usize,
 }
 
-/// The proxies to go through. Never used for loopback, registries of plain HTTP
-/// and [`RegistrySettings::direct`].
+/// The proxies to go through. Never used for loopback and [`RegistrySettings::direct`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxySettings {
     /// URL of the proxy for `http://`.
     pub http: Option<String>,
     /// URL of the proxy for `https://`.
     pub https: Option<String>,
-    /// Host names, domains, addresses and networks that are reached directly; `*` is all.
+    /// Host names, domains (`.a.b` and `*.a.b` are what is below), addresses, each with or without a
+    /// port, and networks that are reached directly; `*` is all.
     pub no_proxy: Vec<String>,
 }
 
@@ -134,19 +134,10 @@ impl RegistrySettings {
     pub(crate) fn may_send_credentials(&self, scheme: &str, authority: &str) -> bool {
         scheme == "https" || is_loopback(authority) || self.plain_credentials.contains(authority)
     }
-
-    /// Hosts that no proxy is used for, as a comma list.
-    pub(crate) fn direct_hosts(&self) -> String {
-        let mut hosts = vec!["localhost".to_owned(), "127.0.0.0/8".to_owned(), "::1".to_owned()];
-        let direct = self.insecure.union(&self.direct);
-        hosts.extend(direct.map(|registry| host(registry).to_owned()));
-        hosts.extend(self.proxy.no_proxy.iter().cloned());
-        hosts.join(",")
-    }
 }
 
 /// The host without its port, and without the brackets of IPv6.
-fn host(registry: &str) -> &str {
+pub(crate) fn host(registry: &str) -> &str {
     if let Some((address, _)) = registry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return address;
     }
@@ -161,8 +152,8 @@ pub fn is_loopback(registry: &str) -> bool {
 
 /// The host that a registry's name stands for: Docker Hub answers under another one.
 pub(crate) fn contact(registry: &str) -> &str {
-    match registry {
-        "docker.io" | "index.docker.io" => "registry-1.docker.io",
+    match canonical_registry(registry) {
+        "docker.io" => "registry-1.docker.io",
         other => other,
     }
 }
@@ -193,6 +184,5 @@ mod tests {
         }
         settings.plain_credentials.insert("registry:5010".to_owned());
         assert!(settings.may_send_credentials("http", "registry:5010"));
-        assert_eq!(settings.direct_hosts(), "localhost,127.0.0.0/8,::1,registry");
     }
 }

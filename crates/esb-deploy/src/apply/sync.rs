@@ -150,7 +150,9 @@ impl Externals {
         let mut failures = push(run, derived, &session, &mut self.images).await;
         done -= failures.len();
         for image in synced.images {
-            let functions = items.get(&image.item).map(Vec::as_slice).unwrap_or_default();
+            // By its target: what the plan found may be pinned by now.
+            let item = items.iter().find(|(item, _)| item.target == image.item.target);
+            let functions = item.map(|(_, functions)| functions.as_slice()).unwrap_or_default();
             match image.report {
                 Some(Ok(report)) => {
                     done += 1;
@@ -162,8 +164,9 @@ impl Externals {
                     }
                 }
                 Some(Err(error)) => {
-                    let source = functions.first().map_or("", |at| &*self.images[*at].source);
-                    failures.push(not_synced(source, &error));
+                    let source = functions.first().map(|at| self.images[*at].source.clone());
+                    let source = source.unwrap_or_else(|| image.item.source.to_string());
+                    failures.push(not_synced(&source, &error));
                 }
                 None => {}
             }

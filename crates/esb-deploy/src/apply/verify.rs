@@ -19,6 +19,7 @@ pub(crate) async fn verify(
 ) -> Result<(), Error> {
     let Some(registry) = registry else { return Ok(()) };
     let (client, session) = (&run.connections.client, &run.learned.session);
+    client.confirm_accepted(session).await?;
     stream::iter(&revision.images)
         .map(|image| async move {
             let tag = Target::content_tag(&image.tag, image.digest);

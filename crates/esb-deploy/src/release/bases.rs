@@ -41,6 +41,9 @@ pub(crate) async fn resolve(run: &Deployment, recipes: &[ImageRecipe]) -> Result
                 .resolve(Pinned::Base, &name, platform)
                 .await
                 .map_err(|error| error.during(format!("could not find the base image `{name}`")))?;
+            resolved.check_layers().map_err(|error| {
+                Error::from(&error).during(format!("could not use the base image `{name}`"))
+            })?;
             let pullable = resolved.image.layers.first().and_then(|layer| {
                 let at = layer.source.location()?;
                 Some(format!("{}/{}@{}", at.registry, at.repository, resolved.digest))

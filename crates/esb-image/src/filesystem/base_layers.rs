@@ -79,6 +79,7 @@ async fn read_layers(
     for (position, layer) in base.image.layers.iter().enumerate() {
         let failed = |source| Error::BaseLayer {
             image: image.to_owned(),
+            base: base.name.clone(),
             digest: layer.descriptor.digest,
             source,
         };
@@ -166,7 +167,15 @@ fn same(found: Digest, diff_id: Digest) -> Result<(), Failure> {
     if found == diff_id {
         return Ok(());
     }
-    Err(format!("it unpacks to `{found}`, and its image's config says `{diff_id}`").into())
+    Err(OtherDiffId { found, diff_id }.into())
+}
+
+/// A layer's content is not what its image's config says.
+#[derive(Debug, thiserror::Error)]
+#[error("it unpacks to `{found}`, and its image's config says `{diff_id}`")]
+pub(crate) struct OtherDiffId {
+    found: Digest,
+    diff_id: Digest,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -18,7 +18,8 @@ use reqwest::{
 };
 
 use crate::{
-    Access, Attempted, Error, RegistrySettings, Repository, Upload, UploadSession,
+    Access, Attempted, Error, ErrorKind, RegistrySettings, Repository, RequestAction, RetryPolicy,
+    Upload, UploadSession,
     auth::{Authenticator, Authorization},
     error::distrusts,
     http::{Http, Payload, Request, answer},
@@ -126,6 +127,9 @@ impl DirectRegistry {
             };
             let header = authorization.as_ref().and_then(Authorization::header);
             let mut response = http.execute(&request, header.as_ref(), attempted).await;
+            if own && is_answer(&response) {
+                host.answered();
+            }
             if own && first.is_some() && origin.scheme() == "http" && refuses_plain(&response) {
                 let secure = self.by_tls(&request, attempted).await;
                 if let Some(secure) = secure {
@@ -196,14 +200,34 @@ impl DirectRegistry {
         self.settings().retry.run(|| self.once(call)).await
     }
 
+    /// Asks a registry for nothing but an answer; any that is no failure of the server will do.
+    async fn answers(&self, registry: &str, policy: RetryPolicy) -> Result<(), Error> {
+        let attempted = Attempted::registry(registry, RequestAction::Contact, Access::Pull);
+        let request = Request::new(Method::GET, self.url(&attempted, "")?);
+        let ask = || async {
+            let response = self.core.http.execute(&request, None, &attempted).await;
+            if is_answer(&response) {
+                self.core.auth.host(registry).answered();
+            }
+            let response = response?;
+            if response.status().as_u16() < 500 {
+                return Ok(());
+            }
+            Err(self.refuse(response, &attempted).await.into())
+        };
+        policy.run(ask).await
+    }
+
     /// The error of an answer that is a refusal.
     async fn refuse(&self, response: Answer, attempted: &Attempted) -> Error {
         let mut error = response.refusal(attempted, self.core.http.redactor()).await;
-        if let (Error::Unauthorized { withheld, .. }, Ok(origin)) =
+        if let (Error::Unauthorized { denial, withheld, .. }, Ok(origin)) =
             (&mut error, self.url(attempted, ""))
         {
             let host = self.core.auth.host(&attempted.registry);
             *withheld = host.withholds(&self.core.http, &origin);
+            *denial = host.denial(*denial, *withheld);
+            return host.lacks(&self.core.http, attempted).unwrap_or(error);
         }
         error
     }
@@ -231,7 +255,8 @@ impl DirectRegistry {
             session
         } else {
             let call = self.call(Method::POST, to, "blobs/uploads/", attempted.clone())?;
-            let response = self.once(&call).await?;
+            // Repeated by itself: each of the two requests has its own attempts.
+            let response = self.send(&call).await?;
             if response.status().as_u16() != 202 {
                 return Err(self.refuse(response, attempted).await.into());
             }
@@ -281,8 +306,15 @@ fn digest(headers: &HeaderMap) -> Option<Digest> {
 fn refuses_plain(response: &Result<Answer, AttemptError>) -> bool {
     match response {
         Ok(response) => response.status().as_u16() == 400,
-        Err(failure) => matches!(failure.retry, Retry::Later(None)),
+        Err(failure) => {
+            failure.retry == Retry::Later(None) && failure.error.kind() == ErrorKind::Unreachable
+        }
     }
+}
+
+/// Whether a server answered, if only to refuse.
+pub(crate) fn is_answer(response: &Result<Answer, AttemptError>) -> bool {
+    !matches!(response, Err(AttemptError { error, .. }) if error.kind() != ErrorKind::Refused)
 }
 
 /// Whether a media type is one that [`MANIFESTS`] asks for as an image or an index.

@@ -1,5 +1,7 @@
 //! Lists tags and repositories, page by page (OCI distribution specification, "Content Discovery").
 
+use std::collections::HashSet;
+
 use esb_oci::DOCUMENT_LIMIT;
 use reqwest::{Method, header::LINK};
 use serde::Deserialize;
@@ -13,6 +15,8 @@ use crate::{
 
 /// Names in one answer; a registry may give fewer.
 const PAGE: usize = 1000;
+/// The most names that are read; what has more is not listed.
+const NAMES: usize = 1_000_000;
 /// The most answers to one question.
 const PAGES: usize = 10_000;
 
@@ -31,7 +35,7 @@ impl DirectRegistry {
         scope: &str,
         attempted: Attempted,
     ) -> Result<Vec<String>, Error> {
-        let mut names: Vec<String> = Vec::new();
+        let (mut names, mut seen): (Vec<String>, _) = (Vec::new(), HashSet::new());
         let limit = usize::try_from(DOCUMENT_LIMIT).unwrap_or(usize::MAX);
         for _ in 0..PAGES {
             let mut url = self.url(&attempted, path)?;
@@ -53,10 +57,14 @@ impl DirectRegistry {
             let page: NamesPage = serde_json::from_slice(&bytes)
                 .map_err(|_| answer(&attempted, "it is not a list of names"))?;
             let page = page.tags.unwrap_or_default();
-            // A registry that begins anew would never end.
-            let is_new = page.last().is_some_and(|last| names.last() != Some(last));
+            // A registry that begins anew, or goes round, would never end.
+            let known = seen.len();
+            seen.extend(page.iter().cloned());
             names.extend(page);
-            if !goes_on || !is_new {
+            if names.len() > NAMES {
+                break;
+            }
+            if !goes_on || seen.len() == known {
                 return Ok(names);
             }
         }

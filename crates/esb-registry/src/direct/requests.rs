@@ -11,7 +11,7 @@ use reqwest::{
 use super::{Call, DirectRegistry, MANIFESTS, digest, scope, upload_url};
 use crate::{
     Access, Attempted, Error, ErrorKind, ManifestHead, Mount, RawManifest, Registry, Repository,
-    RequestAction, TagPing, Upload, UploadSession, document,
+    RequestAction, RetryPolicy, TagPing, Upload, UploadSession, document,
     http::{Payload, Request, answer},
     registry::name,
     response::{Answer, read},
@@ -24,6 +24,17 @@ fn starts_at(response: &Answer, offset: u64) -> bool {
     let range = range.unwrap_or_default();
     let first = range.strip_prefix("bytes ").and_then(|range| range.split('-').next());
     first.is_some_and(|first| first.parse() == Ok(offset))
+}
+
+/// Whether an answer is a web page, as proxies and login pages send whatever is asked.
+fn is_page(response: &Answer) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    response.is_own()
+        && kind.is_some_and(|kind| kind.trim().to_lowercase().starts_with("text/html"))
+}
+
+fn no_registry(attempted: &Attempted) -> Error {
+    answer(attempted, "what answered is no registry: it sent a web page")
 }
 
 /// A stream without its first bytes.
@@ -53,6 +64,7 @@ impl Registry for DirectRegistry {
             call.request.accept = Some(MANIFESTS);
             let response = self.send(&call).await?;
             match response.status().as_u16() {
+                200 if is_page(&response) => Err(no_registry(&call.attempted)),
                 200 => Ok(Some(ManifestHead { digest: digest(response.headers()) })),
                 404 => Ok(None),
                 403 if access == Access::Push => Ok(None),
@@ -111,6 +123,9 @@ impl Registry for DirectRegistry {
             call.request.content_type = Some(media_type);
             call.request.body = Payload::Bytes(bytes.clone());
             let response = self.send(&call).await?;
+            if response.status().is_success() && is_page(&response) {
+                return Err(no_registry(&call.attempted));
+            }
             if response.status().is_success() {
                 return Ok(digest(response.headers()));
             }
@@ -129,6 +144,7 @@ impl Registry for DirectRegistry {
             let call = self.call(Method::HEAD, at, &format!("blobs/{digest}"), attempted)?;
             let response = self.send(&call).await?;
             match response.status().as_u16() {
+                200 if is_page(&response) => Err(no_registry(&call.attempted)),
                 200 => Ok(true),
                 404 => Ok(false),
                 403 if access == Access::Push => Ok(false),
@@ -207,11 +223,17 @@ impl Registry for DirectRegistry {
                 let (registry, repository) = (to.registry.clone(), from.to_owned());
                 call.scopes.push(scope(&Repository { registry, repository }, Access::Pull));
             }
-            let response = match self.send(&call).await {
+            // To mount is a shortcut: what fails twice is done without it.
+            let retry = self.settings().retry;
+            let retry = RetryPolicy { attempts: retry.attempts.min(2), ..retry };
+            let response = match retry.run(|| self.once(&call)).await {
                 Ok(response) => response,
-                // A token for both repositories may not be had.
-                Err(Error::Unauthorized { .. }) => return Ok(Mount::Refused),
-                Err(error) => return Err(error),
+                // Nobody accepts a connection, or the program itself is at fault.
+                Err(error) if matches!(error.kind(), ErrorKind::Input | ErrorKind::Local) => {
+                    return Err(error);
+                }
+                // It has no token for both repositories, fails, or breaks off.
+                Err(_) => return Ok(Mount::Refused),
             };
             Ok(match response.status().as_u16() {
                 201 => Mount::Mounted,
@@ -275,14 +297,17 @@ impl Registry for DirectRegistry {
     }
 
     fn ping<'a>(&'a self, registry: &'a str) -> BoxFuture<'a, bool> {
-        Box::pin(async move {
-            let attempted =
-                Attempted::registry(registry, RequestAction::CheckManifest, Access::Pull);
-            let Ok(url) = self.url(&attempted, "") else { return false };
-            let request = Request::new(Method::GET, url);
-            let answer = self.core.http.execute(&request, None, &attempted).await;
-            answer.is_ok_and(|response| response.status().as_u16() < 500)
-        })
+        let once = RetryPolicy { attempts: 1, connects: 1, ..self.settings().retry };
+        Box::pin(async move { self.answers(registry, once).await.is_ok() })
+    }
+
+    fn contact<'a>(
+        &'a self,
+        registry: &'a str,
+        is_guessed: bool,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        let policy = self.settings().retry;
+        Box::pin(self.answers(registry, if is_guessed { policy.of_guess() } else { policy }))
     }
 
     fn ping_tag<'a>(
@@ -298,13 +323,13 @@ impl Registry for DirectRegistry {
             let Ok(mut call) = call else { return TagPing::NoAnswer };
             call.request.accept = Some(MANIFESTS);
             call.is_presumed_open = is_open;
-            match self.once(&call).await {
+            match self.settings().retry.of_guess().run(|| self.once(&call)).await {
                 Ok(response) => match (response.status().as_u16(), digest(response.headers())) {
                     (200, Some(digest)) => TagPing::Found(digest),
                     (404, _) => TagPing::Absent,
                     _ => TagPing::Answered,
                 },
-                Err(failure) => match (failure.error.kind(), &failure.error) {
+                Err(error) => match (error.kind(), &error) {
                     (_, Error::Refused { status: 500.., .. })
                     | (ErrorKind::Unreachable | ErrorKind::Local | ErrorKind::Input, _) => {
                         TagPing::NoAnswer
@@ -313,6 +338,10 @@ impl Registry for DirectRegistry {
                 },
             }
         })
+    }
+
+    fn has_answered(&self, registry: &str) -> bool {
+        self.core.auth.host(registry).has_answered()
     }
 
     /// Whether TLS is not needed either: a registry of this machine may speak it all the same.

@@ -5,16 +5,20 @@
 
 mod auth;
 mod echoes;
+mod endless;
 mod fake;
 mod faults;
+mod first_contact;
 mod helpers;
 mod housekeeping;
 mod images;
 mod memory;
 mod misbehaving;
+mod oddities;
 mod outside;
 mod real;
 mod resolving;
 mod strangers;
 mod sync_faults;
 mod tokens;
+mod told;

@@ -145,7 +145,8 @@ async fn an_image_that_is_nowhere_says_where_it_was_looked_for() {
     assert!(text.contains(&format!(": {address}/a: not found: ")), "{text}");
     assert!(text.contains(&format!("; 127.0.0.1:{free}/a: no connection: ")), "{text}");
     let (message, list) = error.parts().unwrap();
-    assert_eq!(message, format!("`127.0.0.1:{free}/a:1` was not found"));
+    let unreached = format!("`127.0.0.1:{free}` could not be reached");
+    assert_eq!(message, format!("could not read `127.0.0.1:{free}/a:1`: {unreached}"));
     assert_eq!(list.len(), 2, "{list:?}");
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert_eq!(error.code(), Some("IMAGE_PULL_FAILED"));

@@ -20,6 +20,9 @@ pub struct RequestHead {
 pub enum Fault {
     /// The proxy answers itself; upstream never hears of the request.
     Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    /// The proxy answers 201 with the digest of the request's body, as a registry that took a
+    /// manifest, and keeps nothing.
+    Swallow,
     /// Nothing happens for that time; then the request goes its way.
     Hang { time: Duration },
     /// The connection is reset when that much of the request's body was passed on.

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::wire::{Body, Framing, Head, Piece};
 use rustix::net::sockopt::set_socket_linger;
+use sha2::{Digest as _, Sha256};
 use std::{
-    io::{self, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, Write as _},
     net::{Shutdown, TcpStream},
     sync::{
         atomic::{AtomicUsize, Ordering},
@@ -23,6 +24,9 @@ use std::{
 
 /// The longest wait for the next bytes of either side.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// The first byte of whoever speaks TLS.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// How long a client may go on sending a body that was already answered before the connection
 /// ends.
@@ -61,6 +65,12 @@ pub(super) fn serve(client: &TcpStream, shared: &Shared) {
 }
 
 fn exchange(client: &TcpStream, reader: &mut Reader, shared: &Shared) -> io::Result<Next> {
+    if reader.fill_buf()?.first() == Some(&TLS_HANDSHAKE) {
+        // As Go's servers do.
+        let mut client = client;
+        client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nthis is no TLS server\n")?;
+        return Ok(Next::Close);
+    }
     let Some(head) = Head::read(reader)? else { return Ok(Next::Close) };
     let [method, target, _] = head.first.clone();
     let request = RequestHead { method, target, headers: head.headers.clone() };
@@ -70,6 +80,9 @@ fn exchange(client: &TcpStream, reader: &mut Reader, shared: &Shared) -> io::Res
     lock(&entry).harmed = fault.is_some();
     if let Some(Fault::Answer { status, headers, body }) = &fault {
         return answer(client, reader, &head, &entry, *status, headers, body);
+    }
+    if fault == Some(Fault::Swallow) {
+        return answer(client, reader, &head, &entry, 201, &[], b"");
     }
     if let Some(Fault::Hang { time }) = &fault {
         shared.stall(*time);
@@ -113,17 +126,23 @@ fn answer(
 ) -> io::Result<Next> {
     // A client that waits for leave to send its body gets none, and may not send it.
     let waits = request.header("expect").is_some();
+    let mut hash = Sha256::new();
     if !waits {
         let mut framed = Body::new(request.request_framing()?);
         let mut buffer = Vec::new();
         while let Some(piece) = framed.next(reader, &mut buffer)? {
             if piece == Piece::Payload {
                 lock(entry).request_bytes += buffer.len() as u64;
+                hash.update(&buffer);
             }
         }
     }
     let body = if request.first[0] == "HEAD" { &[] } else { body };
     let mut text = format!("HTTP/1.1 {status} Injected\r\nContent-Length: {}\r\n", body.len());
+    if status == 201 {
+        let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        text.push_str(&format!("Docker-Content-Digest: sha256:{digest}\r\n"));
+    }
     for (name, value) in headers {
         text.push_str(name);
         text.push_str(": ");

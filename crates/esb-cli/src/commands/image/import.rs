@@ -97,6 +97,9 @@ pub(crate) async fn run(
             }
         }
     }
+    if let Err(error) = client.confirm_accepted(&session).await {
+        failures.push(error.into());
+    }
     let total = wanted.len();
     if failures.is_empty() || args.keep_going {
         print(printer, &rows, false, &failures);
