@@ -49,9 +49,9 @@ impl Lock {
         limit: Duration,
         tell: impl FnOnce(&LockWait),
     ) -> Result<Self, Error> {
-        let folder = folder.into().readable();
+        let folder = folder.into();
         let mut tell = Some(tell);
-        folder.make()?;
+        folder.clone().readable().make()?;
         let path = folder.path().join(FILE_NAME);
         let mut file = folder.lock_file(FILE_NAME)?;
         let start = Instant::now();

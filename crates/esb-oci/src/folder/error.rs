@@ -68,7 +68,12 @@ pub(crate) fn barrier(error: &io::Error, path: &Path) -> Option<String> {
     let is_denied =
         matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
     let found = is_denied.then(|| Barrier::find(path))??;
-    Some(format!("{found}: give this user the right to, or name another folder"))
+    let help = if found.is_read_only {
+        "name another folder"
+    } else {
+        "give this user the right to, or name another folder"
+    };
+    Some(format!("{found}: {help}"))
 }
 
 fn to(target: Option<&Path>) -> String {
