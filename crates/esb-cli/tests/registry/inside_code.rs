@@ -77,12 +77,12 @@ fn a_dockerfile_says_what_it_takes() {
         let mut command = project.command("store", &DEPLOY);
         command.env("CONFIG_DIR", "config").output().unwrap()
     };
-    // An engine would build it, and none is there: what comes before that is looked at here.
-    let engine = "no container engine answers";
-    assert!(said(&run("src/")).contains(engine), "{}", said(&run("src/")));
+    let built = run("src/");
+    assert!(built.status.success(), "{}", said(&built));
     let refused = run(".");
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains(".dockerignore"), "{}", said(&refused));
     project.write(".dockerignore", "config\nstore\n");
-    assert!(said(&run(".")).contains(engine), "{}", said(&run(".")));
+    let built = run(".");
+    assert!(built.status.success(), "{}", said(&built));
 }
