@@ -1,11 +1,14 @@
-//! Escapes untrusted text for a terminal and for JSON.
+//! Makes untrusted text fit for a terminal and for JSON: without secrets, and escaped.
 
 use std::{borrow::Cow, fmt::Write as _};
 
+use crate::secrets;
+
 /// Shows control characters (but for line feeds and tabs) and direction overrides as escapes.
 pub(crate) fn terminal(text: &str) -> Cow<'_, str> {
+    let text = secrets::hide(text);
     if !text.contains(is_dangerous) {
-        return Cow::Borrowed(text);
+        return text;
     }
     let mut safe = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -17,8 +20,9 @@ pub(crate) fn terminal(text: &str) -> Cow<'_, str> {
 /// Shows what a program printed as a terminal would have: without colours, and of a line that was
 /// written over only the last state. Everything else that moves the cursor becomes visible.
 pub(crate) fn program(output: &str) -> Cow<'_, str> {
+    let output = secrets::hide(output);
     if !output.contains(is_dangerous) {
-        return Cow::Borrowed(output);
+        return output;
     }
     let mut shown = String::with_capacity(output.len());
     for (number, line) in output.split('\n').enumerate() {
@@ -54,9 +58,10 @@ fn without_colours(line: &str) -> String {
 
 /// The same for a JSON document, whose value stays what it is.
 pub(crate) fn json(document: &str) -> Cow<'_, str> {
+    let document = secrets::hide_in_json(document);
     // Most documents are plain ASCII, and JSON has escaped ASCII's own control characters.
     if document.bytes().all(|byte| byte < 0x7F) || !document.contains(is_dangerous) {
-        return Cow::Borrowed(document);
+        return document;
     }
     let mut safe = String::with_capacity(document.len() + 64);
     for c in document.chars() {

@@ -10,15 +10,16 @@ use esb_model::{Finding, Severity};
 use esb_sam::codes;
 
 use crate::{
-    cli::TemplateArgs,
+    cli::{GlobalArgs, TemplateArgs},
     diagnostics::{self, Counts},
     documents::FindingFields,
     environment::Environment,
     exit_code::CliError,
-    hints,
+    hints, inputs,
     parameters::Parameters,
     printer::Printer,
     questions::{Answers, Open},
+    secrets,
 };
 
 /// Values of variables by function.
@@ -30,10 +31,19 @@ pub(crate) fn load(
     args: &TemplateArgs,
     environment: &Environment,
 ) -> Result<Loaded, Error> {
-    let (inputs, values) = inputs(project, args, environment)?;
+    let (inputs, values) = template_inputs(project, args, environment)?;
     let mut loaded = esb_deploy::load(project, &inputs)?;
+    hide_secrets(&loaded);
     add_unused(&mut loaded, &values);
     Ok(loaded)
+}
+
+/// Learns the secrets of a project's templates, for a command that reads none: what it shows may
+/// have been made of them. Whatever is wrong with the templates does not matter here.
+pub(crate) fn learn_secrets(global: &GlobalArgs, environment: &Environment) {
+    let args = TemplateArgs::default();
+    let project = inputs::project(global, &args, environment);
+    let _ = project.and_then(|project| load(&project, &args, environment));
 }
 
 /// Reads the templates of a deployment, without asking.
@@ -57,13 +67,14 @@ impl Given {
         args: &TemplateArgs,
         environment: &Environment,
     ) -> Result<Self, Error> {
-        let (inputs, values) = inputs(project, args, environment)?;
+        let (inputs, values) = template_inputs(project, args, environment)?;
         Ok(Self { inputs, values })
     }
 
     /// Reads the templates of a deployment.
     pub(crate) fn load(&self, deployment: &Deployment) -> Result<Templates, Error> {
         let mut templates = deployment.load(&self.inputs)?;
+        hide_secrets(&templates.loaded);
         add_unused(&mut templates.loaded, &self.values);
         Ok(templates)
     }
@@ -98,6 +109,7 @@ impl Given {
         inputs.parameters[*number].insert(parameter.name.clone(), value.to_owned());
         // What else is wrong with the templates is told by who reads them for good.
         let Ok(loaded) = esb_deploy::load(project, &inputs) else { return Ok(()) };
+        hide_secrets(&loaded);
         let is_about = |finding: &&Finding| {
             finding.code == codes::PARAMETER_CONSTRAINT
                 && finding.severity > Severity::Note
@@ -147,6 +159,11 @@ pub(crate) fn print_late(findings: &[Finding], loaded: &Loaded, printer: Printer
     print_counts(counts, printer);
 }
 
+/// From here on nothing shows the secrets of the templates.
+fn hide_secrets(loaded: &Loaded) {
+    secrets::add(loaded.secrets.iter().map(|secret| secret.reveal().as_str()));
+}
+
 fn lowest(printer: Printer) -> Severity {
     if printer.verbose > 0 { Severity::Note } else { Severity::Warning }
 }
@@ -164,11 +181,13 @@ fn add_unused(loaded: &mut Loaded, values: &Parameters) {
     }
 }
 
-fn inputs(
+fn template_inputs(
     project: &Project,
     args: &TemplateArgs,
     environment: &Environment,
 ) -> Result<(TemplateInputs, Parameters), Error> {
+    let filled_in = project.secret_env.iter().filter_map(|(_, name)| environment.get(name));
+    secrets::add(filled_in);
     let values = Parameters::read(project, args, environment)?;
     let mut inputs = TemplateInputs::default();
     inputs.parameters = (0..project.templates.len()).map(|number| values.of(number)).collect();

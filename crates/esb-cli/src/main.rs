@@ -33,6 +33,7 @@ mod reporter;
 mod runtime;
 mod sam_cli;
 mod sarif;
+mod secrets;
 mod settings_text;
 mod summary;
 mod tables;

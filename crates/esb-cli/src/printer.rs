@@ -15,7 +15,7 @@ use crate::{
     environment::Environment,
     escape,
     exit_code::Exit,
-    timestamp,
+    secrets, timestamp,
 };
 
 /// The settings and streams of all output. Decided once; only code that has a printer can print.
@@ -98,7 +98,7 @@ impl Printer {
     /// Lines of the result, in one piece, folded to the terminal. A reader that went away is not a
     /// failure.
     pub(crate) fn out(self, text: &str) {
-        self.out_as_it_is(&fold(text, self.width));
+        self.out_as_it_is(&fold(&secrets::hide(text), self.width));
     }
 
     /// Lines of the result that another program or a file may get by copying: code, and documents.
@@ -153,7 +153,7 @@ impl Printer {
     /// Lines on stderr, folded to the terminal.
     pub(crate) fn err(self, text: &str) {
         let is_event = self.progress == ProgressStyle::Json;
-        self.err_as_it_is(&fold(text, self.width_err.filter(|_| !is_event)));
+        self.err_as_it_is(&fold(&secrets::hide(text), self.width_err.filter(|_| !is_event)));
     }
 
     /// Lines on stderr that have their form already, or are those of a program.
@@ -161,7 +161,7 @@ impl Printer {
         if self.progress == ProgressStyle::Json {
             return self.event(&ProgressEvent::Note { text });
         }
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        let _ = writeln!(io::stderr().lock(), "{}", secrets::hide(text));
     }
 
     /// A warning that belongs to no place in a file.

@@ -4,6 +4,7 @@ use crate::{
     columns::{cut_middle, pad, width, wrap},
     escape,
     printer::{Printer, Style},
+    secrets,
 };
 
 /// The fewest columns of a name in the first column, and of words in the last one.
@@ -20,6 +21,10 @@ pub(crate) fn print(printer: Printer, head: &[&str], rows: &[Vec<String>]) {
 /// too narrow for that gets the last column in several lines. Where that leaves too little, each row
 /// of more than two columns is a paragraph with a line for each cell.
 fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+    let hidden =
+        |row: &Vec<String>| row.iter().map(|cell| secrets::hide(cell).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(hidden).collect();
+    let rows = &*rows;
     let widths = widths(head, rows);
     let Some((last, before)) = widths.split_last() else { return Vec::new() };
     let before: usize = before.iter().map(|width| width + 2).sum();
@@ -63,7 +68,7 @@ pub(crate) fn fitted_table(printer: Printer, head: &[String], rows: &[Vec<String
     let others = before.iter().skip(1).map(|width| width + 2).sum::<usize>() + name + 2;
     let room = columns.saturating_sub(others).max(WORDS);
     let cut = |row: &Vec<String>| {
-        let mut row = row.clone();
+        let mut row: Vec<_> = row.iter().map(|cell| secrets::hide(cell).into_owned()).collect();
         if let Some(first) = row.first_mut() {
             *first = cut_middle(first, name);
         }

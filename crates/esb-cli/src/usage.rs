@@ -20,6 +20,7 @@ use crate::{
     exit_code::Exit,
     printer::{self, Printer, ProgressStyle},
     sam_cli::{self, Translated},
+    secrets,
 };
 
 /// The command line, and warnings about it; when it is wrong, or help is all that it asks for, the
@@ -71,7 +72,7 @@ fn show(error: &clap::Error, arguments: &[OsString]) {
     } else {
         rendered.to_string()
     };
-    let text = fold(&text, columns);
+    let text = fold(&secrets::hide(&text), columns);
     // Nothing can be done about a closed stream.
     let _ = if is_error {
         io::stderr().lock().write_all(text.as_bytes())

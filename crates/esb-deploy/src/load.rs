@@ -7,8 +7,8 @@ use std::{
 };
 
 use esb_model::{
-    Application, Cause, Finding, Function, Remedy, Severity, SourceMap, Span, TemplateId,
-    decode_text,
+    Application, Cause, EnvValue, Finding, Function, Remedy, Secret, Severity, SourceMap, Span,
+    TemplateId, decode_text,
 };
 use esb_sam::{Allowance, LoadError, Loader, Options, Parameter, ParameterOrigin, codes};
 
@@ -70,6 +70,9 @@ pub struct Loaded {
     pub open: Vec<(usize, Parameter)>,
     /// The names of the parameters that each template declares.
     pub declared: Vec<BTreeSet<String>>,
+    /// Every text that nothing may show: values of `NoEcho` parameters, and of variables that the
+    /// project has as secrets of the Gateway's environment.
+    pub secrets: BTreeSet<Secret<String>>,
     /// Whether every text is a template with resources.
     pub readable: bool,
 }
@@ -168,6 +171,22 @@ impl Loaded {
         self.findings.push(finding);
     }
 
+    /// Makes secrets of the values of variables that are filled in from outside.
+    fn hide_variables(&mut self, secret_env: &BTreeSet<(String, String)>) {
+        for function in &mut self.app.functions {
+            let names = [function.effective_name().into_owned(), function.id.logical_id.clone()];
+            let is_own = |(name, _): &&(String, String)| names.contains(name);
+            for (_, variable) in secret_env.iter().filter(is_own) {
+                let Some(value) = function.environment.get_mut(variable) else { continue };
+                if let EnvValue::Known(text) = value {
+                    let secret = Secret::new(std::mem::take(text));
+                    self.secrets.insert(secret.clone());
+                    *value = EnvValue::Secret(secret);
+                }
+            }
+        }
+    }
+
     /// Reports every parameter without a value, and no more what follows from that.
     pub fn report_parameters(&mut self, severity: Severity) {
         self.findings.retain(|finding| finding.cause != Some(Cause::MissingParameter));
@@ -205,6 +224,7 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
         allowances: Vec::new(),
         open: Vec::new(),
         declared: Vec::new(),
+        secrets: BTreeSet::new(),
         readable: true,
     };
     let mut nothing_made = Vec::new();
@@ -233,8 +253,10 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
         loaded.findings.extend(parsed.findings);
         loaded.findings.extend(levels::unknown(&parsed.allowances));
         loaded.allowances.extend(parsed.allowances);
+        loaded.secrets.extend(parsed.secrets);
         loaded.app.append(parsed.application);
     }
+    loaded.hide_variables(&project.secret_env);
     loaded.app.templates = project.templates.iter().map(|file| file.name.clone()).collect();
     // One template's parameter is no mistake where another declares it.
     loaded.findings.retain(|finding| finding.code != codes::UNKNOWN_PARAMETER);

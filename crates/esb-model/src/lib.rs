@@ -49,6 +49,6 @@ pub use resource::{
 };
 pub use route::{Api, Method, Route, Schedule, Trigger};
 pub use runtime::{Family, Runtime, UnknownRuntime};
-pub use secret::{Secret, without_user};
+pub use secret::{Secret, mask_credentials, without_credentials, without_user};
 pub use source::{Place, Source, SourceId, SourceMap, Span};
 pub use text::{InvalidText, decode_text};

@@ -3,7 +3,7 @@
 //! Owns what of a text is a credential: each known value, in the encodings in which a server may
 //! send it back, and what looks like one. Where a text comes from does not matter.
 
-use std::fmt;
+use std::{cmp::Reverse, fmt};
 
 use base64::{
     Engine as _, alphabet,
@@ -14,7 +14,7 @@ use crate::Credentials;
 
 /// The text that replaces a credential.
 const MASK: &str = "****";
-/// A shorter value counts only where no letter or digit is next to it.
+/// A shorter text counts only where no letter or digit is next to it.
 const SHORT: usize = 4;
 /// A shorter piece of base64 would be found in words that have nothing to do with it.
 const PIECE: usize = 6;
@@ -26,9 +26,17 @@ const TOKEN: usize = 8;
 #[derive(Clone, Default)]
 pub struct Redactor {
     /// The longest first.
-    patterns: Vec<String>,
+    patterns: Vec<Pattern>,
     /// As they are, for texts in which any of their characters are escaped.
-    values: Vec<String>,
+    values: Vec<Pattern>,
+}
+
+/// A text to look for.
+#[derive(Clone, PartialEq, Eq)]
+struct Pattern {
+    text: String,
+    /// Whether it counts only where no letter or digit is next to it.
+    is_word: bool,
 }
 
 impl fmt::Debug for Redactor {
@@ -40,7 +48,7 @@ impl fmt::Debug for Redactor {
 impl Redactor {
     /// Hides a value from now on, as it is and encoded: base64, percent signs, JSON.
     pub fn add(&mut self, value: &str) {
-        self.add_once(value);
+        self.add_once(value, value.len() < SHORT);
         // A token is often the base64 of something that is worth as much.
         for part in value.split('.') {
             let part = part.trim_end_matches('=');
@@ -49,11 +57,23 @@ impl Redactor {
                 && text.len() >= TOKEN
                 && !text.contains(char::is_control)
             {
-                self.add_once(&text);
+                self.add_once(&text, text.len() < SHORT);
             }
         }
-        self.patterns.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        self.patterns.dedup();
+        self.sort();
+    }
+
+    /// Hides a value from now on where no letter or digit is next to it: one that is also a part of
+    /// ordinary words and numbers.
+    pub fn add_word(&mut self, value: &str) {
+        self.add_once(value, true);
+        self.sort();
+    }
+
+    fn sort(&mut self) {
+        let key = |pattern: &Pattern| (Reverse(pattern.text.len()), pattern.is_word);
+        self.patterns.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.text.cmp(&b.text)));
+        self.patterns.dedup_by(|a, b| a.text == b.text);
     }
 
     /// Hides a password or a token from now on, also in the header that carries it.
@@ -69,43 +89,43 @@ impl Redactor {
 
     /// Returns a text with its credentials replaced.
     pub fn hide(&self, text: &str) -> String {
-        let mut hidden = String::with_capacity(text.len());
-        let mut at = 0;
-        while let Some(c) = text[at..].chars().next() {
-            if let Some(length) = self.credential(text, at) {
-                hidden.push_str(MASK);
-                at += length;
-            } else {
-                hidden.push(c);
-                at += c.len_utf8();
-            }
-        }
-        hidden
+        let found = |at| self.known(text, at).or_else(|| like_a_credential(text, at));
+        replaced(text, found, |_| MASK.to_owned())
     }
 
-    /// The length of the credential that begins there.
-    fn credential(&self, text: &str, at: usize) -> Option<usize> {
+    /// Returns a text with the known values alone replaced by what `mask` makes of them.
+    pub fn hide_known(&self, text: &str, mask: impl Fn(&str) -> String) -> String {
+        if self.values.is_empty() {
+            return text.to_owned();
+        }
+        replaced(text, |at| self.known(text, at), mask)
+    }
+
+    /// The length of the known value that begins there.
+    fn known(&self, text: &str, at: usize) -> Option<usize> {
         let (before, rest) = text.split_at(at);
         let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        let apart = |length: usize| {
-            !word(before.chars().next_back()) && !word(rest[length..].chars().next())
+        let fits = |pattern: &Pattern, length: usize| {
+            let is_apart =
+                || !word(before.chars().next_back()) && !word(rest[length..].chars().next());
+            !pattern.is_word || is_apart()
         };
-        let known = self.patterns.iter().find(|pattern| {
-            rest.starts_with(&***pattern) && (pattern.len() >= SHORT || apart(pattern.len()))
-        });
+        let known = self
+            .patterns
+            .iter()
+            .find(|pattern| rest.starts_with(&*pattern.text) && fits(pattern, pattern.text.len()));
         let escaped = self.values.iter().filter_map(|value| {
-            let length = escaped_length(value, rest)?;
-            (value.len() >= SHORT || apart(length)).then_some(length)
+            let length = escaped_length(&value.text, rest)?;
+            fits(value, length).then_some(length)
         });
-        known.map(String::len).max(escaped.max()).or_else(|| like_a_credential(before, rest))
+        known.map(|pattern| pattern.text.len()).max(escaped.max())
     }
 
-    fn add_once(&mut self, value: &str) {
+    fn add_once(&mut self, value: &str, is_word: bool) {
         if value.is_empty() {
             return;
         }
-        self.patterns.push(value.to_owned());
-        self.values.push(value.to_owned());
+        self.values.push(Pattern { text: value.to_owned(), is_word });
         let json = serde_json::Value::from(value).to_string();
         let json = json.trim_matches('"').to_owned();
         let percent = percent_encoded(value);
@@ -122,13 +142,41 @@ impl Redactor {
             json,
             hex(value.as_bytes()),
             hex(value.as_bytes()).to_uppercase(),
+            STANDARD.encode(value),
         ];
-        self.patterns.extend(encoded.into_iter().filter(|encoded| encoded != value));
+        let is_short = |text: &str| text.len() < SHORT;
+        self.patterns.extend(
+            encoded
+                .into_iter()
+                .chain([value.to_owned()])
+                .map(|text| Pattern { is_word: is_word || is_short(&text), text }),
+        );
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
             let pieces = (0..3).map(|shift| piece(value, shift, engine));
-            self.patterns.extend(pieces.filter(|piece| piece.len() >= PIECE));
+            let pieces = pieces.filter(|piece| piece.len() >= PIECE);
+            self.patterns.extend(pieces.map(|text| Pattern { text, is_word }));
         }
     }
+}
+
+/// Replaces what `found` gives the length of.
+fn replaced(
+    text: &str,
+    found: impl Fn(usize) -> Option<usize>,
+    mask: impl Fn(&str) -> String,
+) -> String {
+    let mut hidden = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        if let Some(length) = found(at) {
+            hidden.push_str(&mask(&text[at..at + length]));
+            at += length;
+        } else {
+            hidden.push(c);
+            at += c.len_utf8();
+        }
+    }
+    hidden
 }
 
 const STANDARD_NO_PAD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, NO_PAD);
@@ -209,7 +257,8 @@ fn percent_encoded(value: &str) -> String {
 
 /// The length of what looks like a credential: what follows `Basic` or `Bearer`, the user of a URL,
 /// a URL's query, where signatures stand.
-fn like_a_credential(before: &str, rest: &str) -> Option<usize> {
+fn like_a_credential(text: &str, at: usize) -> Option<usize> {
+    let (before, rest) = text.split_at(at);
     let end = |stop: fn(char) -> bool| rest.find(stop).unwrap_or(rest.len());
     let url_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`' | '\\');
     let head = before.trim_end_matches([' ', '+']);
@@ -317,6 +366,17 @@ mod tests {
     fn a_short_password_is_hidden_where_it_stands_alone() {
         let redactor = basic("user", "no");
         assert_eq!(redactor.hide("not now: no, `no`"), "not now: ****, `****`");
+    }
+
+    #[test]
+    fn a_word_is_hidden_where_it_stands_alone_and_known_values_as_they_are_asked_to() {
+        let mut redactor = Redactor::default();
+        redactor.add_word("test");
+        assert_eq!(redactor.hide("the latest test of `test`"), "the latest **** of `****`");
+        redactor.add("s3cret");
+        let hidden =
+            redactor.hide_known("at http://s3cret@host/test", |found| "*".repeat(found.len()));
+        assert_eq!(hidden, "at http://******@host/****");
     }
 
     #[test]

@@ -5,12 +5,12 @@
 //! counts steps and depth, so that no input makes it run or recurse without end.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt::Display,
     rc::Rc,
 };
 
-use esb_model::{Finding, FindingCode, Remedy, Severity, SourceMap, Span};
+use esb_model::{Finding, FindingCode, Remedy, Secret, Severity, SourceMap, Span};
 
 use crate::{
     Allowance, Loader, Options, codes,
@@ -38,6 +38,8 @@ pub(crate) struct Run<'r> {
     pub(crate) findings: Findings,
     /// The findings that comments allow.
     pub(crate) allowances: Vec<Allowance>,
+    /// The values of `NoEcho` parameters, and what they are split into.
+    pub(crate) secrets: BTreeSet<Secret<String>>,
     steps: usize,
     text_bytes: usize,
     pattern_bytes: usize,
@@ -94,6 +96,7 @@ impl<'r> Run<'r> {
             options,
             findings,
             allowances: Vec::new(),
+            secrets: BTreeSet::new(),
             steps: 0,
             text_bytes: 0,
             pattern_bytes: 0,
@@ -106,6 +109,13 @@ impl<'r> Run<'r> {
 
     pub(crate) fn limits(&self) -> &'r Limits {
         &self.options.limits
+    }
+
+    /// Remembers a text that must not be shown.
+    pub(crate) fn add_secret(&mut self, text: &str) {
+        if !text.trim().is_empty() {
+            self.secrets.insert(Secret::new(text.to_owned()));
+        }
     }
 
     /// Reads a text as a document and keeps what is to be said about it.

@@ -32,9 +32,9 @@ mod value;
 mod words;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use esb_model::{Application, Finding, Severity, SourceMap, Span, TemplateId};
+use esb_model::{Application, Finding, Secret, Severity, SourceMap, Span, TemplateId};
 
 pub use limits::Limits;
 pub use loader::{LoadError, Loader, NoLoader};
@@ -90,6 +90,10 @@ pub struct Parsed {
     pub parameters: Vec<Parameter>,
     /// The findings that comments of the template and of the files it includes allow.
     pub allowances: Vec<Allowance>,
+    /// Every text that nothing may show: values of `NoEcho` parameters, as they were given and as
+    /// the template has them, also of nested applications, and what lists and `Fn::Split` cut them
+    /// into.
+    pub secrets: BTreeSet<Secret<String>>,
     /// Whether an application could be extracted: the text is a template with resources.
     pub readable: bool,
     /// The place of the resources of a template of which the application gets nothing, although all
@@ -164,6 +168,7 @@ pub fn parse(
     Parsed {
         application,
         allowances: std::mem::take(&mut run.allowances),
+        secrets: std::mem::take(&mut run.secrets),
         findings: run.findings.finish(),
         parameters: lowered.parameters,
         readable: lowered.readable,

@@ -109,6 +109,9 @@ fn read_one(run: &mut Run<'_>, entry: &MapEntry, given: Option<&Value>) -> (Para
         no_echo,
         origin: ParameterOrigin::Default,
     };
+    if let Some(text) = default.as_deref().filter(|_| no_echo) {
+        run.add_secret(text);
+    }
     let symbolic = || Value::Unknown(Unknown::new(format!("!Ref {}", entry.key)));
     let value = match (given, default) {
         (Some(value), _) => {
@@ -139,7 +142,11 @@ fn read_one(run: &mut Run<'_>, entry: &MapEntry, given: Option<&Value>) -> (Para
             return (parameter, symbolic());
         }
     }
+    if let (true, Value::Text(text)) = (no_echo, &value) {
+        run.add_secret(&text.text);
+    }
     let value = typed(&parameter, value);
+    remember_items(run, &value);
     let place = match parameter.origin {
         // The excerpt of a finding shows what stands at its place.
         ParameterOrigin::Default if !parameter.no_echo => {
@@ -149,6 +156,16 @@ fn read_one(run: &mut Run<'_>, entry: &MapEntry, given: Option<&Value>) -> (Para
     };
     constraint::check(run, &parameter, body, &value, place.unwrap_or(parameter.span));
     (parameter, value)
+}
+
+/// Remembers the secrets of a list one by one.
+fn remember_items(run: &mut Run<'_>, value: &Value) {
+    let Value::List(items) = value else { return };
+    for item in &**items {
+        if let Value::Text(Text { text, secret: true, .. }) = item {
+            run.add_secret(text);
+        }
+    }
 }
 
 /// Reports attributes that no parameter has: CloudFormation refuses them, and a misspelt `NoEcho`

@@ -23,6 +23,7 @@ use crate::{
     completion,
     environment::Environment,
     exit_code::{CliError, Exit},
+    loading,
     printer::Printer,
     questions::PromptedFields,
     runtime,
@@ -56,6 +57,9 @@ pub(crate) fn run(
     };
     if let (Some(request), Some(project)) = (request, project) {
         return build(&request, project?, environment, printer);
+    }
+    if matches!(cli.command, Command::Config(_) | Command::Image(_) | Command::Logs(_)) {
+        loading::learn_secrets(global, environment);
     }
     match &cli.command {
         Command::Deploy(_) | Command::Build(_) => Ok(()),

@@ -9,6 +9,7 @@ use crate::{
     columns::{width, wrap},
     escape, hints,
     printer::{Printer, Style},
+    secrets,
 };
 
 /// Columns of an excerpt where the terminal's are not known.
@@ -121,7 +122,7 @@ fn excerpt<'a>(
     let lines = source.text[start..end].lines().map(shown_columns);
     let longest = lines.max().unwrap_or_default();
     // As long as it was, so that places keep; the end of a line of Windows is not to be seen.
-    let mut text = Cow::Borrowed(&source.text[start..end]);
+    let mut text = secrets::hide_in_place(&source.text[start..end]);
     if text.contains('\r') {
         text = Cow::Owned((text + "\n").replace("\r\n", " \n"));
     }

@@ -11,7 +11,7 @@ use std::{
 
 use esb_model::{Api, Application, EnvValue, Function, FunctionId, LayerRef, Package, TemplateId};
 
-use crate::escape;
+use crate::{escape, secrets};
 
 /// The most edges that renderers draw by default (`maxEdges`).
 const EDGE_LIMIT: usize = 500;
@@ -163,7 +163,7 @@ impl<'a> Diagram<'a> {
     fn node(&mut self, kind: Kind, name: &str, lines: &[String]) -> String {
         let [group, _, open, close] = kind.look();
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
-        let name: String = name.chars().take(LINE_LIMIT).map(plain).collect();
+        let name: String = secrets::hide(name).chars().take(LINE_LIMIT).map(plain).collect();
         let mut id = format!("{group}_{name}");
         for number in 2.. {
             if self.ids.insert(id.clone()) {

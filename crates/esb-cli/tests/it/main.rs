@@ -25,6 +25,7 @@ mod results;
 mod sam_cli;
 #[path = "../schemas/mod.rs"]
 mod schemas;
+mod secrets;
 mod settings;
 mod several;
 mod store;

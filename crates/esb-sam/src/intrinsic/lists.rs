@@ -83,6 +83,9 @@ pub(super) fn split(this: &mut Evaluator<'_, '_>, node: &Rc<Node>, argument: &Rc
                 return Value::unknown(symbolic(node));
             }
             let secret = text.secret;
+            if secret {
+                text.text.split(&*separator.text).for_each(|item| this.run.add_secret(item));
+            }
             let items = text
                 .text
                 .split(&*separator.text)

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use esb_model::EnvValue;
+use esb_model::{EnvValue, Secret};
 
 use super::{Resource, lower::Lowering};
 use crate::{
     codes,
     evaluator::KEPT_STEPS,
-    findings::quote,
+    findings::{Findings, quote},
     value::{Unknown, Value},
     words::Named,
     yaml::{MapEntry, NodeKind, Style, meaning, reads_differently},
@@ -73,7 +73,11 @@ fn variable(
         this.platform_note(codes::PLATFORM_ENVIRONMENT, entry.place.span(), message);
     }
     if let Some(value) = given(this, resource, name) {
-        return Some(EnvValue::Known(value));
+        if !is_secret(this, entry) {
+            return Some(EnvValue::Known(value));
+        }
+        this.ev.run.add_secret(&value);
+        return Some(EnvValue::Secret(Secret::new(value)));
     }
     if entry.value.is_null() {
         this.ev.warn(codes::WRONG_TYPE, entry.place.span(), format!("{what} is empty"));
@@ -117,6 +121,25 @@ fn variable(
             Some(EnvValue::Known(String::new()))
         }
     }
+}
+
+/// Whether the template has a secret where another value is given, which is then one too. What is
+/// wrong with the template's value does not matter.
+fn is_secret(this: &mut Lowering<'_, '_, '_>, entry: &MapEntry) -> bool {
+    let unheard = Findings::new(this.ev.run.limits().findings);
+    let findings = std::mem::replace(&mut this.ev.run.findings, unheard);
+    let value = this.ev.eval(&entry.value);
+    this.ev.run.findings = findings;
+    match value {
+        Value::Text(text) => text.secret || is_secret_reference(&text.text),
+        Value::Unknown(unknown) => is_secret_reference(&unknown.symbolic),
+        Value::Absent | Value::List(_) | Value::Map(_) => false,
+    }
+}
+
+/// Whether a value has a part that CloudFormation looks up where secrets are kept.
+fn is_secret_reference(text: &str) -> bool {
+    text.contains("{{resolve:secretsmanager:") || text.contains("{{resolve:ssm-secure:")
 }
 
 /// A value that the caller gave for a variable, for all functions or for this one.
