@@ -4,7 +4,13 @@
 //! terminal, and never takes a default for an answer that does not fit. A question is awaited like
 //! other work, so that a signal ends it; the terminal is then as it was before.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use esb_deploy::{Error, Kind};
 use rustix::{
@@ -18,6 +24,7 @@ use crate::{
     environment::Environment,
     escape,
     printer::columns,
+    runtime,
 };
 
 /// The code of the error that ends a command which a person cancelled.
@@ -100,14 +107,24 @@ fn cancelled() -> Error {
     Error::new(Kind::Input, CANCELLED, CANCELLED)
 }
 
+/// Whether a thread waits for an answer.
+static IS_READING: AtomicBool = AtomicBool::new(false);
+
+/// Whether a thread waits for an answer, which nothing but one ends.
+pub(crate) fn is_reading() -> bool {
+    IS_READING.load(Ordering::SeqCst)
+}
+
 /// The next line after a question; what surrounds it is removed, except from a secret.
 async fn line(question: &str, is_secret: bool) -> Result<String, Error> {
     loop {
         // The answer begins on the question's last line.
         let columns = columns(&io::stderr()).map(|columns| columns.saturating_sub(2));
-        let mut prompt = Prompt::show(&format!("{} ", fold(question, columns)), is_secret);
+        let mut prompt = Prompt::show(format!("{} ", fold(question, columns)), is_secret);
         // The thread may wait for ever: it ends with the process.
+        IS_READING.store(true, Ordering::SeqCst);
         let read = tokio::task::spawn_blocking(read_line).await;
+        IS_READING.store(false, Ordering::SeqCst);
         let read = read.map_err(|error| Error::of(Kind::Local, "input", &error))?;
         let read = read.map_err(|error| {
             Error::of(Kind::Local, "input", &error).during("could not read the answer")
@@ -138,30 +155,71 @@ fn read_line() -> io::Result<Option<Vec<u8>>> {
 /// the start of a line.
 struct Prompt {
     is_answered: bool,
+}
+
+/// The prompt that hides what is typed now. A terminal is the process's, and so is this: a signal
+/// that stops the process finds here how it was.
+static HIDDEN: Mutex<Option<Hidden>> = Mutex::new(None);
+
+struct Hidden {
+    question: String,
     /// The terminal's settings before its echo was turned off.
-    before: Option<Termios>,
+    before: Termios,
 }
 
 impl Prompt {
-    fn show(question: &str, is_secret: bool) -> Self {
-        let before = is_secret.then(without_echo).flatten();
-        let mut err = io::stderr().lock();
-        let _ = write!(err, "{question}");
-        let _ = err.flush();
-        Self { is_answered: false, before }
+    fn show(question: String, is_secret: bool) -> Self {
+        if is_secret {
+            runtime::stop_with_echo();
+            let before = without_echo();
+            put(&question);
+            with_hidden(|hidden| *hidden = before.map(|before| Hidden { question, before }));
+        } else {
+            put(&question);
+        }
+        Self { is_answered: false }
     }
 }
 
 impl Drop for Prompt {
     fn drop(&mut self) {
-        let is_hidden = self.before.is_some();
-        if let Some(before) = &self.before {
+        let hidden = with_hidden(Option::take);
+        if let Some(Hidden { before, .. }) = &hidden {
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
         }
-        if is_hidden || !self.is_answered {
-            let _ = writeln!(io::stderr().lock());
+        if hidden.is_some() || !self.is_answered {
+            put("\n");
         }
     }
+}
+
+/// Gives the terminal back while the process is stopped.
+pub(crate) fn suspend() {
+    with_hidden(|hidden| {
+        if let Some(Hidden { before, .. }) = hidden {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
+        }
+    });
+}
+
+/// Asks again when the process goes on.
+pub(crate) fn resume() {
+    with_hidden(|hidden| {
+        if let Some(Hidden { question, .. }) = hidden {
+            without_echo();
+            put(question);
+        }
+    });
+}
+
+fn with_hidden<T>(work: impl FnOnce(&mut Option<Hidden>) -> T) -> T {
+    work(&mut HIDDEN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn put(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = write!(err, "{text}");
+    let _ = err.flush();
 }
 
 /// Turns the terminal's echo off, and gives the settings of before.

@@ -57,11 +57,11 @@ fn main() -> ExitCode {
     completion::complete();
     if let Some(page) = commands::reference::requested(std::env::args().skip(1)) {
         commands::reference::page(page);
-        return ExitCode::SUCCESS;
+        return ended(Exit::Success, Printer::plain(ProgressStyle::None));
     }
     let (mut cli, warnings) = match usage::parse(start) {
         Ok(parsed) => parsed,
-        Err(exit) => return ExitCode::from(exit as u8),
+        Err(exit) => return ended(exit, Printer::plain(ProgressStyle::None)),
     };
     cli.command.take_paths();
     let mut environment = Environment::capture();
@@ -79,10 +79,23 @@ fn main() -> ExitCode {
             exit
         }
     };
+    let exit = written(exit, printer);
     if printer.progress == ProgressStyle::Json {
         printer.end(exit, start.elapsed());
     }
     ExitCode::from(exit as u8)
+}
+
+fn ended(exit: Exit, printer: Printer) -> ExitCode {
+    ExitCode::from(written(exit, printer) as u8)
+}
+
+/// The exit code of a run, once it is known whether its result could be written.
+fn written(exit: Exit, printer: Printer) -> Exit {
+    let Some(failure) = Printer::failure() else { return exit };
+    let error = Error::of(Kind::Local, "output", failure).during("could not write to stdout");
+    error_text::print(&error, printer);
+    if exit == Exit::Success { error.kind.into() } else { exit }
 }
 
 /// Reads the env file and esb.toml, and takes the brand.

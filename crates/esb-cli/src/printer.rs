@@ -3,6 +3,7 @@
 use std::{
     io::{self, IsTerminal as _, Write as _},
     os::fd::AsFd,
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -17,6 +18,9 @@ use crate::{
     exit_code::Exit,
     secrets, timestamp,
 };
+
+/// Why a part of the result could not be written, if that happened.
+static FAILURE: OnceLock<io::Error> = OnceLock::new();
 
 /// The settings and streams of all output. Decided once; only code that has a printer can print.
 #[derive(Debug, Clone, Copy)]
@@ -95,8 +99,7 @@ impl Printer {
         }
     }
 
-    /// Lines of the result, in one piece, folded to the terminal. A reader that went away is not a
-    /// failure.
+    /// Lines of the result, in one piece, folded to the terminal.
     pub(crate) fn out(self, text: &str) {
         self.out_as_it_is(&fold(&secrets::hide(text), self.width));
     }
@@ -104,7 +107,7 @@ impl Printer {
     /// Lines of the result that another program or a file may get by copying: code, and documents.
     /// Says whether there is still a reader.
     pub(crate) fn out_as_it_is(self, text: &str) -> bool {
-        io::stdout().lock().write_all(format!("{text}\n").as_bytes()).is_ok()
+        Self::out_bytes(format!("{text}\n").as_bytes())
     }
 
     /// The result as one JSON document.
@@ -119,11 +122,17 @@ impl Printer {
         self.out_as_it_is(&escape::json(&document));
     }
 
-    /// A piece of the result, byte for byte.
-    pub(crate) fn out_bytes(bytes: &[u8]) {
+    /// A piece of the result, byte for byte. Says whether there is still a reader.
+    pub(crate) fn out_bytes(bytes: &[u8]) -> bool {
         let mut out = io::stdout().lock();
-        let _ = out.write_all(bytes);
-        let _ = out.flush();
+        let written = out.write_all(bytes).and_then(|()| out.flush());
+        written.map_err(|error| FAILURE.set(error)).is_ok()
+    }
+
+    /// Why a part of the result could not be written. A reader that went away is no failure: it had
+    /// what it wanted.
+    pub(crate) fn failure() -> Option<&'static io::Error> {
+        FAILURE.get().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)
     }
 
     /// Whether a person sees the results, and not a program or a file.

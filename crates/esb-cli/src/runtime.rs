@@ -1,23 +1,39 @@
 //! Starts threads, the TLS provider and the handlers of signals, for the commands that need them.
 
-use std::{fs, future::Future};
+use std::{
+    fs,
+    future::Future,
+    process,
+    sync::{Once, mpsc},
+    thread,
+    time::Duration,
+};
 
 use esb_deploy::{Error, Kind};
 use futures_util::future::select_all;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::{Signal as Number, getpid, kill_process};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 use crate::{
+    ask,
     exit_code::{CliError, Exit},
     interruption,
 };
 
-/// Runs work to its end, or until Ctrl-C or another signal that asks to end.
+/// How long work that a signal ended may take to remove what it began.
+const CLEANUP: Duration = Duration::from_secs(5);
+
+/// Runs work to its end, or until Ctrl-C or another signal that asks to end; another one then ends
+/// the process at once.
 pub(crate) fn block_on<T, E: Into<CliError>>(
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, CliError> {
     // Every library that speaks TLS finds this provider; a second one would be a panic.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::of(Kind::Local, "runtime", &error))?;
@@ -28,31 +44,90 @@ pub(crate) fn block_on<T, E: Into<CliError>>(
             biased;
             result = work => result.map_err(Into::into),
             () = any(&mut signals) => {
+                end_at_next_signal();
                 let error = Error::new(Kind::Local, "interrupted", interruption::message());
                 Err(CliError::with_exit(Exit::Interrupted, error))
             }
         }
     });
-    // What still runs on other threads writes to temporary files alone.
-    runtime.shutdown_background();
+    match &result {
+        Err(error) if error.exit == Exit::Interrupted => clean_up(runtime),
+        // What still runs on other threads writes to temporary files alone.
+        _ => runtime.shutdown_background(),
+    }
     result
+}
+
+/// Ends programs, and waits until threads have removed their temporary files.
+fn clean_up(runtime: Runtime) {
+    esb_oci::kill_process_groups();
+    if ask::is_reading() {
+        // That thread waits for a person.
+        runtime.shutdown_background();
+    } else {
+        runtime.shutdown_timeout(CLEANUP);
+    }
+}
+
+/// From here on a signal ends the process, whatever it is doing.
+fn end_at_next_signal() {
+    let mut signals = signals();
+    let wait = async move {
+        any(&mut signals).await;
+        esb_oci::kill_process_groups();
+        #[expect(clippy::exit, reason = "who asks twice does not want to wait")]
+        process::exit(i32::from(Exit::Interrupted as u8));
+    };
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.map(|runtime| runtime.block_on(wait))
+    });
+}
+
+/// From here on Ctrl-Z stops the process with the terminal as it was before a question hid what is
+/// typed, and the question is asked again when it goes on.
+pub(crate) fn stop_with_echo() {
+    static STARTED: Once = Once::new();
+    let kind = SignalKind::from_raw(Number::TSTP.as_raw());
+    STARTED.call_once(|| {
+        let (tell, hear) = mpsc::channel();
+        // Its handler stays, so the thread does too.
+        thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| runtime.block_on(stop(kind, tell)))
+        });
+        let _ = hear.recv();
+    });
+}
+
+/// Stops the process at each signal, unless it ignores them; drops `ready` when it waits for one.
+async fn stop(kind: SignalKind, ready: mpsc::Sender<()>) {
+    let stops = if is_ignored(kind) { None } else { signal(kind).ok() };
+    drop(ready);
+    let Some(mut stops) = stops else { return };
+    while stops.recv().await.is_some() {
+        ask::suspend();
+        // Returns when the process goes on.
+        let _ = kill_process(getpid(), Number::STOP);
+        ask::resume();
+    }
 }
 
 /// The signals that ask to end. What is ignored from the start stays so, as a hang-up below `nohup`
 /// and Ctrl-C in the background of a shell's script.
 fn signals() -> Vec<Signal> {
-    let ignored = ignored();
     let keys = [SignalKind::interrupt(), SignalKind::quit()];
     let kinds = keys.into_iter().chain([SignalKind::terminate(), SignalKind::hangup()]);
-    let kinds = kinds.filter(|kind| ignored >> (kind.as_raw_value() - 1) & 1 == 0);
+    let kinds = kinds.filter(|kind| !is_ignored(*kind));
     kinds.filter_map(|kind| signal(kind).ok()).collect()
 }
 
-/// The signals that this process ignores, a bit each from the first; none where that is not known.
-fn ignored() -> u64 {
+/// Whether this process ignores a signal; not where that is not known.
+fn is_ignored(kind: SignalKind) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ignored >> (kind.as_raw_value() - 1) & 1 == 1
 }
 
 async fn any(signals: &mut [Signal]) {

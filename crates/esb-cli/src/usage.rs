@@ -73,12 +73,12 @@ fn show(error: &clap::Error, arguments: &[OsString]) {
         rendered.to_string()
     };
     let text = fold(&secrets::hide(&text), columns);
-    // Nothing can be done about a closed stream.
-    let _ = if is_error {
-        io::stderr().lock().write_all(text.as_bytes())
+    if is_error {
+        // Nobody could be told that it was not told.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     } else {
-        io::stdout().lock().write_all(text.as_bytes())
-    };
+        Printer::out_bytes(text.as_bytes());
+    }
 }
 
 /// An error with the one command that is near, or with what stands in for one of SAM CLI.

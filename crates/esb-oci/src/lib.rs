@@ -25,6 +25,7 @@ mod lock_wait;
 pub mod manifest;
 mod marker;
 mod ownership;
+mod process_group;
 mod records;
 mod redact;
 mod reference;
@@ -61,6 +62,7 @@ pub use links::{
 pub use lock_wait::{LockWait, TELL_AFTER};
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
 pub use ownership::{StoreAccess, check_store_access};
+pub use process_group::{ProcessGroup, kill_process_groups};
 pub use redact::Redactor;
 pub use reference::{InvalidReference, Reference, canonical_registry};
 pub use remedy::Remedy;

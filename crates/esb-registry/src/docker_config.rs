@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Read as _, Write as _},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
@@ -17,7 +18,9 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use esb_model::decode_text;
-use esb_oci::{CredentialError, CredentialSource, Credentials, Redactor, canonical_registry};
+use esb_oci::{
+    CredentialError, CredentialSource, Credentials, ProcessGroup, Redactor, canonical_registry,
+};
 use serde::{Deserialize, Deserializer};
 
 use crate::Error;
@@ -263,7 +266,9 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, Reason> {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()?;
+        let group = ProcessGroup::of(child.id());
         if let Some(mut stdin) = child.stdin.take() {
             match stdin.write_all(registry.as_bytes()) {
                 // It may answer without reading.
@@ -271,7 +276,9 @@ fn ask(helper: &str, registry: &str) -> Result<Option<Credentials>, Reason> {
                 _ => {}
             }
         }
-        child.wait_with_output()
+        let output = child.wait_with_output()?;
+        group.into_iter().for_each(ProcessGroup::leave);
+        Ok(output)
     };
     let output = run().map_err(|source| Reason::Run { program: program.clone(), source })?;
     if !output.status.success() {

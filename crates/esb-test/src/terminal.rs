@@ -170,6 +170,23 @@ impl Terminal {
         settings.is_some_and(|settings| settings.local_modes.contains(LocalModes::ECHO))
     }
 
+    /// Waits until the program is stopped, as Ctrl-Z does.
+    ///
+    /// # Errors
+    /// When it is not for too long.
+    pub fn wait_stopped(&self) -> Result<(), Error> {
+        let start = Instant::now();
+        let path = format!("/proc/{}/stat", self.child.id());
+        while !std::fs::read_to_string(&path).is_ok_and(|stat| stat.contains(") T ")) {
+            if start.elapsed() > LIMIT {
+                let (program, seconds) = (self.program.clone(), LIMIT.as_secs());
+                return Err(Error::Silent { program, seconds, log: self.screen.text() });
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
     /// Waits for the end of the program.
     ///
     /// # Errors

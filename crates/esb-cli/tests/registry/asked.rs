@@ -230,6 +230,35 @@ fn every_question_can_be_left() {
     }
 }
 
+/// Ctrl-Z leaves the terminal to the shell, and the question is asked again after `fg`.
+#[test]
+fn a_hidden_question_can_be_stopped() {
+    let project = Project::new(1);
+    let template = fs::read_to_string(project.path().join("template.yaml")).unwrap();
+    let declared = "Parameters:\n  Key: {Type: String, NoEcho: true}\n  Other: {Type: String}\n";
+    project.write("template.yaml", &format!("{template}{declared}"));
+    let Some(mut terminal) = on_terminal(&project, &BUILD, 100) else { return };
+    for _ in 0..2 {
+        terminal.expect("Key (hidden): ").unwrap();
+        assert!(!terminal.has_echo());
+        terminal.type_keys("half\u{1a}").unwrap();
+        terminal.wait_stopped().unwrap();
+        assert!(terminal.has_echo());
+        terminal.signal(Signal::CONT);
+    }
+    terminal.expect("Key (hidden): ").unwrap();
+    terminal.type_keys("s3cr3t-key\r").unwrap();
+    // Where nothing is hidden it is the same.
+    terminal.expect("Other: ").unwrap();
+    terminal.type_keys("\u{1a}").unwrap();
+    terminal.wait_stopped().unwrap();
+    terminal.signal(Signal::CONT);
+    terminal.type_keys("other\r").unwrap();
+    let end = terminal.wait().unwrap();
+    assert_eq!((end.code, end.has_echo), (0, true), "{}", end.shown);
+    assert!(!end.shown.contains("s3cr3t-key") && !end.shown.contains("half"), "{}", end.shown);
+}
+
 #[test]
 fn a_hang_up_that_is_ignored_stays_so() {
     let project = project();

@@ -10,6 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use esb_oci::ProcessGroup;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
@@ -28,6 +29,8 @@ pub(crate) struct Connection {
     said: Vec<u8>,
     /// Something came from the engine.
     answered: bool,
+    /// Also what `ssh` starts to reach its host.
+    _group: Option<ProcessGroup>,
     _child: Child,
 }
 
@@ -44,7 +47,7 @@ impl Connection {
         }
         command.args(["--", &host.name, "docker", "system", "dial-stdio"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.kill_on_drop(true).spawn()?;
+        let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
         let lost = || io::Error::other("`ssh` was started without its streams");
         Ok(Self {
             stdin: child.stdin.take().ok_or_else(lost)?,
@@ -52,6 +55,7 @@ impl Connection {
             stderr: child.stderr.take().ok_or_else(lost)?,
             said: Vec::new(),
             answered: false,
+            _group: child.id().and_then(ProcessGroup::of),
             _child: child,
         })
     }

@@ -3,8 +3,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use esb_model::{Activity, ActivityGuard, Event};
@@ -24,13 +26,40 @@ pub(super) const OPTIONS: &str = "options.txt";
 pub(super) const REQUIREMENTS: &str = "requirements.txt";
 pub(super) const CONSTRAINTS: &str = "constraints.txt";
 
+/// How often, and after what time, a folder that is not empty is removed again.
+const ATTEMPTS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A folder for incomplete files, which is removed when this is dropped.
+pub(super) struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Scratch {
+    /// A program that is being killed may still write a file while its folder is removed.
+    fn drop(&mut self) {
+        for _ in 0..ATTEMPTS {
+            match fs::remove_dir_all(self.path()) {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    thread::sleep(PAUSE);
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
 impl Installer {
     /// A folder for incomplete files, readable by its owner alone.
-    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
+    pub(super) fn scratch(&self) -> Result<Scratch, Error> {
         let parent = self.store.root().join(FOLDER);
         self.store.folder().join(FOLDER).make()?;
         let made = tempfile::Builder::new().prefix("installing-").tempdir_in(&parent);
-        made.map_err(|source| {
+        made.map(Scratch).map_err(|source| {
             StoreError::Io { action: "create a folder in", path: parent, source }.into()
         })
     }

@@ -1,11 +1,12 @@
 //! Runs a program and captures its output.
 //!
-//! The program gets only the given environment, and is killed when it is no longer waited for. No
-//! shell is used.
+//! The program gets only the given environment, and is killed with all that it started when it is no
+//! longer waited for. No shell is used.
 
 use std::{collections::VecDeque, ffi::OsStr, io, path::Path, process::Stdio};
 
 use super::address::shown_address;
+use esb_oci::ProcessGroup;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     process::Command,
@@ -37,6 +38,7 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true);
         Self(command)
     }
@@ -62,6 +64,7 @@ impl Program {
     /// Runs the program to its end and calls `tell` with each line of output.
     pub(crate) async fn run(mut self, tell: &mut (dyn FnMut(&str) + Send)) -> io::Result<Log> {
         let mut child = self.0.spawn()?;
+        let group = child.id().and_then(ProcessGroup::of);
         let (sender, mut receiver) = mpsc::channel(64);
         let stdout = child.stdout.take().map(|stream| lines(stream, sender.clone()));
         let stderr = child.stderr.take().map(|stream| lines(stream, sender));
@@ -81,6 +84,9 @@ impl Program {
             }
         };
         let ((), (), status) = tokio::join!(streams, hear, child.wait());
+        if let (Some(group), Ok(_)) = (group, &status) {
+            group.leave();
+        }
         Ok(Log { lines: log.into(), success: status?.success() })
     }
 }
