@@ -105,10 +105,14 @@ async fn stop(kind: SignalKind, ready: mpsc::Sender<()>) {
     let stops = if is_ignored(kind) { None } else { signal(kind).ok() };
     drop(ready);
     let Some(mut stops) = stops else { return };
+    let goes_on = SignalKind::from_raw(Number::CONT.as_raw());
     while stops.recv().await.is_some() {
+        // Heard from before the stop: this thread may run on for a moment.
+        let Ok(mut goes_on) = signal(goes_on) else { return };
         ask::suspend();
-        // Returns when the process goes on.
-        let _ = kill_process(getpid(), Number::STOP);
+        if kill_process(getpid(), Number::STOP).is_ok() {
+            goes_on.recv().await;
+        }
         ask::resume();
     }
 }

@@ -55,4 +55,6 @@ esb_model::finding_codes! {
     UNUSABLE_LINK = "esb::recipe::unusable-link", fixed;
     /// A path has characters that no Dockerfile can hold.
     UNUSABLE_PATH = "esb::recipe::unusable-path", fixed;
+    /// A name in code or in a layer begins with `.wh.`, which in an image deletes a file.
+    WHITEOUT_NAME = "esb::recipe::whiteout-name", fixed;
 }

@@ -1,10 +1,10 @@
 //! How the folders of code and layers are copied: what is excluded, and findings for links and
 //! names that cannot be copied.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use esb_model::{ContentSource, Finding, FollowLinks, ImageContent, Severity, Span};
-use esb_oci::{LinkFault, LinkReason};
+use esb_oci::{LinkFault, LinkReason, WHITEOUT};
 
 use crate::{
     RecipeSettings, codes,
@@ -55,8 +55,11 @@ impl SourceContext<'_> {
                 for (link, path) in &links.of_this_machine {
                     findings.push(of_this_machine(link, path, span));
                 }
-                if !links.faults.is_empty() {
-                    findings.extend(links.faults.iter().map(|fault| wrong(fault, what, span)));
+                let mut wrong: Vec<Finding> =
+                    links.faults.iter().map(|fault| self::wrong(fault, what, span)).collect();
+                wrong.extend(whiteouts(found, &links.whiteouts, what, span));
+                if !wrong.is_empty() {
+                    findings.extend(wrong);
                     return None;
                 }
             }
@@ -132,6 +135,40 @@ fn of_this_machine(link: &Path, path: &Path, span: Span) -> Finding {
     );
     Finding::new(Severity::Warning, codes::ABSOLUTE_LINK, span, message)
         .help("make it a relative link: what that leads to is copied")
+}
+
+/// Names that would be no files in an image: unpacking it deletes what they name.
+fn whiteouts(found: &LocatedCode, in_folder: &[PathBuf], what: &str, span: Span) -> Vec<Finding> {
+    const MOST: usize = 20;
+    let is_whiteout =
+        |name: &&str| name.split('/').any(|part| part.starts_with(WHITEOUT)) && !name.is_empty();
+    let (names, help) = match found {
+        LocatedCode::Folder(_) => (
+            in_folder.iter().map(|path| plain(path)).collect::<Vec<_>>(),
+            "rename it, or leave it out with a `.samignore`",
+        ),
+        LocatedCode::File(path) => {
+            let name = path.file_name().and_then(|name| name.to_str()).filter(is_whiteout);
+            (name.into_iter().map(|_| plain(path)).collect(), "rename it")
+        }
+        LocatedCode::Inline { file_name, .. } => {
+            let name = Some(file_name.as_str()).filter(is_whiteout);
+            (name.into_iter().map(str::to_owned).collect(), "name the handler's module otherwise")
+        }
+        LocatedCode::Archive { names, .. } => (
+            names.iter().map(String::as_str).filter(is_whiteout).map(str::to_owned).collect(),
+            "make the archive without it, or with another name for it",
+        ),
+    };
+    let finding = |name: &String| {
+        let message = format!(
+            "the {what} holds `{}`: in an image a name that begins with `{WHITEOUT}` is no file, but \
+             deletes one",
+            name.escape_debug()
+        );
+        Finding::new(Severity::Error, codes::WHITEOUT_NAME, span, message).help(help)
+    };
+    names.iter().take(MOST).map(finding).collect()
 }
 
 /// Windows tools that put `\\` between the parts of a path: no program on Linux takes it for that.

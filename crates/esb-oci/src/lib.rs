@@ -57,7 +57,7 @@ pub use layout::{
 };
 pub use links::{
     CopiedFolder, CopiedLinks, LinkAction, LinkError, LinkFault, LinkReason, LinkRules,
-    NEVER_COPIED, look as look_at_links,
+    NEVER_COPIED, WHITEOUT, look as look_at_links,
 };
 pub use lock_wait::{LockWait, TELL_AFTER};
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};

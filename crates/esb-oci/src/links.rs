@@ -27,6 +27,9 @@ const MAX_FOLLOWED: usize = 10_000;
 /// The most links that one look finds fault with.
 const MAX_FAULTS: usize = 20;
 
+/// What a name begins with that deletes something where an image is unpacked, as image-spec has it.
+pub const WHITEOUT: &str = ".wh.";
+
 /// Folders of tools that no copy has, whatever name a link gives them.
 pub const NEVER_COPIED: [&str; 3] = [".git", ".aws-sam", ".venv"];
 
@@ -260,6 +263,9 @@ pub struct CopiedLinks {
     /// Absolute links whose target lies in the project: a path of this machine, which no image
     /// has. Relative to the project's root where they lie in it.
     pub of_this_machine: Vec<(PathBuf, PathBuf)>,
+    /// What has a name that begins with [`WHITEOUT`]: in an image it would be no file.
+    /// Relative to the project's root where it lies in it.
+    pub whiteouts: Vec<PathBuf>,
 }
 
 /// Looks at all links of a folder, a path without links, that are not left out of its copy.
@@ -284,7 +290,8 @@ impl Look<'_> {
             let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else {
                 continue;
             };
-            if !kind.is_dir() && !kind.is_symlink() {
+            let is_whiteout = name.starts_with(WHITEOUT);
+            if !kind.is_dir() && !kind.is_symlink() && !is_whiteout {
                 continue;
             }
             if self.links.faults.len() == MAX_FAULTS {
@@ -297,6 +304,10 @@ impl Look<'_> {
             let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
             let matched = self.ignore.matched(above, &path);
             if self.ignore.excludes(&matched) && !self.ignore.may_include_below(&path) {
+                continue;
+            }
+            if is_whiteout {
+                self.whiteout(folder, &name);
                 continue;
             }
             if kind.is_dir() {
@@ -317,6 +328,14 @@ impl Look<'_> {
                 }
                 Ok(LinkAction::File(_)) | Err(LinkError::Io(_)) => self.links.lead_out = true,
             }
+        }
+    }
+
+    fn whiteout(&mut self, folder: &CopiedFolder, name: &str) {
+        if self.links.whiteouts.len() < MAX_FAULTS {
+            let path = folder.path().join(name);
+            let path = path.strip_prefix(&self.rules.root).unwrap_or(&path).to_owned();
+            self.links.whiteouts.push(path);
         }
     }
 

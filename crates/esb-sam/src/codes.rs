@@ -86,7 +86,9 @@ esb_model::finding_codes! {
     SCHEDULE = "esb::sam::schedule";
     /// Two events claim the same path and method of one API.
     ROUTE_CONFLICT = "esb::sam::route-conflict";
-    /// A table's schema is not complete.
+    /// AWS does not accept a name.
+    NAME = "esb::sam::name", fixed;
+    /// A table's schema is not complete, or contradicts itself.
     TABLE = "esb::sam::table", fixed;
     /// The platform does not serve this kind of event.
     PLATFORM_TRIGGER = "esb::platform::trigger";

@@ -295,6 +295,14 @@ impl Evaluator<'_, '_> {
         }
     }
 
+    /// How many items a list has that stands in the template.
+    pub(crate) fn item_count(&mut self, node: &Rc<Node>) -> usize {
+        match self.open(node) {
+            Opened::Node(node) => node.items().map_or(0, <[_]>::len),
+            Opened::Absent | Opened::Unknown(_) => 0,
+        }
+    }
+
     /// The map that a structure is; anything else gets a finding.
     pub(crate) fn open_map(&mut self, node: &Rc<Node>, what: &dyn Display) -> Option<Rc<Node>> {
         match self.open(node) {

@@ -33,4 +33,5 @@ mod store;
 mod store_access;
 mod usage;
 mod values;
+mod whiteouts;
 mod written;

@@ -28,7 +28,7 @@ echo $$ > "$here/outer"
 wait
 "#;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 #[track_caller]
 fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -54,7 +54,8 @@ fn temporary(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
-        if name.starts_with("installing-") || name.ends_with(".tmp") {
+        let is_unfinished = Path::new(&name).extension().is_some_and(|it| it == "tmp");
+        if name.starts_with("installing-") || is_unfinished {
             found.push(name);
         } else if entry.file_type().unwrap().is_dir() {
             found.extend(temporary(&entry.path()));

@@ -12,6 +12,7 @@ mod image;
 pub(crate) mod known;
 mod layer;
 mod lower;
+mod name_rules;
 mod naming;
 mod nested;
 mod openapi;
@@ -22,6 +23,7 @@ mod raw_schedule;
 mod route;
 mod schedule;
 mod table;
+mod table_rules;
 mod types;
 
 use std::{collections::HashMap, rc::Rc};

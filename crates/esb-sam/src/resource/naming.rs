@@ -8,7 +8,7 @@ use std::{collections::HashMap, rc::Rc};
 
 use esb_model::Span;
 
-use super::Resource;
+use super::{Resource, name_rules};
 use crate::{codes, evaluator::Evaluator, findings, words::Property, yaml::Node};
 
 /// Names so far.
@@ -126,8 +126,15 @@ impl Evaluator<'_, '_> {
         node: &Rc<Node>,
     ) -> Option<Rc<str>> {
         let what = Property { name: property, id: &resource.id };
-        let text = self.known(node, &what)?.text;
-        (!text.is_empty()).then_some(text)
+        let text = self.known(node, &what)?;
+        if text.text.is_empty() {
+            return None;
+        }
+        if let Some(rule) = name_rules::broken(&resource.kind, &text.text) {
+            let message = format!("{what} is {}: {rule}", findings::quote(text.shown()));
+            self.error(codes::NAME, node.span(), message);
+        }
+        Some(text.text)
     }
 
     /// The name under which a resource exists here.

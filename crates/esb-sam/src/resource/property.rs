@@ -75,7 +75,7 @@ pub(super) fn check_event(
     }
 }
 
-fn warn<'n>(
+pub(super) fn warn<'n>(
     ev: &mut Evaluator<'_, '_>,
     owner: &dyn Display,
     entries: impl IntoIterator<Item = &'n MapEntry>,

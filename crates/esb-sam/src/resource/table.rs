@@ -6,7 +6,7 @@ use esb_model::{
     Attribute, AttributeType, GlobalIndex, Key, KeyType, Projection, Table, Throughput,
 };
 
-use super::{Resource, lower::Lowering};
+use super::{Resource, lower::Lowering, table_rules};
 use crate::{
     codes,
     findings::quote,
@@ -46,6 +46,9 @@ fn simple(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Table {
     let mut table = empty(this, resource);
     let key = resource.property("PrimaryKey").cloned();
     let key = key.and_then(|node| this.ev.open_map(&node, &what));
+    if let Some(key) = &key {
+        table_rules::fields(this, resource, "PrimaryKey", key, &["Name", "Type"]);
+    }
     let mut field = |name: &str, default: &str| {
         let node = key.as_ref().and_then(|key| key.get(name)).cloned();
         let text = node.and_then(|node| this.ev.known(&node, &what));
@@ -69,7 +72,7 @@ fn full(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Table {
     let schema = property("KeySchema");
     table.keys = schema.as_ref().map_or_else(Vec::new, |node| key_schema(this, resource, node));
     let is_known = match &schema {
-        Some(node) => this.ev.is_known(node),
+        Some(node) => this.ev.is_known(node) && this.ev.item_count(node) == 0,
         None => !has_macro(&resource.properties),
     };
     if table.keys.is_empty() && is_known {
@@ -78,8 +81,9 @@ fn full(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Table {
     }
     if let Some(node) = property("AttributeDefinitions") {
         for attribute in maps(this, &node, &Lowering::what(resource, "AttributeDefinitions")) {
-            let name = field(this, resource, &attribute, "AttributeName");
-            let kind = field(this, resource, &attribute, "AttributeType");
+            let fields = ["AttributeName", "AttributeType"];
+            table_rules::fields(this, resource, "AttributeDefinitions", &attribute, &fields);
+            let [name, kind] = fields.map(|name| field(this, resource, &attribute, name));
             if let (Some(name), Some(kind)) = (name, kind) {
                 let kind = attribute_type(this, resource, &kind);
                 table.attributes.push(Attribute { name, kind });
@@ -99,14 +103,28 @@ fn full(this: &mut Lowering<'_, '_, '_>, resource: &Rc<Resource>) -> Table {
         || &*resource.kind == "AWS::DynamoDB::GlobalTable";
     table.throughput =
         property("ProvisionedThroughput").and_then(|node| throughput(this, resource, &node));
+    table_rules::check(this, resource, &table);
     table
 }
 
-fn key_schema(this: &mut Lowering<'_, '_, '_>, resource: &Resource, node: &Rc<Node>) -> Vec<Key> {
+pub(super) fn key_schema(
+    this: &mut Lowering<'_, '_, '_>,
+    resource: &Resource,
+    node: &Rc<Node>,
+) -> Vec<Key> {
     let mut keys = Vec::new();
     for key in maps(this, node, &Lowering::what(resource, "KeySchema")) {
-        let attribute = field(this, resource, &key, "AttributeName");
-        let kind = field(this, resource, &key, "KeyType");
+        let fields = ["AttributeName", "KeyType"];
+        table_rules::fields(this, resource, "KeySchema", &key, &fields);
+        let [attribute, kind] = fields.map(|name| field(this, resource, &key, name));
+        if let Some(kind) = kind.as_ref().filter(|kind| !["HASH", "RANGE"].contains(&&***kind)) {
+            let message = format!(
+                "table {}: {} is not a kind of key: use HASH or RANGE",
+                quote(&resource.id),
+                quote(kind)
+            );
+            this.ev.error(codes::TABLE, key.span(), message);
+        }
         if let Some(attribute) = attribute {
             let range = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("RANGE"));
             let kind = if range { KeyType::Range } else { KeyType::Hash };

@@ -220,7 +220,7 @@ fn names_that_are_computed() {
             "Transform: [{transform}AWS::Serverless-2016-10-31]
 Parameters: {{Stage: {{Type: String, Default: Prod}}}}
 Resources:
-  TableProd: {{Type: AWS::DynamoDB::Table, Properties: {{TableName: t, KeySchema: [{{AttributeName: a, KeyType: HASH}}]}}}}
+  TableProd: {{Type: AWS::DynamoDB::Table, Properties: {{TableName: ttt, KeySchema: [{{AttributeName: a, KeyType: HASH}}], AttributeDefinitions: [{{AttributeName: a, AttributeType: S}}]}}}}
   F:
     Type: AWS::Serverless::Function
     Properties:
@@ -236,9 +236,9 @@ Resources:
         )
     };
     let extended = text("AWS::LanguageExtensions, ");
-    let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/t";
+    let arn = "arn:aws:dynamodb:us-east-1:123456789012:table/ttt";
     let environment = shown(&function(&extended, "F").environment);
-    assert_eq!(environment["A"], "t");
+    assert_eq!(environment["A"], "ttt");
     assert_eq!([&*environment["B"], &*environment["C"]], [arn, arn]);
     let told = findings(&extended);
     assert_eq!(

@@ -167,3 +167,75 @@ Resources:
     assert_eq!(unknown.len(), 8, "{told:#?}");
     assert_eq!(others, [] as [&String; 0]);
 }
+
+#[test]
+fn keys_and_attributes_agree() {
+    let text = r"
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Open: {Type: String}}
+Resources:
+  Slip: {Type: AWS::Serverless::SimpleTable, Properties: {PrimaryKey: {Nam: id, Type: String}}}
+  Kind: {Type: AWS::Serverless::SimpleTable, Properties: {PrimaryKey: {Name: id, Type: Strng}}}
+  Lacks:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      KeySchema: [{AttributeName: a, KeyType: HASH}, {AttributeName: b, KeyType: RANGE}]
+      AttributeDefinitions: [{AttributeName: a, AttributeType: S}, {AttributeName: c, AttributeType: S}]
+  Order:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      KeySchema: [{AttributeName: a, KeyType: RANGE}]
+      AttributeDefinitions: [{AttributeName: a, AttributeType: S}]
+  Odd:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      KeySchema: [{AttributeName: a, KeyTyp: HASH}]
+      AttributeDefinitions: [{AttributeName: a, AttributeType: S}]
+  Local:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      KeySchema: [{AttributeName: a, KeyType: HASH}, {AttributeName: b, KeyType: RANGE}]
+      AttributeDefinitions: [{AttributeName: a, AttributeType: S}, {AttributeName: b, AttributeType: S}, {AttributeName: c, AttributeType: S}]
+      LocalSecondaryIndexes: [{IndexName: i, KeySchema: [{AttributeName: a, KeyType: HASH}, {AttributeName: c, KeyType: RANGE}], Projection: {ProjectionType: ALL}}]
+  Unknown:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      KeySchema: [{AttributeName: !Ref Open, KeyType: HASH}]
+      AttributeDefinitions: [{AttributeName: b, AttributeType: S}]
+";
+    let found = findings(text).into_iter().filter(|finding| !finding.contains("Open"));
+    let expected = [
+        r"error sam::table 5:71 PrimaryKey of `Slip` has no Name",
+        r"warning sam::unknown-property 5:72 PrimaryKey of `Slip` has no property `Nam` (did you mean `Name`?)",
+        r"error sam::table 6:3 table `Kind`: `Strng` is not a type of a key: use S, N or B",
+        r"error sam::table 11:29 the AttributeDefinitions of table `Lacks` lack its key `b`",
+        r"error sam::table 11:29 the AttributeDefinitions of table `Lacks` have `c`, which is no key of the table or of an index",
+        r"error sam::table 15:18 the KeySchema of table `Order` is a HASH key, and after it at most one RANGE key",
+        r"error sam::table 20:19 KeySchema of `Odd` has no KeyType",
+        r"warning sam::unknown-property 20:38 KeySchema of `Odd` has no property `KeyTyp` (did you mean `KeyType`?)",
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn names_that_aws_refuses() {
+    let text = r"
+Transform: AWS::Serverless-2016-10-31
+Parameters: {Secret: {Type: String, NoEcho: true, Default: a b}}
+Resources:
+  F: {Type: AWS::Serverless::Function, Properties: {FunctionName: a b, Runtime: python3.13, Handler: a.b, InlineCode: x}}
+  G: {Type: AWS::Serverless::Function, Properties: {FunctionName: !Sub '${F}-g', Runtime: python3.13, Handler: a.b, InlineCode: x}}
+  H: {Type: AWS::Serverless::Function, Properties: {FunctionName: 'arn:aws:lambda:eu-west-1:123456789012:function:h', Runtime: python3.13, Handler: a.b, InlineCode: x}}
+  I: {Type: AWS::Serverless::Function, Properties: {FunctionName: !Ref Secret, Runtime: python3.13, Handler: a.b, InlineCode: x}}
+  T: {Type: AWS::Serverless::SimpleTable, Properties: {TableName: ab}}
+  B: {Type: AWS::S3::Bucket, Properties: {BucketName: My_Bucket}}
+";
+    let expected = [
+        r"error sam::name 5:67 FunctionName of `F` is `a b`: a function's name has 1 to 64 letters, digits, `-` and `_`",
+        r"error sam::name 6:67 FunctionName of `G` is `a b-g`: a function's name has 1 to 64 letters, digits, `-` and `_`",
+        r"error sam::name 8:67 FunctionName of `I` is `****`: a function's name has 1 to 64 letters, digits, `-` and `_`",
+        r"error sam::name 9:67 TableName of `T` is `ab`: a table's name has 3 to 255 letters, digits, `-`, `_` and `.`",
+        r"error sam::name 10:55 BucketName of `B` is `My_Bucket`: a bucket's name has 3 to 63 small letters, digits, `-` and single `.`, begins and ends with a letter or a digit, and is no IP address",
+    ];
+    assert_eq!(findings(text), expected);
+}

@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_oci::WHITEOUT;
+
 use crate::{Error, archives::unpack::set_mode, error::io_error, paths};
 
 /// The interpreter of AWS's Python images.
@@ -77,6 +79,11 @@ impl<'a> Installation<'a> {
             }
             let Ok(own) = entry.file_name().into_string() else { continue };
             let name = paths::join(name, &own);
+            if own.starts_with(WHITEOUT) {
+                let reason =
+                    "in an image its name deletes a file; use another version of the package";
+                return Err(io_error("install", &path)(std::io::Error::other(reason)));
+            }
             self.files += 1;
             if self.files > MAX_FILES {
                 let reason = std::io::Error::other(format!("it has more than {MAX_FILES} files"));
