@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use esb_deploy::levels;
 use esb_model::{Finding, Severity, SourceMap, Span};
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ const PAGE: Option<&str> = option_env!("ESB_FINDINGS_URL");
 
 /// The log of one run.
 pub(crate) fn log(findings: &[Finding], sources: &SourceMap) -> Value {
-    let codes = codes();
+    let codes = levels::codes();
     let results = diagnostics::sorted(findings).into_iter().map(|finding| {
         let code = finding.code.0;
         let mut result = json!({
@@ -20,7 +21,7 @@ pub(crate) fn log(findings: &[Finding], sources: &SourceMap) -> Value {
             "level": finding.severity.to_string(),
             "message": {"text": text(finding)},
         });
-        if let Some(index) = codes.iter().position(|(known, _)| *known == code) {
+        if let Some(index) = codes.iter().position(|known| known.code.0 == code) {
             result["ruleIndex"] = index.into();
         }
         if let Some(place) = finding.span.and_then(|span| place(span, sources)) {
@@ -38,7 +39,7 @@ pub(crate) fn log(findings: &[Finding], sources: &SourceMap) -> Value {
     });
     let results: Vec<Value> = results.collect();
     let is_bad = findings.iter().any(|finding| finding.severity == Severity::Error);
-    let rules = codes.iter().map(|(code, meaning)| rule(code, meaning));
+    let rules = codes.iter().map(|known| rule(known.code.0, known.meaning));
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -53,16 +54,6 @@ pub(crate) fn log(findings: &[Finding], sources: &SourceMap) -> Value {
             "results": results,
         }],
     })
-}
-
-/// All codes with their meanings.
-fn codes() -> Vec<(&'static str, &'static str)> {
-    let stages = [esb_sam::codes::CODES, esb_dockerfile::codes::CODES, esb_config::codes::CODES];
-    let mut codes: Vec<_> =
-        stages.into_iter().flatten().map(|(code, text)| (code.0, text.trim())).collect();
-    codes.sort_unstable();
-    codes.dedup_by_key(|(code, _)| *code);
-    codes
 }
 
 fn rule(code: &str, meaning: &str) -> Value {
@@ -124,6 +115,20 @@ fn address(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_code_has_a_rule() {
+        let log = log(&[], &SourceMap::default());
+        let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+        let has = |stage: &str| {
+            rules.iter().any(|rule| {
+                rule["id"].as_str().unwrap().starts_with(stage) && rule["helpUri"].is_string()
+            })
+        };
+        for stage in ["esb::sam::", "esb::recipe::", "esb::platform::", "esb::code::"] {
+            assert!(has(stage), "{stage}");
+        }
+    }
 
     #[test]
     fn addresses_of_files_and_of_help() {

@@ -83,6 +83,18 @@ fn show(error: &clap::Error, arguments: &[OsString]) {
 
 /// An error with the one command that is near, or with what stands in for one of SAM CLI.
 fn suggesting(mut error: clap::Error) -> clap::Error {
+    let lacks = |flag: &str| {
+        error.kind() == ErrorKind::MissingRequiredArgument
+            && matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::Strings(missing))
+                if missing.iter().any(|argument| argument.starts_with(flag)))
+    };
+    if lacks("--owner") {
+        let tip =
+            "`esb config ls` lists what is published with its owners, as `--owner` takes them";
+        let tip = vec![StyledStr::from(tip)];
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tip));
+        return error;
+    }
     let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand) else {
         return error;
     };

@@ -92,6 +92,15 @@ pub struct SettingsFile {
     environments: BTreeMap<String, BTreeMap<String, Vec<String>>>,
 }
 
+/// The value around a place in the text when it is an address that somebody wrote without quotes.
+fn unquoted(text: &str, at: usize) -> Option<&str> {
+    let line_start = text.get(..at)?.rfind('\n').map_or(0, |at| at + 1);
+    let line = text[line_start..].lines().next()?;
+    let value = line.split_once('=')?.1.split('#').next()?.trim();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || ".:/-_@".contains(c);
+    (value.contains(['.', ':', '/']) && value.chars().all(is_word)).then_some(value)
+}
+
 impl SettingsFile {
     /// Reads the file of the nearest folder from `start` upwards that is a project's root.
     ///
@@ -138,7 +147,11 @@ impl SettingsFile {
     fn of_document(text: &str, version: &str) -> Result<Self, Wrong> {
         let document = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            Wrong { at, words: error.message().trim().to_owned() }
+            let words = match unquoted(text, at) {
+                Some(value) => format!("`{value}` needs quotes: \"{value}\""),
+                None => error.message().trim().to_owned(),
+            };
+            Wrong { at, words }
         })?;
         // First of all: a newer program may know what this one does not.
         check_version(document.get_ref(), version)?;
@@ -356,6 +369,22 @@ fn strings(key: &str, value: &DeValue<'_>) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_without_quotes_is_told() {
+        for (text, value) in [
+            ("registry = 127.0.0.1:5010\n", "127.0.0.1:5010"),
+            ("\nregistry = 10.0.0.1/team # ours\n", "10.0.0.1/team"),
+            ("[env.prod]\nregistry = registry.example:5000/a\n", "registry.example:5000/a"),
+            ("required-version = 1.2.3\n", "1.2.3"),
+        ] {
+            let said = SettingsFile::parse(text, "1.0.0").unwrap_err();
+            assert!(said.contains(&format!("`{value}` needs quotes: \"{value}\"")), "{said}");
+            assert!(said.starts_with("line "), "{said}");
+        }
+        let said = SettingsFile::parse("registry = 'a\n", "1.0.0").unwrap_err();
+        assert!(!said.contains("needs quotes"), "{said}");
+    }
 
     #[test]
     fn an_environment_is_stronger_than_the_top() {

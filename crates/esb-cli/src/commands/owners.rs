@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, path::Path};
 
 use esb_config::{EntryKey, ListedEntry, Merged, Owner, PublishedConfig};
 use esb_deploy::{
-    ApplicationName, Deployment, Error, Kind, Places, current, lock_folder, normal, places,
-    publish_merged,
+    ApplicationName, Deployment, Error, Kind, Places, Project, current, lock_folder, normal,
+    places, publish_merged,
 };
 
 use crate::{
@@ -64,12 +64,28 @@ pub(super) async fn list(
     };
     let rows: Vec<Vec<String>> = published.listed().into_iter().map(row).collect();
     if rows.is_empty() {
-        printer.note(&format!("nothing is published in {}", places.name(&run)));
+        let near = near_environment(&run.project);
+        let near = near.map(|name| format!("; did you mean `-e {name}`?")).unwrap_or_default();
+        let text = format!("nothing is published in {}{near}", places.name(&run));
+        printer.note(&escape::terminal(&text));
         return Ok(());
     }
     let head = ["kind", "entry", "owner"];
     tables::print(printer, &head, &rows);
     Ok(())
+}
+
+/// The environment of this project with a name that is nearly the one that was asked for.
+fn near_environment(project: &Project) -> Option<String> {
+    let wanted = &project.environment;
+    let made = std::fs::read_dir(project.generated().parent()?).ok()?;
+    let names = made.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names
+        .filter(|name| name != wanted && !name.contains('.'))
+        .map(|name| (strsim::osa_distance(&name, wanted), name))
+        .filter(|(distance, name)| *distance <= 2 && *distance < name.len().max(2))
+        .min()
+        .map(|(_, name)| name)
 }
 
 fn fields((entry, owners): &(EntryKey, BTreeSet<Owner>)) -> Entry {

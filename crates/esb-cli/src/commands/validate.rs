@@ -37,7 +37,8 @@ pub(crate) fn run(
         let findings = FindingFields::all(&findings, &loaded.sources);
         printer.document(&ValidateDocument { valid: bad == 0, findings });
     } else {
-        let counts = diagnostics::print(&findings, &loaded.sources, Severity::Note, printer);
+        let shown = if printer.quiet { Severity::Warning } else { Severity::Note };
+        let counts = diagnostics::print(&findings, &loaded.sources, shown, printer);
         if bad == 0 {
             printer.out(&summary(loaded.app.functions.len(), counts));
         } else {

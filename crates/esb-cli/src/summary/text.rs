@@ -130,7 +130,7 @@ fn configuration_lines(run: &Deployment, written: &Written, elsewhere: &[String]
         let (brand, environment) = (run.project.brand.slug(), &run.project.environment);
         return vec![
             wording(&dir),
-            format!("nothing is live yet: run `{brand} deploy -e {environment}`"),
+            format!("what was built is not live yet: run `{brand} deploy -e {environment}`"),
         ];
     }
     let mut lines = vec![wording(&folders.join(", "))];

@@ -72,3 +72,32 @@ fn only_commands_for_people_are_told() {
     }
     assert!(context.esb(&["reference", "exit-codes"]).contains("# Exit codes"));
 }
+
+#[test]
+fn a_removal_without_an_owner_says_where_owners_are_listed() {
+    let said = Context::new("Resources: {}\n").esb(&["config", "rm"]);
+    assert!(said.starts_with("exit: 2"), "{said}");
+    assert!(said.contains("--owner") && said.contains("`esb config ls` lists"), "{said}");
+}
+
+#[test]
+fn an_environment_that_is_nearly_another_is_suggested() {
+    let context = Context::new("Resources: {}\n");
+    context.write(".esb/staging/config/note", "");
+    let said = context.esb(&["config", "ls", "-e", "stagin", "--config-to", "config"]);
+    assert!(said.contains("did you mean `-e staging`?"), "{said}");
+    let said = context.esb(&["config", "ls", "-e", "prod", "--config-to", "config"]);
+    assert!(!said.contains("did you mean"), "{said}");
+}
+
+#[test]
+fn a_quiet_validation_says_no_notes() {
+    let context = Context::new(
+        "Transform: AWS::Serverless-2016-10-31\nResources:\n  F:\n    Type: \
+         AWS::Serverless::Function\n    Properties: {Runtime: python3.13, Handler: app.handler, \
+         CodeUri: f/, ReservedConcurrentExecutions: 3}\n",
+    );
+    context.write("f/app.py", "def handler(event, context): pass\n");
+    assert!(context.esb(&["validate"]).contains("note["));
+    assert!(!context.esb(&["validate", "-q"]).contains("note["));
+}

@@ -5,14 +5,14 @@ use granit_parser::{Event, Parser};
 
 use crate::Allowance;
 
-/// What a comment starts with that allows findings.
-const MARK: &str = "esb: allow";
+/// What a comment starts with that allows findings, with or without a blank between.
+const MARKS: [&str; 2] = ["esb: allow", "esb:allow"];
 
 /// The findings that comments of a text allow, each with the lines to which it applies: the entry
 /// that follows, or the one at whose first line the comment stands.
 pub(crate) fn allowances(source: SourceId, text: &str) -> Vec<Allowance> {
     // Comments are looked for once more, only where there may be one.
-    if !text.contains(MARK) {
+    if !MARKS.iter().any(|mark| text.contains(mark)) {
         return Vec::new();
     }
     let options = granit_parser::options! { emit_comments: true };
@@ -26,7 +26,8 @@ pub(crate) fn allowances(source: SourceId, text: &str) -> Vec<Allowance> {
 
 fn codes(source: SourceId, text: &str, start: usize, end: usize) -> Vec<Allowance> {
     let Some(comment) = text.get(start..end) else { return Vec::new() };
-    let Some(listed) = comment.trim_start_matches(['#', ' ', '\t']).strip_prefix(MARK) else {
+    let comment = comment.trim_start_matches(['#', ' ', '\t']);
+    let Some(listed) = MARKS.iter().find_map(|mark| comment.strip_prefix(mark)) else {
         return Vec::new();
     };
     let Some(applies) = entry(text, start) else { return Vec::new() };
@@ -94,6 +95,7 @@ mod tests {
 
     #[test]
     fn a_comment_is_about_the_entry_that_follows_or_on_whose_line_it_is() {
+        check("#esb:allow a\nA: 1\n", &[("a", "A: 1\n")]);
         check(
             "# esb: allow a\nA:\n  B: 1\n\n  C: 2\n# x\nD: 3\n",
             &[("a", "A:\n  B: 1\n\n  C: 2\n")],
