@@ -95,7 +95,7 @@ fn a_quiet_validation_says_no_notes() {
     let context = Context::new(
         "Transform: AWS::Serverless-2016-10-31\nResources:\n  F:\n    Type: \
          AWS::Serverless::Function\n    Properties: {Runtime: python3.13, Handler: app.handler, \
-         CodeUri: f/, ReservedConcurrentExecutions: 3}\n",
+         CodeUri: f/}\n",
     );
     context.write("f/app.py", "def handler(event, context): pass\n");
     assert!(context.esb(&["validate"]).contains("note["));
