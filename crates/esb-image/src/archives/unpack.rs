@@ -4,6 +4,7 @@
 //! archive itself contains. Modes become those of an image, links stay links.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, BufReader, Read, Write as _},
     os::unix::fs::{PermissionsExt as _, symlink},
@@ -14,7 +15,10 @@ use zip::CompressionMethod;
 
 use crate::{
     Error,
-    archives::tar_entries::{MAX_PATH, TarReader},
+    archives::{
+        tar_entries::{MAX_PATH, TarReader},
+        zstd::{Frames, is_zstd},
+    },
     error::io_error,
     paths,
 };
@@ -39,6 +43,7 @@ impl Default for UnpackLimits {
 pub(crate) enum TarKind {
     Plain,
     Gzip,
+    Zstd,
     /// Compressed in a way that only another engine reads.
     Other(&'static str),
 }
@@ -49,13 +54,15 @@ pub(crate) fn tar_kind(path: &Path) -> io::Result<Option<TarKind>> {
     let mut file = File::open(path)?;
     let read = file.read(&mut start)?;
     let start = &start[..read];
-    let other = [(&b"BZh"[..], "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd")];
+    let other = [(&b"BZh"[..], "bzip2"), (b"\xfd7zXZ\0", "xz")];
     if let Some((_, name)) = other.iter().find(|(magic, _)| start.starts_with(magic)) {
         return Ok(Some(TarKind::Other(name)));
     }
     let file = BufReader::new(File::open(path)?);
     Ok(if start.starts_with(&[0x1f, 0x8b]) {
         has_entry(flate2::read::MultiGzDecoder::new(file)).then_some(TarKind::Gzip)
+    } else if is_zstd(start) {
+        has_entry(Frames::new(file)).then_some(TarKind::Zstd)
     } else {
         has_entry(file).then_some(TarKind::Plain)
     })
@@ -66,17 +73,19 @@ fn has_entry(reader: impl Read) -> bool {
     archive.entries().is_ok_and(|mut entries| matches!(entries.next(), Some(Ok(_))))
 }
 
-/// Unpacks a tar, compressed or not, into an empty folder.
+/// Unpacks a tar, compressed or not, into an empty folder; gives the folders that it names itself.
 pub(crate) fn unpack_tar(
     path: &Path,
     kind: TarKind,
     target: &Path,
     limits: UnpackLimits,
-) -> Result<(), Error> {
+) -> Result<BTreeSet<String>, Error> {
+    let mut named = BTreeSet::new();
     let mut unpacker = Unpacker::new(path, target, limits);
     let file = BufReader::new(File::open(path).map_err(io_error("read", path))?);
     let reader: Box<dyn Read> = match kind {
         TarKind::Gzip => Box::new(flate2::read::MultiGzDecoder::new(file)),
+        TarKind::Zstd => Box::new(Frames::new(file)),
         _ => Box::new(file),
     };
     let mut archive = TarReader::new(reader);
@@ -84,17 +93,18 @@ pub(crate) fn unpack_tar(
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let name = entry.path_bytes().into_owned();
-        let name = unpacker.name(&name)?;
+        let name = unpacker.cleaned(&name)?;
         let link = entry.link_name_bytes().map(std::borrow::Cow::into_owned);
         let header = entry.header();
         let mode = header.mode().map_err(damaged)?;
         let kind = header.entry_type();
         if kind.is_dir() {
             unpacker.folder(&name)?;
+            named.insert(name);
         } else if kind.is_symlink() {
             unpacker.link(&name, link.as_deref().unwrap_or_default())?;
         } else if kind.is_hard_link() {
-            let to = unpacker.name(link.as_deref().unwrap_or_default())?;
+            let to = unpacker.cleaned(link.as_deref().unwrap_or_default())?;
             unpacker.hard_link(&name, &to)?;
         } else if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
             unpacker.file(&name, mode, &mut entry)?;
@@ -102,7 +112,7 @@ pub(crate) fn unpack_tar(
             return Err(archive_error(path, format!("`{name}` is a device or a pipe")));
         }
     }
-    Ok(())
+    Ok(named)
 }
 
 /// Unpacks a zip into an empty folder.
@@ -165,6 +175,15 @@ impl<'a> Unpacker<'a> {
             return Err(self.refuse(format!("`{name}` would be written outside of it")));
         }
         Ok(paths::clean(name))
+    }
+
+    /// A name as engines read those of tars: `..` takes a part away, and `/` is the target.
+    fn cleaned(&self, raw: &[u8]) -> Result<String, Error> {
+        let inside = std::str::from_utf8(raw)
+            .ok()
+            .filter(|name| name.starts_with('/') || !paths::escapes(name))
+            .map(paths::clean);
+        inside.map_or_else(|| self.name(raw), |name| self.name(name.as_bytes()))
     }
 
     fn count(&mut self) -> Result<(), Error> {
@@ -447,8 +466,18 @@ mod tests {
             .unwrap(),
             "a/, a/f 755 x, h 755 x, l->a"
         );
+        assert_eq!(
+            unpack(&[
+                ("d/../f", Kind::Regular, "x"),
+                ("/g", Kind::Regular, "y"),
+                ("h", Kind::Link, "/x/../g"),
+            ])
+            .unwrap(),
+            "f 755 x, g 755 y, h 755 y"
+        );
         for bad in [
             ("../x", Kind::Regular, "x"),
+            ("a/../../x", Kind::Regular, "x"),
             ("h", Kind::Link, "/etc/passwd"),
             ("h", Kind::Link, "none"),
             ("p", Kind::Fifo, ""),

@@ -6,10 +6,12 @@
 pub(crate) mod listing;
 pub(crate) mod own_folders;
 pub(crate) mod scan_cache;
+pub(crate) mod selection;
 pub(crate) mod stat_cache;
 mod walk;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -18,13 +20,14 @@ use esb_oci::{Attributes, Digest, Glob, IgnoreRules, LinkFault, LinkRules, is_pa
 
 use self::{
     own_folders::OwnFolders,
+    selection::Selection,
     stat_cache::{FolderStats, StatCache},
     walk::{SourceFolder, Walk},
 };
 use crate::{Error, error::io_error, paths};
 
 /// A folder that `COPY` reads from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Context<'a> {
     root: PathBuf,
     rules: IgnoreRules,
@@ -35,6 +38,8 @@ pub(crate) struct Context<'a> {
     links: Option<&'a LinkRules>,
     /// Folders even where they are links.
     own: OwnFolders,
+    /// What is not taken need not be read.
+    selection: Option<&'a Selection>,
 }
 
 /// One file or folder that a source of `COPY` names.
@@ -45,6 +50,9 @@ pub(crate) struct Selected {
     pub(crate) is_folder: bool,
     /// A single file has the empty path; a folder's content has paths in it, folders first.
     pub(crate) items: Vec<Item>,
+    /// Folders among them that are only on the way to others: where they are already, they keep
+    /// their owners.
+    pub(crate) passed: BTreeSet<String>,
 }
 
 /// A file, folder or link.
@@ -111,7 +119,8 @@ impl<'a> Context<'a> {
         stats: &'a StatCache,
         trust: bool,
     ) -> Self {
-        Self { root, rules, stats, trust, links: None, own: OwnFolders::default() }
+        let (links, own, selection) = (None, OwnFolders::default(), None);
+        Self { root, rules, stats, trust, links, own, selection }
     }
 
     /// Takes these folders as folders, also where they are links.
@@ -122,6 +131,25 @@ impl<'a> Context<'a> {
     /// Copies what relative links that lead out of a folder lead to.
     pub(crate) fn following(self, links: &'a LinkRules) -> Self {
         Self { links: Some(links), ..self }
+    }
+
+    /// What a source of `COPY` takes.
+    pub(crate) fn take(
+        &self,
+        source: &str,
+        selection: &Selection,
+    ) -> Result<Vec<Selected>, ContextError> {
+        let root = paths::clean(selection.root());
+        if selection.keeps_folders() && !is_pattern(&root) && self.resolve(&root)? != root {
+            // Engines do not find what they ask for behind a link.
+            let source = source.escape_debug();
+            return Err(ContextError::Unsupported(format!(
+                "`--parents` with a link in `{source}`"
+            )));
+        }
+        let context = Context { selection: Some(selection), ..self.clone() };
+        let found = context.select(selection.root())?;
+        selection.take(found).ok_or_else(|| ContextError::Missing(source.to_owned()))
     }
 
     /// What a source of `COPY` names: one file or folder, or all that a pattern matches. The context's
@@ -230,7 +258,7 @@ impl<'a> Context<'a> {
         }
         let items = walk.items;
         self.stats.save(&mut folder);
-        Ok(Selected { name, is_folder, items })
+        Ok(Selected { name, is_folder, items, passed: BTreeSet::new() })
     }
 
     fn place(&self, folder: PathBuf) -> SourceFolder {

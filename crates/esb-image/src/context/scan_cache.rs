@@ -25,6 +25,9 @@ pub(crate) struct ScanKey {
     pub(crate) folder: PathBuf,
     pub(crate) dockerignore: String,
     pub(crate) source: String,
+    /// The folders of the source are kept.
+    pub(crate) parents: bool,
+    pub(crate) excludes: Vec<String>,
     /// Remembered digests are good enough.
     pub(crate) trust: bool,
 }
@@ -154,11 +157,13 @@ mod tests {
             folder: "f".into(),
             dockerignore: String::new(),
             source: "s".to_owned(),
+            parents: false,
+            excludes: Vec::new(),
             trust: true,
         };
         let found = |name: &str| {
             let name = name.to_owned();
-            vec![Selected { name, is_folder: false, items: Vec::new() }]
+            vec![Selected { name, is_folder: false, items: Vec::new(), passed: <_>::default() }]
         };
         let scan = |result: Result<Vec<Selected>, ()>| {
             cache.get_or_scan(key.clone(), || result).map(|scan| scan.found[0].name.clone())

@@ -95,6 +95,9 @@ impl<'a> Walk<'a> {
             }
             // A link may stand for a folder.
             let may_hold = kind.is_dir() || kind.is_symlink();
+            if self.context.selection.is_some_and(|taken| !taken.needs(&inner, may_hold)) {
+                continue;
+            }
             if excluded && !(may_hold && rules.may_include_below(&path)) {
                 continue;
             }

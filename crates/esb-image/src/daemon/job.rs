@@ -84,6 +84,13 @@ impl Job {
             bases.insert(name.to_owned(), base.clone());
         }
         rewrite.configure(recipe, &bases)?;
+        // Triggers may copy anything.
+        for base in bases.values() {
+            let config = base.image.parse_config()?;
+            if config.list("OnBuild").is_some_and(|triggers| !triggers.is_empty()) {
+                rewrite.needs = CopiedPaths::All;
+            }
+        }
         let items = {
             let (needs, recipe, root) =
                 (rewrite.needs.clone(), recipe.clone(), request.root.to_owned());

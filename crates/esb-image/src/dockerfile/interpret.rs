@@ -5,13 +5,14 @@
 
 mod instructions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use esb_model::Platform;
 use esb_oci::ImageConfig;
 
 use super::{
-    From, Line, Problem, Script,
+    CopyFrom, From, Line, Problem, SCRATCH, Script,
+    mode::Mode,
     values::{Id, Owner},
     words::Variables,
 };
@@ -23,6 +24,8 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub(crate) struct Plan {
     /// The stages that the image needs, by position in the Dockerfile.
     pub(crate) stages: BTreeMap<usize, StagePlan>,
+    /// Images that are only copied from.
+    pub(crate) images: BTreeSet<String>,
 }
 
 /// The plan of one stage. A stage that starts from another contains that one's steps too.
@@ -62,20 +65,27 @@ pub(crate) enum StepAction {
 
 /// `COPY` and `ADD` with everything expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct CopyFiles {
     /// Archives are unpacked.
     pub(crate) unpack: bool,
-    /// The stage that is copied from; none for the context.
-    pub(crate) from: Option<usize>,
+    /// What is copied from; none for the context.
+    pub(crate) from: Option<CopyFrom>,
     pub(crate) sources: Vec<String>,
     /// Here-documents, by name: files that are copied after the sources.
     pub(crate) documents: Vec<(String, String)>,
+    /// Patterns of what is left out.
+    pub(crate) excludes: Vec<String>,
+    /// The folders of the sources are kept.
+    pub(crate) parents: bool,
+    /// What is copied lies on the stage as a layer of its own: its links are not followed.
+    pub(crate) link: bool,
     /// A clean path.
     pub(crate) destination: String,
     /// The destination is a folder, there or not.
     pub(crate) into_folder: bool,
     pub(crate) owner: Option<Owner>,
-    pub(crate) mode: Option<u32>,
+    pub(crate) mode: Option<Mode>,
 }
 
 impl Plan {
@@ -107,19 +117,19 @@ impl Plan {
     {
         script.check()?;
         let mut stages: BTreeMap<usize, StagePlan> = BTreeMap::new();
+        let mut images = BTreeSet::new();
         for position in script.needed() {
             let stage = &script.stages[position];
+            // A stage's triggers are among the instructions of those that start from it.
+            let mut triggers = Vec::new();
             let mut planned = match &stage.from {
-                From::Stage(earlier) => {
-                    let planned = stages[earlier].clone();
-                    check_triggers(&planned.config, &format!("stage {earlier}"), stage.line)?;
-                    planned
-                }
+                From::Stage(earlier) => stages[earlier].clone(),
                 From::Image(name) => {
                     let found = base(stage.line, name)?;
                     let is_known = found.is_some();
                     let config = found.unwrap_or_else(|| empty(platform));
-                    check_base(&config, name, platform, stage.line)?;
+                    check_architecture(&config, name, platform, stage.line)?;
+                    triggers = script.triggers(&config, stage.line)?;
                     StagePlan { is_known, ..StagePlan::new(Some(name.clone()), config) }
                 }
                 From::Scratch | From::Unsupported(_) => {
@@ -131,12 +141,23 @@ impl Plan {
             // Values of `ENV` win over those that an `ARG` of the base stage left.
             planned.read_environment();
             let mut has_cmd = false;
-            for line in &stage.instructions {
-                match planned.step(script, line.number, &line.instruction, &mut has_cmd) {
-                    Ok(step) => planned.steps.push(step),
-                    Err(_) if planned.may_do(script, line) => {}
+            planned.config.clear("OnBuild");
+            for line in triggers.iter().chain(&stage.instructions) {
+                let step = match planned.step(script, line.number, &line.instruction, &mut has_cmd)
+                {
+                    Ok(step) => step,
+                    Err(_) if planned.may_do(script, line) => continue,
                     Err(problem) => return Err(problem.into()),
+                };
+                if let Some(CopyFrom::Image(name)) = step.copied_from()
+                    && name != SCRATCH
+                {
+                    if let Some(config) = base(step.line, name)? {
+                        check_architecture(&config, name, platform, step.line)?;
+                    }
+                    images.insert(name.clone());
                 }
+                planned.steps.push(step);
             }
             if position + 1 == script.stages.len() {
                 let line = stage.instructions.last().map_or(stage.line, |line| line.number);
@@ -144,18 +165,19 @@ impl Plan {
             }
             stages.insert(position, planned);
         }
-        Ok(Self { stages })
+        Ok(Self { stages, images })
     }
 
     /// Whether the content of a stage's base matters: something is copied into it or from it.
     pub(crate) fn needs_index(&self, position: usize) -> bool {
-        let steps = self.stages.values().flat_map(|stage| &stage.steps);
-        let copied_from = |step: &Step| match &step.action {
-            StepAction::Copy(copy) => copy.from == Some(position),
-            StepAction::Nothing | StepAction::MakeFolder { .. } => false,
-        };
         self.stages[&position].steps.iter().any(|step| step.action != StepAction::Nothing)
-            || steps.into_iter().any(copied_from)
+            || self.copied_from().any(|from| *from == CopyFrom::Stage(position))
+    }
+
+    /// What steps copy from beside the context.
+    pub(crate) fn copied_from(&self) -> impl Iterator<Item = &CopyFrom> {
+        let steps = self.stages.values().flat_map(|stage| &stage.steps);
+        steps.filter_map(Step::copied_from)
     }
 
     /// Whether a stage sets an owner by a name that only its base's accounts resolve.
@@ -181,7 +203,7 @@ fn empty(platform: Platform) -> ImageConfig {
     ImageConfig::empty(platform.architecture.oci_name())
 }
 
-fn check_base(
+fn check_architecture(
     config: &ImageConfig,
     name: &str,
     platform: Platform,
@@ -198,15 +220,17 @@ fn check_base(
             ),
         ));
     }
-    check_triggers(config, &format!("`{}`", name.escape_debug()), line)
+    Ok(())
 }
 
-/// Triggers of a base would be instructions of the build.
-fn check_triggers(config: &ImageConfig, base: &str, line: usize) -> Result<(), Problem> {
-    if config.list("OnBuild").is_some_and(|triggers| !triggers.is_empty()) {
-        return Err(Problem::unsupported(line, format!("the `ONBUILD` triggers of {base}")));
+impl Step {
+    /// What it copies from, when that is not the context.
+    pub(crate) fn copied_from(&self) -> Option<&CopyFrom> {
+        match &self.action {
+            StepAction::Copy(copy) => copy.from.as_ref(),
+            StepAction::Nothing | StepAction::MakeFolder { .. } => None,
+        }
     }
-    Ok(())
 }
 
 impl StagePlan {

@@ -7,6 +7,7 @@
 #[cfg(feature = "daemon")]
 pub(crate) mod image_config;
 pub(crate) mod interpret;
+pub(crate) mod mode;
 mod pattern;
 mod read;
 #[cfg(feature = "daemon")]
@@ -20,6 +21,7 @@ pub(crate) mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use esb_model::{ImageOverrides, ImageRecipe, OwnDockerfile, Platform};
+use esb_oci::ImageConfig;
 
 use self::{
     read::{Reader, platform_arguments},
@@ -27,6 +29,9 @@ use self::{
     words::{Variables, WordError},
 };
 use crate::Error;
+
+/// The base that holds nothing.
+const SCRATCH: &str = "scratch";
 
 /// The largest Dockerfile that is read, in bytes.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -86,6 +91,7 @@ impl Problem {
 pub(crate) struct Script {
     /// What starts an escape, and continues a line.
     pub(crate) escape: char,
+    platform: Platform,
     /// Values of the `ARG`s before the first `FROM`, and of the platform.
     pub(crate) global: Variables,
     /// Build arguments, which replace the defaults of `ARG`s.
@@ -158,17 +164,42 @@ pub(crate) struct Healthcheck {
 
 /// `COPY` and `ADD`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Copy {
-    /// `ADD`, which unpacks archives.
+    /// `ADD`, and not `COPY`.
     pub(crate) add: bool,
-    /// The stage whose files are copied, by position.
-    pub(crate) from: Option<usize>,
+    /// Whose files are copied; none for the context.
+    pub(crate) from: Option<CopyFrom>,
     pub(crate) chown: Option<String>,
     pub(crate) chmod: Option<String>,
+    /// Of what is read from elsewhere.
+    pub(crate) checksum: Option<String>,
+    /// Archives are unpacked.
+    pub(crate) unpack: bool,
+    /// What is copied lies on the stage as a layer of its own.
+    pub(crate) link: bool,
+    /// The folders of the sources are kept.
+    pub(crate) parents: bool,
+    /// Patterns of what is left out, which nothing expands.
+    pub(crate) excludes: Vec<String>,
     pub(crate) sources: Vec<String>,
     /// Here-documents, which are copied after the sources.
     pub(crate) documents: Vec<Heredoc>,
     pub(crate) destination: String,
+}
+
+/// What `COPY --from` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CopyFrom {
+    /// An earlier stage, by position.
+    Stage(usize),
+    Image(String),
+}
+
+impl CopyFrom {
+    pub(crate) fn stage(&self) -> Option<usize> {
+        if let Self::Stage(position) = self { Some(*position) } else { None }
+    }
 }
 
 /// The arguments of `CMD` and `ENTRYPOINT`, which nothing expands.
@@ -205,48 +236,49 @@ impl Command {
 impl Script {
     /// Reads the Dockerfile of a recipe, as far as the stage that is built.
     pub(crate) fn for_recipe(recipe: &ImageRecipe) -> Result<Self, Problem> {
-        let given = recipe.own.as_ref().map(arguments).unwrap_or_default();
-        let mut script = Self::parse_with(&recipe.dockerfile, recipe.platform, &given)?;
-        if let Some(target) = recipe.own.as_ref().and_then(|own| own.target.as_deref()) {
-            script.select(target)?;
+        if recipe.dockerfile.len() > MAX_BYTES {
+            return Err(Problem::invalid(1, "the file is too large"));
         }
-        script.overrides = recipe.own.as_ref().map(|own| own.overrides.clone()).unwrap_or_default();
-        Ok(script)
+        Self::of(&Syntax::read(&recipe.dockerfile)?, recipe.platform, recipe.own.as_ref())
     }
 
     /// Reads a Dockerfile's text.
     #[cfg(test)]
     pub(crate) fn parse(text: &str, platform: Platform) -> Result<Self, Problem> {
-        Self::parse_with(text, platform, &Variables::new())
+        Self::of(&Syntax::read(text)?, platform, None)
     }
 
-    /// The same with build arguments that replace the defaults of `ARG`s before the first `FROM`.
-    pub(crate) fn parse_with(
-        text: &str,
+    /// The same of what was cut into lines already, with build arguments and a target.
+    fn of(
+        syntax: &Syntax,
         platform: Platform,
-        given: &Variables,
+        own: Option<&OwnDockerfile>,
     ) -> Result<Self, Problem> {
-        if text.len() > MAX_BYTES {
-            return Err(Problem::invalid(1, "the file is too large"));
-        }
-        Self::of(&Syntax::read(text)?, platform, given)
-    }
-
-    /// The same of what was cut into lines already.
-    fn of(syntax: &Syntax, platform: Platform, given: &Variables) -> Result<Self, Problem> {
         let escape = syntax.escape;
-        let mut reader = Reader { escape, platform, given, names: Vec::new() };
+        let given = own.map(arguments).unwrap_or_default();
+        let target = own.and_then(|own| own.target.as_deref());
+        let mut reader = Reader { escape, platform, given: &given, names: Vec::new() };
         let check = syntax.directives.iter().find(|directive| directive.name == "check");
         let check = check.filter(|check| fails_on_style(&check.value));
         let unsupported = check.map(|check| (check.line, "`# check=error=true`".to_owned()));
-        let (global, stages) = (platform_arguments(platform), Vec::new());
-        let (given, overrides) = (given.clone(), ImageOverrides::default());
-        let mut script = Self { escape, global, given, stages, overrides, unsupported };
+        let mut global = platform_arguments(platform, target);
+        for (name, value) in &mut global {
+            if let Some(given) = given.get(name) {
+                value.clone_from(given);
+            }
+        }
+        let stages = Vec::new();
+        let overrides = own.map(|own| own.overrides.clone()).unwrap_or_default();
+        let given = given.clone();
+        let mut script = Self { escape, platform, global, given, stages, overrides, unsupported };
         for raw in &syntax.instructions {
             reader.instruction(raw, &mut script)?;
         }
         if script.stages.is_empty() {
             return Err(Problem::invalid(1, "it has no `FROM`"));
+        }
+        if let Some(target) = target {
+            script.select(target)?;
         }
         Ok(script)
     }
@@ -270,10 +302,30 @@ impl Script {
             let Stage { from, instructions, .. } = &self.stages[position];
             let base = if let From::Stage(base) = from { Some(*base) } else { None };
             base.into_iter().chain(instructions.iter().filter_map(|line| match &line.instruction {
-                Instruction::Copy(copy) => copy.from,
+                Instruction::Copy(copy) => copy.from.as_ref().and_then(CopyFrom::stage),
                 _ => None,
             }))
         })
+    }
+
+    /// The instructions that a base image asks for, as if they stood in a line.
+    fn triggers(&self, base: &ImageConfig, line: usize) -> Result<Vec<Line>, Problem> {
+        let triggers = base.list("OnBuild").unwrap_or_default();
+        let given = Variables::new();
+        let (escape, platform) = (self.escape, self.platform);
+        let reader = Reader { escape, platform, given: &given, names: Vec::new() };
+        let lines = triggers.into_iter().map(|trigger| {
+            let found = reader.trigger(trigger, line)?;
+            match &found.instruction {
+                Instruction::Unsupported(reason) => Err(Problem::unsupported(line, reason)),
+                Instruction::Copy(Copy { from: Some(_), .. }) => {
+                    let reason = "`COPY --from`, a trigger of the base";
+                    Err(Problem::unsupported(line, reason))
+                }
+                _ => Ok(found),
+            }
+        });
+        lines.collect()
     }
 
     /// Whether the embedded engine knows every instruction that the image needs.
@@ -407,8 +459,7 @@ mod tests {
             assert!(*found == line && reason.contains(part), "{problem:?}");
         };
         check("FROM a\n\nRUN x", 3, "`RUN`");
-        check("FROM a\n# c\nCOPY --link a b", 3, "--link");
-        check("FROM a\nCOPY --from=other a b", 2, "not an earlier stage");
+        check("ARG V=a\nFROM a\nCOPY --from=$V a b", 3, "$V");
         check("FROM a\nONBUILD COPY <<EOF b\nEOF\n", 2, "here-document");
         check("FROM --platform=linux/arm64 a\n", 1, "linux/arm64");
         check("# check=skip=x;error=true\nFROM a\nUSER x", 1, "check=error=true");
@@ -448,6 +499,11 @@ mod tests {
         assert_eq!(script.needed(), [1, 2].into());
         assert_eq!(script.check(), Ok(()));
         assert_eq!(script.stages[1].from, From::Image("b:1".into()));
+        let copied = parse("FROM a\nCOPY --from=Later x y\nFROM b AS later").unwrap();
+        let Instruction::Copy(copy) = &copied.stages[0].instructions[0].instruction else {
+            panic!("no copy")
+        };
+        assert_eq!(copy.from, Some(CopyFrom::Image("Later".into())));
         let chained = parse("FROM a AS one\nFROM one\n").unwrap();
         assert_eq!(chained.stages[1].from, From::Stage(0));
     }
@@ -468,6 +524,8 @@ mod tests {
         check("COPY a b\nFROM a", 1);
         check("FROM a\nCMD [\"a\", 1]", 2);
         check("FROM a\nSHELL sh", 2);
+        check("FROM a\nCOPY --from=0 a b", 2);
+        check("FROM a\nFROM a\nCOPY --from=1 a b", 3);
         check("FROM a AS 1x", 1);
         check("ARG x=1", 1);
         check("FROM a\nONBUILD ONBUILD USER x", 2);

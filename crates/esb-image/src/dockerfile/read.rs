@@ -9,26 +9,29 @@ use std::collections::BTreeMap;
 use esb_model::Platform;
 
 use super::{
-    Command, Copy, From, Healthcheck, Instruction, Line, Problem, Script, Stage,
-    syntax::{Heredoc, RawInstruction, Word, json_list},
+    Command, Copy, CopyFrom, From, Healthcheck, Instruction, Line, Problem, SCRATCH, Script, Stage,
+    syntax::{Heredoc, RawInstruction, Syntax, Word, json_list},
     values,
     words::{self, Variables, expand},
 };
 
 /// The arguments that every engine knows of the platform that is built for. The embedded engine
 /// runs no process: it counts as running on that platform.
-pub(super) fn platform_arguments(platform: Platform) -> Variables {
+pub(super) fn platform_arguments(platform: Platform, target: Option<&str>) -> Variables {
+    let stage = ("TARGETSTAGE".to_owned(), target.unwrap_or("default").to_owned());
     ["TARGET", "BUILD"]
         .into_iter()
         .flat_map(|of| {
             [
                 ("PLATFORM", platform.to_string()),
                 ("OS", "linux".to_owned()),
+                ("OSVERSION", String::new()),
                 ("ARCH", platform.architecture.oci_name().to_owned()),
                 ("VARIANT", String::new()),
             ]
             .map(|(name, value)| (format!("{of}{name}"), value))
         })
+        .chain([stage])
         .collect()
 }
 
@@ -44,8 +47,8 @@ pub(super) struct Reader<'a> {
 
 /// The flags of one instruction, by name.
 struct Flags<'a> {
+    raw: &'a RawInstruction,
     line: usize,
-    keyword: &'a str,
     values: BTreeMap<&'a str, Option<&'a str>>,
 }
 
@@ -68,7 +71,7 @@ impl<'a> Flags<'a> {
                 return Err(Problem::invalid(line, format!("`--{shown}` stands there twice")));
             }
         }
-        Ok(Self { line, keyword, values })
+        Ok(Self { raw, line, values })
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, Problem> {
@@ -79,16 +82,25 @@ impl<'a> Flags<'a> {
         }
     }
 
-    /// The first of some flags that is set: what only another engine does.
-    fn unsupported(&self, names: &[&str]) -> Option<Instruction> {
-        let name = names.iter().find(|name| self.is_set(name))?;
-        Some(Instruction::Unsupported(format!("the flag `--{name}` of `{}`", self.keyword)))
+    /// The values of a flag that may stand there several times.
+    fn texts(&self, name: &str) -> Result<Vec<String>, Problem> {
+        self.text(name)?;
+        Ok(self.raw.flags(name).map(|word| word.text).collect())
     }
 
-    /// A flag without a value, or with `true`; a flag that says `false` is as none.
-    fn is_set(&self, name: &str) -> bool {
-        let value = self.values.get(name);
-        value.is_some_and(|value| !value.is_some_and(|value| value.eq_ignore_ascii_case("false")))
+    /// A flag without a value, or with `true` or `false`; none where it is not set.
+    fn switch(&self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.values.get(name) {
+            None => Ok(None),
+            Some(None) => Ok(Some(true)),
+            Some(Some(value)) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(Some(value)) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(Some(value)) => {
+                let value = value.escape_debug();
+                let reason = format!("`--{name}` is `{value}`, and not `true` or `false`");
+                Err(Problem::invalid(self.line, reason))
+            }
+        }
     }
 }
 
@@ -102,7 +114,15 @@ impl Reader<'_> {
         if raw.keyword == "FROM" {
             let from = self.from(raw, &script.global)?;
             let name = self.names.last().cloned().unwrap_or_default();
-            script.stages.push(Stage { line: number, name, from, instructions: Vec::new() });
+            let mut instructions = Vec::new();
+            if let From::Stage(position) = from {
+                for line in &script.stages[position].instructions {
+                    if let Instruction::OnBuild(trigger) = &line.instruction {
+                        instructions.push(self.trigger(trigger, number)?);
+                    }
+                }
+            }
+            script.stages.push(Stage { line: number, name, from, instructions });
             return Ok(());
         }
         let instruction = self.in_stage(raw)?;
@@ -114,6 +134,28 @@ impl Reader<'_> {
         };
         stage.instructions.push(Line { number, instruction });
         Ok(())
+    }
+
+    /// An instruction that a base asks for, as if it stood in the line of `FROM`.
+    pub(super) fn trigger(&self, text: &str, line: usize) -> Result<Line, Problem> {
+        let at_line = |problem: Problem| match problem {
+            Problem::Invalid { reason, .. } => {
+                Problem::invalid(line, format!("the trigger `{}`: {reason}", text.escape_debug()))
+            }
+            problem @ Problem::Unsupported { .. } => problem,
+        };
+        let syntax = Syntax::read(text).map_err(at_line)?;
+        let [raw] = &*syntax.instructions else {
+            let reason = format!("the trigger `{}` is no instruction", text.escape_debug());
+            return Err(Problem::invalid(line, reason));
+        };
+        let instruction = match self.in_stage(raw).map_err(at_line)? {
+            Instruction::Unsupported(reason) => {
+                Instruction::Unsupported(format!("{reason}, a trigger of the base"))
+            }
+            instruction => instruction,
+        };
+        Ok(Line { number: line, instruction })
     }
 
     /// An instruction that stands in a stage.
@@ -178,7 +220,8 @@ impl Reader<'_> {
             let reason = format!("a stage cannot have the name `{}`", name.escape_debug());
             return Err(Problem::invalid(line, reason));
         }
-        let from = self.base(line, image, flags.text("platform")?.as_deref(), global);
+        let platform = flags.text("platform")?.filter(|platform| !platform.is_empty());
+        let from = self.base(line, image, platform.as_deref(), global);
         self.names.push(name);
         from
     }
@@ -196,7 +239,13 @@ impl Reader<'_> {
         };
         if let Some(platform) = platform {
             let platform = expand(platform)?;
-            if platform.parse() != Ok(self.platform) {
+            if platform.is_empty() {
+                return Err(Problem::invalid(line, "the platform of `FROM` is empty"));
+            }
+            // The system or the processor alone stands for both.
+            let full = format!("linux/{platform}");
+            let is_same = |text: &str| text.parse() == Ok(self.platform);
+            if platform != "linux" && !is_same(&platform) && !is_same(&full) {
                 let platform = platform.escape_debug();
                 return Ok(From::Unsupported(format!("the platform `{platform}` of `FROM`")));
             }
@@ -209,7 +258,7 @@ impl Reader<'_> {
         if let Some(position) = self.names.iter().rposition(|stage| *stage == name) {
             return Ok(From::Stage(position));
         }
-        Ok(if name == "scratch" { From::Scratch } else { From::Image(name) })
+        Ok(if name == SCRATCH { From::Scratch } else { From::Image(name) })
     }
 
     /// `ARG` before the first `FROM`.
@@ -283,9 +332,17 @@ impl Reader<'_> {
             let reason = "a here-document cannot be a destination";
             return Err(Problem::invalid(raw.line, reason));
         }
-        let others = ["link", "exclude", "parents", "keep-git-dir", "checksum", "unpack"];
-        if let Some(unsupported) = flags.unsupported(&others) {
-            return Ok(unsupported);
+        let link = flags.switch("link")? == Some(true);
+        let parents = flags.switch("parents")? == Some(true);
+        let unpack = flags.switch("unpack")?.unwrap_or(add);
+        flags.switch("keep-git-dir")?;
+        let excludes = flags.texts("exclude")?;
+        // Read as patterns, these are no comment, no root and no exception.
+        let mut odd = excludes.iter().filter(|text| text.starts_with(['#', '/']));
+        let mut sources = words.iter().filter(|text| parents && text.starts_with(['#', '!']));
+        if let Some(odd) = odd.next().or_else(|| sources.next()) {
+            let reason = format!("the pattern `{}`", odd.escape_debug());
+            return Ok(Instruction::Unsupported(reason));
         }
         let (mut sources, mut documents) = (Vec::new(), Vec::new());
         for word in words {
@@ -302,31 +359,42 @@ impl Reader<'_> {
         }
         let mut from = None;
         if let Some(name) = flags.text("from")?.filter(|name| !name.is_empty()) {
-            from = self.stage(&name);
-            if from.is_none() {
-                let reason = format!("`COPY --from={}`", name.escape_debug());
-                return Ok(Instruction::Unsupported(reason + ", which is not an earlier stage"));
+            // Engines of different age expand it or do not.
+            if expand(&name, self.escape, &Variables::new()).as_ref() != Ok(&name) {
+                let name = name.escape_debug();
+                return Ok(Instruction::Unsupported(format!("`--from={name}`, a variable")));
             }
+            from = Some(self.copied_from(raw.line, name)?);
         }
-        let (owner, mode) = (flags.text("chown")?, flags.text("chmod")?);
         Ok(Instruction::Copy(Copy {
             add,
             from,
-            chown: owner,
-            chmod: mode,
+            chown: flags.text("chown")?,
+            chmod: flags.text("chmod")?,
+            checksum: flags.text("checksum")?,
+            unpack,
+            link,
+            parents,
+            excludes,
             sources,
             documents,
             destination,
         }))
     }
 
-    fn stage(&self, name: &str) -> Option<usize> {
-        let earlier = self.names.len().checked_sub(1)?;
+    /// What `--from` names: an earlier stage by position or name, else an image.
+    fn copied_from(&self, line: usize, name: String) -> Result<CopyFrom, Problem> {
+        let earlier = self.names.len().saturating_sub(1);
         if let Ok(position) = name.parse::<usize>() {
-            return (position < earlier).then_some(position);
+            if position < earlier {
+                return Ok(CopyFrom::Stage(position));
+            }
+            let reason = format!("`--from={position}` is not an earlier stage");
+            return Err(Problem::invalid(line, reason));
         }
-        let name = name.to_lowercase();
-        self.names[..earlier].iter().rposition(|stage| *stage == name)
+        let lower = name.to_lowercase();
+        let stage = self.names[..earlier].iter().rposition(|stage| *stage == lower);
+        Ok(stage.map_or(CopyFrom::Image(name), CopyFrom::Stage))
     }
 }
 

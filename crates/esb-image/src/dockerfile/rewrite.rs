@@ -11,7 +11,7 @@ use esb_model::ImageRecipe;
 use crate::{
     Base, Error,
     dockerfile::{
-        Problem, Script, arguments, image_config, needed_stages,
+        Problem, Script, image_config, needed_stages,
         step_lines::StepLines,
         syntax::{RawInstruction, Syntax, Word},
         values, words,
@@ -105,8 +105,7 @@ impl DockerfileRewrite {
         };
         let parsed = Syntax::read(text).map_err(of_problem)?;
         let own = recipe.own.as_ref();
-        let given = own.map(arguments).unwrap_or_default();
-        let globals = Script::of(&parsed, recipe.platform, &given)
+        let globals = Script::of(&parsed, recipe.platform, own)
             .map(|script| script.global)
             .unwrap_or_default();
         let mut reader = RewriteReader {
@@ -126,6 +125,7 @@ impl DockerfileRewrite {
                 steps: StepLines::default(),
             },
             stages: Vec::new(),
+            escape: parsed.escape,
             expand: |name: &str| {
                 words::expand(name, parsed.escape, &globals).unwrap_or_else(|_| name.to_owned())
             },
@@ -230,7 +230,9 @@ impl DockerfileRewrite {
             let break_before = if before.ends_with('\n') { "" } else { "\n" };
             patches.push((self.end..self.end, format!("{break_before}{added}")));
         }
-        patches.sort_by_key(|(place, _)| std::cmp::Reverse(place.start));
+        // A trigger is read again for each stage that starts from its own.
+        patches.sort_by(|(a, x), (b, y)| (b.start, x).cmp(&(a.start, y)));
+        patches.dedup();
         let mut text = self.text.clone();
         for (place, new) in patches {
             text.replace_range(place, &new);
@@ -242,6 +244,7 @@ impl DockerfileRewrite {
 struct RewriteReader<E> {
     rewrite: DockerfileRewrite,
     stages: Vec<StageNeeds>,
+    escape: char,
     expand: E,
 }
 
@@ -255,6 +258,8 @@ struct StageNeeds {
     stages: BTreeSet<usize>,
     /// Of the context.
     needs: CopiedPaths,
+    /// What stages that start from it have to do.
+    triggers: Vec<RawInstruction>,
 }
 
 /// The kind of a name after `FROM` or `--from`.
@@ -267,7 +272,11 @@ enum Origin {
 impl<E: Fn(&str) -> String> RewriteReader<E> {
     fn instruction(&mut self, raw: &RawInstruction) -> Result<(), Problem> {
         match &*raw.keyword {
-            "FROM" => self.from(raw),
+            "FROM" => self.from(raw)?,
+            "ONBUILD" => {
+                let trigger = raw.trigger(self.escape);
+                self.stages.last_mut().into_iter().for_each(|it| it.triggers.push(trigger.clone()));
+            }
             "COPY" | "ADD" => {
                 self.rewrite.steps.step(raw.line as u64);
                 match raw.flags("from").find(|from| !from.text.is_empty()) {
@@ -290,9 +299,9 @@ impl<E: Fn(&str) -> String> RewriteReader<E> {
         Ok(())
     }
 
-    fn from(&mut self, raw: &RawInstruction) {
+    fn from(&mut self, raw: &RawInstruction) -> Result<(), Problem> {
         let words = raw.words();
-        let Some(image) = words.first() else { return };
+        let Some(image) = words.first() else { return Ok(()) };
         let origin = self.image(image);
         let base = match &origin {
             Origin::Nothing => None,
@@ -302,9 +311,15 @@ impl<E: Fn(&str) -> String> RewriteReader<E> {
         let name = words.get(2).map(|name| name.text.to_lowercase());
         let line = matches!(origin, Origin::Image(_)).then_some(raw.line as u64);
         self.rewrite.steps.stage(name.clone(), line);
-        let (images, stages) = Default::default();
-        self.stages.push(StageNeeds { name, base, images, stages, needs: CopiedPaths::none() });
+        let (images, stages, triggers) = Default::default();
+        let needs = CopiedPaths::none();
+        self.stages.push(StageNeeds { name, base, images, stages, needs, triggers });
+        let triggers = match origin {
+            Origin::StageNeeds(stage) => self.stages[stage].triggers.clone(),
+            Origin::Nothing | Origin::Image(_) => Vec::new(),
+        };
         self.needs(origin);
+        triggers.iter().filter(|it| it.keyword != "ONBUILD").try_for_each(|it| self.instruction(it))
     }
 
     /// Notes what the last stage needs.
@@ -542,6 +557,19 @@ pub(crate) mod tests {
         let needs = |target| DockerfileRewrite::read(&own(text, &[], target)).unwrap().needs;
         assert_eq!(needs(Some("one")), CopiedPaths::All);
         assert_eq!(needs(None), CopiedPaths::Paths(["x", "y"].map(str::to_owned).into()));
+    }
+
+    #[test]
+    fn triggers_belong_to_the_stages_that_start_from_theirs() {
+        let text = "FROM b AS a\nONBUILD COPY x /\nONBUILD COPY --from=e:1 /y /\nFROM a AS c\nFROM a\nCOPY --from=c / /\n";
+        check(
+            text,
+            &["b", "e:1"],
+            Some(&["x"]),
+            &text.replace(" b ", " [b] ").replace("e:1", "[e:1]"),
+        );
+        let exported = "FROM b\nONBUILD COPY x /\nONBUILD COPY --from=e:1 /y /\n";
+        check(exported, &["b"], Some(&[]), &exported.replace(" b\n", " [b]\n"));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) struct Directive {
 }
 
 /// One instruction whose words have no meaning yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RawInstruction {
     /// In upper case.
     pub(crate) keyword: String,
@@ -70,7 +70,7 @@ pub(crate) struct Heredoc {
 }
 
 /// A line that may be put together from several.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Joined {
     text: String,
     /// Where parts of the text begin: in it, and in the file.
@@ -86,6 +86,20 @@ impl Joined {
     fn place(&self, offset: usize) -> usize {
         let next = self.parts.partition_point(|(start, _)| *start <= offset);
         self.parts[..next].last().map_or(offset, |(start, at)| at + (offset - start))
+    }
+
+    /// What follows some of the text.
+    #[cfg(feature = "daemon")]
+    fn after(&self, start: usize) -> Self {
+        let mut rest = Self::default();
+        let ends = self.parts.iter().skip(1).map(|(end, _)| *end).chain([self.text.len()]);
+        for ((part, at), end) in self.parts.iter().zip(ends) {
+            let from = start.max(*part);
+            if from < end {
+                rest.push(&self.text[from..end], at + (from - part));
+            }
+        }
+        rest
     }
 
     /// The place in the file of a part of the text.
@@ -244,6 +258,14 @@ impl RawInstruction {
         }
         let arguments = whole[at..end].to_owned();
         Self { keyword, line, flags, arguments, heredocs: Vec::new(), end: 0, start: at, text }
+    }
+
+    /// The instruction that `ONBUILD` has as its arguments.
+    #[cfg(feature = "daemon")]
+    pub(crate) fn trigger(&self, escape: char) -> Self {
+        let mut trigger = Self::cut(self.text.after(self.start), self.line, escape);
+        trigger.end = self.end;
+        trigger
     }
 
     /// The arguments as words, split at whitespace whatever is quoted.
@@ -464,6 +486,16 @@ mod tests {
         assert_eq!(places("VOLUME []"), [""; 0]);
         assert_eq!(places("CMD [1"), ["[1"]);
         assert!(read("CMD [\"a\", 1]").instructions[0].list().is_err());
+    }
+
+    #[cfg(feature = "daemon")]
+    #[test]
+    fn triggers_have_places() {
+        let text = "FROM a\nONBUILD COPY --x=y \\\n  bc d\nUSER x\n";
+        let trigger = read(text).instructions[1].trigger('\\');
+        let places: Vec<_> = trigger.words().into_iter().map(|word| &text[word.span]).collect();
+        assert_eq!((&*trigger.keyword, trigger.line, places), ("COPY", 2, vec!["bc", "d"]));
+        assert_eq!(&text[trigger.flags[0].span.clone()], "--x=y");
     }
 
     #[test]

@@ -24,11 +24,6 @@ pub(super) fn is_remote(source: &str) -> bool {
         .any(|scheme| source.starts_with(scheme))
 }
 
-/// A mode in octal. Engines of different age do different things with the bits above the others.
-pub(super) fn numeric_mode(mode: &str) -> Option<u32> {
-    u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o777)
-}
-
 /// `root` is the one name that means the same everywhere. Numbers that are none of a user, which
 /// engines take all the same, are no id.
 fn id(text: &str) -> Option<Id> {

@@ -6,7 +6,7 @@
 //! Of its layers that leaves what they are called and how large they are; what they hold is named
 //! by the config, and compared by whoever unpacks them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use esb_model::Reporter;
 use esb_oci::{Digest, Image};
@@ -15,7 +15,7 @@ use super::{EmbeddedBuilder, Inner, Prepared, Progress, job::Job, make, report};
 use crate::{
     Action, BuildReport, Error, Pins, PublishedImages,
     blocking::blocking,
-    filesystem::{base_index::BaseIndex, node::Changes},
+    filesystem::{base_contents::Bases, node::Changes},
     image::assemble,
 };
 
@@ -41,11 +41,11 @@ impl EmbeddedBuilder {
         if !is_marked {
             return Ok(Progress::Needed(prepared));
         }
-        let indexes = self.indexes(job, &prepared.plan, reporter).await?;
+        let (prepared, bases) = self.bases(job, prepared, reporter).await?;
         let _permit = self.inner.processors.acquire().await;
         let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
         blocking(move || {
-            Ok(match inner.use_if_same(&job, &prepared, &indexes, &image)? {
+            Ok(match inner.use_if_same(&job, &prepared, &bases, &image)? {
                 Some(report) => Progress::Done(Box::new(report)),
                 None => Progress::Needed(prepared),
             })
@@ -85,10 +85,10 @@ impl Inner {
         &self,
         job: &Job,
         prepared: &Prepared,
-        indexes: &HashMap<Digest, Arc<BaseIndex>>,
+        bases: &Bases,
         image: &Image,
     ) -> Result<Option<BuildReport>, Error> {
-        let applied = self.apply_steps(job, prepared, indexes)?;
+        let applied = self.applied(job, prepared, bases)?;
         let layer_request = make::layer_request(job, prepared);
         let layer = |changes: &Changes| self.layers.published(changes, layer_request);
         let assembled = self.assemble(job, prepared, &applied, layer)?;

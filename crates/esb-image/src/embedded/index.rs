@@ -1,11 +1,12 @@
-//! Finds or makes the indexes of base images, from which copied files get their place.
+//! Finds or makes the indexes of base images, from which copied files get their place, and reads
+//! what is copied out of them.
 //!
 //! Owns where an index comes from, and that one is made once. The text of an index that a manifest
 //! carries decides where files are copied to, so that it is read only from manifests that are known to be
 //! ours.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError},
 };
 
@@ -13,35 +14,92 @@ use esb_model::{Activity, ActivityGuard, Reporter};
 use esb_oci::{Digest, Image};
 use tokio::sync::OnceCell;
 
-use super::{EmbeddedBuilder, Inner, job::Job};
+use super::{EmbeddedBuilder, Inner, Prepared, job::Job};
 use crate::{
     Base, Error,
     blocking::blocking,
-    dockerfile::interpret::Plan,
     filesystem::{
+        apply::work_folder,
+        base_contents::{BaseContents, Bases, LoadedBase},
         base_index::{self, BaseIndex, compact},
         base_layers,
     },
 };
 
 impl EmbeddedBuilder {
-    /// The indexes that a plan needs, by their bases.
-    pub(super) async fn indexes(
+    /// The base images that a build needs: indexes, and the contents that are copied.
+    pub(super) async fn bases(
         &self,
-        job: &Job,
-        plan: &Plan,
+        job: &Arc<Job>,
+        mut prepared: Box<Prepared>,
         reporter: &dyn Reporter,
-    ) -> Result<HashMap<Digest, Arc<BaseIndex>>, Error> {
-        let mut indexes = HashMap::new();
+    ) -> Result<(Box<Prepared>, Bases), Error> {
+        let plan = &prepared.plan;
+        // By name; whether its accounts are asked for.
+        let mut wanted: BTreeMap<&str, bool> = BTreeMap::new();
         for (position, stage) in &plan.stages {
-            let Some(base) = job.base(stage) else { continue };
-            if plan.needs_index(*position) {
-                let named = plan.names_owners(*position);
-                let index = self.index(job, base, named, reporter).await?;
-                indexes.insert(base.image.digest(), index);
+            if let Some(name) = stage.base.as_deref()
+                && plan.needs_index(*position)
+            {
+                *wanted.entry(name).or_default() |= plan.names_owners(*position);
             }
         }
-        Ok(indexes)
+        for name in &plan.images {
+            wanted.entry(name).or_default();
+        }
+        let mut bases = Bases::new();
+        for (name, named) in wanted {
+            let index = self.index(job, job.named_base(name)?, named, reporter).await?;
+            let name = name.to_owned();
+            bases.insert(name.clone(), LoadedBase { name, index, contents: None });
+        }
+        while prepared.plan.copied_from().next().is_some() {
+            let (inner, of_job) = (Arc::clone(&self.inner), Arc::clone(job));
+            let missing;
+            (prepared, bases, missing) = blocking(move || {
+                let applied = inner.apply_steps(&of_job, &prepared, &bases);
+                applied.map(|applied| (prepared, bases, applied.missing()))
+            })
+            .await?;
+            if missing.is_empty() {
+                break;
+            }
+            for (name, paths) in missing {
+                if let Some(base) = bases.get_mut(&name) {
+                    self.read(job, base, paths, reporter).await?;
+                }
+            }
+        }
+        Ok((prepared, bases))
+    }
+
+    /// Reads what a build copies out of a base, all of it at once.
+    async fn read(
+        &self,
+        job: &Job,
+        base: &mut LoadedBase,
+        mut paths: BTreeSet<String>,
+        reporter: &dyn Reporter,
+    ) -> Result<(), Error> {
+        if let Some(contents) = &base.contents {
+            paths.extend(contents.asked().iter().cloned());
+        }
+        let image = job.named_base(&base.name)?;
+        let store = &self.inner.store;
+        let folder = work_folder(store)?;
+        let activity = ActivityGuard::start(reporter, &image.name, Activity::Index);
+        let found = base_layers::contents(
+            &job.recipe.repository,
+            image,
+            store,
+            &paths,
+            folder.path(),
+            reporter,
+        );
+        let nodes = found.await?;
+        activity.finish("");
+        base.contents = Some(Arc::new(BaseContents::new(paths, nodes, folder)));
+        Ok(())
     }
 
     /// The index of a base: from memory, from a record, from its manifest when that is ours, or

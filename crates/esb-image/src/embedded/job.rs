@@ -16,7 +16,7 @@ use crate::{
     Base, BuildRequest, Error, Unsupported,
     context::{ContextError, listing::Files, not_text},
     dockerfile::{
-        Problem,
+        CopyFrom, Problem,
         interpret::{CopyFiles, Plan, StagePlan, Step, StepAction},
     },
     filesystem::{apply::AppliedSteps, base_index::BaseIndex, sources::Sources},
@@ -170,6 +170,11 @@ impl Job {
             recipe.number(*position as u64).bytes(&stage.config.to_bytes());
             describe_steps(stage, &mut recipe);
         }
+        for name in &plan.images {
+            if let Some(found) = self.bases.get(name) {
+                base.text(&found.name).digest(found.image.config.descriptor.digest);
+            }
+        }
         let sources = sources.describe(plan);
         ImageParts {
             base: base.finish(),
@@ -182,7 +187,10 @@ impl Job {
     /// Lists the files of a part of the image, so that the next build can say what changed.
     pub(super) fn listing(&self, part: Part<'_>, plan: &Plan, sources: &Sources) -> Files {
         match part {
-            Part::Base => list_bases(plan.stages.values().filter_map(|stage| self.base(stage))),
+            Part::Base => {
+                let images = plan.images.iter().filter_map(|name| self.bases.get(name));
+                list_bases(plan.stages.values().filter_map(|stage| self.base(stage)).chain(images))
+            }
             Part::Recipe => {
                 let steps = plan.stages.values().flat_map(|stage| &stage.steps);
                 steps.map(|step| (self.shown(step), String::new())).collect()
@@ -248,7 +256,23 @@ fn describe_steps(stage: &StagePlan, key: &mut Fingerprint) {
         match &step.action {
             StepAction::Nothing => key.text("nothing"),
             StepAction::Copy(copy) => {
-                let from = copy.from.map_or(u64::MAX, |from| from as u64);
+                let from = match &copy.from {
+                    None => u64::MAX,
+                    Some(CopyFrom::Stage(position)) => *position as u64,
+                    Some(CopyFrom::Image(name)) => {
+                        key.text("image").text(name);
+                        u64::MAX
+                    }
+                };
+                for pattern in &copy.excludes {
+                    key.text("exclude").text(pattern);
+                }
+                if copy.link {
+                    key.text("link");
+                }
+                if copy.unpack != step.created_by.starts_with("ADD") {
+                    key.text("unpack").number(copy.unpack.into());
+                }
                 for (name, text) in &copy.documents {
                     key.text("document").text(name).text(text);
                 }

@@ -2,19 +2,17 @@
 //!
 //! Owns the order: apply the steps, make layers, config and manifest; and what is remembered of them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use esb_oci::{Digest, Image};
+use esb_oci::Image;
 
 use super::{Inner, Prepared, job::Job, report};
 use crate::{
     Action, BuildReport, Error, Pins,
     dockerfile::Fault,
     filesystem::{
-        apply::{AppliedSteps, StepApplier},
+        apply::{Applied, AppliedSteps, StepApplier},
+        base_contents::Bases,
         base_index::{BaseIndex, compact},
         node::Changes,
     },
@@ -37,11 +35,11 @@ impl Inner {
         &self,
         job: &Job,
         prepared: &Prepared,
-        indexes: &HashMap<Digest, Arc<BaseIndex>>,
+        bases: &Bases,
     ) -> Result<BuildReport, Error> {
         let Prepared { plan, sources, parts, .. } = prepared;
         let reason = self.why(job, plan, sources, parts);
-        let applied = self.apply_steps(job, prepared, indexes)?;
+        let applied = self.applied(job, prepared, bases)?;
         let layer_request = layer_request(job, prepared);
         let layer = |changes: &Changes| self.layers.make(changes, layer_request).map(Some);
         let assembled = self.assemble(job, prepared, &applied, layer)?;
@@ -53,19 +51,27 @@ impl Inner {
         Ok(report(assembled.image, Action::Built, reason, assembled.pins))
     }
 
-    /// The file system of the image; `indexes` are those of its bases, as far as they are needed.
+    /// The file system of the image; `bases` are those that it needs.
+    pub(super) fn applied(
+        &self,
+        job: &Job,
+        prepared: &Prepared,
+        bases: &Bases,
+    ) -> Result<AppliedSteps, Error> {
+        match self.apply_steps(job, prepared, bases)? {
+            Applied::Steps(applied) => Ok(applied),
+            Applied::Missing(_) => unreachable!("all contents were read before"),
+        }
+    }
+
     pub(super) fn apply_steps(
         &self,
         job: &Job,
         prepared: &Prepared,
-        indexes: &HashMap<Digest, Arc<BaseIndex>>,
-    ) -> Result<AppliedSteps, Error> {
+        bases: &Bases,
+    ) -> Result<Applied, Error> {
         let Prepared { plan, sources, .. } = prepared;
-        let bases = plan.stages.iter().filter_map(|(position, stage)| {
-            let index = indexes.get(&job.base(stage)?.image.digest())?;
-            Some((*position, Arc::clone(index)))
-        });
-        let applier = StepApplier::new(&self.store, self.settings.unpack, bases.collect());
+        let applier = StepApplier::new(&self.store, self.settings.unpack, bases);
         applier.apply_all(plan, sources).map_err(|fault| match fault {
             Fault::Problem(problem) => job.problem(problem),
             Fault::Error(error) => *error,

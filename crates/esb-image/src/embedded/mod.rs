@@ -23,10 +23,11 @@ use crate::{
     UnpackLimits, Unsupported,
     blocking::blocking,
     context::{
-        Context,
+        Context, ContextError,
         listing::Listings,
         own_folders::OwnFolders,
         scan_cache::{self, ScanCache, ScanKey},
+        selection::Selection,
         stat_cache::StatCache,
     },
     dockerfile::{
@@ -200,9 +201,9 @@ impl EmbeddedBuilder {
             Progress::Done(report) => return Ok(*report),
             Progress::Needed(prepared) => prepared,
         };
-        let indexes = self.indexes(&job, &prepared.plan, reporter).await?;
+        let (prepared, bases) = self.bases(&job, prepared, reporter).await?;
         let _permit = self.inner.processors.acquire().await;
-        blocking(move || inner.make(&job, &prepared, &indexes)).await
+        blocking(move || inner.make(&job, &prepared, &bases)).await
     }
 
     /// Everything that can be known before something is made, here and where the image goes.
@@ -329,9 +330,15 @@ impl Inner {
                         folder: folder.clone(),
                         dockerignore: job.recipe.dockerignore.clone(),
                         source: source.clone(),
+                        parents: copy.parents,
+                        excludes: copy.excludes.clone(),
                         trust: job.trust,
                     };
-                    let scan = self.scans.get_or_scan(key, || context.select(source));
+                    let selection = Selection::new(source, copy.parents, &copy.excludes)
+                        .map_err(ContextError::Invalid);
+                    let scan = selection.and_then(|selection| {
+                        self.scans.get_or_scan(key, || context.take(source, &selection))
+                    });
                     found.push(scan.map_err(|error| job.context_error(step.line, error))?);
                 }
                 sources.insert((*position, number), found);

@@ -4,7 +4,7 @@
 //! layers: it returns what each must contain.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fs,
     sync::Arc,
 };
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::{
     accounts,
+    base_contents::{Bases, LoadedBase, Missing},
     base_index::BaseIndex,
     node::{Changes, CopyError},
     sources::Sources,
@@ -24,14 +25,23 @@ use crate::{
     archives::unpack::{TarKind, tar_kind, unpack_tar},
     context::{
         Content, Context, ContextError, Item, ItemKind, Selected, not_text, scan_cache::Scan,
-        stat_cache::StatCache,
+        selection::Selection, stat_cache::StatCache,
     },
     dockerfile::{
-        Fault, Problem,
+        CopyFrom, Fault, Problem,
         interpret::{CopyFiles, Plan, Step, StepAction},
     },
     error::io_error,
+    paths,
 };
+
+/// How far the steps of a plan could be applied.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    Steps(AppliedSteps),
+    /// Contents of base images have to be read before.
+    Missing(Missing),
+}
 
 /// The changes that each step of an image made to its file system.
 #[derive(Debug)]
@@ -48,31 +58,38 @@ pub(crate) struct AppliedSteps {
 pub(crate) struct StepApplier<'a> {
     store: &'a ContentStore,
     limits: UnpackLimits,
-    bases: HashMap<usize, Arc<BaseIndex>>,
+    bases: &'a Bases,
     trees: BTreeMap<usize, Tree>,
+    missing: Missing,
     unpacked: Vec<TempDir>,
 }
 
 impl<'a> StepApplier<'a> {
-    /// `bases` holds the index of each stage's base, as far as it was needed.
-    pub(crate) fn new(
-        store: &'a ContentStore,
-        limits: UnpackLimits,
-        bases: HashMap<usize, Arc<BaseIndex>>,
-    ) -> Self {
-        Self { store, limits, bases, trees: BTreeMap::new(), unpacked: Vec::new() }
+    pub(crate) fn new(store: &'a ContentStore, limits: UnpackLimits, bases: &'a Bases) -> Self {
+        let (trees, missing, unpacked) = Default::default();
+        Self { store, limits, bases, trees, missing, unpacked }
     }
 
     /// Applies the steps of every stage; the changes of the last one are the image's.
-    pub(crate) fn apply_all(
-        mut self,
+    pub(crate) fn apply_all(mut self, plan: &Plan, sources: &Sources) -> Result<Applied, Fault> {
+        let steps = self.stages(plan, sources);
+        // What does not work with a file that stands for another may work with the right one.
+        if !self.missing.is_empty() {
+            return Ok(Applied::Missing(self.missing));
+        }
+        let (base, changes) = steps?;
+        Ok(Applied::Steps(AppliedSteps { base, changes, _unpacked: self.unpacked }))
+    }
+
+    fn stages(
+        &mut self,
         plan: &Plan,
         sources: &Sources,
-    ) -> Result<AppliedSteps, Fault> {
+    ) -> Result<(Option<Arc<BaseIndex>>, Vec<Changes>), Fault> {
         let mut last = (None, Vec::new());
         for (position, stage) in &plan.stages {
-            let base = self.bases.get(position).cloned();
-            let mut tree = Tree::new(base.clone().unwrap_or_default());
+            let base = stage.base.as_deref().and_then(|name| self.bases.get(name));
+            let mut tree = Tree::new(base.cloned().unwrap_or_default());
             let mut changes = Vec::new();
             for (number, step) in stage.steps.iter().enumerate() {
                 let mut step_changes = Changes::new();
@@ -80,10 +97,9 @@ impl<'a> StepApplier<'a> {
                 changes.push(step_changes);
             }
             self.trees.insert(*position, tree);
-            last = (base, changes);
+            last = (base.map(|base| Arc::clone(&base.index)), changes);
         }
-        let (base, changes) = last;
-        Ok(AppliedSteps { base, changes, _unpacked: self.unpacked })
+        Ok(last)
     }
 
     fn step(
@@ -105,9 +121,9 @@ impl<'a> StepApplier<'a> {
             }
             StepAction::Copy(copy) => {
                 let from_stage;
-                let sources: Vec<&Selected> = match copy.from {
+                let sources: Vec<&Selected> = match &copy.from {
                     Some(from) => {
-                        from_stage = self.stage_sources(copy, from, step.line)?;
+                        from_stage = self.other_sources(copy, from, step.line)?;
                         from_stage.iter().collect()
                     }
                     None => sources.iter().flat_map(|scan| &scan.found).collect(),
@@ -120,55 +136,89 @@ impl<'a> StepApplier<'a> {
                     destination: &copy.destination,
                     into_folder: copy.into_folder,
                     owner: owner.transpose().map_err(problem)?,
-                    mode: copy.mode,
+                    mode: copy.mode.as_ref(),
                 };
-                for selected in sources {
-                    if copy.unpack
-                        && let Some(items) = self.archive(selected, step.line)?
-                    {
-                        if to.owner.is_some() || to.mode.is_some() {
-                            let reason = "`ADD` of an archive with an owner or a mode".to_owned();
-                            return Err(problem(CopyError::Unsupported(reason)).into());
-                        }
-                        tree.unpack(&items, to, changed).map_err(problem)?;
-                    } else {
-                        tree.copy(selected, to, changed).map_err(problem)?;
-                    }
+                if !copy.link {
+                    return self.copy(copy, &sources, to, step.line, tree, changed);
                 }
-                for (name, text) in &copy.documents {
-                    let document = self.document(name, text)?;
-                    tree.copy(&document, to, changed).map_err(problem)?;
-                }
-                Ok(())
+                let mut layer = Changes::new();
+                let mut alone = Tree::new(LoadedBase::default());
+                self.copy(copy, &sources, to, step.line, &mut alone, &mut layer)?;
+                Ok(tree.lay(layer, changed).map_err(problem)?)
             }
         }
     }
 
-    fn stage_sources(
-        &self,
+    /// Lands sources and here-documents of a step.
+    fn copy(
+        &mut self,
         copy: &CopyFiles,
-        from: usize,
+        sources: &[&Selected],
+        to: CopyTarget<'_>,
+        line: usize,
+        tree: &mut Tree,
+        changed: &mut Changes,
+    ) -> Result<(), Fault> {
+        let problem = |error| copy_problem(line, error);
+        for selected in sources {
+            if copy.unpack
+                && let Some(items) = self.archive(selected, line)?
+            {
+                // Archives have modes of their own.
+                let to = CopyTarget { mode: None, ..to };
+                tree.unpack(&items, to, changed).map_err(problem)?;
+            } else {
+                tree.copy(selected, to, changed).map_err(problem)?;
+            }
+        }
+        for (name, text) in &copy.documents {
+            let document = self.document(name, text)?;
+            tree.copy(&document, to, changed).map_err(problem)?;
+        }
+        Ok(())
+    }
+
+    /// The sources in another stage, or in an image.
+    fn other_sources(
+        &mut self,
+        copy: &CopyFiles,
+        from: &CopyFrom,
         line: usize,
     ) -> Result<Vec<Selected>, Problem> {
-        let tree = &self.trees[&from];
-        let mut found = Vec::new();
+        let of_image;
+        let tree = match from {
+            CopyFrom::Stage(position) => &self.trees[position],
+            CopyFrom::Image(name) => {
+                of_image = Tree::new(self.bases.get(name).cloned().unwrap_or_default());
+                &of_image
+            }
+        };
+        let (mut found, mut missing) = (Vec::new(), BTreeSet::new());
         for source in &copy.sources {
-            found.extend(tree.select(source).map_err(|error| copy_problem(line, error))?);
+            let problem = |error| copy_problem(line, error);
+            let selection = Selection::new(source, copy.parents, &copy.excludes)
+                .map_err(|reason| problem(CopyError::Invalid(reason)))?;
+            let selected = tree.select(&selection, &mut missing).map_err(problem)?;
+            found.extend(selection.take(selected).ok_or_else(|| {
+                let source = paths::clean(source);
+                let shown = source.escape_debug();
+                // Engines of different age find nothing behind a link, or fail.
+                problem(if tree.has(&source) {
+                    CopyError::Unsupported(format!("`--parents` with a link in `/{shown}`"))
+                } else {
+                    CopyError::Invalid(format!("`/{shown}` is not in the stage"))
+                })
+            })?);
+        }
+        if !missing.is_empty() {
+            self.missing.entry(tree.base().to_owned()).or_default().append(&mut missing);
         }
         Ok(found)
     }
 
-    /// A folder beside the store for files that no context holds.
-    fn work_folder(&self) -> Result<TempDir, Error> {
-        let parent = self.store.root().join("tmp");
-        TempDir::new_in(&parent).map_err(|source| {
-            StoreError::Io { action: "create a folder in", path: parent, source }.into()
-        })
-    }
-
     /// A here-document as a file.
     fn document(&mut self, name: &str, text: &str) -> Result<Selected, Error> {
-        let folder = self.work_folder()?;
+        let folder = work_folder(self.store)?;
         let path = folder.path().join("document");
         fs::write(&path, text).map_err(io_error("write", &path))?;
         let content =
@@ -176,7 +226,12 @@ impl<'a> StepApplier<'a> {
         let attributes = Attributes { mode: 0o644, uid: 0, gid: 0 };
         let item = Item { path: String::new(), attributes, kind: ItemKind::File(content) };
         self.unpacked.push(folder);
-        Ok(Selected { name: name.to_owned(), is_folder: false, items: vec![item] })
+        Ok(Selected {
+            name: name.to_owned(),
+            is_folder: false,
+            items: vec![item],
+            passed: BTreeSet::new(),
+        })
     }
 
     /// What an archive holds, when the source is one.
@@ -196,8 +251,9 @@ impl<'a> StepApplier<'a> {
             }
             Some(kind) => kind,
         };
-        let folder = self.work_folder()?;
-        unpack_tar(path, kind, folder.path(), self.limits).map_err(|error| match error {
+        let folder = work_folder(self.store)?;
+        let unpacked = unpack_tar(path, kind, folder.path(), self.limits);
+        let named = unpacked.map_err(|error| match error {
             // Engines unpack what we refuse to, such as entries that lead through links.
             Error::Archive { reason, .. } => {
                 let reason = format!("`ADD` of an archive that cannot be unpacked here: {reason}");
@@ -208,7 +264,7 @@ impl<'a> StepApplier<'a> {
         let stats = StatCache::without_store();
         let unpacked =
             Context::new(folder.path().to_owned(), IgnoreRules::default(), &stats, false);
-        let items = unpacked.exact("").map_err(|error| match error {
+        let found = unpacked.exact("").map_err(|error| match error {
             ContextError::Other(error) => Fault::Error(error),
             ContextError::NotText(path) => {
                 Problem::Unsupported { line, reason: not_text(&path) }.into()
@@ -222,7 +278,28 @@ impl<'a> StepApplier<'a> {
             ContextError::Unsupported(reason) => Problem::Unsupported { line, reason }.into(),
         })?;
         self.unpacked.push(folder);
-        Ok(Some(items.items))
+        // Folders that no entry names are made where they are missing.
+        let is_entry =
+            |item: &Item| !matches!(item.kind, ItemKind::Folder) || named.contains(&item.path);
+        Ok(Some(found.items.into_iter().filter(is_entry).collect()))
+    }
+}
+
+/// A folder beside the store for files that no context holds.
+pub(crate) fn work_folder(store: &ContentStore) -> Result<TempDir, Error> {
+    let parent = store.root().join("tmp");
+    TempDir::new_in(&parent).map_err(|source| {
+        StoreError::Io { action: "create a folder in", path: parent, source }.into()
+    })
+}
+
+impl Applied {
+    /// What is missing before the steps can be applied.
+    pub(crate) fn missing(self) -> Missing {
+        match self {
+            Self::Steps(_) => Missing::new(),
+            Self::Missing(missing) => missing,
+        }
     }
 }
 

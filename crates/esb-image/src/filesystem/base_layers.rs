@@ -5,8 +5,11 @@
 //! it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
     future::poll_fn,
     io,
+    path::Path,
     pin::{Pin, pin},
     sync::{
         Arc,
@@ -28,7 +31,12 @@ use crate::{
     Base, Error,
     archives::diff_id::uncompressed,
     blocking::blocking,
-    filesystem::base_index::{BaseIndex, indexer::Indexer},
+    error::io_error,
+    filesystem::{
+        base_index::{BaseIndex, indexer::Indexer, keeper::Keeper},
+        node::Node,
+    },
+    paths,
 };
 
 /// Blocks that may wait for the reader.
@@ -52,12 +60,48 @@ pub(crate) async fn index(
     keep: Option<&ContentStore>,
     reporter: &dyn Reporter,
 ) -> Result<BaseIndex, Error> {
+    let indexer = read_all(image, base, keep, Indexer::default(), reporter).await?;
+    Ok(indexer.finish())
+}
+
+/// What an image holds at some paths: attributes, and contents as files of `folder`.
+pub(crate) async fn contents(
+    image: &str,
+    base: &Base,
+    store: &ContentStore,
+    paths: &BTreeSet<String>,
+    folder: &Path,
+    reporter: &dyn Reporter,
+) -> Result<BTreeMap<String, Node>, Error> {
+    let mut names = paths.iter().map(|path| paths::name(path).to_owned()).collect();
+    // Hard links lead to entries under other names, which lead on; each name is asked for once.
+    for round in 0.. {
+        let folder = folder.join(round.to_string());
+        fs::create_dir(&folder).map_err(io_error("create", &folder))?;
+        let indexer = Indexer::keeping(Keeper::new(names, folder));
+        let indexer = read_all(image, base, Some(store), indexer, reporter).await?;
+        match indexer.into_kept() {
+            Ok(kept) => return Ok(kept),
+            Err(more) => names = more,
+        }
+    }
+    unreachable!("an image has not so many names")
+}
+
+/// Reads all layers of an image, and reports how far that is.
+async fn read_all(
+    image: &str,
+    base: &Base,
+    keep: Option<&ContentStore>,
+    indexer: Indexer,
+    reporter: &dyn Reporter,
+) -> Result<Indexer, Error> {
     let read = Arc::new(BytesRead::default());
     let total = base.image.layers.iter().map(|layer| layer.descriptor.size).sum();
-    let mut work = pin!(read_layers(image, base, keep, &read));
+    let mut work = pin!(read_layers(image, base, keep, &read, indexer));
     loop {
         tokio::select! {
-            index = work.as_mut() => return index,
+            indexer = work.as_mut() => return indexer,
             () = read.moved.notified() => reporter.event(&Event::Progress {
                 subject: &base.name,
                 action: Activity::Index,
@@ -73,8 +117,8 @@ async fn read_layers(
     base: &Base,
     keep: Option<&ContentStore>,
     read: &Arc<BytesRead>,
-) -> Result<BaseIndex, Error> {
-    let mut indexer = Indexer::default();
+    mut indexer: Indexer,
+) -> Result<Indexer, Error> {
     let diff_ids = base.image.parse_config()?.diff_ids();
     for (position, layer) in base.image.layers.iter().enumerate() {
         let failed = |source| Error::BaseLayer {
@@ -102,7 +146,7 @@ async fn read_layers(
             same(found, *diff_id).map_err(failed)?;
         }
     }
-    Ok(indexer.finish())
+    Ok(indexer)
 }
 
 /// A source that counts the bytes that are read from it.

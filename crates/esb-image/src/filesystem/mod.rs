@@ -3,6 +3,7 @@
 
 mod accounts;
 pub(crate) mod apply;
+pub(crate) mod base_contents;
 pub(crate) mod base_index;
 pub(crate) mod base_layers;
 pub(crate) mod node;

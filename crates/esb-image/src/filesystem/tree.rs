@@ -3,24 +3,25 @@
 //! Owns where `COPY`, `ADD` and `WORKDIR` put files, as BuildKit does it: links in a destination are
 //! followed, folders that are missing are made, a folder is never replaced. Refuses contents.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use esb_oci::{Attributes, Glob, is_pattern};
 
 use super::{
     accounts,
-    base_index::BaseIndex,
+    base_contents::LoadedBase,
     node::{Changes, CopyError, IndexEntry, Node},
 };
 use crate::{
-    context::{Item, ItemKind, Selected},
+    context::{Item, ItemKind, Selected, selection::Selection},
+    dockerfile::mode::Mode,
     paths,
 };
 
 /// The file system of a stage.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
-    base: Arc<BaseIndex>,
+    base: LoadedBase,
     changes: Changes,
 }
 
@@ -32,7 +33,7 @@ pub(crate) struct CopyTarget<'a> {
     /// The destination is a folder even when it is not there.
     pub(crate) into_folder: bool,
     pub(crate) owner: Option<(u64, u64)>,
-    pub(crate) mode: Option<u32>,
+    pub(crate) mode: Option<&'a Mode>,
 }
 
 /// A folder that is made where nothing says otherwise.
@@ -42,13 +43,19 @@ impl CopyTarget<'_> {
     /// The attributes of folders that a copy makes on the way.
     fn of_folders(&self) -> Attributes {
         let (uid, gid) = self.owner.unwrap_or_default();
-        Attributes { mode: self.mode.unwrap_or(FOLDER.mode), uid, gid }
+        let mode = self.mode.and_then(Mode::of_made_folders);
+        Attributes { mode: mode.unwrap_or(FOLDER.mode), uid, gid }
     }
 }
 
 impl Tree {
-    pub(crate) fn new(base: Arc<BaseIndex>) -> Self {
+    pub(crate) fn new(base: LoadedBase) -> Self {
         Self { base, changes: Changes::new() }
+    }
+
+    /// The name of the base in Dockerfiles.
+    pub(crate) fn base(&self) -> &str {
+        &self.base.name
     }
 
     /// The entry at a path; a link is not followed.
@@ -59,7 +66,7 @@ impl Tree {
                 ItemKind::Link(target) => IndexEntry::Link(target),
                 ItemKind::File(_) => IndexEntry::File,
             }),
-            None => self.base.get(path),
+            None => self.base.index.get(path),
         }
     }
 
@@ -100,7 +107,38 @@ impl Tree {
             return Err(not_a_folder(&target));
         }
         for item in &selected.items {
-            self.put(&paths::join(&target, &item.path), item, to, step)?;
+            let path = paths::join(&target, &item.path);
+            let there = selected.passed.contains(&item.path).then(|| self.folder(&path)).flatten();
+            match there {
+                Some(there) => {
+                    let attributes = Attributes { mode: item.attributes.mode, ..there };
+                    self.set(&path, Node { attributes, kind: ItemKind::Folder }, step);
+                }
+                None => self.put(&path, item, to, step)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The attributes of a folder that is there.
+    fn folder(&self, path: &str) -> Option<Attributes> {
+        match self.changes.get(path) {
+            Some(Node { attributes, kind: ItemKind::Folder }) => Some(*attributes),
+            Some(_) => None,
+            None => self.base.index.folder(path),
+        }
+    }
+
+    /// Lays a layer that was made on nothing over the tree.
+    pub(crate) fn lay(&mut self, layer: Changes, step: &mut Changes) -> Result<(), CopyError> {
+        for (path, node) in layer {
+            let is_folder = matches!(node.kind, ItemKind::Folder);
+            if self.get(&path) == Some(IndexEntry::Folder) && !is_folder {
+                let path = path.escape_debug();
+                let reason = format!("`--link` where a file replaces the folder `/{path}`");
+                return Err(CopyError::Unsupported(reason));
+            }
+            self.set(&path, node, step);
         }
         Ok(())
     }
@@ -146,6 +184,11 @@ impl Tree {
         self.make_folders(&path, Attributes { uid, gid, ..FOLDER }, step)
     }
 
+    /// Whether something is there, links followed.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.resolve(path).is_ok_and(|real| self.get(&real).is_some())
+    }
+
     /// Whether a folder is there, links followed.
     pub(crate) fn has_folder(&self, path: &str) -> Result<bool, CopyError> {
         Ok(self.get(&self.resolve(path)?) == Some(IndexEntry::Folder))
@@ -157,16 +200,21 @@ impl Tree {
         Ok(match self.changes.get(&real) {
             Some(Node { kind: ItemKind::File(content), .. }) => content.text(accounts::MAX_BYTES),
             Some(_) => None,
-            None => self.base.text(&real).map(str::to_owned),
+            None => self.base.index.text(&real).map(str::to_owned),
         })
     }
 
     /// What `COPY --from` names in this stage: one file or folder, or all that a pattern matches.
-    pub(crate) fn select(&self, source: &str) -> Result<Vec<Selected>, CopyError> {
-        let source = paths::clean(source);
+    /// Contents of the base that were not read yet become `missing`.
+    pub(crate) fn select(
+        &self,
+        selection: &Selection,
+        missing: &mut BTreeSet<String>,
+    ) -> Result<Vec<Selected>, CopyError> {
+        let source = paths::clean(selection.root());
         let parts: Vec<&str> = source.split('/').filter(|part| !part.is_empty()).collect();
         let Some(first) = parts.iter().position(|part| is_pattern(part)) else {
-            return Ok(vec![self.one(&source)?]);
+            return Ok(vec![self.one(&source, selection, missing)?]);
         };
         let globs: Option<Vec<_>> = parts[first..].iter().map(|part| Glob::new(part)).collect();
         let globs = globs.ok_or_else(|| {
@@ -192,12 +240,12 @@ impl Tree {
             }
             found = next;
         }
-        found.iter().map(|path| self.one(path)).collect()
+        found.iter().map(|path| self.one(path, selection, missing)).collect()
     }
 
     /// The paths right below a folder.
     fn children(&self, folder: &str) -> BTreeSet<String> {
-        let mut paths = self.base.children(folder);
+        let mut paths = self.base.index.children(folder);
         let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let below = self.changes.range(start.clone()..).map(|(path, _)| path);
         let below = below.take_while(|path| path.starts_with(&start));
@@ -206,33 +254,46 @@ impl Tree {
     }
 
     /// The entry at a path that is not a pattern; a link is followed.
-    fn one(&self, source: &str) -> Result<Selected, CopyError> {
+    fn one(
+        &self,
+        source: &str,
+        selection: &Selection,
+        missing: &mut BTreeSet<String>,
+    ) -> Result<Selected, CopyError> {
         let name = paths::name(source).to_owned();
         let real = self.resolve(source)?;
-        let shown = source.escape_debug();
-        if let Some(Node { attributes, kind: ItemKind::File(content) }) = self.changes.get(&real) {
-            let kind = ItemKind::File(content.clone());
-            let item = Item { path: String::new(), attributes: *attributes, kind };
-            return Ok(Selected { name, is_folder: false, items: vec![item] });
+        let is_folder = match self.get(&real) {
+            Some(IndexEntry::Folder) => true,
+            Some(IndexEntry::File) => false,
+            Some(IndexEntry::Link(_)) | None => {
+                let shown = source.escape_debug();
+                return Err(CopyError::Invalid(format!("`/{shown}` is not in the stage")));
+            }
+        };
+        let found = if is_folder { self.below(&real) } else { [real.clone()].into() };
+        let mut items = Vec::with_capacity(found.len());
+        for path in found {
+            let inner = path[real.len()..].trim_start_matches('/');
+            if !selection.needs(inner, self.get(&path) == Some(IndexEntry::Folder)) {
+                continue;
+            }
+            let node = match self.changes.get(&path) {
+                Some(node) => Some(node.clone()),
+                None => self.base.node(&path, missing)?,
+            };
+            let Some(Node { attributes, kind }) = node else { continue };
+            items.push(Item { path: inner.to_owned(), attributes, kind });
         }
-        if self.base.has_below(&real) {
-            let reason = format!("`COPY --from` of `/{shown}`, which a base image holds");
-            return Err(CopyError::Unsupported(reason));
-        }
-        if !real.is_empty() && self.get(&real) != Some(IndexEntry::Folder) {
-            return Err(CopyError::Invalid(format!("`/{shown}` is not in the stage")));
-        }
-        let start = if real.is_empty() { String::new() } else { format!("{real}/") };
-        let below = self.changes.range(start.clone()..);
-        let items = below
-            .take_while(|(path, _)| path.starts_with(&start))
-            .map(|(path, node)| Item {
-                path: path[start.len()..].to_owned(),
-                attributes: node.attributes,
-                kind: node.kind.clone(),
-            })
-            .collect();
-        Ok(Selected { name, is_folder: true, items })
+        Ok(Selected { name, is_folder, items, passed: BTreeSet::new() })
+    }
+
+    /// The paths of all that lies below a folder.
+    fn below(&self, folder: &str) -> BTreeSet<String> {
+        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let base = self.base.index.below(folder).map(str::to_owned);
+        let changed = self.changes.range(start.clone()..).map(|(path, _)| path);
+        let changed = changed.take_while(|path| path.starts_with(&start)).cloned();
+        base.chain(changed).collect()
     }
 
     fn make_folders(
@@ -263,7 +324,7 @@ impl Tree {
             (attributes.uid, attributes.gid) = (uid, gid);
         }
         if let Some(mode) = to.mode {
-            attributes.mode = mode;
+            attributes.mode = mode.apply(attributes.mode, matches!(item.kind, ItemKind::Folder));
         }
         let there = self.get(path);
         let kind = match &item.kind {

@@ -14,8 +14,8 @@ use esb_image::{
 };
 use esb_model::{BaseRef, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId};
 use esb_oci::{
-    Attributes, Blob, ContentStore, DEFAULT_EPOCH, Descriptor, Image, ImageConfig, LayerWriter,
-    Manifest, manifest::media_type,
+    Attributes, Blob, ContentStore, DEFAULT_EPOCH, Descriptor, Digest, Image, ImageConfig,
+    LayerWriter, Manifest, manifest::media_type,
 };
 
 /// A project, a store and an engine.
@@ -156,25 +156,33 @@ pub(crate) fn base_with(kind: &str, path: &str) -> Base {
     config.set("Entrypoint", vec!["/entry"]);
     config.set("WorkingDir", "/var/task");
     config.insert("Labels", "of.base", "yes");
-    let history = esb_oci::History { created: "2020-01-01T00:00:00Z", created_by: "base" };
-    config.push_layer(digests.diff_id, &history);
+    base_of(kind, config, vec![(blob, digests.diff_id)])
+}
+
+/// A base of layers that are compressed already, each with the digest of what it unpacks to.
+pub(crate) fn base_of(kind: &str, mut config: ImageConfig, layers: Vec<(Vec<u8>, Digest)>) -> Base {
+    for (_, diff_id) in &layers {
+        let history = esb_oci::History { created: "2020-01-01T00:00:00Z", created_by: "base" };
+        config.push_layer(*diff_id, &history);
+    }
     let (config_type, layer_type) = if kind == media_type::DOCKER_MANIFEST {
         (media_type::DOCKER_CONFIG, media_type::DOCKER_LAYER_GZIP)
     } else {
         (media_type::OCI_CONFIG, media_type::OCI_LAYER_GZIP)
     };
-    let layer = Blob::from_bytes(layer_type, blob);
+    let layers: Vec<Blob> =
+        layers.into_iter().map(|(blob, _)| Blob::from_bytes(layer_type, blob)).collect();
     let config = Blob::from_bytes(config_type, config.to_bytes());
     let manifest = Manifest {
         schema_version: 2,
         media_type: Some(kind.to_owned()),
         config: config.descriptor.clone(),
-        layers: vec![layer.descriptor.clone()],
+        layers: layers.iter().map(|layer| layer.descriptor.clone()).collect(),
         annotations: BTreeMap::new(),
     };
     let bytes = serde_json::to_vec(&manifest).unwrap();
     let config_bytes = block_on(config.read(1 << 20)).unwrap();
-    let image = Image::new(bytes.into(), config_bytes, config, vec![layer]).unwrap();
+    let image = Image::new(bytes.into(), config_bytes, config, layers).unwrap();
     Base { image, pullable: None, name: "registry.test/base:1".to_owned() }
 }
 

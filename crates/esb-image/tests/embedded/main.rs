@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
 
 mod agreement;
+mod base_contents;
 mod caching;
 #[path = "../contract/mod.rs"]
 mod contract;

@@ -25,14 +25,10 @@ fn what_only_another_engine_can_do() {
         assert_eq!(error.remedy(), Some(Remedy::UseAnotherBuilder));
     };
     check("FROM base:1\nRUN true", 2, "`RUN`");
-    check("FROM base:1\n\nCOPY --link file /x", 3, "--link");
+    check("FROM base:1\n\nCOPY --link file /opt", 3, "--link");
     check("FROM base:1\nCOPY --chown=me file /x", 2, "`me`");
-    check("FROM base:1 AS a\nFROM scratch\nCOPY --from=a / /", 3, "base image");
-    check("FROM base:1 AS a\nFROM base:1\nCOPY --from=a /etc /x", 3, "base image");
     check("FROM base:1\nCOPY [ab file /x", 2, "malformed");
-    check("FROM base:1\nCOPY --chmod=4755 file /x", 2, "4755");
     check("FROM base:1\nUSER me\nWORKDIR /new", 3, "`me`");
-    check("FROM base:1 AS a\nCOPY file /\nFROM base:1\nCOPY --from=a /?t* /x", 4, "base image");
 }
 
 #[test]

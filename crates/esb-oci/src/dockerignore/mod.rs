@@ -114,6 +114,21 @@ impl IgnoreRules {
         last.is_some_and(|(rule, _)| !rule.includes)
     }
 
+    /// Whether there are no patterns.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Whether a pattern puts something back in.
+    pub fn has_exceptions(&self) -> bool {
+        self.rules.iter().any(|rule| rule.includes)
+    }
+
+    /// Whether a pattern may match something below a folder, or matches the folder.
+    pub fn may_match_below(&self, folder: &str) -> bool {
+        self.rules.iter().any(|rule| rule.may_match_below(folder))
+    }
+
     /// Whether something below a folder that is left out may be put back in.
     pub fn may_include_below(&self, folder: &str) -> bool {
         self.rules.iter().any(|rule| rule.includes && rule.may_match_below(folder))

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use esb_model::ImageOverrides;
-use esb_oci::{Glob, is_pattern};
+use esb_oci::{Glob, IgnoreRules, is_pattern};
 
 use super::{CopyFiles, StagePlan, Step, StepAction};
 use crate::{
     dockerfile::{
         Command, Copy, Healthcheck, Instruction, Problem, Script,
-        values::{Id, Owner, is_remote, numeric_mode, owner, port_range},
+        mode::Mode,
+        values::{Id, Owner, is_remote, owner, port_range},
         words::{Variables, expand, expand_content, expand_to_words},
     },
     paths,
@@ -207,38 +208,36 @@ impl StagePlan {
 
     fn copy(&self, words: &Expansion<'_>, copy: &Copy) -> Result<Step, Problem> {
         let line = words.line;
-        let expand = |word: &str| words.text(word);
         let mut created_by = if copy.add { "ADD" } else { "COPY" }.to_owned();
-        let mut flag = |name: &str, value: &Option<String>| {
-            let Some(value) = value.as_deref().map(&expand).transpose()? else { return Ok(None) };
-            write!(created_by, " --{name}={value}").expect("writing to a string cannot fail");
-            Ok(Some(value))
+        let mut say = |text: &str| created_by.extend([" ", text]);
+        let flag = |value: &Option<String>| {
+            let value = value.as_deref().map(|value| words.text(value)).transpose()?;
+            Ok::<_, Problem>(value.filter(|value| !value.is_empty()))
         };
-        let owner = match flag("chown", &copy.chown)?.filter(|chown| !chown.is_empty()) {
-            Some(chown) => Some(owner_of(&chown, line)?),
-            None => None,
-        };
-        let mode = match flag("chmod", &copy.chmod)?.filter(|chmod| !chmod.is_empty()) {
-            Some(chmod) => Some(numeric_mode(&chmod).ok_or_else(|| {
-                let chmod = chmod.escape_debug();
-                Problem::unsupported(line, format!("the mode `{chmod}`, which is not 0 to 777"))
-            })?),
-            None => None,
-        };
-        let sources: Vec<_> =
-            copy.sources.iter().map(|source| expand(source)).collect::<Result<_, _>>()?;
-        for source in &sources {
-            if copy.add && is_remote(source) {
-                let source = source.escape_debug();
-                return Err(Problem::unsupported(line, format!("`ADD` of `{source}`")));
-            }
-            if !is_readable(source) {
-                let source = source.escape_debug();
-                let reason = format!("the pattern `{source}`, which is malformed");
-                return Err(Problem::unsupported(line, reason));
-            }
-            write!(created_by, " {source}").expect("writing to a string cannot fail");
+        if copy.parents {
+            say("--parents");
         }
+        let chown = flag(&copy.chown)?;
+        if let Some(chown) = &chown {
+            say(&format!("--chown={chown}"));
+        }
+        let owner = chown.as_deref().map(|chown| owner_of(chown, line)).transpose()?;
+        if copy.link && chown.as_deref().is_some_and(names_owner) {
+            let reason = "`--link` takes owners as numbers: there are no accounts in its layer";
+            return Err(Problem::invalid(line, reason));
+        }
+        let chmod = flag(&copy.chmod)?;
+        if let Some(chmod) = &chmod {
+            say(&format!("--chmod={chmod}"));
+        }
+        let mode = chmod.as_deref().map(|chmod| mode_of(chmod, line)).transpose()?;
+        let mut sources = Vec::new();
+        for source in &copy.sources {
+            let source = words.text(source)?;
+            say(&source);
+            sources.push(source);
+        }
+        check_sources(copy, &sources, flag(&copy.checksum)?.is_some(), line)?;
         let mut documents = Vec::new();
         for document in &copy.documents {
             let mut text = document.text();
@@ -246,19 +245,23 @@ impl StagePlan {
                 text = expand_content(&text, words.variables)
                     .map_err(|error| Problem::word(line, error))?;
             }
-            write!(created_by, " <<{}", document.name).expect("writing to a string cannot fail");
+            say(&format!("<<{}", document.name));
             documents.push((document.name.clone(), text));
         }
-        let destination = expand(&copy.destination)?;
-        write!(created_by, " {destination}").expect("writing to a string cannot fail");
+        let destination = words.text(&copy.destination)?;
+        say(&destination);
         let into_folder = matches!(&*destination, "" | ".")
             || destination.ends_with('/')
             || destination.ends_with("/.");
         let action = StepAction::Copy(CopyFiles {
-            unpack: copy.add,
-            from: copy.from,
+            unpack: copy.unpack,
+            from: copy.from.clone(),
             sources,
             documents,
+            excludes: copy.excludes.clone(),
+            parents: copy.parents,
+            // Modes are set in the stage itself.
+            link: copy.link && mode.is_none(),
             destination: paths::clean(&self.absolute(&destination)),
             into_folder,
             owner,
@@ -324,6 +327,48 @@ fn is_readable(source: &str) -> bool {
     let source = paths::clean(source);
     let parts = source.split('/').skip_while(|part| !is_pattern(part));
     parts.filter(|part| !part.is_empty()).all(|part| Glob::new(part).is_some())
+}
+
+/// What lies elsewhere is for another engine, and only that has a checksum; patterns have to be
+/// well-formed.
+fn check_sources(
+    copy: &Copy,
+    sources: &[String],
+    has_checksum: bool,
+    line: usize,
+) -> Result<(), Problem> {
+    if has_checksum && sources.len() != 1 {
+        return Err(Problem::invalid(line, "`--checksum` is for one source"));
+    }
+    for source in sources {
+        if copy.add && is_remote(source) {
+            let source = source.escape_debug();
+            return Err(Problem::unsupported(line, format!("`ADD` of `{source}`")));
+        }
+        if has_checksum {
+            return Err(Problem::invalid(line, "`--checksum` is not for files of the context"));
+        }
+        if !is_readable(source) {
+            let source = source.escape_debug();
+            let reason = format!("the pattern `{source}`, which is malformed");
+            return Err(Problem::unsupported(line, reason));
+        }
+    }
+    let patterns = sources.iter().filter(|_| copy.parents).chain(&copy.excludes);
+    IgnoreRules::new(patterns.map(String::as_str))
+        .map(drop)
+        .map_err(|reason| Problem::invalid(line, reason))
+}
+
+fn mode_of(text: &str, line: usize) -> Result<Mode, Problem> {
+    Mode::new(text)
+        .ok_or_else(|| Problem::invalid(line, format!("`{}` is not a mode", text.escape_debug())))
+}
+
+/// Whether a user or a group is named, and not numbered; `root` has the same number everywhere.
+fn names_owner(text: &str) -> bool {
+    let is_name = |part: &str| !matches!(part, "" | "root") && part.parse::<i64>().is_err();
+    text.split(':').any(is_name)
 }
 
 fn owner_of(text: &str, line: usize) -> Result<Owner, Problem> {

@@ -74,13 +74,13 @@ fn owners_and_modes() {
          COPY --chown=root:me a b",
     );
     let seen: Vec<_> =
-        copies.iter().map(|copy| (copy.owner.clone(), copy.mode, copy.unpack)).collect();
+        copies.iter().map(|copy| (copy.owner.clone(), copy.mode.clone(), copy.unpack)).collect();
     let owner = |user, group| Some(Owner { user, group });
     assert_eq!(
         seen,
         [
             (owner(Id::Number(5), Some(Id::Number(6))), None, false),
-            (owner(Id::Number(7), None), Some(0o750), true),
+            (owner(Id::Number(7), None), Some(Mode::Octal(0o750)), true),
             (owner(Id::Number(0), Some(Id::Name("me".into()))), None, false)
         ]
     );
@@ -89,8 +89,6 @@ fn owners_and_modes() {
         "COPY --chown=4294967296 a b",
         "COPY --chown=me: a b",
         "COPY --chown=:5 a b",
-        "COPY --chmod=u+x a b",
-        "COPY --chmod=4755 a b",
         "ADD https://x/y b",
     ] {
         let problem = plan(&format!("FROM base\n{text}")).unwrap_err();
@@ -169,8 +167,66 @@ fn triggers_are_written_and_not_run() {
     assert_eq!(stage.config.list("OnBuild"), Some(vec!["COPY a b", "USER $x"]));
     let text = String::from_utf8(stage.config.to_bytes()).unwrap();
     assert!(text.contains(r#""author":"me""#), "{text}");
-    let problem = plan("FROM scratch AS a\nONBUILD USER b\nFROM a").unwrap_err();
-    assert!(matches!(problem, Problem::Unsupported { line: 3, .. }), "{problem:?}");
+}
+
+#[test]
+fn triggers_of_a_base_come_first() {
+    let stage = plan(
+        "FROM scratch AS a\nENV x=1\nONBUILD USER u$x\nONBUILD COPY a b\nFROM a AS b\nUSER v\nFROM b",
+    );
+    let stage = stage.unwrap();
+    let lines: Vec<_> = stage.steps.iter().map(|step| (step.line, &*step.created_by)).collect();
+    let seen = [(2, "ENV x=1"), (3, "ONBUILD USER u$x"), (4, "ONBUILD COPY a b")];
+    assert_eq!(lines[..3], seen.map(|(line, text)| (line, text)));
+    assert_eq!(lines[3..], [(5, "USER u1"), (5, "COPY a b"), (6, "USER v")]);
+    assert_eq!(stage.config.list("OnBuild"), None);
+
+    let of_image = |trigger: &str| {
+        let script = Script::parse("FROM base\nLABEL l=$a", Platform::default())?;
+        let config = |_, _: &str| {
+            let mut config = ImageConfig::parse(BASE).unwrap();
+            config.set("OnBuild", vec![trigger]);
+            Ok::<_, Problem>(config)
+        };
+        Plan::new(&script, Platform::default(), config).map(|plan| plan.target().clone())
+    };
+    let stage = of_image("ENV a=b").unwrap();
+    assert_eq!((stage.config.label("l"), stage.config.list("OnBuild")), (Some("b"), None));
+    for (trigger, is_wrong) in
+        [("RUN x", false), ("COPY --from=x a b", false), ("FROM x", true), ("USER", true)]
+    {
+        let problem = of_image(trigger).unwrap_err();
+        assert_eq!(matches!(problem, Problem::Invalid { line: 1, .. }), is_wrong, "{problem:?}");
+    }
+    let script = Script::parse("FROM scratch AS a\nONBUILD RUN x\nFROM a", Platform::default());
+    assert!(matches!(script.unwrap().check(), Err(Problem::Unsupported { line: 3, .. })));
+}
+
+#[test]
+fn flags_of_copy() {
+    let copy = |text: &str| copies(&format!("FROM base\n{text}")).remove(0);
+    let copied = copy("COPY --parents --exclude=*.a --exclude=$x --link a/./b /");
+    assert_eq!((copied.parents, copied.link, copied.unpack), (true, true, false));
+    assert_eq!(copied.excludes, ["*.a", "$x"]);
+    assert!(!copy("COPY --link --chmod=600 a b").link, "modes are set in the stage");
+    assert!(!copy("COPY --link=false a b").link);
+    assert!(!copy("ADD --unpack=false --keep-git-dir a b").unpack);
+    assert_eq!(copy("COPY --chmod=4755 a b").mode, Some(Mode::Octal(0o4755)));
+    for (text, is_wrong) in [
+        ("COPY --link=x a b", true),
+        ("COPY --exclude a b", true),
+        ("COPY --exclude=[a b c", true),
+        ("COPY --exclude=/a b c", false),
+        ("COPY --parents !a b", false),
+        ("COPY --link --chown=me a b", true),
+        ("COPY --chmod=999 a b", true),
+        ("COPY --chmod=u+q a b", true),
+        ("ADD --checksum=sha256:x a b", true),
+        ("ADD --checksum=sha256:x https://x/y b", false),
+    ] {
+        let problem = plan(&format!("FROM base\n{text}")).unwrap_err();
+        assert_eq!(matches!(problem, Problem::Invalid { line: 2, .. }), is_wrong, "{problem:?}");
+    }
 }
 
 #[test]

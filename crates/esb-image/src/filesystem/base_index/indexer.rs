@@ -1,13 +1,19 @@
 //! Makes the index of a base image from its layers: decompression, tar, whiteouts.
 
-use std::io::{self, Read};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Read},
+};
 
 use esb_oci::Digest;
 
-use super::{BaseIndex, Weight, is_accounts};
+use super::{BaseIndex, Weight, is_accounts, keeper::Keeper};
 use crate::{
     archives::{diff_id::uncompressed, tar_entries::TarReader},
-    filesystem::{accounts, node::IndexEntry},
+    filesystem::{
+        accounts,
+        node::{IndexEntry, Node},
+    },
     paths,
 };
 
@@ -18,10 +24,14 @@ const MAX_BYTES: u64 = 256 * 1024 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Indexer {
     index: BaseIndex,
+    keeper: Option<Keeper>,
     bytes: u64,
     /// Of all entries of all layers: what a layer removes was there before.
     weight: Weight,
 }
+
+/// An entry by its name in the layer, with what is kept of it.
+type Found = (String, LayerEntry, Option<Node>);
 
 /// One entry of a layer's archive.
 #[derive(Debug)]
@@ -33,6 +43,11 @@ enum LayerEntry {
 }
 
 impl Indexer {
+    /// Keeps what a build copies as well.
+    pub(crate) fn keeping(keeper: Keeper) -> Self {
+        Self { keeper: Some(keeper), ..Self::default() }
+    }
+
     /// Reads one layer, compressed or not, to its end, and gives the digest of its uncompressed
     /// content.
     pub(crate) fn layer(&mut self, layer: impl Read) -> io::Result<Digest> {
@@ -43,13 +58,17 @@ impl Indexer {
         self.index
     }
 
+    /// What was kept; see [`Keeper::finish`].
+    pub(crate) fn into_kept(self) -> Result<BTreeMap<String, Node>, BTreeSet<String>> {
+        self.keeper.map_or_else(|| Ok(BTreeMap::new()), Keeper::finish)
+    }
+
     fn entries(&mut self, layer: impl Read) -> io::Result<()> {
         let mut layer = layer.take(MAX_BYTES.saturating_sub(self.bytes));
         let mut found = Vec::new();
         let mut archive = TarReader::new(&mut layer);
         for entry in archive.entries()? {
             let mut entry = entry?;
-            let header = entry.header();
             let path = entry.path_bytes();
             // A name that is no text can be no target of ours; it only has to be there.
             let path = String::from_utf8_lossy(&path);
@@ -57,7 +76,12 @@ impl Indexer {
                 return Err(invalid(&format!("an entry is called `{}`", path.escape_debug())));
             }
             let path = paths::clean(&path);
-            let kind = header.entry_type();
+            let kind = entry.header().entry_type();
+            let kept = match &mut self.keeper {
+                Some(keeper) => keeper.take(&path, &mut entry)?,
+                None => None,
+            };
+            let header = entry.header();
             let what = if kind.is_dir() {
                 LayerEntry::Folder(header.mode()?, header.uid()?, header.gid()?)
             } else if kind.is_symlink() {
@@ -75,7 +99,7 @@ impl Indexer {
             let text =
                 if let LayerEntry::Link(text) | LayerEntry::Text(text) = &what { text } else { "" };
             self.weight.add(&path, text).ok_or_else(too_many)?;
-            found.push((path, what));
+            found.push((path, what, kept));
         }
         io::copy(&mut layer, &mut io::sink())?;
         self.bytes = MAX_BYTES - layer.limit();
@@ -86,16 +110,19 @@ impl Indexer {
     }
 
     /// Whiteouts take away what lower layers have, never what this one brings.
-    fn merge(&mut self, found: Vec<(String, LayerEntry)>) -> io::Result<()> {
-        for (path, _) in &found {
+    fn merge(&mut self, found: Vec<Found>) -> io::Result<()> {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.layer_ended();
+        }
+        for (path, ..) in &found {
             let folder = self.real(paths::parent(path));
             match paths::name(path).strip_prefix(".wh.") {
-                Some(".wh..opq") => self.index.remove(&folder, false),
-                Some(name) => self.index.remove(&paths::join(&folder, name), true),
+                Some(".wh..opq") => self.remove(&folder, false),
+                Some(name) => self.remove(&paths::join(&folder, name), true),
                 None => {}
             }
         }
-        for (path, found) in found {
+        for (path, found, kept) in found {
             let name = paths::name(&path);
             if path.is_empty() || name.starts_with(".wh.") {
                 continue;
@@ -103,6 +130,10 @@ impl Indexer {
             let folder = self.real(paths::parent(&path));
             self.parents(&folder)?;
             let path = paths::join(&folder, name);
+            match (&found, &mut self.keeper) {
+                (LayerEntry::Folder(..), _) | (_, None) => {}
+                (_, Some(keeper)) => keeper.set(&path, kept),
+            }
             match found {
                 LayerEntry::Folder(mode, uid, gid) => {
                     self.index.links.remove(&path);
@@ -126,6 +157,13 @@ impl Indexer {
             }
         }
         Ok(())
+    }
+
+    fn remove(&mut self, path: &str, itself: bool) {
+        self.index.remove(path, itself);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.remove(path, itself);
+        }
     }
 
     /// A folder with the links in its path followed, as unpacking follows them.
@@ -271,8 +309,8 @@ mod tests {
         assert_eq!(index.get(""), Some(IndexEntry::Folder));
         assert_eq!(index.get("l"), Some(IndexEntry::Link("a")));
         assert_eq!((index.get("a/x"), index.get("n")), (Some(IndexEntry::File), None));
-        assert!(index.has_below("a") && index.has_below("a/x") && index.has_below(""));
-        assert!(!index.has_below("b") && !BaseIndex::default().has_below(""));
+        assert_eq!(index.below("a").collect::<Vec<_>>(), ["a/x"]);
+        assert_eq!(index.below("").collect::<Vec<_>>(), ["a", "l", "a/x", "ab"]);
         let bytes = serde_json::to_vec(&index).unwrap();
         assert_eq!(serde_json::from_slice::<BaseIndex>(&bytes).unwrap(), index);
     }

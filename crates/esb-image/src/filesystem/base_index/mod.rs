@@ -6,10 +6,11 @@
 
 pub(crate) mod compact;
 pub(crate) mod indexer;
+pub(crate) mod keeper;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use esb_oci::{ContentStore, Digest};
+use esb_oci::{Attributes, ContentStore, Digest};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -66,19 +67,6 @@ impl BaseIndex {
         }
     }
 
-    /// Whether anything lies at or below a path.
-    pub(crate) fn has_below(&self, path: &str) -> bool {
-        if path.is_empty() {
-            return !(self.folders.is_empty() && self.links.is_empty() && self.files.is_empty());
-        }
-        let below = format!("{path}/");
-        let starts = |found: Option<&String>| found.is_some_and(|found| found.starts_with(&below));
-        self.get(path).is_some()
-            || starts(self.folders.range(below.clone()..).next().map(|(path, _)| path))
-            || starts(self.links.range(below.clone()..).next().map(|(path, _)| path))
-            || starts(self.files.range(below.clone()..).next())
-    }
-
     /// Whether it came without what its files of accounts say: an index that travels has none of
     /// the base's contents.
     pub(crate) fn lacks_accounts(&self) -> bool {
@@ -106,6 +94,25 @@ impl BaseIndex {
             found.extend(names.map(|name| format!("{start}{name}")));
         }
         found
+    }
+
+    /// The paths of all that lies below a folder, in no particular order.
+    pub(crate) fn below<'a>(&'a self, folder: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let folders = self.folders.range(start.clone()..).map(|(path, _)| &**path);
+        let links = self.links.range(start.clone()..).map(|(path, _)| &**path);
+        let files = self.files.range(start.clone()..).map(|path| &**path);
+        let (of_folders, of_links) = (start.clone(), start.clone());
+        folders
+            .take_while(move |path| path.starts_with(&of_folders))
+            .chain(links.take_while(move |path| path.starts_with(&of_links)))
+            .chain(files.take_while(move |path| path.starts_with(&start)))
+    }
+
+    /// Mode, owner and group of a folder.
+    pub(crate) fn folder(&self, path: &str) -> Option<Attributes> {
+        let (mode, uid, gid) = *self.folders.get(path)?;
+        Some(Attributes { mode, uid, gid })
     }
 
     /// The index with the changes of one layer on top; they never replace a folder.
@@ -180,7 +187,7 @@ fn is_accounts(path: &str) -> bool {
     matches!(path, accounts::USERS | accounts::GROUPS)
 }
 
-fn remove_prefix<T>(map: &mut BTreeMap<String, T>, start: &str) {
+pub(super) fn remove_prefix<T>(map: &mut BTreeMap<String, T>, start: &str) {
     let paths: Vec<String> = map
         .range(start.to_owned()..)
         .map(|(path, _)| path)

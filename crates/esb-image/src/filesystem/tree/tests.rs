@@ -1,7 +1,7 @@
 //! Tests that `COPY` puts files where BuildKit puts them.
 
 use super::*;
-use crate::context::Content;
+use crate::{context::Content, dockerfile::mode::Mode, filesystem::base_index::BaseIndex};
 
 fn base() -> Tree {
     let mut changes = Changes::new();
@@ -19,7 +19,7 @@ fn base() -> Tree {
     changes.insert("exist/file".into(), Node { attributes: Attributes::root(0o644), kind });
     let mut index = BaseIndex::default();
     index.apply(&changes);
-    Tree::new(Arc::new(index))
+    Tree::new(LoadedBase { index: index.into(), ..LoadedBase::default() })
 }
 
 fn content() -> Content {
@@ -36,12 +36,17 @@ fn item(path: &str) -> Item {
 }
 
 fn file(name: &str) -> Selected {
-    Selected { name: name.to_owned(), is_folder: false, items: vec![item("")] }
+    Selected {
+        name: name.to_owned(),
+        is_folder: false,
+        items: vec![item("")],
+        passed: BTreeSet::new(),
+    }
 }
 
 fn folder(items: &[&str]) -> Selected {
     let items = items.iter().map(|path| item(path)).collect();
-    Selected { name: "d".to_owned(), is_folder: true, items }
+    Selected { name: "d".to_owned(), is_folder: true, items, passed: BTreeSet::new() }
 }
 
 fn show(changes: &Changes) -> String {
@@ -113,7 +118,7 @@ fn owner_and_mode() {
         destination: "n/m",
         into_folder: false,
         owner: Some((5, 6)),
-        mode: Some(0o640),
+        mode: Some(&Mode::Octal(0o640)),
     };
     base().copy(&folder(&["s/", "s/f"]), to, &mut step).unwrap();
     assert_eq!(show(&step), "n/ 640:5, n/m/ 640:5, n/m/s/ 640:5, n/m/s/f 640:5");
@@ -142,26 +147,35 @@ fn work_folders() {
 }
 
 #[test]
-fn a_stage_gives_what_it_made_itself() {
+fn a_stage_gives_what_it_made_and_what_its_base_holds() {
     let mut tree = base();
     let mut step = Changes::new();
     let to = CopyTarget { destination: "made", into_folder: true, owner: None, mode: None };
     tree.copy(&folder(&["s/", "s/f"]), to, &mut step).unwrap();
-    let selected = tree.one("made").unwrap();
-    let paths: Vec<_> = selected.items.iter().map(|item| &*item.path).collect();
-    assert_eq!((selected.is_folder, paths), (true, vec!["s", "s/f"]));
-    assert_eq!(tree.one("made/s/f").unwrap().name, "f");
+    let select = |source: &str| {
+        let mut missing = BTreeSet::new();
+        let selection = Selection::new(source, false, &[]).unwrap();
+        tree.select(&selection, &mut missing).map(|found| (found, missing))
+    };
+    let (found, missing) = select("made").unwrap();
+    let paths: Vec<_> = found[0].items.iter().map(|item| &*item.path).collect();
+    assert_eq!((found[0].is_folder, paths), (true, vec!["s", "s/f"]));
+    assert!(missing.is_empty());
+    assert_eq!(select("made/s/f").unwrap().0[0].name, "f");
     let names = |pattern: &str| {
-        let found = tree.select(pattern).unwrap();
+        let (found, _) = select(pattern).unwrap();
         found.into_iter().map(|selected| selected.name).collect::<Vec<_>>()
     };
     assert_eq!(names("/m*/?/[f]"), ["f"]);
     assert_eq!(names("made/*"), ["s"]);
+    assert_eq!(names("o*"), ["opt"]);
     assert!(names("flink/*").is_empty());
-    assert!(matches!(tree.select("none/*"), Err(CopyError::Invalid(_))));
-    assert!(matches!(tree.select("o*"), Err(CopyError::Unsupported(_))));
-    assert!(matches!(tree.select("[a"), Err(CopyError::Unsupported(_))));
-    assert!(matches!(tree.select("opt"), Err(CopyError::Unsupported(_))));
-    assert!(matches!(tree.select(""), Err(CopyError::Unsupported(_))));
-    assert!(matches!(tree.select("none"), Err(CopyError::Invalid(_))));
+    let missed = |source: &str| select(source).unwrap().1.into_iter().collect::<Vec<_>>();
+    assert_eq!(missed("flink"), ["exist/file"]);
+    assert_eq!(missed("/"), ["dangling", "exist/file", "flink", "lnk", "loop"]);
+    assert!(missed("opt").is_empty(), "a folder is no content");
+    for none in ["none", "none/*", "dangling", "loop"] {
+        assert!(matches!(select(none), Err(CopyError::Invalid(_))), "{none}");
+    }
+    assert!(matches!(select("[a"), Err(CopyError::Unsupported(_))));
 }

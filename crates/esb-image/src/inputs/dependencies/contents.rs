@@ -111,7 +111,12 @@ mod tests {
                 Item { path: (*path).to_owned(), attributes: Attributes::root(0o644), kind }
             });
             let items = items.collect();
-            are_as_listed(&Selected { name: String::new(), is_folder: true, items })
+            are_as_listed(&Selected {
+                name: String::new(),
+                is_folder: true,
+                items,
+                passed: <_>::default(),
+            })
         };
         let list = ("p-1.dist-info/RECORD", &*list);
         assert!(same(&[list, ("p/a.py", "x = 1\n"), ("p/b,c.py", "x = 1\n"), ("bin/p", "y")]));
