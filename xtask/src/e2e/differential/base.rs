@@ -74,9 +74,14 @@ pub(super) fn bases() -> Outcome<BTreeMap<String, Base>> {
         config.insert("ExposedPorts", "70/udp", serde_json::json!({}));
         config.insert("Volumes", "/data", serde_json::json!({}));
     };
+    let triggering = |config: &mut ImageConfig| {
+        plain(config);
+        config.set("OnBuild", vec!["ENV TRIGGERED=1", "COPY single /of-$TRIGGERED/"]);
+    };
     Ok(BTreeMap::from([
         ("base:1".to_owned(), base("base:1", &LAYERS, plain)?),
         ("other:1".to_owned(), base("other:1", &LAYERS[..1], settled)?),
+        ("trigger:1".to_owned(), base("trigger:1", &LAYERS[..1], triggering)?),
         // Names that public cases start from.
         ("busybox".to_owned(), base("busybox", &LAYERS, plain)?),
     ]))

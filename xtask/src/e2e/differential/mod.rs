@@ -13,6 +13,7 @@ mod table;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -224,7 +225,7 @@ impl<'a> Suite<'a> {
             match self.embedded(case, &folder)? {
                 Made::Refused(reason) => {
                     tally.refused += 1;
-                    if let Some(name) = case.folder.as_ref().and_then(|folder| folder.file_name()) {
+                    if let Some(name) = case.name() {
                         say(&format!("  refused: {}: {reason}", name.display()));
                     }
                     if !case.expected.allows_refusal(&reason) {
@@ -412,8 +413,14 @@ fn recipe(dockerfile: &str, dockerignore: &str) -> ImageRecipe {
 impl Case {
     /// Whether old engines do otherwise: of random cases that is known by what they say.
     fn is_old(&self) -> bool {
-        let sets_modes = self.dockerfile.contains("--chmod");
-        self.expected.is_old() || sets_modes && self.expected == Expected::Anything
+        let flags = ["--chmod", "--exclude", "--link", "--parents"];
+        let is_new = flags.iter().any(|flag| self.dockerfile.contains(flag));
+        self.expected.is_old() || is_new && self.expected == Expected::Anything
+    }
+
+    /// The name of the folder that it comes from.
+    fn name(&self) -> Option<&OsStr> {
+        self.folder.as_ref()?.file_name()
     }
 
     /// Whether a pattern of its `.dockerignore` puts something back in.
@@ -458,6 +465,9 @@ impl Member<'_> {
             }
             Made::Refused(reason) | Made::Wrong(reason) => {
                 tally.wrong += 1;
+                if let Some(name) = self.case.name() {
+                    say(&format!("  wrong: {}: {reason}", name.display()));
+                }
                 if !matches!(expected, Expected::Wrong | Expected::Anything) {
                     tally.fail(self.case, &format!("it is called wrong: {reason}"));
                 }

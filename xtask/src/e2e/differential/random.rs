@@ -132,7 +132,8 @@ impl Maker {
         let source = source.trim_end_matches('/');
         let source = if source.is_empty() { "/" } else { source };
         let star = if self.one_in(3) { "/*" } else { "" };
-        format!("[\"{source}{star}\", \"{}\"]", self.destination())
+        let flag = self.pick(&["", "", "", "--parents ", "--link ", "--exclude=f* ", "--chown=5 "]);
+        format!("{flag}[\"{source}{star}\", \"{}\"]", self.destination())
     }
 
     fn copy(&mut self) -> String {
@@ -144,9 +145,10 @@ impl Maker {
         }
         if self.one_in(6) {
             text.push_str("--chmod=");
-            text.push_str(self.pick(&["600", "0755", "4711"]));
+            text.push_str(self.pick(&["600", "0755", "4711", "u=rwX,go=rX", "g-r,o=u", "a+s,+t"]));
             text.push(' ');
         }
+        self.newer_flags(&mut text);
         let mut words = Vec::new();
         let several = self.one_in(4);
         for _ in 0..if several { 2 } else { 1 } {
@@ -159,9 +161,29 @@ impl Maker {
         format!("{text}[{}]", words.join(", "))
     }
 
+    /// Flags that only newer engines know.
+    fn newer_flags(&mut self, text: &mut String) {
+        for flag in ["--link ", "--parents "] {
+            if self.one_in(12) && !(flag == "--parents " && text.starts_with("ADD")) {
+                text.push_str(flag);
+            }
+        }
+        while self.one_in(10) {
+            let path = self.some_path();
+            let pattern = match self.rng.u32(..5) {
+                0 => "*".to_owned(),
+                1 => format!("**/{}", self.name()),
+                2 => format!("!{path}"),
+                3 => format!("!{}", self.name()),
+                _ => path,
+            };
+            write!(text, "--exclude=\"{pattern}\" ").expect("it is a string");
+        }
+    }
+
     fn source(&mut self) -> String {
         let path = self.some_path();
-        match self.rng.u32(..12) {
+        match self.rng.u32(..13) {
             0 => ".".to_owned(),
             1 => "*".to_owned(),
             2 => format!("{path}/"),
@@ -176,6 +198,7 @@ impl Maker {
                 format!("{start}*")
             }
             7 => self.some_folder() + "/.",
+            8 => path.replacen('/', "/./", 1),
             _ => path,
         }
     }

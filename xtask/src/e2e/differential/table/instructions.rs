@@ -56,7 +56,6 @@ pub(super) fn settings() -> Vec<Case> {
         old("HEALTHCHECK --retries=0 CMD x", "it is refused"),
         same("ONBUILD COPY x /y"),
         same("ONBUILD RUN a && b\nONBUILD CMD [\"x\"]"),
-        refused("FROM base:1 AS a\nONBUILD USER x\nFROM a\nCOPY single /x", "`ONBUILD`"),
         old("HEALTHCHECK --start-interval=5s CMD x", "they do not know the flag"),
         same("EXPOSE 8080:80 127.0.0.1:1:2/udp 1-2:3-4"),
         same("STOPSIGNAL --x 9"),
@@ -160,7 +159,6 @@ pub(super) fn spelling() -> Vec<Case> {
 pub(super) fn left_to_the_engine() -> Vec<Case> {
     vec![
         refused("RUN true", "`RUN`"),
-        refused("COPY --link single /x", "--link"),
         refused("ONBUILD COPY <<EOF /x\nhello\nEOF", "here-document"),
         refused("ADD https://example.invalid/x /y", "https"),
     ]

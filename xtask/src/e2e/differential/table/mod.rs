@@ -1,6 +1,7 @@
 //! Hand-written Dockerfiles of the suite, by topic.
 
 mod copy;
+mod flags;
 mod instructions;
 mod sources;
 
@@ -44,6 +45,12 @@ pub(super) fn cases() -> Vec<Case> {
         sources::archives(),
         sources::names(),
         sources::ignored(),
+        flags::parents(),
+        flags::excludes(),
+        flags::links(),
+        flags::modes(),
+        flags::of_add(),
+        flags::triggers(),
         instructions::settings(),
         instructions::variables(),
         instructions::spelling(),

@@ -4,6 +4,7 @@ use super::{super::Expected, Case, case, old, refused, same, wrong};
 
 pub(super) fn stages() -> Vec<Case> {
     let made = "FROM scratch AS made\nCOPY --chown=2:3 code /out/code\nCOPY lns layer /out/l/\n";
+    let from_base = |text: &str| same(&format!("FROM base:1 AS a\nFROM scratch\n{text}"));
     let from_made = |text: &str| same(&format!("{made}FROM base:1\n{text}"));
     vec![
         from_made("COPY --from=made /out /opt/"),
@@ -32,12 +33,19 @@ pub(super) fn stages() -> Vec<Case> {
         same(
             "FROM scratch AS a\nCOPY single /x/y\nFROM scratch\nCOPY --from=a /x /\nCOPY --from=a /x/y /z",
         ),
-        case("FROM base:1 AS a\nFROM base:1\nCOPY --from=a /etc/os /x", Expected::Anything),
-        case("FROM base:1 AS a\nFROM base:1\nCOPY --from=a /opt /x", Expected::Anything),
-        case("FROM base:1 AS a\nFROM scratch\nCOPY --from=a / /", Expected::Anything),
-        case("FROM base:1\nCOPY --from=other:1 /etc/os /x", Expected::Anything),
+        from_base("COPY --from=a /etc/os /usr/su /x/"),
+        from_base("COPY --from=a /opt /x"),
+        from_base("COPY --from=a / /"),
+        from_base("COPY --from=a /gone /opaque /turned /up/back /x/"),
+        from_base("COPY --from=a --chown=8:9 /e*/s* /chain/* /x/"),
+        same("FROM base:1 AS a\nCOPY single /exist/file\nFROM scratch\nCOPY --from=a /exist /x"),
+        same("FROM base:1\nCOPY --from=other:1 /etc/os /x"),
+        same("FROM scratch\nCOPY --from=base:1 /etc /etc\nUSER app:staff\nWORKDIR /w"),
+        wrong("FROM base:1 AS a\nFROM scratch\nCOPY --from=a /loop /x"),
+        wrong("FROM base:1 AS a\nFROM scratch\nCOPY --from=a /turned/in /x"),
         wrong("FROM scratch AS a\nCOPY single /x\nFROM base:1\nCOPY --from=a /nothing /y"),
-        refused("FROM base:1\nCOPY --from=0 /x /y", "not an earlier stage"),
+        wrong("FROM base:1\nCOPY --from=0 /x /y"),
+        wrong("FROM base:1\nCOPY --from=scratch /x /y"),
     ]
 }
 
@@ -62,8 +70,7 @@ notar.tar = text";
         add("COPY a.tar /opt/"),
         add("ADD --chown=5:6 single /opt/"),
         add("WORKDIR /w\nADD a.tar ."),
-        refused("ADD --chown=5:6 a.tar /opt/", "owner").with(TAR),
-        refused("ADD --chmod=600 a.tar /opt/", "owner").with(TAR),
+        same("ADD --chown=5:6 a.tar /opt/").with(TAR),
         maybe("ADD a.tar /", "a.tar @ lnk/x = through a link, opt/y = y"),
         maybe("ADD a.tar /", "a.tar @ lnk/, lnk/x = over a link"),
         maybe("ADD a.tar /", "a.tar @ opt = over a folder"),
