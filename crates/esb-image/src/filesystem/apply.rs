@@ -198,6 +198,13 @@ impl<'a> StepApplier<'a> {
             let problem = |error| copy_problem(line, error);
             let selection = Selection::new(source, copy.parents, &copy.excludes)
                 .map_err(|reason| problem(CopyError::Invalid(reason)))?;
+            let root = paths::clean(selection.root());
+            if selection.keeps_folders() && tree.passes_link(&root).map_err(problem)? {
+                // Engines do not always find what they ask for behind a link.
+                let source = source.escape_debug();
+                let reason = format!("`--parents` with a link in `{source}`");
+                return Err(problem(CopyError::Unsupported(reason)));
+            }
             let selected = tree.select(&selection, &mut missing).map_err(problem)?;
             found.extend(selection.take(selected).ok_or_else(|| {
                 let source = paths::clean(source);

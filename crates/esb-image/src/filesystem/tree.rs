@@ -184,6 +184,11 @@ impl Tree {
         self.make_folders(&path, Attributes { uid, gid, ..FOLDER }, step)
     }
 
+    /// Whether a link stands in a path.
+    pub(crate) fn passes_link(&self, path: &str) -> Result<bool, CopyError> {
+        Ok(self.resolve(path)? != path)
+    }
+
     /// Whether something is there, links followed.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.resolve(path).is_ok_and(|real| self.get(&real).is_some())

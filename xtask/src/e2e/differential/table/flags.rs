@@ -25,11 +25,12 @@ pub(super) fn parents() -> Vec<Case> {
         flag("COPY --parents --exclude=**/*.so code /x/"),
         flag("COPY --parents nothing* /x/"),
         flag(&of_base("COPY --parents --from=a /e*/sub/d* /x/")),
-        flag(&of_base("COPY --parents --from=a lnk/./keep /x/")),
         wrong("COPY --parents code/nothing /x/"),
         wrong("COPY --parents lnd/x.so /x/"),
         wrong("COPY --parents --exclude=code code/lib /x/"),
         refused("COPY --parents !code /x/", "!code"),
+        refused("COPY --parents lnd/./x.so /x/", "link"),
+        refused("FROM base:1 AS a\nFROM scratch\nCOPY --parents --from=a lnk/./keep /x/", "link"),
     ]
 }
 
@@ -56,7 +57,8 @@ pub(super) fn links() -> Vec<Case> {
         flag("COPY --link single /lnk/x\nCOPY other /lnk/y"),
         flag("COPY --link --chown=4:5 single /exist/sub/"),
         flag("COPY --link --chown=root single /dangling"),
-        flag("COPY --link --chmod=700 --chown=app single /lnk/x"),
+        flag("COPY --link --chmod=700 --chown=5 single /lnk/x"),
+        wrong("COPY --link --chmod=700 --chown=app single /lnk/x"),
         flag("WORKDIR /lnk\nADD --link single ."),
         flag("FROM base:1 AS a\nCOPY --link single /lnk/x\nFROM scratch\nCOPY --from=a /lnk /z/"),
         wrong("COPY --link --chown=app single /x"),

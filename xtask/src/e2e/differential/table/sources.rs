@@ -1,6 +1,6 @@
 //! Sources of files: stages, archives, contexts with and without ignore rules.
 
-use super::{super::Expected, Case, case, old, refused, same, wrong};
+use super::{super::Expected, Case, case, old, same, wrong};
 
 pub(super) fn stages() -> Vec<Case> {
     let made = "FROM scratch AS made\nCOPY --chown=2:3 code /out/code\nCOPY lns layer /out/l/\n";
