@@ -116,6 +116,7 @@ impl Plan {
         E: std::convert::From<Problem>,
     {
         script.check()?;
+        check_fixed(script, platform)?;
         let mut stages: BTreeMap<usize, StagePlan> = BTreeMap::new();
         let mut images = BTreeSet::new();
         for position in script.needed() {
@@ -140,13 +141,18 @@ impl Plan {
             };
             // Values of `ENV` win over those that an `ARG` of the base stage left.
             planned.read_environment();
-            let mut has_cmd = false;
+            let (mut has_cmd, mut is_guessed) = (false, false);
             planned.config.clear("OnBuild");
             for line in triggers.iter().chain(&stage.instructions) {
                 let step = match planned.step(script, line.number, &line.instruction, &mut has_cmd)
                 {
                     Ok(step) => step,
-                    Err(_) if planned.may_do(script, line) => continue,
+                    Err(_) if planned.may_do(script, line) => {
+                        is_guessed = true;
+                        continue;
+                    }
+                    // Which of several mistakes is the first one, only the base can tell.
+                    Err(Problem::Invalid { .. }) if is_guessed => continue,
                     Err(problem) => return Err(problem.into()),
                 };
                 if let Some(CopyFrom::Image(name)) = step.copied_from()
@@ -196,6 +202,20 @@ impl Plan {
     pub(crate) fn target(&self) -> &StagePlan {
         self.stages.values().next_back().expect("a Dockerfile has a stage")
     }
+}
+
+/// Tells first what only another engine does whatever a base says.
+fn check_fixed(script: &Script, platform: Platform) -> Result<(), Problem> {
+    let blank = StagePlan::new(None, empty(platform));
+    let needed = script.needed();
+    let lines = needed.iter().flat_map(|position| &script.stages[*position].instructions);
+    for line in lines.filter(|line| line.variables().is_empty()) {
+        let step = blank.clone().step(script, line.number, &line.instruction, &mut false);
+        if let Err(problem @ Problem::Unsupported { .. }) = step {
+            return Err(problem);
+        }
+    }
+    Ok(())
 }
 
 /// A config that says nothing.

@@ -337,6 +337,9 @@ impl Reader<'_> {
         let unpack = flags.switch("unpack")?.unwrap_or(add);
         flags.switch("keep-git-dir")?;
         let excludes = flags.texts("exclude")?;
+        if let Some(source) = words.iter().find(|source| add && values::is_remote(source)) {
+            return Ok(Instruction::Unsupported(format!("`ADD` of `{}`", source.escape_debug())));
+        }
         // Read as patterns, these are no comment, no root and no exception.
         let mut odd = excludes.iter().filter(|text| text.starts_with(['#', '/']));
         let mut sources = words.iter().filter(|text| parents && text.starts_with(['#', '!']));
