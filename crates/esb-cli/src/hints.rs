@@ -69,6 +69,11 @@ fn of_run(remedy: &esb_deploy::Remedy) -> Cow<'_, str> {
              internal registry"
                 .into()
         }
+        Remedy::NameByContent => {
+            "choose `--image-ref content` or `--image-ref digest`, or leave out `moving-tag = false` \
+             in esb.toml"
+                .into()
+        }
         Remedy::NameDelivery => {
             "name the place with `--config-to DIR`, or deliver nowhere with `--config-to none`"
                 .into()
@@ -186,6 +191,10 @@ fn of_registry(remedy: &esb_registry::Remedy) -> Cow<'_, str> {
         )
         .into(),
         Remedy::FetchBlob => FETCH_BLOB.into(),
+        Remedy::KeepTags => "set `moving-tag = false` in esb.toml: only tags that change with the \
+             content are pushed then, which functions.yml names with `--image-ref content` (the \
+             default) or by their digest with `--image-ref digest`"
+            .into(),
         Remedy::Advice(advice) => advice.into(),
         other => unworded(other),
     }

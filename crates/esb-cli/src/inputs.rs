@@ -236,6 +236,7 @@ pub(crate) fn options(
     options.no_cache = args.no_cache;
     options.builder = choice(args.builder, "builder", choices::BUILDERS, environment)?;
     options.image_ref = choice(args.image_ref, "image-ref", choices::IMAGE_REFS, environment)?;
+    options.moving_tag = !environment.settings().is_off(settings::MOVING_TAG);
     options.lock = lock_use(args.lock);
     options.trust_registry = environment.settings().is_on(settings::TRUST_REGISTRY);
     options.lock_wait = environment.lock_wait()?;

@@ -21,7 +21,7 @@ enum Shown {
 }
 
 /// All keys, in the order of the file. Those of a table come last.
-const ENTRIES: [Entry; 14] = [
+const ENTRIES: [Entry; 15] = [
     Entry {
         key: "templates",
         value: Shown::Example(r#"["template.yaml"]"#),
@@ -73,6 +73,12 @@ const ENTRIES: [Entry; 14] = [
         value: Shown::Default(r#""content""#),
         meaning: "How functions.yml names an image: content (a tag of its content), tag or \
                   digest. `--image-ref`",
+    },
+    Entry {
+        key: "moving-tag",
+        value: Shown::Default("true"),
+        meaning: "Whether images are pushed under the plain tag too, which every run moves. False \
+                  for registries whose tags are immutable.",
     },
     Entry {
         key: "confirm",
@@ -236,6 +242,7 @@ mod tests {
         assert_eq!(choices::named(choices::IMAGE_REFS, is("image-ref")), Some(options.image_ref));
         assert_eq!(is("brand"), Brand::default().slug());
         assert_eq!(is(settings::TRUST_REGISTRY), options.trust_registry.to_string());
+        assert_eq!(is(settings::MOVING_TAG), options.moving_tag.to_string());
         let defaults = ENTRIES.iter().filter(|entry| matches!(entry.value, Shown::Default(_)));
         let lines: Vec<String> =
             defaults.map(|entry| format!("{} = {}", entry.key, entry.value())).collect();

@@ -190,7 +190,7 @@ fn planned_fields(image: &PlannedImage) -> documents::PlannedImage {
 
 /// A function's name in functions.yml, a base's in Dockerfiles.
 fn reference(target: &Target, image: &MadeImage) -> String {
-    if image.is_function() {
+    if image.is_function() || !target.moving_tag() {
         target.written(&image.repository, &image.tag, image.image.digest())
     } else {
         target.plain(&image.repository, &image.tag)

@@ -20,9 +20,16 @@ pub struct Target {
     /// What precedes names in functions.yml, pushed there or not; none for local names.
     pub(crate) prefix: Option<String>,
     pub(crate) form: ImageRefForm,
+    /// Whether plain tags are pushed.
+    pub(crate) moving_tag: bool,
 }
 
 impl Target {
+    /// Whether plain tags are pushed to the registry.
+    pub fn moving_tag(&self) -> bool {
+        self.moving_tag || self.registry.is_none()
+    }
+
     /// The plain name: `<repository>:<tag>` with the prefix.
     pub fn plain(&self, repository: &str, tag: &str) -> String {
         self.name(repository, &format!(":{tag}"))

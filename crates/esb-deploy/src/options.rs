@@ -152,6 +152,9 @@ pub struct Options {
     pub builder: BuilderChoice,
     /// How functions.yml names an image.
     pub image_ref: ImageRefForm,
+    /// Whether plain tags, which every run moves, are pushed to a registry beside those that change
+    /// with the content.
+    pub moving_tag: bool,
     /// How esb.lock is used.
     pub lock: LockUse,
     /// Whether annotations of images in the registry are trusted.
@@ -188,6 +191,7 @@ impl Default for Options {
             no_cache: false,
             builder: BuilderChoice::default(),
             image_ref: ImageRefForm::default(),
+            moving_tag: true,
             lock: LockUse::default(),
             trust_registry: false,
             lock_wait: None,

@@ -218,7 +218,10 @@ async fn one(
     };
     (planned.action, planned.reason) = match &target.registry {
         Some(registry) => {
-            let reference = push_reference(&registry.image(&recipe.repository, &tag))?;
+            let mut reference = push_reference(&registry.image(&recipe.repository, &tag))?;
+            if function_of(&recipe.kind).is_none() && !run.options.moving_tag {
+                reference = reference.pinned(digest);
+            }
             let client = &run.connections.client;
             if client.verify(&reference, digest).await.is_ok() {
                 planned.size = Some(0);

@@ -38,6 +38,8 @@ pub enum Remedy {
         /// A registry that the engine reaches, whose name can be published instead.
         registry: Option<String>,
     },
+    /// Name images by a tag of their content or by their digest, or push plain tags.
+    NameByContent,
     /// Let external images be copied into the internal registry.
     AllowSync,
     /// Name the folder where a Gateway reads, or deliver nowhere.

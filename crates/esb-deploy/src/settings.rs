@@ -28,7 +28,7 @@ pub const NAME: &str = "esb.toml";
 const LIMIT: u64 = 1024 * 1024;
 
 /// Keys of the top level and of `[env.NAME]`.
-pub const KEYS: [&str; 14] = [
+pub const KEYS: [&str; 15] = [
     "templates",
     "application",
     "brand",
@@ -39,6 +39,7 @@ pub const KEYS: [&str; 14] = [
     "builder",
     "buildkit",
     "image-ref",
+    MOVING_TAG,
     "required-version",
     FOLLOW_LINKS,
     TRUST_REGISTRY,
@@ -57,6 +58,12 @@ const FOLLOW_LINKS: &str = "code.follow-links";
 /// The key that lets a run trust the annotations of images in a registry. It is set for the whole
 /// project.
 pub const TRUST_REGISTRY: &str = "trust-registry";
+
+/// The key that says whether plain tags, which every run moves, are pushed to a registry.
+pub const MOVING_TAG: &str = "moving-tag";
+
+/// Keys whose value is true or false.
+pub const SWITCHES: [&str; 2] = [TRUST_REGISTRY, MOVING_TAG];
 
 /// The key that says when a deploy asks before it changes something.
 pub const CONFIRM: &str = "confirm";
@@ -249,6 +256,11 @@ impl Settings {
         self.text(key) == Some("true")
     }
 
+    /// Whether a setting is off.
+    pub fn is_off(&self, key: &str) -> bool {
+        self.text(key) == Some("false")
+    }
+
     /// All values of a setting.
     pub fn list(&self, key: &str) -> &[String] {
         self.values.get(key).map_or(&[], |setting| &setting.values)
@@ -348,15 +360,15 @@ fn known(key: &str, place: &str) -> Result<String, String> {
 fn strings(key: &str, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let wrong = || {
         let kind = match key {
-            TRUST_REGISTRY => "true or false",
+            _ if SWITCHES.contains(&key) => "true or false",
             _ if LISTS.contains(&key) => "a list of texts",
             _ => "a text",
         };
         format!("`{key}` must be {kind}")
     };
     match value {
-        DeValue::Boolean(on) if key == TRUST_REGISTRY => Ok(vec![on.to_string()]),
-        _ if key == TRUST_REGISTRY => Err(wrong()),
+        DeValue::Boolean(on) if SWITCHES.contains(&key) => Ok(vec![on.to_string()]),
+        _ if SWITCHES.contains(&key) => Err(wrong()),
         DeValue::String(text) => Ok(vec![text.to_string()]),
         DeValue::Array(items) if LISTS.contains(&key) => {
             let text = |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().map(str::to_owned);
@@ -405,6 +417,10 @@ mod tests {
         };
         assert!(is_on("trust-registry = true"));
         assert!(!is_on("trust-registry = false") && !is_on(text));
+        let text = "moving-tag = true\n[env.prod]\nmoving-tag = false\n";
+        let file = SettingsFile::parse(text, "1.4.0").unwrap();
+        assert!(file.settings("prod").is_off(MOVING_TAG));
+        assert!(!file.settings("dev").is_off(MOVING_TAG));
     }
 
     #[test]
@@ -445,6 +461,8 @@ mod tests {
         check("[env.prod]\nbuilderr = 'a'", "[env.prod] `builderr` is not a setting; did you mean");
         check("registry = 1", "`registry` must be a text");
         check("trust-registry = 'true'", "`trust-registry` must be true or false");
+        check("moving-tag = 'no'", "`moving-tag` must be true or false");
+        check("moving_tag = false", "did you mean `moving-tag`?");
         check("[env.prod]\ntrust-registry = true", "stands at the top of the file");
         check("mirrors = [1]", "`mirrors` must be a list of texts");
         check("env = 1", "`env` holds tables");

@@ -178,7 +178,7 @@ mod tests {
         check(Some("Wed, 21 Oct 2015 07:28:00 GMT"), now, None);
         check(Some("Wed, 21 Oct 2015 07:27:00 GMT"), now, None);
         check(Some("Wed, 21 Oct 2015 07:28:30 GMT"), None, None);
-        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3600));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_hours(1));
         let wait = retry_after(Some(&soon), None).unwrap();
         assert!((3500..=3600).contains(&wait.as_secs()), "{wait:?}");
     }

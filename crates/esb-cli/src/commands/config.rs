@@ -60,7 +60,7 @@ impl Shown {
                 let items = items.filter(|item| !item.is_empty()).map(str::to_owned);
                 Some(SettingValue::List(items.collect()))
             }
-            Some(text) if name == settings::TRUST_REGISTRY => Some(
+            Some(text) if settings::SWITCHES.contains(&name) => Some(
                 text.parse().map_or_else(|_| SettingValue::Text(text.clone()), SettingValue::Bool),
             ),
             Some(text) if !text.is_empty() => Some(SettingValue::Text(text.clone())),

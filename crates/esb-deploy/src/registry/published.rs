@@ -41,7 +41,12 @@ impl Registry<'_> {
         let found = run.learned.tags.wait(&at, &recipe.tag).await;
         if let Some(manifest) = wanted.known {
             let digest = Digest::of(&manifest);
-            let name = if base { plain.clone() } else { content(digest)? };
+            let name = match base {
+                // It has no tag of its own where it is one of several platforms.
+                true if !run.options.moving_tag => plain.pinned(digest),
+                true => plain.clone(),
+                false => content(digest)?,
+            };
             if run.connections.client.leads_to(&name, digest, &run.learned.session).await.ok()? {
                 let mut image = run.connections.client.image_at(&plain, manifest)?;
                 if base {

@@ -131,9 +131,11 @@ impl TagPrefetch {
         let mut asks = Vec::new();
         for pushed in &last.names {
             let (at, plain) = (pushed.at(), pushed.tag.clone());
-            let Some(digest) = pushed_tags::last(&self.store, &at, &plain) else { continue };
+            let Some(digest) = pushed_tags::last_image(&self.store, &at, &plain) else { continue };
             let tag = if pushed.has_content_tag {
-                self.session.tag_recorded(&at, &plain, digest);
+                if let Some(led) = pushed_tags::last(&self.store, &at, &plain) {
+                    self.session.tag_recorded(&at, &plain, led);
+                }
                 Target::content_tag(&plain, digest)
             } else {
                 plain.clone()
@@ -201,6 +203,7 @@ impl TagPrefetch {
         names: PushedNames,
         registry: &PublishTarget,
         images: &[MadeImage],
+        moving_tag: bool,
     ) -> Result<(), Error> {
         let mut pushed = Vec::with_capacity(images.len());
         // Bases first: functions are looked at when theirs is known.
@@ -210,7 +213,7 @@ impl TagPrefetch {
             let tag = image.tag.clone();
             let reference = push_reference(&registry.image(&image.repository, &tag))?;
             let Repository { registry, repository } = esb_registry::repository(&reference);
-            let has_content_tag = image.is_function();
+            let has_content_tag = image.is_function() || !moving_tag;
             pushed.push(Pushed { registry, repository, tag, has_content_tag });
         }
         // What is there for several platforms has one name.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use esb_image::{Builder, Engine as _};
 use esb_model::{ImageRecipe, PublishTarget};
-use esb_oci::{ArchiveImage, Image};
+use esb_oci::{ArchiveImage, Image, Index};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
@@ -57,7 +57,8 @@ pub(crate) async fn build(
     Ok(())
 }
 
-/// Pushes an image under its content tag, then under its plain one, when there is a registry.
+/// Pushes an image under its content tag, then under its plain one where that may move, when there
+/// is a registry.
 pub(crate) async fn push(
     run: &Deployment,
     target: &Target,
@@ -68,7 +69,8 @@ pub(crate) async fn push(
     let start = Instant::now();
     let plain: Vec<&str> = made.tags().collect();
     let (first, extra) = match content {
-        Some(content) => (content, &plain[..]),
+        Some(content) if run.options.moving_tag => (content, &plain[..]),
+        Some(content) => (content, &[][..]),
         None => (plain[0], &plain[1..]),
     };
     let reference = push_reference(&registry.image(&made.repository, first))?;
@@ -96,7 +98,8 @@ pub(crate) async fn push(
         .await
         .map_err(|error| Error::from(&error))?;
     for tag in &plain {
-        pushed_tags::remember(&run.connections.store, &at, tag, made.image.digest())?;
+        let (store, digest) = (&run.connections.store, made.image.digest());
+        pushed_tags::remember_image(store, &at, tag, digest, run.options.moving_tag)?;
     }
     made.pushed(&report, start.elapsed());
     Ok(made)
@@ -109,12 +112,21 @@ pub(crate) async fn push_base(
     mut made: Vec<MadeImage>,
 ) -> Result<Vec<MadeImage>, Error> {
     if made.len() < 2 {
-        return stream::iter(made).then(|made| push(run, target, made, None)).try_collect().await;
+        let alone = async |made: MadeImage| {
+            let content = Target::content_tag(&made.tag, made.image.digest());
+            push(run, target, made, Some(&*content).filter(|_| !run.options.moving_tag)).await
+        };
+        return stream::iter(made).then(alone).try_collect().await;
     }
     let Some(registry) = &target.registry else { return Ok(made) };
     let start = Instant::now();
-    let reference = push_reference(&registry.image(&made[0].repository, &made[0].tag))?;
     let images: Vec<&Image> = made.iter().map(|made| &made.image).collect();
+    let mut tag = made[0].tag.clone();
+    if !run.options.moving_tag {
+        let index = Index::of_platforms(images.iter().copied()).map_err(esb_image::Error::from)?;
+        tag = Target::content_tag(&tag, index.to_document().1.digest);
+    }
+    let reference = push_reference(&registry.image(&made[0].repository, &tag))?;
     let pushed = run
         .connections
         .client
@@ -122,11 +134,12 @@ pub(crate) async fn push_base(
         .await;
     let report = pushed.map_err(|error| Error::from(&error))?;
     if let Some(digest) = report.digest {
-        pushed_tags::remember(
+        pushed_tags::remember_image(
             &run.connections.store,
             &esb_registry::repository(&reference),
             &made[0].tag,
             digest,
+            run.options.moving_tag,
         )?;
     }
     // All bytes are told of the first; a summary adds them up.
@@ -153,7 +166,7 @@ pub(crate) fn first_question(
     let at = esb_registry::repository(&plain);
     let mut tag = recipe.tag.clone();
     if function_of(&recipe.kind).is_some() {
-        let Some(digest) = pushed_tags::last(&run.connections.store, &at, &tag) else {
+        let Some(digest) = pushed_tags::last_image(&run.connections.store, &at, &tag) else {
             return Ok(None);
         };
         tag = Target::content_tag(&tag, digest);

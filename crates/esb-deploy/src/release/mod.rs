@@ -63,7 +63,8 @@ impl Deployment {
         let revision = Revision::new(&self.project.environment, rendered, owners, made_for, named);
         record::write(self, target, &made.images)?;
         if let Some(registry) = &target.registry {
-            self.learned.tags.remember(self.pushed_names(registry), registry, &made.images)?;
+            let (key, moving_tag) = (self.pushed_names(registry), self.options.moving_tag);
+            self.learned.tags.remember(key, registry, &made.images, moving_tag)?;
         }
         functions::list_in_store(self, &made)?;
         Ok(Released { revision, images: made.images, code_findings })

@@ -9,19 +9,21 @@ use crate::{
     deployment::Deployment,
     error::{Error, Kind},
     image_names::Target,
-    options::Destination,
+    options::{Destination, ImageRefForm},
     release::functions,
 };
 
 /// Chooses the places (`docs/reference`, "Where images go"), and makes sure that they answer.
 pub(crate) async fn choose(run: &Deployment, recipes: &[ImageRecipe]) -> Result<Target, Error> {
     let names = &run.options.registry;
+    check_names(run)?;
     let mut target = Target {
         registry: None,
         engine: false,
         layout: None,
         prefix: names.configured.as_ref().map(PublishTarget::runtime_prefix),
         form: run.options.image_ref,
+        moving_tag: run.options.moving_tag,
     };
     let default_layout = || run.project.generated().join("images");
     for place in &run.options.destinations {
@@ -50,6 +52,15 @@ pub(crate) async fn choose(run: &Deployment, recipes: &[ImageRecipe]) -> Result<
         esb_oci::check_layout(&run.project.folder_at(layout))?;
     }
     Ok(target)
+}
+
+/// Refuses names of tags that are not pushed.
+fn check_names(run: &Deployment) -> Result<(), Error> {
+    if run.options.moving_tag || run.options.image_ref != ImageRefForm::Tag {
+        return Ok(());
+    }
+    let text = "functions.yml would name images by their plain tags, which are not pushed";
+    Err(Error::new(Kind::Input, "image-ref", text).hint(Remedy::NameByContent))
 }
 
 /// Without `--to`: the configured registry, else that of the mode when it answers, else the
@@ -97,7 +108,7 @@ async fn is_there(
         return Ok(answered);
     }
     let Some((at, tag)) = functions::first_question(run, registry, recipes)? else {
-        return Ok(run.connections.client.ping(host).await);
+        return Ok(run.connections.client.finds(host).await);
     };
     let known = run.learned.session.tag(&at, &tag).is_answered();
     Ok(known || run.connections.client.ping_at(&at, &tag, false, &run.learned.session).await)
@@ -111,6 +122,17 @@ async fn answers(
     let host = registry.push_host();
     if is_there(run, registry, recipes).await? {
         return Ok(());
+    }
+    let mut found = None;
+    if run.options.registry.configured.is_some() {
+        // Somebody named it: it is worth more than a glance.
+        match run.connections.client.contact(host).await {
+            Ok(()) => return Ok(()),
+            Err(error) => found = Some(error),
+        }
+    }
+    if let Some(error) = found.filter(esb_registry::Error::is_telling) {
+        return Err(Error::from(&error));
     }
     let failure = Error::new(Kind::Remote, "registry", format!("no registry answers at {host}"));
     Err(match &run.options.registry.configured {

@@ -4,6 +4,7 @@
 
 use std::{fs, sync::Arc};
 
+use base64::Engine as _;
 use esb_model::Platform;
 use esb_oci::{Digest, Image, manifest::media_type};
 use esb_registry::{Client, CredentialFiles, DockerConfig, ErrorKind, PushSession};
@@ -40,6 +41,9 @@ fn plain(image: &Image) -> String {
     entry(media_type::OCI_MANIFEST, &image.manifest_bytes, "")
 }
 
+/// A name, the entries, and what they have for amd64 and arm64.
+type IndexCase<'a> = (&'a str, Vec<String>, Option<&'a Image>, Option<&'a Image>);
+
 const ATTESTATION: &str = r#","platform":{"architecture":"unknown","os":"unknown"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
 
 /// skopeo takes the first entry without a platform when no other fits, docker (containerd) the one
@@ -56,7 +60,7 @@ async fn an_entry_without_a_platform_is_what_its_config_says() {
     registry.plant(&format!("a/{}", Digest::of(artifact)), media_type::OCI_MANIFEST, artifact);
     let signature = entry(media_type::OCI_MANIFEST, artifact, "");
     let linux = |name: &str| of(&format!(r#"{{"architecture":"{name}","os":"linux"}}"#));
-    let cases: Vec<(&str, Vec<String>, Option<&Image>, Option<&Image>)> = vec![
+    let cases: Vec<IndexCase<'_>> = vec![
         ("one", vec![plain(&amd)], Some(&amd), None),
         ("two", vec![plain(&amd), plain(&arm)], Some(&amd), Some(&arm)),
         ("turned", vec![plain(&arm), plain(&amd)], Some(&amd), Some(&arm)),
@@ -292,7 +296,6 @@ async fn credentials_of_a_path_are_sent_for_what_is_below_it() {
             path if path.starts_with("/v2/team/") => "team",
             _ => "all",
         };
-        use base64::Engine as _;
         let expected = base64::engine::general_purpose::STANDARD.encode(format!("user:{expected}"));
         match request.header("authorization") {
             Some(given) if given == format!("Basic {expected}") => {

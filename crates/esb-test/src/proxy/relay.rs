@@ -140,8 +140,10 @@ fn answer(
     let body = if request.first[0] == "HEAD" { &[] } else { body };
     let mut text = format!("HTTP/1.1 {status} Injected\r\nContent-Length: {}\r\n", body.len());
     if status == 201 {
-        let digest = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        text.push_str(&format!("Docker-Content-Digest: sha256:{digest}\r\n"));
+        text.push_str("Docker-Content-Digest: sha256:");
+        let digest = format!("{:x}", hash.finalize());
+        text.push_str(&digest);
+        text.push_str("\r\n");
     }
     for (name, value) in headers {
         text.push_str(name);
