@@ -3,6 +3,7 @@
 //! This crate owns the registries' protocol, authentication, and the order of requests. It refuses
 //! to build, and it reads neither the environment nor any file that it was not given.
 
+mod attempted;
 mod auth;
 mod certificates;
 mod challenge;
@@ -32,11 +33,12 @@ mod source;
 mod stream;
 mod sync;
 
+pub use attempted::{Access, Attempted, Denial, RequestAction};
 pub use client::Client;
 pub use copy::CopyScope;
 pub use direct::DirectRegistry;
 pub use docker_config::{CredentialFiles, DockerConfig};
-pub use error::{Access, Attempted, Denial, Error, ErrorKind, Remedy, RequestAction, TriedPlace};
+pub use error::{Error, ErrorKind, Remedy, TriedPlace};
 pub use mapping::{Internal, internal_reference};
 pub use mirror::{Mirror, MirrorPlace, Mirrors};
 pub use push::{PushReport, push_reference};
