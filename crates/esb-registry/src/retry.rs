@@ -156,7 +156,7 @@ mod tests {
         check(1, Retry::Later(Some(Duration::from_secs(61))), 0.5, None);
     }
 
-    /// docker and skopeo read seconds and dates, skopeo up to a minute; crane waits as it likes.
+    /// skopeo reads seconds and dates, up to a minute; crane and docker wait as they like.
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let check = |text: Option<&str>, date: Option<&str>, seconds: Option<u64>| {

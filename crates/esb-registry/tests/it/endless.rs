@@ -13,7 +13,6 @@ use crate::{
 };
 
 /// A server that does not know ranges and always cuts: only bytes that are new are progress.
-/// crane, skopeo and docker give up as well, crane and docker without asking for the rest at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_always_cuts_at_the_same_place_is_given_up() {
     let registry = MemoryRegistry::start(Manners::default());

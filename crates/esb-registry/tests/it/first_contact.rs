@@ -14,8 +14,8 @@ use crate::{
     memory::{Manners, MemoryRegistry, Wants},
 };
 
-/// Faults of a first answer. crane tries again after each of the statuses, docker after 429 and 503
-/// of a pull, skopeo after 429; all three after a reset of a connection that was open.
+/// Faults of a first answer. crane tries again after each of the statuses and after a reset, skopeo
+/// after 429.
 fn faults() -> Vec<(&'static str, Fault)> {
     let later = |status, after: &str| {
         let headers = vec![("Retry-After".to_owned(), after.to_owned())];
@@ -107,7 +107,7 @@ async fn a_refused_connection_is_an_answer_of_a_guess_only() {
     assert!(error.kind() == ErrorKind::Unreachable && !error.is_telling(), "{error}");
 }
 
-/// Mounting is a shortcut that crane, skopeo and docker leave out as well when it fails.
+/// Mounting is a shortcut, which can be left out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mount_that_fails_is_replaced_by_an_upload() {
     let registry = MemoryRegistry::start(Manners::default());

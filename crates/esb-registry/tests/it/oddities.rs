@@ -1,6 +1,6 @@
 //! Registries and files that are odd, and as the common clients take them. Each test names those
-//! that were run or read for it: crane 0.20.2, skopeo 1.9.3 (`containers/image`), docker (its
-//! `cli` and `distribution`'s client).
+//! whose source was read for it: crane (`go-containerregistry` 0.21.7), skopeo (`containers/image`
+//! 5.36.2), docker (its `cli` 29.8 and `distribution`'s client 2.8).
 
 use std::{fs, sync::Arc};
 
@@ -46,8 +46,8 @@ type IndexCase<'a> = (&'a str, Vec<String>, Option<&'a Image>, Option<&'a Image>
 
 const ATTESTATION: &str = r#","platform":{"architecture":"unknown","os":"unknown"},"annotations":{"vnd.docker.reference.type":"attestation-manifest"}"#;
 
-/// skopeo takes the first entry without a platform when no other fits, docker (containerd) the one
-/// whose config fits, crane the first for linux/amd64: here the config decides, so that nothing of
+/// skopeo takes the first entry without a platform when no other fits, crane the first for
+/// linux/amd64: here the config decides, so that nothing of
 /// another architecture is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_without_a_platform_is_what_its_config_says() {
@@ -101,7 +101,7 @@ async fn an_entry_without_a_platform_is_what_its_config_says() {
     }
 }
 
-/// crane and docker descend into an index, skopeo (until 1.10) into none; ours into four levels.
+/// crane descends into an index; ours into four levels.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_in_an_index_is_descended_to_a_limit() {
     let (registry, amd, arm) = place().await;
@@ -143,7 +143,6 @@ async fn null_is_as_good_as_empty() {
     assert!(error.to_string().contains("there is no image for linux/amd64"), "{error}");
 }
 
-/// docker refuses it as it runs it, skopeo and crane copy it: nothing can be built on it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_for_another_system_or_without_all_diff_ids_is_no_base() {
     let registry = MemoryRegistry::start(Manners::default());
@@ -242,7 +241,7 @@ async fn tokens_are_taken_from_answers_of_every_form() {
     }
 }
 
-/// crane and skopeo end before the first request, docker warns and goes on without credentials.
+/// crane and skopeo fail where they look credentials up, for whatever registry.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_credential_file_is_told_only_where_credentials_are_needed() {
     let folder = tempfile::tempdir().unwrap();
