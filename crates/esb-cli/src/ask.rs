@@ -100,7 +100,7 @@ pub(crate) fn tell(lines: impl IntoIterator<Item = impl AsRef<str>>) {
 }
 
 fn shown(text: &str) -> String {
-    escape::terminal(text).replace('\n', " ")
+    escape::line(text).into_owned()
 }
 
 fn cancelled() -> Error {

@@ -204,7 +204,7 @@ fn lines(
 ) -> Vec<String> {
     let environment = &run.project.environment;
     let names: Vec<&str> = run.applications().iter().map(|named| named.name.as_str()).collect();
-    let escaped = |line: String| escape::terminal(&line).replace('\n', " ");
+    let escaped = |line: String| escape::line(&line).into_owned();
     let mut lines =
         vec![escaped(format!("Plan for {}, environment {environment}:", names.join(", ")))];
     lines.extend(places.iter().map(|(kind, name)| escaped(format!("  {kind:<8}  {name}"))));

@@ -4,7 +4,8 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use crate::secrets;
 
-/// Shows control characters (but for line feeds and tabs) and direction overrides as escapes.
+/// Shows control characters (but for line feeds and tabs) and direction overrides as escapes: for
+/// texts that may have several lines.
 pub(crate) fn terminal(text: &str) -> Cow<'_, str> {
     let text = secrets::hide(text);
     if !text.contains(is_dangerous) {
@@ -14,6 +15,54 @@ pub(crate) fn terminal(text: &str) -> Cow<'_, str> {
     for c in text.chars() {
         if is_dangerous(c) { safe.extend(c.escape_unicode()) } else { safe.push(c) }
     }
+    Cow::Owned(safe)
+}
+
+/// The same for a text that is one line, such as a name: one with a line feed would pass for two.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    let safe = terminal(text);
+    if !safe.contains(['\n', '\t']) {
+        return safe;
+    }
+    Cow::Owned(safe.replace('\n', "\\n").replace('\t', "\\t"))
+}
+
+/// An excerpt of a file, in which every character keeps its number of bytes: places in it are
+/// counted in them. ASCII's control characters get pictures where excerpts are drawn.
+pub(crate) fn excerpt(text: &str) -> Cow<'_, str> {
+    let is_shown = |c: char| !is_dangerous(c) || c.is_ascii();
+    if text.chars().all(is_shown) {
+        return Cow::Borrowed(text);
+    }
+    let mark = |c: char| match c.len_utf8() {
+        _ if is_shown(c) => c,
+        2 => '\u{b7}',
+        _ => char::REPLACEMENT_CHARACTER,
+    };
+    Cow::Owned(text.chars().map(mark).collect())
+}
+
+/// Text that is ready to be printed. Escapes what slipped through, all but our own colours.
+pub(crate) fn printed(text: &str) -> Cow<'_, str> {
+    let rest = without_colours(text);
+    if !rest.contains(is_dangerous) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(start) = rest.find("\u{1b}[") {
+        safe.push_str(&terminal(&rest[..start]));
+        rest = &rest[start..];
+        let colour = colour(rest).unwrap_or_default();
+        if colour == 0 {
+            safe.push_str(&terminal("\u{1b}"));
+            rest = &rest[1..];
+        } else {
+            safe.push_str(&rest[..colour]);
+            rest = &rest[colour..];
+        }
+    }
+    safe.push_str(&terminal(rest));
     Cow::Owned(safe)
 }
 
@@ -36,24 +85,30 @@ pub(crate) fn program(output: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Leaves out what sets colours and emphasis: `ESC [`, numbers, `m`.
-fn without_colours(line: &str) -> String {
+/// Leaves out what sets colours and emphasis.
+fn without_colours(line: &str) -> Cow<'_, str> {
+    if !line.contains("\u{1b}[") {
+        return Cow::Borrowed(line);
+    }
     let mut plain = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(start) = rest.find("\u{1b}[") {
         plain.push_str(&rest[..start]);
-        let code = &rest[start + 2..];
-        let numbers = code.bytes().take_while(|b| b.is_ascii_digit() || matches!(b, b';' | b':'));
-        let numbers = numbers.count();
-        if code[numbers..].starts_with('m') {
-            rest = &code[numbers + 1..];
-        } else {
-            plain.push_str("\u{1b}[");
-            rest = code;
-        }
+        rest = &rest[start..];
+        let colour = colour(rest);
+        plain.push_str(if colour.is_some() { "" } else { "\u{1b}[" });
+        rest = &rest[colour.unwrap_or("\u{1b}[".len())..];
     }
     plain.push_str(rest);
-    plain
+    Cow::Owned(plain)
+}
+
+/// The length of what a text starts with and what sets a colour: `ESC [`, numbers, `m`.
+fn colour(text: &str) -> Option<usize> {
+    let code = text.strip_prefix("\u{1b}[")?;
+    let numbers = code.bytes().take_while(|b| b.is_ascii_digit() || matches!(b, b';' | b':'));
+    let numbers = numbers.count();
+    code[numbers..].starts_with('m').then_some(numbers + 3)
 }
 
 /// The same for a JSON document, whose value stays what it is.
@@ -78,6 +133,8 @@ pub(crate) fn json(document: &str) -> Cow<'_, str> {
 fn is_dangerous(c: char) -> bool {
     c.is_control() && c != '\n' && c != '\t'
         || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}')
+        // The Arabic mark of direction, separators of lines, and what marks annotations.
+        || matches!(c, '\u{061C}' | '\u{2028}' | '\u{2029}' | '\u{FFF9}'..='\u{FFFB}')
 }
 
 #[cfg(test)]
@@ -89,6 +146,28 @@ mod tests {
             "a\\u{1b}[31mb\\u{d}\n\\u{202e}c\\u{9b}"
         );
         assert_eq!(super::terminal("größe\t1"), "größe\t1");
+    }
+
+    #[test]
+    fn a_line_stays_one() {
+        assert_eq!(super::line("a\nb\tc\u{9b}\u{2028}"), "a\\nb\\tc\\u{9b}\\u{2028}");
+        assert_eq!(super::line("größe"), "größe");
+    }
+
+    #[test]
+    fn an_excerpt_keeps_its_places() {
+        let text = "ä\u{9b}\u{61c}b\u{202e}\u{2028}\u{1b}\tc";
+        let shown = super::excerpt(text);
+        assert_eq!(shown, "ä··b\u{fffd}\u{fffd}\u{1b}\tc");
+        assert_eq!(shown.len(), text.len());
+    }
+
+    #[test]
+    fn colours_alone_are_printed() {
+        let check = |text: &str, printed: &str| assert_eq!(super::printed(text), printed);
+        check("\u{1b}[1;91merror\u{1b}[0m: a\n\tb", "\u{1b}[1;91merror\u{1b}[0m: a\n\tb");
+        check("\u{1b}[1ma\u{1b}[2Jb\u{9b}c\u{1b}[0m", "\u{1b}[1ma\\u{1b}[2Jb\\u{9b}c\u{1b}[0m");
+        check("\u{1b}[\u{1b}[0m\u{1b}]0;x\u{7}", "\\u{1b}[\u{1b}[0m\\u{1b}]0;x\\u{7}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub(crate) fn application_lines(run: &Deployment) -> Vec<String> {
     let mut lines = Vec::new();
     for named in run.applications() {
         let line = format!("application: {} ({})", named.name, named.origin.words());
-        let line = escape::terminal(&line).into_owned();
+        let line = escape::line(&line).into_owned();
         if !lines.contains(&line) {
             lines.push(line);
         }

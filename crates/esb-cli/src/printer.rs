@@ -107,7 +107,7 @@ impl Printer {
     /// Lines of the result that another program or a file may get by copying: code, and documents.
     /// Says whether there is still a reader.
     pub(crate) fn out_as_it_is(self, text: &str) -> bool {
-        Self::out_bytes(format!("{text}\n").as_bytes())
+        Self::out_bytes(format!("{}\n", escape::printed(text)).as_bytes())
     }
 
     /// The result as one JSON document.
@@ -170,7 +170,8 @@ impl Printer {
         if self.progress == ProgressStyle::Json {
             return self.event(&ProgressEvent::Note { text });
         }
-        let _ = writeln!(io::stderr().lock(), "{}", secrets::hide(text));
+        let text = secrets::hide(text);
+        let _ = writeln!(io::stderr().lock(), "{}", escape::printed(&text));
     }
 
     /// A warning that belongs to no place in a file.

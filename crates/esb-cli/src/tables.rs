@@ -4,7 +4,6 @@ use crate::{
     columns::{cut_middle, pad, width, wrap},
     escape,
     printer::{Printer, Style},
-    secrets,
 };
 
 /// The fewest columns of a name in the first column, and of words in the last one.
@@ -21,16 +20,13 @@ pub(crate) fn print(printer: Printer, head: &[&str], rows: &[Vec<String>]) {
 /// too narrow for that gets the last column in several lines. Where that leaves too little, each row
 /// of more than two columns is a paragraph with a line for each cell.
 fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
-    let hidden =
-        |row: &Vec<String>| row.iter().map(|cell| secrets::hide(cell).into_owned()).collect();
-    let rows: Vec<Vec<String>> = rows.iter().map(hidden).collect();
-    let rows = &*rows;
+    let rows = &escaped(rows);
     let widths = widths(head, rows);
     let Some((last, before)) = widths.split_last() else { return Vec::new() };
     let before: usize = before.iter().map(|width| width + 2).sum();
     let room = printer.width.map_or(usize::MAX, |columns| columns.saturating_sub(before));
     let fits = |row: &Vec<String>| {
-        let words = row.last().into_iter().flat_map(|cell| cell.split([' ', '\n']));
+        let words = row.last().into_iter().flat_map(|cell| cell.split(' '));
         head.len() == 2 || words.map(width).all(|word| word <= room)
     };
     if room < *last && (room < WORDS || !rows.iter().all(fits)) {
@@ -49,15 +45,22 @@ fn table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String>
                 row.fill(String::new());
             }
             let cells = [row.as_slice(), &[part]].concat();
-            lines.push(escape::terminal(&line(&cells)).into_owned());
+            lines.push(line(&cells));
         }
     }
     lines
 }
 
+/// Cells that are safe to print, each in one line.
+fn escaped(rows: &[Vec<String>]) -> Vec<Vec<String>> {
+    let escaped = |row: &Vec<String>| row.iter().map(|cell| escape::line(cell).into()).collect();
+    rows.iter().map(escaped).collect()
+}
+
 /// A table that a narrow terminal gets without the middle of the names in its first column, where
 /// the words of the last one would have too little room.
 pub(crate) fn fitted_table(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+    let rows = &escaped(rows);
     let widths = widths(head, rows);
     let (Some(columns), Some((last, before))) = (printer.width, widths.split_last()) else {
         return table(printer, head, rows);
@@ -101,7 +104,7 @@ fn paragraphs(printer: Printer, head: &[String], rows: &[Vec<String>]) -> Vec<St
         }
         for (name, cell) in head.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
             let name = printer.styled_out(&pad(name, widest), Style::Strong);
-            let cell = wrap(&escape::terminal(cell), room, room);
+            let cell = wrap(cell, room, room);
             let cell = cell.join(&format!("\n{:widest$}  ", ""));
             lines.push(format!("{name}  {cell}"));
         }
@@ -116,6 +119,17 @@ mod tests {
 
     fn printer(width: Option<usize>) -> Printer {
         Printer { width, ..Printer::plain(ProgressStyle::None) }
+    }
+
+    #[test]
+    fn a_cell_is_one_line_of_its_column() {
+        let rows = [vec!["a\nfunction b".to_owned(), "c\u{9b}2J\td".to_owned()]];
+        let head = ["one".to_owned(), "two".to_owned()];
+        for width in [None, Some(60)] {
+            let printer = Printer { width, ..Printer::plain(ProgressStyle::None) };
+            let lines = table(printer, &head, &rows);
+            assert_eq!(lines, ["one            two", "a\\nfunction b  c\\u{9b}2J\\td"]);
+        }
     }
 
     #[test]
@@ -163,7 +177,7 @@ mod tests {
             "b                   a\\u{1b}[1m",
         ];
         check(None, &wide);
-        check(Some(26), &wide);
+        check(Some(30), &wide);
         let narrow = [
             "image   esb-a:latest",
             "sent    12 B",
@@ -172,6 +186,6 @@ mod tests {
             "image   b",
             "action  a\\u{1b}[1m",
         ];
-        check(Some(25), &narrow);
+        check(Some(29), &narrow);
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn lines(replaced: &Replaced) -> Vec<String> {
             _ => format!("workers run old code until: {command} (`--restart-gateway` runs it)"),
         });
     }
-    lines.iter().map(|line| escape::terminal(line).into_owned()).collect()
+    lines.iter().map(|line| escape::line(line).into_owned()).collect()
 }
 
 #[cfg(test)]

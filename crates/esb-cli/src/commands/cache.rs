@@ -12,6 +12,7 @@ use crate::{
         CacheDocument, CheckedKind, CollectedDocument, Content, DamagedEntry, VerifiedCacheDocument,
     },
     environment::Environment,
+    escape,
     exit_code::CliError,
     inputs,
     printer::Printer,
@@ -108,7 +109,7 @@ fn show(store: &ContentStore, printer: Printer) -> Result<(), Error> {
         .map(|(kind, amount)| vec![kind.clone(), amount.count.to_string(), bytes(amount.bytes)])
         .collect();
     tables::print(printer, &head, &rows);
-    printer.out(&format!("{} in {path}", bytes(contents.bytes)));
+    printer.out(&format!("{} in {}", bytes(contents.bytes), escape::line(&path)));
     Ok(())
 }
 

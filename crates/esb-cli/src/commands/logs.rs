@@ -140,10 +140,10 @@ fn line(record: &LogRecord, shows_function: bool, printer: Printer) -> String {
         _ => Style::Faint,
     };
     let time = to_milliseconds(record.text("_time"));
-    let mut words = vec![printer.styled_out(&escape::terminal(&time), Style::Faint)];
-    words.push(printer.styled_out(&escape::terminal(&format!("{level:<7}")), style));
+    let mut words = vec![printer.styled_out(&escape::line(&time), Style::Faint)];
+    words.push(printer.styled_out(&escape::line(&format!("{level:<7}")), style));
     if shows_function {
-        words.push(escape::terminal(record.text("container_name")).into_owned());
+        words.push(escape::line(record.text("container_name")).into_owned());
     }
     words.push(escape::terminal(record.text("_msg").trim_end()).into_owned());
     let mut text = words.join(" ");
@@ -165,7 +165,7 @@ fn to_milliseconds(time: &str) -> String {
 
 fn nothing(query: &LogQuery, store: &LogStore) -> String {
     let of = match &query.function {
-        Some(name) => format!(" of `{}`", escape::terminal(name)),
+        Some(name) => format!(" of `{}`", escape::line(name)),
         None => String::new(),
     };
     let (when, hint) = match &query.since {

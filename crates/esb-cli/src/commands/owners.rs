@@ -122,7 +122,7 @@ pub(super) async fn remove(
             }
             let owner = &planned.owner;
             let place = format!("What `{owner}` published in {}:", places.name(&run));
-            printer.err(&escape::terminal(&place));
+            printer.err(&escape::line(&place));
             let styled = |sign: &str, style| printer.styled_err(sign, style);
             for line in summary::change_lines(&planned.merged.changes, styled) {
                 printer.err(&line);
@@ -141,7 +141,7 @@ pub(super) async fn remove(
     publish_merged(&run, &places, &lock, &removal.merged).await?;
     removal.show(false, printer);
     if !printer.json {
-        printer.note(&escape::terminal(&format!("removed from {}", places.name(&run))));
+        printer.note(&escape::line(&format!("removed from {}", places.name(&run))));
     }
     Ok(())
 }

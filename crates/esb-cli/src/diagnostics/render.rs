@@ -122,18 +122,18 @@ fn excerpt<'a>(
     let lines = source.text[start..end].lines().map(shown_columns);
     let longest = lines.max().unwrap_or_default();
     // As long as it was, so that places keep; the end of a line of Windows is not to be seen.
-    let mut text = secrets::hide_in_place(&source.text[start..end]);
+    let hidden = secrets::hide_in_place(&source.text[start..end]);
+    let mut text = Cow::Owned(escape::excerpt(&hidden).into_owned());
     if text.contains('\r') {
         text = Cow::Owned((text + "\n").replace("\r\n", " \n"));
     }
-    let mut snippet = Snippet::source(text)
-        .line_start(source.place(start).line)
-        .path(escape::terminal(&source.name));
+    let mut snippet =
+        Snippet::source(text).line_start(source.place(start).line).path(escape::line(&source.name));
     for ((span, words), range) in places.iter().zip(&ranges) {
         let kind =
             if Some(*span) == primary { AnnotationKind::Primary } else { AnnotationKind::Context };
         let is_short = |words: &&str| is_short(&source.text, range, words, longest, printer);
-        let label: Option<Cow<'_, str>> = words.filter(is_short).map(escape::terminal);
+        let label: Option<Cow<'_, str>> = words.filter(is_short).map(escape::line);
         if let (Some(words), None) = (words, &label) {
             notes.push((*words).to_owned());
         }

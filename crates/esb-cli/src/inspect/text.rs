@@ -32,7 +32,7 @@ pub(crate) fn text(app: &Application) -> Vec<String> {
     }
     let count = app.functions.len();
     lines.push(format!("{count} function{}", if count == 1 { "" } else { "s" }));
-    lines.into_iter().map(|line| escape::terminal(&line).into_owned()).collect()
+    lines.into_iter().map(|line| escape::line(&line).into_owned()).collect()
 }
 
 fn function_lines(function: &Function, lines: &mut Vec<String>) {

@@ -87,7 +87,7 @@ impl Bars {
     /// What is done to what, and how far it is: the longest form that leaves columns for the name.
     fn text(&self, action: Activity, subject: &str, moved: &[String]) -> String {
         let verb = verb(action);
-        let name = escape::terminal(name(subject));
+        let name = escape::line(name(subject));
         // The spinner and its space, and the last column, where a cursor would wrap.
         let left = self.columns().saturating_sub(3 + width(verb) + 1);
         let fits = |moved: &&String| width(moved) + 2 + width(&name).min(NAME) <= left;

@@ -7,7 +7,7 @@ use std::{
 
 use esb_model::{Activity, Event, ImageChange, ImageRole};
 
-use crate::documents::ProgressEvent;
+use crate::{documents::ProgressEvent, escape};
 
 /// The bytes that were moved for what goes on now.
 #[derive(Debug, Default)]
@@ -24,6 +24,10 @@ impl MovedBytes {
             }
             Event::Finished { subject, action, .. } | Event::Failed { subject, action } => {
                 of(event, moved.remove(&(subject.to_owned(), action))).map(tell)
+            }
+            Event::Output { subject, line } => {
+                let line = &*escape::program(line);
+                Some(tell(ProgressEvent::Output { subject, line }))
             }
             _ => of(event, None).map(tell),
         };
@@ -70,8 +74,23 @@ fn of<'a>(event: &Event<'a>, moved: Option<u64>) -> Option<ProgressEvent<'a>> {
             bytes: image.bytes,
             seconds: image.time.as_secs_f64(),
         },
-        Event::Output { subject, line } => ProgressEvent::Output { subject, line },
         Event::Decided { subject, decision } => ProgressEvent::Decided { subject, decision },
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_prints_has_no_colours_and_moves_nothing() {
+        let output = "\u{1b}[31m10 %\r20 %\u{1b}[0m \u{9b}2J\u{202e}";
+        let event = Event::Output { subject: "esb-a", line: output };
+        let mut told = String::new();
+        MovedBytes::default().follow(&event, |event| {
+            told = serde_json::to_string(&event).unwrap();
+        });
+        assert!(told.contains(r"20 % \\u{9b}2J\\u{202e}"), "{told}");
+    }
 }

@@ -37,10 +37,10 @@ pub(super) fn of(event: &Event<'_>, printer: Printer, columns: Option<usize>) ->
             Some(line(verb, Style::Good, subject, detail, printer, columns))
         }
         Event::Output { subject, line } if is_verbose => {
-            Some(format!("{}: {}", escape::terminal(subject), escape::program(line)))
+            Some(format!("{}: {}", escape::line(subject), escape::program(line)))
         }
         Event::Decided { subject, decision } if is_verbose => {
-            Some(format!("{}: {}", escape::terminal(subject), escape::terminal(decision)))
+            Some(format!("{}: {}", escape::line(subject), escape::line(decision)))
         }
         _ => None,
     }
@@ -81,7 +81,7 @@ fn line(
     printer: Printer,
     columns: Option<usize>,
 ) -> String {
-    let (name, detail) = (escape::terminal(name), escape::terminal(detail));
+    let (name, detail) = (escape::line(name), escape::line(detail));
     let mut detail = if detail.is_empty() { String::new() } else { format!("  {detail}") };
     let mut name = name.into_owned();
     if let Some(columns) = columns {

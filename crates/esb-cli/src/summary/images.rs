@@ -89,7 +89,7 @@ fn table(
     let head = head.iter().filter(|name| with_size || **name != "size");
     let head: Vec<String> = head.map(|name| (*name).to_owned()).collect();
     let mut lines: Vec<String> =
-        place(run, target).iter().map(|line| escape::terminal(line).into_owned()).collect();
+        place(run, target).iter().map(|line| escape::line(line).into_owned()).collect();
     lines.extend(fitted_table(printer, &head, &rows));
     lines
 }

@@ -96,7 +96,7 @@ pub(crate) fn change_lines(
 ) -> Vec<String> {
     let line = |change: &ChangedSubject| {
         let (sign, style) = sign(change.kind);
-        format!("{} {}", styled(sign, style), escape::terminal(&described(change)))
+        format!("{} {}", styled(sign, style), escape::line(&described(change)))
     };
     esb_config::subjects(changes).iter().map(line).collect()
 }
@@ -166,7 +166,7 @@ fn region_line(merged: Option<&esb_config::Merged>) -> Option<String> {
          all functions",
         region.own, region.published
     );
-    Some(escape::terminal(&line).into_owned())
+    Some(escape::line(&line).into_owned())
 }
 
 fn unowned_line(unowned: &[String], program: &str) -> Option<String> {
@@ -179,6 +179,6 @@ fn unowned_line(unowned: &[String], program: &str) -> Option<String> {
         let shown = shown.join(", ");
         let line =
             format!("kept, of no known template: {shown}{more}; `{program} config ls` lists them");
-        escape::terminal(&line).into_owned()
+        escape::line(&line).into_owned()
     })
 }

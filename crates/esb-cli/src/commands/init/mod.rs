@@ -67,9 +67,9 @@ pub(crate) fn run(
         count => format!("{count} templates"),
     };
     let shown = path.strip_prefix(current).unwrap_or(&path).display().to_string();
-    printer.out(&format!("Wrote `{}` with {count}:", escape::terminal(&shown)));
+    printer.out(&format!("Wrote `{}` with {count}:", escape::line(&shown)));
     for template in &found {
-        printer.out(&format!("  {}", escape::terminal(template)));
+        printer.out(&format!("  {}", escape::line(template)));
     }
     printer.out(&format!("Next: `esb validate`, then `{next}`"));
     Ok(())

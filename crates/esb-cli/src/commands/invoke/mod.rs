@@ -134,7 +134,7 @@ fn note_newer_code(
 ) {
     let newer = record.built.and_then(|built| code::newer_file(project, loaded, function, built));
     if let Some(path) = newer {
-        let path = crate::escape::terminal(&project.short(&path)).into_owned();
+        let path = crate::escape::line(&project.short(&path)).into_owned();
         printer.note(&format!(
             "note: `{path}` changed after the image was built; `esb build -e {}` makes a new one",
             project.environment
