@@ -1,6 +1,6 @@
 //! Sets up access to registries: credentials, certificates, proxies, mirrors.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use esb_deploy::{Error, Kind};
 use esb_model::PublishTarget;
@@ -8,6 +8,9 @@ use esb_oci::ContentStore;
 use esb_registry::{Client, CredentialFiles, RegistrySettings};
 
 use crate::{cli::AccessArgs, environment::Environment};
+
+/// The most bytes of a file of certificates.
+const CA_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// A client of all registries; `internal` are those of the platform, and `store` keeps the
 /// documents of images.
@@ -40,7 +43,7 @@ fn settings(
         args.ca_file.clone().or_else(|| environment.get("SSL_CERT_FILE").map(PathBuf::from));
     let mut extra_roots = Vec::new();
     if let Some(path) = ca_file {
-        extra_roots.push(fs::read(&path).map_err(|error| {
+        extra_roots.push(esb_oci::read_given(&path, CA_LIMIT).map_err(|error| {
             let text = format!("could not read the certificates in `{}`", path.display());
             Error::of(Kind::Input, "ca-file", &error).during(text)
         })?);

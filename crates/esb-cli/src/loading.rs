@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_deploy::{Deployment, Error, Kind, Loaded, Project, TemplateInputs, Templates, read_text};
+use esb_deploy::{
+    Deployment, Error, Kind, Loaded, Project, TemplateInputs, Templates, read_given_text,
+};
 use esb_model::{Finding, Severity};
 use esb_sam::codes;
 
@@ -207,7 +209,7 @@ fn env_vars(path: &Path) -> Result<EnvVars, Error> {
         failure.causes.push(cause);
         failure.hint("it must be JSON such as {\"FunctionId\": {\"NAME\": \"value\"}}")
     };
-    let text = read_text(path).map_err(failed)?;
+    let text = read_given_text(path).map_err(failed)?;
     let values: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
         serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
     let text = |value| match value {

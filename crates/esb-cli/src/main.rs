@@ -181,13 +181,17 @@ fn project_settings(cli: &Cli, environment: &Environment) -> Result<SettingsFile
     SettingsFile::find(folder, given.as_deref())
 }
 
+/// The most bytes of an env file.
+const ENV_FILE_LIMIT: u64 = 16 * 1024 * 1024;
+
 fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Error> {
     let (path, required) = match &cli.global.env_file {
         Some(path) => (path.clone(), true),
         None => (".env".into(), false),
     };
-    // A pipe is a file here, so that a program may decrypt it.
-    let read = std::fs::read(&path)
+    // What a person names may be a pipe, so that a program may decrypt it.
+    let read = if required { esb_oci::read_given } else { esb_oci::read_file };
+    let read = read(&path, ENV_FILE_LIMIT)
         .and_then(|bytes| esb_model::decode_text(bytes).map_err(std::io::Error::other));
     match read {
         Ok(text) => environment.add_file(&path, &text),

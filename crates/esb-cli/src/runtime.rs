@@ -1,8 +1,8 @@
 //! Starts threads, the TLS provider and the handlers of signals, for the commands that need them.
 
 use std::{
-    fs,
     future::Future,
+    path::Path,
     process,
     sync::{Once, mpsc},
     thread,
@@ -128,7 +128,8 @@ fn signals() -> Vec<Signal> {
 
 /// Whether this process ignores a signal; not where that is not known.
 fn is_ignored(kind: SignalKind) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = esb_oci::read_file(Path::new("/proc/self/status"), 64 * 1024).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     ignored >> (kind.as_raw_value() - 1) & 1 == 1

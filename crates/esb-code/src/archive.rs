@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fs::File,
     io::{BufReader, Cursor, Read, Seek},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -31,7 +30,7 @@ pub(crate) struct Archive {
 impl Archive {
     /// Opens a file; `None` when it is no archive, or one that is too large.
     pub(crate) fn open(path: &Path) -> Option<Self> {
-        Self::new(Box::new(BufReader::new(File::open(path).ok()?)))
+        Self::new(Box::new(BufReader::new(esb_oci::open_file(path).ok()?)))
     }
 
     fn new(input: Box<dyn Input>) -> Option<Self> {

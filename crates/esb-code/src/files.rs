@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -32,6 +32,8 @@ pub(crate) enum Kind {
 pub(crate) struct ImageFiles {
     /// The one that covers the others first.
     mounts: Vec<Mount>,
+    /// The project's root.
+    root: PathBuf,
 }
 
 struct Mount {
@@ -92,7 +94,7 @@ impl ImageFiles {
         mounts.extend(of_code.map(|one| packages(one, &code.folder)));
         mounts.push(Mount::of(code, root, archives)?);
         mounts.reverse();
-        Some(Self { mounts })
+        Some(Self { mounts, root: root.to_owned() })
     }
 
     /// What is at a path.
@@ -134,7 +136,14 @@ impl ImageFiles {
         let mount = mounts.find(|mount| mount.kind(path) == Some(Kind::File))?;
         let inner = mount.inside(path)?;
         match &mount.source {
-            Source::Folder { path, .. } => read_file(&path.join(inner), limit),
+            Source::Folder { path, .. } => {
+                let file = path.join(inner);
+                // Messages quote code: a link may lead to a file that is none.
+                let is_foreign = !mount.is_installed
+                    && esb_oci::leads_outside(&file, path)
+                    && esb_oci::leads_outside(&file, &self.root);
+                if is_foreign { None } else { read_file(&file, limit) }
+            }
             Source::File { path, .. } => read_file(path, limit),
             Source::Archive(archive, _) => archive.read(inner, limit),
             Source::Text { text, .. } => {
@@ -182,7 +191,7 @@ impl ImageFiles {
         let origin = self.origin(path).filter(|origin| origin.inner.is_none())?;
         let path = origin.path.filter(|path| path.is_file())?;
         let mut bytes = Vec::new();
-        File::open(path).ok()?.take(start.len() as u64).read_to_end(&mut bytes).ok()?;
+        esb_oci::open_file(&path).ok()?.take(start.len() as u64).read_to_end(&mut bytes).ok()?;
         Some(bytes == start)
     }
 
@@ -331,11 +340,5 @@ fn clean(folder: &str) -> String {
 
 /// A regular file of at most `limit` bytes.
 pub(crate) fn read_file(path: &Path, limit: u64) -> Option<Vec<u8>> {
-    // A pipe would wait for its other end.
-    if !fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= limit) {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(limit + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() as u64 <= limit).then_some(bytes)
+    esb_oci::read_file(path, limit).ok()
 }

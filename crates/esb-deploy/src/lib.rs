@@ -71,7 +71,8 @@ pub use plan::{Plan, Templates};
 pub use predict::{Prediction, predict};
 pub use preview::{PlannedAction, PlannedImage, Preview};
 pub use project::{
-    Project, TEMPLATE_NAMES, TemplateFile, find_template, normal, project_root, read_text,
+    Project, TEMPLATE_NAMES, TemplateFile, find_template, normal, project_root, read_given_text,
+    read_text,
 };
 pub use record::{ImageRecord, Record, read as read_record};
 pub use remedy::Remedy;

@@ -229,7 +229,7 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
     };
     let mut nothing_made = Vec::new();
     for (number, template) in project.templates.iter().enumerate() {
-        let text = read_template(template)?;
+        let text = read_template(&project.root, template)?;
         let options = Options {
             parameters: inputs.parameters.get(number).cloned().unwrap_or_default(),
             region: inputs.region.clone(),
@@ -270,7 +270,10 @@ pub fn load(project: &Project, inputs: &TemplateInputs) -> Result<Loaded, Error>
     Ok(loaded)
 }
 
-fn read_template(template: &TemplateFile) -> Result<String, Error> {
+/// The key that every template has.
+const RESOURCES: &[u8] = b"Resources";
+
+fn read_template(root: &Path, template: &TemplateFile) -> Result<String, Error> {
     let failed = |cause: String| {
         let text = format!("could not read the template `{}`", template.name);
         let mut error = Error::new(Kind::Input, "template", text);
@@ -280,6 +283,12 @@ fn read_template(template: &TemplateFile) -> Result<String, Error> {
     let bytes = read_limited(&template.path).map_err(failed)?;
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return decode_text(bytes).map_err(|error| failed(error.to_string()));
+    }
+    // Findings quote a text, and a link may lead to a file of secrets. A template says that it is one.
+    let is_template = || bytes.windows(RESOURCES.len()).any(|word| word == RESOURCES);
+    if esb_oci::leads_outside(&template.path, root) && !is_template() {
+        let cause = "the link leads out of the project, and the file there is no template";
+        return Err(failed(cause.to_owned()));
     }
     String::from_utf8(bytes).map_err(|error| {
         let end = error.utf8_error().valid_up_to();

@@ -266,14 +266,7 @@ fn display_name(current: &Path, path: &Path) -> String {
 
 /// The content of a regular file of bounded size.
 pub(crate) fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    if metadata.len() > FILE_LIMIT {
-        return Err(format!("it has more than {FILE_LIMIT} bytes"));
-    }
-    std::fs::read(path).map_err(|error| error.to_string())
+    esb_oci::read_file(path, FILE_LIMIT).map_err(|error| error.to_string())
 }
 
 /// Reads the text of a regular file of limited size.
@@ -282,6 +275,15 @@ pub(crate) fn read_limited(path: &Path) -> Result<Vec<u8>, String> {
 /// In words, when it is not regular, too large, or no text.
 pub fn read_text(path: &Path) -> Result<String, String> {
     decode_text(read_limited(path)?).map_err(|error| error.to_string())
+}
+
+/// Reads a text of limited size that a person names: a file, or a pipe of another program.
+///
+/// # Errors
+/// In words, when it cannot be read, is too large, or no text.
+pub fn read_given_text(path: &Path) -> Result<String, String> {
+    let bytes = esb_oci::read_given(path, FILE_LIMIT).map_err(|error| error.to_string())?;
+    decode_text(bytes).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(crate) fn write(run: &Deployment, target: &Target, made: &[MadeImage]) -> Re
     let folder = run.project.folder_at(&run.project.generated());
     put(&folder, NAME, format!("{document:#}\n").as_bytes())?;
     // The time says how old the images may be, also where the file says the same as before.
-    if let Ok(file) = std::fs::File::open(folder.path().join(NAME)) {
+    if let Ok(file) = esb_oci::open_file(&folder.path().join(NAME)) {
         file.set_modified(SystemTime::now()).ok();
     }
     Ok(())

@@ -9,7 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_model::FollowLinks;
+use esb_model::{FollowLinks, decode_text};
+use esb_oci::leads_outside;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -18,7 +19,6 @@ use toml::{
 use crate::{
     error::{Error, Kind},
     levels::{self, Level},
-    project::read_text,
 };
 
 /// The file's name, whatever the brand.
@@ -128,12 +128,19 @@ impl SettingsFile {
             failure.causes.push(cause);
             failure
         };
-        let size = std::fs::metadata(&path).map_err(|error| failed(error.to_string()))?.len();
-        if size > LIMIT {
-            return Err(failed(format!("it has more than {LIMIT} bytes")));
-        }
-        let text = read_text(&path).map_err(failed)?;
-        let mut file = Self::parse(&text, env!("CARGO_PKG_VERSION")).map_err(failed)?;
+        let bytes = esb_oci::read_file(&path, LIMIT).map_err(|error| failed(error.to_string()))?;
+        let text = decode_text(bytes).map_err(|error| failed(error.to_string()))?;
+        let read = Self::of_document(&text, env!("CARGO_PKG_VERSION"));
+        let mut file = read.map_err(|Wrong { at, words }| {
+            // Another file may hold secrets, and its words would be told.
+            let is_outside = root.is_some_and(|root| leads_outside(&path, root));
+            let words = if is_outside {
+                "the link leads out of the project, and these are no settings".to_owned()
+            } else {
+                words
+            };
+            failed(Wrong { at, words }.in_text(&text))
+        })?;
         file.root = root.map(Path::to_owned);
         Ok(file)
     }
@@ -143,12 +150,7 @@ impl SettingsFile {
     /// # Errors
     /// In words, with line and column, when it is no TOML or says something else than settings.
     pub fn parse(text: &str, version: &str) -> Result<Self, String> {
-        Self::of_document(text, version).map_err(|Wrong { at, words }| {
-            let before = text.get(..at).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-            format!("line {line}, column {column}: {words}")
-        })
+        Self::of_document(text, version).map_err(|wrong| wrong.in_text(text))
     }
 
     fn of_document(text: &str, version: &str) -> Result<Self, Wrong> {
@@ -272,6 +274,16 @@ struct Wrong {
     /// A byte of its text.
     at: usize,
     words: String,
+}
+
+impl Wrong {
+    /// In words, with line and column.
+    fn in_text(self, text: &str) -> String {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        format!("line {line}, column {column}: {}", self.words)
+    }
 }
 
 fn wrong<T>(place: &Spanned<T>, words: impl Into<String>) -> Wrong {

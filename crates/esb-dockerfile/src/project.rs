@@ -5,8 +5,8 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
-    io::{self, BufReader, Read},
+    fs,
+    io::{self, BufReader},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -120,16 +120,11 @@ impl Project for DiskProject {
     }
 
     fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(self.root.join(path))?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
-            return Err(io::Error::other(format!("is longer than {limit} bytes")));
-        }
-        Ok(bytes)
+        esb_oci::read_file(&self.root.join(path), limit)
     }
 
     fn archive_names(&self, path: &Path) -> io::Result<Vec<String>> {
-        let file = BufReader::new(File::open(self.root.join(path))?);
+        let file = BufReader::new(esb_oci::open_file(&self.root.join(path))?);
         let archive = zip::ZipArchive::new(file)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         limit_entries(archive.len())?;

@@ -2,9 +2,8 @@
 
 use std::{
     fmt,
-    fs::File,
     future::Future,
-    io::{self, Read},
+    io::{self, Read as _},
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -14,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 
-use crate::{Descriptor, Digest, Remedy, digest::Hasher};
+use crate::{Descriptor, Digest, Remedy, digest::Hasher, open_file};
 
 /// The bytes of one blob, in order; an error ends it.
 pub type BlobStream = Pin<Box<dyn Stream<Item = Result<Bytes, BlobError>> + Send>>;
@@ -143,7 +142,7 @@ pub fn file_stream(path: &Path, digest: Digest) -> Result<BlobStream, BlobError>
         io::ErrorKind::NotFound => BlobError::Missing { digest, place: place.clone() },
         _ => BlobError::Read { digest, place: place.clone(), source: source.into() },
     };
-    let mut file = File::open(path).map_err(&failed)?;
+    let mut file = open_file(path).map_err(&failed)?;
     Ok(from_fn(move || {
         let mut block = vec![0; 64 * 1024];
         match file.read(&mut block) {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor, Digest, Folder,
     FolderError, Image, Index, InvalidImage, Remedy, StoreError, blob::file_stream,
-    image::DOCUMENT_LIMIT, kinds, manifest::media_type, marker,
+    image::DOCUMENT_LIMIT, kinds, manifest::media_type, marker, read_file,
 };
 
 /// The annotation of an index entry that names an image in a layout.
@@ -81,6 +81,9 @@ impl LayoutError {
     }
 }
 
+/// The most bytes of a layout's list of images; our own store has one too, and it grows.
+const INDEX_LIMIT: u64 = 64 * 1024 * 1024;
+
 impl OciLayout {
     /// Opens a layout and reads its index.
     ///
@@ -93,7 +96,8 @@ impl OciLayout {
             move |source| LayoutError::NotALayout { path, file, source }
         };
         fs::metadata(root.join("oci-layout")).map_err(missing("oci-layout"))?;
-        let bytes = fs::read(root.join("index.json")).map_err(missing("index.json"))?;
+        let bytes =
+            read_file(&root.join("index.json"), INDEX_LIMIT).map_err(missing("index.json"))?;
         let index = serde_json::from_slice(&bytes)
             .map_err(|source| InvalidImage::Json { what: "index.json of a layout", source })?;
         Ok(Self { root: Arc::new(root), index: Arc::new(index) })

@@ -1,12 +1,14 @@
 //! Who holds a lock that somebody waits for.
 
 use std::{
-    fmt, fs,
+    fmt,
     fs::File,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+use crate::read_file;
 
 /// After how long a wait is told.
 pub const TELL_AFTER: Duration = Duration::from_secs(2);
@@ -22,14 +24,17 @@ pub struct LockWait {
     pub program: Option<String>,
 }
 
+/// The most bytes of the system's list of locks.
+const MAX_LOCKS: u64 = 16 * 1024 * 1024;
+
 impl LockWait {
     /// Looks who holds the lock of a file or folder that is open here.
     pub fn of(path: PathBuf, file: &File) -> Self {
         let holder = file.metadata().ok().and_then(|found| holder(found.ino()));
         let program = holder.and_then(|process| {
-            let name =
-                fs::read_to_string(Path::new("/proc").join(process.to_string()).join("comm"));
-            Some(name.ok()?.trim().to_owned())
+            let name = Path::new("/proc").join(process.to_string()).join("comm");
+            let name = read_file(&name, 4096).ok()?;
+            Some(String::from_utf8_lossy(&name).trim().to_owned())
         });
         Self { path, holder, program }
     }
@@ -52,8 +57,8 @@ impl fmt::Display for LockWait {
 /// The process that locked an inode, as the system lists it: `1: FLOCK  ADVISORY  WRITE 123
 /// fd:01:456 0 EOF`. One that waits for it has an arrow in its line.
 fn holder(inode: u64) -> Option<u32> {
-    let locks = fs::read_to_string("/proc/locks").ok()?;
-    locks.lines().find_map(|line| {
+    let locks = read_file(Path::new("/proc/locks"), MAX_LOCKS).ok()?;
+    String::from_utf8_lossy(&locks).lines().find_map(|line| {
         let mut words = line.split_whitespace().skip(1);
         (words.next()? == "FLOCK").then_some(())?;
         let process = words.nth(2)?.parse().ok()?;

@@ -31,7 +31,7 @@ use crate::{
     folder::is_temporary,
     key_lock::{self, KeyLock, WaitListener},
     kinds::{self, TEMPORARY},
-    marker,
+    marker, open_file, read_file,
     records::Records,
     store_error::StoreError,
 };
@@ -168,7 +168,8 @@ impl ContentStore {
     /// The bytes of a manifest, index or config, when they are here and are what they should be.
     pub fn document(&self, digest: Digest) -> Option<Vec<u8>> {
         let size = self.size(digest)?;
-        let bytes = (size <= DOCUMENT_LIMIT).then(|| fs::read(self.blob_path(digest)).ok())??;
+        let bytes = (size <= DOCUMENT_LIMIT)
+            .then(|| read_file(&self.blob_path(digest), DOCUMENT_LIMIT).ok())??;
         if Digest::of(&bytes) == digest {
             return Some(bytes);
         }
@@ -420,7 +421,7 @@ fn make_readable(file: &File) -> io::Result<()> {
 /// # Errors
 /// When it cannot be read.
 pub fn hash_file(path: &Path) -> io::Result<(Digest, u64)> {
-    let mut file = File::open(path)?;
+    let mut file = open_file(path)?;
     // No larger than the file: most files are small, and large blocks that come and go leave gaps.
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     let mut block = vec![0; size.clamp(512, 64 * 1024)];

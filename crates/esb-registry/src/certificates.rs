@@ -70,8 +70,5 @@ fn read(folder: &Path) -> Result<Certificates, Error> {
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
-    if fs::metadata(path)?.len() > LIMIT {
-        return Err(io::Error::other(format!("it is larger than {LIMIT} bytes")));
-    }
-    fs::read(path)
+    esb_oci::read_file(path, LIMIT)
 }

@@ -5,8 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Command, Stdio},
@@ -116,16 +115,11 @@ impl DockerConfig {
             path: path.to_owned(),
             source,
         };
-        let file = match fs::File::open(path) {
-            Ok(file) => file,
+        let bytes = match esb_oci::read_given(path, LIMIT) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(failed(error.into())),
         };
-        let mut bytes = Vec::new();
-        let read = file.take(LIMIT + 1).read_to_end(&mut bytes);
-        if read.map_err(|error| failed(error.into()))? as u64 > LIMIT {
-            return Err(failed(format!("it is larger than {LIMIT} bytes").into()));
-        }
         let text = decode_text(bytes).map_err(|error| failed(error.into()))?;
         Self::parse(&text).map_err(|error| failed(error.into()))
     }
@@ -362,6 +356,8 @@ impl CredentialSource for DockerConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn basic(username: &str, password: &str) -> Credentials {

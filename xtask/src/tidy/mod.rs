@@ -5,6 +5,7 @@ mod dependencies;
 mod glossary;
 mod layers;
 mod own_flags;
+mod reads;
 
 use std::{
     fs,
@@ -68,6 +69,7 @@ pub(crate) fn tidy() -> Outcome {
         let name = name_of(&krate);
         for source in &sources {
             module(&root, source, &mut wrong)?;
+            reads::check(&root, source, &mut wrong)?;
             if !TALKERS.contains(&name.as_str()) {
                 silent(&root, source, &mut wrong)?;
             }

@@ -123,7 +123,7 @@ fn excerpt<'a>(
     let longest = lines.max().unwrap_or_default();
     // As long as it was, so that places keep; the end of a line of Windows is not to be seen.
     let hidden = secrets::hide_in_place(&source.text[start..end]);
-    let mut text = Cow::Owned(escape::excerpt(&hidden).into_owned());
+    let mut text: Cow<'_, str> = Cow::Owned(escape::excerpt(&hidden).into_owned());
     if text.contains('\r') {
         text = Cow::Owned((text + "\n").replace("\r\n", " \n"));
     }

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_deploy::{Error, Kind, Project, TemplateFile, read_text};
+use esb_deploy::{Error, Kind, Project, TemplateFile, read_given_text};
 use esb_model::{Finding, Severity};
 use esb_sam::codes;
 
@@ -201,7 +201,7 @@ fn from_file(path: &Path) -> Result<Layer, Error> {
              ParameterValue, in JSON or YAML",
         )
     };
-    let text = read_text(path).map_err(failed)?;
+    let text = read_given_text(path).map_err(failed)?;
     let tree = Tree::parse(&text, Language::of(path)).map_err(failed)?;
     let values = shapes::file(&tree).map_err(failed)?;
     Ok(Layer { source: Source::File(name.to_string()), template: None, values })
@@ -236,7 +236,7 @@ fn from_arguments(project: &Project, arguments: &[String]) -> Result<Vec<Layer>,
         };
         let value = match value.strip_prefix('@') {
             Some(file) => {
-                let text = read_text(Path::new(file)).map_err(|cause| {
+                let text = read_given_text(Path::new(file)).map_err(|cause| {
                     failure(format!("could not read `{file}`, the value of `{key}`"), cause)
                 })?;
                 text.trim_end_matches(['\n', '\r']).to_owned()

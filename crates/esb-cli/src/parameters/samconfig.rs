@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use esb_deploy::read_text;
+
 use super::{
-    read_text,
     shapes::{self, Values},
     tree::{Language, Tree},
 };

@@ -51,14 +51,14 @@ pub(crate) enum TarKind {
 /// Whether a file is an archive that `ADD` unpacks, by its content.
 pub(crate) fn tar_kind(path: &Path) -> io::Result<Option<TarKind>> {
     let mut start = [0; 6];
-    let mut file = File::open(path)?;
+    let mut file = esb_oci::open_file(path)?;
     let read = file.read(&mut start)?;
     let start = &start[..read];
     let other = [(&b"BZh"[..], "bzip2"), (b"\xfd7zXZ\0", "xz")];
     if let Some((_, name)) = other.iter().find(|(magic, _)| start.starts_with(magic)) {
         return Ok(Some(TarKind::Other(name)));
     }
-    let file = BufReader::new(File::open(path)?);
+    let file = BufReader::new(esb_oci::open_file(path)?);
     Ok(if start.starts_with(&[0x1f, 0x8b]) {
         has_entry(flate2::read::MultiGzDecoder::new(file)).then_some(TarKind::Gzip)
     } else if is_zstd(start) {
@@ -82,7 +82,7 @@ pub(crate) fn unpack_tar(
 ) -> Result<BTreeSet<String>, Error> {
     let mut named = BTreeSet::new();
     let mut unpacker = Unpacker::new(path, target, limits);
-    let file = BufReader::new(File::open(path).map_err(io_error("read", path))?);
+    let file = BufReader::new(esb_oci::open_file(path).map_err(io_error("read", path))?);
     let reader: Box<dyn Read> = match kind {
         TarKind::Gzip => Box::new(flate2::read::MultiGzDecoder::new(file)),
         TarKind::Zstd => Box::new(Frames::new(file)),
@@ -118,7 +118,7 @@ pub(crate) fn unpack_tar(
 /// Unpacks a zip into an empty folder.
 pub(crate) fn unpack_zip(path: &Path, target: &Path, limits: UnpackLimits) -> Result<(), Error> {
     let mut unpacker = Unpacker::new(path, target, limits);
-    let file = File::open(path).map_err(io_error("read", path))?;
+    let file = esb_oci::open_file(path).map_err(io_error("read", path))?;
     let damaged = |error: zip::result::ZipError| archive_error(path, error.to_string());
     let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
     for position in 0..archive.len() {

@@ -80,7 +80,7 @@ impl Contents {
             self.store.ingest_checked(blob).await.map_err(|error| failed(&error))?;
             checked().insert(digest);
         }
-        File::open(self.store.blob_path(digest)).map_err(|error| failed(&error))
+        esb_oci::open_file(&self.store.blob_path(digest)).map_err(|error| failed(&error))
     }
 }
 

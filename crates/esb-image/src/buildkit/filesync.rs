@@ -10,7 +10,7 @@
 //! the image's, which the daemon gives to all files that are.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read},
     path::PathBuf,
     sync::{
@@ -148,7 +148,7 @@ impl FileTree {
         let entry = usize::try_from(id).ok().and_then(|id| self.entries.get(id));
         let (mut reader, path): (Box<dyn Read>, _) = match entry.map(|entry| &entry.what) {
             Some(EntryContent::File(path)) => {
-                let file = File::open(path).map_err(|error| self.failed(path, error))?;
+                let file = esb_oci::open_file(path).map_err(|error| self.failed(path, error))?;
                 (Box::new(file), path.clone())
             }
             Some(EntryContent::Text(text)) => (Box::new(&text[..]), PathBuf::new()),

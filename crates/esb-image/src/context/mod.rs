@@ -82,8 +82,7 @@ pub(crate) struct Content {
 impl Content {
     /// The whole content as text; none when it is larger than `limit` or cannot be read.
     pub(crate) fn text(&self, limit: u64) -> Option<String> {
-        let small = self.size <= limit;
-        let bytes = small.then(|| fs::read(&self.path).ok()).flatten()?;
+        let bytes = esb_oci::read_file(&self.path, limit).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

@@ -3,10 +3,7 @@
 //!
 //! Owns the archive's layout: the Dockerfile as [`DOCKERFILE_NAME`], the context beside it or below [`CONTEXT_DIR`].
 
-use std::{
-    fs::File,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
 use esb_oci::{Attributes, TarWriter};
 
@@ -45,7 +42,7 @@ pub(crate) fn context_tar(
                 let named = |error: io::Error| {
                     io::Error::new(error.kind(), format!("`{}`: {error}", source.display()))
                 };
-                let mut file = File::open(source).map_err(named)?;
+                let mut file = esb_oci::open_file(source).map_err(named)?;
                 let size = file.metadata().map_err(named)?.len();
                 tar.file(path, *attributes, size, &mut file)?;
             }

@@ -3,7 +3,7 @@
 //! A TLS connection trusts one certificate authority and none of the machine's. What is sent over a
 //! connection is not known here.
 
-use std::{fs, io, path::Path, pin::Pin, sync::Arc, time::Duration};
+use std::{io, path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -76,12 +76,15 @@ impl Dialer {
     }
 }
 
+/// The most bytes of a certificate or key of an engine.
+const PEM_LIMIT: u64 = 1024 * 1024;
+
 fn connector(files: &TlsFiles, protocols: Vec<Vec<u8>>) -> io::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(&files.ca)? {
         roots.add(certificate).map_err(in_file(&files.ca))?;
     }
-    let key = fs::read(&files.key).map_err(in_file(&files.key))?;
+    let key = esb_oci::read_file(&files.key, PEM_LIMIT).map_err(in_file(&files.key))?;
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(in_file(&files.key))?;
     let mut config =
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -95,7 +98,7 @@ fn connector(files: &TlsFiles, protocols: Vec<Vec<u8>>) -> io::Result<TlsConnect
 }
 
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let pem = fs::read(path).map_err(in_file(path))?;
+    let pem = esb_oci::read_file(path, PEM_LIMIT).map_err(in_file(path))?;
     CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(in_file(path))
 }
 

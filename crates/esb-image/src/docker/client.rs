@@ -5,7 +5,7 @@
 //! caller gives what they hold.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -134,20 +134,18 @@ impl ClientSettings {
 /// A small JSON file; none when there is no such file.
 fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, ClientError> {
     let failed = |source| ClientError::Read { path: path.to_owned(), source };
-    match fs::metadata(path) {
+    let bytes = match esb_oci::read_file(path, MAX_BYTES) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Ok(found) if found.len() > MAX_BYTES => {
-            return Err(failed(io::Error::other(format!("it has more than {MAX_BYTES} bytes"))));
-        }
-        _ => {}
-    }
-    let bytes = fs::read(path).map_err(failed)?;
+        read => read.map_err(failed)?,
+    };
     let text = decode_text(bytes).map_err(|error| failed(io::Error::other(error)))?;
     serde_json::from_str(&text).map(Some).map_err(|error| failed(error.into()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn settings(folder: &Path) -> ClientSettings {

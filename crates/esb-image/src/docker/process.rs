@@ -14,7 +14,9 @@ impl Process {
         use rustix::process::{Pid, PidfdFlags, pidfd_open};
         let pid = Pid::from_raw(container.pid?)?;
         let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", container.pid?)).ok()?;
+        let groups = format!("/proc/{}/cgroup", container.pid?);
+        let groups = esb_oci::read_file(groups.as_ref(), 64 * 1024).ok()?;
+        let groups = String::from_utf8_lossy(&groups);
         (!container.id.is_empty() && groups.contains(&container.id)).then_some(Self(process))
     }
 

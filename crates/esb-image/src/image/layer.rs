@@ -271,7 +271,7 @@ struct Checked {
 impl Checked {
     fn open(content: &Content) -> io::Result<Self> {
         let capacity = usize::try_from(content.size).unwrap_or(usize::MAX).clamp(512, 64 * 1024);
-        let inner = BufReader::with_capacity(capacity, File::open(&content.path)?);
+        let inner = BufReader::with_capacity(capacity, esb_oci::open_file(&content.path)?);
         Ok(Self { inner, hasher: Hasher::default(), expected: content.digest })
     }
 

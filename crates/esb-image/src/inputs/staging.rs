@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, Permissions},
-    io::Write as _,
+    io::{self, Write as _},
     os::unix::{
         ffi::OsStrExt as _,
         fs::{MetadataExt as _, PermissionsExt as _, symlink},
@@ -437,7 +437,13 @@ fn write_items(selected: &Selected, place: &Path) -> Result<(), Error> {
                 continue;
             }
             ItemKind::File(content) => {
-                fs::copy(&content.path, &path).map_err(io_error("copy", &content.path))?;
+                let copy = || {
+                    io::copy(
+                        &mut esb_oci::open_file(&content.path)?,
+                        &mut fs::File::create_new(&path)?,
+                    )
+                };
+                copy().map_err(io_error("copy", &content.path))?;
             }
         }
         set_mode(&path, attributes.mode)?;

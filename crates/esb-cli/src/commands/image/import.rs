@@ -11,7 +11,7 @@ use esb_config::{ImageImportFile, ImportEntry};
 use esb_deploy::{
     Error, Kind, default_jobs,
     error::{none_synced, not_synced},
-    read_text,
+    read_given_text,
 };
 use esb_image::{Engine as _, docker::DockerEngine};
 use esb_model::{Architecture, Platform, PublishTarget};
@@ -202,7 +202,7 @@ fn read(path: &Path) -> Result<ImageImportFile, Error> {
         failure.causes.push(cause);
         failure.hint("name the file that a deploy wrote: .<brand>/<env>/config/image-import.json")
     };
-    let text = read_text(path).map_err(failed)?;
+    let text = read_given_text(path).map_err(failed)?;
     serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
 }
 

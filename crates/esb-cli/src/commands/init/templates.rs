@@ -60,10 +60,10 @@ pub(super) fn find(folder: &Path) -> io::Result<Vec<String>> {
 fn template(path: &Path, name: &str) -> Option<String> {
     let is_named = [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end));
     // What `sam package` writes has no code on this machine.
-    if !is_named || name.starts_with("packaged") || fs::metadata(path).ok()?.len() > FILE_LIMIT {
+    if !is_named || name.starts_with("packaged") {
         return None;
     }
-    let text = String::from_utf8(fs::read(path).ok()?).ok()?;
+    let text = String::from_utf8(esb_oci::read_file(path, FILE_LIMIT).ok()?).ok()?;
     let has_resources = text.lines().any(|line| {
         let line = line.trim_start_matches('\u{feff}').trim_end();
         line == "Resources:" || line.starts_with("Resources: ") || line.contains("\"Resources\"")

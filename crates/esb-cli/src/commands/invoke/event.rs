@@ -38,14 +38,13 @@ fn is_json(text: &str) -> bool {
 fn file(given: &OsStr, name: &str) -> Result<Vec<u8>, Error> {
     let mut event = Vec::new();
     let read = if given == "-" {
-        std::io::stdin().lock().take(LIMIT).read_to_end(&mut event)
+        std::io::stdin().lock().take(LIMIT).read_to_end(&mut event).map(|_| event)
     } else {
-        std::fs::File::open(given).and_then(|file| file.take(LIMIT).read_to_end(&mut event))
+        esb_oci::read_given(Path::new(given), LIMIT)
     };
     read.map_err(|error| {
         Error::of(Kind::Input, "event", &error).during(format!("could not read {name}"))
-    })?;
-    Ok(event)
+    })
 }
 
 #[cfg(test)]

@@ -183,11 +183,12 @@ fn keep(wheels: &Path, place: &Path, folder: &Path) -> Result<Result<(), String>
 
 /// The bytes of a wheel that may run.
 pub(super) fn verified(wheel: &Path) -> Result<Result<Vec<u8>, String>, Error> {
-    let size = fs::metadata(wheel).map_err(io_error("read", wheel))?.len();
-    if size > MAX_WHEEL {
-        return Ok(Err(format!("it has more than {MAX_WHEEL} bytes")));
-    }
-    let bytes = fs::read(wheel).map_err(io_error("read", wheel))?;
+    let bytes = match esb_oci::read_file(wheel, MAX_WHEEL) {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return Ok(Err(error.to_string()));
+        }
+        read => read.map_err(io_error("read", wheel))?,
+    };
     let digest = Digest::of(&bytes).hex();
     if !WHEELS.contains(&&*digest) {
         return Ok(Err(format!("its SHA-256 is {digest}, which is none of those that may run")));

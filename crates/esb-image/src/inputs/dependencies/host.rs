@@ -21,6 +21,9 @@ use super::{
 };
 use crate::{Error, Remedy, blocking::blocking, error::io_error, fingerprint::Fingerprint, paths};
 
+/// The most bytes of what `uv export` writes.
+const EXPORT_LIMIT: u64 = 64 * 1024 * 1024;
+
 /// Names of the files that a tool gets.
 pub(super) const OPTIONS: &str = "options.txt";
 pub(super) const REQUIREMENTS: &str = "requirements.txt";
@@ -327,7 +330,8 @@ impl Installer {
         if !log.success() {
             return Err(job.error(log.last(), None));
         }
-        let text = fs::read_to_string(&file).map_err(io_error("read", &file))?;
+        let text = esb_oci::read_file(&file, EXPORT_LIMIT).map_err(io_error("read", &file))?;
+        let text = String::from_utf8_lossy(&text);
         job.with_export(&text)
     }
 

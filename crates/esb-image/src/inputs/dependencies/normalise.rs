@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -123,17 +123,16 @@ fn is_bytecode(name: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    let bytes = fs::read(path).map_err(io_error("read", path))?;
+    let bytes = esb_oci::read_file(path, MAX_TEXT).map_err(io_error("read", path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Scripts start with the interpreter that installed them; it is none of the image's.
 fn rewrite_script(path: &Path) -> Result<bool, Error> {
-    let size = fs::metadata(path).map_err(io_error("read", path))?.len();
-    if size > MAX_TEXT {
-        return Ok(false);
-    }
-    let bytes = fs::read(path).map_err(io_error("read", path))?;
+    let bytes = match esb_oci::read_file(path, MAX_TEXT) {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Ok(false),
+        read => read.map_err(io_error("read", path))?,
+    };
     let Ok(text) = String::from_utf8(bytes) else { return Ok(false) };
     let Some((first, rest)) = text.split_once('\n') else { return Ok(false) };
     let rest = if first.starts_with("#!") && first.contains("python") {

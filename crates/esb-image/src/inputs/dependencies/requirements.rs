@@ -8,7 +8,6 @@ mod key;
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -540,17 +539,12 @@ pub(crate) fn wrong(place: FileLine, reason: impl Into<String>) -> Error {
 
 /// A whole file within the limit.
 pub(crate) fn read(image: &str, path: &Path) -> Result<Vec<u8>, Error> {
-    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+    esb_oci::read_file(path, MAX_BYTES).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             Error::MissingSource { image: image.to_owned(), path: path.to_owned() }
         }
         _ => io_error("read", path)(error),
-    })?;
-    if metadata.len() > MAX_BYTES {
-        let reason = std::io::Error::other(format!("it has more than {MAX_BYTES} bytes"));
-        return Err(io_error("read", path)(reason));
-    }
-    fs::read(path).map_err(io_error("read", path))
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ mod offline;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -556,11 +555,7 @@ fn addresses_without_user(table: &toml::Table) -> String {
 
 /// A file that is there and not too large.
 pub(crate) fn small_file(path: &Path) -> Option<Vec<u8>> {
-    let metadata = fs::metadata(path).ok()?;
-    if !metadata.is_file() || metadata.len() > MAX_FILE {
-        return None;
-    }
-    fs::read(path).ok()
+    esb_oci::read_file(path, MAX_FILE).ok()
 }
 
 /// The web addresses of a list.

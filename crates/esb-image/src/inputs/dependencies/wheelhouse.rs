@@ -184,7 +184,7 @@ pub(super) fn move_wheels(from: &Path, to: &Path) -> Result<BTreeMap<String, u64
             let mut part = tempfile::Builder::new()
                 .permissions(fs::Permissions::from_mode(0o644))
                 .tempfile_in(to)?;
-            io::copy(&mut fs::File::open(&path)?, &mut part)?;
+            io::copy(&mut esb_oci::open_file(&path)?, &mut part)?;
             part.as_file().sync_all()?;
             part.persist(&place).map_err(|error| error.error).map(drop)
         };

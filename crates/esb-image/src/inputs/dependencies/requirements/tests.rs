@@ -1,5 +1,7 @@
 //! Requirements files as pip reads them.
 
+use std::fs;
+
 use super::*;
 use crate::fingerprint::Fingerprint;
 

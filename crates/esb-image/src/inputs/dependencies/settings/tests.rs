@@ -1,5 +1,7 @@
 //! Tests of the settings that a program gets.
 
+use std::fs;
+
 use super::*;
 
 fn tools(pairs: &[(&str, &str)]) -> Tools {
