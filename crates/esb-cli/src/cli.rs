@@ -173,6 +173,7 @@ pub(crate) enum ReferencePage {
     ExitCodes,
     Findings,
     EsbToml,
+    Man,
 }
 
 #[derive(Debug, Clone, Args)]

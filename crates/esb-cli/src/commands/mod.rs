@@ -10,6 +10,7 @@ mod init;
 mod inspect;
 mod invoke;
 pub(crate) mod logs;
+mod man;
 mod owners;
 pub(crate) mod reference;
 mod validate;

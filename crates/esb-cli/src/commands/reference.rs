@@ -1,9 +1,10 @@
-//! The data of the reference pages in `docs/reference`.
+//! The reference pages of `docs/reference`, and the manual pages.
 
 use std::fmt::Write as _;
 
 use clap::ValueEnum as _;
 
+use super::man;
 use crate::{
     cli::{ReferencePage, help},
     environment::VARIABLES,
@@ -23,7 +24,7 @@ pub(crate) fn requested(mut words: impl Iterator<Item = String>) -> Option<Refer
     ReferencePage::from_str(&page, false).ok()
 }
 
-/// Prints a page in Markdown.
+/// Prints a page.
 pub(crate) fn page(page: ReferencePage) {
     let text = match page {
         ReferencePage::Commands => commands(),
@@ -31,6 +32,7 @@ pub(crate) fn page(page: ReferencePage) {
         ReferencePage::ExitCodes => exit_codes(),
         ReferencePage::Findings => explain::page(),
         ReferencePage::EsbToml => settings_text::text(&[]),
+        ReferencePage::Man => manual(),
     };
     Printer::out_bytes(text.as_bytes());
 }
@@ -65,6 +67,15 @@ fn commands() -> String {
         }
     }
     text
+}
+
+/// All manual pages in one text; a comment with the name of its file stands before each.
+fn manual() -> String {
+    man::pages().into_iter().fold(String::new(), |mut text, page| {
+        let _ = writeln!(text, ".\\\" {}", page.name);
+        text.push_str(&page.text);
+        text
+    })
 }
 
 fn variables() -> String {
