@@ -63,8 +63,8 @@ pub(crate) struct GlobalArgs {
     /// Brand that paths, image names and labels follow [default: esb]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) brand: Option<String>,
-    /// What stdout gets; `mermaid` is a diagram, of `esb inspect` alone, and `sarif` a log of findings,
-    /// of `esb validate` alone
+    /// What stdout gets; `mermaid` is a diagram, of `esb inspect` alone; `sarif` a log of findings and
+    /// `github` annotations of a workflow, of `esb validate` alone
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// How progress is shown on stderr
@@ -94,6 +94,7 @@ pub(crate) enum Format {
     Json,
     Mermaid,
     Sarif,
+    Github,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,7 @@
 //! The `esb` command: arguments in, exit code out.
 
 mod access;
+mod annotations;
 mod answers;
 mod ask;
 mod cli;

@@ -174,7 +174,8 @@ mod tests {
     fn each_command_has_a_page_that_says_what_each_option_does() {
         let pages = pages();
         let names: Vec<&str> = pages.iter().map(|page| &*page.name).collect();
-        for name in ["esb.1", "esb-deploy.1", "esb-image-fetch.1", "esb-config-ls.1", "esb.toml.5"] {
+        for name in ["esb.1", "esb-deploy.1", "esb-image-fetch.1", "esb-config-ls.1", "esb.toml.5"]
+        {
             assert!(names.contains(&name), "{name} is missing in {names:?}");
         }
         for page in &pages {

@@ -42,9 +42,10 @@ pub(crate) fn run(
     let misfit = match (global.format, &cli.command) {
         (Format::Text | Format::Json, _)
         | (Format::Mermaid, Command::Inspect(_))
-        | (Format::Sarif, Command::Validate(_)) => None,
+        | (Format::Sarif | Format::Github, Command::Validate(_)) => None,
         (Format::Mermaid, _) => Some("`--format mermaid` is for `esb inspect` alone"),
         (Format::Sarif, _) => Some("`--format sarif` is for `esb validate` alone"),
+        (Format::Github, _) => Some("`--format github` is for `esb validate` alone"),
     };
     if let Some(text) = misfit {
         return Err(Error::new(Kind::Usage, "format", text).into());

@@ -1,9 +1,12 @@
 //! `esb validate`: shows every finding and sets the exit code.
 
+use std::path::Path;
+
 use esb_deploy::{Mode, Naming, predict};
 use esb_model::Severity;
 
 use crate::{
+    annotations,
     cli::{Format, GlobalArgs, ValidateArgs},
     connections,
     diagnostics::{self, Counts},
@@ -33,6 +36,12 @@ pub(crate) fn run(
     let bad = findings.iter().filter(|finding| finding.severity >= lowest).count();
     if global.format == Format::Sarif {
         printer.document_as_it_is(&sarif::log(&findings, &loaded.sources));
+    } else if global.format == Format::Github {
+        let checkout = environment.get("GITHUB_WORKSPACE").map(Path::new);
+        let folders = annotations::Folders { project: &project.root, checkout };
+        for line in annotations::lines(&findings, &loaded.sources, &folders) {
+            printer.out_as_it_is(&line);
+        }
     } else if printer.json {
         let findings = FindingFields::all(&findings, &loaded.sources);
         printer.document(&ValidateDocument { valid: bad == 0, findings });

@@ -211,6 +211,20 @@ fn findings_as_sarif_fit_its_schema() {
 }
 
 #[test]
+fn findings_as_annotations_name_the_file_in_the_checkout() {
+    let context = Context::new(&TEMPLATE.replace("python3.13", "python9.99"));
+    let (_, output) = run(&context, &["validate", "--format", "github"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let error = text.lines().find(|line| line.starts_with("::error ")).unwrap();
+    assert!(error.starts_with("::error title=esb%3A%3Asam%3A%3A"), "{text}");
+    assert!(error.contains(",file=template.yaml,line="), "{text}");
+    assert!(text.lines().all(|line| line.starts_with("::")), "{text}");
+    let (_, output) = run(&project(), &["inspect", "--format", "github"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn the_version_says_commit_and_target() {
     let context = project();
     let (_, said) = document(&context, &["version"]);
