@@ -2,6 +2,7 @@
 //! Debian package.
 
 use std::{
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -165,7 +166,7 @@ fn manual(folder: &Path) -> Outcome {
             groff.args(["-c", "gzip -dc \"$1\" | groff -ww -man -Tutf8 -z 2>&1", "sh"]).arg(&path);
             let warnings = output(&mut groff)?;
             if !warnings.is_empty() {
-                said.push_str(&format!("{}: {warnings}", path.display()));
+                let _ = write!(said, "{}: {warnings}", path.display());
             }
         }
     }

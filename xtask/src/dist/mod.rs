@@ -12,10 +12,10 @@ mod image;
 mod sbom;
 mod tree;
 
-use std::{fs, path::PathBuf};
+use std::{fmt::Write as _, fs, path::PathBuf};
 
 use esb_model::Architecture;
-use sha2::{Digest as _, Sha256};
+use esb_oci::Digest;
 
 use crate::{
     checks::{Checks, Outcome},
@@ -192,12 +192,13 @@ fn sums(release: &Release) -> Outcome {
     let mut lines = String::new();
     for path in names {
         let bytes = fs::read(&path)?;
-        let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = Digest::of(&bytes).to_string();
+        let sum = sum.trim_start_matches("sha256:");
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         #[expect(clippy::cast_precision_loss, reason = "for people")]
         let megabytes = bytes.len() as f64 / 1e6;
         say(&format!("  {megabytes:6.1} MB  {}  {name}", &sum[..16]));
-        lines.push_str(&format!("{sum}  {name}\n"));
+        let _ = writeln!(lines, "{sum}  {name}");
     }
     Ok(fs::write(release.folder.join("SHA256SUMS"), lines)?)
 }

@@ -1,4 +1,4 @@
-//! The bill of materials of the program: a CycloneDX 1.5 document.
+//! The bill of materials of the program: a `CycloneDX` 1.5 document.
 
 use std::collections::BTreeSet;
 

@@ -38,10 +38,8 @@ pub(crate) fn pages() -> Vec<Page> {
 /// The page of a command, and then those of the commands below it.
 fn of_command(command: &Command, parent: Option<&str>, pages: &mut Vec<Page>) {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
-    let mut usage = command.clone().render_usage().to_string();
-    if let Some(only) = usage.strip_prefix("Usage: ") {
-        usage = only.to_owned();
-    }
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
     let shown = command.clone().mut_args(|arg| arg.hide_short_help(false)).override_usage(usage);
     let man = Man::new(shown);
     let mut text = Vec::new();

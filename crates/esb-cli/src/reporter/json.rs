@@ -17,20 +17,23 @@ impl MovedBytes {
     /// Gives what an event is as JSON, when it is something.
     pub(super) fn follow(&self, event: &Event<'_>, tell: impl FnOnce(ProgressEvent<'_>)) {
         let mut moved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match *event {
+        let event = match *event {
             Event::Progress { subject, action, done, .. } if action != Activity::BuildSteps => {
                 moved.insert((subject.to_owned(), action), done);
-                of(event, None).map(tell)
+                of(event, None)
             }
             Event::Finished { subject, action, .. } | Event::Failed { subject, action } => {
-                of(event, moved.remove(&(subject.to_owned(), action))).map(tell)
+                of(event, moved.remove(&(subject.to_owned(), action)))
             }
             Event::Output { subject, line } => {
                 let line = &*escape::program(line);
-                Some(tell(ProgressEvent::Output { subject, line }))
+                return tell(ProgressEvent::Output { subject, line });
             }
-            _ => of(event, None).map(tell),
+            _ => of(event, None),
         };
+        if let Some(event) = event {
+            tell(event);
+        }
     }
 }
 

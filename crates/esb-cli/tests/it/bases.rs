@@ -22,7 +22,8 @@ pub(crate) fn image(architecture: &str, version: &str) -> Image {
     of_layer(architecture, layer, digests.diff_id)
 }
 
-fn of_layer(architecture: &str, layer: Blob, diff_id: Digest) -> Image {
+/// An image of one layer.
+pub(crate) fn of_layer(architecture: &str, layer: Blob, diff_id: Digest) -> Image {
     let mut config = ImageConfig::empty(architecture);
     config.set_env("LAMBDA_TASK_ROOT", "/var/task");
     config.set("WorkingDir", "/var/task");
@@ -53,12 +54,8 @@ pub(crate) fn write_all(layout: &Path, architectures: &[&str], version: &str) {
     write_images(layout, &architectures.iter().map(image).collect::<Vec<_>>());
 }
 
-/// As [`write`], with another layer, which nobody reads to its end.
-pub(crate) fn write_layer(layout: &Path, layer: Blob) {
-    write_images(layout, &[(PYTHON.to_owned(), of_layer("amd64", layer, Digest::of(b"")))]);
-}
-
-fn write_images(layout: &Path, images: &[(String, Image)]) {
+/// Puts images into a layout under their names.
+pub(crate) fn write_images(layout: &Path, images: &[(String, Image)]) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(esb_oci::write_layout(layout, images)).unwrap();
 }

@@ -117,7 +117,7 @@ impl Ground {
                     continue;
                 }
                 let below = path.strip_prefix(self.pristine()).unwrap().to_owned();
-                let kind = self.kind(&path, &below);
+                let kind = Self::kind(&path, &below);
                 let known = files.entry(kind).or_default();
                 if known.len() < 2 {
                     known.push(below);
@@ -127,7 +127,7 @@ impl Ground {
         files
     }
 
-    fn kind(&self, path: &Path, below: &Path) -> String {
+    fn kind(path: &Path, below: &Path) -> String {
         let first = below.components().next().unwrap().as_os_str().to_str().unwrap().to_owned();
         match &*first {
             "blobs" => {

@@ -132,7 +132,12 @@ impl Evaluator<'_, '_> {
         }
         if let Some(rule) = name_rules::broken(&resource.kind, &text.text) {
             let message = format!("{what} is {}: {rule}", findings::quote(text.shown()));
-            self.error(codes::NAME, node.span(), message);
+            // Stores that take S3's protocol differ in what they accept.
+            if &*resource.kind == "AWS::S3::Bucket" {
+                self.warn(codes::NAME, node.span(), message);
+            } else {
+                self.error(codes::NAME, node.span(), message);
+            }
         }
         Some(text.text)
     }

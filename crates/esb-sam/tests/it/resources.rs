@@ -235,7 +235,7 @@ Resources:
         r"error sam::name 6:67 FunctionName of `G` is `a b-g`: a function's name has 1 to 64 letters, digits, `-` and `_`",
         r"error sam::name 8:67 FunctionName of `I` is `****`: a function's name has 1 to 64 letters, digits, `-` and `_`",
         r"error sam::name 9:67 TableName of `T` is `ab`: a table's name has 3 to 255 letters, digits, `-`, `_` and `.`",
-        r"error sam::name 10:55 BucketName of `B` is `My_Bucket`: a bucket's name has 3 to 63 small letters, digits, `-` and single `.`, begins and ends with a letter or a digit, and is no IP address",
+        r"warning sam::name 10:55 BucketName of `B` is `My_Bucket`: a bucket's name has 3 to 63 small letters, digits, `-` and single `.`, begins and ends with a letter or a digit, and is no IP address",
     ];
     assert_eq!(findings(text), expected);
 }
