@@ -166,10 +166,26 @@ fn a_read_only_store_from_before_is_used_as_it_is() {
 fn a_marker_of_another_program_is_told() {
     for text in ["{\"contentStore\": 2}", "", "[]"] {
         let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &["letter"]);
         fs::write(folder.path().join(MARKER), text).unwrap();
         let error = refused(folder.path());
         assert!(matches!(error, StoreError::Version { .. }), "{text}: {error:?}");
     }
+}
+
+#[test]
+fn a_damaged_marker_is_written_anew_where_all_else_is_a_store() {
+    for text in ["", "[]"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, blob) = used(folder.path());
+        fs::write(folder.path().join(MARKER), text).unwrap();
+        assert_eq!(ContentStore::open_held(folder.path()).unwrap().size(blob), Some(6));
+        let marker = fs::read_to_string(folder.path().join(MARKER)).unwrap();
+        assert_eq!(marker, r#"{"contentStore":1}"#);
+    }
+    let newer = tempfile::tempdir().unwrap();
+    fs::write(newer.path().join(MARKER), "{\"contentStore\": 2}").unwrap();
+    assert!(matches!(refused(newer.path()), StoreError::Version { .. }));
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) struct Indexer {
 }
 
 /// An entry by its name in the layer, with what is kept of it.
-type Found = (String, LayerEntry, Option<Node>);
+type Found = (String, LayerEntry, Option<Box<Node>>);
 
 /// One entry of a layer's archive.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Indexer {
             let text =
                 if let LayerEntry::Link(text) | LayerEntry::Text(text) = &what { text } else { "" };
             self.weight.add(&path, text).ok_or_else(too_many)?;
-            found.push((path, what, kept));
+            found.push((path, what, kept.map(Box::new)));
         }
         io::copy(&mut layer, &mut io::sink())?;
         self.bytes = MAX_BYTES - layer.limit();
@@ -132,7 +132,7 @@ impl Indexer {
             let path = paths::join(&folder, name);
             match (&found, &mut self.keeper) {
                 (LayerEntry::Folder(..), _) | (_, None) => {}
-                (_, Some(keeper)) => keeper.set(&path, kept),
+                (_, Some(keeper)) => keeper.set(&path, kept.map(|node| *node)),
             }
             match found {
                 LayerEntry::Folder(mode, uid, gid) => {

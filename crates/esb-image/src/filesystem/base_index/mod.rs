@@ -23,10 +23,10 @@ use crate::context::ItemKind;
 pub(crate) const RECORD: &str = "base-index-4";
 
 /// The most memory that the entries of an index take, as [`Weight`] counts it.
-const MAX_WEIGHT: usize = 32 * 1024 * 1024;
+const MAX_WEIGHT: usize = 40 * 1024 * 1024;
 
-/// What an entry takes beside its texts.
-const ENTRY_WEIGHT: usize = 64;
+/// What an entry takes beside its texts: in the list of its layer, and in a map.
+const ENTRY_WEIGHT: usize = 128;
 
 /// What entries take of memory; those who add foreign ones count them first.
 #[derive(Debug, Default)]
