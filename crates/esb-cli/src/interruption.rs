@@ -1,9 +1,29 @@
-//! What a command leaves when a signal ends it.
+//! Signals that ask to end, and what a command leaves when one of them ends it.
 //!
-//! Signals are the process's, and so is this: a command says what it would leave from here on, and
-//! whoever waits for signals asks.
+//! Signals are the process's, and so is this: a command says what it would leave from here on. From
+//! the first work on that waits for signals a thread of its own hears them, so that a command ends
+//! too while it reads from a pipe that nobody writes to.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    process,
+    sync::{
+        Mutex, Once, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use futures_util::future::select_all;
+use tokio::{
+    runtime::Builder,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+    time::timeout,
+};
+
+use crate::{exit_code::Exit, runtime::is_ignored};
 
 type Left = Box<dyn Fn() -> &'static str + Send>;
 
@@ -25,4 +45,68 @@ pub(crate) fn message() -> String {
         Some(left) => format!("interrupted; {}", left()),
         None => "interrupted".to_owned(),
     }
+}
+
+/// How long a signal waits for work that does not look at it, before it ends the process.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The work that is told of the next signal.
+static WAITING: Mutex<Option<oneshot::Sender<()>>> = Mutex::new(None);
+
+/// Whether work was told of a signal and ends by itself.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Waits for the next signal that asks to end; another one then ends the process at once.
+pub(crate) fn next() -> impl Future<Output = ()> {
+    static STARTED: Once = Once::new();
+    let (tell, told) = oneshot::channel();
+    *WAITING.lock().unwrap_or_else(PoisonError::into_inner) = Some(tell);
+    STARTED.call_once(|| {
+        let (ready, is_ready) = mpsc::channel();
+        thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| runtime.block_on(hear(ready)))
+        });
+        let _ = is_ready.recv();
+    });
+    async {
+        if told.await.is_err() {
+            // There is no thread that hears signals.
+            std::future::pending::<()>().await;
+        }
+        IS_ENDING.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Hears signals to the end of the process; drops `ready` when it does.
+async fn hear(ready: mpsc::Sender<()>) {
+    let mut signals = signals();
+    drop(ready);
+    any(&mut signals).await;
+    let waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if waiting.is_some_and(|tell| tell.send(()).is_ok()) {
+        let is_second = timeout(PATIENCE, any(&mut signals)).await.is_ok();
+        if !is_second && IS_ENDING.load(Ordering::SeqCst) {
+            any(&mut signals).await;
+        }
+    }
+    esb_oci::kill_process_groups();
+    #[expect(clippy::exit, reason = "nobody else would end the process")]
+    process::exit(i32::from(Exit::Interrupted as u8));
+}
+
+/// The signals that ask to end. What is ignored from the start stays so, as a hang-up below `nohup`
+/// and Ctrl-C in the background of a shell's script.
+fn signals() -> Vec<Signal> {
+    let keys = [SignalKind::interrupt(), SignalKind::quit()];
+    let kinds = keys.into_iter().chain([SignalKind::terminate(), SignalKind::hangup()]);
+    let kinds = kinds.filter(|kind| !is_ignored(*kind));
+    kinds.filter_map(|kind| signal(kind).ok()).collect()
+}
+
+async fn any(signals: &mut [Signal]) {
+    if signals.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
 }

@@ -3,18 +3,16 @@
 use std::{
     future::Future,
     path::Path,
-    process,
     sync::{Once, mpsc},
     thread,
     time::Duration,
 };
 
 use esb_deploy::{Error, Kind};
-use futures_util::future::select_all;
 use rustix::process::{Signal as Number, getpid, kill_process};
 use tokio::{
     runtime::{Builder, Runtime},
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{SignalKind, signal},
 };
 
 use crate::{
@@ -38,13 +36,12 @@ pub(crate) fn block_on<T, E: Into<CliError>>(
         .build()
         .map_err(|error| Error::of(Kind::Local, "runtime", &error))?;
     let result = runtime.block_on(async {
-        let mut signals = signals();
+        let interrupted = interruption::next();
         tokio::select! {
             // Work that ended is not called interrupted.
             biased;
             result = work => result.map_err(Into::into),
-            () = any(&mut signals) => {
-                end_at_next_signal();
+            () = interrupted => {
                 let error = Error::new(Kind::Local, "interrupted", interruption::message());
                 Err(CliError::with_exit(Exit::Interrupted, error))
             }
@@ -67,21 +64,6 @@ fn clean_up(runtime: Runtime) {
     } else {
         runtime.shutdown_timeout(CLEANUP);
     }
-}
-
-/// From here on a signal ends the process, whatever it is doing.
-fn end_at_next_signal() {
-    let mut signals = signals();
-    let wait = async move {
-        any(&mut signals).await;
-        esb_oci::kill_process_groups();
-        #[expect(clippy::exit, reason = "who asks twice does not want to wait")]
-        process::exit(i32::from(Exit::Interrupted as u8));
-    };
-    thread::spawn(move || {
-        let runtime = Builder::new_current_thread().enable_all().build();
-        runtime.map(|runtime| runtime.block_on(wait))
-    });
 }
 
 /// From here on Ctrl-Z stops the process with the terminal as it was before a question hid what is
@@ -117,27 +99,11 @@ async fn stop(kind: SignalKind, ready: mpsc::Sender<()>) {
     }
 }
 
-/// The signals that ask to end. What is ignored from the start stays so, as a hang-up below `nohup`
-/// and Ctrl-C in the background of a shell's script.
-fn signals() -> Vec<Signal> {
-    let keys = [SignalKind::interrupt(), SignalKind::quit()];
-    let kinds = keys.into_iter().chain([SignalKind::terminate(), SignalKind::hangup()]);
-    let kinds = kinds.filter(|kind| !is_ignored(*kind));
-    kinds.filter_map(|kind| signal(kind).ok()).collect()
-}
-
 /// Whether this process ignores a signal; not where that is not known.
-fn is_ignored(kind: SignalKind) -> bool {
+pub(crate) fn is_ignored(kind: SignalKind) -> bool {
     let status = esb_oci::read_file(Path::new("/proc/self/status"), 64 * 1024).unwrap_or_default();
     let status = String::from_utf8_lossy(&status);
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     ignored >> (kind.as_raw_value() - 1) & 1 == 1
-}
-
-async fn any(signals: &mut [Signal]) {
-    if signals.is_empty() {
-        std::future::pending::<()>().await;
-    }
-    select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
 }

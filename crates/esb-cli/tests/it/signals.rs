@@ -166,3 +166,35 @@ fn a_credential_helper_ends_with_what_it_started() {
         wait_for("a program is left", || !is_running(id));
     }
 }
+
+/// Nobody writes to the pipe that a command was given.
+#[test]
+fn a_command_that_reads_from_a_silent_pipe_ends() {
+    let context = Context::new(TEMPLATE);
+    context.write("f/app.py", "def handler(event, context): pass\n");
+    let pipe = context.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Held open, so that the read begins and does not end.
+    let silent = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let file = pipe.to_str().unwrap();
+    for arguments in [
+        &["deploy", "--dry-run", "--parameters-file", file][..],
+        &["build", "--to", "oci:images", "--env-vars", file],
+        &["invoke", "One", "--event", file],
+    ] {
+        for name in ["INT", "TERM"] {
+            let mut child = context.command(arguments);
+            let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            thread::sleep(Duration::from_millis(500));
+            signal(&child, name);
+            let mut status = None;
+            wait_for(&format!("{arguments:?} {name}"), || {
+                status = child.try_wait().unwrap();
+                status.is_some()
+            });
+            // Of itself, or of the signal where the command has not begun to work yet.
+            assert!(matches!(status.unwrap().code(), Some(130) | None), "{arguments:?} {status:?}");
+        }
+    }
+    drop(silent);
+}

@@ -53,8 +53,9 @@ pub fn verify_packages(
     Ok(())
 }
 
-/// Whether every file of a folder is what the list that names it says.
-pub(super) fn are_as_listed(folder: &Selected) -> bool {
+/// Whether every file of a folder is what the list that names it says. With `complete` none may be
+/// missing, and no list may be empty: of what was just installed, tools put some files elsewhere.
+pub(super) fn are_as_listed(folder: &Selected, complete: bool) -> bool {
     let files: BTreeMap<&str, &Content> = folder
         .items
         .iter()
@@ -66,12 +67,13 @@ pub(super) fn are_as_listed(folder: &Selected) -> bool {
     let lists = files.iter().filter(|(path, _)| {
         paths::name(path) == "RECORD" && paths::parent(path).ends_with(".dist-info")
     });
-    lists.filter_map(|(_, list)| list.text(MAX_LIST)).all(|list| {
-        list.lines().filter_map(listed).all(|(name, digest)| {
-            let found = files.get(&*paths::clean(name));
-            // Tools put some files elsewhere.
-            found.is_none_or(|found| URL_SAFE_NO_PAD.encode(found.digest.bytes()) == digest)
-        })
+    lists.map(|(_, list)| list.text(MAX_LIST)).all(|list| {
+        let mut names = list.iter().flat_map(|list| list.lines()).filter_map(listed).peekable();
+        !(complete && names.peek().is_none())
+            && names.all(|(name, digest)| match files.get(&*paths::clean(name)) {
+                Some(found) => URL_SAFE_NO_PAD.encode(found.digest.bytes()) == digest,
+                None => !complete || name.starts_with("..") || name.starts_with('/'),
+            })
     })
 }
 
@@ -98,7 +100,7 @@ mod tests {
             "p/a.py,sha256={hash},6\r\n\"p/b,c.py\",sha256={hash}=,6\nbin/p,,\n\
              gone.py,sha256=A,1\np-1.dist-info/RECORD,,\n"
         );
-        let same = |files: &[(&str, &str)]| {
+        let same = |files: &[(&str, &str)], complete| {
             let items = files.iter().map(|(path, text)| {
                 let place = folder.path().join(paths::name(path));
                 std::fs::write(&place, text).unwrap();
@@ -111,17 +113,22 @@ mod tests {
                 Item { path: (*path).to_owned(), attributes: Attributes::root(0o644), kind }
             });
             let items = items.collect();
-            are_as_listed(&Selected {
-                name: String::new(),
-                is_folder: true,
-                items,
-                passed: <_>::default(),
-            })
+            let passed = <_>::default();
+            let folder = Selected { name: String::new(), is_folder: true, items, passed };
+            are_as_listed(&folder, complete)
         };
         let list = ("p-1.dist-info/RECORD", &*list);
-        assert!(same(&[list, ("p/a.py", "x = 1\n"), ("p/b,c.py", "x = 1\n"), ("bin/p", "y")]));
-        assert!(!same(&[list, ("p/a.py", "x = 2\n")]));
-        assert!(!same(&[list, ("p/b,c.py", "x = 2\n")]));
-        assert!(same(&[("p/a.py", "x = 2\n"), ("RECORD", list.1)]), "no list of a package");
+        let all = [list, ("p/a.py", "x = 1\n"), ("p/b,c.py", "x = 1\n"), ("bin/p", "y")];
+        assert!(same(&all, false));
+        assert!(!same(&[list, ("p/a.py", "x = 2\n")], false));
+        assert!(!same(&[list, ("p/b,c.py", "x = 2\n")], false));
+        assert!(same(&[("p/a.py", "x = 2\n"), ("RECORD", list.1)], false), "no list of a package");
+        // `gone.py` may be elsewhere after an installation, and not later.
+        assert!(!same(&all, true));
+        let short = list.1.replace("gone.py,", "../gone.py,");
+        let short = [(list.0, &*short), all[1], all[2]];
+        assert!(same(&short, true));
+        assert!(!same(&short[..2], true));
+        assert!(same(&[(list.0, "")], false) && !same(&[(list.0, "")], true));
     }
 }

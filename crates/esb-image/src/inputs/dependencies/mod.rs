@@ -331,7 +331,7 @@ impl Installer {
                 // The lists of files that packages bring are wrong now and then from the start.
                 let is_damaged = match known {
                     Some(_) => true,
-                    None => !is_repeated && !contents::are_as_listed(&selected),
+                    None => !is_repeated && !contents::are_as_listed(&selected, cached),
                 };
                 if is_damaged {
                     if cached {

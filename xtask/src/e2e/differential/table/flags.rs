@@ -90,7 +90,7 @@ pub(super) fn of_add() -> Vec<Case> {
         add("ADD --unpack=false a.tar /x/", FLAGS),
         add("ADD --unpack=true a.tar single /x/", FLAGS),
         add("ADD --keep-git-dir single /x", FLAGS),
-        same("ADD --chown=4:5 a.tar /n/m").with(TAR),
+        old("ADD --chown=4:5 a.tar /n/m", super::sources::ARCHIVE_OWNERS).with(TAR),
         add("ADD --chmod=700 --chown=app a.tar single /n/", super::copy::FOLDER_MODES),
         same("ADD rel.tar /").with(TAR),
         wrong("ADD --checksum=sha256:00 single /x"),
