@@ -1,5 +1,4 @@
-//! Decides which requests go through a proxy, as Go's programs do (`golang.org/x/net/http/httpproxy`):
-//! crane, skopeo and docker.
+//! Decides which requests go through a proxy, as Go's programs do, such as crane, skopeo and docker.
 //!
 //! Owns the reading of `NO_PROXY`. Pure.
 
