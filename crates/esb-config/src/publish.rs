@@ -308,6 +308,7 @@ mod tests {
         assert_eq!(owner("functions.yml"), (1000, 1001));
         assert_eq!(owner("routing.yml"), (1002, 1003));
     }
+
     #[test]
     fn secrets_that_go_are_not_kept() {
         let owner = Owner::new("shop", "template.yaml");

@@ -196,8 +196,9 @@ pub trait Registry: Send + Sync + fmt::Debug {
     /// Whether a registry answers at `host[:port]`; one request, not repeated.
     fn ping<'a>(&'a self, registry: &'a str) -> BoxFuture<'a, bool>;
 
-    /// Asks where a tag points; a refused connection is not tried again, what may pass is. With `is_open` the registry is presumed
-    /// to want no authentication; where it does want some, it counts as [`TagPing::Answered`].
+    /// Asks where a tag points; a refused connection is not tried again, what may pass is. With
+    /// `is_open` the registry is presumed to want no authentication; where it does want some, it
+    /// counts as [`TagPing::Answered`].
     ///
     /// By default [`Registry::manifest_head`] is asked.
     fn ping_tag<'a>(
