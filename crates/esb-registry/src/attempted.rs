@@ -83,32 +83,22 @@ impl Attempted {
     /// A request about a manifest; `target` is a tag or a digest.
     pub fn manifest(at: &Repository, target: &str, action: RequestAction, access: Access) -> Self {
         let mark = if target.contains(':') { '@' } else { ':' };
-        let subject = format!("{}{mark}{target}", name(at));
-        Self {
-            action,
-            access,
-            registry: at.registry.clone(),
-            subject,
-            repository: at.repository.clone(),
-        }
+        Self::within(at, format!("{}{mark}{target}", name(at)), action, access)
     }
 
     /// A request about a blob.
     pub fn blob(at: &Repository, digest: Digest, action: RequestAction, access: Access) -> Self {
-        let subject = format!("{}@{digest}", name(at));
-        Self {
-            action,
-            access,
-            registry: at.registry.clone(),
-            subject,
-            repository: at.repository.clone(),
-        }
+        Self::within(at, format!("{}@{digest}", name(at)), action, access)
     }
 
     /// A request about a repository as a whole.
     pub fn repository(at: &Repository, action: RequestAction, access: Access) -> Self {
+        Self::within(at, name(at), action, access)
+    }
+
+    fn within(at: &Repository, subject: String, action: RequestAction, access: Access) -> Self {
         let (registry, repository) = (at.registry.clone(), at.repository.clone());
-        Self { action, access, registry, subject: name(at), repository }
+        Self { action, access, registry, subject, repository }
     }
 
     /// A request about a registry (`host[:port]`) as a whole.
