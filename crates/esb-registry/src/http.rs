@@ -20,7 +20,7 @@ use crate::{
     Attempted, Error, RegistrySettings,
     certificates::{self, Certificates},
     error::is_hopeless,
-    proxies,
+    proxies::{self, Exception},
     registry::Upload,
     response::Answer,
     retry::{AttemptError, Retry},
@@ -77,6 +77,8 @@ struct Hop<'a> {
 #[derive(Debug)]
 pub(crate) struct Http {
     pub(crate) settings: Arc<RegistrySettings>,
+    /// Of `NO_PROXY`.
+    exceptions: Vec<Exception>,
     roots: Vec<Certificate>,
     /// By whether they speak TLS, and whether they go through proxies.
     shared: Mutex<HashMap<(bool, bool), reqwest::Client>>,
@@ -108,7 +110,8 @@ impl Http {
             roots.extend(certificates);
         }
         let (shared, own, redactor) = Default::default();
-        let http = Self { settings, roots, shared, own, redactor };
+        let exceptions = proxies::exceptions(&settings);
+        let http = Self { settings, exceptions, roots, shared, own, redactor };
         http.proxies()?;
         Ok(http)
     }
@@ -150,7 +153,7 @@ impl Http {
         if secure && let Some(own) = self.own(url, identified)? {
             return Ok(own);
         }
-        let proxied = !proxies::is_direct(&self.settings, url);
+        let proxied = !proxies::is_direct(&self.settings, &self.exceptions, url);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = shared.get(&(secure, proxied)) {
             return Ok(client.clone());
@@ -176,7 +179,9 @@ impl Http {
             found.identity = None;
         }
         let client = found
-            .map(|found| self.build(true, !proxies::is_direct(&self.settings, url), &found))
+            .map(|found| {
+                self.build(true, !proxies::is_direct(&self.settings, &self.exceptions, url), &found)
+            })
             .transpose()?;
         own.insert(key, client.clone());
         Ok(client)

@@ -13,23 +13,27 @@ use crate::{
 
 /// One entry of `NO_PROXY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Exception {
+pub(crate) enum Exception {
     Everything,
     Address { address: IpAddr, port: Option<u16> },
     Network { address: IpAddr, bits: u32 },
     Domain { name: String, is_itself_meant: bool, port: Option<u16> },
 }
 
+/// The entries of `NO_PROXY`; what is none of them means nothing.
+pub(crate) fn exceptions(settings: &RegistrySettings) -> Vec<Exception> {
+    settings.proxy.no_proxy.iter().filter_map(|text| Exception::read(text)).collect()
+}
+
 /// Whether a URL is reached without a proxy: this machine, [`RegistrySettings::direct`] and what
 /// `NO_PROXY` names.
-pub(crate) fn is_direct(settings: &RegistrySettings, url: &Url) -> bool {
+pub(crate) fn is_direct(settings: &RegistrySettings, exceptions: &[Exception], url: &Url) -> bool {
     let Some(name) = url.host_str() else { return true };
     if is_loopback(name) || settings.direct.iter().any(|direct| host(direct) == host(name)) {
         return true;
     }
     let port = url.port_or_known_default();
-    let exceptions = settings.proxy.no_proxy.iter().filter_map(|text| Exception::read(text));
-    exceptions.into_iter().any(|exception| exception.holds(host(name), port))
+    exceptions.iter().any(|exception| exception.holds(host(name), port))
 }
 
 /// A proxy's URL; one without a scheme speaks HTTP.
@@ -112,7 +116,7 @@ mod tests {
         let mut settings = RegistrySettings::default();
         settings.proxy.no_proxy = no_proxy.split(',').map(str::to_owned).collect();
         settings.direct.insert("registry:5010".to_owned());
-        is_direct(&settings, &Url::parse(url).unwrap())
+        is_direct(&settings, &exceptions(&settings), &Url::parse(url).unwrap())
     }
 
     /// Each line as Go's `httpproxy` decides it, which crane, skopeo and docker use.
