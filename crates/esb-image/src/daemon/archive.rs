@@ -278,13 +278,9 @@ impl ArchiveReader {
         }
         let mut layers: Vec<Blob> = layers.into_iter().map(|layer| layer.blob).collect();
         if let Some(normal) = options.normal.as_ref().filter(|_| layers.is_empty()) {
-            let (bytes, diff_id) = assemble::empty_layer(normal.epoch);
             let mut config = ImageConfig::parse(&config_bytes)?;
-            config.push_layer(diff_id, &assemble::history_of_nothing(&normal.created));
+            layers.push(assemble::add_empty_layer(&self.store, &mut config, normal.epoch)?);
             config_bytes = config.to_bytes();
-            let blob = Blob::from_bytes(media_type::OCI_LAYER_GZIP, bytes.clone());
-            self.store.put(&bytes)?;
-            layers.push(self.store.blob(blob.descriptor));
         }
         self.image(config_bytes, layers, options)
     }

@@ -77,12 +77,9 @@ pub(crate) fn assemble(
         }
     }
     if layers.is_empty() {
-        let (blob, diff_id) = empty_layer(epoch);
-        store.put(&blob)?;
-        config.push_layer(diff_id, &history_of_nothing(&created));
-        let blob = Blob::from_bytes(media_type::OCI_LAYER_GZIP, blob);
-        descriptors.push(blob.descriptor.clone());
-        layers.push(store.blob(blob.descriptor));
+        let layer = add_empty_layer(store, &mut config, epoch)?;
+        descriptors.push(layer.descriptor.clone());
+        layers.push(layer);
     }
     let config_bytes = config.to_bytes();
     let digest = Digest::of(&config_bytes);
@@ -93,17 +90,21 @@ pub(crate) fn assemble(
     Ok(Image::new(manifest.into(), config_bytes.into(), store.blob(config), layers)?)
 }
 
-/// The layer of an image that has no other one, with its diff id: image-spec's schema wants a layer
-/// in each manifest, and engines do not run an image without one.
-pub(crate) fn empty_layer(epoch: i64) -> (Vec<u8>, Digest) {
-    let (blob, digests) =
+/// Puts an empty layer into the store, and into the config of an image that has no other one:
+/// image-spec's schema wants a layer in each manifest, and engines do not run an image without one.
+pub(crate) fn add_empty_layer(
+    store: &ContentStore,
+    config: &mut ImageConfig,
+    epoch: i64,
+) -> Result<Blob, Error> {
+    let (bytes, digests) =
         LayerWriter::new(Vec::new(), epoch).finish().expect("memory takes everything");
-    (blob, digests.diff_id)
-}
-
-/// The history entry of an [`empty_layer`].
-pub(crate) fn history_of_nothing(created: &str) -> History<'_> {
-    History { created, created_by: "no instruction made a layer" }
+    let created = rfc3339(epoch);
+    let history = History { created: &created, created_by: "no instruction made a layer" };
+    config.push_layer(digests.diff_id, &history);
+    let size = bytes.len() as u64;
+    let descriptor = Descriptor::new(media_type::OCI_LAYER_GZIP, store.put(&bytes)?, size);
+    Ok(store.blob(descriptor))
 }
 
 /// The bytes of a manifest of ours. Its media types are OCI's whatever the base's are: the bytes of
