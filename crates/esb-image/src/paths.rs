@@ -37,6 +37,11 @@ pub(crate) fn escapes(path: &str) -> bool {
     false
 }
 
+/// What the paths below a clean path begin with.
+pub(crate) fn prefix(folder: &str) -> String {
+    if folder.is_empty() { String::new() } else { format!("{folder}/") }
+}
+
 /// A clean path below a clean path.
 pub(crate) fn join(folder: &str, name: &str) -> String {
     match (folder, name) {

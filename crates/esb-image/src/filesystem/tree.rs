@@ -251,7 +251,7 @@ impl Tree {
     /// The paths right below a folder.
     fn children(&self, folder: &str) -> BTreeSet<String> {
         let mut paths = self.base.index.children(folder);
-        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let start = paths::prefix(folder);
         let below = self.changes.range(start.clone()..).map(|(path, _)| path);
         let below = below.take_while(|path| path.starts_with(&start));
         paths.extend(below.filter(|path| !path[start.len()..].contains('/')).cloned());
@@ -294,7 +294,7 @@ impl Tree {
 
     /// The paths of all that lies below a folder.
     fn below(&self, folder: &str) -> BTreeSet<String> {
-        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let start = paths::prefix(folder);
         let base = self.base.index.below(folder).map(str::to_owned);
         let changed = self.changes.range(start.clone()..).map(|(path, _)| path);
         let changed = changed.take_while(|path| path.starts_with(&start)).cloned();

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read},
 };
 
-use esb_oci::Digest;
+use esb_oci::{Digest, WHITEOUT};
 
 use super::{BaseIndex, Weight, is_accounts, keeper::Keeper};
 use crate::{
@@ -116,7 +116,7 @@ impl Indexer {
         }
         for (path, ..) in &found {
             let folder = self.real(paths::parent(path));
-            match paths::name(path).strip_prefix(".wh.") {
+            match paths::name(path).strip_prefix(WHITEOUT) {
                 Some(".wh..opq") => self.remove(&folder, false),
                 Some(name) => self.remove(&paths::join(&folder, name), true),
                 None => {}
@@ -124,7 +124,7 @@ impl Indexer {
         }
         for (path, found, kept) in found {
             let name = paths::name(&path);
-            if path.is_empty() || name.starts_with(".wh.") {
+            if path.is_empty() || name.starts_with(WHITEOUT) {
                 continue;
             }
             let folder = self.real(paths::parent(&path));

@@ -110,7 +110,7 @@ impl Keeper {
         if itself {
             self.kept.remove(path);
         }
-        let start = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let start = paths::prefix(path);
         remove_prefix(&mut self.kept, &start);
     }
 }

@@ -17,7 +17,7 @@ use super::{
     accounts,
     node::{IndexEntry, Node},
 };
-use crate::context::ItemKind;
+use crate::{context::ItemKind, paths};
 
 /// The record's kind in the content store; the number is the form's.
 pub(crate) const RECORD: &str = "base-index-4";
@@ -81,7 +81,7 @@ impl BaseIndex {
 
     /// The paths right below a folder.
     pub(crate) fn children(&self, folder: &str) -> BTreeSet<String> {
-        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let start = paths::prefix(folder);
         let folders = self.folders.range(start.clone()..).map(|(path, _)| path);
         let links = self.links.range(start.clone()..).map(|(path, _)| path);
         let files = self.files.range(start.clone()..);
@@ -98,7 +98,7 @@ impl BaseIndex {
 
     /// The paths of all that lies below a folder, in no particular order.
     pub(crate) fn below<'a>(&'a self, folder: &str) -> impl Iterator<Item = &'a str> + use<'a> {
-        let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let start = paths::prefix(folder);
         let folders = self.folders.range(start.clone()..).map(|(path, _)| &**path);
         let links = self.links.range(start.clone()..).map(|(path, _)| &**path);
         let files = self.files.range(start.clone()..).map(|path| &**path);
@@ -150,7 +150,7 @@ impl BaseIndex {
             self.files.remove(path);
             self.texts.remove(path);
         }
-        let start = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let start = paths::prefix(path);
         remove_prefix(&mut self.folders, &start);
         remove_prefix(&mut self.links, &start);
         remove_prefix(&mut self.texts, &start);
