@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use esb_oci::{Barrier, FolderError};
+use esb_oci::{Barrier, FolderError, is_denied};
 
 use crate::{ConfigFile, EntryKey, Owner};
 
@@ -226,7 +226,7 @@ fn io_remedy(kind: io::ErrorKind, path: &Path) -> Option<Remedy> {
             let folder = folder.display();
             Some(Remedy::Advice(format!("free space on the file system of `{folder}`")))
         }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+        kind if is_denied(kind) => {
             let barrier = Barrier::find(path).map(|found| found.path);
             Some(Remedy::MakeWritable { folder: barrier.unwrap_or_else(|| folder.to_owned()) })
         }

@@ -301,11 +301,7 @@ impl Error {
             Self::Folder(error) => Remedy::Advice(error.hint()?),
             Self::Store(error) => error.remedy()?.into(),
             Self::Io { path, source, .. } => {
-                let is_denied = matches!(
-                    source.kind(),
-                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-                );
-                Remedy::Advice(is_denied.then(|| Barrier::find(path))??.to_string())
+                Remedy::Advice(Barrier::behind(source, path)?.to_string())
             }
             Self::Blob(error) => error.remedy()?.into(),
             Self::BaseLayer { source, .. } if source.is::<OtherDiffId>() => {

@@ -1,7 +1,7 @@
 //! Finds the file or folder whose permissions are in the way of a path.
 
 use std::{
-    fmt, fs,
+    fmt, fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -21,7 +21,17 @@ pub struct Barrier {
     verb: &'static str,
 }
 
+/// Whether an error of the operating system means that this user may not do something.
+pub fn is_denied(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
 impl Barrier {
+    /// What an error about a path came from; none when permissions have no part in it.
+    pub fn behind(error: &io::Error, path: &Path) -> Option<Self> {
+        is_denied(error.kind()).then(|| Self::find(path)).flatten()
+    }
+
     /// Looks from the root on for what keeps this user from a path; none when nothing does.
     pub fn find(path: &Path) -> Option<Self> {
         let path = std::path::absolute(path).ok()?;

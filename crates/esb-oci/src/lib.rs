@@ -36,7 +36,7 @@ mod store_error;
 mod verify;
 
 pub use archive::{ArchiveImage, docker_archive};
-pub use barrier::Barrier;
+pub use barrier::{Barrier, is_denied};
 pub use blob::{
     Blob, BlobError, BlobLocation, BlobSource, BlobStream, BoxFuture, file_stream, verified,
 };

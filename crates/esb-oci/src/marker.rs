@@ -3,11 +3,9 @@
 //! Nothing is ever removed from a folder without it. Stores from before there was one are
 //! recognised by holding nothing but what a store holds, and get it then.
 
-use std::io;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{Folder, FolderError, StoreError, kinds};
+use crate::{Folder, FolderError, StoreError, is_denied, kinds};
 
 /// The marker's name.
 pub(crate) const NAME: &str = "content-store.json";
@@ -42,12 +40,14 @@ pub(crate) fn check(root: &Folder) -> Result<bool, StoreError> {
         match marker.map(|marker| marker.content_store) {
             Some(VERSION) => return Ok(false),
             Some(version) => return Err(wrong(Some(version))),
-            None if !kinds::scan(root)?.is_ours() => return Err(wrong(None)),
             None => {}
         }
     }
     let scan = kinds::scan(root)?;
     if !scan.is_ours() {
+        if is_damaged {
+            return Err(wrong(None));
+        }
         let mut names: Vec<_> =
             scan.foreign.iter().take(TOLD).map(|path| path.display().to_string()).collect();
         if names.is_empty() {
@@ -58,13 +58,8 @@ pub(crate) fn check(root: &Folder) -> Result<bool, StoreError> {
     }
     let marker = serde_json::to_vec(&Marker { content_store: VERSION }).unwrap_or_default();
     match root.write(NAME, &marker, 0o644) {
-        Err(FolderError::Io { source, .. }) if is_read_only(source.kind()) => {}
+        Err(FolderError::Io { source, .. }) if is_denied(source.kind()) => {}
         written => written?,
     }
     Ok(is_damaged)
-}
-
-/// Whether the store may be read and not written.
-pub(crate) fn is_read_only(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }

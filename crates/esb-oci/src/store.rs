@@ -29,6 +29,7 @@ use crate::{
     damage::{Damage, DamageLog},
     digest::Hasher,
     folder::is_temporary,
+    is_denied,
     key_lock::{self, KeyLock, WaitListener},
     kinds::{self, TEMPORARY},
     marker, open_file, read_file,
@@ -344,7 +345,7 @@ impl ContentStore {
         let bytes = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
         match self.records.set(kind, key, bytes) {
             // A store that is only read: a record spares work and nothing else.
-            Err(FolderError::Io { source, .. }) if marker::is_read_only(source.kind()) => Ok(()),
+            Err(FolderError::Io { source, .. }) if is_denied(source.kind()) => Ok(()),
             set => Ok(set?),
         }
     }

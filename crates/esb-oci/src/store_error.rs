@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{BlobError, FolderError, Remedy, folder::barrier, marker};
+use crate::{BlobError, FolderError, Remedy, folder::barrier, is_denied};
 
 /// An operation on the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +52,7 @@ impl StoreError {
             ),
             Self::Version { .. } => "name another folder for it, or remove it".to_owned(),
             Self::Folder(error) => error.hint()?,
-            Self::Io { path, source, .. } if marker::is_read_only(source.kind()) => {
+            Self::Io { path, source, .. } if is_denied(source.kind()) => {
                 let why = barrier(source, path).unwrap_or_else(|| {
                     "give this user the right to, or name another folder".to_owned()
                 });

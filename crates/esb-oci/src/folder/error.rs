@@ -65,9 +65,7 @@ impl FolderError {
 
 /// What keeps this user from a path, and what helps.
 pub(crate) fn barrier(error: &io::Error, path: &Path) -> Option<String> {
-    let is_denied =
-        matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
-    let found = is_denied.then(|| Barrier::find(path))??;
+    let found = Barrier::behind(error, path)?;
     let help = if found.is_read_only {
         "name another folder"
     } else {
