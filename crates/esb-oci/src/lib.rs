@@ -61,7 +61,7 @@ pub use links::{
     NEVER_COPIED, WHITEOUT, look as look_at_links,
 };
 pub use lock_wait::{LockWait, TELL_AFTER};
-pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type};
+pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type, or_null};
 pub use ownership::{StoreAccess, check_store_access};
 pub use process_group::{ProcessGroup, kill_process_groups};
 pub use redact::Redactor;

@@ -37,8 +37,12 @@ pub mod media_type {
     }
 }
 
-/// What is `null` is as good as empty: programs in Go write empty lists and maps so.
-fn or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+/// Reads a value that may be `null`, which is as good as empty: programs in Go write empty lists and
+/// maps so.
+///
+/// # Errors
+/// When the value is neither.
+pub fn or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     from: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())

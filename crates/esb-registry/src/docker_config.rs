@@ -17,10 +17,11 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use esb_model::decode_text;
+use esb_oci::or_null;
 use esb_oci::{
     CredentialError, CredentialSource, Credentials, ProcessGroup, Redactor, canonical_registry,
 };
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::Error;
 
@@ -67,12 +68,6 @@ struct AuthEntry {
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
-}
-
-fn or_null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// A helper program's answer.
