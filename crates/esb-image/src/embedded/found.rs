@@ -15,7 +15,7 @@ use super::{EmbeddedBuilder, Inner, Prepared, Progress, job::Job, make, report};
 use crate::{
     Action, BuildReport, Error, Pins, PublishedImages,
     blocking::blocking,
-    filesystem::{base_contents::Bases, node::Changes},
+    filesystem::{apply::AppliedSteps, node::Changes},
     image::assemble,
 };
 
@@ -41,11 +41,10 @@ impl EmbeddedBuilder {
         if !is_marked {
             return Ok(Progress::Needed(prepared));
         }
-        let (prepared, bases) = self.bases(job, prepared, reporter).await?;
-        let _permit = self.inner.processors.acquire().await;
+        let (prepared, applied, _permit) = self.apply(job, prepared, reporter).await?;
         let (inner, job) = (Arc::clone(&self.inner), Arc::clone(job));
         blocking(move || {
-            Ok(match inner.use_if_same(&job, &prepared, &bases, &image)? {
+            Ok(match inner.use_if_same(&job, &prepared, &applied, &image)? {
                 Some(report) => Progress::Done(Box::new(report)),
                 None => Progress::Needed(prepared),
             })
@@ -85,13 +84,12 @@ impl Inner {
         &self,
         job: &Job,
         prepared: &Prepared,
-        bases: &Bases,
+        applied: &AppliedSteps,
         image: &Image,
     ) -> Result<Option<BuildReport>, Error> {
-        let applied = self.applied(job, prepared, bases)?;
         let layer_request = make::layer_request(job, prepared);
         let layer = |changes: &Changes| self.layers.published(changes, layer_request);
-        let assembled = self.assemble(job, prepared, &applied, layer)?;
+        let assembled = self.assemble(job, prepared, applied, layer)?;
         let Some(assembled) = assembled.filter(|made| made.image.digest() == image.digest()) else {
             return Ok(None);
         };

@@ -1,5 +1,5 @@
 //! Finds or makes the indexes of base images, from which copied files get their place, and reads
-//! what is copied out of them.
+//! what is copied out of them while the steps are applied.
 //!
 //! Owns where an index comes from, and that one is made once. The text of an index that a manifest
 //! carries decides where files are copied to, so that it is read only from manifests that are known to be
@@ -12,14 +12,14 @@ use std::{
 
 use esb_model::{Activity, ActivityGuard, Reporter};
 use esb_oci::{Digest, Image};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, SemaphorePermit};
 
 use super::{EmbeddedBuilder, Inner, Prepared, job::Job};
 use crate::{
     Base, Error,
     blocking::blocking,
     filesystem::{
-        apply::work_folder,
+        apply::{Applied, AppliedSteps, work_folder},
         base_contents::{BaseContents, Bases, LoadedBase},
         base_index::{self, BaseIndex, compact},
         base_layers,
@@ -27,13 +27,14 @@ use crate::{
 };
 
 impl EmbeddedBuilder {
-    /// The base images that a build needs: indexes, and the contents that are copied.
-    pub(super) async fn bases(
+    /// Reads what a build needs of base images, and applies its steps: the file system of the image,
+    /// with the permit to work on it.
+    pub(super) async fn apply(
         &self,
         job: &Arc<Job>,
         mut prepared: Box<Prepared>,
         reporter: &dyn Reporter,
-    ) -> Result<(Box<Prepared>, Bases), Error> {
+    ) -> Result<(Box<Prepared>, AppliedSteps, SemaphorePermit<'_>), Error> {
         let plan = &prepared.plan;
         // By name; whether its accounts are asked for.
         let mut wanted: BTreeMap<&str, bool> = BTreeMap::new();
@@ -53,24 +54,26 @@ impl EmbeddedBuilder {
             let name = name.to_owned();
             bases.insert(name.clone(), LoadedBase { name, index, contents: None });
         }
-        while prepared.plan.copied_from().next().is_some() {
+        loop {
+            let permit = self.inner.processors.acquire().await.expect("it stays open");
             let (inner, of_job) = (Arc::clone(&self.inner), Arc::clone(job));
-            let missing;
-            (prepared, bases, missing) = blocking(move || {
+            let applied;
+            (prepared, bases, applied) = blocking(move || {
                 let applied = inner.apply_steps(&of_job, &prepared, &bases);
-                applied.map(|applied| (prepared, bases, applied.missing()))
+                applied.map(|applied| (prepared, bases, applied))
             })
             .await?;
-            if missing.is_empty() {
-                break;
-            }
+            let missing = match applied {
+                Applied::Steps(steps) => return Ok((prepared, steps, permit)),
+                Applied::Missing(missing) => missing,
+            };
+            drop(permit);
             for (name, paths) in missing {
                 if let Some(base) = bases.get_mut(&name) {
                     self.read(job, base, paths, reporter).await?;
                 }
             }
         }
-        Ok((prepared, bases))
     }
 
     /// Reads what a build copies out of a base, all of it at once.

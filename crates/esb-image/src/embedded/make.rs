@@ -35,14 +35,13 @@ impl Inner {
         &self,
         job: &Job,
         prepared: &Prepared,
-        bases: &Bases,
+        applied: &AppliedSteps,
     ) -> Result<BuildReport, Error> {
         let Prepared { plan, sources, parts, .. } = prepared;
         let reason = self.why(job, plan, sources, parts);
-        let applied = self.applied(job, prepared, bases)?;
         let layer_request = layer_request(job, prepared);
         let layer = |changes: &Changes| self.layers.make(changes, layer_request).map(Some);
-        let assembled = self.assemble(job, prepared, &applied, layer)?;
+        let assembled = self.assemble(job, prepared, applied, layer)?;
         let assembled = assembled.expect("each layer is made");
         self.remember(job, prepared, &assembled)?;
         for (part, key) in parts.each() {
@@ -51,19 +50,7 @@ impl Inner {
         Ok(report(assembled.image, Action::Built, reason, assembled.pins))
     }
 
-    /// The file system of the image; `bases` are those that it needs.
-    pub(super) fn applied(
-        &self,
-        job: &Job,
-        prepared: &Prepared,
-        bases: &Bases,
-    ) -> Result<AppliedSteps, Error> {
-        match self.apply_steps(job, prepared, bases)? {
-            Applied::Steps(applied) => Ok(applied),
-            Applied::Missing(_) => unreachable!("all contents were read before"),
-        }
-    }
-
+    /// The file system of the image, as far as `bases` were read.
     pub(super) fn apply_steps(
         &self,
         job: &Job,

@@ -201,9 +201,8 @@ impl EmbeddedBuilder {
             Progress::Done(report) => return Ok(*report),
             Progress::Needed(prepared) => prepared,
         };
-        let (prepared, bases) = self.bases(&job, prepared, reporter).await?;
-        let _permit = self.inner.processors.acquire().await;
-        blocking(move || inner.make(&job, &prepared, &bases)).await
+        let (prepared, applied, _permit) = self.apply(&job, prepared, reporter).await?;
+        blocking(move || inner.make(&job, &prepared, &applied)).await
     }
 
     /// Everything that can be known before something is made, here and where the image goes.

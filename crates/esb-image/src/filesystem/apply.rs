@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::{
     accounts,
-    base_contents::{Bases, LoadedBase, Missing},
+    base_contents::{BaseContents, Bases, LoadedBase, Missing},
     base_index::BaseIndex,
     node::{Changes, CopyError},
     sources::Sources,
@@ -52,6 +52,8 @@ pub(crate) struct AppliedSteps {
     pub(crate) changes: Vec<Changes>,
     /// Files of archives and here-documents lie here until the layers are written.
     _unpacked: Vec<TempDir>,
+    /// So do files that are copied out of base images.
+    _contents: Vec<Arc<BaseContents>>,
 }
 
 /// Applies the steps of a plan.
@@ -78,7 +80,12 @@ impl<'a> StepApplier<'a> {
             return Ok(Applied::Missing(self.missing));
         }
         let (base, changes) = steps?;
-        Ok(Applied::Steps(AppliedSteps { base, changes, _unpacked: self.unpacked }))
+        Ok(Applied::Steps(AppliedSteps {
+            base,
+            changes,
+            _unpacked: self.unpacked,
+            _contents: self.bases.values().filter_map(|base| base.contents.clone()).collect(),
+        }))
     }
 
     fn stages(
@@ -298,16 +305,6 @@ pub(crate) fn work_folder(store: &ContentStore) -> Result<TempDir, Error> {
     TempDir::new_in(&parent).map_err(|source| {
         StoreError::Io { action: "create a folder in", path: parent, source }.into()
     })
-}
-
-impl Applied {
-    /// What is missing before the steps can be applied.
-    pub(crate) fn missing(self) -> Missing {
-        match self {
-            Self::Steps(_) => Missing::new(),
-            Self::Missing(missing) => missing,
-        }
-    }
 }
 
 fn copy_problem(line: usize, error: CopyError) -> Problem {
