@@ -10,22 +10,7 @@ use std::{
 
 use esb_oci::Digest;
 
-use crate::{bases, context::Context};
-
-const TEMPLATE: &str = r"Transform: AWS::Serverless-2016-10-31
-Globals:
-  Function: {Runtime: python3.13, Handler: app.handler}
-Resources:
-  One:
-    Type: AWS::Serverless::Function
-    Properties: {CodeUri: one/, Layers: [!Ref Common]}
-  Two:
-    Type: AWS::Serverless::Function
-    Properties: {CodeUri: two/, Layers: [!Ref Common]}
-  Common:
-    Type: AWS::Serverless::LayerVersion
-    Properties: {ContentUri: layer/}
-";
+use crate::{bases, context::Context, store::TEMPLATE};
 
 const BUILD: [&str; 5] = ["build", "--to", "oci", "--mirror", "public.ecr.aws=oci:bases"];
 

@@ -12,7 +12,8 @@ use esb_oci::Digest;
 
 use crate::{bases, context::Context};
 
-const TEMPLATE: &str = r"Transform: AWS::Serverless-2016-10-31
+/// Two functions that share a layer.
+pub(crate) const TEMPLATE: &str = r"Transform: AWS::Serverless-2016-10-31
 Globals:
   Function: {Runtime: python3.13, Handler: app.handler}
 Resources:
