@@ -5,6 +5,7 @@
 //! too while it reads from a pipe that nobody writes to.
 
 use std::{
+    path::Path,
     process,
     sync::{
         Mutex, Once, PoisonError,
@@ -23,7 +24,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{exit_code::Exit, runtime::is_ignored};
+use crate::exit_code::Exit;
 
 type Left = Box<dyn Fn() -> &'static str + Send>;
 
@@ -61,14 +62,7 @@ pub(crate) fn next() -> impl Future<Output = ()> {
     static STARTED: Once = Once::new();
     let (tell, told) = oneshot::channel();
     *WAITING.lock().unwrap_or_else(PoisonError::into_inner) = Some(tell);
-    STARTED.call_once(|| {
-        let (ready, is_ready) = mpsc::channel();
-        thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(hear(ready)))
-        });
-        let _ = is_ready.recv();
-    });
+    STARTED.call_once(|| listen(hear));
     async {
         if told.await.is_err() {
             // There is no thread that hears signals.
@@ -76,6 +70,16 @@ pub(crate) fn next() -> impl Future<Output = ()> {
         }
         IS_ENDING.store(true, Ordering::SeqCst);
     }
+}
+
+/// Runs work that handles signals in a thread of its own; waits until it drops what it is given.
+pub(crate) fn listen<F: Future>(work: impl FnOnce(mpsc::Sender<()>) -> F + Send + 'static) {
+    let (ready, is_ready) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.map(|runtime| drop(runtime.block_on(work(ready))))
+    });
+    let _ = is_ready.recv();
 }
 
 /// Hears signals to the end of the process; drops `ready` when it does.
@@ -102,6 +106,15 @@ fn signals() -> Vec<Signal> {
     let kinds = keys.into_iter().chain([SignalKind::terminate(), SignalKind::hangup()]);
     let kinds = kinds.filter(|kind| !is_ignored(*kind));
     kinds.filter_map(|kind| signal(kind).ok()).collect()
+}
+
+/// Whether this process ignores a signal; not where that is not known.
+pub(crate) fn is_ignored(kind: SignalKind) -> bool {
+    let status = esb_oci::read_file(Path::new("/proc/self/status"), 64 * 1024).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ignored >> (kind.as_raw_value() - 1) & 1 == 1
 }
 
 async fn any(signals: &mut [Signal]) {

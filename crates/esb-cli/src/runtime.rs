@@ -2,9 +2,7 @@
 
 use std::{
     future::Future,
-    path::Path,
     sync::{Once, mpsc},
-    thread,
     time::Duration,
 };
 
@@ -18,7 +16,7 @@ use tokio::{
 use crate::{
     ask,
     exit_code::{CliError, Exit},
-    interruption,
+    interruption::{self, is_ignored, listen},
 };
 
 /// How long work that a signal ended may take to remove what it began.
@@ -71,15 +69,8 @@ fn clean_up(runtime: Runtime) {
 pub(crate) fn stop_with_echo() {
     static STARTED: Once = Once::new();
     let kind = SignalKind::from_raw(Number::TSTP.as_raw());
-    STARTED.call_once(|| {
-        let (tell, hear) = mpsc::channel();
-        // Its handler stays, so the thread does too.
-        thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(stop(kind, tell)))
-        });
-        let _ = hear.recv();
-    });
+    // Its handler stays, so the thread does too.
+    STARTED.call_once(|| listen(move |ready| stop(kind, ready)));
 }
 
 /// Stops the process at each signal, unless it ignores them; drops `ready` when it waits for one.
@@ -97,13 +88,4 @@ async fn stop(kind: SignalKind, ready: mpsc::Sender<()>) {
         }
         ask::resume();
     }
-}
-
-/// Whether this process ignores a signal; not where that is not known.
-pub(crate) fn is_ignored(kind: SignalKind) -> bool {
-    let status = esb_oci::read_file(Path::new("/proc/self/status"), 64 * 1024).unwrap_or_default();
-    let status = String::from_utf8_lossy(&status);
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    ignored >> (kind.as_raw_value() - 1) & 1 == 1
 }
