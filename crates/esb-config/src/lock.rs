@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use esb_oci::{Folder, LockWait, TELL_AFTER};
+use esb_oci::{Folder, LockWait, LockedFile, TELL_AFTER};
 
 use crate::{Error, is_same_folder};
 
@@ -20,7 +20,7 @@ use crate::{Error, is_same_folder};
 #[derive(Debug)]
 pub struct Lock {
     folder: Folder,
-    _file: File,
+    _locked: LockedFile,
 }
 
 const FILE_NAME: &str = ".deploy.lock";
@@ -80,7 +80,7 @@ impl Lock {
                 .and_then(|()| write!(file, "{}", std::process::id()))
                 .map_err(Error::io("write", &path))?;
         }
-        Ok(Self { folder, _file: file })
+        Ok(Self { folder, _locked: LockedFile::new(file) })
     }
 
     /// Whether a folder is the locked one, whatever it is called: a second lock of it would wait

@@ -1,8 +1,7 @@
 //! The results of a run.
 
-use std::fs::File;
-
 use esb_model::{Finding, ImageRecipe};
+use esb_oci::LockedFile;
 
 use crate::{
     apply::{
@@ -44,5 +43,5 @@ pub struct Outcome {
     /// What happened to workers.
     pub replaced: Replaced,
     /// Keeps other runs away.
-    pub(crate) _lock: Option<File>,
+    pub(crate) _lock: Option<LockedFile>,
 }

@@ -14,7 +14,8 @@ use std::{
 };
 
 use crate::{
-    ContentStore, EntryKind, Folder, FolderEntry, FolderError, LockWait, StoreError, TELL_AFTER,
+    ContentStore, EntryKind, Folder, FolderEntry, FolderError, LockWait, LockedFile, StoreError,
+    TELL_AFTER,
     kinds::{self, LEFTOVERS, TEMPORARY},
     layout,
 };
@@ -102,7 +103,10 @@ impl ContentStore {
         let mut is_told = false;
         loop {
             match lock.try_lock() {
-                Ok(()) => return self.collect_locked(limit),
+                Ok(()) => {
+                    let _alone = LockedFile::new(lock);
+                    return self.collect_locked(limit);
+                }
                 Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
                     if start.elapsed() >= TELL_AFTER && !std::mem::replace(&mut is_told, true) {
                         self.tell_wait(&LockWait::of(path.clone(), &lock));
@@ -174,7 +178,10 @@ impl ContentStore {
 
 /// Keeps a store's content in place until the file is closed. Where locks or writing are not
 /// possible, nobody can collect either.
-pub(crate) fn hold(root: &Folder, tell: impl Fn(&LockWait)) -> Result<Option<File>, FolderError> {
+pub(crate) fn hold(
+    root: &Folder,
+    tell: impl Fn(&LockWait),
+) -> Result<Option<LockedFile>, FolderError> {
     let lock = match root.lock_file(LOCK) {
         Ok(lock) => lock,
         Err(error) if error.is_input() => return Err(error),
@@ -183,14 +190,14 @@ pub(crate) fn hold(root: &Folder, tell: impl Fn(&LockWait)) -> Result<Option<Fil
     let start = Instant::now();
     loop {
         match lock.try_lock_shared() {
-            Ok(()) => return Ok(Some(lock)),
+            Ok(()) => return Ok(Some(LockedFile::new(lock))),
             Err(TryLockError::WouldBlock) if start.elapsed() < TELL_AFTER => thread::sleep(PAUSE),
             Err(TryLockError::WouldBlock) => break,
             Err(TryLockError::Error(_)) => return Ok(None),
         }
     }
     tell(&LockWait::of(root.path().join(LOCK), &lock));
-    Ok(lock.lock_shared().ok().map(|()| lock))
+    Ok(lock.lock_shared().ok().map(|()| LockedFile::new(lock)))
 }
 
 /// Notes that something was used, unless that was noted lately. That it fails is no reason to stop:

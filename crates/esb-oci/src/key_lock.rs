@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Folder, LockWait, TELL_AFTER};
+use crate::{Folder, LockWait, LockedFile, TELL_AFTER};
 
 /// Is told of waits.
 pub(crate) type WaitListener = Arc<dyn Fn(&LockWait) + Send + Sync>;
@@ -36,7 +36,7 @@ pub struct KeyLock(Option<LockFile>);
 struct LockFile {
     folder: Folder,
     name: String,
-    _locked: File,
+    _locked: LockedFile,
 }
 
 impl Drop for KeyLock {
@@ -140,7 +140,7 @@ fn poll_until(
 
 /// The result of one attempt to lock a file.
 enum Attempt {
-    Locked(File),
+    Locked(LockedFile),
     /// Another process holds it.
     Taken,
     /// Files cannot be locked here.
@@ -151,7 +151,7 @@ fn attempt(folder: &Folder, name: &str) -> Attempt {
     let Ok(file) = folder.lock_file(name) else { return Attempt::Impossible };
     match file.try_lock() {
         // The one before may have taken the name away between opening and locking.
-        Ok(()) if is_at(&file, folder, name) => Attempt::Locked(file),
+        Ok(()) if is_at(&file, folder, name) => Attempt::Locked(LockedFile::new(file)),
         Ok(()) | Err(TryLockError::WouldBlock) => Attempt::Taken,
         Err(TryLockError::Error(_)) => Attempt::Impossible,
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, ContentStore, Descriptor, Digest, Folder,
-    FolderError, Image, Index, InvalidImage, Remedy, StoreError, blob::file_stream,
+    FolderError, Image, Index, InvalidImage, LockedFile, Remedy, StoreError, blob::file_stream,
     image::DOCUMENT_LIMIT, kinds, manifest::media_type, marker, read_file,
 };
 
@@ -330,10 +330,10 @@ pub(crate) fn forget_missing(store: &ContentStore) -> Result<(), FolderError> {
 }
 
 /// Locks the index of a layout, so that one process changes it at a time.
-fn lock(store: &ContentStore) -> Result<Option<fs::File>, FolderError> {
+fn lock(store: &ContentStore) -> Result<Option<LockedFile>, FolderError> {
     let folder = store.folder().open_folder()?;
     // Without locks, as on some network disks, the last one wins.
-    Ok(folder.lock().is_ok().then_some(folder))
+    Ok(folder.lock().is_ok().then(|| LockedFile::new(folder)))
 }
 
 fn entries(store: &ContentStore) -> BTreeMap<String, Descriptor> {

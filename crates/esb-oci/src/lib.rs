@@ -22,6 +22,7 @@ mod layer;
 mod layout;
 mod links;
 mod lock_wait;
+mod locked_file;
 pub mod manifest;
 mod marker;
 mod ownership;
@@ -61,6 +62,7 @@ pub use links::{
     NEVER_COPIED, WHITEOUT, look as look_at_links,
 };
 pub use lock_wait::{LockWait, TELL_AFTER};
+pub use locked_file::LockedFile;
 pub use manifest::{Descriptor, Index, Manifest, PlatformSpec, media_type, or_null};
 pub use ownership::{StoreAccess, check_store_access};
 pub use process_group::{ProcessGroup, kill_process_groups};

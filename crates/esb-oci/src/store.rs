@@ -23,7 +23,7 @@ use tempfile::NamedTempFile;
 
 use crate::{
     Blob, BlobError, BlobSource, BlobStream, BoxFuture, DOCUMENT_LIMIT, Descriptor, Digest, Folder,
-    FolderError, LockWait, TemporaryFolder,
+    FolderError, LockWait, LockedFile, TemporaryFolder,
     blob::file_stream,
     collect,
     damage::{Damage, DamageLog},
@@ -52,7 +52,7 @@ pub struct ContentStore {
     damage: Arc<DamageLog>,
     waits: Arc<OnceLock<WaitListener>>,
     /// Locked as long as a clone lives.
-    _held: Option<Arc<File>>,
+    _held: Option<Arc<LockedFile>>,
 }
 
 impl fmt::Debug for ContentStore {

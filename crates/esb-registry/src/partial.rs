@@ -6,13 +6,12 @@
 //! blob hashes it from its first byte on.
 
 use std::{
-    fs::File,
     io::{self, Read as _, Write as _},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use esb_oci::{ContentStore, Descriptor, Folder};
+use esb_oci::{ContentStore, Descriptor, Folder, LockedFile};
 
 /// The folder in the store.
 const FOLDER: &str = "partial";
@@ -53,7 +52,7 @@ impl Partials {
 }
 
 enum Existing {
-    File(File, u64),
+    File(LockedFile, u64),
     Taken,
     None,
 }
@@ -65,6 +64,7 @@ fn existing(folder: &Folder, name: &str, size: u64) -> Existing {
     if file.try_lock().is_err() {
         return Existing::Taken;
     }
+    let file = LockedFile::new(file);
     if length > size || length == 0 {
         // It is not what its name says.
         let _gone = folder.remove_file(name);
@@ -91,7 +91,7 @@ pub(crate) struct PartialBlob {
 enum DownloadState {
     /// Reads what an earlier run left.
     Replaying {
-        file: File,
+        file: LockedFile,
         left: u64,
     },
     /// Finds out whether the download is slow.
@@ -99,7 +99,7 @@ enum DownloadState {
         since: Instant,
         held: Vec<Bytes>,
     },
-    Keeping(File),
+    Keeping(LockedFile),
     Off,
 }
 
@@ -113,7 +113,7 @@ impl PartialBlob {
     pub(crate) fn replay(&mut self) -> Option<io::Result<Bytes>> {
         let DownloadState::Replaying { file, left } = &mut self.state else { return None };
         let mut block = vec![0; usize::try_from(*left).unwrap_or(BLOCK).min(BLOCK)];
-        if let Err(error) = file.read_exact(&mut block) {
+        if let Err(error) = (&**file).read_exact(&mut block) {
             self.give_up();
             return Some(Err(error));
         }
@@ -134,7 +134,7 @@ impl PartialBlob {
         self.done += bytes.len() as u64;
         match &mut self.state {
             DownloadState::Keeping(file) => {
-                if file.write_all(bytes).is_err() {
+                if (&**file).write_all(bytes).is_err() {
                     // A full disk must not keep an image from being copied.
                     self.give_up();
                 }
@@ -155,14 +155,15 @@ impl PartialBlob {
         self.end();
     }
 
-    fn begin(&self, held: &[Bytes]) -> Option<File> {
-        let mut file = self.folder.append(&self.name).ok()?;
+    fn begin(&self, held: &[Bytes]) -> Option<LockedFile> {
+        let file = self.folder.append(&self.name).ok()?;
         file.try_lock().ok()?;
+        let file = LockedFile::new(file);
         if file.metadata().ok()?.len() > 0 {
             // Another process was faster, and is done.
             return None;
         }
-        if held.iter().try_for_each(|bytes| file.write_all(bytes)).is_err() {
+        if held.iter().try_for_each(|bytes| (&*file).write_all(bytes)).is_err() {
             let _gone = self.folder.remove_file(&self.name);
             return None;
         }

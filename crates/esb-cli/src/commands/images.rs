@@ -8,18 +8,14 @@
 mod held;
 mod known;
 
-use std::{
-    collections::BTreeSet,
-    fs::{File, TryLockError},
-    path::PathBuf,
-};
+use std::{collections::BTreeSet, fs::TryLockError, path::PathBuf};
 
 use esb_deploy::{
     ApplicationName, Deployment, Error, Kind, Project, all_gateways_read, current, delivered,
     history, places,
 };
 use esb_model::STAGING_FOLDER;
-use esb_oci::{EntryKind, Folder, FolderError};
+use esb_oci::{EntryKind, Folder, FolderError, LockedFile};
 
 use self::{
     held::InventoryItem,
@@ -110,7 +106,7 @@ struct Unused {
     /// How many images stay because nobody is known to have made them.
     unknown: usize,
     /// Keeps builds away.
-    _alone: Vec<File>,
+    _alone: Vec<LockedFile>,
 }
 
 impl Unused {
@@ -190,7 +186,7 @@ fn open(
 
 /// Keeps builds of every environment of the project away, and of those whose images may go too, as
 /// long as the files live.
-fn alone(project: &Project, others: &[PathBuf]) -> Result<Vec<File>, Error> {
+fn alone(project: &Project, others: &[PathBuf]) -> Result<Vec<LockedFile>, Error> {
     let others = others.iter().map(|root| brand_folder(project, Some(root)));
     let brands = std::iter::once(brand_folder(project, None)).chain(others);
     let mut environments = Vec::new();
@@ -211,7 +207,7 @@ fn alone(project: &Project, others: &[PathBuf]) -> Result<Vec<File>, Error> {
             return Err(Error::new(Kind::Locked, "locked", text)
                 .hint("wait for it: what it builds is not published yet"));
         }
-        locks.push(lock);
+        locks.push(LockedFile::new(lock));
     }
     Ok(locks)
 }

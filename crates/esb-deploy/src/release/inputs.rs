@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{File, TryLockError},
+    fs::TryLockError,
     time::{Duration, Instant},
 };
 
 use esb_image::{Distribution, Error as BuildError, InstallRequest, Installed};
 use esb_model::{Dependencies, Event, ImageKind, ImageRecipe};
-use esb_oci::{EntryKind, LockWait};
+use esb_oci::{EntryKind, LockWait, LockedFile};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Waits until no other run works on the same generated files, and keeps others away as long as
 /// the result lives: contexts must not change while they are read. None where the file system has
 /// no locks.
-pub(crate) async fn alone(run: &Deployment) -> Result<Option<File>, Error> {
+pub(crate) async fn alone(run: &Deployment) -> Result<Option<LockedFile>, Error> {
     let folder = run.project.folder_at(&run.project.generated());
     folder.make()?;
     let lock = folder.open_folder()?;
@@ -39,7 +39,7 @@ pub(crate) async fn alone(run: &Deployment) -> Result<Option<File>, Error> {
     let mut told = false;
     loop {
         match lock.try_lock() {
-            Ok(()) => return Ok(Some(lock)),
+            Ok(()) => return Ok(Some(LockedFile::new(lock))),
             Err(TryLockError::Error(_)) => return Ok(None),
             Err(TryLockError::WouldBlock) if start.elapsed() < limit => {
                 if !std::mem::replace(&mut told, true) {
