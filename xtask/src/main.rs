@@ -9,6 +9,7 @@ mod checks;
 mod command;
 mod console;
 mod demo;
+mod dist;
 mod e2e;
 mod fuzz;
 mod generate;
@@ -43,6 +44,8 @@ struct Cli {
 enum Task {
     /// Deploys the quickstart without a Docker daemon; invokes a function when an engine is there
     Demo,
+    /// Makes what a release consists of, below target/dist: programs, packages, an image
+    Dist(dist::Args),
     /// Runs everything that must pass
     Test,
     /// Runs the end-to-end checks alone
@@ -93,6 +96,7 @@ enum Task {
 fn main() -> ExitCode {
     let passed = match Cli::parse().task {
         Task::Demo => demo::demo(),
+        Task::Dist(args) => dist::run(&args),
         Task::Test => test::test(),
         Task::E2e { topic: Some(topic), esb: Some(esb), deploys } => {
             e2e::one_topic(topic, esb, deploys)
