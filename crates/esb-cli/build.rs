@@ -1,6 +1,11 @@
 //! Tells the compiler the commit and the target, for `esb version`.
 
-use std::{env, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
+
+/// Where this crate lies in its repository.
+const FOLDER: &str = "crates/esb-cli/";
+/// What `cargo package` writes about the repository.
+const PACKAGED: &str = ".cargo_vcs_info.json";
 
 fn main() {
     println!("cargo:rerun-if-env-changed=ESB_COMMIT");
@@ -8,6 +13,16 @@ fn main() {
     println!("cargo:rustc-env=ESB_TARGET={}", env::var("TARGET").unwrap_or_default());
     // A build outside of a clone can say which commit it is of.
     if env::var_os("ESB_COMMIT").is_some() {
+        return;
+    }
+    if let Ok(packaged) = fs::read_to_string(PACKAGED) {
+        if let Some(commit) = commit_of(&packaged) {
+            println!("cargo:rustc-env=ESB_COMMIT={commit}");
+        }
+        return;
+    }
+    // Elsewhere the repository is one into which somebody copied this crate.
+    if git(&["rev-parse", "--show-prefix"]).is_none_or(|folder| folder != FOLDER) {
         return;
     }
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else { return };
@@ -20,6 +35,12 @@ fn main() {
             println!("cargo:rerun-if-changed={path}");
         }
     }
+}
+
+/// The commit of a package, as short as git's.
+fn commit_of(packaged: &str) -> Option<&str> {
+    let commit = packaged.split_once("\"sha1\": \"")?.1.split('"').next()?;
+    commit.get(..12).filter(|commit| commit.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn git(arguments: &[&str]) -> Option<String> {

@@ -19,6 +19,7 @@ mod java;
 mod lanes;
 mod limit;
 mod mentions;
+mod packages;
 mod probe;
 mod provision;
 mod python;
@@ -87,6 +88,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Checks the crates as they are published: packages, features, documentation, the oldest Rust
+    Packages,
     /// Makes the programs that checks and benchmarks run beside esb, below target/tools
     Tools(tools::Args),
     /// Checks the invariants of docs/architecture.md
@@ -116,6 +119,7 @@ fn main() -> ExitCode {
         },
         Task::Runtime(args) => told(java::runtime(&args)),
         Task::Generate { check } => told(generate::generate(check)),
+        Task::Packages => packages::run_all(),
         Task::Tools(args) => tools::run(&args),
         Task::Tidy => told(tidy::tidy()),
     };

@@ -135,6 +135,7 @@ impl LogStore {
     }
 
     fn client(&self) -> Result<reqwest::Client, Error> {
+        esb_registry::install_tls_provider();
         let mut client = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT);
         if self.address.scheme() == "http" {
             // The system's certificates are not read for nothing.
@@ -305,6 +306,14 @@ mod tests {
         let expected =
             r#"_time:>=2026-01-31T00:00:00Z AND trace_id:"1-2-3" AND aws_request_id:="r""#;
         assert_eq!(query.text(), expected);
+    }
+
+    /// Nothing but logs, in a program that never spoke to a registry.
+    #[test]
+    fn a_client_finds_a_provider_for_tls() {
+        for address in ["http://127.0.0.1:9428", "https://127.0.0.1:9428"] {
+            LogStore::new(address).unwrap().client().unwrap();
+        }
     }
 
     #[test]

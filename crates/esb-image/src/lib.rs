@@ -3,6 +3,8 @@
 //! This crate knows neither SAM nor a registry's protocol: bases come in as [`Base`]s, images go
 //! out as [`Built`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs shows which feature an item needs
+
 mod archives;
 mod blocking;
 mod builder;

@@ -89,13 +89,21 @@ pub(crate) struct Http {
     redactor: Mutex<Redactor>,
 }
 
+/// Gives the process a provider of cryptography for TLS, unless it has one: `rustls` with `ring`.
+///
+/// A [`Client`](crate::Client) does it by itself. Other clients of `reqwest` in the same program panic
+/// without a provider.
+pub fn install_tls_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Whoever was faster has installed one.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
 impl Http {
     /// Checks the settings that can be wrong.
     pub(crate) fn new(settings: Arc<RegistrySettings>) -> Result<Self, Error> {
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Whoever was faster has installed one.
-            let _installed = rustls::crypto::ring::default_provider().install_default();
-        }
+        install_tls_provider();
         let mut roots = Vec::new();
         for pem in &settings.extra_roots {
             let failed = |source: Option<reqwest::Error>| Error::Settings {

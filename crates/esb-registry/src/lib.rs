@@ -39,6 +39,7 @@ pub use copy::CopyScope;
 pub use direct::DirectRegistry;
 pub use docker_config::{CredentialFiles, DockerConfig};
 pub use error::{Error, ErrorKind, Remedy, TriedPlace};
+pub use http::install_tls_provider;
 pub use mapping::{Internal, internal_reference};
 pub use mirror::{Mirror, MirrorPlace, Mirrors};
 pub use push::{PushReport, push_reference};

@@ -5,6 +5,7 @@ mod dependencies;
 mod glossary;
 mod layers;
 mod own_flags;
+pub(crate) mod packages;
 mod reads;
 
 use std::{
@@ -74,7 +75,7 @@ pub(crate) fn tidy() -> Outcome {
                 silent(&root, source, &mut wrong)?;
             }
         }
-        if !krate.join("README.md").exists() && name != "esb-test" && name != "esb-cli" {
+        if !krate.join("README.md").exists() {
             wrong.push(format!("{name} has no README.md"));
         }
     }
@@ -88,6 +89,7 @@ pub(crate) fn tidy() -> Outcome {
     glossary::check(&root, &mut wrong)?;
     layers::check(&root, &mut wrong)?;
     own_flags::check(&root, &mut wrong)?;
+    packages::check(&root, &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(Trouble::Failed(wrong.join("\n"))) }
 }
 

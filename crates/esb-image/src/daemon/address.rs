@@ -8,6 +8,7 @@ use std::{
 
 /// The address of an engine or a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive] // a feature adds a variant
 pub enum EngineAddress {
     /// A socket of this machine.
     Unix(PathBuf),
