@@ -2,7 +2,10 @@
 //!
 //! Owns the policy that a skip is a failure where `CI` is set. Prints through `steps`.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use esb_test::{Missing, Skips};
 
@@ -65,18 +68,57 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A check that failed.
+#[derive(Debug)]
+struct Failure {
+    name: String,
+    reason: String,
+    /// The command that runs it alone.
+    alone: Option<String>,
+}
+
 /// Checks that ran, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Checks {
+    /// The command that runs checks by their names, where there is one.
+    alone: Option<&'static str>,
+    /// Only checks run whose names hold this.
+    only: Option<Arc<str>>,
     times: Vec<(String, Duration, &'static str)>,
     passed: usize,
-    failed: Vec<(String, String)>,
+    failed: Vec<Failure>,
     skips: Skips,
 }
 
 impl Checks {
-    /// Runs a check, prints how it went, and gives what it made when it succeeded.
+    /// Checks of which a command runs each by its name, and all of them without one: the option is
+    /// `--only`.
+    pub(crate) fn of_command(command: &'static str, only: Option<&str>) -> Self {
+        Self { alone: Some(command), only: only.map(Arc::from), ..Self::default() }
+    }
+
+    /// No checks yet, with the same selection.
+    pub(crate) fn beside(&self) -> Self {
+        Self { alone: self.alone, only: self.only.clone(), ..Self::default() }
+    }
+
+    /// Whether one of these checks is to run.
+    pub(crate) fn wants<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> bool {
+        let only = self.only.as_deref();
+        only.is_none_or(|only| names.into_iter().any(|name| name.contains(only)))
+    }
+
+    /// Runs a check if it is wanted, prints how it went, and gives what it made when it succeeded.
     pub(crate) fn run<T>(&mut self, name: &str, check: impl FnOnce() -> Outcome<T>) -> Option<T> {
+        if self.wants([name]) { self.prepare(name, check) } else { None }
+    }
+
+    /// As [`Checks::run`], but wanted or not: other checks cannot do without what it makes.
+    pub(crate) fn prepare<T>(
+        &mut self,
+        name: &str,
+        check: impl FnOnce() -> Outcome<T>,
+    ) -> Option<T> {
         let start = Instant::now();
         let watch = crate::limit::of_check(name);
         let outcome = check();
@@ -98,7 +140,8 @@ impl Checks {
             }
             Err(Trouble::Failed(reason)) => {
                 say(&format!("  {}", reason.replace('\n', "\n  ")));
-                self.failed.push((name.to_owned(), reason));
+                let alone = self.alone.map(|command| format!("{command} --only \"{name}\""));
+                self.failed.push(Failure { name: name.to_owned(), reason, alone });
                 ("FAILED", None)
             }
         };
@@ -122,7 +165,13 @@ impl Checks {
     }
 
     /// Prints the table of times and the closing line; whether the run counts as passed.
-    pub(crate) fn finish(self, what: &str) -> bool {
+    pub(crate) fn finish(mut self, what: &str) -> bool {
+        if let Some(only) = self.only.take()
+            && !self.times.iter().any(|(name, ..)| name.contains(&*only))
+        {
+            let reason = format!("no step has `{only}` in its name");
+            self.failed.push(Failure { name: "--only".to_owned(), reason, alone: None });
+        }
         say(&format!("\n{what}\n\n| step | minutes | |\n|---|---:|---|"));
         for (name, time, word) in &self.times {
             say(&format!("| {name} | {:.2} | {word} |", time.as_secs_f64() / 60.0));
@@ -130,8 +179,11 @@ impl Checks {
         if !self.skips.is_empty() {
             say(self.skips.to_string().trim_end());
         }
-        for (name, reason) in &self.failed {
+        for Failure { name, reason, alone } in &self.failed {
             say(&format!("failed {name}: {}", reason.lines().next().unwrap_or_default()));
+            if let Some(command) = alone {
+                say(&format!("  alone: {command}"));
+            }
         }
         let strict = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty());
         if strict && !self.skips.is_empty() {
@@ -144,5 +196,30 @@ impl Checks {
             self.skips.len()
         ));
         self.failed.is_empty() && (self.skips.is_empty() || !strict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wanted_runs_and_what_it_needs() {
+        let mut checks = Checks::of_command("task", Some("two"));
+        assert_eq!(checks.prepare("needed", || Ok(1)), Some(1));
+        assert_eq!(checks.run::<()>("one", || unreachable!("it is not wanted")), None);
+        let mut lane = checks.beside();
+        assert_eq!(lane.run("one, two", || Ok(2)), Some(2));
+        assert!(lane.wants(["one", "two"]) && !lane.wants(["one"]));
+        checks.take(lane);
+        assert_eq!(checks.names(), ["needed", "one, two"]);
+        assert!(checks.finish("task"));
+    }
+
+    #[test]
+    fn a_selection_of_nothing_fails() {
+        let mut checks = Checks::of_command("task", Some("tow"));
+        checks.run("two", || Ok(()));
+        assert!(!checks.finish("task"));
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    checks::{Checks, Outcome, Trouble},
+    checks::{Outcome, Trouble},
     command::{command, words},
     limit::{OF_COMMAND, output_within},
     python,
@@ -36,27 +36,22 @@ pub(crate) fn newest() -> Outcome<PathBuf> {
     Suite::of_version(&version, base).python()
 }
 
-/// The suites and nothing else.
-pub(crate) fn alone() -> bool {
-    let mut checks = Checks::default();
-    check(&mut checks);
-    checks.finish("cargo xtask hooks")
+/// The suites under every version of Python, and with aiobotocore.
+pub(crate) fn of_every_python() -> Outcome {
+    run_all(suites())
 }
 
-/// Runs every suite.
-pub(crate) fn check(checks: &mut Checks) {
-    checks.run("Python hooks", || run_all(suites()));
-    checks.run("Python hooks and VictoriaLogs", || {
-        let store = crate::tools::victoria_logs()?;
-        let (version, base) = python::interpreters().pop().ok_or("there is no Python")?;
-        let suite = Suite {
-            name: "VictoriaLogs".to_owned(),
-            tests: "test_victorialogs.py",
-            store: Some(store),
-            ..Suite::of_version(&version, base)
-        };
-        suite.run()
-    });
+/// The suite of the log store, with the real one.
+pub(crate) fn with_victoria_logs() -> Outcome {
+    let store = crate::tools::victoria_logs()?;
+    let (version, base) = python::interpreters().pop().ok_or("there is no Python")?;
+    let suite = Suite {
+        name: "VictoriaLogs".to_owned(),
+        tests: "test_victorialogs.py",
+        store: Some(store),
+        ..Suite::of_version(&version, base)
+    };
+    suite.run()
 }
 
 /// Tests and the interpreter that they run under.

@@ -18,8 +18,8 @@ pub(crate) fn beside(checks: &mut Checks, lanes: Vec<(&str, Lane<'_>)>) {
     thread::scope(|scope| {
         let mut running = Vec::new();
         for (name, lane) in lanes {
+            let mut own = checks.beside();
             let run = move || {
-                let mut own = Checks::default();
                 lane(&mut own);
                 own
             };

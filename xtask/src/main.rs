@@ -5,6 +5,7 @@ mod base_image;
 mod bases;
 mod bench;
 mod captures;
+mod changed;
 mod checks;
 mod command;
 mod console;
@@ -48,7 +49,7 @@ enum Task {
     /// Makes what a release consists of, below target/dist: programs, packages, an image
     Dist(dist::Args),
     /// Runs everything that must pass
-    Test,
+    Test(test::Args),
     /// Runs the end-to-end checks alone
     E2e {
         /// Only those of one topic, with `--esb`
@@ -57,6 +58,9 @@ enum Task {
         /// A program that is built already, instead of a release build
         #[arg(long)]
         esb: Option<std::path::PathBuf>,
+        /// Only checks whose name holds this, and what they need
+        #[arg(long, value_name = "TEXT", conflicts_with = "topic")]
+        only: Option<String>,
         /// How many deploys the topic `workers` makes
         #[arg(long, default_value_t = 20)]
         deploys: usize,
@@ -100,13 +104,13 @@ fn main() -> ExitCode {
     let passed = match Cli::parse().task {
         Task::Demo => demo::demo(),
         Task::Dist(args) => dist::run(&args),
-        Task::Test => test::test(),
-        Task::E2e { topic: Some(topic), esb: Some(esb), deploys } => {
+        Task::Test(args) => test::test(&args),
+        Task::E2e { topic: Some(topic), esb: Some(esb), deploys, .. } => {
             e2e::one_topic(topic, esb, deploys)
         }
-        Task::E2e { esb, .. } => test::e2e_alone(esb),
+        Task::E2e { esb, only, .. } => test::e2e_alone(esb, only.as_deref()),
         Task::Captures { only, esb } => captures::captures(esb, &only),
-        Task::Hooks => hooks::alone(),
+        Task::Hooks => test::hooks(),
         Task::Bench(args) => told(bench::run(&args)),
         Task::Differential(args) => told(test::differential_alone(&args)),
         Task::Fuzz(args) => told(fuzz::run_all(&args)),

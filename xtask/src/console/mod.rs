@@ -42,7 +42,8 @@ pub(crate) fn check(checks: &mut Checks, parts: &Parts) {
         }
     };
     // Outside of the repository: a project without a root of its own would take the repository's.
-    let Some(folder) = checks.run("folder of the documents", || Ok(tempfile::tempdir()?)) else {
+    let Some(folder) = checks.prepare("folder of the documents", || Ok(tempfile::tempdir()?))
+    else {
         return;
     };
     let mut count = Count::default();

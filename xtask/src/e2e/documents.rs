@@ -152,24 +152,32 @@ fn registry(parts: &Parts) -> Outcome {
     documents.validate(&parts.work.join("documents/registry"))
 }
 
-/// Layers are read in full of one image for each repository; of the others, the documents.
+/// Layers are read in full where an image has one that none before it had; of the others, the
+/// documents.
 fn crane(parts: &Parts) -> Outcome {
     let crane = tools::crane()?;
-    let (mut seen, mut repositories) = (BTreeSet::new(), BTreeSet::new());
+    let (mut seen, mut read) = (BTreeSet::new(), BTreeSet::new());
     for (repository, tag) in references(parts)? {
-        let Some((digest, _)) = manifest(parts, &repository, &tag)? else { continue };
+        let Some((digest, text)) = manifest(parts, &repository, &tag)? else { continue };
         if !seen.insert(digest) {
             continue;
         }
+        let document: Value = serde_json::from_slice(&text).unwrap_or_default();
+        // An index has no layers of its own: crane validates the images that it lists.
+        let layers = document["layers"].as_array().cloned();
+        let known = layers.is_some_and(|layers| {
+            let new = layers.iter().filter(|layer| read.insert(layer["digest"].to_string()));
+            new.count() == 0
+        });
         let mut validate = Command::new(&crane);
         validate.args(["validate", "--insecure", "--remote"]);
         validate.arg(format!("{}/{repository}:{tag}", parts.registry.address()));
-        if !repositories.insert(repository) {
+        if known {
             validate.arg("--fast");
         }
         output(&mut validate)?;
     }
-    say(&format!("  {} images of {} repositories", seen.len(), repositories.len()));
+    say(&format!("  {} images, {} layers", seen.len(), read.len()));
     Ok(())
 }
 

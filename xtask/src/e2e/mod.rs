@@ -122,7 +122,7 @@ pub(crate) enum Topic {
 pub(crate) fn e2e(checks: &mut Checks, esb: &Path, bases: Bases) {
     let Bases { quickstart, document, java } = bases;
     let start = |checks: &mut Checks, lane: &str| {
-        checks.run(&format!("start registry and engine for {lane}"), || {
+        checks.prepare(&format!("start registry and engine for {lane}"), || {
             Parts::of_lane(lane, esb, &quickstart)
         })
     };
@@ -134,11 +134,11 @@ pub(crate) fn e2e(checks: &mut Checks, esb: &Path, bases: Bases) {
     let of_images: Lane<'_> = Box::new(move |checks| {
         topic(checks, |checks| of_fixtures(checks, &mut images, document));
         topic(checks, |checks| of_java(checks, &mut images, java));
+        topic(checks, |checks| of_code(checks, &images));
         topic(checks, |checks| documents::checks(checks, &images));
     });
     let of_projects: Lane<'_> = Box::new(move |checks| {
         topic(checks, |checks| of_hooks(checks, &projects));
-        topic(checks, |checks| of_code(checks, &projects));
         topic(checks, |checks| of_configuration(checks, &projects));
         topic(checks, |checks| of_sync(checks, &projects));
         topic(checks, |checks| console::check(checks, &projects));
@@ -154,43 +154,56 @@ fn of_fixtures(checks: &mut Checks, parts: &mut Parts, document: Outcome<Vec<Str
         let peer = differential::Peer::Docker(&parts.engine);
         differential::check(peer, &parts.work.join("differential"))
     });
-    let quickstart = checks
-        .run("deploy quickstart", || deploy::deploy(parts, "quickstart", "quickstart", "main"));
-    if let Some(quickstart) = &quickstart {
-        of_quickstart(checks, parts, quickstart);
-    }
-    let document = checks.run("deploy document", || {
+    after_deploy(checks, parts, "deploy quickstart", &QUICKSTART, |parts| {
+        deploy::deploy(parts, "quickstart", "quickstart", "main")
+    });
+    after_deploy(checks, parts, "deploy document", &DOCUMENT, |parts| {
         parts.mirrors.extend(document?);
         deploy::deploy(parts, "document", "document", "main")
     });
-    if let Some(document) = &document {
-        checks.run("document: images answer", || deploy::images_answer(parts, document));
-        checks.run("document: hooks of python3.12", || {
-            hooks::records_arrive(parts, document, "XxxFunction", "said Hello, Lambda!")
-        });
-        checks.run("document: engines agree", || deploy::engines_agree(parts, document));
+}
+
+/// Checks of what one deploy published; it is made only where one of them, or itself, is wanted.
+fn after_deploy(
+    checks: &mut Checks,
+    parts: &mut Parts,
+    name: &str,
+    list: &[(&str, Check)],
+    deploy: impl FnOnce(&mut Parts) -> Outcome<Deployed>,
+) {
+    if !checks.wants(list.iter().map(|(name, _)| *name).chain([name])) {
+        return;
+    }
+    let Some(deployed) = checks.prepare(name, || deploy(parts)) else { return };
+    for (name, check) in list {
+        checks.run(name, || check(parts, &deployed));
     }
 }
 
+const DOCUMENT: [(&str, Check); 3] = [
+    ("document: images answer", deploy::images_answer),
+    ("document: hooks of python3.12", |parts, deployed| {
+        hooks::records_arrive(parts, deployed, "XxxFunction", "said Hello, Lambda!")
+    }),
+    ("document: engines agree", deploy::engines_agree),
+];
+
 /// Functions of java21, with the mirrors of their base.
 fn of_java(checks: &mut Checks, parts: &mut Parts, mirrors: Outcome<Vec<String>>) {
-    let deployed = checks.run("build and deploy java", || {
+    after_deploy(checks, parts, "build and deploy java", &JAVA, |parts| {
         parts.mirrors.extend(mirrors?);
         java::deploy(parts)
     });
-    let Some(deployed) = &deployed else { return };
-    let list: [(&str, Check); 4] = [
-        ("java: answers are the runtime's own", java::answers_are_the_runtimes),
-        ("java: log records arrive", java::records_arrive),
-        ("java: clients reach the platform", java::clients_reach_the_platform),
-        ("java: engines agree on the base", |parts, deployed| {
-            deploy::bases_agree(parts, deployed, "java21")
-        }),
-    ];
-    for (name, check) in list {
-        checks.run(name, || check(parts, deployed));
-    }
 }
+
+const JAVA: [(&str, Check); 4] = [
+    ("java: answers are the runtime's own", java::answers_are_the_runtimes),
+    ("java: log records arrive", java::records_arrive),
+    ("java: clients reach the platform", java::clients_reach_the_platform),
+    ("java: engines agree on the base", |parts, deployed| {
+        deploy::bases_agree(parts, deployed, "java21")
+    }),
+];
 
 type Check = fn(&Parts, &Deployed) -> Outcome;
 
@@ -257,31 +270,26 @@ fn of_sync(checks: &mut Checks, parts: &Parts) {
     }
 }
 
-fn of_quickstart(checks: &mut Checks, parts: &Parts, quickstart: &Deployed) {
-    let list: [(&str, Check); 12] = [
-        ("images answer", deploy::images_answer),
-        ("hooks of python3.13", |parts, deployed| {
-            hooks::records_arrive(parts, deployed, "GetOrderFunction", "looking up order 42")
-        }),
-        ("esb invoke", deploy::esb_invokes),
-        ("engines agree on functions", deploy::engines_agree),
-        ("engines agree on the base", |parts, deployed| {
-            deploy::bases_agree(parts, deployed, "python3.13")
-        }),
-        ("esb's docker builder agrees", deploy::docker_builder_agrees),
-        ("digests depend on content alone", deploy::digests_depend_on_content_alone),
-        ("skopeo reads registry and layout", deploy::skopeo_reads),
-        ("bad input: templates", bad_input::wrong_templates),
-        ("bad input: absent parts", bad_input::absent_parts),
-        ("bad input: full disk", bad_input::full_disk),
-        ("bad input: Ctrl-C", bad_input::interrupt),
-    ];
-    for (name, check) in list {
-        checks.run(name, || check(parts, quickstart));
-    }
-    checks.run("second deploy uploads nothing", || deploy::second_deploy_uploads_nothing(parts));
-    checks.run("registry that the host cannot resolve", || deploy::unresolvable_registry(parts));
-}
+const QUICKSTART: [(&str, Check); 14] = [
+    ("images answer", deploy::images_answer),
+    ("hooks of python3.13", |parts, deployed| {
+        hooks::records_arrive(parts, deployed, "GetOrderFunction", "looking up order 42")
+    }),
+    ("esb invoke", deploy::esb_invokes),
+    ("engines agree on functions", deploy::engines_agree),
+    ("engines agree on the base", |parts, deployed| {
+        deploy::bases_agree(parts, deployed, "python3.13")
+    }),
+    ("esb's docker builder agrees", deploy::docker_builder_agrees),
+    ("digests depend on content alone", deploy::digests_depend_on_content_alone),
+    ("skopeo reads registry and layout", deploy::skopeo_reads),
+    ("bad input: templates", bad_input::wrong_templates),
+    ("bad input: absent parts", bad_input::absent_parts),
+    ("bad input: full disk", bad_input::full_disk),
+    ("bad input: Ctrl-C", bad_input::interrupt),
+    ("second deploy uploads nothing", |parts, _| deploy::second_deploy_uploads_nothing(parts)),
+    ("registry that the host cannot resolve", |parts, _| deploy::unresolvable_registry(parts)),
+];
 
 /// Checks of the Python hooks with handlers of their own.
 fn of_hooks(checks: &mut Checks, parts: &Parts) {

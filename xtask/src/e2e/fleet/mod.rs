@@ -46,27 +46,31 @@ pub(super) fn checks(checks: &mut Checks, parts: &Parts) {
     checks.run("fleet: embedded engine and daemons build the same", || {
         differential::check_fleet(&parts.work.join("fleet-differential"))
     });
-    let Some(mut site) = checks.run("fleet: two daemons with mutual TLS", || Site::start(parts))
-    else {
+    let names = LIST.iter().map(|(name, _)| *name);
+    if !checks.wants(names.chain([START, BACK, LOST])) {
         return;
-    };
-    let list: [(&str, OfSite); 8] = [
-        ("fleet: builds, pushes, and solves nothing twice", builds),
-        ("fleet: images come back for an engine and a layout", comes_back),
-        ("fleet: a package without a wheel is built on a daemon", packages::built_on_a_daemon),
-        ("fleet: a large context takes little memory", large::takes_little_memory),
-        ("fleet: a registry that wants a password", passwords::asked_for),
-        ("fleet: what is wrong is told", faults::told),
-        ("fleet: what was pushed elsewhere is not published", faults::elsewhere),
-        ("fleet: Ctrl-C leaves nothing running", faults::interrupted),
-    ];
-    for (name, check) in list {
+    }
+    let Some(mut site) = checks.prepare(START, || Site::start(parts)) else { return };
+    for (name, check) in LIST {
         checks.run(name, || check(&site));
     }
-    checks.run("fleet: a daemon that comes back", || faults::returned(&mut site));
-    checks.run("fleet: killed, stalled and full daemons", || faults::lost(&mut site));
+    checks.run(BACK, || faults::returned(&mut site));
+    checks.run(LOST, || faults::lost(&mut site));
 }
 
+const START: &str = "fleet: two daemons with mutual TLS";
+const BACK: &str = "fleet: a daemon that comes back";
+const LOST: &str = "fleet: killed, stalled and full daemons";
+const LIST: [(&str, OfSite); 8] = [
+    ("fleet: builds, pushes, and solves nothing twice", builds),
+    ("fleet: images come back for an engine and a layout", comes_back),
+    ("fleet: a package without a wheel is built on a daemon", packages::built_on_a_daemon),
+    ("fleet: a large context takes little memory", large::takes_little_memory),
+    ("fleet: a registry that wants a password", passwords::asked_for),
+    ("fleet: what is wrong is told", faults::told),
+    ("fleet: what was pushed elsewhere is not published", faults::elsewhere),
+    ("fleet: Ctrl-C leaves nothing running", faults::interrupted),
+];
 impl<'a> Site<'a> {
     fn start(parts: &'a Parts) -> Outcome<Self> {
         let folder = parts.work.join("fleet");
