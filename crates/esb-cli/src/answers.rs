@@ -18,8 +18,11 @@ use esb_deploy::Project;
 /// The most bytes of the file that are read.
 const LIMIT: u64 = 1024 * 1024;
 
-/// The form that is written.
+/// The form that is written (docs/contracts/formats.md#files-of-a-project).
 const VERSION: u32 = 2;
+
+/// The form of the earlier CLI's file.
+const EARLIER_VERSION: u32 = 1;
 
 /// Values by the name of their parameter.
 pub(crate) type Values = BTreeMap<String, String>;
@@ -73,8 +76,12 @@ impl Saved {
 
     fn parse(text: &str, root: &Path) -> Self {
         match serde_saphyr::from_str::<Earlier>(text) {
-            Ok(earlier) if earlier.version == 1 => Self::converted(earlier, root),
-            _ => serde_saphyr::from_str(text).unwrap_or_default(),
+            Ok(earlier) if earlier.version == EARLIER_VERSION => Self::converted(earlier, root),
+            // What a newer release proposes may mean something else.
+            Ok(Earlier { version: VERSION, .. }) => {
+                serde_saphyr::from_str(text).unwrap_or_default()
+            }
+            _ => Self::default(),
         }
     }
 
@@ -148,7 +155,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_nothing() {
-        for text in ["", "[1, 2]", "version: [", "templates: 3", "version: 1\nbuild_defaults: 7"] {
+        let templates = "templates: {t.yaml: {environment: dev}}";
+        let of = |version: &str| format!("{version}\n{templates}");
+        assert_eq!(Saved::parse(&of("version: 2"), Path::new("/")).templates.len(), 1);
+        let others = ["version: 3", "version: 0", "version: new", ""].map(of);
+        let broken = ["", "[1, 2]", "version: [", "templates: 3", "version: 1\nbuild_defaults: 7"];
+        for text in others.iter().map(|text| &**text).chain(broken) {
             assert_eq!(Saved::parse(text, Path::new("/")).templates, BTreeMap::new(), "{text}");
         }
     }

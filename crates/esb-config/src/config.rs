@@ -12,7 +12,7 @@ use crate::{
     read::{self, FILE_LIMIT},
     resources::ResourcesFile,
     routing::RoutingFile,
-    state::{OwnershipState, STATE_VERSION},
+    state::OwnershipState,
 };
 
 /// The configuration files that a run writes for the platform.
@@ -94,20 +94,21 @@ impl PublishedConfig {
     pub fn parse<P: Into<std::path::PathBuf>>(
         mut load: impl FnMut(ConfigFile) -> Result<Option<(P, String)>, Error>,
     ) -> Result<Self, Error> {
-        let state: OwnershipState = parse_one(load(ConfigFile::State)?, state)?;
+        let state = parse_one(load(ConfigFile::State)?, OwnershipState::parse)?;
         Ok(Self {
             config: ConfigSet {
                 functions: parse_one(load(ConfigFile::Functions)?, yaml)?,
                 routing: parse_one(load(ConfigFile::Routing)?, yaml)?,
                 resources: parse_one(load(ConfigFile::Resources)?, yaml)?,
-                images: parse_one(load(ConfigFile::Images)?, json)?,
+                images: parse_one(load(ConfigFile::Images)?, ImageImportFile::parse)?,
             },
             state,
         })
     }
 }
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+/// Why a text is no file of ours.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 fn parse_one<T: Default, P: Into<std::path::PathBuf>>(
     loaded: Option<(P, String)>,
@@ -120,28 +121,14 @@ fn parse_one<T: Default, P: Into<std::path::PathBuf>>(
     } else {
         parse(&text)
     };
-    parsed.map_err(|source| Error::Parse { path: path.into(), source })
+    parsed.map_err(|source| match source.downcast() {
+        Ok(version) => Error::Version { path: path.into(), version: *version },
+        Err(source) => Error::Parse { path: path.into(), source },
+    })
 }
 
 fn yaml<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Cause> {
     Ok(read::yaml(text)?)
-}
-
-fn json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Cause> {
-    Ok(serde_json::from_str(text)?)
-}
-
-/// The version first: a newer form may have anything else.
-fn state(text: &str) -> Result<OwnershipState, Cause> {
-    #[derive(Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let Version { version } = json(text)?;
-    if version > STATE_VERSION {
-        return Err(format!("version {version} is newer than this program").into());
-    }
-    json(text)
 }
 
 /// The text of a file, if there is one.
@@ -183,7 +170,10 @@ mod tests {
             ("routing.yml", b"routes: {}", "line 1"),
             ("resources.yml", b"\xff", "utf-8"),
             ("image-import.json", b"{", "line 1"),
-            ("state.json", b"{\"version\": 3, \"owners\": 1}", "newer"),
+            ("image-import.json", b"{\"version\": \"new\"}", "`new`"),
+            ("image-import.json", b"{}", "version"),
+            ("state.json", b"{}", "version"),
+            ("state.json", b"{\"version\": \"2\"}", "line 1"),
             ("state.json", b"{\"version\": 2, \"owners\": 1}", "line 1"),
             ("state.json", b"{\"version\": 1, \"owners\": {\"function\": {\"f\": 1}}}", "line 1"),
         ] {
@@ -196,6 +186,24 @@ mod tests {
             );
             let source = std::error::Error::source(&error).unwrap().to_string();
             assert!(source.contains(cause), "{file}: {source}");
+            fs::remove_file(dir.path().join(file)).unwrap();
+        }
+        for (file, content, told) in [
+            (
+                "state.json",
+                r#"{"version": 3, "owners": 1}"#,
+                "version 3, and this program reads versions 1",
+            ),
+            ("state.json", r#"{"version": 0}"#, "version 0, and"),
+            ("image-import.json", r#"{"version": "2", "images": 1}"#, "reads version 1"),
+            ("image-import.json", r#"{"version": "0"}"#, "version 0, and"),
+        ] {
+            fs::write(dir.path().join(file), content).unwrap();
+            let error = read(dir.path()).unwrap_err();
+            assert!(matches!(error, Error::Version { .. }), "{error:?}");
+            let said = error.to_string();
+            assert!(said.contains(file) && said.contains(told), "{said}");
+            assert!(matches!(error.remedy(), Some(Remedy::Advice(_))));
             fs::remove_file(dir.path().join(file)).unwrap();
         }
         fs::create_dir(dir.path().join("routing.yml")).unwrap();

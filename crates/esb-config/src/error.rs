@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use esb_model::UnsupportedVersion;
 use esb_oci::{Barrier, FolderError, is_denied};
 
 use crate::{ConfigFile, EntryKey, Owner};
@@ -37,6 +38,9 @@ pub enum Error {
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// Another release wrote the file.
+    #[error("`{}` {version}", path.display())]
+    Version { path: PathBuf, version: UnsupportedVersion },
     /// Only root can replace it so that it keeps its owner.
     #[error("`{}` belongs to user {owner}, and this is user {own}", path.display())]
     Owner { path: PathBuf, owner: u32, own: u32 },
@@ -99,11 +103,12 @@ impl Error {
                 if path.file_name() == Some(ConfigFile::State.name().as_ref()) =>
             {
                 Remedy::Advice(format!(
-                    "fix `{0}`, or use the version of the command that wrote it; without it nobody \
-                     is known to own what is published, and nothing is removed",
+                    "bring `{0}` back as it was; without it nobody is known to own what is published, \
+                     and nothing is removed",
                     path.display()
                 ))
             }
+            Self::Version { version, .. } => Remedy::Advice(version.advice().to_owned()),
             Self::Folder(error) => Remedy::Advice(error.hint()?),
             Self::TooLarge { path, .. } | Self::Parse { path, .. } => Remedy::Advice(format!(
                 "fix `{0}`, or move it away to publish only what this run's templates have",

@@ -1,7 +1,11 @@
 //! image-import.json: which external images the internal registry needs
 //! (docs/contracts/platform.md#image-importjson).
 
+use esb_model::FormatVersions;
 use serde::{Deserialize, Serialize};
+
+/// The form of the file (docs/contracts/formats.md#published-files).
+const VERSIONS: FormatVersions = FormatVersions::up_to(1);
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,11 +34,33 @@ pub struct ImportEntry {
 
 impl Default for ImageImportFile {
     fn default() -> Self {
-        Self { version: "1".to_owned(), push_target: String::new(), images: Vec::new() }
+        Self {
+            version: VERSIONS.newest().to_string(),
+            push_target: String::new(),
+            images: Vec::new(),
+        }
     }
 }
 
 impl ImageImportFile {
+    /// Reads the text of a file; its version first, for another one may have anything else.
+    ///
+    /// # Errors
+    /// [`esb_model::UnsupportedVersion`] when the file has another version; and when the text is no
+    /// such file.
+    pub fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        #[derive(Deserialize)]
+        struct Head {
+            version: String,
+        }
+        let Head { version } = serde_json::from_str(text)?;
+        let number = version.parse();
+        let number = number
+            .map_err(|_| format!("the version is `{}`, and no number", version.escape_debug()))?;
+        VERSIONS.check(number)?;
+        Ok(serde_json::from_str(text)?)
+    }
+
     /// The text of the file.
     pub fn to_json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("strings and lists are JSON");

@@ -8,9 +8,10 @@ use std::{
     fmt,
 };
 
+use esb_model::FormatVersions;
 use serde::{Deserialize, Serialize};
 
-use crate::{Owner, functions::Defaults};
+use crate::{Owner, config::Cause, functions::Defaults};
 
 /// The kinds of entries that templates own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -103,14 +104,14 @@ pub struct OwnershipState {
 /// Names of variables by function.
 pub type Secrets = BTreeMap<String, BTreeSet<String>>;
 
-/// The form of the side file that this program writes, and the newest that it reads. The first one
-/// knew no applications.
-pub(crate) const STATE_VERSION: u32 = 2;
+/// The form of the side file (docs/contracts/formats.md#published-files). The first one knew no
+/// applications.
+const STATE_VERSIONS: FormatVersions = FormatVersions::up_to(2);
 
 impl Default for OwnershipState {
     fn default() -> Self {
         Self {
-            version: STATE_VERSION,
+            version: STATE_VERSIONS.newest(),
             owners: Owners::default(),
             digests: BTreeMap::new(),
             secrets: Secrets::new(),
@@ -146,6 +147,17 @@ impl OwnershipState {
     /// Whether a variable of a function has a secret value in functions.yml.
     pub(crate) fn is_secret(&self, function: &str, variable: &str) -> bool {
         self.secrets.get(function).is_some_and(|names| names.contains(variable))
+    }
+
+    /// Reads the text of a file; its version first, for another one may have anything else.
+    pub(crate) fn parse(text: &str) -> Result<Self, Cause> {
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        let Head { version } = serde_json::from_str(text)?;
+        STATE_VERSIONS.check(version)?;
+        Ok(serde_json::from_str(text)?)
     }
 
     /// The text of the file.

@@ -1,8 +1,13 @@
 //! The error type of this crate.
 
-use std::fmt;
+use std::{fmt, path::Path};
+
+use esb_model::UnsupportedVersion;
 
 use crate::Remedy;
+
+/// The code of all errors about files that another release wrote.
+const FORMAT_VERSION: &str = "format-version";
 
 /// The kind of an error; the command line has an exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +65,17 @@ impl Error {
             log: None,
             parts: Vec::new(),
         }
+    }
+
+    /// An error for a file that another release wrote (docs/contracts/formats.md#what-is-refused).
+    pub fn of_version(path: &Path, version: UnsupportedVersion) -> Self {
+        let text = format!("`{}` {version}", path.display());
+        Self::new(Kind::Input, FORMAT_VERSION, text).hint(version.advice())
+    }
+
+    /// Whether the cause is a file that another release wrote.
+    pub fn is_version(&self) -> bool {
+        self.code == FORMAT_VERSION
     }
 
     /// One error for several; a single one stays as it is.
@@ -172,7 +188,9 @@ impl From<esb_oci::StoreError> for Error {
             error if error.is_local() => Kind::Local,
             _ => Kind::Remote,
         };
-        Self::of(kind, "store", &error).maybe_hint(error.remedy())
+        let is_version = matches!(error, esb_oci::StoreError::Version { .. });
+        let code = if is_version { FORMAT_VERSION } else { "store" };
+        Self::of(kind, code, &error).maybe_hint(error.remedy())
     }
 }
 
@@ -226,6 +244,7 @@ impl From<esb_config::Error> for Error {
             esb_config::Error::Conflict(_)
             | esb_config::Error::NameCollision(_)
             | esb_config::Error::OtherProject(_) => (Kind::Input, "conflict"),
+            esb_config::Error::Version { .. } => (Kind::Input, FORMAT_VERSION),
             esb_config::Error::Folder(_) => (Kind::Input, "disk"),
             esb_config::Error::Io { .. } | esb_config::Error::Owner { .. } => (Kind::Local, "disk"),
             _ => (Kind::Input, "config"),

@@ -13,7 +13,7 @@ use std::{
 
 use esb_config::Owner;
 use esb_image::Engine as _;
-use esb_model::ImageRecipe;
+use esb_model::{FormatVersions, ImageRecipe};
 use esb_oci::{Digest, Folder};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,12 @@ pub struct MadeHere {
     pub owner: Option<String>,
 }
 
+/// What every form of the list has.
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+}
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct History {
     version: u32,
@@ -56,8 +62,9 @@ struct History {
 /// The file's name in the folder of the environment.
 const NAME: &str = "made.json";
 
-/// Lists of the first form had images too that were only found.
-const VERSION: u32 = 2;
+/// The form of the list (docs/contracts/formats.md#files-of-a-project). The first one had images too
+/// that were only found.
+const VERSIONS: FormatVersions = FormatVersions::up_to(2);
 
 /// The most bytes of the file that are read.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -116,7 +123,7 @@ pub(crate) fn note(
     }
     let over = history.images.len().saturating_sub(MOST);
     history.images.drain(..over);
-    history.version = VERSION;
+    history.version = VERSIONS.newest();
     let text = serde_json::to_string_pretty(&history).expect("texts and lists are JSON");
     let text = format!("{text}\n");
     put(&folder, NAME, text.as_bytes())?;
@@ -168,7 +175,19 @@ fn read(run: &Deployment, folder: &Folder) -> Result<History, Error> {
     if written != Some(Digest::of(&text)) {
         return Ok(History::default());
     }
+    if let Ok(Head { version }) = serde_json::from_slice(&text) {
+        let path = folder.path().join(NAME);
+        VERSIONS.check(version).map_err(|version| Error::of_version(&path, version))?;
+    }
     Ok(serde_json::from_slice(&text).unwrap_or_default())
+}
+
+/// Refuses a run that would replace a list of another version.
+///
+/// # Errors
+/// When there is one.
+pub(crate) fn check(run: &Deployment) -> Result<(), Error> {
+    read(run, &run.project.folder_at(&run.project.generated())).map(drop)
 }
 
 fn list_key(folder: &Folder) -> Digest {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use esb_config::READABLE;
-use esb_model::Platform;
+use esb_model::{FormatVersions, Platform};
 use esb_oci::{Digest, Folder};
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +27,9 @@ use crate::{
 /// The file's name.
 pub const NAME: &str = esb_model::LOCK_FILE;
 
-/// The form that is written once something is added, and the newest that is read. The first one
-/// had no application.
-const VERSION: u32 = 2;
+/// The form of the file (docs/contracts/formats.md#files-of-a-project). The first one had no
+/// application; the newest is written once something is added.
+const VERSIONS: FormatVersions = FormatVersions::up_to(2);
 
 /// The most bytes that are read.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
@@ -135,6 +135,12 @@ struct Content {
     own_base: Vec<PinnedImage>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     built: Vec<PinnedImage>,
+}
+
+/// What every form of the file has.
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -350,7 +356,7 @@ impl LockFile {
         }
         state.found.put(&mut content);
         if old.as_ref() != Some(&content) {
-            content.version = VERSION;
+            content.version = VERSIONS.newest();
             let text = toml::to_string_pretty(&content).expect("texts and numbers are TOML");
             let text = format!("{HEAD}{text}");
             match esb_config::replace(&self.folder, NAME, text.as_bytes(), READABLE) {
@@ -382,16 +388,10 @@ fn read(folder: &Folder) -> Result<Option<Content>, Error> {
             .during(format!("could not understand `{}`", path.display()))
     };
     let text = esb_model::decode_text(text).map_err(|error| failed(&error))?;
-    let content: Content = toml::from_str(&text).map_err(|error| failed(&error))?;
-    if !(1..=VERSION).contains(&content.version) {
-        let text = format!(
-            "`{NAME}` is of version {}, and this command reads versions 1 to {VERSION}",
-            content.version
-        );
-        return Err(Error::new(Kind::Input, "lock-file", text)
-            .hint(format!("use the version of the command that wrote `{}`", path.display())));
-    }
-    Ok(Some(content))
+    // A newer form may have anything beside its version.
+    let Head { version } = toml::from_str(&text).map_err(|error| failed(&error))?;
+    VERSIONS.check(version).map_err(|version| Error::of_version(&path, version))?;
+    toml::from_str(&text).map(Some).map_err(|error| failed(&error))
 }
 
 #[cfg(test)]
@@ -543,8 +543,9 @@ mod tests {
     fn a_file_that_is_not_understood_is_wrong_input() {
         let folder = tempfile::tempdir().unwrap();
         for text in [
-            "version = 3",
+            "version = 3\nnew = 1",
             "version = 0",
+            "version = '2'",
             "[[base]]",
             "version = 1\nnew = 1",
             "version = 1\nbase = 3",
@@ -552,6 +553,9 @@ mod tests {
             fs::write(folder.path().join(NAME), text).unwrap();
             let failure = LockFile::open(folder.path(), LockUse::Add).unwrap_err();
             assert_eq!(failure.kind, Kind::Input, "{text}");
+            let is_version = ["version = 3\nnew = 1", "version = 0"].contains(&text);
+            assert_eq!(failure.code == "format-version", is_version, "{text}: {failure}");
+            assert!(failure.message.contains(NAME), "{failure}");
         }
     }
 }

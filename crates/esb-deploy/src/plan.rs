@@ -9,6 +9,7 @@ use crate::{
     apply::{Site, config, delivery::ConfigPlace, own_folders, sync::Externals},
     deployment::Deployment,
     error::Error,
+    history,
     image_names::Target,
     last_target::LastTarget,
     load::{self, Loaded, TemplateInputs},
@@ -99,6 +100,7 @@ impl Deployment {
     pub async fn plan(&self, templates: Templates) -> Result<Plan, Error> {
         let Templates { mut loaded, recipes, preview } = templates;
         loaded.check()?;
+        history::check(self)?;
         let target = target::choose(self, &recipes).await?;
         let externals = external_images::find(self, &loaded.app, &target)?;
         let externals = Externals::new(externals, self.options.site.all_platforms);

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::SystemTime};
 
+use esb_model::FormatVersions;
 use serde_json::{Value, json};
 
 use crate::{
@@ -37,6 +38,9 @@ pub struct ImageRecord {
 /// The file's name in the folder of the environment.
 pub(crate) const NAME: &str = "images.json";
 
+/// The form of the file (docs/contracts/formats.md#files-of-a-project).
+const VERSIONS: FormatVersions = FormatVersions::up_to(1);
+
 /// The most bytes of the file that are read.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
@@ -57,7 +61,7 @@ pub(crate) fn write(run: &Deployment, target: &Target, made: &[MadeImage]) -> Re
             "name": format!("{}:{}", image.repository, image.tag),
         }));
     }
-    let document = json!({"version": 1, "images": images});
+    let document = json!({"version": VERSIONS.newest(), "images": images});
     let folder = run.project.folder_at(&run.project.generated());
     put(&folder, NAME, format!("{document:#}\n").as_bytes())?;
     // The time says how old the images may be, also where the file says the same as before.
@@ -80,6 +84,11 @@ pub fn read(project: &Project) -> Result<Record, Error> {
     let text = folder.read(NAME, LIMIT)?.ok_or_else(|| missing("it is not there".to_owned()))?;
     let document: Value =
         serde_json::from_slice(&text).map_err(|error| missing(error.to_string()))?;
+    let version = document["version"].as_u64().and_then(|version| u32::try_from(version).ok());
+    let version = version.ok_or_else(|| missing("it has no version".to_owned()))?;
+    VERSIONS
+        .check(version)
+        .map_err(|version| Error::of_version(&path, version).hint(Remedy::BuildFirst))?;
     let images = document["images"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let images = images.filter_map(|image| {

@@ -5,14 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use esb_config::{ConfigFile, Owner, PublishedConfig, Rendered, RunOwners};
-use esb_model::ImageKind;
+use esb_model::{FormatVersions, ImageKind};
 use esb_oci::Digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use crate::{external::External, image_names::Target, made_image::MadeImage};
 
-/// The form that is written, and the newest that is read.
-const VERSION: u32 = 1;
+/// The form of the value (docs/contracts/formats.md#revisions).
+const VERSIONS: FormatVersions = FormatVersions::up_to(1);
 
 /// Everything that a site needs of a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ impl Revision {
             digest: external.digest,
         };
         Self {
-            version: VERSION,
+            version: VERSIONS.newest(),
             environment: environment.to_owned(),
             config: PublishedConfig { config: rendered.config, state: rendered.state },
             images: functions.map(image).collect(),
@@ -164,11 +164,9 @@ fn write_files<S: Serializer>(config: &PublishedConfig, serializer: S) -> Result
 
 fn read_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let version = u32::deserialize(deserializer)?;
-    if version <= VERSION {
-        return Ok(version);
-    }
-    let text = format!("a revision of form {version}, and this program reads up to {VERSION}");
-    Err(de::Error::custom(text))
+    let checked = VERSIONS.check(version);
+    checked.map_err(|error| de::Error::custom(format_args!("the revision {error}")))?;
+    Ok(version)
 }
 
 fn read_files<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PublishedConfig, D::Error> {
@@ -230,7 +228,7 @@ Resources:
             esb_config::RenderSettings { owners: vec![owner.clone()], ..Default::default() };
         let rendered = esb_config::render(&app, &images, &settings);
         Revision {
-            version: VERSION,
+            version: VERSIONS.newest(),
             environment: "dev".to_owned(),
             config: PublishedConfig { config: rendered.config, state: rendered.state },
             images: Vec::new(),
@@ -260,10 +258,13 @@ Resources:
         let mut broken: serde_json::Value = serde_json::from_str(&text).unwrap();
         broken["config"]["functions.yml"] = "[".into();
         assert!(serde_json::from_value::<Revision>(broken).is_err());
-        let mut newer: serde_json::Value = serde_json::from_str(&text).unwrap();
-        newer["version"] = (VERSION + 1).into();
-        let error = serde_json::from_value::<Revision>(newer).unwrap_err();
-        assert!(error.to_string().contains("a revision of form 2"), "{error}");
+        for (version, told) in
+            [("2", "reads version 1"), ("0", "version 0"), ("\"1\"", "expected u32")]
+        {
+            let other = text.replacen("\"version\": 1", &format!("\"version\": {version}"), 1);
+            let error = serde_json::from_str::<Revision>(&other).unwrap_err();
+            assert!(error.to_string().contains(told), "{error}");
+        }
     }
 
     #[test]

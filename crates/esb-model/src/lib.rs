@@ -6,6 +6,7 @@
 mod application;
 mod brand;
 mod finding;
+mod format_version;
 mod function;
 mod name;
 mod platform;
@@ -25,6 +26,7 @@ mod text;
 pub use application::{Application, Layer, TemplateId};
 pub use brand::{Brand, InvalidBrand, LOCK_FILE};
 pub use finding::{Cause, Code as FindingCode, Finding, Severity};
+pub use format_version::{FormatVersions, UnsupportedVersion};
 pub use function::{
     Code, DockerBuild, EnvValue, Function, FunctionId, ImageOverrides, ImagePackage, LayerRef,
     Package, ZipPackage,

@@ -3,6 +3,7 @@
 //! Nothing is ever removed from a folder without it. Stores from before there was one are
 //! recognised by holding nothing but what a store holds, and get it then.
 
+use esb_model::FormatVersions;
 use serde::{Deserialize, Serialize};
 
 use crate::{Folder, FolderError, StoreError, is_denied, kinds};
@@ -10,8 +11,8 @@ use crate::{Folder, FolderError, StoreError, is_denied, kinds};
 /// The marker's name.
 pub(crate) const NAME: &str = "content-store.json";
 
-/// The form of a store that this program knows.
-const VERSION: u32 = 1;
+/// The form of a store (docs/contracts/formats.md#the-content-store).
+pub(crate) const VERSIONS: FormatVersions = FormatVersions::up_to(1);
 
 /// The most bytes of the marker.
 const LIMIT: u64 = 4096;
@@ -22,7 +23,8 @@ const TOLD: usize = 3;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Marker {
-    content_store: u32,
+    /// A number; other text is some newer program's.
+    content_store: serde_json::Value,
 }
 
 /// Makes sure that a folder is a store, or may become one; then it is marked. Whether its marker was
@@ -33,14 +35,17 @@ struct Marker {
 /// another program made it; or when the disk fails.
 pub(crate) fn check(root: &Folder) -> Result<bool, StoreError> {
     let text = root.read(NAME, LIMIT)?;
-    let wrong = |version| StoreError::Version { path: root.path(), version, known: VERSION };
+    let wrong = |version| StoreError::Version { path: root.path(), version };
     let is_damaged = text.is_some();
     if let Some(text) = text {
         let marker = serde_json::from_slice::<Marker>(&text).ok();
-        match marker.map(|marker| marker.content_store) {
-            Some(VERSION) => return Ok(false),
-            Some(version) => return Err(wrong(Some(version))),
-            None => {}
+        if let Some(Marker { content_store }) = marker {
+            let version = content_store.as_u64().and_then(|version| u32::try_from(version).ok());
+            let version = version.ok_or_else(|| wrong(None))?;
+            return match VERSIONS.check(version) {
+                Ok(()) => Ok(false),
+                Err(error) => Err(wrong(Some(error))),
+            };
         }
     }
     let scan = kinds::scan(root)?;
@@ -56,7 +61,8 @@ pub(crate) fn check(root: &Folder) -> Result<bool, StoreError> {
         }
         return Err(StoreError::Foreign { path: root.path(), names });
     }
-    let marker = serde_json::to_vec(&Marker { content_store: VERSION }).unwrap_or_default();
+    let marker =
+        serde_json::to_vec(&Marker { content_store: VERSIONS.newest().into() }).unwrap_or_default();
     match root.write(NAME, &marker, 0o644) {
         Err(FolderError::Io { source, .. }) if is_denied(source.kind()) => {}
         written => written?,

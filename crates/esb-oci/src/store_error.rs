@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_model::UnsupportedVersion;
+
 use crate::{BlobError, FolderError, Remedy, folder::barrier, is_denied};
 
 /// An operation on the store failed.
@@ -26,9 +28,9 @@ pub enum StoreError {
     /// Collecting there would remove what is not ours.
     #[error("`{}` is not a content store, and holds other files: {}", path.display(), QuotedNames(names))]
     Foreign { path: PathBuf, names: Vec<String> },
-    #[error("the content store `{}` is {}, and this program knows version {known}",
-        path.display(), Version(*version))]
-    Version { path: PathBuf, version: Option<u32>, known: u32 },
+    /// The marker's version is none that can be read, or another than this program knows.
+    #[error("the content store `{}` {}", path.display(), Version(*version))]
+    Version { path: PathBuf, version: Option<UnsupportedVersion> },
     #[error(transparent)]
     Folder(FolderError),
     #[error(transparent)]
@@ -50,7 +52,10 @@ impl StoreError {
                 "name a folder of its own for it, such as `{}`",
                 path.join("store").display()
             ),
-            Self::Version { .. } => "name another folder for it, or remove it".to_owned(),
+            Self::Version { version: Some(version), .. } => {
+                format!("{}; or name another folder", version.advice())
+            }
+            Self::Version { version: None, .. } => "name another folder".to_owned(),
             Self::Folder(error) => error.hint()?,
             Self::Io { path, source, .. } if is_denied(source.kind()) => {
                 let why = barrier(source, path).unwrap_or_else(|| {
@@ -98,13 +103,13 @@ impl fmt::Display for QuotedNames<'_> {
     }
 }
 
-struct Version(Option<u32>);
+struct Version(Option<UnsupportedVersion>);
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(version) => write!(f, "of version {version}"),
-            None => f.write_str("of no version that can be read"),
+            Some(version) => version.fmt(f),
+            None => f.write_str("has no version that can be read"),
         }
     }
 }

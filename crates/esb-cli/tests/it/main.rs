@@ -11,6 +11,7 @@ mod damage;
 mod documents;
 mod foreign_files;
 mod foreign_store;
+mod formats;
 mod hostile_bases;
 mod hostile_names;
 mod init;

@@ -96,6 +96,7 @@ pub(crate) async fn prepare(
     let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
     let mut places = Places { staging, found: Delivery::default() };
     if run.options.publish {
+        delivered::check(&places.staging)?;
         places.found = delivery::find(run).await?;
         refuse_local(run, target, &places.found)?;
         refuse_unset(run, &places.found)?;

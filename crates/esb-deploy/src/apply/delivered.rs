@@ -6,17 +6,21 @@
 
 use std::path::{Path, PathBuf};
 
+use esb_model::FormatVersions;
 use esb_oci::Folder;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind};
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Delivered {
+    /// Lists from before there were versions are of the first.
+    #[serde(default = "first")]
+    version: u32,
     /// The newest last.
     #[serde(default)]
     folders: Vec<PathBuf>,
-    /// The only one, in the first form.
+    /// The only one, in lists from before there were several.
     #[serde(default, skip_serializing)]
     folder: Option<PathBuf>,
 }
@@ -24,11 +28,36 @@ struct Delivered {
 /// The file's name beside staging.
 const NAME: &str = "delivered.json";
 
+/// The form of the list (docs/contracts/formats.md#files-of-a-project).
+const VERSIONS: FormatVersions = FormatVersions::up_to(1);
+
 /// The most bytes of the file that are read.
 const LIMIT: u64 = 8 * 1024 * 1024;
 
 /// The folders beyond so many that were delivered to first are forgotten.
 const MOST: usize = 1000;
+
+/// What every form of the list has.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default = "first")]
+    version: u32,
+}
+
+fn first() -> u32 {
+    1
+}
+
+/// Refuses a run that would replace a list of another version.
+///
+/// # Errors
+/// When there is one.
+pub(crate) fn check(staging: &Folder) -> Result<(), Error> {
+    match delivered(staging) {
+        Err(error) if error.is_version() => Err(error),
+        _ => Ok(()),
+    }
+}
 
 /// Records the folder.
 pub(crate) fn remember(staging: &Folder, folder: &Path) -> Result<(), Error> {
@@ -44,9 +73,8 @@ pub(crate) fn remember(staging: &Folder, folder: &Path) -> Result<(), Error> {
     folders.drain(..over);
     let Some(beside) = staging.above() else { return Ok(()) };
     // A path that is no text cannot be noted.
-    let Ok(text) = serde_json::to_string(&Delivered { folders, folder: None }) else {
-        return Ok(());
-    };
+    let list = Delivered { version: VERSIONS.newest(), folders, folder: None };
+    let Ok(text) = serde_json::to_string(&list) else { return Ok(()) };
     Ok(esb_config::replace(&beside, NAME, format!("{text}\n").as_bytes(), esb_config::READABLE)?)
 }
 
@@ -57,12 +85,15 @@ pub(crate) fn remember(staging: &Folder, folder: &Path) -> Result<(), Error> {
 pub fn delivered(staging: &Folder) -> Result<Vec<PathBuf>, Error> {
     let Some(beside) = staging.above() else { return Ok(Vec::new()) };
     let Some(text) = beside.read(NAME, LIMIT)? else { return Ok(Vec::new()) };
-    let delivered: Delivered = serde_json::from_slice(&text).map_err(|error| {
-        let path = beside.path().join(NAME);
+    let path = beside.path().join(NAME);
+    let failed = |error: serde_json::Error| {
         let text = format!("could not read `{}`: {error}", path.display());
         Error::new(Kind::Local, "delivered", text)
             .hint("remove it, and deploy once to each folder where a Gateway reads")
-    })?;
+    };
+    let Head { version } = serde_json::from_slice(&text).map_err(failed)?;
+    VERSIONS.check(version).map_err(|version| Error::of_version(&path, version))?;
+    let delivered: Delivered = serde_json::from_slice(&text).map_err(failed)?;
     Ok(delivered.folders.into_iter().chain(delivered.folder).collect())
 }
 
@@ -84,7 +115,17 @@ mod tests {
             remember(&staging, &Path::new("/many").join(at.to_string())).unwrap();
         }
         assert_eq!(delivered(&staging).unwrap().len(), MOST);
-        std::fs::write(dir.path().join(NAME), "[").unwrap();
-        assert!(delivered(&staging).unwrap_err().to_string().contains(NAME));
+        let text = std::fs::read_to_string(dir.path().join(NAME)).unwrap();
+        assert!(text.starts_with(r#"{"version":1,"#), "{text}");
+        for (text, is_version) in [
+            ("[", false),
+            (r#"{"version":"1","folders":[]}"#, false),
+            (r#"{"version":2,"folders":{}}"#, true),
+            (r#"{"version":0}"#, true),
+        ] {
+            std::fs::write(dir.path().join(NAME), text).unwrap();
+            assert!(delivered(&staging).unwrap_err().to_string().contains(NAME));
+            assert_eq!(check(&staging).is_err(), is_version, "{text}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use esb_deploy::{
     read_given_text,
 };
 use esb_image::{Engine as _, docker::DockerEngine};
-use esb_model::{Architecture, Platform, PublishTarget};
+use esb_model::{Architecture, Platform, PublishTarget, UnsupportedVersion};
 use esb_oci::{ContentStore, ImageConfig, Reference};
 use esb_registry::{
     Client, CopyScope, Journal, PlannedImage, PushReport, PushSession, SyncItem, SyncPlan,
@@ -203,7 +203,10 @@ fn read(path: &Path) -> Result<ImageImportFile, Error> {
         failure.hint("name the file that a deploy wrote: .<brand>/<env>/config/image-import.json")
     };
     let text = read_given_text(path).map_err(failed)?;
-    serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+    ImageImportFile::parse(&text).map_err(|error| match error.downcast::<UnsupportedVersion>() {
+        Ok(version) => Error::of_version(path, *version),
+        Err(error) => failed(error.to_string()),
+    })
 }
 
 /// The images of a file, each once, and the registries that they go to.

@@ -1,0 +1,191 @@
+//! Files of other releases: each row of docs/contracts/formats.md that `esb` alone can show.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{bases, context::Context};
+
+const TEMPLATE: &str = r"Transform: AWS::Serverless-2016-10-31
+Resources:
+  Hello:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: app.handler, CodeUri: code/}
+";
+
+const DEPLOY: [&str; 9] = [
+    "deploy",
+    "-e",
+    "dev",
+    "--to",
+    "oci",
+    "--mirror",
+    "public.ecr.aws=oci:bases",
+    "--config-to",
+    "gateway",
+];
+
+/// A project that was deployed.
+fn deployed() -> Context {
+    let context = Context::new(TEMPLATE);
+    context.write("code/app.py", "def handler(event, context): pass\n");
+    bases::write(&context.path().join("bases"), "amd64", "one");
+    let said = context.esb(&DEPLOY);
+    assert!(said.starts_with("exit: 0\n"), "{said}");
+    context
+}
+
+/// The contents of all files below a folder but locks and stores.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("cache") {
+            found.extend(contents(&path));
+        } else if path.is_file() && !path.ends_with(".deploy.lock") {
+            let text = fs::read(&path).unwrap();
+            found.insert(path, text);
+        }
+    }
+    found
+}
+
+const STAGED: &str = ".esb/staging/esb-dev/dev";
+
+#[test]
+fn a_version_that_no_run_may_replace_is_refused_before_anything_is_written() {
+    let context = deployed();
+    let made = fs::read_to_string(context.path().join(".esb/dev/made.json")).unwrap();
+    assert!(made.contains("\"version\": 2"), "{made}");
+    let cases = [
+        (
+            "esb.lock",
+            "version = 3\nnew = 1\n",
+            "is of version 3, and this program reads versions 1 to 2",
+        ),
+        ("esb.lock", "version = 0\n", "is of version 0"),
+        ("esb.lock", "version = 'x'\n", "could not understand"),
+        ("gateway/state.json", r#"{"version": 3, "owners": 1}"#, "reads versions 1 to 2"),
+        ("gateway/state.json", r#"{"version": 0}"#, "is of version 0"),
+        ("gateway/state.json", r#"{"owners": {}}"#, "could not understand"),
+        ("gateway/image-import.json", r#"{"version": "2", "images": 1}"#, "reads version 1"),
+        ("gateway/image-import.json", r#"{"version": "x"}"#, "could not understand"),
+        (&format!("{STAGED}/delivered.json"), r#"{"version": 2}"#, "reads version 1"),
+        ("cache/content-store.json", r#"{"contentStore": 2}"#, "reads version 1"),
+        ("cache/content-store.json", r#"{"contentStore": "2"}"#, "no version that can be read"),
+    ];
+    // A change that a run would make.
+    context.write("code/app.py", "def handler(event, context): return 2\n");
+    for (file, text, told) in cases {
+        let path = context.path().join(file);
+        let old = fs::read(&path).unwrap();
+        fs::write(&path, text).unwrap();
+        let before = contents(context.path());
+        let said = context.esb(&DEPLOY);
+        assert!(said.starts_with("exit: 1\n"), "{file} {text}: {said}");
+        let name = if file.starts_with("cache") { "cache" } else { file };
+        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(told) && flat.contains(name), "{file} {text}: {said}");
+        if told.contains("reads") {
+            assert!(flat.contains("use that release, or a later one"), "{file} {text}: {said}");
+            let said = context.esb(&[&DEPLOY[..], &["--format", "json"]].concat());
+            assert!(said.contains("\"code\": \"format-version\""), "{file} {text}: {said}");
+        }
+        assert!(contents(context.path()) == before, "{file} {text}: something was written");
+        fs::write(&path, old).unwrap();
+    }
+    let said = context.esb(&DEPLOY);
+    assert!(said.starts_with("exit: 0\n"), "{said}");
+}
+
+#[test]
+fn what_is_only_a_help_is_made_anew() {
+    let context = deployed();
+    let brand = context.path().join(".esb");
+    let answers = "version: 3\ntemplates: {template.yaml: {environment: prod}}\n";
+    let cases = [
+        ("dev/images.json", r#"{"version": 2, "images": {}}"#),
+        ("dev/images.json", "["),
+        ("dev/target.json", r#"{"registry": 7}"#),
+        ("dev/folders.json", r#"{"version": 2}"#),
+        ("dev/copied.json", r#"{"folder": 7}"#),
+        // Of a store that did not write it.
+        ("dev/made.json", r#"{"version": 3}"#),
+        ("config.yaml", answers),
+    ];
+    for (file, text) in cases {
+        fs::write(brand.join(file), text).unwrap();
+        if file == "dev/images.json" {
+            let said = context.esb(&["invoke", "Hello", "-e", "dev"]);
+            assert!(said.starts_with("exit: 1\n") && said.contains("run `esb build`"), "{said}");
+        }
+        let said = context.esb(&[&DEPLOY[..], &["--output", "out"]].concat());
+        assert!(said.starts_with("exit: 0\n"), "{file}: {said}");
+        assert!(said.contains("unchanged") || !said.contains("built"), "{file}: {said}");
+    }
+    let images = fs::read_to_string(brand.join("dev/images.json")).unwrap();
+    assert!(images.contains("\"version\": 1"), "{images}");
+    // It is left as it is where nothing is asked.
+    assert_eq!(fs::read_to_string(brand.join("config.yaml")).unwrap(), answers);
+}
+
+#[test]
+fn keys_of_the_platform_that_a_program_does_not_know_stay() {
+    let context = deployed();
+    let gateway = context.path().join("gateway");
+    for (file, text) in [
+        (
+            "functions.yml",
+            "\"functions\":\n  \"other\":\n    \"image\": \"a:1\"\n    \"new\": 7\n\"newer\": \"x\"\n",
+        ),
+        ("routing.yml", "\"routes\": []\n\"newer\": \"x\"\n"),
+        ("resources.yml", "\"resources\":\n  \"queues\": []\n\"newer\": \"x\"\n"),
+    ] {
+        fs::write(gateway.join(file), text).unwrap();
+    }
+    let said = context.esb(&DEPLOY);
+    assert!(said.starts_with("exit: 0\n"), "{said}");
+    let read = |file: &str| fs::read_to_string(gateway.join(file)).unwrap();
+    assert!(read("functions.yml").contains("\"new\": 7"), "{}", read("functions.yml"));
+    assert!(read("resources.yml").contains("\"queues\": []"), "{}", read("resources.yml"));
+    for file in ["functions.yml", "routing.yml", "resources.yml"] {
+        assert!(read(file).contains("\"newer\": \"x\""), "{}", read(file));
+    }
+}
+
+/// The page says which version each file has; another one there, or in the code, is a change that
+/// has to be meant.
+#[test]
+fn the_page_names_the_versions_that_are_written() {
+    let context = deployed();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/contracts/formats.md");
+    let page = fs::read_to_string(page).unwrap();
+    for (row, path) in [
+        ("| `esb.lock` | `version`, ", "esb.lock"),
+        (
+            "| `<env>/made.json`: images that runs made, for `esb image prune` | `version`, ",
+            ".esb/dev/made.json",
+        ),
+        (
+            "| `<env>/images.json`: images of the last run, for `esb invoke` | `version`, ",
+            ".esb/dev/images.json",
+        ),
+        (
+            "| `<staging>/delivered.json`: folders that were delivered to | `version`, ",
+            ".esb/staging/esb-dev/dev/delivered.json",
+        ),
+        ("| `image-import.json` | `version`, `\"", "gateway/image-import.json"),
+        ("| `state.json`: owners and digests | `version`, ", "gateway/state.json"),
+        ("holds the version of the whole store, ", "cache/content-store.json"),
+    ] {
+        let at = page.find(row).unwrap_or_else(|| panic!("the page has no `{row}`")) + row.len();
+        let told = &page[at..=at];
+        let text = fs::read_to_string(context.path().join(path)).unwrap();
+        let text = text.replace(['"', ' '], "");
+        let written = ["version=", "version:", "contentStore:"];
+        let written = written.iter().find_map(|key| text.split_once(key)).unwrap().1;
+        assert!(written.starts_with(told), "{path}: the page says {told}: {text}");
+    }
+}
