@@ -88,8 +88,10 @@ const ENTRIES: [Entry; 15] = [
     },
     Entry {
         key: "required-version",
-        value: Shown::Example(r#"">=0.1""#),
-        meaning: "The versions of esb that may work on this project.",
+        value: Shown::Example(r#"">=0.1, <0.2""#),
+        meaning: "The versions of esb that may work on this project, checked before anything else \
+                  in this file. A bare version allows what is compatible with it, `=0.1.2` that \
+                  one alone.",
     },
     Entry {
         key: "brand",

@@ -40,11 +40,24 @@ pub const KEYS: [&str; 15] = [
     "buildkit",
     "image-ref",
     MOVING_TAG,
-    "required-version",
+    REQUIRED_VERSION,
     FOLLOW_LINKS,
     TRUST_REGISTRY,
     CONFIRM,
 ];
+
+/// The key with the versions of the program that may use the file.
+const REQUIRED_VERSION: &str = "required-version";
+
+/// What helps where this program is none of them.
+const GET_VERSION: &str =
+    "install a release that fits, or change `required-version` if this one may be used";
+
+/// What helps where the key's value is no list of versions.
+const WRITE_VERSIONS: &str = "write versions as in \">=0.2, <0.4\" or \"=0.2.1\"";
+
+/// The code of errors of the file.
+const SETTINGS: &str = "settings";
 
 /// What the keys of the table `[findings]` start with; they are codes of findings.
 const FINDINGS: &str = "findings.";
@@ -119,19 +132,17 @@ impl SettingsFile {
         let Some(path) = root.map(|root| root.join(NAME)).filter(|path| path.exists()) else {
             return Ok(Self::default());
         };
-        let failed = |cause: String| {
-            let mut failure = Error::new(
-                Kind::Input,
-                "settings",
-                format!("could not use the settings in `{}`", path.display()),
-            );
+        let failed = |code: &str, cause: String| {
+            let text = format!("could not use the settings in `{}`", path.display());
+            let mut failure = Error::new(Kind::Input, code, text);
             failure.causes.push(cause);
             failure
         };
-        let bytes = esb_oci::read_file(&path, LIMIT).map_err(|error| failed(error.to_string()))?;
-        let text = decode_text(bytes).map_err(|error| failed(error.to_string()))?;
+        let unread = |error: String| failed(SETTINGS, error);
+        let bytes = esb_oci::read_file(&path, LIMIT).map_err(|error| unread(error.to_string()))?;
+        let text = decode_text(bytes).map_err(|error| unread(error.to_string()))?;
         let read = Self::of_document(&text, env!("CARGO_PKG_VERSION"));
-        let mut file = read.map_err(|Wrong { at, words }| {
+        let mut file = read.map_err(|Wrong { at, words, advice }| {
             // Another file may hold secrets, and its words would be told.
             let is_outside = root.is_some_and(|root| leads_outside(&path, root));
             let words = if is_outside {
@@ -139,7 +150,8 @@ impl SettingsFile {
             } else {
                 words
             };
-            failed(Wrong { at, words }.in_text(&text))
+            let code = if advice.is_some() { REQUIRED_VERSION } else { SETTINGS };
+            failed(code, Wrong { at, words, advice: None }.in_text(&text)).maybe_hint(advice)
         })?;
         file.root = root.map(Path::to_owned);
         Ok(file)
@@ -160,7 +172,7 @@ impl SettingsFile {
                 Some(value) => format!("`{value}` needs quotes: \"{value}\""),
                 None => error.message().trim().to_owned(),
             };
-            Wrong { at, words }
+            Wrong { at, words, advice: None }
         })?;
         // First of all: a newer program may know what this one does not.
         check_version(document.get_ref(), version)?;
@@ -274,6 +286,8 @@ struct Wrong {
     /// A byte of its text.
     at: usize,
     words: String,
+    /// How to get a program of the version that is wanted.
+    advice: Option<&'static str>,
 }
 
 impl Wrong {
@@ -287,7 +301,7 @@ impl Wrong {
 }
 
 fn wrong<T>(place: &Spanned<T>, words: impl Into<String>) -> Wrong {
-    Wrong { at: place.span().start, words: words.into() }
+    Wrong { at: place.span().start, words: words.into(), advice: None }
 }
 
 /// The entries of a table as they stand in the file, so that the first mistake is told first.
@@ -304,16 +318,17 @@ fn check_version(document: &DeTable<'_>, version: &str) -> Result<(), Wrong> {
     let of_environments = document.get("env").and_then(|value| value.get_ref().as_table());
     let own = of_environments.into_iter().flat_map(|tables| tables.values());
     let own = own.filter_map(|value| value.get_ref().as_table());
-    for value in [document].into_iter().chain(own).filter_map(|table| table.get("required-version"))
-    {
+    for value in [document].into_iter().chain(own).filter_map(|table| table.get(REQUIRED_VERSION)) {
         let Some(wanted) = value.get_ref().as_str() else { continue };
         let fits = semver::VersionReq::parse(wanted).map_err(|error| {
-            wrong(value, format!("`required-version` is `{}`: {error}", wanted.escape_debug()))
+            let words = format!("`{REQUIRED_VERSION}` is `{}`: {error}", wanted.escape_debug());
+            Wrong { advice: Some(WRITE_VERSIONS), ..wrong(value, words) }
         })?;
         let own = semver::Version::parse(version);
         let own = own.map_err(|error| wrong(value, error.to_string()))?;
         if !fits.matches(&own) {
-            return Err(wrong(value, format!("it needs esb {wanted}, and this is {version}")));
+            let words = format!("it needs esb {wanted}, and this is {version}");
+            return Err(Wrong { advice: Some(GET_VERSION), ..wrong(value, words) });
         }
     }
     Ok(())
@@ -489,7 +504,11 @@ mod tests {
         check("[env.prod.findings]\nx = 'allow'", "[env.prod] there is no finding `x`");
         check("[registry]\na = 1", "`registry.a` is not a setting");
         check("required-version = '>=2'", "it needs esb >=2, and this is 0.1.0");
-        check("required-version = 'new'", "`required-version` is `new`");
+        check("required-version = 'new'", "line 1, column 20: `required-version` is `new`");
+        check("required-version = '=0.1.1'", "it needs esb =0.1.1, and this is 0.1.0");
+        check("required-version = '>=0.1, <0.1'", "it needs esb >=0.1, <0.1, and this");
+        check("[env.prod]\nrequired-version = '0.2'", "line 2, column 20: it needs esb 0.2,");
+        check("required-version = 1", "`required-version` must be a text");
         check("registry =", "line 1, column 11: ");
         check("\n# é\n  [code]\n  é = 1", "line 4, column 3: ");
         check("registry = 'a'\nregistri = 'a'\nab = 1", "line 2, column 1: `registri`");
@@ -497,5 +516,9 @@ mod tests {
         check("[env.prod]\nconfirm = 'ask'", "`confirm` must be \"never\" or \"auto\" or");
         // A newer program may know the key.
         check("newer-key = 1\nrequired-version = '>=2'", "it needs esb >=2");
+        check("registry = {a = 1}\n[code]\nnew = 1\n[env.a]\nrequired-version = '2'", "esb 2,");
+        for fits in ["0.1", "=0.1.0", "^0.1.0", "~0.1", ">=0.1, <0.2", "*"] {
+            SettingsFile::parse(&format!("required-version = '{fits}'"), "0.1.0").unwrap();
+        }
     }
 }

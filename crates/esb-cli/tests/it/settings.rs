@@ -82,9 +82,23 @@ fn an_unknown_setting() {
 #[test]
 fn another_version_is_wanted() {
     let context = Context::new(TEMPLATE);
-    context.write("esb.toml", "required-version = '>=99'\n");
+    context.write("esb.toml", "new-key = 1\nrequired-version = '>=99'\n");
     let said = context.esb(&["validate"]);
-    assert!(said.contains("exit: 1") && said.contains("it needs esb >=99"), "{said}");
+    for words in [
+        "exit: 1",
+        "`[FOLDER]/esb.toml`",
+        "line 2, column 20: it needs esb >=99, and this is [VERSION]",
+        "install a release that fits",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("new-key"), "{said}");
+    let said = context.esb(&["validate", "--format", "json"]);
+    assert!(said.contains("\"code\": \"required-version\""), "{said}");
+    context.write("esb.toml", "required-version = 'new'\n");
+    let said = context.esb(&["validate"]);
+    assert!(said.contains("exit: 1") && said.contains("line 1, column 20"), "{said}");
+    assert!(said.contains("write versions as in"), "{said}");
     assert!(context.esb(&["version"]).contains("exit: 0"));
 }
 
