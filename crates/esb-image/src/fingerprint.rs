@@ -6,7 +6,8 @@
 
 use esb_oci::{Digest, Hasher};
 
-/// Goes into every key; another number makes all earlier results unknown.
+/// Goes into every key; another number makes all earlier results unknown
+/// (docs/contracts/formats.md#the-content-store).
 const VERSION: &str = "esb-image-2";
 
 /// Collects the parts of a key.

@@ -4,7 +4,8 @@
 //! processes may write and be killed at any moment; the last line of a key counts. A hundred
 //! records cost one read and no new files. Large ones have a file of their own, whose digest stands
 //! in their line. Each line carries a check of itself, so that damage is found; one from before
-//! there were checks is no record. Refuses to promise anything: a line that cannot be read is no
+//! there were checks is no record. A kind's name carries the version of its values
+//! (docs/contracts/formats.md#kinds-of-records). Refuses to promise anything: a line that cannot be read is no
 //! record, and what another process writes now may not be seen, or be lost when lines that no longer
 //! count are dropped.
 

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::{BaseIndex, Weight};
 use crate::{archives::tar_entries::MAX_PATH, paths};
 
-/// What every text starts with; another number is another form.
+/// What every text starts with; another number is another form
+/// (docs/contracts/formats.md#images-in-a-registry).
 const VERSION: &str = "1:";
 
 /// The most bytes of a text. Registries take manifests of 4 MiB; larger indexes stay here.
@@ -202,6 +203,7 @@ mod tests {
     fn an_index_comes_back() {
         for index in [sample(), BaseIndex::default()] {
             let text = encode(&index).unwrap();
+            assert_eq!(decode(&text.replacen("1:", "2:", 1)), None, "another form");
             assert_eq!(decode(&text), Some(index));
         }
         assert!(encode(&sample()).unwrap().len() < 6000);

@@ -202,10 +202,7 @@ impl Installer {
             // The Dockerfile of the step is ours: nobody sees it.
             Error::Step { log, .. } => {
                 let lines: Vec<String> = log.lines().map(str::to_owned).collect();
-                job.ended(
-                    &format!("pip ended with an error in the {} engine", engine.name()),
-                    &lines,
-                )
+                job.ended(&format!("pip ended with an error {}", engine.name()), &lines)
             }
             other => other,
         })?;
