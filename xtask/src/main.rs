@@ -28,6 +28,7 @@ mod steps;
 mod test;
 mod tidy;
 mod tools;
+mod upgrades;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -96,6 +97,8 @@ enum Task {
     Packages,
     /// Makes the programs that checks and benchmarks run beside esb, below target/tools
     Tools(tools::Args),
+    /// Lets the last release and this one deploy in turn, before a release
+    Upgrades(upgrades::Args),
     /// Checks the invariants of docs/architecture.md
     Tidy,
 }
@@ -125,6 +128,7 @@ fn main() -> ExitCode {
         Task::Generate { check } => told(generate::generate(check)),
         Task::Packages => packages::run_all(),
         Task::Tools(args) => tools::run(&args),
+        Task::Upgrades(args) => upgrades::run(&args),
         Task::Tidy => told(tidy::tidy()),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -26,7 +26,7 @@ mod logs;
 mod memory;
 mod mode;
 mod offline;
-mod package_index;
+pub(crate) mod package_index;
 mod packages;
 pub(crate) mod parts;
 mod prune;

@@ -1,10 +1,12 @@
 //! Checks the invariants of `docs/architecture.md`.
 
+pub(crate) mod changelog;
 mod citations;
 mod dependencies;
 mod glossary;
 mod layers;
 mod own_flags;
+mod own_version;
 pub(crate) mod packages;
 mod reads;
 
@@ -89,7 +91,9 @@ pub(crate) fn tidy() -> Outcome {
     glossary::check(&root, &mut wrong)?;
     layers::check(&root, &mut wrong)?;
     own_flags::check(&root, &mut wrong)?;
+    own_version::check(&root, &mut wrong)?;
     packages::check(&root, &mut wrong)?;
+    changelog::check(&root, &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(Trouble::Failed(wrong.join("\n"))) }
 }
 
