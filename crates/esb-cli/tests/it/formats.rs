@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_oci::{ContentStore, Digest};
+
 use crate::{bases, context::Context};
 
 const TEMPLATE: &str = r"Transform: AWS::Serverless-2016-10-31
@@ -96,6 +98,39 @@ fn a_version_that_no_run_may_replace_is_refused_before_anything_is_written() {
         assert!(contents(context.path()) == before, "{file} {text}: something was written");
         fs::write(&path, old).unwrap();
     }
+    let said = context.esb(&DEPLOY);
+    assert!(said.starts_with("exit: 0\n"), "{said}");
+}
+
+/// A list of images counts where the store knows it; then a later form of it is refused.
+#[test]
+fn a_later_list_of_images_is_refused() {
+    let context = deployed();
+    let folder = context.path().join(".esb/dev").canonicalize().unwrap();
+    let path = folder.join("made.json");
+    let old = fs::read(&path).unwrap();
+    for (text, told) in [
+        (
+            r#"{"version": 3, "images": 1}"#,
+            "is of version 3, and this program reads versions 1 to 2",
+        ),
+        (r#"{"version": 0, "images": []}"#, "is of version 0"),
+    ] {
+        fs::write(&path, text).unwrap();
+        let store = ContentStore::open(context.path().join("cache")).unwrap();
+        let key = Digest::of(folder.as_os_str().as_encoded_bytes());
+        store.set_record("made-lists", key, &Digest::of(text.as_bytes())).unwrap();
+        drop(store);
+        let before = contents(context.path());
+        for command in [&DEPLOY[..], &["image", "ls", "-e", "dev"]] {
+            let said = context.esb(command);
+            assert!(said.starts_with("exit: 1\n"), "{command:?}: {said}");
+            let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(flat.contains(told) && flat.contains("made.json"), "{command:?}: {said}");
+        }
+        assert!(contents(context.path()) == before, "something was written");
+    }
+    fs::write(&path, old).unwrap();
     let said = context.esb(&DEPLOY);
     assert!(said.starts_with("exit: 0\n"), "{said}");
 }
