@@ -63,8 +63,9 @@ pub(crate) struct GlobalArgs {
     /// Brand that paths, image names and labels follow [default: esb]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) brand: Option<String>,
-    /// What stdout gets; `mermaid` is a diagram, of `esb inspect` alone; `sarif` a log of findings and
-    /// `github` annotations of a workflow, of `esb validate` alone
+    /// What stdout gets; `mermaid` is a diagram, of `esb inspect` alone; of `esb validate` alone are
+    /// `sarif`, a log of findings, `github`, annotations of a workflow, and `gitlab`, a report of
+    /// Code Quality
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// How progress is shown on stderr
@@ -95,6 +96,7 @@ pub(crate) enum Format {
     Mermaid,
     Sarif,
     Github,
+    Gitlab,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -85,6 +85,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("NO_COLOR, CLICOLOR_FORCE", "colour off, or on without a terminal"),
     ("ESB_YES", "`1` deploys and removes without asking; `--yes`"),
     ("CI", "no progress bars and no questions"),
+    (
+        "GITHUB_WORKSPACE, CI_PROJECT_DIR",
+        "checkout from which `--format sarif`, `github` and `gitlab` name files",
+    ),
 ];
 
 /// The variables that take precedence over keys of esb.toml.

@@ -6,13 +6,13 @@ use esb_deploy::levels;
 use esb_model::{Finding, Severity, SourceMap, Span};
 use serde_json::{Value, json};
 
-use crate::{diagnostics, hints};
+use crate::{checkout::Checkout, diagnostics, hints};
 
 /// The address of the page of findings, when the build was given one: `ESB_FINDINGS_URL`.
 const PAGE: Option<&str> = option_env!("ESB_FINDINGS_URL");
 
 /// The log of one run.
-pub(crate) fn log(findings: &[Finding], sources: &SourceMap) -> Value {
+pub(crate) fn log(findings: &[Finding], sources: &SourceMap, checkout: &Checkout<'_>) -> Value {
     let codes = levels::codes();
     let results = diagnostics::sorted(findings).into_iter().map(|finding| {
         let code = finding.code.0;
@@ -24,11 +24,11 @@ pub(crate) fn log(findings: &[Finding], sources: &SourceMap) -> Value {
         if let Some(index) = codes.iter().position(|known| known.code.0 == code) {
             result["ruleIndex"] = index.into();
         }
-        if let Some(place) = finding.span.and_then(|span| place(span, sources)) {
+        if let Some(place) = finding.span.and_then(|span| place(span, sources, checkout)) {
             result["locations"] = json!([{ "physicalLocation": place }]);
         }
         let related = finding.related.iter().enumerate().filter_map(|(id, (span, message))| {
-            let place = place(*span, sources)?;
+            let place = place(*span, sources, checkout)?;
             Some(json!({"id": id, "physicalLocation": place, "message": {"text": message}}))
         });
         let related: Vec<Value> = related.collect();
@@ -82,11 +82,11 @@ fn text(finding: &Finding) -> String {
     }
 }
 
-fn place(span: Span, sources: &SourceMap) -> Option<Value> {
+fn place(span: Span, sources: &SourceMap, checkout: &Checkout<'_>) -> Option<Value> {
     let source = sources.get(span.source)?;
-    let (start, end) = (source.place(span.start), source.place(span.end.max(span.start)));
+    let (start, end) = diagnostics::range(source, span);
     Some(json!({
-        "artifactLocation": {"uri": address(&source.name)},
+        "artifactLocation": {"uri": address(&checkout.file(&source.name))},
         "region": {
             "startLine": start.line,
             "startColumn": start.column,
@@ -96,7 +96,7 @@ fn place(span: Span, sources: &SourceMap) -> Option<Value> {
     }))
 }
 
-/// The address of a file: relative to the project's root, or absolute.
+/// The address of a file: relative, or absolute.
 fn address(name: &str) -> String {
     let mut address = if name.starts_with('/') { "file://".to_owned() } else { String::new() };
     for byte in name.bytes() {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn every_code_has_a_rule() {
-        let log = log(&[], &SourceMap::default());
+        let log = log(&[], &SourceMap::default(), &Checkout::at("/".as_ref(), None));
         let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
         let has = |stage: &str| {
             rules.iter().any(|rule| {

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Kind},
     levels,
     load::Loaded,
-    project::Project,
+    project::{Project, display_name},
     release::bases::Bases,
 };
 
@@ -33,7 +33,7 @@ pub(crate) fn before(
     let subject = |recipe| subject(recipe, loaded, None);
     let subjects: Vec<_> = recipes.iter().filter_map(subject).collect();
     let findings = check(project, store, &subjects);
-    loaded.add_code_findings(findings);
+    loaded.add_code_findings(project, findings);
 }
 
 /// Looks at the imports of all functions, and at the handlers that may be in packages, which lie
@@ -65,7 +65,7 @@ pub(crate) fn after_installation(
         }
     }
     let findings = check(&run.project, Some(&run.connections.store), &subjects);
-    let findings = loaded.add_code_findings(findings);
+    let findings = loaded.add_code_findings(&run.project, findings);
     let findings = loaded.with_levels(findings);
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
     let failed: Vec<String> = errors.map(|finding| finding.message.clone()).collect();
@@ -152,7 +152,7 @@ impl Cache for Records<'_> {
 
 impl Loaded {
     /// Adds findings of code, whose files join the sources; gives those that were added.
-    fn add_code_findings(&mut self, found: Vec<CodeFinding>) -> Vec<Finding> {
+    fn add_code_findings(&mut self, project: &Project, found: Vec<CodeFinding>) -> Vec<Finding> {
         let mut files = BTreeMap::new();
         let mut added = Vec::new();
         for CodeFinding { mut finding, place } in found {
@@ -160,10 +160,11 @@ impl Loaded {
                 if levels::allowed_in_code(&place.text, place.start, finding.code) {
                     continue;
                 }
+                // As templates are: named from where the command runs.
+                let name = display_name(&project.current, &project.root.join(place.file));
                 let sources = &mut self.sources;
-                let source = *files
-                    .entry(place.file.clone())
-                    .or_insert_with(|| sources.add(place.file, place.text));
+                let source =
+                    *files.entry(name).or_insert_with_key(|name| sources.add(name, place.text));
                 finding.span = Some(Span { source, start: place.start, end: place.end });
             }
             let is_known = self

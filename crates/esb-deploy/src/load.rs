@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Kind},
     levels::{self, Levels},
     local_code,
-    project::{Project, TemplateFile, read_limited},
+    project::{Project, TemplateFile, normal, read_limited},
 };
 
 /// The inputs with which templates are read.
@@ -308,12 +308,13 @@ struct ProjectFiles<'a> {
 
 impl Loader for ProjectFiles<'_> {
     fn load(&self, from: &str, location: &str) -> Result<String, LoadError> {
-        // A template is named as the user named it, a file that it includes by its own path.
-        let folder = if from == self.template.name {
-            self.template.path.parent().unwrap_or(&self.project.root).to_owned()
+        // What a template includes is named from where the command runs, as the template is.
+        let from = if from == self.template.name {
+            self.template.path.clone()
         } else {
-            self.project.root.join(Path::new(from).parent().unwrap_or(Path::new("")))
+            normal(&self.project.current.join(from))
         };
+        let folder = from.parent().unwrap_or(&self.project.root);
         let path = fs::canonicalize(folder.join(location)).map_err(|_| LoadError::NotFound)?;
         let root = fs::canonicalize(&self.project.root)
             .map_err(|error| LoadError::Other(error.to_string()))?;

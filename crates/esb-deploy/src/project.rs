@@ -252,7 +252,7 @@ fn owner_path(root: &Path, template: &Path) -> String {
 }
 
 /// A path as short as it can be said from the current folder.
-fn display_name(current: &Path, path: &Path) -> String {
+pub(crate) fn display_name(current: &Path, path: &Path) -> String {
     if let Ok(below) = path.strip_prefix(current) {
         return below.display().to_string();
     }

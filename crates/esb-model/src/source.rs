@@ -19,7 +19,8 @@ pub struct Span {
 /// A named text, as it was read.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The name that messages show: a path relative to the project root, or as it was given.
+    /// The name that messages show: a path from the folder in which the command runs, or
+    /// an absolute one.
     pub name: String,
     pub text: String,
     marks: Vec<Mark>,

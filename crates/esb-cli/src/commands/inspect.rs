@@ -28,7 +28,7 @@ pub(crate) fn run(
             loading::report(&loaded, printer);
             printer.out_as_it_is(inspect::mermaid(&loaded.app).trim_end());
         }
-        Format::Text | Format::Sarif | Format::Github => {
+        Format::Text | Format::Sarif | Format::Github | Format::Gitlab => {
             loading::report(&loaded, printer);
             printer.out(&inspect::text(&loaded.app).join("\n"));
         }

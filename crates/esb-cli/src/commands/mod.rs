@@ -42,10 +42,11 @@ pub(crate) fn run(
     let misfit = match (global.format, &cli.command) {
         (Format::Text | Format::Json, _)
         | (Format::Mermaid, Command::Inspect(_))
-        | (Format::Sarif | Format::Github, Command::Validate(_)) => None,
+        | (Format::Sarif | Format::Github | Format::Gitlab, Command::Validate(_)) => None,
         (Format::Mermaid, _) => Some("`--format mermaid` is for `esb inspect` alone"),
         (Format::Sarif, _) => Some("`--format sarif` is for `esb validate` alone"),
         (Format::Github, _) => Some("`--format github` is for `esb validate` alone"),
+        (Format::Gitlab, _) => Some("`--format gitlab` is for `esb validate` alone"),
     };
     if let Some(text) = misfit {
         return Err(Error::new(Kind::Usage, "format", text).into());

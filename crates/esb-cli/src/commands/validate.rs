@@ -1,14 +1,13 @@
 //! `esb validate`: shows every finding and sets the exit code.
 
-use std::path::Path;
-
 use esb_deploy::{Mode, Naming, predict};
 use esb_model::Severity;
 
 use crate::{
     annotations,
+    checkout::Checkout,
     cli::{Format, GlobalArgs, ValidateArgs},
-    connections,
+    code_quality, connections,
     diagnostics::{self, Counts},
     documents::{FindingFields, ValidateDocument},
     environment::Environment,
@@ -34,14 +33,17 @@ pub(crate) fn run(
     let lowest = if args.deny.is_some() { Severity::Warning } else { Severity::Error };
     let findings = loaded.effective_findings();
     let bad = findings.iter().filter(|finding| finding.severity >= lowest).count();
+    let checkout = Checkout::new(&project.current, environment);
     if global.format == Format::Sarif {
-        printer.document_as_it_is(&sarif::log(&findings, &loaded.sources));
+        printer.document_as_it_is(&sarif::log(&findings, &loaded.sources, &checkout));
     } else if global.format == Format::Github {
-        let checkout = environment.get("GITHUB_WORKSPACE").map(Path::new);
-        let folders = annotations::Folders { project: &project.root, checkout };
-        for line in annotations::lines(&findings, &loaded.sources, &folders) {
+        for line in annotations::lines(&findings, &loaded.sources, &checkout) {
             printer.out_as_it_is(&line);
         }
+    } else if global.format == Format::Gitlab {
+        let template = &project.templates[0].name;
+        let report = code_quality::report(&findings, &loaded.sources, &checkout, template);
+        printer.document_as_it_is(&report);
     } else if printer.json {
         let findings = FindingFields::all(&findings, &loaded.sources);
         printer.document(&ValidateDocument { valid: bad == 0, findings });

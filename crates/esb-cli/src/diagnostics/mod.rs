@@ -4,7 +4,7 @@ mod render;
 
 use std::{cmp::Reverse, fmt};
 
-use esb_model::{Finding, Severity, SourceMap, Span};
+use esb_model::{Finding, Place, Severity, Source, SourceMap, Span};
 
 use crate::{
     documents::{FindingFields, ProgressEvent},
@@ -47,6 +47,14 @@ pub(crate) fn print(
         }
     }
     counts
+}
+
+/// The first character of a span and what is behind the last: without line breaks at the end, which
+/// a block of YAML includes, for the line after them may be behind the end of the file.
+pub(crate) fn range(source: &Source, span: Span) -> (Place, Place) {
+    let text = source.text.get(span.start..span.end).unwrap_or_default();
+    let end = span.start + text.trim_end_matches(['\n', '\r', ' ']).len();
+    (source.place(span.start), source.place(end))
 }
 
 /// Sorts findings by file and place; those without a place come first.

@@ -5,6 +5,7 @@
 
 mod bases;
 mod code;
+mod code_hosts;
 mod common_mistakes;
 mod context;
 mod damage;
