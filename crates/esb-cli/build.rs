@@ -1,4 +1,4 @@
-//! Tells the compiler the commit and the target, for `esb version`.
+//! Tells the compiler the commit, its time and the target, for `esb version` and manual pages.
 
 use std::{env, fs, path::Path, process::Command};
 
@@ -11,6 +11,12 @@ fn main() {
     println!("cargo:rerun-if-env-changed=ESB_COMMIT");
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rustc-env=ESB_TARGET={}", env::var("TARGET").unwrap_or_default());
+    // Builds that can be repeated set the time: https://reproducible-builds.org/specs/source-date-epoch
+    println!("cargo:rerun-if-env-changed=SOURCE_DATE_EPOCH");
+    let time = env::var("SOURCE_DATE_EPOCH").ok();
+    if let Some(time) = time.or_else(|| git(&["log", "-1", "--format=%ct"])) {
+        println!("cargo:rustc-env=ESB_TIME={time}");
+    }
     // A build outside of a clone can say which commit it is of.
     if env::var_os("ESB_COMMIT").is_some() {
         return;

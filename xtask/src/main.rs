@@ -19,6 +19,7 @@ mod japanese;
 mod java;
 mod lanes;
 mod limit;
+mod manual;
 mod mentions;
 mod packages;
 mod probe;

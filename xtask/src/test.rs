@@ -14,7 +14,7 @@ use crate::{
     command::{cargo, command, of_workspace, output, run, target},
     e2e, fuzz, generate, hooks, java,
     lanes::{beside, topic},
-    provision, python,
+    manual, provision, python,
     steps::say,
     tidy,
 };
@@ -38,7 +38,7 @@ const E2E: &str = "cargo xtask e2e";
 type Step = (&'static str, fn() -> Outcome);
 
 /// What the compiler is needed for.
-const CODE: [Step; 8] = [
+const CODE: [Step; 9] = [
     ("fmt", || run(cargo().args(["fmt", "--all", "--check"]))),
     ("tidy", tidy::tidy),
     ("clippy", clippy),
@@ -53,6 +53,7 @@ const CODE: [Step; 8] = [
     }),
     ("public API is what docs/reference/api lists", || generate::libraries(true)),
     ("reference pages are those of the code", || generate::reference(true)),
+    ("manual pages have no warnings", manual::check),
 ];
 
 /// What needs Python, Java and programs of others.

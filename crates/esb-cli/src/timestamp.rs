@@ -7,12 +7,18 @@ pub(crate) fn now() -> String {
     of(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
+/// The day in UTC of a time since 1970 in seconds, as in `2026-01-31`.
+pub(crate) fn day(seconds: u64) -> String {
+    let (year, month, day) = date(seconds / 86_400);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 fn of(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
-    let (year, month, day) = date(seconds / 86_400);
+    let day = day(seconds);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let millis = since_epoch.subsec_millis();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    format!("{day}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 /// The date of a day since 1970, by the Gregorian calendar.

@@ -13,7 +13,7 @@ const NUMBER: [&str; 3] = ["CARGO_PKG_", "crate_version!", "crate_name!"];
 
 /// Sources that tell it to people and servers, or compare it with what a project wants.
 const TELLERS: [&str; 5] = [
-    "crates/esb-cli/src/commands/man.rs",
+    "crates/esb-cli/src/commands/man/page.rs",
     "crates/esb-cli/src/commands/version.rs",
     "crates/esb-cli/src/sarif.rs",
     "crates/esb-deploy/src/settings.rs",
