@@ -2,46 +2,110 @@
 # Downloads a release of esb, verifies its sum, and puts it on the search path of the job.
 set -euo pipefail
 
+# Ends with an error that GitHub shows with the run.
+fail() {
+    local text="${1//'%'/%25}"
+    text="${text//$'\r'/%0D}"
+    printf '::error title=esb::%s\n' "${text//$'\n'/%0A}"
+    exit 1
+}
+
+number='[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?'
+version="${ESB_VERSION#v}"
+[[ "$version" == latest || "$version" =~ ^$number$ ]] ||
+    fail "\`version: $ESB_VERSION\` is no version; it is one such as \`0.1.0\`, or \`latest\`"
+releases="${ESB_RELEASES%/}"
+[[ "$releases" =~ ^https?://[^/@[:space:]\"\\]+(/[^[:space:]\"\\]*)?$ ]] ||
+    fail "\`releases\` is no address that begins with \`https://\` and holds no password"
+token="${ESB_TOKEN:-}"
+[[ "$token" =~ ^[[:graph:]]*$ && "$token" != *[\"\\]* ]] ||
+    fail "\`token\` holds a space, a quote, a backslash or a line break"
+
+[[ "$(uname -s)" == Linux ]] || fail "esb has no program for $(uname -s); run the job on Linux"
 case "$(uname -m)" in
     x86_64 | amd64) target=x86_64-unknown-linux-musl ;;
     aarch64 | arm64) target=aarch64-unknown-linux-musl ;;
-    *)
-        echo "::error::esb has no program for $(uname -m)"
-        exit 1
-        ;;
+    *) fail "esb has no program for $(uname -m); it has one for x86_64 and one for aarch64" ;;
 esac
+for program in curl sha256sum tar gzip; do
+    command -v "$program" > /dev/null || fail "\`$program\` is missing; install it in an earlier step"
+done
 
-name="esb-$ESB_VERSION-$target"
-folder="${RUNNER_TOOL_CACHE:-$RUNNER_TEMP}/esb/$ESB_VERSION"
-cache="${ESB_CACHE_DIR:-$RUNNER_TEMP/esb-cache}"
+work="$(mktemp -d "$RUNNER_TEMP/esb.XXXXXX")"
+trap 'rm -rf "$work"' EXIT
 
-# A token is given to curl on its stdin, where no other process of the machine can read it.
+# Downloads an address to a file. What is said to curl on its stdin is no argument that other
+# processes of the machine could read.
 fetch() {
-    printf '%s' "${ESB_TOKEN:+header = \"Authorization: Bearer $ESB_TOKEN\"}" |
-        curl --config - --fail --silent --show-error --location --retry 3 --output "$2" \
-            "${ESB_RELEASES%/}/$ESB_VERSION/$1"
+    local status redirects='=https'
+    [[ "$1" == https:* ]] || redirects='=http,https'
+    status="$(
+        {
+            printf 'url = "%s"\n' "$1"
+            [[ -z "$token" ]] || printf 'header = "Authorization: Bearer %s"\n' "$token"
+        } | curl --config - --silent --show-error --location --proto '=http,https' \
+            --proto-redir "$redirects" --retry 3 --connect-timeout 20 --speed-limit 1 --speed-time 60 \
+            --output "$2" --write-out '%{http_code}' 2> "$work/said"
+    )" || fail "cannot download $1: $(tail -n 1 "$work/said")"
+    case "$status" in
+        200) ;;
+        401 | 403) fail "no access to $1 (HTTP $status); \`token\` has to be one for this address" ;;
+        404) fail "$1 is not there (HTTP 404); \`version\` says which release, \`releases\` where" ;;
+        *) fail "cannot download $1: HTTP $status" ;;
+    esac
 }
 
-if [[ ! -x "$folder/esb" ]]; then
-    work="$(mktemp -d "$RUNNER_TEMP/esb.XXXXXX")"
-    trap 'rm -rf "$work"' EXIT
-    fetch SHA256SUMS "$work/SHA256SUMS"
-    fetch "$name.tar.gz" "$work/$name.tar.gz"
-    if ! (cd "$work" && grep -F "  $name.tar.gz" SHA256SUMS | sha256sum --check --status --strict); then
-        echo "::error::the sum of $name.tar.gz is not the one in SHA256SUMS"
-        exit 1
-    fi
-    mkdir -p "$folder"
-    tar -xzf "$work/$name.tar.gz" -C "$work"
-    # By a rename: jobs beside this one find the whole program or none.
-    cp "$work/$name/esb" "$folder/.esb.$$"
-    mv "$folder/.esb.$$" "$folder/esb"
+# The sum of a file, as the release gives it; nothing where it does not.
+sum_of() {
+    local sum file
+    while read -r sum file; do
+        if [[ "${file#\*}" == "$1" ]]; then
+            echo "$sum"
+        fi
+    done < "$work/SHA256SUMS"
+}
+
+if [[ "$version" == latest ]]; then
+    # GitHub has an address of its own for the newest release.
+    newest="$releases/latest"
+    [[ "$releases" != */releases/download ]] || newest="${releases%/download}/latest/download"
+    fetch "$newest/SHA256SUMS" "$work/SHA256SUMS"
+    while read -r _ file; do
+        if [[ "${file#\*}" =~ ^esb-($number)-$target\.tar\.gz$ ]]; then
+            version="${BASH_REMATCH[1]}"
+        fi
+    done < "$work/SHA256SUMS"
+    [[ "$version" != latest ]] || fail "$newest/SHA256SUMS names no archive for $target"
 fi
 
-"$folder/esb" version
+name="esb-$version-$target"
+folder="${RUNNER_TOOL_CACHE:-$RUNNER_TEMP}/esb/$version/${target%%-*}"
+# What the installed program says; nothing where it is not there or damaged.
+said() { "$folder/esb" version 2> "$work/said" || true; }
+
+if [[ "$(said)" != "esb $version "* ]]; then
+    [[ -e "$work/SHA256SUMS" ]] || fetch "$releases/v$version/SHA256SUMS" "$work/SHA256SUMS"
+    expected="$(sum_of "$name.tar.gz")"
+    [[ -n "$expected" ]] || fail "$releases/v$version/SHA256SUMS does not name $name.tar.gz"
+    fetch "$releases/v$version/$name.tar.gz" "$work/$name.tar.gz"
+    sum="$(sha256sum < "$work/$name.tar.gz")"
+    [[ "${sum%% *}" == "$expected" ]] ||
+        fail "the sum of $name.tar.gz is ${sum%% *}, and SHA256SUMS says $expected; nothing was installed"
+    tar -xzf "$work/$name.tar.gz" -C "$work"
+    mkdir -p "$folder"
+    # By a rename: jobs beside this one find the whole program or none.
+    cp "$work/$name/esb" "$folder/.esb.$$"
+    mv -f "$folder/.esb.$$" "$folder/esb"
+    [[ "$(said)" == "esb $version "* ]] ||
+        fail "the program of $name.tar.gz does not run here: $(tail -n 1 "$work/said")"
+fi
+said
+
+cache="${ESB_CACHE_DIR:-$RUNNER_TEMP/esb-cache}"
 echo "$folder" >> "$GITHUB_PATH"
 echo "ESB_CACHE_DIR=$cache" >> "$GITHUB_ENV"
 {
+    echo "version=$version"
     echo "path=$folder"
     echo "cache=$cache"
 } >> "$GITHUB_OUTPUT"

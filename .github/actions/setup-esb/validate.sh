@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Validates templates, and leaves what was found for the upload as SARIF.
+set -uo pipefail
+
+templates=()
+while IFS= read -r template; do
+    template="${template%$'\r'}"
+    if [[ -n "${template//[[:space:]]/}" ]]; then
+        templates+=(--template "$template")
+    fi
+done <<< "${TEMPLATES:-}"
+
+sarif="$RUNNER_TEMP/esb.sarif"
+esb validate --deny warnings --format sarif ${templates[@]+"${templates[@]}"} > "$sarif"
+status=$?
+# A run that found no templates wrote nothing.
+if [[ -s "$sarif" ]]; then
+    echo "sarif=$sarif" >> "$GITHUB_OUTPUT"
+fi
+exit "$status"
