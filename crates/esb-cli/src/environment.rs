@@ -79,7 +79,10 @@ pub(crate) const VARIABLES: &[(&str, &str)] = &[
         "HTTP_PROXY, HTTPS_PROXY, NO_PROXY",
         "proxies for registries; never used for loopback and the internal registry",
     ),
-    ("SSL_CERT_FILE", "further root certificates for registries; `--ca-file`"),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "root certificates for registries, in place of the system's; `--ca-file` adds others",
+    ),
     ("PIP_*, UV_*", "settings of pip and uv for dependencies"),
     ("SOURCE_DATE_EPOCH", "time of files and images in seconds since 1970 (default 1980-01-01)"),
     ("NO_COLOR, CLICOLOR_FORCE", "colour off, or on without a terminal"),

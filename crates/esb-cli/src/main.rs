@@ -55,6 +55,11 @@ use exit_code::{CliError, Exit};
 use printer::{Printer, ProgressStyle};
 use questions::PromptedFields;
 
+/// musl's allocator makes threads wait for each other.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let start = Instant::now();
     completion::complete();

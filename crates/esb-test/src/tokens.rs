@@ -51,7 +51,12 @@ impl Identity {
             Self { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
         let mut openssl = Command::new("openssl");
         openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]);
-        openssl.args(["-subj", "/CN=esb", "-addext", "subjectAltName=IP:127.0.0.1"]);
+        openssl.args([
+            "-subj",
+            "/CN=esb",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1,DNS:registry,DNS:registry.esb.test",
+        ]);
         openssl.args(["-addext", "basicConstraints=CA:FALSE"]);
         openssl.arg("-keyout").arg(&made.key).arg("-out").arg(&made.certificate);
         let failed = |source| Error::Run { program: "openssl".to_owned(), source };

@@ -3,65 +3,104 @@
 use std::fs;
 
 use super::{
-    Release, Shared,
     build::Program,
+    dependencies,
+    release::Release,
+    shared::{Shared, section},
     tree::{Tree, gzip},
 };
 use crate::{
     checks::Outcome,
-    command::{command, output, root, target},
+    command::{command, output},
 };
 
-const DESCRIPTION: &str = "runs AWS SAM applications on your own servers
- esb builds container images of the functions in an AWS SAM template, pushes them to a
- registry and publishes the configuration that an on-premises serverless platform reads.
- It needs neither a container engine nor the internet.";
+const MAINTAINER: &str = "esb maintainers <esb@esb.invalid>";
+
+const DESCRIPTION: &str = "run AWS SAM applications on your own servers
+ esb builds container images of the functions in an AWS SAM template, pushes
+ them to a registry and publishes the configuration that an on-premises
+ serverless platform reads. It needs neither a container engine nor the
+ internet.";
+
+/// What lintian finds here and is meant.
+const OVERRIDES: &str = "\
+# One file that runs on every Linux, whatever its C library.
+esb: statically-linked-binary
+# The package is not one of Debian's own.
+esb: initial-upload-closes-no-bugs *
+";
+
+/// The package's file.
+pub(super) fn name(release: &Release, architecture: &str) -> String {
+    format!("esb_{}-1_{architecture}.deb", release.version)
+}
 
 /// Writes the package.
 pub(super) fn package(release: &Release, program: &Program, shared: &Shared) -> Outcome {
     esb_test::ensure_packages(&["dpkg"])?;
-    let binary = fs::read(&program.path)?;
     let mut tree = Tree::default();
-    tree.add("usr/bin/esb", 0o755, &binary);
+    tree.add("usr/bin/esb", 0o755, &fs::read(&program.path)?);
     for (page, text) in &shared.manual {
-        let section = page.rsplit('.').next().unwrap_or("1");
-        tree.add(format!("usr/share/man/man{section}/{page}.gz"), 0o644, &gzip(text)?);
+        tree.add(format!("usr/share/man/man{}/{page}.gz", section(page)), 0o644, &gzip(text)?);
     }
     tree.add("usr/share/bash-completion/completions/esb", 0o644, &shared.bash);
     tree.add("usr/share/zsh/vendor-completions/_esb", 0o644, &shared.zsh);
     tree.add("usr/share/fish/vendor_completions.d/esb.fish", 0o644, &shared.fish);
-    let changes = gzip(&fs::read(root().join("CHANGELOG.md"))?)?;
+    let changes = gzip(&fs::read(release.source.join("CHANGELOG.md"))?)?;
     tree.add("usr/share/doc/esb/changelog.gz", 0o644, &changes);
-    tree.add("usr/share/doc/esb/copyright", 0o644, copyright(shared)?.as_bytes());
-    tree.add("DEBIAN/control", 0o644, control(release, program, binary.len()).as_bytes());
+    let changes = gzip(changelog(release)?.as_bytes())?;
+    tree.add("usr/share/doc/esb/changelog.Debian.gz", 0o644, &changes);
+    tree.add("usr/share/doc/esb/copyright", 0o644, copyright(release, shared)?.as_bytes());
+    tree.add("usr/share/lintian/overrides/esb", 0o644, OVERRIDES.as_bytes());
+    let control = control(release, program, tree.size());
 
-    let folder = target().join("dist/debian").join(program.target.debian);
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
+    let folder = release.work.join("debian").join(program.target.debian);
     tree.write(&folder)?;
-    let name = format!("esb_{}-1_{}.deb", release.version, program.target.debian);
+    let mut sums = command("md5sum");
+    sums.current_dir(&folder).args(tree.files().map(|(path, _)| path));
+    let sums = output(&mut sums)?;
+    let mut tree = Tree::default();
+    tree.add("DEBIAN/md5sums", 0o644, sums.as_bytes());
+    tree.add("DEBIAN/control", 0o644, control.as_bytes());
+    tree.write(&folder)?;
     let mut build = command("dpkg-deb");
-    build.args(["--root-owner-group", "-Zxz", "--build"]).arg(&folder);
-    build.arg(release.folder.join(name)).env("SOURCE_DATE_EPOCH", release.epoch.to_string());
-    output(&mut build).map(drop)
+    // How many processors compress is not to be seen in the result.
+    build.args(["--root-owner-group", "-Zxz", "--build"]).env("DPKG_DEB_THREADS_MAX", "1");
+    build.arg(&folder).arg(release.file(&name(release, program.target.debian)));
+    output(build.env("SOURCE_DATE_EPOCH", release.epoch.to_string())).map(drop)
 }
 
 fn control(release: &Release, program: &Program, bytes: usize) -> String {
     format!(
-        "Package: esb\nVersion: {}-1\nArchitecture: {}\nMaintainer: esb maintainers \
-         <esb@localhost>\nInstalled-Size: {}\nSection: devel\nPriority: optional\nDescription: \
-         {DESCRIPTION}\n",
+        "Package: esb\nVersion: {}-1\nArchitecture: {}\nMaintainer: {MAINTAINER}\n\
+         Installed-Size: {}\nSection: devel\nPriority: optional\nDescription: {DESCRIPTION}\n",
         release.version,
         program.target.debian,
         bytes.div_ceil(1024),
     )
 }
 
-fn copyright(shared: &Shared) -> Outcome<String> {
+/// What changed in the package, as Debian writes it.
+fn changelog(release: &Release) -> Outcome<String> {
+    let time = format!("@{}", release.epoch);
+    let time = output(command("date").args(["--utc", "--rfc-email", "--date", &time]))?;
+    Ok(format!(
+        "esb ({}-1) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- {MAINTAINER}  {}\n",
+        release.version,
+        time.trim()
+    ))
+}
+
+fn copyright(release: &Release, shared: &Shared) -> Outcome<String> {
     let mut text = "esb is licensed under MIT or Apache-2.0, at your choice.\n\n".to_owned();
-    text.push_str(&fs::read_to_string(root().join("LICENSE-MIT"))?);
-    text.push_str("\nOn Debian systems the Apache licence is in /usr/share/common-licenses.\n\n");
-    text.push_str(&String::from_utf8_lossy(&shared.licences));
+    text.push_str(&fs::read_to_string(release.source.join("LICENSE-MIT"))?);
+    let apache = "On Debian systems the Apache licence, version 2.0, is in\n\
+                  /usr/share/common-licenses/Apache-2.0.\n";
+    text.push('\n');
+    text.push_str(apache);
+    // Debian has that text once for all packages.
+    let licences = shared.licences.iter().map(|licence| licence.without_apache(apache));
+    text.push('\n');
+    text.push_str(&dependencies::document(licences));
     Ok(text)
 }

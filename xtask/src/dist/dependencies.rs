@@ -9,14 +9,14 @@ use std::{
 
 use serde_json::Value;
 
-use super::TARGETS;
+use super::{TARGETS, release::Release};
 use crate::{
     checks::Outcome,
-    command::{cargo, output, root},
+    command::{cargo, output},
 };
 
 /// Licences that allow what we do: to ship a program with the code, its licence beside it.
-const ALLOWED: [&str; 13] = [
+const ALLOWED: [&str; 14] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -28,6 +28,7 @@ const ALLOWED: [&str; 13] = [
     "ISC",
     "MIT",
     "Unicode-3.0",
+    "Unicode-DFS-2016",
     "Unlicense",
     "Zlib",
 ];
@@ -43,15 +44,18 @@ pub(super) struct Crate {
     pub(super) checksum: String,
     /// Names and versions of the crates that it uses.
     pub(super) uses: BTreeSet<(String, String)>,
+    /// Whether a crate of ours uses it.
+    pub(super) is_direct: bool,
     folder: String,
 }
 
 /// The crates that are compiled into the program, for all targets, by name and version.
-pub(super) fn of_program() -> Outcome<Vec<Crate>> {
-    let sums = checksums(&fs::read_to_string(root().join("Cargo.lock"))?);
+pub(super) fn of_program(release: &Release) -> Outcome<Vec<Crate>> {
+    let sums = checksums(&fs::read_to_string(release.source.join("Cargo.lock"))?);
     let mut found: BTreeMap<(String, String), Crate> = BTreeMap::new();
     for target in TARGETS {
         let mut metadata = cargo();
+        metadata.current_dir(&release.source);
         metadata.args(["metadata", "--format-version", "1", "--locked", "--filter-platform"]);
         let text = output(metadata.arg(target.triple))?;
         let graph: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -85,7 +89,7 @@ fn collect(
     };
     let program = packages.iter().find(|(_, package)| package["name"] == "esb-cli");
     let mut open: Vec<String> = program.into_iter().map(|(id, _)| id.clone()).collect();
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut direct) = (BTreeSet::new(), BTreeSet::new());
     while let Some(id) = open.pop() {
         if !seen.insert(id.clone()) {
             continue;
@@ -97,6 +101,7 @@ fn collect(
         open.extend(used.iter().cloned());
         let package = &packages[&id];
         if package["source"].is_null() {
+            direct.extend(used);
             continue;
         }
         let key = key(&id);
@@ -106,12 +111,18 @@ fn collect(
             version: key.1,
             licence: text(&package["license"]).replace('/', " OR "),
             uses: BTreeSet::new(),
+            is_direct: false,
             folder: text(&package["manifest_path"]).trim_end_matches("Cargo.toml").to_owned(),
         });
         entry.uses.extend(used.iter().map(|id| {
             let package = &packages[id];
             (text(&package["name"]), text(&package["version"]))
         }));
+    }
+    for id in direct {
+        if let Some(entry) = found.get_mut(&key(&id)) {
+            entry.is_direct = true;
+        }
     }
 }
 
@@ -148,33 +159,65 @@ fn allows(expression: &str) -> bool {
     expression.split(" OR ").any(|way| way.split(" AND ").all(is_allowed))
 }
 
-/// The texts of all licences, each once, with the crates that have it.
-pub(super) fn texts(crates: &[Crate]) -> Outcome<String> {
+/// A licence's text, with the crates and libraries that have it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Licence {
+    pub(super) titles: Vec<String>,
+    pub(super) text: String,
+}
+
+impl Licence {
+    /// With other words where its text has the whole Apache licence.
+    pub(super) fn without_apache(&self, instead: &str) -> Self {
+        const END: &str = "END OF TERMS AND CONDITIONS";
+        let whole = |text: &str| {
+            let end = text.find(END)?;
+            let start = text[..end].rfind("Version 2.0, January 2004")?;
+            let start = text[..start].rfind("Apache License")?;
+            let start = text[..start].rfind('\n').map_or(0, |line| line + 1);
+            Some(start..end + END.len())
+        };
+        let (titles, mut text) = (self.titles.clone(), self.text.clone());
+        while let Some(range) = whole(&text) {
+            text.replace_range(range, instead);
+        }
+        Self { titles, text }
+    }
+}
+
+/// The texts of all licences, each once.
+pub(super) fn licences(
+    crates: &[Crate],
+    libraries: Vec<(String, String)>,
+) -> Outcome<Vec<Licence>> {
     let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut without = Vec::new();
+    for (title, text) in libraries {
+        by_text.entry(text.trim().to_owned()).or_default().push(title);
+    }
     for one in crates {
         let title = format!("{} {} ({})", one.name, one.version, one.licence);
-        let files = licence_files(Path::new(&one.folder))?;
+        let mut files = licence_files(Path::new(&one.folder))?;
         if files.is_empty() {
-            without.push(title.clone());
+            files.push("Without a file of its own: the licence is the one named above.".to_owned());
         }
         for text in files {
             by_text.entry(text).or_default().push(title.clone());
         }
     }
-    let mut parts: Vec<(String, String)> =
-        by_text.into_iter().map(|(text, titles)| (titles.join("\n"), text)).collect();
-    parts.sort();
-    let mut all = "esb contains code of these crates, under these licences.\n".to_owned();
-    for (titles, text) in parts {
-        let _ = write!(all, "\n{}\n{titles}\n\n{text}\n", "=".repeat(78));
+    let mut licences: Vec<Licence> =
+        by_text.into_iter().map(|(text, titles)| Licence { titles, text }).collect();
+    licences.sort();
+    Ok(licences)
+}
+
+/// Licences as one text.
+pub(super) fn document(licences: impl Iterator<Item = Licence>) -> String {
+    let mut all =
+        "esb contains code of these crates and libraries, under these licences.\n".to_owned();
+    for Licence { titles, text } in licences {
+        let _ = write!(all, "\n{}\n{}\n\n{text}\n", "=".repeat(78), titles.join("\n"));
     }
-    if !without.is_empty() {
-        let names = without.join("\n");
-        let _ =
-            write!(all, "\n{}\nWithout a licence file of their own:\n{names}\n", "=".repeat(78));
-    }
-    Ok(all)
+    all
 }
 
 fn licence_files(folder: &Path) -> Outcome<Vec<String>> {
@@ -209,6 +252,19 @@ mod tests {
         check("(GPL-2.0 OR GPL-3.0) AND MIT", false);
         check("Apache-2.0 WITH LLVM-exception OR GPL-2.0", true);
         check("", false);
+    }
+
+    #[test]
+    fn the_apache_licence_is_replaced_wherever_it_stands() {
+        let check = |text: &str, expected: &str| {
+            let licence = Licence { titles: Vec::new(), text: text.to_owned() };
+            assert_eq!(licence.without_apache("X").text, expected);
+        };
+        let apache = "  Apache License\n  Version 2.0, January 2004\n  1.\n\
+                      END OF TERMS AND CONDITIONS";
+        check(apache, "X");
+        check(&format!("under the\n{apache}\nof b\n{apache}\n"), "under the\nX\nof b\nX\n");
+        check("MIT, or the Apache License, Version 2.0", "MIT, or the Apache License, Version 2.0");
     }
 
     #[test]

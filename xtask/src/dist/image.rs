@@ -7,11 +7,8 @@ use esb_image::{BuildRequest, Builder as _, Built, EmbeddedBuilder, EmbeddedSett
 use esb_model::{BaseRef, FunctionId, ImageKind, ImageRecipe, NullReporter, Platform, TemplateId};
 use esb_oci::{ContentStore, write_layout};
 
-use super::{Release, build::Program};
-use crate::{
-    checks::{Outcome, Trouble, chain},
-    command::target,
-};
+use super::{build::Program, release::Release, tree::Tree};
+use crate::checks::{Outcome, Trouble, chain};
 
 /// Where Debian keeps the certificates that its users trust.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -23,13 +20,10 @@ WORKDIR /work
 ENTRYPOINT [\"/esb\"]
 ";
 
-/// Writes an OCI layout with the image.
+/// Writes an archive that is an OCI layout with the image.
 pub(super) fn write(release: &Release, programs: &[Program]) -> Outcome {
     esb_test::ensure_packages(&["ca-certificates"])?;
-    let folder = target().join("dist/image");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
+    let folder = release.work.join("image");
     let failed = |error: &dyn std::error::Error| Trouble::Failed(chain(error));
     let store = ContentStore::open(folder.join("store")).map_err(|error| failed(&error))?;
     let builder = EmbeddedBuilder::new(store, EmbeddedSettings::default());
@@ -50,8 +44,22 @@ pub(super) fn write(release: &Release, programs: &[Program]) -> Outcome {
             other => return Err(format!("the embedded engine made {other:?}").into()),
         }
     }
-    let layout = release.folder.join(format!("esb-{}.oci", release.version));
-    runtime.block_on(write_layout(&*layout, &images)).map_err(|error| failed(&error))
+    let layout = folder.join("layout");
+    runtime.block_on(write_layout(&*layout, &images)).map_err(|error| failed(&error))?;
+    let mut tree = Tree::default();
+    for entry in walkdir::WalkDir::new(&layout) {
+        let entry = entry.map_err(|error| error.to_string())?;
+        if entry.file_type().is_file() {
+            let path = entry.path().strip_prefix(&layout).unwrap_or(entry.path());
+            tree.add(path.to_string_lossy(), 0o644, &fs::read(entry.path())?);
+        }
+    }
+    Ok(fs::write(release.file(&name(release)), tree.to_tar(release.epoch)?)?)
+}
+
+/// The image's file.
+pub(super) fn name(release: &Release) -> String {
+    format!("esb-{}.oci.tar", release.version)
 }
 
 fn recipe(program: &Program) -> ImageRecipe {

@@ -4,11 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Release, dependencies::Crate};
+use super::{dependencies::Crate, release::Release};
 use crate::{
     checks::Outcome,
     command::{command, output},
 };
+
+/// The document's file.
+pub(super) fn name(release: &Release) -> String {
+    format!("esb-{}.cdx.json", release.version)
+}
 
 /// The document, the same bytes for the same crates and time.
 pub(super) fn document(release: &Release, crates: &[Crate]) -> Outcome<String> {
@@ -25,8 +30,9 @@ pub(super) fn document(release: &Release, crates: &[Crate]) -> Outcome<String> {
             json!({"ref": address(&one.name, &one.version), "dependsOn": used})
         })
         .collect();
-    let all: Vec<String> = crates.iter().map(|one| address(&one.name, &one.version)).collect();
-    dependencies.insert(0, json!({"ref": own, "dependsOn": all}));
+    let direct = crates.iter().filter(|one| one.is_direct);
+    let direct: Vec<String> = direct.map(|one| address(&one.name, &one.version)).collect();
+    dependencies.insert(0, json!({"ref": own, "dependsOn": direct}));
     let document = json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",

@@ -17,8 +17,8 @@ impl Tree {
         self.0.insert(path.into(), (mode, bytes.to_vec()));
     }
 
-    /// A `.tar.gz` of them: the same bytes for the same files and time.
-    pub(super) fn to_archive(&self, epoch: u64) -> Outcome<Vec<u8>> {
+    /// An archive of them: the same bytes for the same files and time.
+    pub(super) fn to_tar(&self, epoch: u64) -> Outcome<Vec<u8>> {
         let mut archive = tar::Builder::new(Vec::new());
         for (path, (mode, bytes)) in &self.0 {
             let mut header = tar::Header::new_ustar();
@@ -29,7 +29,17 @@ impl Tree {
             header.set_gid(0);
             archive.append_data(&mut header, path, bytes.as_slice())?;
         }
-        gzip(&archive.into_inner()?)
+        Ok(archive.into_inner()?)
+    }
+
+    /// How large they are together.
+    pub(super) fn size(&self) -> usize {
+        self.0.values().map(|(_, bytes)| bytes.len()).sum()
+    }
+
+    /// Their paths, with what they hold.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(path, (_, bytes))| (path.as_str(), bytes.as_slice()))
     }
 
     /// Writes them below a folder.
@@ -37,7 +47,11 @@ impl Tree {
         for (path, (mode, bytes)) in &self.0 {
             let path = folder.join(path);
             if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent)?;
+                // Whatever the mask of this process: modes are part of a package.
+                for folder in parent.ancestors().take_while(|one| one.starts_with(folder)) {
+                    fs::create_dir_all(folder)?;
+                    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
+                }
             }
             fs::write(&path, bytes)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
@@ -64,7 +78,7 @@ mod tests {
             for name in names {
                 tree.add(name, 0o644, name.as_bytes());
             }
-            tree.to_archive(1_000).unwrap()
+            tree.to_tar(1_000).unwrap()
         };
         assert_eq!(made(["a/b", "c"]), made(["c", "a/b"]));
     }
