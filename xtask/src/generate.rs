@@ -11,12 +11,13 @@ use crate::{
 };
 
 /// The pages that `esb` prints, by the name that it knows them by and their file.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 6] = [
     ("commands", "commands.md"),
     ("variables", "variables.md"),
     ("exit-codes", "exit-codes.md"),
     ("findings", "findings.md"),
     ("esb-toml", "esb.toml"),
+    ("esb-toml-schema", "schemas/esb.toml.json"),
 ];
 /// Everything in it is made here.
 const API: &str = "docs/reference/api";

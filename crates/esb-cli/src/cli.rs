@@ -176,6 +176,8 @@ pub(crate) enum ReferencePage {
     ExitCodes,
     Findings,
     EsbToml,
+    /// The schema of `esb.toml`.
+    EsbTomlSchema,
     Man,
 }
 

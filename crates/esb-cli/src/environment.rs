@@ -169,7 +169,7 @@ impl Environment {
 
     /// Takes the settings of the project; variables that are set are stronger.
     pub(crate) fn set_settings(&mut self, settings: Settings) {
-        for key in settings::KEYS {
+        for key in settings::KEYS.map(|key| key.name) {
             let variables = of_setting(key);
             let Some(first) = variables.first() else { continue };
             let values = settings.list(key);

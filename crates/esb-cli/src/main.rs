@@ -37,6 +37,7 @@ mod runtime;
 mod sam_cli;
 mod sarif;
 mod secrets;
+mod settings_schema;
 mod settings_text;
 mod summary;
 mod tables;

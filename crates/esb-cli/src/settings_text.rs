@@ -3,13 +3,14 @@
 
 use std::fmt::Write as _;
 
+use esb_model::SETTINGS_SCHEMA;
 use toml::Value;
 
 /// A key with a value as TOML has it, and what it means.
-struct Entry {
-    key: &'static str,
+pub(crate) struct Entry {
+    pub(crate) key: &'static str,
     value: Shown,
-    meaning: &'static str,
+    pub(crate) meaning: &'static str,
 }
 
 /// The value that the file shows.
@@ -21,7 +22,7 @@ enum Shown {
 }
 
 /// All keys, in the order of the file. Those of a table come last.
-const ENTRIES: [Entry; 15] = [
+pub(crate) const ENTRIES: [Entry; 15] = [
     Entry {
         key: "templates",
         value: Shown::Example(r#"["template.yaml"]"#),
@@ -112,6 +113,11 @@ const ENTRIES: [Entry; 15] = [
 ];
 
 impl Entry {
+    /// The value that the file shows, and whether it is the default.
+    pub(crate) fn shown(&self) -> (&'static str, bool) {
+        (self.value(), matches!(self.value, Shown::Default(_)))
+    }
+
     fn value(&self) -> &'static str {
         match self.value {
             Shown::Default(value) | Shown::Example(value) => value,
@@ -140,17 +146,20 @@ pub(crate) fn default(key: &str) -> Option<&'static str> {
 /// The last column of a comment.
 const WIDTH: usize = 90;
 
-const HEAD: &str = "Settings of this project, meant to be committed. Flags and environment \
+pub(crate) const HEAD: &str = "Settings of this project, meant to be committed. Flags and environment \
                     variables, named behind each setting, take precedence. A setting that is \
                     commented out shows its default, or an example where it has none.";
-const FINDINGS: &str = "The level of a finding by its code: allow (not told), warn or deny (an error). \
-                        `esb explain CODE` says what a code means. `--allow`. Example:";
-const PER_ENVIRONMENT: &str = "Every setting but trust-registry may differ for one environment \
-                               (`--env prod`):";
+pub(crate) const FINDINGS: &str = "The level of a finding by its code: allow (not told), warn or deny \
+                                   (an error). `esb explain CODE` says what a code means. \
+                                   `--allow`";
+pub(crate) const PER_ENVIRONMENT: &str = "Every setting but trust-registry may differ for one \
+                                          environment (`--env prod`)";
 
-/// The file, with the values that are given; every other setting is a comment.
+/// The file, with the values that are given; every other setting is a comment. Editors find the
+/// schema by the first line.
 pub(crate) fn text(given: &[(&str, Value)]) -> String {
-    let mut text = comment(HEAD);
+    let mut text = format!("#:schema {SETTINGS_SCHEMA}\n\n");
+    text.push_str(&comment(HEAD));
     for entry in ENTRIES.iter().filter(|entry| !entry.key.contains('.')) {
         text.push('\n');
         let is_given = given.iter().any(|(key, _)| *key == entry.key);
@@ -168,9 +177,9 @@ pub(crate) fn text(given: &[(&str, Value)]) -> String {
         setting(&mut text, key, entry.value(), &[]);
     }
     text.push_str("\n# [findings]\n");
-    text.push_str(&comment(FINDINGS));
+    text.push_str(&comment(&format!("{FINDINGS}. Example:")));
     text.push_str("# \"esb::sam::event\" = \"allow\"\n\n");
-    text.push_str(&comment(PER_ENVIRONMENT));
+    text.push_str(&comment(&format!("{PER_ENVIRONMENT}:")));
     text.push_str("# [env.prod]\n# registry = \"registry.prod.example/shop\"\n");
     text
 }
@@ -215,7 +224,7 @@ mod tests {
     /// A key that is added to the settings is explained here.
     #[test]
     fn every_key_is_explained_and_every_example_is_valid() {
-        let mut known = KEYS.to_vec();
+        let mut known = KEYS.map(|key| key.name);
         let mut explained: Vec<_> = ENTRIES.iter().map(|entry| entry.key).collect();
         known.sort_unstable();
         explained.sort_unstable();

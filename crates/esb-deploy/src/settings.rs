@@ -3,6 +3,8 @@
 //! Owns the file's keys and their check. Each key means the same as the flag of that name. Flags
 //! and variables take precedence, which the command line applies.
 
+mod keys;
+
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -16,9 +18,11 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+pub use self::keys::{CONFIRM, Form, Holds, KEYS, Key, LEVELS, MOVING_TAG, TRUST_REGISTRY};
+use self::keys::{FINDINGS, FOLLOW_LINKS, REQUIRED_VERSION, TABLES, known};
 use crate::{
     error::{Error, Kind},
-    levels::{self, Level},
+    levels::Level,
 };
 
 /// The file's name, whatever the brand.
@@ -26,28 +30,6 @@ pub const NAME: &str = "esb.toml";
 
 /// The most bytes that are read.
 const LIMIT: u64 = 1024 * 1024;
-
-/// Keys of the top level and of `[env.NAME]`.
-pub const KEYS: [&str; 15] = [
-    "templates",
-    "application",
-    "brand",
-    "registry",
-    "push-registry",
-    "mirrors",
-    "platform",
-    "builder",
-    "buildkit",
-    "image-ref",
-    MOVING_TAG,
-    REQUIRED_VERSION,
-    FOLLOW_LINKS,
-    TRUST_REGISTRY,
-    CONFIRM,
-];
-
-/// The key with the versions of the program that may use the file.
-const REQUIRED_VERSION: &str = "required-version";
 
 /// What helps where this program is none of them.
 const GET_VERSION: &str =
@@ -58,35 +40,6 @@ const WRITE_VERSIONS: &str = "write versions as in \">=0.2, <0.4\" or \"=0.2.1\"
 
 /// The code of errors of the file.
 const SETTINGS: &str = "settings";
-
-/// What the keys of the table `[findings]` start with; they are codes of findings.
-const FINDINGS: &str = "findings.";
-
-/// The values of the table `[findings]`.
-const LEVELS: &[&str] = &["allow", "warn", "deny"];
-
-/// `follow-links` of the table `[code]`.
-const FOLLOW_LINKS: &str = "code.follow-links";
-
-/// The key that lets a run trust the annotations of images in a registry. It is set for the whole
-/// project.
-pub const TRUST_REGISTRY: &str = "trust-registry";
-
-/// The key that says whether plain tags, which every run moves, are pushed to a registry.
-pub const MOVING_TAG: &str = "moving-tag";
-
-/// Keys whose value is true or false.
-pub const SWITCHES: [&str; 2] = [TRUST_REGISTRY, MOVING_TAG];
-
-/// The key that says when a deploy asks before it changes something.
-pub const CONFIRM: &str = "confirm";
-
-/// Keys with a few values.
-const CHOICES: [(&str, &[&str]); 2] =
-    [(FOLLOW_LINKS, &["project", "anywhere"]), (CONFIRM, &["never", "auto", "always"])];
-
-/// Keys whose value is a list; a single text is a list of one.
-pub const LISTS: [&str; 3] = ["templates", "mirrors", "buildkit"];
 
 /// A project's settings for one environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -342,67 +295,21 @@ fn insert(
     at: &Spanned<Cow<'_, str>>,
     value: &Spanned<DeValue<'_>>,
 ) -> Result<(), Wrong> {
-    let DeValue::Table(inner) = value.get_ref() else {
-        let key = known(key, place).map_err(|words| wrong(at, words))?;
-        let texts = strings(&key, value.get_ref()).map_err(|words| wrong(value, words))?;
-        let choices = CHOICES.iter().find(|(name, _)| *name == key);
-        let choices = choices.map(|(_, choices)| *choices);
-        let of_findings = Some(LEVELS).filter(|_| key.starts_with(FINDINGS));
-        if let Some(choices) = choices.or(of_findings)
-            && !choices.contains(&&*texts[0])
-        {
-            let choices: Vec<String> =
-                choices.iter().map(|choice| format!("\"{choice}\"")).collect();
-            let words = format!("{place}`{key}` must be {}", choices.join(" or "));
-            return Err(wrong(value, words));
+    match value.get_ref() {
+        // An empty table may be a key that is none.
+        DeValue::Table(inner) if !inner.is_empty() || TABLES.contains(&key) => {
+            for (name, value) in in_order(inner) {
+                insert(values, place, &format!("{key}.{}", name.get_ref()), name, value)?;
+            }
         }
-        values.insert(key, texts);
-        return Ok(());
-    };
-    for (name, value) in in_order(inner) {
-        insert(values, place, &format!("{key}.{}", name.get_ref()), name, value)?;
+        single => {
+            let holds = known(key, at.get_ref(), place).map_err(|words| wrong(at, words))?;
+            let texts = holds.read(key, single);
+            let texts = texts.map_err(|words| wrong(value, format!("{place}{words}")))?;
+            values.insert(key.to_owned(), texts);
+        }
     }
     Ok(())
-}
-
-fn known(key: &str, place: &str) -> Result<String, String> {
-    let names = KEYS.into_iter().chain(["env"]);
-    if names.clone().any(|name| name == key && name != "env") {
-        return Ok(key.to_owned());
-    }
-    if let Some(code) = key.strip_prefix(FINDINGS) {
-        if levels::code(code).is_some() {
-            return Ok(key.to_owned());
-        }
-        let nearest = levels::nearest_code(code);
-        let meant = nearest.map(|code| format!("; did you mean `{code}`?")).unwrap_or_default();
-        return Err(format!("{place}there is no finding `{}`{meant}", code.escape_debug()));
-    }
-    let distance = |name: &&str| strsim::levenshtein(&key.to_lowercase().replace('_', "-"), name);
-    let nearest = names.min_by_key(distance).filter(|name| distance(name) <= 3);
-    let nearest = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-    Err(format!("{place}`{}` is not a setting{nearest}", key.escape_debug()))
-}
-
-fn strings(key: &str, value: &DeValue<'_>) -> Result<Vec<String>, String> {
-    let wrong = || {
-        let kind = match key {
-            _ if SWITCHES.contains(&key) => "true or false",
-            _ if LISTS.contains(&key) => "a list of texts",
-            _ => "a text",
-        };
-        format!("`{key}` must be {kind}")
-    };
-    match value {
-        DeValue::Boolean(on) if SWITCHES.contains(&key) => Ok(vec![on.to_string()]),
-        _ if SWITCHES.contains(&key) => Err(wrong()),
-        DeValue::String(text) => Ok(vec![text.to_string()]),
-        DeValue::Array(items) if LISTS.contains(&key) => {
-            let text = |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().map(str::to_owned);
-            items.iter().map(|item| text(item).ok_or_else(wrong)).collect()
-        }
-        _ => Err(wrong()),
-    }
 }
 
 #[cfg(test)]
@@ -512,8 +419,23 @@ mod tests {
         check("registry =", "line 1, column 11: ");
         check("\n# é\n  [code]\n  é = 1", "line 4, column 3: ");
         check("registry = 'a'\nregistri = 'a'\nab = 1", "line 2, column 1: `registri`");
-        check("[env.prod]\nmirrors = ['a', 1]", "line 2, column 11: `mirrors` must be");
+        check("[env.prod]\nmirrors = ['a', 1]", "line 2, column 11: [env.prod] `mirrors` must be");
         check("[env.prod]\nconfirm = 'ask'", "`confirm` must be \"never\" or \"auto\" or");
+        check("builder = 'dokcer'", "`builder` must be \"auto\" or \"embedded\" or");
+        check("[env.prod]\nimage-ref = 'x'", "[env.prod] `image-ref` must be \"content\" or");
+        check("platform = 'arm64'", "`platform` must be \"linux/amd64\" or \"linux/arm64\" or");
+        check("brand = '!!'", "line 1, column 9: `!!` cannot be a brand");
+        for name in ["", "a:b", " a"] {
+            let words = format!("line 1, column 15: `{name}` cannot name an application");
+            check(&format!("application = '{name}'"), &words);
+        }
+        check("'code.follow-links' = 'project'", "`code.follow-links` is a key of a table");
+        check("'findings.esb::sam::event' = 'allow'", "is a key of a table");
+        check("[registri]", "`registri` is not a setting; did you mean `registry`?");
+        check("[registry]", "`registry` must be a text");
+        check("[code.follow-links]", "`code.follow-links` must be a text");
+        check("[env.prod.env]", "[env.prod] `env` is not a setting");
+        check("[env.prod]\ncode = 1", "[env.prod] `code` is a table: `[code]`");
         // A newer program may know the key.
         check("newer-key = 1\nrequired-version = '>=2'", "it needs esb >=2");
         check("registry = {a = 1}\n[code]\nnew = 1\n[env.a]\nrequired-version = '2'", "esb 2,");

@@ -10,7 +10,7 @@ use std::{
     path::{Component, Path},
 };
 
-use esb_model::{Brand, LOCK_FILE, decode_text};
+use esb_model::{Brand, LOCK_FILE, SETTINGS_SCHEMA, decode_text};
 use esb_oci::NEVER_COPIED;
 
 use crate::{
@@ -34,6 +34,10 @@ pub(crate) struct Exclusions {
 
 /// What Python leaves behind: it depends on the machine and the moment.
 const LEFTOVERS: [&str; 2] = ["**/__pycache__", "**/*.pyc"];
+
+/// Files of the project's root that `esb` itself writes: an image with them would be another one
+/// after each run that pins something, and with each version of the program.
+const OF_PROJECT: [&str; 2] = [LOCK_FILE, SETTINGS_SCHEMA];
 
 /// Paths that one function's context must contain even when they are excluded elsewhere.
 #[derive(Debug, Clone, Default)]
@@ -108,8 +112,8 @@ impl Exclusions {
     /// The patterns for a copy of a folder of the project, relative to it, with those of the user.
     pub(crate) fn patterns(&self, folder: &Path, left_out: &[String]) -> Vec<String> {
         let folders = self.folders.iter().map(|folder| format!("**/{folder}"));
-        let lock = is_root(folder).then(|| LOCK_FILE.to_owned());
-        let patterns = folders.chain(LEFTOVERS.map(str::to_owned)).chain(lock);
+        let own = OF_PROJECT.iter().filter(|_| is_root(folder)).map(|name| (*name).to_owned());
+        let patterns = folders.chain(LEFTOVERS.map(str::to_owned)).chain(own);
         patterns.chain(left_out.iter().cloned()).collect()
     }
 
@@ -125,7 +129,7 @@ impl Exclusions {
         let leftovers = included.real.iter().filter(|path| is_leftover(Path::new(path)));
         lines.extend(leftovers.map(|path| format!("!{path}")));
         if included.folders.iter().any(|(folder, _)| is_root(Path::new(folder))) {
-            lines.push(LOCK_FILE.to_owned());
+            lines.extend(OF_PROJECT.map(str::to_owned));
         }
         for (folder, patterns) in &included.folders {
             let new = patterns.iter().map(|pattern| below(folder, pattern));
@@ -137,8 +141,7 @@ impl Exclusions {
     }
 }
 
-/// Whether a folder is the project's root, where a run writes esb.lock: an image with it would be
-/// another one after each run that pins something.
+/// Whether a folder is the project's root.
 fn is_root(folder: &Path) -> bool {
     folder.components().all(|part| part == Component::CurDir)
 }

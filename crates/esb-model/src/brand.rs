@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// The file in a project's root that pins what images are built on.
 pub const LOCK_FILE: &str = "esb.lock";
 
+/// The file in a project's root that tells editors what `esb.toml` may hold.
+pub const SETTINGS_SCHEMA: &str = "esb.schema.json";
+
 /// The product's name in paths, image names, labels and variables
 /// (docs/contracts/platform.md#branding).
 #[derive(Debug, Clone, PartialEq, Eq)]

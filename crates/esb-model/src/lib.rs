@@ -24,7 +24,7 @@ mod source;
 mod text;
 
 pub use application::{Application, Layer, TemplateId};
-pub use brand::{Brand, InvalidBrand, LOCK_FILE};
+pub use brand::{Brand, InvalidBrand, LOCK_FILE, SETTINGS_SCHEMA};
 pub use finding::{Cause, Code as FindingCode, Finding, Severity};
 pub use format_version::{FormatVersions, UnsupportedVersion};
 pub use function::{

@@ -3,7 +3,7 @@
 use esb_deploy::{
     ApplicationName, Error, Project, TEMPLATE_NAMES,
     lockfile::{LockFile, LockUse},
-    settings,
+    settings::{self, Holds},
 };
 use esb_model::without_user;
 
@@ -54,13 +54,13 @@ impl Shown {
         let is_described = origin == DEFAULT && DESCRIBED.contains(&name);
         let value = match texts.first() {
             _ if is_described => None,
-            _ if settings::LISTS.contains(&name) => {
+            _ if matches!(Holds::of(name), Some(Holds::List)) => {
                 // A variable holds its list in one text.
                 let items = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
                 let items = items.filter(|item| !item.is_empty()).map(str::to_owned);
                 Some(SettingValue::List(items.collect()))
             }
-            Some(text) if settings::SWITCHES.contains(&name) => Some(
+            Some(text) if matches!(Holds::of(name), Some(Holds::Switch)) => Some(
                 text.parse().map_or_else(|_| SettingValue::Text(text.clone()), SettingValue::Bool),
             ),
             Some(text) if !text.is_empty() => Some(SettingValue::Text(text.clone())),
@@ -117,7 +117,7 @@ fn settings(
         Some(name) => of_flag("env", name),
         None => of_variables("env", &["ESB_ENV", "ENV"], environment, "default"),
     });
-    for name in settings::KEYS {
+    for name in settings::KEYS.map(|key| key.name) {
         let variables = environment::of_setting(name);
         if name == "brand" && global.brand.is_some() {
             shown.push(of_flag("brand", project.brand.slug()));

@@ -11,7 +11,7 @@ use crate::{
     exit_code::Exit,
     explain,
     printer::Printer,
-    settings_text,
+    settings_schema, settings_text,
 };
 
 /// The longest line of the page of commands.
@@ -32,6 +32,7 @@ pub(crate) fn page(page: ReferencePage) {
         ReferencePage::ExitCodes => exit_codes(),
         ReferencePage::Findings => explain::page(),
         ReferencePage::EsbToml => settings_text::text(&[]),
+        ReferencePage::EsbTomlSchema => settings_schema::text(),
         ReferencePage::Man => manual(),
     };
     Printer::out_bytes(text.as_bytes());

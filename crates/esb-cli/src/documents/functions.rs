@@ -46,8 +46,10 @@ pub(crate) struct LogsDocument<'a> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct InitDocument {
-    /// The file that was written.
+    /// The file that was written: `esb.toml`, or with `--schema` its schema.
     pub(crate) file: String,
+    /// The schema of `esb.toml`, which was written beside it.
+    pub(crate) schema_file: String,
     /// The templates that were found.
     pub(crate) templates: Vec<String>,
     /// The commands to run next.

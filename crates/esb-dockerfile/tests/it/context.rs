@@ -190,14 +190,18 @@ fn what_a_folder_leaves_out_hides_nothing_that_others_copy() {
 
 #[test]
 fn the_lock_of_a_project_is_no_part_of_code_in_its_root() {
-    let files = ["app.py", "esb.lock", "f/app.py", "f/esb.lock"];
+    let files = ["app.py", "esb.lock", "esb.schema.json", "f/app.py", "f/esb.lock"];
     let made = make_clean(
         vec![function("Root", path("./")), function("Below", path("f/"))],
         vec![],
         &Memory::new(&files),
     );
     let of = |name: &str| made.images.iter().find(|image| image.repository == name).unwrap();
-    check(&of("esb-root").dockerignore, &["app.py", "f/esb.lock"], &["esb.lock"]);
+    check(
+        &of("esb-root").dockerignore,
+        &["app.py", "f/esb.lock"],
+        &["esb.lock", "esb.schema.json"],
+    );
     check(&of("esb-below").dockerignore, &["f/app.py", "f/esb.lock"], &[]);
 
     // What is staged around something else leaves it out too.

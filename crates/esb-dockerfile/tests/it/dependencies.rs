@@ -103,7 +103,7 @@ fn of_code_at_the_root_do_not_come_twice() {
     ");
     insta::assert_snapshot!(
         staged(recipe),
-        @".esb/dev/functions/Hello/code <- copy `` without **/.git **/.esb **/.aws-sam **/.venv **/__pycache__ **/*.pyc esb.lock"
+        @".esb/dev/functions/Hello/code <- copy `` without **/.git **/.esb **/.aws-sam **/.venv **/__pycache__ **/*.pyc esb.lock esb.schema.json"
     );
     assert_eq!(
         recipe.dependencies.as_ref().unwrap().requirements.to_str(),

@@ -1,5 +1,6 @@
 //! `esb init`: writes a commented `esb.toml` for the templates of a folder.
 
+mod schema;
 mod templates;
 
 use std::{fs, io::Write as _, path::Path};
@@ -26,6 +27,12 @@ pub(crate) fn run(
     let current = environment.current_folder()?;
     let given = global.project_dir.as_deref().unwrap_or(Path::new("."));
     let folder = normal(&current.join(given));
+    if args.schema {
+        // The settings themselves are not read: a newer program may be wanted for them.
+        let mut above = folder.ancestors().filter(|_| global.project_dir.is_none());
+        let root = above.find(|above| above.join(NAME).exists()).unwrap_or(&folder);
+        return schema::run(args, root, environment, printer);
+    }
     let path = folder.join(NAME);
     if path.symlink_metadata().is_ok() && !args.dry_run {
         return Err(exists(&path).into());
@@ -49,6 +56,8 @@ pub(crate) fn run(
         printer.out_as_it_is(text.trim_end());
         return Ok(());
     }
+    // What cannot be completed is begun again: this file is one of ours then.
+    let schema_file = schema::write(&folder)?;
     write(&path, &text)?;
     let next = match crate::inputs::environment_name(global, environment)?.as_str() {
         "default" => "esb deploy".to_owned(),
@@ -57,6 +66,7 @@ pub(crate) fn run(
     if printer.json {
         printer.document(&InitDocument {
             file: path.display().to_string(),
+            schema_file: schema_file.display().to_string(),
             templates: found,
             next: vec!["esb validate".to_owned(), next],
         });
@@ -66,11 +76,15 @@ pub(crate) fn run(
         1 => "1 template".to_owned(),
         count => format!("{count} templates"),
     };
-    let shown = path.strip_prefix(current).unwrap_or(&path).display().to_string();
-    printer.out(&format!("Wrote `{}` with {count}:", escape::line(&shown)));
+    let shown = |path: &Path| {
+        let relative = path.strip_prefix(current).unwrap_or(path);
+        escape::line(&relative.display().to_string()).to_string()
+    };
+    printer.out(&format!("Wrote `{}` with {count}:", shown(&path)));
     for template in &found {
         printer.out(&format!("  {}", escape::line(template)));
     }
+    printer.out(&format!("Wrote `{}`, for editors; commit both", shown(&schema_file)));
     printer.out(&format!("Next: `esb validate`, then `{next}`"));
     Ok(())
 }
