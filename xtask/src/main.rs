@@ -95,7 +95,7 @@ enum Task {
         check: bool,
     },
     /// Checks the crates as they are published: packages, features, documentation, the oldest Rust
-    Packages,
+    Packages(packages::Args),
     /// Makes the programs that checks and benchmarks run beside esb, below target/tools
     Tools(tools::Args),
     /// Lets the last release and this one deploy in turn, before a release
@@ -127,7 +127,7 @@ fn main() -> ExitCode {
         },
         Task::Runtime(args) => told(java::runtime(&args)),
         Task::Generate { check } => told(generate::generate(check)),
-        Task::Packages => packages::run_all(),
+        Task::Packages(args) => packages::run_all(&args),
         Task::Tools(args) => tools::run(&args),
         Task::Upgrades(args) => upgrades::run(&args),
         Task::Tidy => told(tidy::tidy()),

@@ -2,6 +2,8 @@
 //! build by themselves, each feature does so alone, and all of it with the oldest Rust that is
 //! promised.
 
+use std::{fmt::Write as _, fs, process::Command};
+
 use esb_test::Missing;
 use serde_json::Value;
 
@@ -17,15 +19,24 @@ const NIGHTLY: &str = "nightly";
 /// A crate that is published.
 struct Crate {
     name: String,
+    version: String,
     features: Vec<String>,
     rust: String,
     is_library: bool,
 }
 
+/// `cargo xtask packages`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only checks whose name holds this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
 /// Runs all of it.
-pub(crate) fn run_all() -> bool {
-    let mut checks = Checks::default();
-    let crates = checks.run("crates that are published", crates).unwrap_or_default();
+pub(crate) fn run_all(args: &Args) -> bool {
+    let mut checks = Checks::of_command("cargo xtask packages", args.only.as_deref());
+    let crates = checks.prepare("crates that are published", crates).unwrap_or_default();
     for krate in &crates {
         for choice in krate.choices() {
             let name = format!("{} {}", krate.name, choice.join(" "));
@@ -33,7 +44,8 @@ pub(crate) fn run_all() -> bool {
         }
     }
     checks.run("documentation as docs.rs makes it", || docs_rs(&crates));
-    checks.run("packages build by themselves", || packages(&crates));
+    checks.run("packages build by themselves", || package(&crates, &[]));
+    checks.run("tests within the packages", || tests(&crates));
     let mut versions: Vec<&str> = crates.iter().map(|krate| &*krate.rust).collect();
     versions.sort_unstable();
     versions.dedup();
@@ -51,6 +63,7 @@ fn crates() -> Outcome<Vec<Crate>> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let of = |package: &Value| Crate {
         name: text(&package["name"]),
+        version: text(&package["version"]),
         features: package["features"]
             .as_object()
             .into_iter()
@@ -84,7 +97,7 @@ impl Crate {
 
 /// The crate alone with a choice of its features: no other crate switches on what it lacks.
 fn compiles(krate: &Crate, choice: &[String]) -> Outcome {
-    let with = |mut cargo: std::process::Command, verb: &[&str]| {
+    let with = |mut cargo: Command, verb: &[&str]| {
         cargo.args(verb).args(["--quiet", "--package", &krate.name]).args(choice);
         cargo
     };
@@ -115,15 +128,44 @@ fn docs_rs(crates: &[Crate]) -> Outcome {
     Ok(())
 }
 
-/// Every package is made, and compiled from what it holds.
-fn packages(crates: &[Crate]) -> Outcome {
-    let mut package = cargo();
-    package.args(["package", "--quiet", "--locked", "--allow-dirty"]);
-    package.arg("--target-dir").arg(target().join("packages"));
+/// Makes every package, and compiles it from what it holds.
+fn package(crates: &[Crate], options: &[&str]) -> Outcome {
+    let mut package = of_packages("package");
+    package.args(["--locked", "--allow-dirty"]).args(options);
     for krate in crates {
         package.args(["--package", &krate.name]);
     }
     run(&mut package)
+}
+
+/// Whoever has nothing but the packages can run the tests that they hold.
+fn tests(crates: &[Crate]) -> Outcome {
+    package(crates, &["--no-verify"])?;
+    let folder = target().join("packages/unpacked");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let mut workspace = "[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n".to_owned();
+    workspace.push_str("[patch.crates-io]\n");
+    for Crate { name, version, .. } in crates {
+        let packed = format!("{name}-{version}");
+        let file = target().join(format!("packages/package/{packed}.crate"));
+        run(command("tar").arg("-xzf").arg(file).arg("-C").arg(&folder))?;
+        let _infallible = writeln!(workspace, "{name} = {{ path = \"{packed}\" }}");
+    }
+    fs::write(folder.join("Cargo.toml"), workspace)?;
+    fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    let mut test = of_packages("test");
+    run(test.current_dir(&folder).args(["--workspace", "--all-features"]))
+}
+
+/// A cargo whose work lies apart from the workspace's, for packages know nothing of its profiles.
+fn of_packages(verb: &str) -> Command {
+    let mut cargo = cargo();
+    cargo.args([verb, "--quiet", "--target-dir"]).arg(target().join("packages"));
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "none");
+    cargo
 }
 
 /// The crates compile with the version of Rust that their manifests name.
@@ -138,7 +180,7 @@ fn oldest_rust(version: &str, crates: &[&Crate]) -> Outcome {
 }
 
 /// The cargo of a toolchain that rustup has.
-fn with_toolchain(version: &str) -> Outcome<std::process::Command> {
+fn with_toolchain(version: &str) -> Outcome<Command> {
     let known = output(command("rustup").args(["toolchain", "list"]));
     let known = known.map_err(|_| Missing::new("rustup", "it does not run"))?;
     let of =

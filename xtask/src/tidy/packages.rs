@@ -151,6 +151,11 @@ impl Package<'_> {
         if is_library && !readme.contains("```rust\n") && !readme.contains("```no_run\n") {
             wrong.push(format!("{name}: its README.md has no example"));
         }
+        let (of, rust) =
+            (format!("`{name}`"), format!("| {} |", text(&self.metadata["rust_version"])));
+        if !page.lines().any(|line| line.contains(&of) && line.contains(&rust)) {
+            wrong.push(format!("{PAGE} does not say `{rust}` of {name}"));
+        }
         let features = self.metadata["features"].as_object().into_iter().flatten();
         let features = features.filter(|(feature, _)| *feature != "default");
         let rows = features.map(|(feature, _)| format!("| `{name}` | `{feature}` |"));
@@ -225,7 +230,7 @@ mod tests {
         let mut wrong = Vec::new();
         package.manifest(&mut wrong);
         package.dependencies(&mut wrong);
-        package.described("| `esb-x` | what |\n| `esb-x` | `known` |\n", &mut wrong);
+        package.described("| `esb-x` | what | 1.91 |\n| `esb-x` | `known` |\n", &mut wrong);
         assert_eq!(
             wrong,
             [
@@ -235,6 +240,7 @@ mod tests {
                 "esb-x does not depend on version 0.2.0 of esb-oci",
                 "esb-x depends on esb-test, which is not published",
                 "esb-x: its README.md does not begin with its name",
+                "docs/crates.md does not say `| 1.95 |` of esb-x",
                 "docs/crates.md has no row `| `esb-x` | `new` |`",
             ]
         );

@@ -45,13 +45,23 @@ pub(super) struct Node {
     dialer: Dialer,
     authority: String,
     pub(super) permits: Semaphore,
-    state: Mutex<NodeState>,
+    state: Mutex<NodeState<Link>>,
 }
 
-enum NodeState {
+/// What is known of a daemon.
+enum NodeState<L> {
     Untried,
-    Up(Arc<Link>),
+    Up(Arc<L>),
     Down { since: Instant, why: String },
+}
+
+impl<L> NodeState<L> {
+    /// Notes a failure, unless there is a newer connection than the one that failed.
+    fn failed(&mut self, link: &Arc<L>, why: &str) {
+        if matches!(self, Self::Up(newest) if Arc::ptr_eq(newest, link)) {
+            *self = Self::Down { since: Instant::now(), why: why.to_owned() };
+        }
+    }
 }
 
 /// A daemon that answered.
@@ -124,10 +134,7 @@ impl Node {
     /// Leaves the daemon out for a while, unless there is a newer connection than the one that
     /// failed.
     pub(super) async fn failed(&self, link: &Arc<Link>, why: &str) {
-        let mut state = self.state.lock().await;
-        if matches!(&*state, NodeState::Up(newest) if Arc::ptr_eq(newest, link)) {
-            *state = NodeState::Down { since: Instant::now(), why: why.to_owned() };
-        }
+        self.state.lock().await.failed(link, why);
     }
 
     async fn open(&self, config: &SessionConfig) -> Result<Link, String> {
@@ -193,10 +200,9 @@ impl Service<Uri> for Connector {
 #[cfg(test)]
 mod tests {
     use esb_oci::{Anonymous, ContentStore};
-    use esb_test::{Buildkitd, or_skip};
 
     use super::{super::content::Contents, *};
-    use crate::{buildkit::session::SILENCE, daemon::credentials::DaemonCredentials};
+    use crate::daemon::credentials::DaemonCredentials;
 
     fn config(folder: &std::path::Path) -> SessionConfig {
         let contents = Contents::new(ContentStore::open(folder.join("store")).unwrap());
@@ -225,25 +231,14 @@ mod tests {
         assert_eq!(node.link(&config).await.unwrap_err(), why, "the time starts again");
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_daemon_that_comes_back_is_used_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
-        let Some(mut daemon) = or_skip(Buildkitd::start(&folder.path().join("daemon"))) else {
-            return;
-        };
-        let node = Node::new(daemon.address().parse().unwrap(), None).unwrap();
-        let old = node.link(&config).await.unwrap();
-        daemon.kill();
-        tokio::time::timeout(SILENCE, old.session.gone.cancelled()).await.unwrap();
-        node.failed(&old, "it was killed").await;
-        assert_eq!(node.link(&config).await.unwrap_err(), "it was killed");
-        daemon.restart().unwrap();
-        failed_before(&node, RETRY).await;
-        let new = node.link(&config).await.unwrap();
-        assert!(new.builds_for("linux/amd64") || new.builds_for("linux/arm64"));
-        // Builds that lost the old connection may say so when the new one stands.
-        node.failed(&old, "it was killed").await;
-        assert!(Arc::ptr_eq(&new, &node.link(&config).await.unwrap()));
+    /// Builds that lost the old connection may say so when the new one stands.
+    #[test]
+    fn a_failure_of_an_old_connection_leaves_the_new_one() {
+        let (old, new) = (Arc::new("old"), Arc::new("new"));
+        let mut state = NodeState::Up(Arc::clone(&new));
+        state.failed(&old, "it was killed");
+        assert!(matches!(&state, NodeState::Up(link) if Arc::ptr_eq(link, &new)));
+        state.failed(&new, "it was killed");
+        assert!(matches!(&state, NodeState::Down { why, .. } if why == "it was killed"));
     }
 }

@@ -296,6 +296,7 @@ impl RawInstruction {
     }
 
     /// The paths that `COPY` and `ADD` copy: neither here-documents nor the destination.
+    #[cfg(feature = "daemon")]
     pub(crate) fn sources(&self) -> Result<Vec<Word>, Problem> {
         let mut words = self.list_or_words()?;
         words.pop();

@@ -129,6 +129,7 @@ const UV_KEYS: [&str; 12] = [
 ];
 
 /// The settings of this machine for a build step.
+#[cfg(any(test, feature = "docker", feature = "buildkit"))]
 #[derive(Default)]
 pub(crate) struct StepSettings {
     /// Variables of pip and of what it is made of.
@@ -390,6 +391,7 @@ impl<'a> PipSettings<'a> {
     }
 
     /// What pip inside of an image has to know to reach what this machine reaches.
+    #[cfg(any(test, feature = "docker", feature = "buildkit"))]
     pub(crate) fn for_step(&self, named: &BTreeSet<String>) -> StepSettings {
         let mut step = StepSettings { variables: self.pip_variables(true), files: BTreeMap::new() };
         let mut set = |name: String, value: String| drop(step.variables.insert(name, value));
