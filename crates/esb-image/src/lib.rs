@@ -11,7 +11,7 @@ mod builder;
 #[cfg(feature = "buildkit")]
 pub mod buildkit;
 mod context;
-#[cfg(feature = "daemon")]
+#[cfg(any(feature = "docker", feature = "buildkit"))]
 mod daemon;
 #[cfg(feature = "docker")]
 pub mod docker;

@@ -90,7 +90,7 @@ impl Reporter for RedactingReporter<'_> {
     }
 }
 
-#[cfg(all(test, feature = "daemon"))]
+#[cfg(all(test, any(feature = "docker", feature = "buildkit")))]
 mod tests {
     use esb_model::{NullReporter, OwnDockerfile, Secret};
 

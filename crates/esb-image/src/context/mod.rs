@@ -270,7 +270,7 @@ impl<'a> Context<'a> {
     /// All files, folders and links whose paths `is_needed` takes, as a daemon gets them: pipes and
     /// devices are left out, and the folders above what was staged are folders also where they are
     /// links.
-    #[cfg(feature = "daemon")]
+    #[cfg(any(feature = "docker", feature = "buildkit"))]
     pub(crate) fn all(&self, is_needed: &dyn Fn(&str) -> bool) -> Result<Vec<Item>, ContextError> {
         let folder = self.stats.folder(&self.root, self.trust);
         let mut folder = FolderStats::lock(&folder);

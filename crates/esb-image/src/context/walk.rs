@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
     }
 
     /// See [`Context::all`].
-    #[cfg(feature = "daemon")]
+    #[cfg(any(feature = "docker", feature = "buildkit"))]
     pub(super) fn for_daemon(self, is_needed: &'a dyn Fn(&str) -> bool) -> Self {
         Self { needed_by_daemon: Some(is_needed), ..self }
     }

@@ -4,15 +4,15 @@
 //! only another engine can do is kept as [`Instruction::Unsupported`], because it matters only in
 //! stages that the image needs. Refuses to touch a file.
 
-#[cfg(feature = "daemon")]
+#[cfg(any(feature = "docker", feature = "buildkit"))]
 pub(crate) mod image_config;
 pub(crate) mod interpret;
 pub(crate) mod mode;
 mod pattern;
 mod read;
-#[cfg(feature = "daemon")]
+#[cfg(any(feature = "docker", feature = "buildkit"))]
 pub(crate) mod rewrite;
-#[cfg(feature = "daemon")]
+#[cfg(any(feature = "docker", feature = "buildkit"))]
 pub(crate) mod step_lines;
 pub(crate) mod syntax;
 pub(crate) mod values;

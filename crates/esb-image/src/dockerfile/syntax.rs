@@ -89,7 +89,7 @@ impl Joined {
     }
 
     /// What follows some of the text.
-    #[cfg(feature = "daemon")]
+    #[cfg(any(feature = "docker", feature = "buildkit"))]
     fn after(&self, start: usize) -> Self {
         let mut rest = Self::default();
         let ends = self.parts.iter().skip(1).map(|(end, _)| *end).chain([self.text.len()]);
@@ -261,7 +261,7 @@ impl RawInstruction {
     }
 
     /// The instruction that `ONBUILD` has as its arguments.
-    #[cfg(feature = "daemon")]
+    #[cfg(any(feature = "docker", feature = "buildkit"))]
     pub(crate) fn trigger(&self, escape: char) -> Self {
         let mut trigger = Self::cut(self.text.after(self.start), self.line, escape);
         trigger.end = self.end;
@@ -296,7 +296,7 @@ impl RawInstruction {
     }
 
     /// The paths that `COPY` and `ADD` copy: neither here-documents nor the destination.
-    #[cfg(feature = "daemon")]
+    #[cfg(any(feature = "docker", feature = "buildkit"))]
     pub(crate) fn sources(&self) -> Result<Vec<Word>, Problem> {
         let mut words = self.list_or_words()?;
         words.pop();
@@ -489,7 +489,7 @@ mod tests {
         assert!(read("CMD [\"a\", 1]").instructions[0].list().is_err());
     }
 
-    #[cfg(feature = "daemon")]
+    #[cfg(any(feature = "docker", feature = "buildkit"))]
     #[test]
     fn triggers_have_places() {
         let text = "FROM a\nONBUILD COPY --x=y \\\n  bc d\nUSER x\n";
