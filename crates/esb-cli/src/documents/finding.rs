@@ -30,7 +30,7 @@ pub(crate) struct FindingFields {
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct PlaceFields {
-    /// Relative to the project's root; null where no place is known.
+    /// From the folder in which the command runs, or absolute; null where no place is known.
     file: Option<String>,
     line: Option<usize>,
     column: Option<usize>,
