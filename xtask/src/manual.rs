@@ -33,19 +33,19 @@ pub(crate) fn pages(text: &str) -> Pages {
 
 /// Reads the pages of the program that the tests have compiled.
 pub(crate) fn check() -> Outcome {
-    let esb = of_workspace("bin", "esb")?;
-    check_pages(&pages(&output(command(esb).args(["reference", "man"]))?))
+    of_program(&of_workspace("bin", "esb")?)
 }
 
-/// Lets both readers read every page.
-pub(crate) fn check_pages(pages: &Pages) -> Outcome {
+/// Lets both readers read every page of a program.
+pub(crate) fn of_program(esb: &Path) -> Outcome {
+    let pages = pages(&output(command(esb).args(["reference", "man"]))?);
     ensure_packages(&["groff-base", "mandoc"])?;
     let folder = target().join("manual");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    for (name, text) in pages {
+    for (name, text) in &pages {
         fs::write(folder.join(name), text)?;
     }
     let names: Vec<&str> = pages.iter().map(|(name, _)| &**name).collect();

@@ -7,17 +7,10 @@ mod image;
 mod network;
 mod package;
 
-use std::{fmt::Write as _, fs, path::Path};
-
 use esb_test::{ensure_packages, find_program};
 
 use super::{Release, build::Program};
-use crate::{
-    base_image::Version,
-    bases,
-    checks::{Checks, Outcome},
-    command::{command, output},
-};
+use crate::{base_image::Version, bases, checks::Checks, manual};
 use bare::Bare;
 
 /// Tries the programs, the packages, the image and the bill of materials.
@@ -43,33 +36,14 @@ pub(super) fn all(checks: &mut Checks, release: &Release, programs: &[Program]) 
         }
         network::all(checks, &folder.join("network"), native, &mirrors);
     }
-    let installed = folder.join("debian");
     checks.run("the Debian package is installed and removed", || {
-        package::installed(release, native, &installed)
+        package::installed(release, native, &folder.join("debian"))
     });
     for program in [native, foreign] {
         let name = format!("lintian accepts the package for {}", program.target.debian);
         checks.run(&name, || package::lint(release, program));
     }
-    checks.run("manual pages have no warnings", || manual(&installed));
+    checks.run("manual pages have no warnings", || manual::of_program(&native.path));
     checks.run("the image runs in an engine", || image::runs(release, &folder.join("engine")));
     checks.run("the bill of materials follows its schema", || bill::is_valid(release));
-}
-
-/// Lets groff read every page.
-fn manual(folder: &Path) -> Outcome {
-    ensure_packages(&["groff"])?;
-    let mut said = String::new();
-    for section in ["man1", "man5"] {
-        for entry in fs::read_dir(folder.join("usr/share/man").join(section))? {
-            let path = entry?.path();
-            let mut groff = command("sh");
-            groff.args(["-c", "gzip -dc \"$1\" | groff -ww -man -Tutf8 -z 2>&1", "sh"]).arg(&path);
-            let warnings = output(&mut groff)?;
-            if !warnings.is_empty() {
-                let _ = write!(said, "{}: {warnings}", path.display());
-            }
-        }
-    }
-    if said.is_empty() { Ok(()) } else { Err(said.into()) }
 }

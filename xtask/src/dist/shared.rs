@@ -11,13 +11,14 @@ use super::{
 use crate::{
     checks::Outcome,
     command::{command, output},
+    manual,
 };
 
 /// The files that are the same for each architecture.
 #[derive(Debug)]
 pub(super) struct Shared {
     /// Manual pages by the name of their file.
-    pub(super) manual: Vec<(String, Vec<u8>)>,
+    pub(super) manual: manual::Pages,
     pub(super) bash: Vec<u8>,
     pub(super) zsh: Vec<u8>,
     pub(super) fish: Vec<u8>,
@@ -31,7 +32,7 @@ impl Shared {
         let ask = |arguments: &[&str]| output(command(&esb.path).args(arguments));
         let completions = |shell| ask(&["completions", shell]).map(String::into_bytes);
         Ok(Self {
-            manual: manual(&ask(&["reference", "man"])?),
+            manual: manual::pages(&ask(&["reference", "man"])?),
             bash: completions("bash")?,
             zsh: completions("zsh")?,
             fish: completions("fish")?,
@@ -59,20 +60,6 @@ fn libraries(toolchain: &Toolchain) -> Outcome<Vec<(String, String)>> {
     ])
 }
 
-/// The pages of a text in which the name of its file stands before each, as a comment.
-fn manual(text: &str) -> Vec<(String, Vec<u8>)> {
-    let mut pages: Vec<(String, Vec<u8>)> = Vec::new();
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix(".\\\" ") {
-            pages.push((name.to_owned(), Vec::new()));
-        } else if let Some((_, page)) = pages.last_mut() {
-            page.extend_from_slice(line.as_bytes());
-            page.push(b'\n');
-        }
-    }
-    pages
-}
-
 /// Writes the archive of one architecture.
 pub(super) fn archive(release: &Release, program: &Program, shared: &Shared) -> Outcome {
     let name = format!("esb-{}-{}", release.version, program.target.triple);
@@ -97,20 +84,4 @@ pub(super) fn archive(release: &Release, program: &Program, shared: &Shared) -> 
 /// The section that a page's name ends with.
 pub(super) fn section(page: &str) -> &str {
     page.rsplit('.').next().unwrap_or("1")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_are_taken_apart_at_the_names_of_their_files() {
-        let pages = manual(".\\\" a.1\n.TH A\ntext\n.\\\" b.5\n.TH B\n");
-        let expected = [("a.1", ".TH A\ntext\n"), ("b.5", ".TH B\n")];
-        let found: Vec<_> = pages
-            .iter()
-            .map(|(name, text)| (&**name, std::str::from_utf8(text).unwrap()))
-            .collect();
-        assert_eq!(found, expected);
-    }
 }
