@@ -52,16 +52,23 @@ pub(crate) fn reference(check: bool) -> Outcome {
     if wrong.is_empty() { Ok(()) } else { Err(Trouble::Failed(wrong.join("\n"))) }
 }
 
-/// The schemas of the JSON documents. A test of the command line makes them, which keeps what makes
-/// them out of the program.
+/// The schemas of the JSON documents and of the files. Tests of their crates make them, which keeps
+/// what makes them out of the program.
 fn schemas(check: bool) -> Outcome {
-    let mut test = cargo();
-    test.args(["test", "--quiet", "--package", "esb-cli", "--all-features", "--bin", "esb"]);
-    test.arg("documents::schemas");
-    if !check {
-        test.env("ESB_WRITE_SCHEMAS", "1");
+    for (package, target, name) in [
+        ("esb-cli", ["--bin", "esb"].as_slice(), "documents::schemas"),
+        ("esb-config", &["--lib"], "schemas"),
+        ("esb-deploy", &["--lib"], "lockfile::schema"),
+    ] {
+        let mut test = cargo();
+        test.args(["test", "--quiet", "--package", package, "--all-features"]);
+        test.args(target).arg(name);
+        if !check {
+            test.env("ESB_WRITE_SCHEMAS", "1");
+        }
+        output(&mut test)?;
     }
-    output(&mut test).map(drop)
+    Ok(())
 }
 
 /// The public API of the libraries.

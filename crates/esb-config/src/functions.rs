@@ -8,6 +8,8 @@ use serde::{
     de::{Error as _, MapAccess},
 };
 
+#[cfg(test)]
+use crate::schemas::files;
 use crate::{
     read::{FromFields, collection, from_fields, number, text, unknown},
     text::Text,
@@ -17,34 +19,49 @@ use crate::{
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FunctionsFile {
+    #[cfg_attr(test, schemars(with = "Option<Defaults>"))]
     pub defaults: Defaults,
     /// By name, without any interpolation.
     pub functions: BTreeMap<String, FunctionEntry>,
     /// Keys that we do not know, as they stand in the file; so in all types of this crate.
+    #[cfg_attr(test, schemars(skip))]
     pub extra: Fields,
 }
 
 /// Settings of every function that does not set them itself.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Defaults {
+    #[cfg_attr(test, schemars(with = "Option<BTreeMap<String, String>>"))]
     pub environment: Environment,
+    #[cfg_attr(test, schemars(with = "Option<Scaling>"))]
     pub scaling: Scaling,
+    #[cfg_attr(test, schemars(skip))]
     pub extra: Fields,
 }
 
 /// One function.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FunctionEntry {
     /// The reference that the Agent pulls.
+    #[cfg_attr(test, schemars(with = "Option<String>", length(min = 1)))]
     pub image: Option<Text>,
     /// Seconds.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub timeout: Option<i64>,
     /// MB.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub memory_size: Option<i64>,
+    #[cfg_attr(test, schemars(with = "Option<BTreeMap<String, String>>"))]
     pub environment: Environment,
+    #[cfg_attr(test, schemars(with = "Option<Scaling>"))]
     pub scaling: Scaling,
+    #[cfg_attr(test, schemars(with = "Option<Vec<FunctionEvent>>"))]
     pub events: Vec<FunctionEvent>,
+    #[cfg_attr(test, schemars(skip))]
     pub extra: Fields,
 }
 
@@ -54,30 +71,44 @@ pub struct Environment(pub BTreeMap<String, Text>);
 
 /// The limits on containers of a function, and how long calls wait for one.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Scaling {
+    /// Workers at a time; 0 lets every call time out.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub max_capacity: Option<i64>,
+    /// Only shown in metrics.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub min_capacity: Option<i64>,
     /// Seconds.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub idle_timeout: Option<i64>,
     /// Seconds.
+    #[cfg_attr(test, schemars(range(min = 0)))]
     pub acquire_timeout: Option<f64>,
+    #[cfg_attr(test, schemars(skip))]
     pub extra: Fields,
 }
 
 /// An event that invokes a function; only schedules are known.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FunctionEvent {
     pub schedule: Option<ScheduleEntry>,
+    #[cfg_attr(test, schemars(skip))]
     pub extra: Fields,
 }
 
 /// A schedule that invokes a function, in UTC.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScheduleEntry {
     /// `rate(…)` or `cron(…)`; the key is `rate` for both.
+    #[cfg_attr(test, schemars(with = "String", regex(pattern = files::SCHEDULE)))]
     pub rate: Option<Text>,
     /// The payload, verbatim; none is `{}`.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub input: Option<Text>,
+    #[cfg_attr(test, schemars(skip))]
     pub extra: Fields,
 }
 

@@ -9,7 +9,10 @@ const VERSIONS: FormatVersions = FormatVersions::up_to(1);
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ImageImportFile {
+    /// The form of the file.
+    #[cfg_attr(test, schemars(extend("const" = VERSIONS.newest().to_string())))]
     pub version: String,
     /// `HOST[:PORT]` that the operator's machine pushes to.
     #[serde(default)]
@@ -21,14 +24,19 @@ pub struct ImageImportFile {
 
 /// One external image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ImportEntry {
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub function_name: String,
     /// As in the template.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub image_source: String,
     /// Where the runtime finds it: always `name:tag`, for scripts `docker tag` to it.
+    #[cfg_attr(test, schemars(regex(pattern = crate::schemas::files::TAGGED)))]
     pub image_ref: String,
     /// What the source's tag stood for when it was copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(regex(pattern = crate::schemas::files::DIGEST)))]
     pub digest: Option<String>,
 }
 

@@ -27,6 +27,8 @@ mod region;
 mod render;
 mod resources;
 mod routing;
+#[cfg(test)]
+mod schemas;
 mod secrecy;
 mod secret_mode;
 mod standing;

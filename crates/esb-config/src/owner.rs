@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// Shown as `APPLICATION:PATH`. What was published before applications were recorded has none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "Form"))]
 pub struct Owner {
     application: Option<String>,
     template: String,
@@ -76,6 +77,7 @@ impl fmt::Display for Owner {
 /// An owner in the side file; the form of version 1 is the template's path alone.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 enum Form {
     Path(String),
     Named { application: String, template: String },

@@ -9,6 +9,8 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
+#[cfg(test)]
+use crate::schemas::files;
 use crate::{
     functions::deserialize_by_fields,
     read::{FromFields, collection, from_fields, text, unknown},
@@ -28,20 +30,27 @@ pub(crate) const ANY: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RoutingFile {
     pub routes: Vec<RouteEntry>,
+    #[cfg_attr(test, schemars(skip))]
     pub extra: Fields,
 }
 
 /// One route. Text is literal here: the Gateway does not interpolate this file.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RouteEntry {
     /// A Python regex in which `{name}` is one segment; anchored at both ends.
+    #[cfg_attr(test, schemars(regex(pattern = files::PATH)))]
     pub path: String,
     /// Upper-case.
+    #[cfg_attr(test, schemars(regex(pattern = files::METHOD)))]
     pub method: String,
     /// The function's name.
+    #[cfg_attr(test, schemars(with = "files::Target"))]
     pub function: String,
+    #[cfg_attr(test, schemars(skip))]
     pub extra: Fields,
 }
 

@@ -16,6 +16,7 @@ use crate::{Owner, config::Cause, functions::Defaults};
 /// The kinds of entries that templates own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Section {
     Function,
     Route,
@@ -39,15 +40,18 @@ pub struct EntryKey {
 /// Entries and who has published each.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Owners(BTreeMap<Section, BTreeMap<String, Holders>>);
 
 /// The owners of one entry: one alone in the file where there is no other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Holders(BTreeSet<Owner>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 enum Stored {
     One(Owner),
     Several(BTreeSet<Owner>),
@@ -78,8 +82,10 @@ static NOBODY: BTreeSet<Owner> = BTreeSet::new();
 
 /// The whole side file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnershipState {
     /// Counts changes of this file's form.
+    #[cfg_attr(test, schemars(range(min = 1, max = STATE_VERSIONS.newest())))]
     pub version: u32,
     #[serde(default)]
     pub owners: Owners,

@@ -6,6 +6,8 @@
 //! to resolve anything.
 
 mod pins;
+#[cfg(test)]
+mod schema;
 
 use std::{
     collections::BTreeMap,
@@ -60,12 +62,14 @@ pub(crate) enum Pinned {
 /// The packages that some requirements led to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Packages {
     /// The file's path in the project.
     pub(crate) requirements: String,
     pub(crate) runtime: String,
     pub(crate) platform: String,
     /// Of what the requirements said.
+    #[cfg_attr(test, schemars(with = "schema::DigestText"))]
     pub(crate) asked: Digest,
     /// `name==version`, sorted.
     pub(crate) versions: Vec<String>,
@@ -117,6 +121,7 @@ struct State {
 /// The file's form.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Content {
     version: u32,
     /// The application's name, where nothing but the project's folder says it.
@@ -145,10 +150,13 @@ struct Head {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ReferencePin {
     reference: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<schema::DigestText>"))]
     index: Option<Digest>,
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, schema::DigestText>"))]
     platforms: BTreeMap<String, Digest>,
 }
 

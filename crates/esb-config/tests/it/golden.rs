@@ -29,6 +29,7 @@ fn everything() {
 
     let rendered = render(&app, &images, &settings);
     let text = |file| rendered.config.text(file).unwrap();
+    crate::schemas::check(&rendered);
     assert_eq!(text(ConfigFile::Functions), FUNCTIONS);
     assert_eq!(text(ConfigFile::Routing), ROUTING);
     assert_eq!(text(ConfigFile::Resources), RESOURCES);

@@ -9,3 +9,4 @@ mod publishing;
 mod rendering;
 mod round_trip;
 mod sample;
+mod schemas;

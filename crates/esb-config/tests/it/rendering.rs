@@ -126,6 +126,7 @@ fn functions_of_one_name_and_without_image() {
     let mut images = images(&app);
     images.remove(&id("C"));
     let rendered = render(&app, &images, &RenderSettings::default());
+    crate::schemas::check(&rendered);
     assert_eq!(rendered.config.functions.functions.keys().collect::<Vec<_>>(), ["A"]);
     assert_eq!(rendered.config.routing.routes, []);
     assert_eq!(
@@ -158,6 +159,7 @@ fn variables_that_do_not_do_what_they_say() {
         ..RenderSettings::default()
     };
     let rendered = render(&app, &images(&app), &settings);
+    crate::schemas::check(&rendered);
     assert_eq!(
         findings(&rendered),
         [
@@ -180,6 +182,7 @@ fn options_of_the_jvm_keep_the_agent() {
         let options = EnvValue::Known("-Xshare:off".to_owned());
         app.functions[0].environment = [("JAVA_TOOL_OPTIONS".to_owned(), options)].into();
         let rendered = render(&app, &images(&app), &RenderSettings::default());
+        crate::schemas::check(&rendered);
         rendered.config.functions.functions["F"].environment.0["JAVA_TOOL_OPTIONS"]
             .as_literal()
             .unwrap()
@@ -207,6 +210,7 @@ fn values_of_image_functions_keep_the_hooks() {
             ..RenderSettings::default()
         };
         let rendered = render(&app, &images, &settings);
+        crate::schemas::check(&rendered);
         rendered.config.functions.functions["F"].environment.0[variable].template().to_owned()
     };
     let python = ("PYTHONPATH", "/opt/esb/python:");
@@ -250,6 +254,7 @@ fn what_containerd_cannot_start() {
         let prefix = prefix.map(ToOwned::to_owned);
         let settings = RenderSettings { containerd_prefix: prefix, ..RenderSettings::default() };
         let rendered = render(&app, &images(&app), &settings);
+        crate::schemas::check(&rendered);
         let told = rendered.findings.iter();
         told.map(|finding| (finding.code.to_string(), finding.span.unwrap())).collect::<Vec<_>>()
     };
@@ -279,6 +284,7 @@ fn each_template_owns_what_is_its_own() {
     };
     let settings = RenderSettings { owners: vec![owner("x/a.yaml")], ..RenderSettings::default() };
     let rendered = render(&app, &images(&app), &settings);
+    crate::schemas::check(&rendered);
     let owners = |name| {
         let owners = rendered.state.owners.of(Section::Function, name).iter();
         owners.map(ToString::to_string).collect::<Vec<_>>().join(", ")

@@ -9,6 +9,8 @@ use esb_model::Platform;
 use esb_oci::Digest;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+use super::schema;
 use super::{Content, LockFile, LockUse, Packages};
 
 /// The kind of an image that `esb` built.
@@ -23,13 +25,16 @@ pub(crate) enum PinPurpose {
 /// An image of ours, as one environment builds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PinnedImage {
     /// `repository:tag`.
     image: String,
     platform: String,
     environment: String,
     /// Of what it was made of.
+    #[cfg_attr(test, schemars(with = "schema::DigestText"))]
     fingerprint: Digest,
+    #[cfg_attr(test, schemars(with = "schema::DigestText"))]
     digest: Digest,
 }
 
@@ -52,10 +57,13 @@ impl PinnedImage {
 /// The layer that holds installed packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct PackageLayer {
     /// Of all that is in it.
+    #[cfg_attr(test, schemars(with = "schema::DigestText"))]
     key: Digest,
     /// Of its uncompressed content.
+    #[cfg_attr(test, schemars(with = "schema::DigestText"))]
     diff_id: Digest,
 }
 
