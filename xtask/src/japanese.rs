@@ -15,8 +15,14 @@ use crate::{
 
 const JAPANESE: &str = "docs/ja";
 /// English pages for people who change `esb`; they have no Japanese form.
-const FOR_DEVELOPERS: [&str; 4] =
-    ["docs/architecture.md", "docs/benchmarks.md", "docs/contracts/", "docs/glossary.md"];
+const FOR_DEVELOPERS: [&str; 6] = [
+    "docs/architecture.md",
+    "docs/benchmarks.md",
+    "docs/contracts/",
+    "docs/crates.md",
+    "docs/glossary.md",
+    "docs/releases.md",
+];
 
 /// Words that have another spelling or another word in these pages. A word that only begins one that
 /// is right is not meant.
