@@ -95,7 +95,7 @@ impl Package<'_> {
         text(&self.metadata["name"])
     }
 
-    /// What a registry shows of a crate, by the rules of crates.io.
+    /// What a registry shows of a crate, by the rules of Rust's public one.
     fn manifest(&self, wrong: &mut Vec<String>) {
         let name = self.name();
         for key in ["description", "license", "readme", "documentation", "rust_version"] {
