@@ -17,9 +17,9 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use esb_model::decode_text;
-use esb_oci::or_null;
 use esb_oci::{
     CredentialError, CredentialSource, Credentials, ProcessGroup, Redactor, canonical_registry,
+    or_null,
 };
 use serde::Deserialize;
 

@@ -34,9 +34,22 @@ fn deployed() -> Context {
     let context = Context::new(TEMPLATE);
     context.write("code/app.py", "def handler(event, context): pass\n");
     bases::write(&context.path().join("bases"), "amd64", "one");
+    deploys(&context);
+    context
+}
+
+fn deploys(context: &Context) {
     let said = context.esb(&DEPLOY);
     assert!(said.starts_with("exit: 0\n"), "{said}");
-    context
+}
+
+/// Runs a command that is refused with these words, and gives what it said as one line.
+fn refused(context: &Context, command: &[&str], told: &[&str]) -> String {
+    let said = context.esb(command);
+    assert!(said.starts_with("exit: 1\n"), "{command:?} {told:?}: {said}");
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.iter().all(|words| flat.contains(words)), "{command:?} {told:?}: {said}");
+    flat
 }
 
 /// The contents of all files below a folder but locks and stores.
@@ -85,21 +98,17 @@ fn a_version_that_no_run_may_replace_is_refused_before_anything_is_written() {
         let old = fs::read(&path).unwrap();
         fs::write(&path, text).unwrap();
         let before = contents(context.path());
-        let said = context.esb(&DEPLOY);
-        assert!(said.starts_with("exit: 1\n"), "{file} {text}: {said}");
         let name = if file.starts_with("cache") { "cache" } else { file };
-        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(flat.contains(told) && flat.contains(name), "{file} {text}: {said}");
+        let said = refused(&context, &DEPLOY, &[told, name]);
         if told.contains("reads") {
-            assert!(flat.contains("use that release, or a later one"), "{file} {text}: {said}");
+            assert!(said.contains("use that release, or a later one"), "{file} {text}: {said}");
             let said = context.esb(&[&DEPLOY[..], &["--format", "json"]].concat());
             assert!(said.contains("\"code\": \"format-version\""), "{file} {text}: {said}");
         }
         assert!(contents(context.path()) == before, "{file} {text}: something was written");
         fs::write(&path, old).unwrap();
     }
-    let said = context.esb(&DEPLOY);
-    assert!(said.starts_with("exit: 0\n"), "{said}");
+    deploys(&context);
 }
 
 /// A list of images counts where the store knows it; then a later form of it is refused.
@@ -123,16 +132,12 @@ fn a_later_list_of_images_is_refused() {
         drop(store);
         let before = contents(context.path());
         for command in [&DEPLOY[..], &["image", "ls", "-e", "dev"]] {
-            let said = context.esb(command);
-            assert!(said.starts_with("exit: 1\n"), "{command:?}: {said}");
-            let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(flat.contains(told) && flat.contains("made.json"), "{command:?}: {said}");
+            refused(&context, command, &[told, "made.json"]);
         }
         assert!(contents(context.path()) == before, "something was written");
     }
     fs::write(&path, old).unwrap();
-    let said = context.esb(&DEPLOY);
-    assert!(said.starts_with("exit: 0\n"), "{said}");
+    deploys(&context);
 }
 
 #[test]
@@ -180,8 +185,7 @@ fn keys_of_the_platform_that_a_program_does_not_know_stay() {
     ] {
         fs::write(gateway.join(file), text).unwrap();
     }
-    let said = context.esb(&DEPLOY);
-    assert!(said.starts_with("exit: 0\n"), "{said}");
+    deploys(&context);
     let read = |file: &str| fs::read_to_string(gateway.join(file)).unwrap();
     assert!(read("functions.yml").contains("\"new\": 7"), "{}", read("functions.yml"));
     assert!(read("resources.yml").contains("\"queues\": []"), "{}", read("resources.yml"));

@@ -79,7 +79,9 @@ fn of_command(command: &Command, parent: Option<(&str, &Command)>, pages: &mut V
         more.text([roman("The variables that commands read are in "), bold("esb"), roman("(1).")]);
     }
     examples(&mut more, command);
-    see_also(&mut more, &related(command, &name, parent));
+    let mut related = related(command, &name, parent);
+    related.push(("esb.toml".to_owned(), '5'));
+    see_also(&mut more, &related);
     written &= more.to_writer(&mut text).is_ok();
     debug_assert!(written, "memory can be written to");
     pages.push(Page::new(&name, '1', &String::from_utf8_lossy(&text)));
@@ -130,7 +132,7 @@ fn examples(page: &mut Roff, command: &Command) {
 }
 
 /// Pages of the command above, of those beside, and of those below.
-fn related(command: &Command, name: &str, parent: Option<(&str, &Command)>) -> Vec<String> {
+fn related(command: &Command, name: &str, parent: Option<(&str, &Command)>) -> Vec<(String, char)> {
     let mut names = Vec::new();
     if let Some((above, parent)) = parent {
         names.push("esb".to_owned());
@@ -145,17 +147,17 @@ fn related(command: &Command, name: &str, parent: Option<(&str, &Command)>) -> V
         }
     }
     names.extend(visible(command).map(|below| format!("{name}-{}", below.get_name())));
-    names
+    names.into_iter().map(|name| (name, '1')).collect()
 }
 
-/// The last section: other pages by their names.
-fn see_also(page: &mut Roff, commands: &[String]) {
+/// The last section: other pages by their names and sections.
+fn see_also(page: &mut Roff, pages: &[(String, char)]) {
     page.control("SH", ["SEE ALSO"]);
     let mut line: Vec<Inline> = Vec::new();
-    for name in commands {
-        line.extend([bold(name), roman("(1), ")]);
+    for (name, section) in pages {
+        let comma = if line.is_empty() { "" } else { ", " };
+        line.extend([roman(comma), bold(name), roman(format!("({section})"))]);
     }
-    line.extend([bold("esb.toml"), roman("(5)")]);
     page.text(line);
 }
 
@@ -170,12 +172,7 @@ fn of_settings() -> Page {
     )]);
     text.control("SH", ["SETTINGS"]);
     verbatim(&mut text, settings_text::text(&[]).lines().collect());
-    text.control("SH", ["SEE ALSO"]);
-    let pages = ["esb", "esb-init", "esb-config-show"];
-    let names = pages.iter().enumerate().flat_map(|(number, name)| {
-        [roman(if number == 0 { "" } else { ", " }), bold(*name), roman("(1)")]
-    });
-    text.text(names.collect::<Vec<_>>());
+    see_also(&mut text, &["esb", "esb-init", "esb-config-show"].map(|name| (name.to_owned(), '1')));
     Page::new("esb.toml", '5', &text.to_roff())
 }
 
