@@ -16,7 +16,7 @@ use crate::{
     generate, hooks,
     steps::say,
     test::clippy,
-    tidy,
+    tidy::{self, packages::metadata},
 };
 
 /// Runs what the files say that differ from `commit`, or where that is empty from the commit at which
@@ -57,9 +57,7 @@ impl Changed {
             .filter(|name| !name.is_empty())
             .map(PathBuf::from)
             .collect();
-        let metadata = output(cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
-        let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
-        let packages = affected(packages(&metadata), &files);
+        let packages = affected(packages(&metadata()?), &files);
         let names: Vec<&str> = packages.iter().map(|package| &*package.name).collect();
         say(&format!("  {} files differ from {commit}: {}", files.len(), names.join(", ")));
         Ok(Self { files, packages })

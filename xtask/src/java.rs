@@ -14,7 +14,7 @@ use crate::{
     checks::{Outcome, Trouble},
     command::{command, output, root, run, target, words},
     e2e::parts::copy_tree,
-    hooks,
+    folders, hooks,
     limit::{OF_COMMAND, output_within},
     steps::say,
     tools::{Moto, VictoriaLogs},
@@ -61,10 +61,7 @@ pub(crate) fn runtime(args: &Args) -> Outcome {
 /// Runs the suites against jars that are built anew, which have to be the shipped ones.
 pub(crate) fn check() -> Outcome {
     let services = target().join("java/services");
-    if services.exists() {
-        fs::remove_dir_all(&services)?;
-    }
-    fs::create_dir_all(&services)?;
+    folders::empty(&services)?;
     let moto = Moto::start(&hooks::newest()?, &services)?;
     let store = VictoriaLogs::start(&services)?;
     let built = build(&[

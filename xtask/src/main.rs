@@ -12,6 +12,7 @@ mod console;
 mod demo;
 mod dist;
 mod e2e;
+mod folders;
 mod fuzz;
 mod generate;
 mod hooks;

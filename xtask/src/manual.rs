@@ -7,6 +7,7 @@ use esb_test::ensure_packages;
 use crate::{
     checks::Outcome,
     command::{command, of_workspace, output, target},
+    folders,
     limit::{OF_COMMAND, output_within},
 };
 
@@ -41,10 +42,7 @@ pub(crate) fn of_program(esb: &Path) -> Outcome {
     let pages = pages(&output(command(esb).args(["reference", "man"]))?);
     ensure_packages(&["groff-base", "mandoc"])?;
     let folder = target().join("manual");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
+    folders::empty(&folder)?;
     for (name, text) in &pages {
         fs::write(folder.join(name), text)?;
     }

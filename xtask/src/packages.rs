@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{
     checks::{Checks, Outcome},
     command::{cargo, command, output, root, run, target},
+    folders,
     tidy::packages::{is_private, metadata},
 };
 
@@ -142,10 +143,7 @@ fn package(crates: &[Crate], options: &[&str]) -> Outcome {
 fn tests(crates: &[Crate]) -> Outcome {
     package(crates, &["--no-verify"])?;
     let folder = target().join("packages/unpacked");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
+    folders::empty(&folder)?;
     let mut workspace = "[workspace]\nresolver = \"3\"\nmembers = [\"*-*\"]\n".to_owned();
     workspace.push_str("[patch.crates-io]\n");
     for Crate { name, version, .. } in crates {

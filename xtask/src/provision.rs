@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     checks::{Outcome, Trouble},
     command::{command, of_workspace, output, target},
-    hooks,
+    folders, hooks,
     tools::Moto,
 };
 
@@ -76,10 +76,7 @@ Resources:
 /// Every item is handed to boto3, and the services then have what the template says.
 pub(crate) fn check() -> Outcome {
     let folder = target().join("provision");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
+    folders::empty(&folder)?;
     let template = folder.join("template.yaml");
     fs::write(&template, TEMPLATE)?;
     let example = of_workspace("example", "config_files")?;

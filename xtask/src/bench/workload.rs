@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::checks::Outcome;
+use crate::{checks::Outcome, folders};
 
 /// Files of a function.
 const FILES: usize = 10;
@@ -26,11 +26,8 @@ pub(crate) struct Project {
 impl Project {
     /// Writes a project with that many functions, and the shared layer unless there is one only.
     pub(crate) fn write(root: &Path, functions: usize) -> Outcome<Self> {
-        if root.exists() {
-            fs::remove_dir_all(root)?;
-        }
+        folders::empty(root)?;
         let project = Self { root: root.to_owned(), functions };
-        fs::create_dir_all(root)?;
         fs::write(root.join("esb.toml"), "")?;
         fs::write(root.join("template.yaml"), template(functions))?;
         let layer = root.join("layer/python/shared");

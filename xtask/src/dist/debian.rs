@@ -1,6 +1,6 @@
 //! The package for Debian and its relatives, which needs nothing but the kernel.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use super::{
     build::Program,
@@ -33,6 +33,14 @@ esb: initial-upload-closes-no-bugs *
 /// The package's file.
 pub(super) fn name(release: &Release, architecture: &str) -> String {
     format!("esb_{}-1_{architecture}.deb", release.version)
+}
+
+/// Makes a folder below which dpkg can install, and knows of no package.
+pub(super) fn prepare_root(folder: &Path) -> Outcome {
+    for name in ["info", "updates"] {
+        fs::create_dir_all(folder.join("var/lib/dpkg").join(name))?;
+    }
+    Ok(fs::write(folder.join("var/lib/dpkg/status"), "")?)
 }
 
 /// Writes the package.

@@ -1,12 +1,13 @@
 //! Where a release is made, of which sources, and what lies in it at the end.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, io, path::PathBuf};
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
 
 use esb_oci::Digest;
 
 use crate::{
     checks::Outcome,
     command::{command, output, root, target},
+    folders,
     steps::say,
 };
 
@@ -68,10 +69,7 @@ impl Release {
 
     fn empty(&self) -> Outcome {
         for folder in [&self.work, &self.folder] {
-            match fs::remove_dir_all(folder) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => fs::create_dir_all(folder)?,
-            }
+            folders::empty(folder)?;
         }
         Ok(())
     }
@@ -137,9 +135,7 @@ pub(super) fn megabytes(bytes: usize) -> String {
 
 /// Copies the files that git knows, as they are now.
 fn copy_sources(folder: &std::path::Path) -> Outcome {
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
+    folders::empty(folder)?;
     let names = output(command("git").args(["ls-files", "-z"]))?;
     for name in names.split('\0').filter(|name| !name.is_empty()) {
         let (from, to) = (root().join(name), folder.join(name));

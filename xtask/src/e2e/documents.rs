@@ -18,6 +18,7 @@ use super::parts::Parts;
 use crate::{
     checks::{Checks, Outcome},
     command::output,
+    folders,
     limit::{OF_COMMAND, output_within},
     steps::say,
     tools,
@@ -85,10 +86,7 @@ impl Documents {
             return Ok(());
         }
         let validator = tools::validate()?;
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
-        fs::create_dir_all(folder)?;
+        folders::empty(folder)?;
         for (name, text) in &self.0 {
             fs::write(folder.join(name), text)?;
         }

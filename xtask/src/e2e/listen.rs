@@ -13,7 +13,7 @@ use crate::checks::Outcome;
 
 /// Listens on a free port of an address and lets `serve` have each client. The threads end with the
 /// process.
-pub(super) fn listen(
+pub(crate) fn listen(
     address: &str,
     serve: impl Fn(&TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> Outcome<SocketAddr> {

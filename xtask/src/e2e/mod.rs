@@ -21,7 +21,7 @@ mod isolation;
 mod java;
 mod kill;
 mod links;
-mod listen;
+pub(crate) mod listen;
 mod logs;
 mod memory;
 mod mode;

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     checks::{Outcome, Trouble},
     command::{cargo, command, output, root, run, target},
-    e2e,
+    e2e, folders,
     steps::say,
     tidy::changelog,
 };
@@ -44,9 +44,7 @@ pub(super) fn old(given: Option<PathBuf>) -> Outcome<Program> {
         return Program::at(&path);
     }
     let clone = target().join("upgrades/old");
-    if clone.exists() {
-        fs::remove_dir_all(&clone)?;
-    }
+    folders::empty(&clone)?;
     let mut git = command("git");
     run(git.args(["clone", "--quiet", "."]).arg(&clone))?;
     if let Some(tag) = changelog::last_release(&root()) {

@@ -2,7 +2,7 @@
 //! from `/etc/hosts` and from a name server, certificates where distributions have them.
 
 use std::{
-    fs, io,
+    fs,
     net::{Ipv4Addr, UdpSocket},
     path::Path,
     thread,
@@ -14,6 +14,7 @@ use super::bare::Bare;
 use crate::{
     checks::{Checks, Outcome, Trouble},
     dist::build::Program,
+    folders,
 };
 
 /// Where distributions keep the certificates that their users trust.
@@ -112,10 +113,7 @@ impl Site {
     /// Puts the certificate at a place, and nothing else that this is about.
     fn prepare(&self, certificate: Option<&str>, names: Names) -> Outcome {
         for folder in ["etc", "own"] {
-            match fs::remove_dir_all(self.bare.root.join(folder)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-                _ => fs::create_dir_all(self.bare.root.join(folder))?,
-            }
+            folders::empty(&self.bare.root.join(folder))?;
         }
         if let Some(place) = certificate {
             let place = self.bare.root.join(place);

@@ -13,10 +13,7 @@ use crate::{
 /// Installs the package below a folder, looks at what is there, and removes it.
 pub(super) fn installed(release: &Release, program: &Program, folder: &Path) -> Outcome {
     let package = release.file(&debian::name(release, program.target.debian));
-    for name in ["var/lib/dpkg/info", "var/lib/dpkg/updates"] {
-        fs::create_dir_all(folder.join(name))?;
-    }
-    fs::write(folder.join("var/lib/dpkg/status"), "")?;
+    debian::prepare_root(folder)?;
     let dpkg = |arguments: &[&str]| {
         let mut dpkg = command("dpkg");
         dpkg.arg(format!("--root={}", folder.display())).arg("--force-script-chrootless");

@@ -8,15 +8,13 @@ mod readme;
 mod runner;
 mod server;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::Release;
 use crate::{
     checks::{Checks, Outcome},
     command::{command, output, target},
+    folders,
 };
 use server::Server;
 
@@ -45,7 +43,7 @@ fn serve(release: &Release, folder: &Path) -> Outcome<Server> {
     let folder = fresh(folder, "releases")?;
     let tag = folder.join(format!("v{}", release.version));
     std::os::unix::fs::symlink(&release.folder, tag)?;
-    Ok(Server::start(folder)?)
+    Server::start(folder)
 }
 
 /// The program of this machine, out of its archive.
@@ -60,9 +58,6 @@ fn program(release: &Release, folder: &Path) -> Outcome<PathBuf> {
 /// An empty folder below another.
 fn fresh(folder: &Path, name: &str) -> Outcome<PathBuf> {
     let folder = folder.join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
-    fs::create_dir_all(&folder)?;
+    folders::empty(&folder)?;
     Ok(folder)
 }

@@ -12,6 +12,7 @@ use super::{super::Release, fresh, server::Server};
 use crate::{
     checks::Outcome,
     command::{command, output, root},
+    dist::debian,
 };
 
 /// Where the commands would change the machine, they change folders of the test.
@@ -50,10 +51,7 @@ pub(super) fn all(release: &Release, server: &Server, folder: &Path) -> Outcome 
     says_version(here.join("bin/esb"))?;
 
     let here = fresh(folder, "package")?;
-    for name in ["info", "updates"] {
-        fs::create_dir_all(here.join("root/var/lib/dpkg").join(name))?;
-    }
-    fs::write(here.join("root/var/lib/dpkg/status"), "")?;
+    debian::prepare_root(&here.join("root"))?;
     shell(server, &here, package)?;
     says_version(here.join("root/usr/bin/esb"))?;
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{checks::Outcome, command::root, limit::output_within};
+use crate::{checks::Outcome, command::root, folders, limit::output_within};
 
 /// How long a script may take.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -30,9 +30,7 @@ pub(super) struct Ran {
 impl Runner {
     /// A job in an empty folder.
     pub(super) fn new(folder: &Path) -> Outcome<Self> {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
+        folders::empty(folder)?;
         for name in ["bin", "job temp", "tools", "checkout"] {
             fs::create_dir_all(folder.join(name))?;
         }

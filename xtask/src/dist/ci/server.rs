@@ -7,12 +7,13 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{self, BufRead as _, BufReader, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    thread,
     time::Duration,
 };
+
+use crate::{checks::Outcome, e2e::listen::listen};
 
 /// The token that `/secret` asks for.
 pub(super) const TOKEN: &str = "s3cr3t-of-the-runner";
@@ -31,7 +32,7 @@ pub(super) struct Request {
 
 /// A running server.
 pub(super) struct Server {
-    port: u16,
+    address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -43,24 +44,16 @@ struct Shared {
 
 impl Server {
     /// Serves the files below a folder.
-    pub(super) fn start(folder: PathBuf) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = listener.local_addr()?.port();
+    pub(super) fn start(folder: PathBuf) -> Outcome<Self> {
         let shared = Arc::new(Shared { folder, log: Mutex::default(), failed: Mutex::default() });
         let served = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&served);
-                // Whoever closed early learns nothing.
-                thread::spawn(move || shared.answer(&stream).ok());
-            }
-        });
-        Ok(Self { port, shared })
+        let address = listen("127.0.0.1", move |stream| served.answer(stream))?;
+        Ok(Self { address, shared })
     }
 
     /// The address of one of the rules: `files`, `secret`, `moved`, `page` or `flaky`.
     pub(super) fn address(&self, rule: &str) -> String {
-        format!("http://127.0.0.1:{}/{rule}", self.port)
+        format!("http://{}/{rule}", self.address)
     }
 
     /// The requests since this was asked last.
