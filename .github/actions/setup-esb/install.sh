@@ -15,8 +15,8 @@ version="${ESB_VERSION#v}"
 [[ "$version" == latest || "$version" =~ ^$number$ ]] ||
     fail "\`version: $ESB_VERSION\` is no version; it is one such as \`0.1.0\`, or \`latest\`"
 releases="${ESB_RELEASES%/}"
-[[ "$releases" =~ ^https?://[^/@[:space:]\"\\]+(/[^[:space:]\"\\]*)?$ ]] ||
-    fail "\`releases\` is no address that begins with \`https://\` and holds no password"
+[[ "$releases" =~ ^https?://[^/@?#[:space:]\"\\]+(/[^?#[:space:]\"\\]*)?$ ]] ||
+    fail "\`releases\` is no address that begins with \`https://\` and has no password, \`?\` or \`#\`"
 token="${ESB_TOKEN:-}"
 [[ "$token" =~ ^[[:graph:]]*$ && "$token" != *[\"\\]* ]] ||
     fail "\`token\` holds a space, a quote, a backslash or a line break"
@@ -31,7 +31,10 @@ for program in curl sha256sum tar gzip; do
     command -v "$program" > /dev/null || fail "\`$program\` is missing; install it in an earlier step"
 done
 
-work="$(mktemp -d "$RUNNER_TEMP/esb.XXXXXX")"
+cache="${ESB_CACHE_DIR:-${RUNNER_TEMP:-}/esb-cache}"
+[[ "$cache" != *[$'\r\n']* ]] || fail "\`ESB_CACHE_DIR\` holds a line break"
+work="$(mktemp -d "${RUNNER_TEMP:-/nowhere}/esb.XXXXXX" 2> /dev/null)" ||
+    fail "\`RUNNER_TEMP\` names no folder to write in"
 trap 'rm -rf "$work"' EXIT
 
 # Downloads an address to a file. What is said to curl on its stdin is no argument that other
@@ -43,7 +46,7 @@ fetch() {
         {
             printf 'url = "%s"\n' "$1"
             [[ -z "$token" ]] || printf 'header = "Authorization: Bearer %s"\n' "$token"
-        } | curl --config - --silent --show-error --location --proto '=http,https' \
+        } | curl --config - --globoff --silent --show-error --location --proto '=http,https' \
             --proto-redir "$redirects" --retry 3 --connect-timeout 20 --speed-limit 1 --speed-time 60 \
             --output "$2" --write-out '%{http_code}' 2> "$work/said"
     )" || fail "cannot download $1: $(tail -n 1 "$work/said")"
@@ -55,12 +58,22 @@ fetch() {
     esac
 }
 
+# The name of a file as a line of SHA256SUMS has it: perhaps marked as binary, in this folder, or before a
+# line end of Windows.
+plain() {
+    local file="${1#\*}"
+    file="${file#./}"
+    echo "${file%$'\r'}"
+}
+
 # The sum of a file, as the release gives it; nothing where it does not.
 sum_of() {
     local sum file
-    while read -r sum file; do
-        if [[ "${file#\*}" == "$1" ]]; then
-            echo "$sum"
+    # The last line may lack its end.
+    while read -r sum file || [[ -n "$sum" ]]; do
+        if [[ "$(plain "$file")" == "$1" ]]; then
+            echo "${sum,,}"
+            return
         fi
     done < "$work/SHA256SUMS"
 }
@@ -70,8 +83,8 @@ if [[ "$version" == latest ]]; then
     newest="$releases/latest"
     [[ "$releases" != */releases/download ]] || newest="${releases%/download}/latest/download"
     fetch "$newest/SHA256SUMS" "$work/SHA256SUMS"
-    while read -r _ file; do
-        if [[ "${file#\*}" =~ ^esb-($number)-$target\.tar\.gz$ ]]; then
+    while read -r sum file || [[ -n "$sum" ]]; do
+        if [[ "$(plain "$file")" =~ ^esb-($number)-$target\.tar\.gz$ ]]; then
             version="${BASH_REMATCH[1]}"
         fi
     done < "$work/SHA256SUMS"
@@ -91,17 +104,19 @@ if [[ "$(said)" != "esb $version "* ]]; then
     sum="$(sha256sum < "$work/$name.tar.gz")"
     [[ "${sum%% *}" == "$expected" ]] ||
         fail "the sum of $name.tar.gz is ${sum%% *}, and SHA256SUMS says $expected; nothing was installed"
-    tar -xzf "$work/$name.tar.gz" -C "$work"
+    tar -xzf "$work/$name.tar.gz" -C "$work" 2> "$work/said" ||
+        fail "$name.tar.gz cannot be unpacked: $(tail -n 1 "$work/said")"
+    [[ -f "$work/$name/esb" ]] || fail "$name.tar.gz has no \`$name/esb\`"
+    new="$("$work/$name/esb" version 2> "$work/said")" ||
+        fail "the program of $name.tar.gz does not run here: $(tail -n 1 "$work/said")"
+    [[ "$new" == "esb $version "* ]] || fail "the program of $name.tar.gz is not of that version: $new"
     mkdir -p "$folder"
     # By a rename: jobs beside this one find the whole program or none.
     cp "$work/$name/esb" "$folder/.esb.$$"
     mv -f "$folder/.esb.$$" "$folder/esb"
-    [[ "$(said)" == "esb $version "* ]] ||
-        fail "the program of $name.tar.gz does not run here: $(tail -n 1 "$work/said")"
 fi
 said
 
-cache="${ESB_CACHE_DIR:-$RUNNER_TEMP/esb-cache}"
 echo "$folder" >> "$GITHUB_PATH"
 echo "ESB_CACHE_DIR=$cache" >> "$GITHUB_ENV"
 {

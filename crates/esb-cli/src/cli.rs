@@ -63,9 +63,8 @@ pub(crate) struct GlobalArgs {
     /// Brand that paths, image names and labels follow [default: esb]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) brand: Option<String>,
-    /// What stdout gets; `mermaid` is a diagram, of `esb inspect` alone; of `esb validate` alone are
-    /// `sarif`, a log of findings, `github`, annotations of a workflow, and `gitlab`, a report of
-    /// Code Quality
+    /// What stdout gets. Only of `esb inspect`: `mermaid` (a diagram). Only of `esb validate`: `sarif`
+    /// (a log of findings), `github` (annotations of a workflow), `gitlab` (a report of Code Quality)
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// How progress is shown on stderr

@@ -120,8 +120,8 @@ fn of_image(remedy: &esb_image::Remedy) -> Cow<'_, str> {
             "use `--builder docker` with a running engine, or `--builder buildkit`".into()
         }
         Remedy::StartEngine => {
-            "start the Docker engine, or name another with DOCKER_HOST; a build \
-             needs none with `--to oci:DIR`"
+            "start the Docker engine, or name another with DOCKER_HOST; a function runs in one, and \
+             a build needs none with `--to oci:DIR`"
                 .into()
         }
         Remedy::CheckFleet => "check the addresses of `--buildkit`, the certificates of \

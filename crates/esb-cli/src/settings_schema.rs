@@ -30,6 +30,7 @@ fn schema() -> Value {
     let environments = json!({
         "description": sentence(PER_ENVIRONMENT),
         "type": "object",
+        "propertyNames": {"pattern": settings::ENVIRONMENT_PATTERN},
         "additionalProperties": table("The settings of one environment.", of_environment),
         "examples": [{"prod": {"registry": "registry.prod.example/shop"}}],
     });

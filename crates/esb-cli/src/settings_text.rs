@@ -143,17 +143,18 @@ pub(crate) fn default(key: &str) -> Option<&'static str> {
     }
 }
 
-/// The last column of a comment.
-const WIDTH: usize = 90;
+/// The last column of a comment: a manual page indents the file, and has 80 columns.
+const WIDTH: usize = 73;
 
-pub(crate) const HEAD: &str = "Settings of this project, meant to be committed. Flags and environment \
+pub(crate) const HEAD: &str = "Settings of this project, meant to be committed; the first line is for editors. Flags and environment \
                     variables, named behind each setting, take precedence. A setting that is \
                     commented out shows its default, or an example where it has none.";
 pub(crate) const FINDINGS: &str = "The level of a finding by its code: allow (not told), warn or deny \
                                    (an error). `esb explain CODE` says what a code means. \
                                    `--allow`";
-pub(crate) const PER_ENVIRONMENT: &str = "Every setting but trust-registry may differ for one \
-                                          environment (`--env prod`)";
+pub(crate) const PER_ENVIRONMENT: &str = "Settings of one environment (`--env prod`) come before \
+                                          those above. trust-registry stands above alone, and \
+                                          required-version counts for all environments";
 
 /// The file, with the values that are given; every other setting is a comment. Editors find the
 /// schema by the first line.

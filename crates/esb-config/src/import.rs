@@ -14,7 +14,7 @@ pub struct ImageImportFile {
     /// The form of the file.
     #[cfg_attr(test, schemars(extend("const" = VERSIONS.newest().to_string())))]
     pub version: String,
-    /// `HOST[:PORT]` that the operator's machine pushes to.
+    /// `HOST[:PORT]` that the operator's machine pushes to; empty where a build named no registry.
     #[serde(default)]
     pub push_target: String,
     /// Sorted by function name.
@@ -34,7 +34,7 @@ pub struct ImportEntry {
     /// Where the runtime finds it: always `name:tag`, for scripts `docker tag` to it.
     #[cfg_attr(test, schemars(regex(pattern = crate::schemas::files::TAGGED)))]
     pub image_ref: String,
-    /// What the source's tag stood for when it was copied.
+    /// What the source's tag stood for when it was copied; absent where it was not, as by a build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(regex(pattern = crate::schemas::files::DIGEST)))]
     pub digest: Option<String>,

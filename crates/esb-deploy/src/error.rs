@@ -73,11 +73,6 @@ impl Error {
         Self::new(Kind::Input, FORMAT_VERSION, text).hint(version.advice())
     }
 
-    /// Whether the cause is a file that another release wrote.
-    pub fn is_version(&self) -> bool {
-        self.code == FORMAT_VERSION
-    }
-
     /// One error for several; a single one stays as it is.
     pub fn all(mut parts: Vec<Self>, summary: impl FnOnce(usize) -> String) -> Option<Self> {
         if parts.len() < 2 {

@@ -168,16 +168,16 @@ fn of_image(
 }
 
 /// A list that cannot be understood, or that no run with this store wrote, is none: nothing is
-/// removed for it.
+/// removed for it. One of another version is refused whoever wrote it: a run would replace it.
 fn read(run: &Deployment, folder: &Folder) -> Result<History, Error> {
     let text = folder.read(NAME, LIMIT)?.unwrap_or_default();
-    let written: Option<Digest> = run.connections.store.record(LISTS, list_key(folder));
-    if written != Some(Digest::of(&text)) {
-        return Ok(History::default());
-    }
     if let Ok(Head { version }) = serde_json::from_slice(&text) {
         let path = folder.path().join(NAME);
         VERSIONS.check(version).map_err(|version| Error::of_version(&path, version))?;
+    }
+    let written: Option<Digest> = run.connections.store.record(LISTS, list_key(folder));
+    if written != Some(Digest::of(&text)) {
+        return Ok(History::default());
     }
     Ok(serde_json::from_slice(&text).unwrap_or_default())
 }

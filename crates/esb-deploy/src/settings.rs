@@ -11,14 +11,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_model::{FollowLinks, decode_text};
+use esb_model::{FollowLinks, check_environment_name, decode_text};
 use esb_oci::leads_outside;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-pub use self::keys::{CONFIRM, Form, Holds, KEYS, Key, LEVELS, MOVING_TAG, TRUST_REGISTRY};
+pub use self::keys::{
+    CONFIRM, ENVIRONMENT_PATTERN, Form, Holds, KEYS, Key, LEVELS, MOVING_TAG, TRUST_REGISTRY,
+};
 use self::keys::{FINDINGS, FOLLOW_LINKS, REQUIRED_VERSION, TABLES, known};
 use crate::{
     error::{Error, Kind},
@@ -80,9 +82,11 @@ impl SettingsFile {
     /// # Errors
     /// When it cannot be read, has a key that it does not know, or asks for another version.
     pub fn find(start: &Path, given: Option<&Path>) -> Result<Self, Error> {
-        let marked = |dir: &&Path| dir.join(NAME).exists() || dir.join(".git").exists();
+        // A link that leads nowhere is there, and is told when it is read.
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        let marked = |dir: &&Path| is_there(&dir.join(NAME)) || is_there(&dir.join(".git"));
         let root = given.or_else(|| start.ancestors().find(marked));
-        let Some(path) = root.map(|root| root.join(NAME)).filter(|path| path.exists()) else {
+        let Some(path) = root.map(|root| root.join(NAME)).filter(|path| is_there(path)) else {
             return Ok(Self::default());
         };
         let failed = |code: &str, cause: String| {
@@ -139,6 +143,8 @@ impl SettingsFile {
                 return Err(wrong(value, "`env` holds tables, such as `[env.prod]`"));
             };
             for (name, values) in in_order(environments) {
+                check_environment_name(name.get_ref())
+                    .map_err(|error| wrong(name, error.to_string()))?;
                 let DeValue::Table(table) = values.get_ref() else {
                     return Err(wrong(values, format!("`env.{}` is not a table", name.get_ref())));
                 };

@@ -81,7 +81,7 @@ pub(super) fn package(release: &Release, program: &Program, shared: &Shared) -> 
 fn control(release: &Release, program: &Program, bytes: usize) -> String {
     format!(
         "Package: esb\nVersion: {}-1\nArchitecture: {}\nMaintainer: {MAINTAINER}\n\
-         Installed-Size: {}\nSection: devel\nPriority: optional\nDescription: {DESCRIPTION}\n",
+         Installed-Size: {}\nSection: devel\nPriority: optional\nRecommends: ca-certificates\nDescription: {DESCRIPTION}\n",
         release.version,
         program.target.debian,
         bytes.div_ceil(1024),

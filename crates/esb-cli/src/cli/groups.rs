@@ -107,7 +107,7 @@ pub(crate) struct FleetArgs {
     /// Name in the daemons' certificates [default: the host of each address]
     #[arg(long, value_name = "NAME", requires = "buildkit_tls")]
     pub(crate) buildkit_server_name: Option<String>,
-    /// Address of the registry for the daemons, when it differs from the one we push to
+    /// Address of the registry for the daemons, when it differs from the one this machine pushes to
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) buildkit_registry: Option<String>,
 }
@@ -122,7 +122,7 @@ pub(crate) struct AccessArgs {
     /// Registry that gets credentials over plain HTTP as well; repeatable
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) insecure_credentials: Vec<String>,
-    /// Further root certificates in PEM (SSL_CERT_FILE)
+    /// Further root certificates in PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
     /// Reach nothing: use only what the store, esb.lock and mirrors of kind `oci:` hold, with the

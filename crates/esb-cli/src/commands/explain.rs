@@ -1,9 +1,9 @@
 //! `esb explain`: what a finding means, with an example and what to do.
 
 use esb_deploy::{Error, Kind, levels::nearest_code};
-use serde_json::{Value, json};
 
 use crate::{
+    documents::{ExplainDocument, ExplainedCode},
     explain::{self, Explanation},
     markdown,
     printer::{Printer, Style},
@@ -19,10 +19,7 @@ pub(crate) fn run(wanted: Option<&str>, printer: Printer) -> Result<(), Error> {
     };
     let found = explain::of(wanted).ok_or_else(|| unknown(wanted))?;
     if printer.json {
-        let mut document = json(found);
-        document["schema"] = 1.into();
-        document["text"] = found.text.into();
-        printer.document(&document);
+        printer.document(&ExplainDocument::Code { code: code(found), text: found.text });
         return Ok(());
     }
     let fixed = if found.entry.is_fixed { ", fixed: its errors cannot be allowed" } else { "" };
@@ -35,8 +32,8 @@ pub(crate) fn run(wanted: Option<&str>, printer: Printer) -> Result<(), Error> {
 
 fn list(printer: Printer) {
     if printer.json {
-        let codes: Vec<Value> = explain::all().iter().map(json).collect();
-        printer.document(&json!({"schema": 1, "codes": codes}));
+        let codes = explain::all().iter().map(code).collect();
+        printer.document(&ExplainDocument::Codes { codes });
         return;
     }
     let text = |found: &Explanation| {
@@ -46,13 +43,13 @@ fn list(printer: Printer) {
     printer.out(&explain::all().iter().map(text).collect::<Vec<_>>().join("\n"));
 }
 
-fn json(found: &Explanation) -> Value {
-    json!({
-        "code": found.entry.code.0,
-        "severities": found.severity.split(", ").collect::<Vec<_>>(),
-        "fixed": found.entry.is_fixed,
-        "meaning": found.entry.meaning,
-    })
+fn code(found: &Explanation) -> ExplainedCode {
+    ExplainedCode {
+        code: found.entry.code.0,
+        severities: found.severity.split(", ").collect(),
+        fixed: found.entry.is_fixed,
+        meaning: found.entry.meaning,
+    }
 }
 
 /// The error for a code that does not exist.

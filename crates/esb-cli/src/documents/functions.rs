@@ -54,4 +54,7 @@ pub(crate) struct InitDocument {
     pub(crate) templates: Vec<String>,
     /// The commands to run next.
     pub(crate) next: Vec<String>,
+    /// With `--dry-run`: what `file` would get. Nothing was written then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<String>,
 }

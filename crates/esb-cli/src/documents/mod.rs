@@ -6,6 +6,7 @@
 
 mod configuration;
 mod error;
+mod explain;
 mod finding;
 mod functions;
 mod images;
@@ -22,6 +23,7 @@ pub(crate) use self::{
         EntriesDocument, Entry, RemovedOwnerDocument, Setting, SettingValue, SettingsDocument,
     },
     error::{ErrorDocument, ErrorFields},
+    explain::{ExplainDocument, ExplainedCode},
     finding::FindingFields,
     functions::{InitDocument, InvokeDocument, InvokeFailure, LogsDocument},
     images::{

@@ -6,7 +6,7 @@ use std::{env, fs, path::PathBuf};
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
 use super::{
-    CacheDocument, CollectedDocument, EntriesDocument, ErrorDocument, FetchDocument,
+    CacheDocument, CollectedDocument, EntriesDocument, ErrorDocument, ExplainDocument, FetchDocument,
     ImagesDocument, ImportDocument, InitDocument, InvokeDocument, LogsDocument, PlanDocument,
     ProgressLine, PruneDocument, RemovedOwnerDocument, RunDocument, SettingsDocument,
     ValidateDocument, VerifiedCacheDocument, VerifyDocument, VersionDocument, Versioned,
@@ -34,6 +34,7 @@ fn the_schemas_are_those_of_the_types() {
         ("deploy", document::<RunDocument>("esb deploy, esb build")),
         ("dry-run", document::<PlanDocument>("esb deploy --dry-run, esb build --dry-run")),
         ("validate", document::<ValidateDocument>("esb validate")),
+        ("explain", document::<ExplainDocument>("esb explain")),
         ("inspect", document::<inspect::Document<'_>>("esb inspect")),
         ("image-verify", document::<VerifyDocument>("esb image verify")),
         ("image-fetch", document::<FetchDocument>("esb image fetch")),

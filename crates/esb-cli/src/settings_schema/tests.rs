@@ -52,7 +52,12 @@ const CASES: &[(bool, &str)] = &[
     (true, "[env.prod]\n[env.dev.code]\n[env.dev.findings]"),
     // Tables of environments.
     (true, "[env.prod]\nregistry = 'a'\nmoving-tag = false\ntemplates = []"),
-    (true, "[env.'with blank']\nbrand = 'a'"),
+    (true, "[env.'a.b_c-1']\nbrand = 'a'"),
+    (false, "[env.'with blank']\nbrand = 'a'"),
+    (false, "[env.'größe']"),
+    (false, "[env.'..']"),
+    (false, "[env.'a/b']"),
+    (false, "[env.'']"),
     (true, "env.prod.registry = 'a'"),
     (true, "[env.prod.findings]\n'esb::sam::event' = 'allow'"),
     (true, "[env.prod.code]\nfollow-links = 'project'"),

@@ -132,6 +132,7 @@ fn explain_says_cause_example_and_fix() {
     assert!(list.contains("esb::sam::syntax") && list.contains("esb::recipe::missing-code"));
     let json = context.esb(&["explain", "esb::sam::event", "--format", "json"]);
     assert!(json.contains("\"fixed\": false") && json.contains("\"severities\""), "{json}");
+    assert_eq!(json.matches("\"schema\"").count(), 1, "{json}");
 }
 
 /// The examples of every explanation are what they say: the wrong one has the finding, the right

@@ -129,7 +129,7 @@ fn imports(
             function_name: name.clone(),
             image_source: import.source.clone(),
             image_ref: import.image_ref.clone(),
-            digest: Some(image.digest.clone()),
+            digest: Some(image.digest.clone()).filter(|digest| !digest.is_empty()),
         });
     }
     file.images.sort_by(|a, b| a.function_name.cmp(&b.function_name));

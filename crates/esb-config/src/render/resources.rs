@@ -146,8 +146,8 @@ fn bucket(context: &mut Context<'_>, bucket: &Bucket) -> Value {
                 codes::LIFECYCLE_RULE,
                 bucket.span,
                 format!(
-                    "lifecycle rule {} of bucket `{}` is left out: only expiration after days is \
-                     known",
+                    "lifecycle rule {} of bucket `{}` is left out: only expiration after days, of all \
+                     objects or those with a prefix, is known",
                     at + 1,
                     bucket.name
                 ),

@@ -44,7 +44,7 @@ fn everything() {
             "note esb::platform::function-url: the Gateway has no URL of its own for function \
              `Nightly`",
             "warning esb::platform::lifecycle-rule: lifecycle rule 2 of bucket `uploads` is left \
-             out: only expiration after days is known",
+             out: only expiration after days, of all objects or those with a prefix, is known",
         ]
     );
     for debug in [format!("{:?}", rendered.config), format!("{:?}", rendered.findings)] {

@@ -48,22 +48,19 @@ fn first() -> u32 {
     1
 }
 
-/// Refuses a run that would replace a list of another version.
+/// Refuses a run that would replace a list that it cannot read: it alone says which other folders
+/// name images, and what no folder names is removed.
 ///
 /// # Errors
 /// When there is one.
 pub(crate) fn check(staging: &Folder) -> Result<(), Error> {
-    match delivered(staging) {
-        Err(error) if error.is_version() => Err(error),
-        _ => Ok(()),
-    }
+    delivered(staging).map(drop)
 }
 
 /// Records the folder.
 pub(crate) fn remember(staging: &Folder, folder: &Path) -> Result<(), Error> {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    // A list that cannot be read was told by whoever needed it.
-    let mut folders = delivered(staging).unwrap_or_default();
+    let mut folders = delivered(staging)?;
     if folders.last() == Some(&folder) {
         return Ok(());
     }
@@ -89,7 +86,7 @@ pub fn delivered(staging: &Folder) -> Result<Vec<PathBuf>, Error> {
     let failed = |error: serde_json::Error| {
         let text = format!("could not read `{}`: {error}", path.display());
         Error::new(Kind::Local, "delivered", text)
-            .hint("remove it, and deploy once to each folder where a Gateway reads")
+            .hint("bring it back as it was; or remove it, and deploy once to each folder where a Gateway reads")
     };
     let Head { version } = serde_json::from_slice(&text).map_err(failed)?;
     VERSIONS.check(version).map_err(|version| Error::of_version(&path, version))?;
@@ -117,15 +114,19 @@ mod tests {
         assert_eq!(delivered(&staging).unwrap().len(), MOST);
         let text = std::fs::read_to_string(dir.path().join(NAME)).unwrap();
         assert!(text.starts_with(r#"{"version":1,"#), "{text}");
-        for (text, is_version) in [
-            ("[", false),
-            (r#"{"version":"1","folders":[]}"#, false),
-            (r#"{"version":2,"folders":{}}"#, true),
-            (r#"{"version":0}"#, true),
+        for text in [
+            "[",
+            "",
+            "[]",
+            r#"{"folders":["/a""#,
+            r#"{"version":"1","folders":[]}"#,
+            r#"{"version":2,"folders":{}}"#,
+            r#"{"version":0}"#,
         ] {
             std::fs::write(dir.path().join(NAME), text).unwrap();
-            assert!(delivered(&staging).unwrap_err().to_string().contains(NAME));
-            assert_eq!(check(&staging).is_err(), is_version, "{text}");
+            assert!(check(&staging).unwrap_err().to_string().contains(NAME), "{text}");
+            assert!(remember(&staging, Path::new("/d")).is_err(), "{text}");
+            assert_eq!(std::fs::read_to_string(dir.path().join(NAME)).unwrap(), text);
         }
     }
 }

@@ -78,6 +78,9 @@ pub const KEYS: [Key; 15] = [
 /// What the keys of the table `[findings]` start with; they are codes of findings.
 pub(super) const FINDINGS: &str = "findings.";
 
+/// A regular expression of JSON Schema for the names of environments.
+pub const ENVIRONMENT_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
+
 /// What the level of a finding may be.
 pub const LEVELS: Holds = Holds::Choice(&["allow", "warn", "deny"]);
 
@@ -211,7 +214,9 @@ pub(super) fn known(key: &str, raw: &str, place: &str) -> Result<Holds, String> 
     }
     let names = KEYS.iter().map(|key| key.name).chain(["env"]);
     let distance = |name: &&str| strsim::levenshtein(&key.to_lowercase().replace('_', "-"), name);
-    let nearest = names.min_by_key(distance).filter(|name| distance(name) <= 3);
+    // A short word is near to any; the same one stands in the wrong place.
+    let is_meant = |name: &&str| *name != key && distance(name) <= 3.min(key.len() / 2);
+    let nearest = names.min_by_key(distance).filter(is_meant);
     let nearest = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
     Err(format!("{place}`{}` is not a setting{nearest}", key.escape_debug()))
 }

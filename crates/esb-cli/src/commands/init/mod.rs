@@ -6,6 +6,7 @@ mod templates;
 use std::{fs, io::Write as _, path::Path};
 
 use esb_deploy::{Error, Kind, normal, settings::NAME};
+use esb_model::SETTINGS_SCHEMA;
 use toml::Value;
 
 use crate::{
@@ -52,13 +53,16 @@ pub(crate) fn run(
         values.push(("brand", brand.slug().into()));
     }
     let text = settings_text::text(&values);
-    if args.dry_run {
+    if args.dry_run && !printer.json {
         printer.out_as_it_is(text.trim_end());
         return Ok(());
     }
-    // What cannot be completed is begun again: this file is one of ours then.
-    let schema_file = schema::write(&folder)?;
-    write(&path, &text)?;
+    let mut schema_file = folder.join(SETTINGS_SCHEMA);
+    if !args.dry_run {
+        // What cannot be completed is begun again: this file is one of ours then.
+        schema_file = schema::write(&folder)?;
+        write(&path, &text)?;
+    }
     let next = match crate::inputs::environment_name(global, environment)?.as_str() {
         "default" => "esb deploy".to_owned(),
         name => format!("esb deploy -e {name}"),
@@ -69,6 +73,7 @@ pub(crate) fn run(
             schema_file: schema_file.display().to_string(),
             templates: found,
             next: vec!["esb validate".to_owned(), next],
+            content: args.dry_run.then_some(text),
         });
         return Ok(());
     }
@@ -91,13 +96,20 @@ pub(crate) fn run(
 
 fn exists(path: &Path) -> Error {
     let text = format!("`{}` is already there, and is left as it is", path.display());
-    Error::new(Kind::Input, "init", text).hint("`esb init --dry-run` prints what it would write")
+    Error::new(Kind::Input, "init", text).hint(
+        "`esb init --dry-run` prints what it would write, `esb init --schema` writes the schema alone",
+    )
 }
 
 /// Writes a file that is not there yet.
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     let file = fs::File::options().write(true).create_new(true).open(path);
-    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = file.and_then(|mut file| {
+        file.write_all(text.as_bytes()).inspect_err(|_| {
+            // Half a file would be taken for one that is somebody's.
+            let _half = fs::remove_file(path);
+        })
+    });
     written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(path),
         _ => Error::of(Kind::Local, "disk", &error)

@@ -24,16 +24,17 @@ pub(super) fn run(
     environment: &Environment,
     printer: Printer,
 ) -> Result<(), CliError> {
-    if args.dry_run {
+    if args.dry_run && !printer.json {
         printer.out_as_it_is(settings_schema::text().trim_end());
         return Ok(());
     }
-    let path = write(folder)?;
+    let path = if args.dry_run { folder.join(SETTINGS_SCHEMA) } else { write(folder)? };
     let file = path.display().to_string();
     if printer.json {
         let schema_file = file.clone();
         let (templates, next) = (Vec::new(), vec!["esb validate".to_owned()]);
-        printer.document(&InitDocument { file, schema_file, templates, next });
+        let content = args.dry_run.then(settings_schema::text);
+        printer.document(&InitDocument { file, schema_file, templates, next, content });
         return Ok(());
     }
     let shown = path.strip_prefix(environment.current_folder()?).unwrap_or(&path);

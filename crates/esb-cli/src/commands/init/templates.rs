@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use esb_model::decode_text;
+
 /// Folders of tools, whose templates are made or somebody else's. Hidden folders are left out too.
 const LEFT_OUT: [&str; 5] = ["node_modules", "target", "venv", "__pycache__", "cdk.out"];
 
@@ -40,7 +42,7 @@ pub(super) fn find(folder: &Path) -> io::Result<Vec<String>> {
                 if is_ours && is_real && depth < DEPTH && open.len() + seen < FOLDER_LIMIT {
                     open.push((entry.path(), depth + 1));
                 }
-            } else if kind.is_file()
+            } else if (kind.is_file() || kind.is_symlink())
                 && let Some(text) = template(&entry.path(), &name)
             {
                 found.push((entry.path(), text));
@@ -49,6 +51,12 @@ pub(super) fn find(folder: &Path) -> io::Result<Vec<String>> {
     }
     let nested: BTreeSet<PathBuf> =
         found.iter().flat_map(|(path, text)| nested(path, text)).collect();
+    // A link to another of them is no second application.
+    let real: BTreeSet<PathBuf> = found.iter().map(|(path, _)| path.clone()).collect();
+    let is_other = |path: &Path| {
+        path.is_symlink() && path.canonicalize().is_ok_and(|target| real.contains(&target))
+    };
+    found.retain(|(path, _)| !is_other(path));
     let relative = |path: &Path| path.strip_prefix(folder).ok()?.to_str().map(str::to_owned);
     let own = found.iter().filter(|(path, _)| !nested.contains(path));
     let mut templates: Vec<String> = own.filter_map(|(path, _)| relative(path)).collect();
@@ -63,10 +71,10 @@ fn template(path: &Path, name: &str) -> Option<String> {
     if !is_named || name.starts_with("packaged") {
         return None;
     }
-    let text = String::from_utf8(esb_oci::read_file(path, FILE_LIMIT).ok()?).ok()?;
+    let text = decode_text(esb_oci::read_file(path, FILE_LIMIT).ok()?).ok()?;
     let has_resources = text.lines().any(|line| {
-        let line = line.trim_start_matches('\u{feff}').trim_end();
-        line == "Resources:" || line.starts_with("Resources: ") || line.contains("\"Resources\"")
+        let key = line.split_once(':').map_or("", |(key, _)| key.trim_end());
+        key.trim_matches('\'') == "Resources" || line.contains("\"Resources\"")
     });
     let is_sam = ["AWS::Serverless-2016-10-31", "AWS::Serverless::", "AWS::Lambda::Function"]
         .iter()
@@ -115,13 +123,30 @@ mod tests {
         }
         write("parent.yaml", &format!("{sam}  B:\n    Location: ./child.yaml\n"));
         write("app.json", r#"{"Resources": {"F": {"Type": "AWS::Lambda::Function"}}}"#);
+        write("spaced.yaml", &sam.replace("Resources:", "Resources :"));
+        write("quoted.yaml", &sam.replace("Resources:", "'Resources':"));
+        let wide: Vec<u8> =
+            format!("\u{feff}{sam}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        fs::write(folder.path().join("wide.yaml"), wide).unwrap();
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        fs::write(outside.path(), sam).unwrap();
+        let link = |target: &Path, name: &str| {
+            std::os::unix::fs::symlink(target, folder.path().join(name)).unwrap();
+        };
+        link(outside.path(), "linked.yaml");
+        link(&folder.path().join("template.yaml"), "same.yaml");
+        link(Path::new("nowhere"), "dangling.yaml");
         write("values.yaml", "a: AWS::Serverless::Function\n");
         write("bucket.yaml", "Resources:\n  B: {Type: AWS::S3::Bucket}\n");
         write("notes.md", sam);
         let expected = [
             "app.json",
+            "linked.yaml",
             "parent.yaml",
+            "quoted.yaml",
+            "spaced.yaml",
             "template.yaml",
+            "wide.yaml",
             "orders/template.yml",
             "orders/api/stack.yaml",
         ];
