@@ -102,6 +102,8 @@ fn of_store(remedy: &esb_oci::Remedy) -> Cow<'_, str> {
         esb_oci::Remedy::Advice(advice) => advice.into(),
         esb_oci::Remedy::FetchBlob => FETCH_BLOB.into(),
         esb_oci::Remedy::TrustStore => TRUST_STORE.into(),
+        esb_oci::Remedy::OtherStore(None) => OTHER_STORE.into(),
+        esb_oci::Remedy::OtherStore(Some(advice)) => format!("{advice}; or {OTHER_STORE}").into(),
         other => unworded(other),
     }
 }
@@ -109,6 +111,8 @@ fn of_store(remedy: &esb_oci::Remedy) -> Cow<'_, str> {
 /// What others put into a store runs in images.
 const TRUST_STORE: &str = "what is in it goes into images: name a folder of your own with \
                            ESB_CACHE_DIR, or trust it with `--trust-store` or ESB_TRUST_STORE=1";
+
+const OTHER_STORE: &str = "name another folder with ESB_CACHE_DIR";
 
 const FETCH_BLOB: &str = "run once where there is a network, or name an OCI layout that has it with \
                           `--mirror HOST=oci:DIR`";

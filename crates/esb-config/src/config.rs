@@ -134,9 +134,9 @@ fn yaml<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Cause> {
 /// The text of a file, if there is one.
 fn load(folder: &Folder, file: ConfigFile) -> Result<Option<String>, Error> {
     let Some(bytes) = load_bytes(folder, file)? else { return Ok(None) };
-    String::from_utf8(bytes).map(Some).map_err(|error| {
-        let path = folder.path().join(file.name());
-        Error::Parse { path, source: error.utf8_error().into() }
+    esb_model::decode_text(bytes).map(Some).map_err(|error| Error::Parse {
+        path: folder.path().join(file.name()),
+        source: error.into(),
     })
 }
 
@@ -168,7 +168,7 @@ mod tests {
             ("functions.yml", &b""[..], "empty"),
             ("functions.yml", b"functions: [", "line 1"),
             ("routing.yml", b"routes: {}", "line 1"),
-            ("resources.yml", b"\xff", "utf-8"),
+            ("resources.yml", b"\xff", "UTF-8"),
             ("image-import.json", b"{", "line 1"),
             ("image-import.json", b"{\"version\": \"new\"}", "`new`"),
             ("image-import.json", b"{}", "version"),

@@ -1,7 +1,7 @@
 //! image-import.json: which external images the internal registry needs
 //! (docs/contracts/platform.md#image-importjson).
 
-use esb_model::FormatVersions;
+use esb_model::{FormatHead, FormatVersions};
 use serde::{Deserialize, Serialize};
 
 /// The form of the file (docs/contracts/formats.md#published-files).
@@ -40,6 +40,22 @@ pub struct ImportEntry {
     pub digest: Option<String>,
 }
 
+/// A number in quotes.
+struct QuotedNumber(u32);
+
+impl<'de> Deserialize<'de> for QuotedNumber {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = |_| {
+            let text = text.escape_debug();
+            serde::de::Error::custom(format_args!(
+                "the version is `{text}`, and has to be a number in quotes"
+            ))
+        };
+        text.parse().map(Self).map_err(wrong)
+    }
+}
+
 impl Default for ImageImportFile {
     fn default() -> Self {
         Self {
@@ -57,15 +73,8 @@ impl ImageImportFile {
     /// [`esb_model::UnsupportedVersion`] when the file has another version; and when the text is no
     /// such file.
     pub fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        #[derive(Deserialize)]
-        struct Head {
-            version: String,
-        }
-        let Head { version } = serde_json::from_str(text)?;
-        let number = version.parse();
-        let number = number
-            .map_err(|_| format!("the version is `{}`, and no number", version.escape_debug()))?;
-        VERSIONS.check(number)?;
+        let FormatHead { version: QuotedNumber(version) } = serde_json::from_str(text)?;
+        VERSIONS.check(version)?;
         Ok(serde_json::from_str(text)?)
     }
 

@@ -8,7 +8,7 @@ use std::{
     fmt,
 };
 
-use esb_model::FormatVersions;
+use esb_model::{FormatHead, FormatVersions};
 use serde::{Deserialize, Serialize};
 
 use crate::{Owner, config::Cause, functions::Defaults};
@@ -157,11 +157,7 @@ impl OwnershipState {
 
     /// Reads the text of a file; its version first, for another one may have anything else.
     pub(crate) fn parse(text: &str) -> Result<Self, Cause> {
-        #[derive(Deserialize)]
-        struct Head {
-            version: u32,
-        }
-        let Head { version } = serde_json::from_str(text)?;
+        let FormatHead { version } = serde_json::from_str(text)?;
         STATE_VERSIONS.check(version)?;
         Ok(serde_json::from_str(text)?)
     }

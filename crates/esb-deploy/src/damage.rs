@@ -32,6 +32,7 @@ pub(crate) fn tell(store: &ContentStore, reporter: &dyn Reporter) -> BTreeSet<Da
         let remade = match damage {
             Damage::Blob { .. } => "it is made or fetched again",
             Damage::Packages { .. } => "they are installed again",
+            Damage::File { .. } => "it is made again",
             _ => "what they stood for is made again",
         };
         let text = format!("{damage}; {remade}");

@@ -13,7 +13,7 @@ use std::{
 
 use esb_config::Owner;
 use esb_image::Engine as _;
-use esb_model::{FormatVersions, ImageRecipe};
+use esb_model::{FormatHead, FormatVersions, ImageRecipe};
 use esb_oci::{Digest, Folder};
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +44,6 @@ pub struct MadeHere {
     /// Application and template of its function; a base has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-}
-
-/// What every form of the list has.
-#[derive(Deserialize)]
-struct Head {
-    version: u32,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -170,11 +164,7 @@ fn of_image(
 /// A list that cannot be understood, or that no run with this store wrote, is none: nothing is
 /// removed for it. One of another version is refused whoever wrote it: a run would replace it.
 fn read(run: &Deployment, folder: &Folder) -> Result<History, Error> {
-    let text = folder.read(NAME, LIMIT)?.unwrap_or_default();
-    if let Ok(Head { version }) = serde_json::from_slice(&text) {
-        let path = folder.path().join(NAME);
-        VERSIONS.check(version).map_err(|version| Error::of_version(&path, version))?;
-    }
+    let text = text_of_known_version(folder)?;
     let written: Option<Digest> = run.connections.store.record(LISTS, list_key(folder));
     if written != Some(Digest::of(&text)) {
         return Ok(History::default());
@@ -187,14 +177,16 @@ fn read(run: &Deployment, folder: &Folder) -> Result<History, Error> {
 /// # Errors
 /// When there is one.
 pub(crate) fn check(run: &Deployment) -> Result<(), Error> {
-    let folder = run.project.folder_at(&run.project.generated());
+    text_of_known_version(&run.project.folder_at(&run.project.generated())).map(drop)
+}
+
+fn text_of_known_version(folder: &Folder) -> Result<Vec<u8>, Error> {
     let text = folder.read(NAME, LIMIT)?.unwrap_or_default();
-    let head = serde_json::from_slice(&text).ok();
-    // The rest is read where something is added.
-    match head.map(|Head { version }| VERSIONS.check(version)) {
-        Some(Err(_)) => read(run, &folder).map(drop),
-        _ => Ok(()),
+    if let Ok(FormatHead { version }) = serde_json::from_slice(&text) {
+        let path = folder.path().join(NAME);
+        VERSIONS.check(version).map_err(|version| Error::of_version(&path, version))?;
     }
+    Ok(text)
 }
 
 fn list_key(folder: &Folder) -> Digest {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use esb_config::READABLE;
-use esb_model::{FormatVersions, Platform};
+use esb_model::{FormatHead, FormatVersions, Platform};
 use esb_oci::{Digest, Folder};
 use serde::{Deserialize, Serialize};
 
@@ -140,12 +140,6 @@ struct Content {
     own_base: Vec<PinnedImage>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     built: Vec<PinnedImage>,
-}
-
-/// What every form of the file has.
-#[derive(Deserialize)]
-struct Head {
-    version: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -397,7 +391,7 @@ fn read(folder: &Folder) -> Result<Option<Content>, Error> {
     };
     let text = esb_model::decode_text(text).map_err(|error| failed(&error))?;
     // A newer form may have anything beside its version.
-    let Head { version } = toml::from_str(&text).map_err(|error| failed(&error))?;
+    let FormatHead { version } = toml::from_str(&text).map_err(|error| failed(&error))?;
     VERSIONS.check(version).map_err(|version| Error::of_version(&path, version))?;
     toml::from_str(&text).map(Some).map_err(|error| failed(&error))
 }

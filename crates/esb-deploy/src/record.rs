@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::SystemTime};
 
-use esb_model::FormatVersions;
+use esb_model::{FormatHead, FormatVersions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -82,13 +82,12 @@ pub fn read(project: &Project) -> Result<Record, Error> {
         failure.hint(Remedy::BuildFirst)
     };
     let text = folder.read(NAME, LIMIT)?.ok_or_else(|| missing("it is not there".to_owned()))?;
-    let document: Value =
-        serde_json::from_slice(&text).map_err(|error| missing(error.to_string()))?;
-    let version = document["version"].as_u64().and_then(|version| u32::try_from(version).ok());
-    let version = version.ok_or_else(|| missing("it has no version".to_owned()))?;
+    let wrong = |error: serde_json::Error| missing(error.to_string());
+    let FormatHead { version } = serde_json::from_slice(&text).map_err(wrong)?;
     VERSIONS
         .check(version)
         .map_err(|version| Error::of_version(&path, version).hint(Remedy::BuildFirst))?;
+    let document: Value = serde_json::from_slice(&text).map_err(wrong)?;
     let images = document["images"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let images = images.filter_map(|image| {

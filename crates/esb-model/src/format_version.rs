@@ -4,7 +4,9 @@
 //! (docs/contracts/formats.md). Another version is refused as a whole: what it says may mean something
 //! else.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
+
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, value::UnitDeserializer};
 
 /// The versions of a file's form that this program reads; it writes the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,47 @@ impl UnsupportedVersion {
         } else {
             "no release of esb writes this version: bring the file back as it was"
         }
+    }
+}
+
+/// The version of a document, whatever else it holds: another version may have anything beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormatHead<V = u32> {
+    /// The value of the key `version`; an `Option` where it may be absent.
+    pub version: V,
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for FormatHead<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeadVisitor(PhantomData))
+    }
+}
+
+/// Unlike a derived one it takes no list for a document.
+struct HeadVisitor<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> de::Visitor<'de> for HeadVisitor<V> {
+    type Value = FormatHead<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a document with a `version`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut version = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "version" {
+                version = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        let absent = |_| de::Error::missing_field("version");
+        let version = match version {
+            Some(version) => version,
+            None => V::deserialize(UnitDeserializer::<A::Error>::new()).map_err(absent)?,
+        };
+        Ok(FormatHead { version })
     }
 }
 

@@ -26,7 +26,7 @@ mod text;
 pub use application::{Application, Layer, TemplateId};
 pub use brand::{Brand, InvalidBrand, LOCK_FILE, SETTINGS_SCHEMA};
 pub use finding::{Cause, Code as FindingCode, Finding, Severity};
-pub use format_version::{FormatVersions, UnsupportedVersion};
+pub use format_version::{FormatHead, FormatVersions, UnsupportedVersion};
 pub use function::{
     Code, DockerBuild, EnvValue, Function, FunctionId, ImageOverrides, ImagePackage, LayerRef,
     Package, ZipPackage,

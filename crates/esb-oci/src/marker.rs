@@ -4,7 +4,7 @@
 //! recognised by holding nothing but what a store holds, and get it then.
 
 use esb_model::FormatVersions;
-use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::{Folder, FolderError, StoreError, is_denied, kinds};
 
@@ -20,14 +20,10 @@ const LIMIT: u64 = 4096;
 /// The most names of foreign files that a message lists.
 const TOLD: usize = 3;
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Marker {
-    /// A number; other text is some newer program's.
-    content_store: serde_json::Value,
-}
+/// The key of its version: a number; anything else is some newer program's.
+const KEY: &str = "contentStore";
 
-/// Makes sure that a folder is a store, or may become one; then it is marked. Whether its marker was
+/// Makes sure that a folder is a store, or may become one; then it is marked. Whether its marker is
 /// damaged: what holds nothing but a store's own files is a store all the same.
 ///
 /// # Errors
@@ -38,8 +34,8 @@ pub(crate) fn check(root: &Folder) -> Result<bool, StoreError> {
     let wrong = |version| StoreError::Version { path: root.path(), version };
     let is_damaged = text.is_some();
     if let Some(text) = text {
-        let marker = serde_json::from_slice::<Marker>(&text).ok();
-        if let Some(Marker { content_store }) = marker {
+        let marker = serde_json::from_slice::<Value>(&text).unwrap_or_default();
+        if let Some(content_store) = marker.get(KEY) {
             let version = content_store.as_u64().and_then(|version| u32::try_from(version).ok());
             let version = version.ok_or_else(|| wrong(None))?;
             return match VERSIONS.check(version) {
@@ -61,11 +57,17 @@ pub(crate) fn check(root: &Folder) -> Result<bool, StoreError> {
         }
         return Err(StoreError::Foreign { path: root.path(), names });
     }
-    let marker =
-        serde_json::to_vec(&Marker { content_store: VERSIONS.newest().into() }).unwrap_or_default();
-    match root.write(NAME, &marker, 0o644) {
-        Err(FolderError::Io { source, .. }) if is_denied(source.kind()) => {}
-        written => written?,
+    if !is_damaged {
+        write(root)?;
     }
     Ok(is_damaged)
+}
+
+/// Marks a folder as a store, where this user may write.
+pub(crate) fn write(root: &Folder) -> Result<(), StoreError> {
+    let marker = json!({ KEY: VERSIONS.newest() }).to_string();
+    match root.write(NAME, marker.as_bytes(), 0o644) {
+        Err(FolderError::Io { source, .. }) if is_denied(source.kind()) => Ok(()),
+        written => Ok(written?),
+    }
 }

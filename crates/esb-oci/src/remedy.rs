@@ -8,6 +8,8 @@ pub enum Remedy {
     FetchBlob,
     /// A store that belongs to another user is trusted, or another folder is named.
     TrustStore,
+    /// Another folder is named for the store, or else what the text says is done.
+    OtherStore(Option<&'static str>),
     /// In words that name no setting of the caller.
     Advice(String),
 }

@@ -80,21 +80,29 @@ impl ContentStore {
         root: impl Into<PathBuf>,
         tell: impl Fn(&LockWait),
     ) -> Result<Self, StoreError> {
-        let store = Self::open(root)?;
+        let (store, is_damaged) = Self::open_checked(root.into())?;
+        if is_damaged {
+            marker::write(&store.folder)?;
+        }
         let held = collect::hold(&store.folder, tell)?.map(Arc::new);
         collect::remove_old_leftovers(&store.folder)?;
         Ok(Self { _held: held, ..store })
     }
 
-    /// Opens a store, and makes it when there is none.
+    /// Opens a store, and makes it when there is none. A damaged marker is left as it is.
     ///
     /// # Errors
     /// When the folder holds what is somebody else's, something in it is a link, or its own
     /// folders cannot be made.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        Ok(Self::open_checked(root.into())?.0)
+    }
+
+    /// A store, and whether its marker is damaged.
+    fn open_checked(root: PathBuf) -> Result<(Self, bool), StoreError> {
         let folder = Folder::new(root);
         folder.make()?;
-        let was_damaged = marker::check(&folder)?;
+        let is_damaged = marker::check(&folder)?;
         for name in kinds::FOLDERS {
             folder.join(name).exists()?;
         }
@@ -102,10 +110,10 @@ impl ContentStore {
             folder.join(name).make()?;
         }
         let store = Self::of(folder, None);
-        if was_damaged {
+        if is_damaged {
             store.note_damage(Damage::File { path: store.root().join(marker::NAME) });
         }
-        Ok(store)
+        Ok((store, is_damaged))
     }
 
     /// Opens a layout's folder to write its blobs. It is not a store: a layout has no marker, and

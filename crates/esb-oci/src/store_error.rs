@@ -45,17 +45,16 @@ impl StoreError {
 
     /// What the user can do about it, when that is known.
     pub fn remedy(&self) -> Option<Remedy> {
-        Some(Remedy::Advice(match self {
+        let advice = match self {
             Self::Blob(error) => return error.remedy(),
             Self::InUse { .. } => "wait until the builds that use it are done".to_owned(),
             Self::Foreign { path, .. } => format!(
                 "name a folder of its own for it, such as `{}`",
                 path.join("store").display()
             ),
-            Self::Version { version: Some(version), .. } => {
-                format!("{}; or name another folder", version.advice())
+            Self::Version { version, .. } => {
+                return Some(Remedy::OtherStore(version.map(UnsupportedVersion::advice)));
             }
-            Self::Version { version: None, .. } => "name another folder".to_owned(),
             Self::Folder(error) => error.hint()?,
             Self::Io { path, source, .. } if is_denied(source.kind()) => {
                 let why = barrier(source, path).unwrap_or_else(|| {
@@ -65,7 +64,8 @@ impl StoreError {
             }
             Self::Owner { .. } => return Some(Remedy::TrustStore),
             Self::Io { .. } => return None,
-        }))
+        };
+        Some(Remedy::Advice(advice))
     }
 
     /// Whether the folder that the user named cannot be a store.
@@ -109,7 +109,7 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(version) => version.fmt(f),
-            None => f.write_str("has no version that can be read"),
+            None => write!(f, "has a version in `{}` that is no number", crate::marker::NAME),
         }
     }
 }

@@ -41,8 +41,12 @@ impl ContentStore {
             *verified.checked.entry("records".to_owned()).or_default() += good;
             verified.damaged.extend(damaged);
         }
-        // It was told above.
-        self.take_damage();
+        // Damage of blobs and records was found once more above.
+        for damage in self.take_damage() {
+            if matches!(damage, Damage::File { .. }) && !verified.damaged.contains(&damage) {
+                verified.count("files", Some(damage));
+            }
+        }
         Ok(verified)
     }
 

@@ -32,16 +32,32 @@ pub(crate) fn run(
     let brand = inputs::brand(global, environment.settings().text("brand"))?;
     let folder = trusted_folder(environment, &brand, printer)?;
     match args.command {
-        None => Ok(show(&ContentStore::open(folder)?, printer)?),
+        None => {
+            let store = ContentStore::open(folder)?;
+            tell_damage(&store, printer);
+            Ok(show(&store, printer)?)
+        }
         Some(CacheCommand::Gc { max_size }) => {
             let store = ContentStore::open(folder)?;
+            tell_damage(&store, printer);
             store.tell_waits(move |wait| printer.note(&wait.to_string()));
             Ok(collect(&store, max_size.unwrap_or(STORE_LIMIT), printer)?)
         }
         Some(CacheCommand::Verify { dry_run }) => {
             let tell = |wait: &LockWait| printer.note(&wait.to_string());
-            verify(&ContentStore::open_held_telling(folder, tell)?, dry_run, printer)
+            let store = match dry_run {
+                true => ContentStore::open(folder)?,
+                false => ContentStore::open_held_telling(folder, tell)?,
+            };
+            verify(&store, dry_run, printer)
         }
+    }
+}
+
+/// Tells what opening the store found damaged.
+fn tell_damage(store: &ContentStore, printer: Printer) {
+    for damage in store.take_damage() {
+        printer.warning(&format!("{damage}; the next run makes it again"));
     }
 }
 

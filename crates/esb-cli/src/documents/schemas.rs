@@ -6,9 +6,9 @@ use std::{env, fs, path::PathBuf};
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
 use super::{
-    CacheDocument, CollectedDocument, EntriesDocument, ErrorDocument, ExplainDocument, FetchDocument,
-    ImagesDocument, ImportDocument, InitDocument, InvokeDocument, LogsDocument, PlanDocument,
-    ProgressLine, PruneDocument, RemovedOwnerDocument, RunDocument, SettingsDocument,
+    CacheDocument, CollectedDocument, EntriesDocument, ErrorDocument, ExplainDocument,
+    FetchDocument, ImagesDocument, ImportDocument, InitDocument, InvokeDocument, LogsDocument,
+    PlanDocument, ProgressLine, PruneDocument, RemovedOwnerDocument, RunDocument, SettingsDocument,
     ValidateDocument, VerifiedCacheDocument, VerifyDocument, VersionDocument, Versioned,
 };
 use crate::inspect;

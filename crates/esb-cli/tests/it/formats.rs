@@ -6,8 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use esb_oci::{ContentStore, Digest};
-
 use crate::{bases, context::Context};
 
 const TEMPLATE: &str = r"Transform: AWS::Serverless-2016-10-31
@@ -86,10 +84,19 @@ fn a_version_that_no_run_may_replace_is_refused_before_anything_is_written() {
         ("gateway/state.json", r#"{"version": 0}"#, "is of version 0"),
         ("gateway/state.json", r#"{"owners": {}}"#, "could not understand"),
         ("gateway/image-import.json", r#"{"version": "2", "images": 1}"#, "reads version 1"),
-        ("gateway/image-import.json", r#"{"version": "x"}"#, "could not understand"),
+        (
+            "gateway/image-import.json",
+            r#"{"version": "x"}"#,
+            "a number in quotes at line 1 column 16",
+        ),
+        ("gateway/state.json", "[]", "expected a document with a `version` at line 1 column 0"),
         (&format!("{STAGED}/delivered.json"), r#"{"version": 2}"#, "reads version 1"),
         ("cache/content-store.json", r#"{"contentStore": 2}"#, "reads version 1"),
-        ("cache/content-store.json", r#"{"contentStore": "2"}"#, "no version that can be read"),
+        (
+            "cache/content-store.json",
+            r#"{"contentStore": "2"}"#,
+            "a version in `content-store.json` that is no number",
+        ),
     ];
     // A change that a run would make.
     context.write("code/app.py", "def handler(event, context): return 2\n");
@@ -111,12 +118,11 @@ fn a_version_that_no_run_may_replace_is_refused_before_anything_is_written() {
     deploys(&context);
 }
 
-/// A list of images counts where the store knows it; then a later form of it is refused.
+/// Whichever store it was written with.
 #[test]
 fn a_later_list_of_images_is_refused() {
     let context = deployed();
-    let folder = context.path().join(".esb/dev").canonicalize().unwrap();
-    let path = folder.join("made.json");
+    let path = context.path().join(".esb/dev/made.json");
     let old = fs::read(&path).unwrap();
     for (text, told) in [
         (
@@ -126,10 +132,6 @@ fn a_later_list_of_images_is_refused() {
         (r#"{"version": 0, "images": []}"#, "is of version 0"),
     ] {
         fs::write(&path, text).unwrap();
-        let store = ContentStore::open(context.path().join("cache")).unwrap();
-        let key = Digest::of(folder.as_os_str().as_encoded_bytes());
-        store.set_record("made-lists", key, &Digest::of(text.as_bytes())).unwrap();
-        drop(store);
         let before = contents(context.path());
         for command in [&DEPLOY[..], &["image", "ls", "-e", "dev"]] {
             refused(&context, command, &[told, "made.json"]);
@@ -151,8 +153,7 @@ fn what_is_only_a_help_is_made_anew() {
         ("dev/target.json", r#"{"registry": 7}"#),
         ("dev/folders.json", r#"{"version": 2}"#),
         ("dev/copied.json", r#"{"folder": 7}"#),
-        // Of a store that did not write it.
-        ("dev/made.json", r#"{"version": 3}"#),
+        ("dev/made.json", r#"{"images": 7}"#),
         ("config.yaml", answers),
     ];
     for (file, text) in cases {
@@ -169,6 +170,39 @@ fn what_is_only_a_help_is_made_anew() {
     assert!(images.contains("\"version\": 1"), "{images}");
     // It is left as it is where nothing is asked.
     assert_eq!(fs::read_to_string(brand.join("config.yaml")).unwrap(), answers);
+}
+
+#[test]
+fn a_store_with_a_damaged_marker_is_one_and_the_damage_is_told() {
+    let context = deployed();
+    let marker = context.path().join("cache/content-store.json");
+    for (command, exit, told) in [
+        (&["cache"][..], 0, "content-store.json` is damaged; the next run makes it again"),
+        (&["cache", "gc"], 0, "content-store.json` is damaged; the next run makes it again"),
+        (&["cache", "verify", "--dry-run"], 7, "damage in 1 entry; nothing was removed"),
+        (&["cache", "verify"], 7, "content-store.json` is damaged\n"),
+        (&DEPLOY, 0, "content-store.json` is damaged; it is made again"),
+    ] {
+        for text in ["", "{", "[1]", "{\"version\": 1}"] {
+            fs::write(&marker, text).unwrap();
+            let said = context.esb(command);
+            assert!(said.starts_with(&format!("exit: {exit}\n")), "{command:?} {text}: {said}");
+            assert!(said.contains(told), "{command:?} {text}: {said}");
+            let is_made = command == DEPLOY || command == ["cache", "verify"];
+            let expected = if is_made { "{\"contentStore\":1}" } else { text };
+            assert_eq!(fs::read_to_string(&marker).unwrap(), expected);
+        }
+    }
+    assert!(context.esb(&["cache", "verify"]).contains("nothing is damaged"));
+}
+
+#[test]
+fn a_list_of_images_with_a_byte_order_mark_is_read() {
+    let context = deployed();
+    let path = context.path().join("gateway/image-import.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("\u{feff}{text}")).unwrap();
+    deploys(&context);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use esb_model::FormatVersions;
+use esb_model::{FormatHead, FormatVersions};
 use esb_oci::Folder;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,7 @@ use crate::error::{Error, Kind};
 
 #[derive(Serialize, Deserialize)]
 struct Delivered {
-    /// Lists from before there were versions are of the first.
-    #[serde(default = "first")]
+    #[serde(default)]
     version: u32,
     /// The newest last.
     #[serde(default)]
@@ -31,22 +30,14 @@ const NAME: &str = "delivered.json";
 /// The form of the list (docs/contracts/formats.md#files-of-a-project).
 const VERSIONS: FormatVersions = FormatVersions::up_to(1);
 
+/// Lists from before there were versions are of it.
+const FIRST: u32 = 1;
+
 /// The most bytes of the file that are read.
 const LIMIT: u64 = 8 * 1024 * 1024;
 
 /// The folders beyond so many that were delivered to first are forgotten.
 const MOST: usize = 1000;
-
-/// What every form of the list has.
-#[derive(Deserialize)]
-struct Head {
-    #[serde(default = "first")]
-    version: u32,
-}
-
-fn first() -> u32 {
-    1
-}
 
 /// Refuses a run that would replace a list that it cannot read: it alone says which other folders
 /// name images, and what no folder names is removed.
@@ -88,8 +79,10 @@ pub fn delivered(staging: &Folder) -> Result<Vec<PathBuf>, Error> {
         Error::new(Kind::Local, "delivered", text)
             .hint("bring it back as it was; or remove it, and deploy once to each folder where a Gateway reads")
     };
-    let Head { version } = serde_json::from_slice(&text).map_err(failed)?;
-    VERSIONS.check(version).map_err(|version| Error::of_version(&path, version))?;
+    let head: FormatHead<Option<u32>> = serde_json::from_slice(&text).map_err(failed)?;
+    VERSIONS
+        .check(head.version.unwrap_or(FIRST))
+        .map_err(|version| Error::of_version(&path, version))?;
     let delivered: Delivered = serde_json::from_slice(&text).map_err(failed)?;
     Ok(delivered.folders.into_iter().chain(delivered.folder).collect())
 }

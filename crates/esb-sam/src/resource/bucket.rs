@@ -66,8 +66,7 @@ fn rule(
     let (id, status, prefix) = (field("Id"), field("Status"), field("Prefix"));
     let entries = node.entries().unwrap_or_default();
     let is_harmless = |key: &str| WITHOUT_CONDITION.contains(&key);
-    let is_for_all =
-        entries.iter().all(|entry| entry.value.is_null() || is_harmless(&entry.key));
+    let is_for_all = entries.iter().all(|entry| entry.value.is_null() || is_harmless(&entry.key));
     let is_known = status != Some(None) && prefix != Some(None);
     Some(LifecycleRule {
         id: id.flatten(),

@@ -211,7 +211,7 @@ fn inputs(server: &Server, folder: &Path) -> Outcome {
         ("ESB_RELEASES", "", "`releases` is no address"),
         ("ESB_RELEASES", "file:///srv", "`releases` is no address"),
         ("ESB_RELEASES", "http://a\"\noutput = \"b", "`releases` is no address"),
-        ("ESB_RELEASES", "https://user:password@host/x", "holds no password"),
+        ("ESB_RELEASES", "https://user:password@host/x", "has no password"),
         ("ESB_TOKEN", "a\"\nurl = \"http://b", "`token` holds"),
         ("ESB_TOKEN", "a b", "`token` holds"),
     ] {
