@@ -1,5 +1,7 @@
 //! How the program finds other machines and believes them, where nothing of a C library is: names
-//! from `/etc/hosts` and from a name server, certificates where distributions have them.
+//! from `/etc/hosts`, from a name server and from a proxy, certificates where distributions have them.
+
+mod proxy;
 
 use std::{
     fs,
@@ -63,6 +65,9 @@ pub(super) fn all(checks: &mut Checks, folder: &Path, program: &Program, mirrors
         site.verify(&[], FULL)?;
         site.verify(&[], SHORT)
     });
+    checks.run("a proxy finds base images whose registries nobody else has a name for", || {
+        proxy::finds_registries(&site, mirrors)
+    });
 }
 
 /// Where names are looked up.
@@ -70,6 +75,7 @@ pub(super) fn all(checks: &mut Checks, folder: &Path, program: &Program, mirrors
 enum Names {
     Hosts,
     Server,
+    Nobody,
 }
 
 /// A folder with a deployed project, and the registry with its images.
@@ -123,6 +129,8 @@ impl Site {
         let (name, text) = match names {
             Names::Hosts => ("hosts", format!("127.0.0.1 {FULL} {SHORT}\n")),
             Names::Server => ("resolv.conf", format!("search {DOMAIN}\nnameserver {SERVER}\n")),
+            // It does not know the short name, and no domain is searched.
+            Names::Nobody => ("resolv.conf", format!("nameserver {SERVER}\n")),
         };
         Ok(fs::write(self.bare.root.join("etc").join(name), text)?)
     }
