@@ -107,6 +107,27 @@ impl PublishedConfig {
     }
 }
 
+/// Refuses files of a folder that another release wrote, before they are replaced by what is
+/// published elsewhere.
+///
+/// # Errors
+/// [`Error::Version`]. What cannot be read or understood is no error: nothing of it would be kept.
+pub fn check_versions(folder: &Folder) -> Result<(), Error> {
+    let read = |file| {
+        let text = load(folder, file).ok().flatten()?;
+        Some((folder.path().join(file.name()), text))
+    };
+    let state = parse_one(read(ConfigFile::State), OwnershipState::parse).map(drop);
+    let images = parse_one(read(ConfigFile::Images), ImageImportFile::parse).map(drop);
+    for checked in [state, images] {
+        checked.or_else(|error| match error {
+            Error::Version { .. } => Err(error),
+            _ => Ok(()),
+        })?;
+    }
+    Ok(())
+}
+
 /// Why a text is no file of ours.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 

@@ -38,7 +38,7 @@ mod value;
 mod write;
 mod written_route;
 
-pub use config::{ConfigFile, ConfigSet, PublishedConfig, read};
+pub use config::{ConfigFile, ConfigSet, PublishedConfig, check_versions, read};
 pub use entries::ListedEntry;
 pub use error::{Conflict, Error, NameCollision, OtherProjectEntry, Remedy};
 pub use functions::{

@@ -90,6 +90,8 @@ fn a_version_that_no_run_may_replace_is_refused_before_anything_is_written() {
             "a number in quotes at line 1 column 16",
         ),
         ("gateway/state.json", "[]", "expected a document with a `version` at line 1 column 0"),
+        (&format!("{STAGED}/config/state.json"), r#"{"version": 99}"#, "is of version 99"),
+        (&format!("{STAGED}/config/image-import.json"), r#"{"version": "2"}"#, "reads version 1"),
         (&format!("{STAGED}/delivered.json"), r#"{"version": 2}"#, "reads version 1"),
         ("cache/content-store.json", r#"{"contentStore": 2}"#, "reads version 1"),
         (
@@ -112,10 +114,44 @@ fn a_version_that_no_run_may_replace_is_refused_before_anything_is_written() {
             let said = context.esb(&[&DEPLOY[..], &["--format", "json"]].concat());
             assert!(said.contains("\"code\": \"format-version\""), "{file} {text}: {said}");
         }
+        let is_of_publishing = file.ends_with(".json") && !file.starts_with("cache");
+        for command in [&["ls"][..], &["rm", "--owner", "esb", "--yes"]]
+            .into_iter()
+            .filter(|_| is_of_publishing)
+        {
+            let place = ["-e", "dev", "--config-to", "gateway"];
+            refused(&context, &[&["config"], command, &place].concat(), &[told, file]);
+        }
         assert!(contents(context.path()) == before, "{file} {text}: something was written");
         fs::write(&path, old).unwrap();
     }
     deploys(&context);
+}
+
+/// It alone says which other folders name images.
+#[test]
+fn no_command_passes_over_a_damaged_list_of_folders() {
+    let context = deployed();
+    context.write(&format!("{STAGED}/delivered.json"), "[");
+    let place = ["-e", "dev", "--config-to", "gateway"];
+    let rm = [&["config", "rm", "--owner", "esb", "--yes"][..], &place].concat();
+    for command in [&DEPLOY[..], &[&["config", "ls"][..], &place].concat(), &rm] {
+        let said = context.esb(command);
+        assert!(said.contains("delivered.json`: ") && !said.starts_with("exit: 0"), "{said}");
+    }
+}
+
+/// What staging has is replaced by what the Gateway's folder has.
+#[test]
+fn a_damaged_file_in_staging_is_made_anew() {
+    let context = deployed();
+    for file in ["state.json", "image-import.json", "functions.yml"] {
+        let path = context.path().join(STAGED).join("config").join(file);
+        let old = fs::read(&path).unwrap();
+        fs::write(&path, "{").unwrap();
+        deploys(&context);
+        assert!(fs::read(&path).unwrap() == old, "{file}");
+    }
 }
 
 /// Whichever store it was written with.

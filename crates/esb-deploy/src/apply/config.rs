@@ -55,8 +55,12 @@ pub struct Written {
 }
 
 /// Finds the places of the published configuration, for commands that only read or repair it.
+///
+/// # Errors
+/// When a place cannot be used, or the list of folders that were delivered to cannot be read.
 pub async fn places(run: &Deployment) -> Result<Places, Error> {
     let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
+    delivered::check(&staging)?;
     Ok(Places { staging, found: delivery::find(run).await? })
 }
 
@@ -215,10 +219,14 @@ pub(crate) async fn publish(
 }
 
 /// Reads the configuration that a Gateway reads, else the one in staging.
+///
+/// # Errors
+/// When it cannot be read, or staging, which gets the same, is of another release.
 pub async fn current(places: &Places) -> Result<PublishedConfig, Error> {
     if let Some(place) = &places.found.place
         && let Some(published) = place.read().await?
     {
+        esb_config::check_versions(&places.staging)?;
         return Ok(published);
     }
     Ok(esb_config::read(&places.staging)?)
