@@ -13,8 +13,8 @@ done <<< "${TEMPLATES:-}"
 sarif="$RUNNER_TEMP/esb.sarif"
 esb validate --deny warnings --format sarif ${templates[@]+"${templates[@]}"} > "$sarif"
 status=$?
-# A run that found no templates wrote nothing.
-if [[ -s "$sarif" ]]; then
+# A run that could not begin has no results: an upload would close those of the run before.
+if [[ -s "$sarif" ]] && ! grep -q '"toolExecutionNotifications": \[' "$sarif"; then
     echo "sarif=$sarif" >> "$GITHUB_OUTPUT"
 fi
 exit "$status"

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use esb_model::{Finding, Severity, SourceMap};
 
-use crate::{checkout::Checkout, diagnostics, escape, hints, secrets};
+use crate::{checkout::Checkout, diagnostics, escape, failed_run::FailedRun, hints, secrets};
 
 /// One line for each finding, the first place first.
 pub(crate) fn lines(
@@ -37,6 +37,18 @@ pub(crate) fn lines(
         format!("{line}::{}", data(&message))
     };
     diagnostics::sorted(findings).iter().map(line).collect()
+}
+
+/// The line for an error that ended the run.
+pub(crate) fn failed(run: &FailedRun<'_>, checkout: &Checkout<'_>) -> String {
+    let mut line = format!("::error title={}", property(&run.error.code));
+    if let Some((file, number)) = run.file(checkout) {
+        let _ = write!(line, ",file={}", property(&file));
+        if let Some(number) = number {
+            let _ = write!(line, ",line={number}");
+        }
+    }
+    format!("{line}::{}", data(&run.text("\n")))
 }
 
 /// A message: what would end the line is written as GitHub reads it.

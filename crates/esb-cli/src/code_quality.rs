@@ -6,7 +6,7 @@ use esb_model::{Finding, Severity, SourceMap};
 use esb_oci::Digest;
 use serde_json::{Value, json};
 
-use crate::{checkout::Checkout, diagnostics, hints};
+use crate::{checkout::Checkout, diagnostics, failed_run::FailedRun, hints};
 
 /// The report of one run: <https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format>.
 pub(crate) fn report(
@@ -40,4 +40,18 @@ pub(crate) fn report(
         })
     };
     diagnostics::sorted(findings).into_iter().map(entry).collect::<Vec<_>>().into()
+}
+
+/// The report of a run that an error ended.
+pub(crate) fn failed(run: &FailedRun<'_>, checkout: &Checkout<'_>) -> Value {
+    let known = run.file(checkout);
+    let (path, line) = known.unwrap_or_else(|| (checkout.file(run.template).into_owned(), None));
+    let identity = format!("{}\0{path}\0{}", run.error.code, run.message());
+    json!([{
+        "description": run.text("; "),
+        "check_name": run.error.code,
+        "fingerprint": Digest::of(identity.as_bytes()).hex(),
+        "severity": "blocker",
+        "location": {"path": path, "lines": {"begin": line.unwrap_or(1)}},
+    }])
 }

@@ -156,7 +156,9 @@ impl Environment {
             let text = format!("could not read the env file `{}`", path.display());
             let mut failure = Error::new(Kind::Input, "env-file", text);
             failure.causes.push(problem.to_string());
-            failure.hint("it is read as Docker Compose reads it: NAME=value, one on each line")
+            failure
+                .in_file(path, problem.line)
+                .hint("it is read as Docker Compose reads it: NAME=value, one on each line")
         })?;
         for (name, value) in values {
             if !self.variables.contains_key(&name) {

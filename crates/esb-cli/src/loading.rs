@@ -207,7 +207,9 @@ fn env_vars(path: &Path) -> Result<EnvVars, Error> {
         let text = format!("could not read the variables in `{}`", path.display());
         let mut failure = Error::new(Kind::Input, "env-vars", text);
         failure.causes.push(cause);
-        failure.hint("it must be JSON such as {\"FunctionId\": {\"NAME\": \"value\"}}")
+        failure
+            .in_file(path, None)
+            .hint("it must be JSON such as {\"FunctionId\": {\"NAME\": \"value\"}}")
     };
     let text = read_given_text(path).map_err(failed)?;
     let values: BTreeMap<String, BTreeMap<String, serde_json::Value>> =

@@ -20,6 +20,7 @@ mod error_text;
 mod escape;
 mod exit_code;
 mod explain;
+mod failed_run;
 mod fleet;
 mod hints;
 mod inputs;
@@ -45,14 +46,16 @@ mod timestamp;
 mod usage;
 mod worker_lines;
 
-use std::{process::ExitCode, time::Instant};
+use std::{path::Path, process::ExitCode, time::Instant};
 
-use esb_deploy::{Error, Kind, Project, normal, settings::SettingsFile};
+use esb_deploy::{Error, Kind, Project, TEMPLATE_NAMES, normal, settings::SettingsFile};
 
+use checkout::Checkout;
 use cli::Cli;
 use documents::{ErrorDocument, ErrorFields};
 use environment::Environment;
 use exit_code::{CliError, Exit};
+use failed_run::FailedRun;
 use printer::{Printer, ProgressStyle};
 use questions::PromptedFields;
 
@@ -84,7 +87,7 @@ fn main() -> ExitCode {
         Ok(()) => Exit::Success,
         Err(error) => {
             let exit = error.exit;
-            report(error, printer);
+            report(error, &cli, &environment, printer);
             exit
         }
     };
@@ -206,19 +209,26 @@ fn add_env_file(cli: &Cli, environment: &mut Environment) -> Result<(), Error> {
         Ok(text) => environment.add_file(&path, &text),
         Err(error) if !required && error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Error::of(Kind::Input, "env-file", &error)
-            .during(format!("could not read the env file `{}`", path.display()))),
+            .during(format!("could not read the env file `{}`", path.display()))
+            .in_file(path, None)),
     }
 }
 
-fn report(end: CliError, printer: Printer) {
+fn report(end: CliError, cli: &Cli, environment: &Environment, printer: Printer) {
     let CliError { exit, error: Some(error), findings, is_told } = end else { return };
     if error.code == ask::CANCELLED {
         printer.err("Cancelled.");
     } else {
         error_text::print(&error, printer);
     }
+    let fields = ErrorFields { exit: exit as u8, ..(&*error).into() };
     if printer.json && !is_told {
-        let error = ErrorFields { exit: exit as u8, ..(&*error).into() };
-        printer.document(&ErrorDocument { error, findings });
+        printer.document(&ErrorDocument { error: fields, findings });
+    } else {
+        let template = cli.command.template().filter(|path| *path != Path::new("."));
+        let template = template.unwrap_or(TEMPLATE_NAMES[0].as_ref()).to_string_lossy();
+        let failed = FailedRun { error: &fields, place: error.place.as_ref(), template: &template };
+        let current = environment.current_folder().unwrap_or(Path::new("/"));
+        failed.print(cli.global.format, &Checkout::new(current, environment), printer);
     }
 }

@@ -6,13 +6,18 @@ use esb_deploy::levels;
 use esb_model::{Finding, Severity, SourceMap, Span};
 use serde_json::{Value, json};
 
-use crate::{checkout::Checkout, diagnostics, hints};
+use crate::{checkout::Checkout, diagnostics, failed_run::FailedRun, hints};
 
 /// The address of the page of findings, when the build was given one: `ESB_FINDINGS_URL`.
 const PAGE: Option<&str> = option_env!("ESB_FINDINGS_URL");
 
-/// The log of one run.
-pub(crate) fn log(findings: &[Finding], sources: &SourceMap, checkout: &Checkout<'_>) -> Value {
+/// The log of one run; what has no place is about the template.
+pub(crate) fn log(
+    findings: &[Finding],
+    sources: &SourceMap,
+    checkout: &Checkout<'_>,
+    template: &str,
+) -> Value {
     let codes = levels::codes();
     let results = diagnostics::sorted(findings).into_iter().map(|finding| {
         let code = finding.code.0;
@@ -24,9 +29,10 @@ pub(crate) fn log(findings: &[Finding], sources: &SourceMap, checkout: &Checkout
         if let Some(index) = codes.iter().position(|known| known.code.0 == code) {
             result["ruleIndex"] = index.into();
         }
-        if let Some(place) = finding.span.and_then(|span| place(span, sources, checkout)) {
-            result["locations"] = json!([{ "physicalLocation": place }]);
-        }
+        // GitHub refuses the whole log where one result has no place.
+        let known = finding.span.and_then(|span| place(span, sources, checkout));
+        let known = known.unwrap_or_else(|| line(&checkout.file(template), 1));
+        result["locations"] = json!([{ "physicalLocation": known }]);
         let related = finding.related.iter().enumerate().filter_map(|(id, (span, message))| {
             let place = place(*span, sources, checkout)?;
             Some(json!({"id": id, "physicalLocation": place, "message": {"text": message}}))
@@ -39,7 +45,30 @@ pub(crate) fn log(findings: &[Finding], sources: &SourceMap, checkout: &Checkout
     });
     let results: Vec<Value> = results.collect();
     let is_bad = findings.iter().any(|finding| finding.severity == Severity::Error);
-    let rules = codes.iter().map(|known| rule(known.code.0, known.meaning));
+    document(&json!({"executionSuccessful": !is_bad}), &results)
+}
+
+/// The log of a run that an error ended.
+pub(crate) fn failed(run: &FailedRun<'_>, checkout: &Checkout<'_>) -> Value {
+    let mut notification = json!({
+        "level": "error",
+        "descriptor": {"id": run.error.code},
+        "message": {"text": run.text("\n")},
+    });
+    if let Some((file, number)) = run.file(checkout) {
+        let place = line(&file, number.unwrap_or(1));
+        notification["locations"] = json!([{ "physicalLocation": place }]);
+    }
+    let invocation = json!({
+        "executionSuccessful": false,
+        "exitCode": run.error.exit,
+        "toolExecutionNotifications": [notification],
+    });
+    document(&invocation, &[])
+}
+
+fn document(invocation: &Value, results: &[Value]) -> Value {
+    let rules = levels::codes().iter().map(|known| rule(known.code.0, known.meaning));
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -49,11 +78,16 @@ pub(crate) fn log(findings: &[Finding], sources: &SourceMap, checkout: &Checkout
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
                 "rules": rules.collect::<Vec<_>>(),
             }},
-            "invocations": [{"executionSuccessful": !is_bad}],
+            "invocations": [invocation],
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
     })
+}
+
+/// A line of a file.
+fn line(file: &str, number: usize) -> Value {
+    json!({"artifactLocation": {"uri": address(file)}, "region": {"startLine": number}})
 }
 
 fn rule(code: &str, meaning: &str) -> Value {
@@ -118,7 +152,8 @@ mod tests {
 
     #[test]
     fn every_code_has_a_rule() {
-        let log = log(&[], &SourceMap::default(), &Checkout::at("/".as_ref(), None));
+        let log =
+            log(&[], &SourceMap::default(), &Checkout::at("/".as_ref(), None), "template.yaml");
         let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
         let has = |stage: &str| {
             rules.iter().any(|rule| {

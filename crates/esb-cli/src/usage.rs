@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, IsTerminal as _, Write as _},
+    path::Path,
     time::Instant,
 };
 
@@ -12,12 +13,16 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+use esb_deploy::TEMPLATE_NAMES;
+
 use crate::{
-    cli::{self, Cli, Color},
+    checkout::Checkout,
+    cli::{self, Cli, Color, Format},
     columns::fold,
     documents::{ErrorDocument, ErrorFields, ProgressEvent},
     environment::Environment,
     exit_code::Exit,
+    failed_run::FailedRun,
     printer::{self, Printer, ProgressStyle},
     sam_cli::{self, Translated},
     secrets,
@@ -44,14 +49,25 @@ fn report(error: &clap::Error, arguments: &[OsString], start: Instant) -> Exit {
     }
     let fields = fields(error);
     let printer = Printer::plain(ProgressStyle::None);
-    if asks_for_json(arguments, "--progress") {
+    if value_of(arguments, "--progress") == Some("json") {
         printer.event(&ProgressEvent::Error { error: &fields });
         printer.end(Exit::Usage, start.elapsed());
     } else {
         show(error, arguments);
     }
-    if asks_for_json(arguments, "--format") {
-        printer.document(&ErrorDocument { error: fields, findings: Vec::new() });
+    let format =
+        value_of(arguments, "--format").and_then(|name| Format::from_str(name, false).ok());
+    match format {
+        Some(Format::Json) => {
+            printer.document(&ErrorDocument { error: fields, findings: Vec::new() });
+        }
+        Some(format) => {
+            let environment = Environment::capture();
+            let current = environment.current_folder().unwrap_or(Path::new("/"));
+            let failed = FailedRun { error: &fields, place: None, template: TEMPLATE_NAMES[0] };
+            failed.print(format, &Checkout::new(current, &environment), printer);
+        }
+        None => {}
     }
     Exit::Usage
 }
@@ -120,10 +136,6 @@ fn value_of<'a>(arguments: &'a [OsString], flag: &str) -> Option<&'a str> {
     let apart = texts().zip(texts().skip(1)).find(|(name, _)| *name == flag);
     let joined = || texts().find_map(|text| text.strip_prefix(flag)?.strip_prefix('='));
     apart.map(|(_, value)| value).or_else(joined)
-}
-
-fn asks_for_json(arguments: &[OsString], flag: &str) -> bool {
-    value_of(arguments, flag) == Some("json")
 }
 
 fn fields(error: &clap::Error) -> ErrorFields {

@@ -1,6 +1,9 @@
 //! The error type of this crate.
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use esb_model::UnsupportedVersion;
 
@@ -48,8 +51,19 @@ pub struct Error {
     pub hint: Option<Remedy>,
     /// Lines of a program's own output that explain the error.
     pub log: Option<String>,
+    /// The file that is wrong or missing, where it is one.
+    pub place: Option<FilePlace>,
     /// The errors that this one sums up.
     pub parts: Vec<Error>,
+}
+
+/// A file of the user's, and the line in it that an error is about where that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilePlace {
+    /// As the user named it, or absolute.
+    pub path: PathBuf,
+    /// From 1.
+    pub line: Option<usize>,
 }
 
 impl Error {
@@ -63,6 +77,7 @@ impl Error {
             list: Vec::new(),
             hint: None,
             log: None,
+            place: None,
             parts: Vec::new(),
         }
     }
@@ -70,7 +85,7 @@ impl Error {
     /// An error for a file that another release wrote (docs/contracts/formats.md#what-is-refused).
     pub fn of_version(path: &Path, version: UnsupportedVersion) -> Self {
         let text = format!("`{}` {version}", path.display());
-        Self::new(Kind::Input, FORMAT_VERSION, text).hint(version.advice())
+        Self::new(Kind::Input, FORMAT_VERSION, text).hint(version.advice()).in_file(path, None)
     }
 
     /// One error for several; a single one stays as it is.
@@ -117,6 +132,13 @@ impl Error {
         if let Some((message, list)) = parts {
             (self.message, self.list) = (message, list);
         }
+        self
+    }
+
+    /// Says which file is wrong or missing, and in which line.
+    #[must_use]
+    pub fn in_file(mut self, path: impl Into<PathBuf>, line: impl Into<Option<usize>>) -> Self {
+        self.place = Some(FilePlace { path: path.into(), line: line.into() });
         self
     }
 

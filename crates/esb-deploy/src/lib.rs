@@ -55,7 +55,7 @@ pub use apply::{
 };
 pub use connections::{Connections, Fleet};
 pub use deployment::Deployment;
-pub use error::{Error, Kind};
+pub use error::{Error, FilePlace, Kind};
 pub use external::{External, ExternalState};
 pub use fetch::{Fetched, FetchedSite, Wheels, fetch, wheelhouse};
 pub use image_names::Target;

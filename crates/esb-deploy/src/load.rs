@@ -276,7 +276,7 @@ const RESOURCES: &[u8] = b"Resources";
 fn read_template(root: &Path, template: &TemplateFile) -> Result<String, Error> {
     let failed = |cause: String| {
         let text = format!("could not read the template `{}`", template.name);
-        let mut error = Error::new(Kind::Input, "template", text);
+        let mut error = Error::new(Kind::Input, "template", text).in_file(&template.path, None);
         error.causes.push(cause);
         error
     };

@@ -158,7 +158,7 @@ pub fn find_template(current: &Path, given: &Path, is_default: bool) -> Result<P
     let path = normal(&current.join(given));
     let missing = |path: &Path, source: Option<std::io::Error>| {
         let text = format!("could not read the template `{}`", display_name(current, path));
-        let mut error = Error::new(Kind::Input, "template", text);
+        let mut error = Error::new(Kind::Input, "template", text).in_file(path, None);
         error.causes.extend(source.map(|error| error.to_string()));
         error.hint(Remedy::NameTemplate)
     };

@@ -89,13 +89,13 @@ impl SettingsFile {
         let Some(path) = root.map(|root| root.join(NAME)).filter(|path| is_there(path)) else {
             return Ok(Self::default());
         };
-        let failed = |code: &str, cause: String| {
+        let failed = |code: &str, line: Option<usize>, cause: String| {
             let text = format!("could not use the settings in `{}`", path.display());
-            let mut failure = Error::new(Kind::Input, code, text);
+            let mut failure = Error::new(Kind::Input, code, text).in_file(&path, line);
             failure.causes.push(cause);
             failure
         };
-        let unread = |error: String| failed(SETTINGS, error);
+        let unread = |error: String| failed(SETTINGS, None, error);
         let bytes = esb_oci::read_file(&path, LIMIT).map_err(|error| unread(error.to_string()))?;
         let text = decode_text(bytes).map_err(|error| unread(error.to_string()))?;
         let read = Self::of_document(&text, env!("CARGO_PKG_VERSION"));
@@ -108,7 +108,9 @@ impl SettingsFile {
                 words
             };
             let code = if advice.is_some() { REQUIRED_VERSION } else { SETTINGS };
-            failed(code, Wrong { at, words, advice: None }.in_text(&text)).maybe_hint(advice)
+            let wrong = Wrong { at, words, advice: None };
+            let (line, _) = wrong.place(&text);
+            failed(code, Some(line), wrong.in_text(&text)).maybe_hint(advice)
         })?;
         file.root = root.map(Path::to_owned);
         Ok(file)
@@ -252,10 +254,15 @@ struct Wrong {
 impl Wrong {
     /// In words, with line and column.
     fn in_text(self, text: &str) -> String {
-        let before = text.get(..self.at).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        let (line, column) = self.place(text);
         format!("line {line}, column {column}: {}", self.words)
+    }
+
+    /// Line and column.
+    fn place(&self, text: &str) -> (usize, usize) {
+        let before = text.get(..self.at).unwrap_or(text);
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        (before.matches('\n').count() + 1, column)
     }
 }
 

@@ -34,14 +34,15 @@ pub(crate) fn run(
     let findings = loaded.effective_findings();
     let bad = findings.iter().filter(|finding| finding.severity >= lowest).count();
     let checkout = Checkout::new(&project.current, environment);
+    let template = &project.templates[0].name;
     if global.format == Format::Sarif {
-        printer.document_as_it_is(&sarif::log(&findings, &loaded.sources, &checkout));
+        let log = sarif::log(&findings, &loaded.sources, &checkout, template);
+        printer.document_as_it_is(&log);
     } else if global.format == Format::Github {
         for line in annotations::lines(&findings, &loaded.sources, &checkout) {
             printer.out_as_it_is(&line);
         }
     } else if global.format == Format::Gitlab {
-        let template = &project.templates[0].name;
         let report = code_quality::report(&findings, &loaded.sources, &checkout, template);
         printer.document_as_it_is(&report);
     } else if printer.json {

@@ -176,6 +176,7 @@ pub(crate) fn stack_name(
 fn load_samconfig(path: &Path, name: &str) -> Result<Tree, Error> {
     samconfig::load(path).map_err(|cause| {
         failure(format!("could not read `{name}`"), cause)
+            .in_file(path, None)
             .hint("correct the file there, or move it away: SAM CLI cannot read it either")
     })
 }
@@ -188,7 +189,8 @@ fn from_samconfig(
     let Some((path, name)) = samconfig_of(project, &template.path) else { return Ok(None) };
     let tree = load_samconfig(&path, &name)?;
     let values = samconfig::values(&tree, &path, &project.environment).map_err(|cause| {
-        failure(format!("could not read the parameter_overrides of `{name}`"), cause)
+        let text = format!("could not read the parameter_overrides of `{name}`");
+        failure(text, cause).in_file(&path, None)
     })?;
     Ok(Some(Layer { source: Source::File(name), template: Some(number), values }))
 }
@@ -196,7 +198,8 @@ fn from_samconfig(
 fn from_file(path: &Path) -> Result<Layer, Error> {
     let name = path.display();
     let failed = |cause| {
-        failure(format!("could not read the parameters file `{name}`"), cause).hint(
+        let text = format!("could not read the parameters file `{name}`");
+        failure(text, cause).in_file(path, None).hint(
             "it holds a map of names and values, or CloudFormation's list of ParameterKey and \
              ParameterValue, in JSON or YAML",
         )

@@ -5,9 +5,9 @@ use std::{
     process::Command,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::context::Context;
+use crate::{context::Context, schemas};
 
 /// A workflow command as GitHub's runner reads it.
 struct Annotation {
@@ -187,7 +187,15 @@ fn a_finding_without_a_place_is_told_too() {
     let entries = report.as_array().unwrap();
     let is_it = |entry: &&Value| entry["description"].as_str().unwrap().contains("Nobody");
     let location = &entries.iter().find(is_it).unwrap()["location"];
-    assert_eq!(*location, serde_json::json!({"path": "template.yaml", "lines": {"begin": 1}}));
+    assert_eq!(*location, json!({"path": "template.yaml", "lines": {"begin": 1}}));
+    // GitHub refuses a whole log for one result without a place.
+    let log = stdout(&mut context.command(&[&arguments[..], &["sarif"]].concat()));
+    let log: Value = serde_json::from_str(&log).unwrap();
+    for result in log["runs"][0]["results"].as_array().unwrap() {
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "template.yaml", "{result}");
+        assert!(place["region"]["startLine"].is_u64(), "{result}");
+    }
 }
 
 #[test]
@@ -222,4 +230,95 @@ fn a_report_of_code_quality_has_what_gitlab_asks_for() {
     // Without findings the report is empty, and still a report.
     let none = report(&format!("{start}  T:\n    Type: AWS::Serverless::SimpleTable\n"));
     assert!(none.iter().all(|entry| entry["severity"] == "info"), "{none:#?}");
+}
+
+/// What ends a run before there are findings: the arguments, the exit code, and what a host is told
+/// of it: words, file and line.
+const ENDED: [(&[&str], i32, &str, Option<&str>, Option<u64>); 7] = [
+    (
+        &["validate", "--project-dir", "."],
+        1,
+        "`registri` is not a setting",
+        Some("shop/esb.toml"),
+        Some(2),
+    ),
+    (
+        &["validate", "-t", "other/none.yaml"],
+        1,
+        "could not read the template",
+        Some("shop/other/none.yaml"),
+        None,
+    ),
+    (&["validate", "--env-file", "bad.env"], 1, "bad.env", Some("shop/bad.env"), Some(2)),
+    (
+        &["validate", "--parameters-file", "values.json", "-t", "other/template.yaml"],
+        1,
+        "values.json",
+        Some("shop/values.json"),
+        None,
+    ),
+    (&["validate", "--deny", "errors"], 2, "invalid value 'errors'", None, None),
+    (&["validate", "--parameter", "x", "-t", "other/template.yaml"], 2, "has no value", None, None),
+    (&["inspect", "other/template.yaml"], 2, "is for `esb validate` alone", None, None),
+];
+
+#[test]
+fn an_error_that_ends_the_run_is_a_document_too() {
+    let context = Context::new("");
+    context.write("shop/esb.toml", "\nregistri = 'a'\n");
+    context.write("shop/bad.env", "A=1\nB='\n");
+    context.write("shop/values.json", "{");
+    context.write("shop/other/esb.toml", "");
+    context.write("shop/other/template.yaml", NESTED);
+    let schema = schemas::root().join("fixtures/sarif/sarif-schema-2.1.0.json");
+    let schema = std::fs::read_to_string(schema).unwrap();
+    for (arguments, exit, words, file, line) in ENDED {
+        let run = |format: &str, variable: &str| {
+            let mut command = context.command(&[arguments, &["--format", format]].concat());
+            command.current_dir(context.path().join("shop")).env(variable, context.path());
+            let output = command.output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {said}");
+            (String::from_utf8(output.stdout).unwrap(), said)
+        };
+        let told: Vec<(String, String)> = ["github", "gitlab", "sarif"]
+            .map(|format| {
+                run(format, if format == "gitlab" { "CI_PROJECT_DIR" } else { "GITHUB_WORKSPACE" })
+            })
+            .into();
+        if arguments[0] == "validate" {
+            let (empty, as_text) = run("text", "CI");
+            assert_eq!(empty, "", "{arguments:?}");
+            assert!(told.iter().all(|(_, said)| *said == as_text), "{arguments:?}: {as_text}");
+        }
+        let [(github, _), (gitlab, _), (sarif, _)] = &told[..] else { panic!() };
+        let [one] = &github.lines().map(annotation).collect::<Vec<_>>()[..] else {
+            panic!("{arguments:?}: {github}")
+        };
+        assert!(one.command == "error" && one.message.contains(words), "{github}");
+        assert!(!one.properties["title"].is_empty(), "{github}");
+        assert_eq!(one.properties.get("file").map(String::as_str), file, "{github}");
+        let number = one.properties.get("line").map(|line| line.parse().unwrap());
+        assert_eq!(number, line, "{github}");
+        let gitlab: Value = serde_json::from_str(gitlab).unwrap();
+        let [entry] = gitlab.as_array().unwrap().as_slice() else { panic!("{gitlab}") };
+        assert!(entry["description"].as_str().unwrap().contains(words), "{gitlab}");
+        assert!(entry["fingerprint"].is_string() && entry["check_name"].is_string(), "{gitlab}");
+        let location = &entry["location"];
+        let template = arguments.last().filter(|name| name.ends_with("template.yaml"));
+        let fallback = format!("shop/{}", template.unwrap_or(&"template.yaml"));
+        assert_eq!(location["path"], file.unwrap_or(&fallback), "{arguments:?}");
+        assert_eq!(location["lines"]["begin"], line.unwrap_or(1), "{gitlab}");
+        let sarif: Value = serde_json::from_str(sarif).unwrap();
+        schemas::by(&schema, &sarif);
+        let run = &sarif["runs"][0];
+        let invocation = &run["invocations"][0];
+        assert_eq!((&run["results"], &invocation["exitCode"]), (&json!([]), &exit.into()));
+        assert_eq!(invocation["executionSuccessful"], false);
+        let notification = &invocation["toolExecutionNotifications"][0];
+        assert!(notification["message"]["text"].as_str().unwrap().contains(words), "{sarif}");
+        let place = &notification["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"].as_str(), file, "{sarif}");
+        assert_eq!(place["region"]["startLine"].as_u64(), file.map(|_| line.unwrap_or(1)));
+    }
 }
