@@ -30,7 +30,7 @@ fn schema() -> Value {
     let environments = json!({
         "description": sentence(PER_ENVIRONMENT),
         "type": "object",
-        "propertyNames": {"pattern": settings::ENVIRONMENT_PATTERN},
+        "propertyNames": pattern(settings::ENVIRONMENT_PATTERN),
         "additionalProperties": table("The settings of one environment.", of_environment),
         "examples": [{"prod": {"registry": "registry.prod.example/shop"}}],
     });
@@ -76,11 +76,25 @@ fn own(entry: &Entry) -> Value {
 fn rules(holds: Holds) -> Value {
     match holds {
         Holds::Text => json!({"type": "string"}),
-        Holds::Form(form) => json!({"type": "string", "pattern": form.pattern}),
+        Holds::Form(form) => {
+            let mut schema = fields(pattern(form.pattern));
+            schema.insert("type".to_owned(), "string".into());
+            schema.into()
+        }
         Holds::Choice(choices) => json!({"type": "string", "enum": choices}),
         Holds::List => json!({"type": ["array", "string"], "items": {"type": "string"}}),
         Holds::Switch => json!({"type": "boolean"}),
     }
+}
+
+/// The schema of a text by a pattern.
+fn pattern(pattern: &str) -> Value {
+    let mut schema = json!({"pattern": pattern});
+    if pattern.ends_with('$') {
+        // Python's `$` also stands before a line feed at the end.
+        schema["not"] = json!({"pattern": "\\n"});
+    }
+    schema
 }
 
 fn level(entry: &CodeEntry) -> (String, Value) {

@@ -103,7 +103,7 @@ pub struct FunctionEvent {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScheduleEntry {
     /// `rate(…)` or `cron(…)`; the key is `rate` for both.
-    #[cfg_attr(test, schemars(with = "String", regex(pattern = files::SCHEDULE)))]
+    #[cfg_attr(test, schemars(with = "String", regex(pattern = files::SCHEDULE), extend("not" = files::several_lines())))]
     pub rate: Option<Text>,
     /// The payload, verbatim; none is `{}`.
     #[cfg_attr(test, schemars(with = "Option<String>"))]

@@ -4,6 +4,9 @@
 use esb_model::{FormatHead, FormatVersions};
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+use crate::schemas::files;
+
 /// The form of the file (docs/contracts/formats.md#published-files).
 const VERSIONS: FormatVersions = FormatVersions::up_to(1);
 
@@ -32,11 +35,11 @@ pub struct ImportEntry {
     #[cfg_attr(test, schemars(length(min = 1)))]
     pub image_source: String,
     /// Where the runtime finds it: always `name:tag`, for scripts `docker tag` to it.
-    #[cfg_attr(test, schemars(regex(pattern = crate::schemas::files::TAGGED)))]
+    #[cfg_attr(test, schemars(regex(pattern = files::TAGGED), extend("not" = files::several_lines())))]
     pub image_ref: String,
     /// What the source's tag stood for when it was copied; absent where it was not, as by a build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(test, schemars(regex(pattern = crate::schemas::files::DIGEST)))]
+    #[cfg_attr(test, schemars(regex(pattern = files::DIGEST), extend("not" = files::several_lines())))]
     pub digest: Option<String>,
 }
 

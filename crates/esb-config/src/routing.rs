@@ -45,7 +45,7 @@ pub struct RouteEntry {
     #[cfg_attr(test, schemars(regex(pattern = files::PATH)))]
     pub path: String,
     /// Upper-case.
-    #[cfg_attr(test, schemars(regex(pattern = files::METHOD)))]
+    #[cfg_attr(test, schemars(extend("enum" = files::METHODS)))]
     pub method: String,
     /// The function's name.
     #[cfg_attr(test, schemars(with = "files::Target"))]

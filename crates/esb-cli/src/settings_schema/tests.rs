@@ -131,6 +131,10 @@ const CASES: &[(bool, &str)] = &[
     (false, "application = 'a:b'"),
     (false, "application = 'a/b'"),
     (false, "application = ' a'"),
+    (false, "application = \"a\\n\""),
+    (false, "required-version = \"1\\n\""),
+    (false, "[env.\"prod\\n\"]"),
+    (true, "brand = \"a\\n\""),
     (false, "required-version = ''"),
     (false, "required-version = 'new'"),
     (false, "required-version = '>= 01'"),
@@ -167,6 +171,13 @@ fn validator() -> Validator {
     jsonschema::draft7::new(&schema()).unwrap()
 }
 
+/// The validator of a program that has Python's regular expressions: their `$` also stands before a
+/// line feed at the end.
+fn validator_of_python() -> Validator {
+    let schema = schema().to_string().replace("$\"", "\\\\n?$\"");
+    jsonschema::draft7::new(&serde_json::from_str(&schema).unwrap()).unwrap()
+}
+
 /// What schema and parser say of a text that is TOML.
 fn verdicts(validator: &Validator, text: &str) -> (bool, Result<(), String>) {
     let value = json(Value::Table(text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))));
@@ -177,8 +188,10 @@ fn verdicts(validator: &Validator, text: &str) -> (bool, Result<(), String>) {
 fn both_judge_the_same() {
     let validator = validator();
     for (expected, text) in CASES {
-        let (schema, parser) = verdicts(&validator, text);
-        assert_eq!((schema, parser.is_ok()), (*expected, *expected), "{text}\n{parser:?}");
+        for validator in [&validator, &validator_of_python()] {
+            let (schema, parser) = verdicts(validator, text);
+            assert_eq!((schema, parser.is_ok()), (*expected, *expected), "{text}\n{parser:?}");
+        }
     }
     for (why, text) in STRICTER {
         let (schema, parser) = verdicts(&validator, text);

@@ -11,13 +11,18 @@ pub(crate) const SCHEDULE: &str = r"^(rate\([1-9][0-9]* (minute|hour|day)s?\)|cr
 /// A path as a Python regular expression, in which `{name}` is one segment.
 pub(crate) const PATH: &str = r"^/([^{\\]|\\.|\{[A-Za-z_][A-Za-z0-9_]*\})*$";
 
-/// A method: `ANY` would fit nothing, and the Gateway answers OPTIONS itself.
-pub(crate) const METHOD: &str = "^(GET|HEAD|POST|PUT|DELETE|PATCH)$";
+/// The methods: `ANY` would fit nothing, and the Gateway answers OPTIONS itself.
+pub(crate) const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"];
 
 /// A reference with a tag and without a digest: scripts run `docker tag` with it.
 pub(crate) const TAGGED: &str = r"^[^@\s]+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$";
 
 pub(crate) const DIGEST: &str = "^sha256:[0-9a-f]{64}$";
+
+/// What a text of one line is not: Python's `$` also stands before a line feed at the end.
+pub(crate) fn several_lines() -> Value {
+    serde_json::json!({"pattern": "\\n"})
+}
 
 /// What the Provisioner creates. It does not interpolate, and only creates: what exists stays as it is.
 #[derive(JsonSchema)]

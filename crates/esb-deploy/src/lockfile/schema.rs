@@ -8,7 +8,11 @@ use super::{Content, NAME, VERSIONS};
 /// A digest as the file has it.
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
-pub(super) struct DigestText(#[schemars(regex(pattern = "^sha256:[0-9a-f]{64}$"))] String);
+pub(super) struct DigestText(
+    // Python's `$` also stands before a line feed at the end.
+    #[schemars(regex(pattern = "^sha256:[0-9a-f]{64}$"), extend("not" = {"pattern": "\\n"}))]
+    String,
+);
 
 /// Draft 7: no newer one is understood by all editors' extensions.
 fn schema() -> Value {
@@ -65,6 +69,9 @@ mod tests {
     fn both_judge_the_same() {
         let schema = schema();
         let validator = jsonschema::draft7::new(&schema).unwrap();
+        let as_python =
+            serde_json::from_str(&schema.to_string().replace("$\"", "\\\\n?$\"")).unwrap();
+        let as_python = jsonschema::draft7::new(&as_python).unwrap();
         let digest = format!("sha256:{}", "0a".repeat(32));
         let pinned =
             format!("platform = 'linux/amd64'\nenvironment = 'dev'\nfingerprint = '{digest}'");
@@ -93,6 +100,7 @@ mod tests {
             (false, full.replace("sha256:", "sha1:")),
             (false, full.replace("0a", "0A")),
             (false, full.replace("'i'", "7")),
+            (false, full.replace(&format!("'{digest}'"), &format!("\"{digest}\\n\""))),
             (false, full.replace("[dependencies.layer]", "[dependencies.layers]")),
             (false, full.replace("['six==1']", "'six==1'")),
         ] {
@@ -100,6 +108,7 @@ mod tests {
             let read = toml::from_str::<Content>(&text);
             let read = read.is_ok_and(|content| VERSIONS.check(content.version).is_ok());
             assert_eq!((validator.is_valid(&value), read), (expected, expected), "{text}");
+            assert_eq!(as_python.is_valid(&value), expected, "{text}");
         }
     }
 }
