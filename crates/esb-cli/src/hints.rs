@@ -78,6 +78,12 @@ fn of_run(remedy: &esb_deploy::Remedy) -> Cow<'_, str> {
             "name the place with `--config-to DIR`, or deliver nowhere with `--config-to none`"
                 .into()
         }
+        Remedy::MakeDeliveryWritable { folder } => format!(
+            "make `{}` and its files writable for this user, or deliver to another folder with \
+             `--config-to DIR`",
+            folder.display()
+        )
+        .into(),
         Remedy::MountWritable => {
             "mount it without `ro`, or deliver to a folder with `--config-to DIR`".into()
         }
@@ -244,8 +250,7 @@ fn of_config<'a>(remedy: &'a esb_config::Remedy, program: Option<&str>) -> Cow<'
         )
         .into(),
         Remedy::MakeWritable { folder } => format!(
-            "make `{}` and its files writable for this user, or deliver to another folder with \
-             `--config-to`",
+            "make `{}` and its files writable for this user",
             folder.display()
         )
         .into(),

@@ -218,7 +218,7 @@ pub enum Remedy {
     NameOneOrTakeOver { run: Owner },
     /// Give the run's application a name of its own, or say that both projects are `application`.
     NameOneOrJoin { application: String },
-    /// Let this user write into the folder, or deliver to another one.
+    /// Let this user write into the folder.
     MakeWritable { folder: PathBuf },
     /// In words that name no setting of the caller.
     Advice(String),

@@ -1,5 +1,7 @@
 //! What helps against an error of a run.
 
+use std::path::PathBuf;
+
 /// What helps against an [`crate::Error`]. The caller words it, because only it knows its own flags
 /// and commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub enum Remedy {
     AllowSync,
     /// Name the folder where a Gateway reads, or deliver nowhere.
     NameDelivery,
+    /// Let this user write into the folder of a Gateway, or deliver to another one.
+    MakeDeliveryWritable { folder: PathBuf },
     /// Mount the folder of a Gateway so that it can be written, or deliver to another one.
     MountWritable,
     /// Run once so that the lock file may change, and commit it.

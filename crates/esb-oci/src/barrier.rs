@@ -60,6 +60,15 @@ impl Barrier {
         }
     }
 
+    /// What helps.
+    pub(crate) fn remedy(&self) -> &'static str {
+        if self.is_read_only {
+            "mount it so that it can be written"
+        } else {
+            "give this user the right to"
+        }
+    }
+
     fn of(path: &Path, verb: &'static str, is_read_only: bool) -> Option<Self> {
         let owner = fs::metadata(path).ok()?.uid();
         Some(Self { path: path.to_owned(), owner, is_read_only, verb })

@@ -7,7 +7,7 @@ use std::{
 
 use esb_model::UnsupportedVersion;
 
-use crate::{BlobError, FolderError, Remedy, folder::barrier, is_denied};
+use crate::{Barrier, BlobError, FolderError, Remedy, is_denied};
 
 /// An operation on the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +55,20 @@ impl StoreError {
             Self::Version { version, .. } => {
                 return Some(Remedy::OtherStore(version.map(UnsupportedVersion::advice)));
             }
+            Self::Version { version: None, .. } => "name another folder".to_owned(),
+            Self::Folder(error @ FolderError::Io { .. }) => {
+                format!("{}, or name another folder", error.hint()?)
+            }
             Self::Folder(error) => error.hint()?,
             Self::Io { path, source, .. } if is_denied(source.kind()) => {
-                let why = barrier(source, path).unwrap_or_else(|| {
-                    "give this user the right to, or name another folder".to_owned()
-                });
-                format!("what is there can be read, and what is new has to be written: {why}")
+                let why = Barrier::behind(source, path).map_or_else(
+                    || "give this user the right to".to_owned(),
+                    |found| format!("{found}: {}", found.remedy()),
+                );
+                format!(
+                    "what is there can be read, and what is new has to be written: {why}, or name \
+                     another folder"
+                )
             }
             Self::Owner { .. } => return Some(Remedy::TrustStore),
             Self::Io { .. } => return None,

@@ -1,4 +1,5 @@
-//! A content store that this user may read and not write, as one that another user filled.
+//! Folders that this user may read and not write: a content store that another user filled, a
+//! project, a Gateway's folder.
 
 use std::{
     fs,
@@ -114,4 +115,40 @@ fn what_is_there_is_used_and_what_cannot_be_written_is_told() {
     // The store is whole as it was.
     reader.project.write("code/app.py", "handler = number = 1\n");
     assert!(reader.run(&DEPLOY).status.success());
+}
+
+/// A folder that a flag names may be another one; the project's own may not.
+#[test]
+fn a_folder_that_cannot_be_written_has_a_hint_that_fits() {
+    let reader = Reader::new();
+    let project = reader.project.path();
+    fs::create_dir(project.join("gateway")).unwrap();
+    allow(&project.join("gateway"), 0o555);
+    let hint = |arguments: &[&str]| {
+        let output = reader.run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(9), "{arguments:?}: {text}");
+        let hint = text.lines().find_map(|line| line.strip_prefix("hint: "));
+        hint.unwrap_or_else(|| panic!("{arguments:?}: {text}")).to_owned()
+    };
+    let to_gateway = [&DEPLOY[..], &["--config-to", "gateway"]].concat();
+    let said = hint(&to_gateway);
+    assert!(said.contains("/gateway`") && said.contains("`--config-to DIR`"), "{said}");
+    fs::remove_dir_all(project.join(".esb")).unwrap_or_default();
+    fs::remove_file(project.join("esb.toml")).unwrap();
+    allow(project, 0o555);
+    let to_nobody = [&DEPLOY[..], &["--config-to", "none"]].concat();
+    for arguments in [&["init"][..], &["init", "--schema"], &["build", "--to", "oci"], &to_nobody] {
+        let said = hint(arguments);
+        let is_told = ["and its files writable for this user", "give this user the right to"];
+        assert!(is_told.iter().any(|end| said.ends_with(end)), "{arguments:?}: {said}");
+    }
+    allow(project, 0o755);
+    // The schema is as it has to be, and the settings cannot be added.
+    fs::write(project.join("esb.toml"), "").unwrap();
+    reader.project.esb(&["init", "--schema"]);
+    fs::remove_file(project.join("esb.toml")).unwrap();
+    allow(project, 0o555);
+    assert!(hint(&["init"]).ends_with("and its files writable for this user"));
+    allow(project, 0o755);
 }

@@ -35,7 +35,8 @@ fn a_file_that_is_there_is_left() {
     context.write("esb.toml", "# mine\n");
     let said = context.esb(&["init"]);
     let expected = "exit: 1\n--- stderr ---\nerror: `[FOLDER]/esb.toml` is already there, and is left \
-                    as it is\nhint: `esb init --dry-run` prints what it would write, `esb init --schema` writes the schema alone\n";
+                    as it is\nhint: `esb init --dry-run` prints what it would write, `esb init \
+                    --schema` writes the schema alone\n";
     assert_eq!(said, expected);
     assert_eq!(fs::read_to_string(context.path().join("esb.toml")).unwrap(), "# mine\n");
     assert!(!context.path().join("esb.schema.json").exists());

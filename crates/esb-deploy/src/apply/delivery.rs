@@ -174,7 +174,7 @@ impl ConfigPlace {
     /// Checks, before any work, that the place can be written to.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
-            Self::Folder(folder) => Ok(esb_config::check_writable(folder)?),
+            Self::Folder(folder) => esb_config::check_writable(folder).map_err(not_delivered),
             Self::Container(_) => Ok(()), // its mount was looked at
         }
     }
@@ -215,10 +215,21 @@ impl ConfigPlace {
         reader: Option<Reader>,
     ) -> Result<Publication, Error> {
         match self {
-            Self::Folder(_) => Ok(esb_config::publish_for(lock, merged, reader)?),
+            Self::Folder(_) => esb_config::publish_for(lock, merged, reader).map_err(not_delivered),
             Self::Container(inside) => inside.publish(merged, reader).await,
         }
     }
+}
+
+/// The error of a folder that a delivery cannot write to; another one can be named.
+fn not_delivered(error: esb_config::Error) -> Error {
+    let mut failure = Error::from(error);
+    if let Some(Remedy::Config { remedy: esb_config::Remedy::MakeWritable { folder }, .. }) =
+        failure.hint
+    {
+        failure.hint = Some(Remedy::MakeDeliveryWritable { folder });
+    }
+    failure
 }
 
 /// A user's or group's number, as archives of an engine have it.

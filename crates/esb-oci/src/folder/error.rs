@@ -53,7 +53,11 @@ impl FolderError {
                 })
             }
             Self::Kind { path, .. } => Some(format!("move `{}` away", path.display())),
-            Self::Io { path, source, .. } => barrier(source, path),
+            // Whether the folder could be another one only the caller knows.
+            Self::Io { path, source, .. } => {
+                let found = Barrier::behind(source, path)?;
+                Some(format!("{found}: {}", found.remedy()))
+            }
         }
     }
 
@@ -61,17 +65,6 @@ impl FolderError {
     pub fn is_input(&self) -> bool {
         matches!(self, Self::Link { .. } | Self::Kind { .. })
     }
-}
-
-/// What keeps this user from a path, and what helps.
-pub(crate) fn barrier(error: &io::Error, path: &Path) -> Option<String> {
-    let found = Barrier::behind(error, path)?;
-    let help = if found.is_read_only {
-        "name another folder"
-    } else {
-        "give this user the right to, or name another folder"
-    };
-    Some(format!("{found}: {help}"))
 }
 
 fn to(target: Option<&Path>) -> String {

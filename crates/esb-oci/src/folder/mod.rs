@@ -21,7 +21,6 @@ use std::{
 
 use rustix::fs::OFlags;
 
-pub(crate) use self::error::barrier;
 pub use self::{
     error::FolderError,
     write::{TemporaryFolder, is_temporary},

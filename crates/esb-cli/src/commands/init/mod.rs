@@ -112,7 +112,6 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
     });
     written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(path),
-        _ => Error::of(Kind::Local, "disk", &error)
-            .during(format!("could not write `{}`", path.display())),
+        _ => esb_config::Error::Io { action: "write", path: path.to_owned(), source: error }.into(),
     })
 }
