@@ -118,25 +118,53 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Build images and publish them together with the runtime configuration
+    ///
+    /// Reads SAM templates, builds an image for each function, and merges functions, routes,
+    /// schedules, tables and buckets into the configuration that a Gateway reads. What did not change
+    /// is not made again, and what other applications published stays as it is.
     Deploy(Box<DeployArgs>),
     /// Build images and configuration without publishing the configuration
+    ///
+    /// Does what `esb deploy` does before it publishes; the configuration stays in the project, below
+    /// `.esb`.
     Build(Box<BuildArgs>),
     /// Report everything that is wrong with a template
+    ///
+    /// Reads the template with the values of its parameters, and the code of its functions. Nothing is
+    /// built.
     Validate(ValidateArgs),
     /// Print the application that a template describes
+    ///
+    /// Shows functions, routes, schedules, tables and buckets with the values that a deploy would use.
     Inspect(InspectArgs),
     /// Run one function's image with an event and print its response
+    ///
+    /// Runs the image of the last build in the container engine. The response goes to stdout, what the
+    /// function logs to stderr.
     Invoke(InvokeArgs),
     /// Read what a function logged on the platform
+    ///
+    /// Asks the platform's log store, which keeps the records of functions that ran there.
     Logs(LogsArgs),
     /// Write an esb.toml with comments for the templates of this folder
+    ///
+    /// Looks for templates in this folder and below. Beside esb.toml it writes esb.schema.json, by
+    /// which editors complete and check the file. An esb.toml that is there is left as it is.
     Init(InitArgs),
     /// Show what the content store holds, make it smaller, or verify it
+    ///
+    /// The store has what images are made of, for all projects of a user. Everything in it can be made
+    /// or fetched again.
     Cache(CacheArgs),
     /// Effective settings, and who owns what is published
+    ///
+    /// Settings come from flags, environment variables and esb.toml. What is published is read where a
+    /// Gateway reads it.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Images that exist already: this project's, and those of the outside world
+    ///
+    /// Images are held by the container engine, the content store and the platform's registry.
     #[command(subcommand)]
     Image(ImageCommand),
     /// Say what a finding means, with an example and what to do

@@ -420,7 +420,10 @@ mod tests {
             "[findings]\n'esb::sam::evnt' = 'allow'",
             "no finding `esb::sam::evnt`; did you mean `esb::sam::event`?",
         );
-        check("[findings]\n'esb::sam::event' = 'off'", "must be \"allow\" or \"warn\" or \"deny\"");
+        check(
+            "[findings]\n'esb::sam::event' = 'off'",
+            "must be one of \"allow\", \"warn\" or \"deny\"",
+        );
         check("[env.prod.findings]\nx = 'allow'", "[env.prod] there is no finding `x`");
         check("[registry]\na = 1", "`registry.a` is not a setting");
         check("required-version = '>=2'", "it needs esb >=2, and this is 0.1.0");
@@ -433,10 +436,10 @@ mod tests {
         check("\n# é\n  [code]\n  é = 1", "line 4, column 3: ");
         check("registry = 'a'\nregistri = 'a'\nab = 1", "line 2, column 1: `registri`");
         check("[env.prod]\nmirrors = ['a', 1]", "line 2, column 11: [env.prod] `mirrors` must be");
-        check("[env.prod]\nconfirm = 'ask'", "`confirm` must be \"never\" or \"auto\" or");
-        check("builder = 'dokcer'", "`builder` must be \"auto\" or \"embedded\" or");
-        check("[env.prod]\nimage-ref = 'x'", "[env.prod] `image-ref` must be \"content\" or");
-        check("platform = 'arm64'", "`platform` must be \"linux/amd64\" or \"linux/arm64\" or");
+        check("[env.prod]\nconfirm = 'ask'", "`confirm` must be one of \"never\", \"auto\" or");
+        check("builder = 'dokcer'", "`builder` must be one of \"auto\", \"embedded\",");
+        check("[env.prod]\nimage-ref = 'x'", "[env.prod] `image-ref` must be one of \"content\",");
+        check("platform = 'arm64'", "`platform` must be \"linux/amd64\" or \"linux/arm64\"");
         check("brand = '!!'", "line 1, column 9: `!!` cannot be a brand");
         for name in ["", "a:b", " a"] {
             let words = format!("line 1, column 15: `{name}` cannot name an application");

@@ -90,6 +90,9 @@ pub(super) const TABLES: [&str; 2] = ["code", "findings"];
 /// The names of a platform that is known, in OCI's words first.
 const PLATFORMS: &[&str] = &["linux/amd64", "linux/arm64", "linux/x86_64", "linux/aarch64"];
 
+/// Other names of a choice, which are read and not proposed.
+const ALIASES: [&str; 2] = ["linux/x86_64", "linux/aarch64"];
+
 /// A character at either end of an application's name: no colon, slash, blank or invisible one.
 macro_rules! end_of_name {
     () => {
@@ -174,9 +177,8 @@ impl Holds {
             (Self::Switch, DeValue::Boolean(on)) => Ok(vec![on.to_string()]),
             (Self::Switch, _) => Err(wrong("true or false")),
             (Self::Choice(choices), DeValue::String(text)) if !choices.contains(&&**text) => {
-                let choices: Vec<String> =
-                    choices.iter().map(|choice| format!("\"{choice}\"")).collect();
-                Err(wrong(&choices.join(" or ")))
+                let told = choices.iter().filter(|choice| !ALIASES.contains(choice));
+                Err(wrong(&one_of(&told.map(|choice| format!("\"{choice}\"")).collect::<Vec<_>>())))
             }
             (Self::Form(form), DeValue::String(text)) => {
                 (form.check)(text).map(|()| vec![text.to_string()])
@@ -190,6 +192,16 @@ impl Holds {
             (Self::List, _) => Err(wrong("a list of texts")),
             _ => Err(wrong("a text")),
         }
+    }
+}
+
+/// Choices in words: `one of a, b or c`, and `a or b` where there are two.
+fn one_of(choices: &[String]) -> String {
+    match choices {
+        [before @ .., last] if before.len() > 1 => {
+            format!("one of {} or {last}", before.join(", "))
+        }
+        _ => choices.join(" or "),
     }
 }
 

@@ -16,8 +16,9 @@ use crate::{cli::help, environment::VARIABLES, exit_code::Exit, settings_text};
 pub(crate) use page::Page;
 
 /// Files that commands read and write.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("esb.toml", "settings of the project, see esb.toml(5)"),
+    ("esb.schema.json", "what editors check esb.toml by, written by `esb init`; to be committed"),
     ("esb.lock", "the exact versions that images are made of; to be committed"),
     ("samconfig.toml", "parameters and the stack's name, as SAM CLI keeps them"),
     (".env", "further environment variables, in the folder in which the command runs"),
@@ -41,6 +42,30 @@ const RELATED: [(&str, &[&str]); 11] = [
     ("explain", &["validate"]),
 ];
 
+/// The files of those that commands have pages of their own for.
+const OWN_FILES: [(&str, &[&str]); 1] = [("esb-init", &["esb.toml", "esb.schema.json"])];
+
+/// How every command may end: each reads an env file, and writes to stdout.
+const COMMON_EXITS: [Exit; 5] =
+    [Exit::Success, Exit::Input, Exit::Usage, Exit::Local, Exit::Interrupted];
+
+/// How else a command may end, by the name of its page.
+const EXITS: [(&str, &[Exit]); 13] = [
+    ("esb-deploy", &[Exit::Build, Exit::Remote, Exit::Locked, Exit::Difference, Exit::Changes]),
+    ("esb-build", &[Exit::Build, Exit::Remote, Exit::Locked, Exit::Difference, Exit::Changes]),
+    ("esb-invoke", &[Exit::Remote, Exit::Invoke]),
+    ("esb-logs", &[Exit::Remote]),
+    ("esb-cache-gc", &[Exit::Locked]),
+    ("esb-cache-verify", &[Exit::Difference]),
+    ("esb-config-ls", &[Exit::Remote]),
+    ("esb-config-rm", &[Exit::Remote, Exit::Locked]),
+    ("esb-image-ls", &[Exit::Remote]),
+    ("esb-image-prune", &[Exit::Remote, Exit::Locked]),
+    ("esb-image-import", &[Exit::Remote]),
+    ("esb-image-verify", &[Exit::Remote, Exit::Difference]),
+    ("esb-image-fetch", &[Exit::Build, Exit::Remote, Exit::Difference]),
+];
+
 /// All pages, in the order of `esb --help`.
 pub(crate) fn pages() -> Vec<Page> {
     let mut root = help::command().disable_help_subcommand(true);
@@ -61,7 +86,8 @@ fn of_command(command: &Command, parent: Option<(&str, &Command)>, pages: &mut V
     let (mut text, mut options) = (Vec::new(), Vec::new());
     let mut written = man.render_name_section(&mut text).is_ok()
         && man.render_synopsis_section(&mut text).is_ok()
-        && man.render_description_section(&mut text).is_ok()
+        // Without more words than its name has a command needs no description.
+        && (command.get_long_about().is_none() || man.render_description_section(&mut text).is_ok())
         && man.render_options_section(&mut options).is_ok();
     text.extend_from_slice(one_section(&String::from_utf8_lossy(&options)).as_bytes());
     let below: Vec<&Command> = visible(command).collect();
@@ -69,7 +95,7 @@ fn of_command(command: &Command, parent: Option<(&str, &Command)>, pages: &mut V
         written &= man.render_subcommands_section(&mut text).is_ok();
     }
     let mut more = Roff::new();
-    let exits = Exit::ALL.map(|(exit, meaning)| ((exit as u8).to_string(), meaning));
+    let exits = exits(&name);
     table(&mut more, "EXIT STATUS", exits.iter().map(|(exit, meaning)| (&**exit, *meaning)));
     if parent.is_none() {
         table(&mut more, "ENVIRONMENT", VARIABLES.iter().copied());
@@ -77,6 +103,9 @@ fn of_command(command: &Command, parent: Option<(&str, &Command)>, pages: &mut V
     } else {
         more.control("SH", ["ENVIRONMENT"]);
         more.text([roman("The variables that commands read are in "), bold("esb"), roman("(1).")]);
+        if let Some((_, own)) = OWN_FILES.iter().find(|(page, _)| *page == name) {
+            table(&mut more, "FILES", FILES.into_iter().filter(|(file, _)| own.contains(file)));
+        }
     }
     examples(&mut more, command);
     let mut related = related(command, &name, parent);
@@ -88,6 +117,15 @@ fn of_command(command: &Command, parent: Option<(&str, &Command)>, pages: &mut V
     for child in below {
         of_command(child, Some((&name, command)), pages);
     }
+}
+
+/// The exit codes of a command and of those below it, with their meanings.
+fn exits(name: &str) -> Vec<(String, &'static str)> {
+    let below = format!("{name}-");
+    let own = EXITS.iter().filter(|(page, _)| *page == name || page.starts_with(&below));
+    let known: Vec<&Exit> = own.flat_map(|(_, exits)| *exits).chain(&COMMON_EXITS).collect();
+    let exits = Exit::ALL.into_iter().filter(|(exit, _)| known.contains(&exit));
+    exits.map(|(exit, meaning)| ((exit as u8).to_string(), meaning)).collect()
 }
 
 fn visible(command: &Command) -> impl Iterator<Item = &Command> {
@@ -206,6 +244,14 @@ mod tests {
                 let says = option[2];
                 assert!(!says.is_empty() && says != ".TP", "{}: {option:?}", page.name);
             }
+            let section = |name: &str| {
+                let (_, text) = page.text.split_once(&format!(".SH {name}\n"))?;
+                text.split(".SH ").next()
+            };
+            if let (Some(name), Some(more)) = (section("NAME"), section("DESCRIPTION")) {
+                let name = name.split_once(" \\- ").map_or(name, |(_, about)| about).trim();
+                assert!(more.trim() != name, "{}: {name}", page.name);
+            }
             let sections = page.text.lines().filter_map(|line| line.strip_prefix(".SH "));
             let sections: Vec<&str> = sections.map(|name| name.trim_matches('"')).collect();
             // In the order of man-pages(7).
@@ -234,6 +280,24 @@ mod tests {
         }
         let validate = &pages.iter().find(|page| page.name == "esb-validate.1").unwrap().text;
         assert!(validate.contains(r"esb validate \-\-deny warnings"), "{validate}");
-        assert!(validate.contains("\\fB7\\fR\n"), "{validate}");
+        let exits = |name: &str| {
+            let page = pages.iter().find(|page| page.name == format!("{name}.1"));
+            let page = page.unwrap_or_else(|| panic!("{name} has no page"));
+            let (_, exits) = page.text.split_once(".SH \"EXIT STATUS\"\n").unwrap();
+            let exits = exits.split_once(".SH").unwrap().0.split("\\fB").skip(1);
+            let numbers = exits.filter_map(|text| text.split_once("\\fR\n")?.0.parse().ok());
+            numbers.collect::<Vec<u8>>()
+        };
+        assert_eq!(exits("esb").len(), Exit::ALL.len());
+        for name in ["esb-init", "esb-completions", "esb-validate", "esb-config-show"] {
+            assert_eq!(exits(name), [0, 1, 2, 9, 130], "{name}");
+        }
+        assert_eq!(exits("esb-invoke"), [0, 1, 2, 4, 6, 9, 130]);
+        assert_eq!(exits("esb-cache"), [0, 1, 2, 5, 7, 9, 130]);
+        for (name, more) in EXITS {
+            assert_eq!(exits(name).len(), COMMON_EXITS.len() + more.len(), "{name}");
+        }
+        let init = &pages.iter().find(|page| page.name == "esb-init.1").unwrap().text;
+        assert!(init.contains("\\fBesb.schema.json\\fR\n"), "{init}");
     }
 }
