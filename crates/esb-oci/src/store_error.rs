@@ -55,7 +55,6 @@ impl StoreError {
             Self::Version { version, .. } => {
                 return Some(Remedy::OtherStore(version.map(UnsupportedVersion::advice)));
             }
-            Self::Version { version: None, .. } => "name another folder".to_owned(),
             Self::Folder(error @ FolderError::Io { .. }) => {
                 format!("{}, or name another folder", error.hint()?)
             }

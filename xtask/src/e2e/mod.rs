@@ -30,6 +30,7 @@ pub(crate) mod package_index;
 mod packages;
 pub(crate) mod parts;
 mod prune;
+mod published_files;
 mod pulls;
 mod sam_build;
 mod sam_today;
@@ -180,12 +181,13 @@ fn after_deploy(
     }
 }
 
-const DOCUMENT: [(&str, Check); 3] = [
+const DOCUMENT: [(&str, Check); 4] = [
     ("document: images answer", deploy::images_answer),
     ("document: hooks of python3.12", |parts, deployed| {
         hooks::records_arrive(parts, deployed, "XxxFunction", "said Hello, Lambda!")
     }),
     ("document: engines agree", deploy::engines_agree),
+    ("document: files are as their schemas say", published_files::are_as_schemas_say),
 ];
 
 /// Functions of java21, with the mirrors of their base.
@@ -270,8 +272,9 @@ fn of_sync(checks: &mut Checks, parts: &Parts) {
     }
 }
 
-const QUICKSTART: [(&str, Check); 14] = [
+const QUICKSTART: [(&str, Check); 15] = [
     ("images answer", deploy::images_answer),
+    ("published files and the lock are as their schemas say", published_files::are_as_schemas_say),
     ("hooks of python3.13", |parts, deployed| {
         hooks::records_arrive(parts, deployed, "GetOrderFunction", "looking up order 42")
     }),

@@ -7,7 +7,7 @@ use esb_oci::Digest;
 
 use super::{
     super::Release,
-    fresh,
+    fresh, odd_releases,
     runner::Runner,
     server::{Server, TOKEN},
 };
@@ -17,7 +17,7 @@ use crate::{
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
+pub(super) const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// Tries the scripts against a local server, with programs that are scripts.
 pub(super) fn scripts() -> Outcome {
@@ -28,6 +28,7 @@ pub(super) fn scripts() -> Outcome {
     installed(&server, &folder)?;
     newest(&server, &folder, &releases)?;
     refused(&server, &folder, &releases)?;
+    odd_releases::check(&server, &folder, &releases)?;
     behind_a_token(&server, &folder)?;
     inputs(&server, &folder)?;
     architectures(&server, &folder)?;
@@ -46,7 +47,7 @@ pub(super) fn of_release(release: &Release, server: &Server, folder: &Path) -> O
 }
 
 /// Makes the files of a release whose programs say what they are.
-fn stand_in(folder: &Path, version: &str) -> Outcome {
+pub(super) fn stand_in(folder: &Path, version: &str) -> Outcome {
     fs::create_dir_all(folder)?;
     let mut sums = String::new();
     for architecture in ARCHITECTURES {
@@ -70,7 +71,7 @@ fn runner(server: &Server, folder: &Path, rule: &str) -> Outcome<Runner> {
 }
 
 /// Whether nothing was installed and nothing is left over.
-fn is_clean(runner: &Runner) -> Outcome {
+pub(super) fn is_clean(runner: &Runner) -> Outcome {
     let left = fs::read_dir(runner.temporary())?.count() + fs::read_dir(runner.tools())?.count();
     let said =
         ["GITHUB_PATH", "GITHUB_ENV", "GITHUB_OUTPUT"].map(|name| runner.file(name)).concat();
@@ -211,6 +212,11 @@ fn inputs(server: &Server, folder: &Path) -> Outcome {
         ("ESB_RELEASES", "", "`releases` is no address"),
         ("ESB_RELEASES", "file:///srv", "`releases` is no address"),
         ("ESB_RELEASES", "http://a\"\noutput = \"b", "`releases` is no address"),
+        ("ESB_RELEASES", "https://host/x?y", "has no password, `?` or `#`"),
+        ("ESB_RELEASES", "https://host/x#y", "has no password, `?` or `#`"),
+        ("RUNNER_TEMP", "", "`RUNNER_TEMP` names no folder"),
+        ("RUNNER_TEMP", "/no/such/folder", "`RUNNER_TEMP` names no folder"),
+        ("ESB_CACHE_DIR", "/a\nPATH=/b", "`ESB_CACHE_DIR` holds a line break"),
         ("ESB_RELEASES", "https://user:password@host/x", "has no password"),
         ("ESB_TOKEN", "a\"\nurl = \"http://b", "`token` holds"),
         ("ESB_TOKEN", "a b", "`token` holds"),
@@ -254,6 +260,8 @@ fn validated(folder: &Path) -> Outcome {
         ("", "{}", "0", "<validate><--deny><warnings><--format><sarif>"),
         ("\n  \na b.yaml\r\n-x\n", "{}", "1", "<sarif><--template><a b.yaml><--template><-x>"),
         ("none", "", "2", "<--template><none>"),
+        // An upload would close what an earlier run found.
+        ("none", "{\"toolExecutionNotifications\": [", "1", "<--template><none>"),
     ] {
         let runner = Runner::new(&folder.join("job"))?
             .with("TEMPLATES", templates)
@@ -266,7 +274,7 @@ fn validated(folder: &Path) -> Outcome {
         expect(given.ends_with(expected), &given)?;
         let sarif = runner.temporary().join("esb.sarif");
         let output = format!("sarif={}\n", sarif.display());
-        let output = if log.is_empty() { "" } else { &output };
+        let output = if log == "{}" { &output } else { "" };
         expect(runner.file("GITHUB_OUTPUT") == output, "the log is another")?;
     }
     Ok(())

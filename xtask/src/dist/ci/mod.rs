@@ -3,6 +3,7 @@
 
 mod install;
 mod lint;
+mod odd_releases;
 mod pre_commit;
 mod readme;
 mod runner;
