@@ -2,7 +2,7 @@
 //!
 //! Libraries name a remedy as a value, because only the command line knows its own flags.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, path::Path};
 
 /// The words for an error's remedy.
 pub(crate) fn of_error(remedy: &esb_deploy::Remedy) -> Cow<'_, str> {
@@ -13,6 +13,11 @@ pub(crate) fn of_error(remedy: &esb_deploy::Remedy) -> Cow<'_, str> {
         Remedy::Image(remedy) => of_image(remedy),
         Remedy::Registry(remedy) => of_registry(remedy),
         Remedy::Config { remedy, program } => of_config(remedy, program.as_deref()),
+        Remedy::MakeDeliveryWritable { folder } => format!(
+            "{}, or deliver to another folder with `--config-to DIR`",
+            make_writable(folder)
+        )
+        .into(),
         remedy => of_run(remedy),
     }
 }
@@ -78,12 +83,6 @@ fn of_run(remedy: &esb_deploy::Remedy) -> Cow<'_, str> {
             "name the place with `--config-to DIR`, or deliver nowhere with `--config-to none`"
                 .into()
         }
-        Remedy::MakeDeliveryWritable { folder } => format!(
-            "make `{}` and its files writable for this user, or deliver to another folder with \
-             `--config-to DIR`",
-            folder.display()
-        )
-        .into(),
         Remedy::MountWritable => {
             "mount it without `ro`, or deliver to a folder with `--config-to DIR`".into()
         }
@@ -249,14 +248,14 @@ fn of_config<'a>(remedy: &'a esb_config::Remedy, program: Option<&str>) -> Cow<'
             application.escape_debug()
         )
         .into(),
-        Remedy::MakeWritable { folder } => format!(
-            "make `{}` and its files writable for this user",
-            folder.display()
-        )
-        .into(),
+        Remedy::MakeWritable { folder } => make_writable(folder).into(),
         Remedy::Advice(advice) => advice.into(),
         other => unworded(other),
     }
+}
+
+fn make_writable(folder: &Path) -> String {
+    format!("make `{}` and its files writable for this user", folder.display())
 }
 
 /// The words for a finding's help.

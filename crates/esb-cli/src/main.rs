@@ -227,7 +227,8 @@ fn report(end: CliError, cli: &Cli, environment: &Environment, printer: Printer)
     } else {
         let template = cli.command.template().filter(|path| *path != Path::new("."));
         let template = template.unwrap_or(TEMPLATE_NAMES[0].as_ref()).to_string_lossy();
-        let failed = FailedRun { error: &fields, place: error.place.as_ref(), template: &template };
+        let failed =
+            FailedRun { error: &fields, place: error.place.as_deref(), template: &template };
         let current = environment.current_folder().unwrap_or(Path::new("/"));
         failed.print(cli.global.format, &Checkout::new(current, environment), printer);
     }

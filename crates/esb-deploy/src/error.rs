@@ -52,7 +52,7 @@ pub struct Error {
     /// Lines of a program's own output that explain the error.
     pub log: Option<String>,
     /// The file that is wrong or missing, where it is one.
-    pub place: Option<FilePlace>,
+    pub place: Option<Box<FilePlace>>,
     /// The errors that this one sums up.
     pub parts: Vec<Error>,
 }
@@ -138,7 +138,7 @@ impl Error {
     /// Says which file is wrong or missing, and in which line.
     #[must_use]
     pub fn in_file(mut self, path: impl Into<PathBuf>, line: impl Into<Option<usize>>) -> Self {
-        self.place = Some(FilePlace { path: path.into(), line: line.into() });
+        self.place = Some(Box::new(FilePlace { path: path.into(), line: line.into() }));
         self
     }
 

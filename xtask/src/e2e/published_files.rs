@@ -46,7 +46,7 @@ pub(super) fn are_as_schemas_say(_: &Parts, deployed: &Deployed) -> Outcome {
                 )));
             }
         }
-        if !document.as_object().is_some_and(|fields| !fields.is_empty()) {
+        if document.as_object().is_none_or(serde_json::Map::is_empty) {
             return Err(Trouble::Failed(format!("{name} is empty")));
         }
     }

@@ -232,9 +232,11 @@ fn a_report_of_code_quality_has_what_gitlab_asks_for() {
     assert!(none.iter().all(|entry| entry["severity"] == "info"), "{none:#?}");
 }
 
-/// What ends a run before there are findings: the arguments, the exit code, and what a host is told
-/// of it: words, file and line.
-const ENDED: [(&[&str], i32, &str, Option<&str>, Option<u64>); 7] = [
+/// Arguments, the exit code, and what a host is told: words, file and line.
+type Ended = (&'static [&'static str], i32, &'static str, Option<&'static str>, Option<u64>);
+
+/// What ends a run before there are findings.
+const ENDED: [Ended; 7] = [
     (
         &["validate", "--project-dir", "."],
         1,

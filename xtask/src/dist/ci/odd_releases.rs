@@ -1,6 +1,7 @@
 //! Releases whose files are written otherwise, and releases that are damaged.
 
 use std::{
+    fmt::Write as _,
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -18,8 +19,11 @@ use crate::{
     command::{command, output},
 };
 
+/// The text of a `SHA256SUMS` as another tool writes it.
+type Rewrite = fn(&str) -> String;
+
 /// How other tools write `SHA256SUMS`.
-const WRITTEN: [(&str, fn(&str) -> String); 5] = [
+const WRITTEN: [(&str, Rewrite); 5] = [
     ("2.0.1", |sums| sums.trim_end().to_owned()),
     ("2.0.2", |sums| sums.replace('\n', "\r\n")),
     ("2.0.3", |sums| sums.replace("  ", "  ./")),
@@ -103,7 +107,7 @@ fn damage(folder: &Path, version: &str, archive: &Archive) -> Outcome {
                 output(command("tar").arg("-czf").arg(&path).arg("-C").arg(folder).arg(&name))?;
             }
         }
-        sums += &format!("{}  {name}.tar.gz\n", Digest::of(&fs::read(&path)?).hex());
+        let _ = writeln!(sums, "{}  {name}.tar.gz", Digest::of(&fs::read(&path)?).hex());
     }
     Ok(fs::write(folder.join("SHA256SUMS"), sums)?)
 }
