@@ -45,9 +45,10 @@ pub(crate) fn run(
         }
         Some(CacheCommand::Verify { dry_run }) => {
             let tell = |wait: &LockWait| printer.note(&wait.to_string());
-            let store = match dry_run {
-                true => ContentStore::open(folder)?,
-                false => ContentStore::open_held_telling(folder, tell)?,
+            let store = if dry_run {
+                ContentStore::open(folder)?
+            } else {
+                ContentStore::open_held_telling(folder, tell)?
             };
             verify(&store, dry_run, printer)
         }
