@@ -1,12 +1,14 @@
 //! An error that ended a run, in the format that a code host reads: it has asked for a document, and
 //! an empty one would be refused, or taken for a run that found nothing.
 
+use std::path::Path;
+
 use esb_deploy::FilePlace;
 use serde_json::Value;
 
 use crate::{
     annotations, checkout::Checkout, cli::Format, code_quality, documents::ErrorFields,
-    printer::Printer, sarif,
+    environment::Environment, printer::Printer, sarif,
 };
 
 /// An error and the file that it is about.
@@ -19,7 +21,9 @@ pub(crate) struct FailedRun<'a> {
 
 impl FailedRun<'_> {
     /// Prints the document, when the format is one of a code host.
-    pub(crate) fn print(&self, format: Format, checkout: &Checkout<'_>, printer: Printer) {
+    pub(crate) fn print(&self, format: Format, environment: &Environment, printer: Printer) {
+        let current = environment.current_folder().unwrap_or(Path::new("/"));
+        let checkout = &Checkout::new(current, environment);
         let document: Value = match format {
             Format::Text | Format::Json | Format::Mermaid => return,
             Format::Github => {

@@ -50,7 +50,6 @@ use std::{path::Path, process::ExitCode, time::Instant};
 
 use esb_deploy::{Error, Kind, Project, TEMPLATE_NAMES, normal, settings::SettingsFile};
 
-use checkout::Checkout;
 use cli::Cli;
 use documents::{ErrorDocument, ErrorFields};
 use environment::Environment;
@@ -229,7 +228,6 @@ fn report(end: CliError, cli: &Cli, environment: &Environment, printer: Printer)
         let template = template.unwrap_or(TEMPLATE_NAMES[0].as_ref()).to_string_lossy();
         let failed =
             FailedRun { error: &fields, place: error.place.as_deref(), template: &template };
-        let current = environment.current_folder().unwrap_or(Path::new("/"));
-        failed.print(cli.global.format, &Checkout::new(current, environment), printer);
+        failed.print(cli.global.format, environment, printer);
     }
 }

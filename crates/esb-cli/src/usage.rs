@@ -3,7 +3,6 @@
 use std::{
     ffi::OsString,
     io::{self, IsTerminal as _, Write as _},
-    path::Path,
     time::Instant,
 };
 
@@ -16,7 +15,6 @@ use clap::{
 use esb_deploy::TEMPLATE_NAMES;
 
 use crate::{
-    checkout::Checkout,
     cli::{self, Cli, Color, Format},
     columns::fold,
     documents::{ErrorDocument, ErrorFields, ProgressEvent},
@@ -62,10 +60,8 @@ fn report(error: &clap::Error, arguments: &[OsString], start: Instant) -> Exit {
             printer.document(&ErrorDocument { error: fields, findings: Vec::new() });
         }
         Some(format) => {
-            let environment = Environment::capture();
-            let current = environment.current_folder().unwrap_or(Path::new("/"));
             let failed = FailedRun { error: &fields, place: None, template: TEMPLATE_NAMES[0] };
-            failed.print(format, &Checkout::new(current, &environment), printer);
+            failed.print(format, &Environment::capture(), printer);
         }
         None => {}
     }

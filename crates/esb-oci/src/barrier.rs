@@ -21,6 +21,9 @@ pub struct Barrier {
     verb: &'static str,
 }
 
+/// What helps where nothing is known to be in the way.
+pub(crate) const GIVE_RIGHT: &str = "give this user the right to";
+
 /// Whether an error of the operating system means that this user may not do something.
 pub fn is_denied(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
@@ -60,13 +63,11 @@ impl Barrier {
         }
     }
 
-    /// What helps.
-    pub(crate) fn remedy(&self) -> &'static str {
-        if self.is_read_only {
-            "mount it so that it can be written"
-        } else {
-            "give this user the right to"
-        }
+    /// What is in the way, and what helps.
+    pub(crate) fn advice(&self) -> String {
+        let help =
+            if self.is_read_only { "mount it so that it can be written" } else { GIVE_RIGHT };
+        format!("{self}: {help}")
     }
 
     fn of(path: &Path, verb: &'static str, is_read_only: bool) -> Option<Self> {

@@ -7,7 +7,7 @@ use std::{
 
 use esb_model::UnsupportedVersion;
 
-use crate::{Barrier, BlobError, FolderError, Remedy, is_denied};
+use crate::{Barrier, BlobError, FolderError, Remedy, barrier::GIVE_RIGHT, is_denied};
 
 /// An operation on the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,15 +55,10 @@ impl StoreError {
             Self::Version { version, .. } => {
                 return Some(Remedy::OtherStore(version.map(UnsupportedVersion::advice)));
             }
-            Self::Folder(error @ FolderError::Io { .. }) => {
-                format!("{}, or name another folder", error.hint()?)
-            }
             Self::Folder(error) => error.hint()?,
             Self::Io { path, source, .. } if is_denied(source.kind()) => {
-                let why = Barrier::behind(source, path).map_or_else(
-                    || "give this user the right to".to_owned(),
-                    |found| format!("{found}: {}", found.remedy()),
-                );
+                let why = Barrier::behind(source, path)
+                    .map_or_else(|| GIVE_RIGHT.to_owned(), |found| found.advice());
                 format!(
                     "what is there can be read, and what is new has to be written: {why}, or name \
                      another folder"

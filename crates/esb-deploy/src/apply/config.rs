@@ -59,7 +59,7 @@ pub struct Written {
 /// # Errors
 /// When a place cannot be used, or the list of folders that were delivered to cannot be read.
 pub async fn places(run: &Deployment) -> Result<Places, Error> {
-    let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
+    let staging = staging(run);
     delivered::check(&staging)?;
     Ok(Places { staging, found: delivery::find(run).await? })
 }
@@ -97,22 +97,24 @@ pub(crate) async fn prepare(
     target: &Target,
     preview: &Rendered,
 ) -> Result<Places, Error> {
-    let staging = run.project.folder_at(&run.project.staging(&run.compose_project));
-    let mut places = Places { staging, found: Delivery::default() };
-    if run.options.publish {
-        delivered::check(&places.staging)?;
-        places.found = delivery::find(run).await?;
-        refuse_local(run, target, &places.found)?;
-        refuse_unset(run, &places.found)?;
-        esb_config::check_writable(&places.staging)?;
-        if let Some(place) = &places.found.place {
-            place.check()?;
-            own_folders::check_place(run, target, place)?;
-        }
-        let published = current(&places).await?;
-        esb_config::merge(&published, preview, &run.run_owners())?;
+    if !run.options.publish {
+        return Ok(Places { staging: staging(run), found: Delivery::default() });
     }
+    let places = places(run).await?;
+    refuse_local(run, target, &places.found)?;
+    refuse_unset(run, &places.found)?;
+    esb_config::check_writable(&places.staging)?;
+    if let Some(place) = &places.found.place {
+        place.check()?;
+        own_folders::check_place(run, target, place)?;
+    }
+    let published = current(&places).await?;
+    esb_config::merge(&published, preview, &run.run_owners())?;
     Ok(places)
+}
+
+fn staging(run: &Deployment) -> Folder {
+    run.project.folder_at(&run.project.staging(&run.compose_project))
 }
 
 /// A Gateway that runs would hand out names that its Agent cannot pull.

@@ -54,10 +54,7 @@ impl FolderError {
             }
             Self::Kind { path, .. } => Some(format!("move `{}` away", path.display())),
             // Whether the folder could be another one only the caller knows.
-            Self::Io { path, source, .. } => {
-                let found = Barrier::behind(source, path)?;
-                Some(format!("{found}: {}", found.remedy()))
-            }
+            Self::Io { path, source, .. } => Some(Barrier::behind(source, path)?.advice()),
         }
     }
 
